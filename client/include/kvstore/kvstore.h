@@ -1,0 +1,160 @@
+// KVStore: the store of parameters that training code talks to. MXNet's names and meanings
+// (docs/migrating_from_mxnet.md lists the differences); one header for one process, one machine
+// and a cluster.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kvstore/error.h"
+#include "kvstore/export.h"
+#include "kvstore/ndarray.h"
+#include "kvstore/optimizer.h"
+
+namespace kvstore {
+
+// Node groups for get_num_dead_node; they may be added.
+inline constexpr int kScheduler = 1;
+inline constexpr int kServerGroup = 2;
+inline constexpr int kWorkerGroup = 4;
+
+// Push, Pull and their kin return when the work is queued. A failure found later is thrown as
+// kvstore::Error by the next WaitToRead or WaitToWrite of an array concerned, Wait, WaitAll,
+// Barrier, or the next call on that key; once. Every call throws Error kInvalidArgument at once
+// for what can be seen at once: mixed key types, lists of different lengths, a wrong shape or
+// dtype; then nothing was queued.
+//
+// The same key several times in one call: Push sums the values in list order (one value per
+// device, say), Pull fills each output.
+//
+// Threading: thread-safe; calls of several threads are ordered as they arrive.
+class KVSTORE_EXPORT KVStore {
+ public:
+  // The updater of a local store: updates `stored` from the merged value. Runs on one background
+  // thread of the store, with no lock held; what it throws becomes the key's error.
+  using Updater = std::function<void(int key, const NDArray& merged, NDArray* stored)>;
+  using StrUpdater =
+      std::function<void(const std::string& key, const NDArray& merged, NDArray* stored)>;
+
+  // Types: local, local_update_cpu, local_allreduce_cpu, device, local_allreduce_device; dist,
+  // dist_sync, dist_device_sync, dist_sync_device. A dist store reads the cluster from InitPSEnv
+  // or the environment (KVSTORE_*, DMLC_*) and returns when the cluster is complete.
+  // Errors: kInvalidArgument lists the known types; kUnimplemented for those still to come;
+  // kDeadlineExceeded when the cluster does not complete (KVSTORE_CONNECT_TIMEOUT_MS, default
+  // 60000); kFailedPrecondition when the workers name different types.
+  static std::unique_ptr<KVStore> CreateUnique(const std::string& type = "local");
+  static KVStore* Create(const char* type = "local");
+
+  // With barrier_before_exit (default), a dist store's destructor waits for the store's work,
+  // meets the other workers in a barrier and leaves; without it, it leaves at once. While an
+  // exception unwinds it reports the failure instead, so that the others learn of it by name.
+  virtual ~KVStore();
+
+  const std::string& type() const { return type_; }
+
+  // Keys are created once: Init again is kAlreadyExists. On dist all workers call Init; rank 0's
+  // values count, the others may pass empty arrays, and each returns when the key exists.
+  virtual void Init(const std::vector<int>& keys, const std::vector<NDArray>& values) = 0;
+  virtual void Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) = 0;
+
+  // The n-th push of a worker to a key is its contribution to round n of that key. Dense f32 and
+  // f64. A higher priority goes first.
+  virtual void Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
+                    int priority = 0) = 0;
+  virtual void Push(const std::vector<std::string>& keys, const std::vector<NDArray>& values,
+                    int priority = 0) = 0;
+
+  // Fills `outputs` with the value after this worker's last push of the key.
+  virtual void Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
+                    int priority = 0, bool ignore_sparse = true) = 0;
+  virtual void Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
+                    int priority = 0, bool ignore_sparse = true) = 0;
+
+  // Push, then Pull of the same keys. An output may be the value itself (in place).
+  virtual void PushPull(const std::vector<int>& push_keys, const std::vector<int>& pull_keys,
+                        const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
+                        int priority = 0) = 0;
+  virtual void PushPull(const std::vector<std::string>& push_keys,
+                        const std::vector<std::string>& pull_keys,
+                        const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
+                        int priority = 0) = 0;
+
+  // Init, then Pull.
+  virtual void Broadcast(const std::vector<int>& init_keys, const std::vector<int>& pull_keys,
+                         const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
+                         int priority = 0) = 0;
+  virtual void Broadcast(const std::vector<std::string>& init_keys,
+                         const std::vector<std::string>& pull_keys,
+                         const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
+                         int priority = 0) = 0;
+
+  // Still to come: throws kUnimplemented on every store.
+  virtual void PullRowSparse(const std::vector<int>& keys,
+                             const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
+                             int priority = 0);
+  virtual void PullRowSparse(const std::vector<std::string>& keys,
+                             const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
+                             int priority = 0);
+  virtual void SetGradientCompression(
+      const std::vector<std::pair<std::string, std::string>>& parameters);
+
+  // On a dist store a worker's updater does not reach the servers: one warning, no effect.
+  virtual void set_updater(Updater updater) = 0;
+  virtual void set_updater(StrUpdater updater) = 0;
+
+  // Which update a round makes where the values are; default "assign". On dist rank 0's call
+  // returns when every server has it, other ranks' calls are checked and do nothing.
+  virtual void SetOptimizer(const OptimizerSpec& spec) = 0;
+
+  // All workers of the job meet. Does not wait for pushes and pulls (WaitAll does). Throws
+  // kDeadlineExceeded naming who is missing; the next Barrier() goes on waiting for the same one.
+  virtual void Barrier() = 0;
+  // Counts training steps, for logs and later for checkpoints.
+  virtual void Step() = 0;
+  // Waits for this worker's work and tells everybody that nobody need wait for it any more. Only
+  // the destructor may follow.
+  virtual void Leave() = 0;
+
+  virtual int get_rank() const = 0;        // 0 on local stores
+  virtual int get_group_size() const = 0;  // 1 on local stores
+  // Nodes among `node_id` (one node or a sum of groups; scheduler 1, server r 8+2r, worker r
+  // 9+2r) that are dead, or have been silent for `timeout` seconds.
+  virtual int get_num_dead_node(int node_id, int timeout = 60) const = 0;
+
+  void set_barrier_before_exit(bool value) { barrier_before_exit_ = value; }
+  bool barrier_before_exit() const { return barrier_before_exit_; }
+
+  // Blocks until the queued work of these keys (of all keys) is done; throws the first failure.
+  // kDeadlineExceeded names the workers or servers waited for; the work goes on.
+  virtual void Wait(const std::vector<int>& keys) = 0;
+  virtual void Wait(const std::vector<std::string>& keys) = 0;
+  virtual void WaitAll() = 0;
+  // The last error of a key as one line, "OK" if there was none.
+  virtual std::string status(int key) const = 0;
+  virtual std::string status(const std::string& key) const = 0;
+
+  // Settings for dist stores created later in this process, named as the environment variables
+  // they stand for; they win over the environment.
+  static void InitPSEnv(const std::map<std::string, std::string>& environment);
+  // The role in KVSTORE_ROLE or DMLC_ROLE; a worker if none is set.
+  static bool IsWorkerNode();
+  static bool IsServerNode();
+  static bool IsSchedulerNode();
+
+ protected:
+  explicit KVStore(std::string type);
+
+ private:
+  std::string type_;
+  bool barrier_before_exit_ = true;
+};
+
+// "0.1.0".
+KVSTORE_EXPORT const char* Version();
+
+}  // namespace kvstore

@@ -1,0 +1,96 @@
+// NDArray: a handle to an array in memory, shared with operations that run in the background.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kvstore/export.h"
+
+namespace kvstore {
+
+enum class DataType : uint8_t {
+  kFloat32 = 1,
+  kFloat64 = 2,
+  kFloat16 = 3,
+  kBFloat16 = 4,
+  kUInt8 = 5,
+  kInt8 = 6,
+  kInt32 = 7,
+  kInt64 = 8,
+  kBool = 9,
+};
+
+// Bytes of one element.
+KVSTORE_EXPORT size_t DataTypeBytes(DataType dtype);
+// "f32".
+KVSTORE_EXPORT const char* DataTypeName(DataType dtype);
+
+enum class StorageType : uint8_t { kDefault = 1, kRowSparse = 2 };
+
+// Where an array lives.
+struct Context {
+  enum class Device : uint8_t { kCpu = 1, kGpu = 2, kCpuPinned = 3 };
+  Device device = Device::kCpu;
+  int index = 0;
+
+  static Context Cpu(int index = 0) { return {Device::kCpu, index}; }
+  static Context Gpu(int index = 0) { return {Device::kGpu, index}; }
+  static Context CpuPinned(int index = 0) { return {Device::kCpuPinned, index}; }
+};
+
+// A handle: copies share the array. A default-constructed NDArray is empty (no array at all).
+//
+// Operations of a KVStore that read or write an array are ordered by the array's allocation, in
+// the order of the calls: an array that is pulled into and then pushed is pushed after the pull.
+// Two FromBlob of the same pointer are the same allocation. The program itself must ask before it
+// touches the bytes: WaitToRead() before reading, WaitToWrite() before writing.
+//
+// Threading: different handles may be used from different threads; one handle is
+// thread-compatible.
+class KVSTORE_EXPORT NDArray {
+ public:
+  NDArray();
+  // An array of zeros in host memory. Errors: Error kInvalidArgument for a shape with more than 8
+  // dimensions, a dimension below 1, or more than 2^40 elements.
+  explicit NDArray(std::vector<int64_t> shape, DataType dtype = DataType::kFloat32,
+                   Context context = Context::Cpu());
+  // Borrows `data` (shape, row-major, dtype) without copying; `deleter` is called when the last
+  // handle and the last operation let go of it. `data` must stay valid until then.
+  static NDArray FromBlob(void* data, std::vector<int64_t> shape,
+                          DataType dtype = DataType::kFloat32, Context context = Context::Cpu(),
+                          std::function<void(void*)> deleter = nullptr);
+
+  bool empty() const { return impl_ == nullptr; }
+  const std::vector<int64_t>& shape() const;
+  int64_t size() const;  // elements
+  size_t bytes() const;
+  DataType dtype() const;
+  Context context() const;
+  StorageType storage_type() const;
+
+  // The bytes. They may be in use by an operation: see WaitToRead, WaitToWrite.
+  void* data() const;
+  template <typename T>
+  T* data_as() const {
+    return static_cast<T*>(data());
+  }
+
+  // Blocks until every operation that writes this array is done; throws the Error of the first one
+  // that failed (once).
+  void WaitToRead() const;
+  // Blocks until every operation that reads or writes this array is done; throws likewise.
+  void WaitToWrite() const;
+
+  class Impl;
+  const std::shared_ptr<Impl>& impl() const { return impl_; }
+
+ private:
+  explicit NDArray(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace kvstore

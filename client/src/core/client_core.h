@@ -1,0 +1,126 @@
+// ClientCore: what a worker does about every part of every Init, Push and Pull, from submission to
+// completion, over streams that break. Pure: events in, frames and completions out.
+//
+// Rules (docs/life_of_a_push.md, proved by tests/simulation):
+//   C1  requests of one part are sent in the order of submission; a push of a part is held until
+//       every earlier pull of that part is answered.
+//   C2  a pull names the round of the worker's last push of that part submitted before it.
+//   C3  a resend carries the very same bytes, round and request number. After `received` a retry
+//       is a probe without payload; only the answer `unknown` sends the bytes again.
+//   C4  a completion is reported once; replies to a request that is over are dropped.
+//   C5  unanswered payload bytes per stream stay under `window_bytes`.
+//   C6  when the job has ended every open and every later request fails with the job's status.
+//   C7  a refusal with retry-after keeps the request; it is sent again after that time, lower
+//       rounds first.
+//
+// Loop-bound: all calls from one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/cluster/routing_table.h"
+#include "common/wire/frame.h"
+
+namespace kvstore {
+
+// Names a submitted request to its submitter; chosen by the submitter, unique among open requests.
+using Ticket = uint64_t;
+
+struct PartRequest {
+  Op op = Op::kUnspecified;  // kInit, kPush, kPull
+  PartId id;
+  Ticket ticket = 0;
+  // kPush: the bytes; kInit on rank 0: the bytes. Kept, as they are, until the request is over.
+  Payload data;
+  // kInit.
+  KeySpec key;
+  // Higher goes first among requests that wait for the same stream; equal ones keep their order.
+  int priority = 0;
+  uint64_t step = 0;
+};
+
+// A request that goes to whole shards: one completion when all of them answered.
+struct ShardRequest {
+  Op op = Op::kUnspecified;  // kSetOptimizer, kLeave
+  Ticket ticket = 0;
+  OptimizerConfig optimizer;
+};
+
+struct ClientCoreOptions {
+  uint64_t window_bytes = 4u << 20;  // unanswered payload per stream
+  uint32_t requests_in_flight_max = 65536;
+  int64_t try_ms = 10000;            // without an answer: probe or send again
+  int64_t redial_min_ms = 100;
+  int64_t redial_max_ms = 1000;
+};
+
+struct Completion {
+  Ticket ticket = 0;
+  PartId id;
+  // Definite refusals come from the server; the job's status when it ended.
+  absl::Status status;
+  // kPull: the bytes of the part, to be read before the next call into the core or kept.
+  Payload data;
+  Round round = 0;  // kPush: the round; kPull: the version
+};
+
+struct ClientOutbox {
+  struct Send {
+    ShardAddress to;
+    Frame frame;
+  };
+  std::vector<Send> frames;
+  std::vector<ShardAddress> dial;   // open a stream; answer with OnStreamUp or OnStreamDown
+  std::vector<ShardAddress> close;  // close and forget the stream; no event is expected
+  std::vector<Completion> done;
+};
+
+// What WaitingFor reports about one open request.
+struct WaitInfo {
+  PartId id;
+  Op op = Op::kUnspecified;
+  Round round = 0;
+  ShardAddress shard;
+  bool connected = false;
+  bool answered = false;               // `missing` is fresh
+  std::vector<WorkerRank> missing;     // empty although answered: the server itself is late
+};
+
+class ClientCore {
+ public:
+  ClientCore(ClientCoreOptions options, ClusterId cluster, WorkerRank rank,
+             Incarnation incarnation);
+  ~ClientCore();
+
+  void OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out);
+  void OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutbox* out);
+  void OnStreamDown(int64_t now_ms, ShardAddress shard, ClientOutbox* out);
+  void OnFrame(int64_t now_ms, ShardAddress from, const Frame& reply, ClientOutbox* out);
+  void OnJobEnded(absl::Status status, ClientOutbox* out);
+  // Retries, redials, paced resends. To be called at NextTimerMs() or later.
+  void OnTimer(int64_t now_ms, ClientOutbox* out);
+  // INT64_MAX when there is none.
+  int64_t NextTimerMs() const;
+
+  // Takes the requests in order; frames are cut from all that is ready at the end, so submitting
+  // many small parts in one call sends few frames.
+  void Submit(int64_t now_ms, std::vector<PartRequest> requests, ClientOutbox* out);
+  void Submit(int64_t now_ms, ShardRequest request, ClientOutbox* out);
+
+  // Asks the servers who is waited for (probes), for the requests with these tickets. The answers
+  // are in WaitingFor once they came.
+  void Probe(int64_t now_ms, const std::vector<Ticket>& tickets, ClientOutbox* out);
+  std::vector<WaitInfo> WaitingFor(const std::vector<Ticket>& tickets) const;
+
+  size_t open_requests() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kvstore

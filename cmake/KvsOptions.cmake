@@ -1,0 +1,45 @@
+# Options of the build and the flags that every target shares.
+
+option(KVS_BUILD_TESTS "build the tests" ON)
+option(KVS_BUILD_BENCH "build bench/kvbench" ON)
+option(KVS_BUILD_FUZZERS "build the libFuzzer targets (clang only)" OFF)
+option(KVS_WERROR "treat warnings as errors" ON)
+option(KVS_THREAD_SAFETY "clang's thread-safety analysis, as errors" OFF)
+set(KVS_SANITIZE "" CACHE STRING "sanitizers: empty, address;undefined, or thread")
+
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "build type" FORCE)
+endif()
+
+find_program(KVS_CCACHE ccache)
+if(KVS_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${KVS_CCACHE}")
+  set(CMAKE_C_COMPILER_LAUNCHER "${KVS_CCACHE}")
+endif()
+
+add_library(kvs_flags INTERFACE)
+target_include_directories(kvs_flags INTERFACE
+  "${PROJECT_SOURCE_DIR}" "${PROJECT_BINARY_DIR}" "${PROJECT_SOURCE_DIR}/client/include")
+# No fused multiply-add: results must not depend on the CPU (docs/consistency.md).
+target_compile_options(kvs_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -ffp-contract=off -fvisibility=hidden
+  $<$<BOOL:${KVS_WERROR}>:-Werror>
+  $<$<BOOL:${KVS_THREAD_SAFETY}>:-Wthread-safety>)
+if(KVS_SANITIZE)
+  string(REPLACE ";" "," _kvs_sanitize "${KVS_SANITIZE}")
+  target_compile_options(kvs_flags INTERFACE
+    -fsanitize=${_kvs_sanitize} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(kvs_flags INTERFACE -fsanitize=${_kvs_sanitize})
+  if(KVS_SANITIZE MATCHES "thread")
+    target_compile_definitions(kvs_flags INTERFACE KVS_TSAN=1)
+  endif()
+endif()
+if(KVS_BUILD_FUZZERS)
+  # Coverage for the fuzzers' search; the targets themselves add -fsanitize=fuzzer.
+  target_compile_options(kvs_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()

@@ -1,0 +1,47 @@
+// Deliberately broken variants of the protocol cores. The simulator must catch each of them; that
+// is how we know it would catch the same mistake made by accident (tests/simulation).
+//
+// In every build but the simulator's mutant build Broken() is constant false and costs nothing.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace kvstore {
+
+enum class Mutation {
+  kNone,
+  kNoDedup,               // server: a repeated contribution is folded again
+  kCountMessages,         // server: a round closes after N messages instead of N workers
+  kAckBeforeApply,        // server: a push is answered DONE when it is received
+  kPublishBeforePersist,  // scheduler: tells before the state is on disk
+  kSumInArrivalOrder,     // server: folds contributions as they arrive
+  kTornPull,              // server: a pull is answered at once with whatever version there is
+  kLateReplyWritten,      // client: a reply to a request that is over is delivered
+  kResendReencodes,       // client: a resend encodes the value again
+};
+
+struct MutationName {
+  Mutation mutation;
+  std::string_view name;
+};
+inline constexpr std::array<MutationName, 8> kMutations = {{
+    {Mutation::kNoDedup, "no_dedup"},
+    {Mutation::kCountMessages, "count_messages"},
+    {Mutation::kAckBeforeApply, "ack_before_apply"},
+    {Mutation::kPublishBeforePersist, "publish_before_persist"},
+    {Mutation::kSumInArrivalOrder, "sum_in_arrival_order"},
+    {Mutation::kTornPull, "torn_pull"},
+    {Mutation::kLateReplyWritten, "late_reply_written"},
+    {Mutation::kResendReencodes, "resend_reencodes"},
+}};
+
+#ifdef KVS_WITH_MUTATIONS
+// Set by the simulator before a run; the simulator is single-threaded.
+inline Mutation active_mutation = Mutation::kNone;
+inline bool Broken(Mutation mutation) { return active_mutation == mutation; }
+#else
+constexpr bool Broken(Mutation) { return false; }
+#endif
+
+}  // namespace kvstore

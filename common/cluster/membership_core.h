@@ -1,0 +1,99 @@
+// MembershipCore: a node's side of its session with the scheduler: register, heartbeat, reconnect,
+// barriers, leaving. Pure; servers and workers run the same.
+//
+// Rules:
+//   M1  the scheduler is dialled again for as long as the node lives (backoff redial_min..max).
+//       Every new session begins with Register carrying the same nonce and, once issued, the
+//       incarnation, so that a scheduler that restarted recognises the node.
+//   M2  whatever the node still waits for (barrier, leave) is sent again on every new session.
+//   M3  a routing table with a lower epoch than the current one is ignored.
+//   M4  an answer to a barrier generation that is not the open one is ignored.
+//
+// Loop-bound.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/cluster/routing_table.h"
+#include "kvstore/v1/scheduler.pb.h"
+
+namespace kvstore {
+
+struct MembershipOptions {
+  v1::Register registration;  // role, address, shards, nonce, …; incarnation is filled in
+  int64_t redial_min_ms = 100;
+  int64_t redial_max_ms = 1000;
+  // A session without any answer to Register for so long is closed and dialled again.
+  int64_t register_timeout_ms = 3000;
+};
+
+struct MembershipOutbox {
+  bool dial = false;   // open a session; answer with OnSessionUp or OnSessionDown
+  bool close = false;  // close the session and forget it; no event is expected
+  std::vector<v1::NodeMessage> messages;
+
+  // What the node learns.
+  std::optional<v1::Registered> registered;  // the first one of each session
+  RoutingPtr routing;                        // a newer table
+  std::vector<v1::BarrierReply> barriers;    // answers to the open generation
+  bool left = false;
+  std::optional<absl::Status> refused;       // definite: the node cannot take part
+  std::optional<v1::JobEnded> job_ended;     // of the node's job
+  std::vector<v1::NodeHealth> health;
+};
+
+class MembershipCore {
+ public:
+  explicit MembershipCore(MembershipOptions options);
+
+  void Start(int64_t now_ms, MembershipOutbox* out);
+  void OnSessionUp(int64_t now_ms, MembershipOutbox* out);
+  void OnSessionDown(int64_t now_ms, MembershipOutbox* out);
+  void OnMessage(int64_t now_ms, const v1::SchedulerMessage& message, MembershipOutbox* out);
+  void OnTimer(int64_t now_ms, MembershipOutbox* out);
+  int64_t NextTimerMs() const;
+
+  // Begins or repeats a barrier: if the last one is still open (its deadline passed) the same
+  // generation is asked for again. Returns the generation.
+  uint64_t Barrier(int64_t now_ms, uint64_t deadline_ms, MembershipOutbox* out);
+  void Leave(int64_t now_ms, MembershipOutbox* out);
+  void ReportFailure(int64_t now_ms, const std::string& message, MembershipOutbox* out);
+
+  const std::optional<v1::Registered>& identity() const { return identity_; }
+  const RoutingPtr& routing() const { return routing_; }
+  bool connected() const { return session_up_; }
+  // Since when there is no working session; INT64_MAX when there is one.
+  int64_t disconnected_since_ms() const { return disconnected_since_ms_; }
+  // Ranks last reported dead, by role.
+  const std::map<std::pair<int, uint32_t>, v1::Health>& health() const { return health_; }
+
+ private:
+  void Dial(int64_t now_ms, MembershipOutbox* out);
+  void SendOpen(MembershipOutbox* out);
+
+  MembershipOptions options_;
+  std::optional<v1::Registered> identity_;
+  RoutingPtr routing_;
+  bool session_up_ = false;
+  bool session_registered_ = false;
+  bool over_ = false;  // refused, or left
+  int64_t disconnected_since_ms_ = 0;
+  int64_t redial_at_ms_ = INT64_MAX;
+  int64_t redial_delay_ms_ = 0;
+  int64_t register_deadline_ms_ = INT64_MAX;
+  int64_t heartbeat_at_ms_ = INT64_MAX;
+  uint64_t barrier_generation_ = 0;
+  bool barrier_open_ = false;
+  uint64_t barrier_deadline_ms_ = 0;
+  bool leaving_ = false;
+  std::optional<std::string> failure_;
+  std::map<std::pair<int, uint32_t>, v1::Health> health_;
+};
+
+}  // namespace kvstore

@@ -1,0 +1,25 @@
+// Shapes: at most 8 dimensions, each at least 1; `[]` is one element.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace kvstore {
+
+using Shape = std::vector<int64_t>;
+
+inline constexpr int kDimsMax = 8;
+inline constexpr int64_t kElementsMax = int64_t{1} << 40;
+
+// Number of elements. Errors: INVALID_ARGUMENT for more than kDimsMax dimensions, a dimension
+// below 1, or a product over kElementsMax (computed without overflow).
+absl::StatusOr<int64_t> ElementCount(const Shape& shape);
+
+// "[4,8]".
+std::string ShapeString(const Shape& shape);
+
+}  // namespace kvstore

@@ -1,0 +1,118 @@
+// Frame: the one message of the data plane (kvstore.v1.Frame), and its one encoder and decoder.
+//
+// Encoding writes the protobuf fields by hand into one small header slice and appends the payload's
+// slices untouched; decoding walks the slices and hands out sub-ranges of them. A test proves that
+// protobuf itself reads what we write and writes what we read (tests/common/wire).
+//
+// The layout is proto/kvstore/v1/data.proto. The encoder writes fields in ascending order, leaves
+// out defaults as proto3 does, and puts each part's bytes at a multiple of kPartAlignment within
+// the payload. The decoder takes any field order, any slice cut, unknown fields.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/cluster/identity.h"
+#include "common/tensor/dtype.h"
+#include "common/tensor/shape.h"
+#include "common/wire/payload.h"
+
+namespace kvstore {
+
+inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr size_t kPartAlignment = 64;
+inline constexpr size_t kPartsPerFrameMax = 4096;
+inline constexpr size_t kFrameBytesMax = 4u << 20;
+// The SDK and the servers cut frames at about this much payload: one full part, or many small ones.
+inline constexpr size_t kFramePayloadTarget = 1u << 20;
+
+// Numbers as in data.proto. A decoded Op may be a number outside of this list: request_check
+// refuses it.
+enum class Op : uint32_t {
+  kUnspecified = 0,
+  kInit = 1,
+  kPush = 2,
+  kPull = 3,
+  kProbe = 4,
+  kLeave = 5,
+  kSetOptimizer = 6,
+};
+std::string_view OpName(Op op);
+
+enum class Progress : uint32_t { kUnspecified = 0, kUnknown = 1, kReceived = 2, kDone = 3 };
+
+enum class Storage : uint32_t { kUnspecified = 0, kDense = 1, kRowSparse = 2 };
+
+struct KeySpec {
+  KeyId key = 0;
+  std::string name;  // empty for an int key
+  DType dtype = DType::kUnspecified;
+  Shape shape;
+  Storage storage = Storage::kUnspecified;
+  bool shape_unknown = false;
+};
+
+// "key 17" or "key 'conv1.weight'": how messages name a key.
+std::string KeyLabel(KeyId key, std::string_view name);
+
+struct OptimizerConfig {
+  std::string name;
+  std::map<std::string, double> parameters;
+
+  bool operator==(const OptimizerConfig& other) const {
+    return name == other.name && parameters == other.parameters;
+  }
+};
+
+// PartHeader and the bytes that belong to it.
+struct PartEntry {
+  Op op = Op::kUnspecified;
+  KeyId key = 0;
+  PartIndex part = 0;
+  Round round = 0;
+  RequestId request = 0;
+  uint64_t step = 0;
+  Op probed_op = Op::kUnspecified;
+  // Replies.
+  absl::StatusCode code = absl::StatusCode::kOk;
+  std::string message;
+  Progress progress = Progress::kUnspecified;
+  uint32_t retry_after_ms = 0;
+  std::vector<WorkerRank> missing_ranks;
+
+  Payload data;
+};
+
+struct FrameHeader {
+  ClusterId cluster = 0;
+  uint32_t protocol = kProtocolVersion;
+  Epoch epoch = 0;
+  JobId job = 0;
+  WorkerRank rank = 0;
+  Incarnation incarnation = 0;
+  Incarnation server_incarnation = 0;
+};
+
+struct Frame {
+  FrameHeader header;
+  std::vector<PartEntry> parts;
+  std::vector<KeySpec> keys;
+  std::optional<OptimizerConfig> optimizer;
+};
+
+// Never fails; a frame over the limits is refused by the decoder at the other end. Message strings
+// are cut to 1 KiB.
+Payload EncodeFrame(const Frame& frame);
+
+// The parts of the result share `bytes`' owners. Errors: INVALID_ARGUMENT says what is wrong with
+// the bytes (truncated field, wrong wire type, part bytes that do not add up to the payload, more
+// than kPartsPerFrameMax parts, invalid UTF-8 in a string); RESOURCE_EXHAUSTED over kFrameBytesMax. Never reads outside of
+// `bytes`, never allocates more than a small multiple of their size.
+absl::StatusOr<Frame> DecodeFrame(const Payload& bytes);
+
+}  // namespace kvstore

@@ -1,0 +1,73 @@
+// Payload: a chain of byte slices, each kept alive by its owner. It is how payload bytes travel
+// through the program without being copied: from gRPC's read buffers to the store, and from the
+// store or the caller's memory to gRPC's write buffers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/tensor/buffer.h"
+
+namespace kvstore {
+
+// `size` bytes at `data`, valid while `owner` lives (null: valid by the caller's promise).
+struct Slice {
+  const uint8_t* data = nullptr;
+  size_t size = 0;
+  std::shared_ptr<const void> owner;
+};
+
+// Value type; copying it copies references, not bytes.
+// Threading: thread-compatible; the bytes are immutable while any Payload refers to them.
+class Payload {
+ public:
+  Payload() = default;
+  explicit Payload(Slice slice) { Append(std::move(slice)); }
+  // The whole buffer.
+  explicit Payload(BufferPtr buffer);
+  // A copy of `bytes`.
+  static Payload CopyOf(std::string_view bytes);
+
+  void Append(Slice slice);  // an empty slice is dropped
+  void Append(const Payload& other);
+
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  const std::vector<Slice>& slices() const { return slices_; }
+
+  // The bytes [offset, offset + length), sharing the owners. KVS_CHECKs the range.
+  Payload Sub(size_t offset, size_t length) const;
+  // Copies all size() bytes to `destination`.
+  void CopyTo(void* destination) const;
+  std::string ToString() const;
+
+ private:
+  std::vector<Slice> slices_;
+  size_t size_ = 0;
+};
+
+// Reads a Payload front to back, across slice borders. Never reads beyond the end.
+class PayloadCursor {
+ public:
+  explicit PayloadCursor(const Payload& payload) : payload_(&payload) {}
+
+  size_t position() const { return position_; }
+  size_t remaining() const { return payload_->size() - position_; }
+  // False (and nothing moves) when fewer than `n` bytes remain.
+  bool Read(void* destination, size_t n);
+  bool Skip(size_t n);
+  // Protobuf varint; false when it is truncated or longer than 10 bytes.
+  bool ReadVarint(uint64_t* value);
+
+ private:
+  const Payload* payload_;
+  size_t slice_ = 0;
+  size_t offset_ = 0;  // within slice_
+  size_t position_ = 0;
+};
+
+}  // namespace kvstore

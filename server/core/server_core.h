@@ -1,0 +1,94 @@
+// ServerCore: what one shard of a server does about every frame. Pure: events in, frames out.
+//
+// Data of a part: value at version v (immutable buffer), optimizer state, open rounds v+1, v+2, ….
+// Invariants (docs/life_of_a_push.md, proved by tests/simulation):
+//   I1  version v+1 is made from exactly one contribution of every worker that the round needs:
+//       all of the view, less those that left before contributing to it.
+//   I2  the sum of a round is the left fold of its contributions in rank order.
+//   I3  a push is answered DONE only after its round committed, and at most counted once,
+//       however often it arrives.
+//   I4  a pull that names version r > 0 is answered with version r, or not at all.
+//   I5  parked bytes never exceed the budget; the next contribution in rank order of the oldest
+//       open round is always taken, since its place (one accumulator per part) is reserved at Init.
+//
+// A contribution is folded at once when all lower ranks of its round are folded and the round is
+// the next one; otherwise it is copied and parked.
+//
+// Shard-bound: all calls from the thread that owns the shard's slots.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/cluster/routing_table.h"
+#include "common/wire/frame.h"
+#include "server/core/part_math.h"
+
+namespace kvstore {
+
+using PeerId = uint64_t;  // a stream of this shard, numbered by the shell
+
+struct ServerFrame {
+  PeerId peer = 0;
+  Frame frame;
+};
+
+// What a call wants sent, at most one frame per peer unless it would grow over kFramePayloadTarget.
+using ServerOutbox = std::vector<ServerFrame>;
+
+struct ServerCoreOptions {
+  // Parked contributions (out of rank order, or of a later round) of this shard.
+  uint64_t parked_bytes_max = 256u << 20;
+  // Values, states and accumulators of this shard; Init over it is refused.
+  uint64_t value_bytes_max = uint64_t{1} << 40;
+  // A push further ahead than this of the committed round is refused: an acked round was lost.
+  uint64_t rounds_ahead_max = 64;
+  uint32_t retry_after_ms = 20;
+};
+
+struct OpenRoundInfo {
+  KeyId key = 0;
+  std::string name;
+  uint64_t parts = 0;
+  Round round = 0;  // the lowest open one
+  int64_t since_ms = 0;
+  std::vector<WorkerRank> missing;
+};
+
+struct ShardStatus {
+  uint64_t keys = 0;
+  uint64_t value_bytes = 0;
+  uint64_t parked_bytes = 0;
+  uint64_t committed_rounds = 0;
+  std::vector<OpenRoundInfo> open_rounds;  // oldest first
+};
+
+class ServerCore {
+ public:
+  // `math` outlives the core.
+  ServerCore(ServerCoreOptions options, ShardAddress self, PartMath* math);
+  ~ServerCore();
+
+  // A new routing table; older epochs are ignored. A higher job clears all keys. `self` is this
+  // server's incarnation: a table that routes to another one means that we are replaced.
+  void OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing, ServerOutbox* out);
+  // A decoded request. Every entry gets exactly one reply now or, when parked, later.
+  void OnFrame(int64_t now_ms, PeerId peer, const Frame& request, ServerOutbox* out);
+  // The stream is gone: nothing is sent to it any more. Parked requests of its worker stay, and
+  // are answered to the stream that asks again.
+  void OnPeerGone(PeerId peer);
+
+  // Statistics for ServerAdmin.GetStatus.
+  ShardStatus Status() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kvstore

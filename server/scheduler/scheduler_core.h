@@ -1,0 +1,80 @@
+// SchedulerCore: membership, ranks, the routing table, barriers, the job's end. Pure.
+//
+// Rules (docs/protocol.md, proved by tests/simulation):
+//   S1  nothing that must survive a restart is told to anybody before it is persisted: every call
+//       that changes durable state puts the new state in `out->persist`, and its messages are to
+//       be sent only after that state is on disk (or never, if the scheduler dies first).
+//   S2  ranks are stable: the same nonce gets the same rank and incarnation back, on any session,
+//       before and after a restart of the scheduler.
+//   S3  incarnations are ordered: a later life of a rank has a higher one; a registration of an
+//       older life is refused with ABORTED.
+//   S4  a barrier counts distinct (generation, worker) of the view.
+//   S5  after a start nobody is declared dead for three heartbeats (grace).
+//   S6  a server that died is never replaced on its slots: the job ends with DATA_LOSS that names
+//       it and its slots; a restarted one is refused until the next job. A dead worker ends the
+//       job with FAILED_PRECONDITION that names it.
+//
+// Messages name nodes as "worker 1 (host:pid)", "server 0 (host:port)".
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/cluster/routing_table.h"
+#include "kvstore/v1/scheduler.pb.h"
+#include "kvstore/v1/scheduler_state.pb.h"
+
+namespace kvstore {
+
+using SessionId = uint64_t;  // a node's stream, numbered by the shell
+
+struct SchedulerOptions {
+  uint32_t workers = 1;
+  uint32_t servers = 1;
+  int64_t heartbeat_ms = 1000;
+  int64_t suspect_ms = 3000;        // without a message: shown
+  int64_t silent_dead_ms = 60000;   // without a message: dead
+  int64_t lost_dead_ms = 5000;      // session lost and not back: dead
+};
+
+struct SchedulerOutbox {
+  // To be on disk before anything in `messages` is sent.
+  std::optional<v1::SchedulerState> persist;
+  struct Message {
+    SessionId session = 0;
+    v1::SchedulerMessage message;
+  };
+  std::vector<Message> messages;
+  std::vector<SessionId> close;  // after the messages
+  // One line each, INFO or WARN, for the log.
+  std::vector<std::string> log;
+  // The cluster's only job is over (see JobEnded): code and message.
+  std::optional<v1::JobEnded> job_ended;
+};
+
+class SchedulerCore {
+ public:
+  // `state`: what was persisted last, or empty for a new cluster, which takes `new_cluster` (a
+  // random number). Raises the term; the first outbox carries that state to persist.
+  SchedulerCore(SchedulerOptions options, std::optional<v1::SchedulerState> state,
+                ClusterId new_cluster, int64_t now_ms, SchedulerOutbox* out);
+  ~SchedulerCore();
+
+  void OnMessage(int64_t now_ms, SessionId session, const v1::NodeMessage& message,
+                 SchedulerOutbox* out);
+  void OnSessionDown(int64_t now_ms, SessionId session, SchedulerOutbox* out);
+  void OnTimer(int64_t now_ms, SchedulerOutbox* out);
+  int64_t NextTimerMs() const;
+
+  v1::ClusterStatus Status(int64_t now_ms) const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kvstore
