@@ -31,7 +31,9 @@
 
 namespace kvstore {
 
-using PeerId = uint64_t;  // a stream of this shard, numbered by the shell
+// A stream of this shard, numbered by the shell, never reused. Frames to a stream that is gone are
+// dropped by the shell: its worker asks again on the next one.
+using PeerId = uint64_t;
 
 struct ServerFrame {
   PeerId peer = 0;
@@ -76,13 +78,9 @@ class ServerCore {
 
   // A new routing table; older epochs are ignored. A higher job clears all keys. `self` is this
   // server's incarnation: a table that routes to another one means that we are replaced.
-  void OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing, ServerOutbox* out);
+  void OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing);
   // A decoded request. Every entry gets exactly one reply now or, when parked, later.
   void OnFrame(int64_t now_ms, PeerId peer, const Frame& request, ServerOutbox* out);
-  // The stream is gone: nothing is sent to it any more. Parked requests of its worker stay, and
-  // are answered to the stream that asks again.
-  void OnPeerGone(PeerId peer);
-
   // Statistics for ServerAdmin.GetStatus.
   ShardStatus Status() const;
 

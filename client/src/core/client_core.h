@@ -2,11 +2,12 @@
 // completion, over streams that break. Pure: events in, frames and completions out.
 //
 // Rules (docs/life_of_a_push.md, proved by tests/simulation):
-//   C1  requests of one part are sent in the order of submission; a push of a part is held until
-//       every earlier pull of that part is answered.
+//   C1  a push of a part is held until every earlier pull of that part is answered, and anything
+//       until an earlier Init of that part is. (Rounds and versions order the rest, whatever order
+//       the frames arrive in.)
 //   C2  a pull names the round of the worker's last push of that part submitted before it.
-//   C3  a resend carries the very same bytes, round and request number. After `received` a retry
-//       is a probe without payload; only the answer `unknown` sends the bytes again.
+//   C3  a resend carries the very same bytes, round and request number. A retry of a request with
+//       payload is a probe without it; only the answer `unknown` sends the bytes again.
 //   C4  a completion is reported once; replies to a request that is over are dropped.
 //   C5  unanswered payload bytes per stream stay under `window_bytes`.
 //   C6  when the job has ended every open and every later request fails with the job's status.
@@ -52,8 +53,9 @@ struct ShardRequest {
 
 struct ClientCoreOptions {
   uint64_t window_bytes = 4u << 20;  // unanswered payload per stream
-  uint32_t requests_in_flight_max = 65536;
-  int64_t try_ms = 10000;            // without an answer: probe or send again
+  // Unfinished pushes of one part; must stay below ServerCoreOptions::rounds_ahead_max.
+  uint32_t rounds_ahead_max = 32;
+  int64_t try_ms = 10000;  // without an answer: probe or send again
   int64_t redial_min_ms = 100;
   int64_t redial_max_ms = 1000;
 };
@@ -63,7 +65,7 @@ struct Completion {
   PartId id;
   // Definite refusals come from the server; the job's status when it ended.
   absl::Status status;
-  // kPull: the bytes of the part, to be read before the next call into the core or kept.
+  // kPull: the bytes of the part.
   Payload data;
   Round round = 0;  // kPush: the round; kPull: the version
 };
@@ -74,8 +76,7 @@ struct ClientOutbox {
     Frame frame;
   };
   std::vector<Send> frames;
-  std::vector<ShardAddress> dial;   // open a stream; answer with OnStreamUp or OnStreamDown
-  std::vector<ShardAddress> close;  // close and forget the stream; no event is expected
+  std::vector<ShardAddress> dial;  // open a stream; answer with OnStreamUp, later OnStreamDown
   std::vector<Completion> done;
 };
 
@@ -86,8 +87,8 @@ struct WaitInfo {
   Round round = 0;
   ShardAddress shard;
   bool connected = false;
-  bool answered = false;               // `missing` is fresh
-  std::vector<WorkerRank> missing;     // empty although answered: the server itself is late
+  bool answered = false;            // `missing` is fresh
+  std::vector<WorkerRank> missing;  // empty although answered: the server itself is late
 };
 
 class ClientCore {
@@ -98,7 +99,7 @@ class ClientCore {
 
   void OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out);
   void OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutbox* out);
-  void OnStreamDown(int64_t now_ms, ShardAddress shard, ClientOutbox* out);
+  void OnStreamDown(int64_t now_ms, ShardAddress shard);
   void OnFrame(int64_t now_ms, ShardAddress from, const Frame& reply, ClientOutbox* out);
   void OnJobEnded(absl::Status status, ClientOutbox* out);
   // Retries, redials, paced resends. To be called at NextTimerMs() or later.
@@ -113,7 +114,7 @@ class ClientCore {
 
   // Asks the servers who is waited for (probes), for the requests with these tickets. The answers
   // are in WaitingFor once they came.
-  void Probe(int64_t now_ms, const std::vector<Ticket>& tickets, ClientOutbox* out);
+  void Probe(const std::vector<Ticket>& tickets, ClientOutbox* out);
   std::vector<WaitInfo> WaitingFor(const std::vector<Ticket>& tickets) const;
 
   size_t open_requests() const;

@@ -1,0 +1,577 @@
+#include "client/src/core/client_core.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/base/check.h"
+#include "common/base/mutation.h"
+
+namespace kvstore {
+namespace {
+
+constexpr int64_t kNever = INT64_MAX;
+constexpr int kBackoffDoublingsMax = 6;
+
+// Where a request is between Submit and its completion.
+enum class State {
+  kHeld,     // an earlier request of its part comes first
+  kReady,    // in its stream's queue
+  kSent,     // on the wire, no answer yet
+  kOwned,    // the server said `received`, or has parked it
+  kBackoff,  // refused for a while
+};
+
+struct Request {
+  PartRequest ask;  // for whole-shard requests: op, ticket
+  OptimizerConfig optimizer;
+  RequestId id = 0;
+  uint64_t order = 0;  // of submission
+  Round round = 0;
+  ShardAddress shard;
+  bool whole_shard = false;
+
+  State state = State::kHeld;
+  bool as_probe = false;  // the next send asks what became of it
+  bool sent_before = false;
+  size_t window_bytes = 0;  // counted against the stream's window
+  int64_t try_until_ms = kNever;
+  int64_t backoff_until_ms = kNever;
+  int refusals = 0;
+  bool over = false;
+
+  bool probe_answered = false;
+  std::vector<WorkerRank> missing;
+};
+
+struct PartQueue {
+  Round last_round = 0;       // of the last push submitted
+  std::deque<Request*> open;  // in order of submission
+};
+
+struct Stream {
+  enum class Link { kDown, kDialing, kUp };
+  Link link = Link::kDown;
+  int64_t redial_at_ms = kNever;
+  int64_t redial_delay_ms = 0;
+  size_t window_bytes = 0;
+  // (-priority, order) -> request
+  std::map<std::pair<int64_t, uint64_t>, Request*> ready;
+  std::map<RequestId, Request*> sent;  // kSent and kOwned
+  // Try deadlines in the order of sending; entries of requests that moved on are stale.
+  std::deque<std::pair<int64_t, RequestId>> tries;
+};
+
+struct ShardGroup {
+  size_t remaining = 0;
+  absl::Status status;
+};
+
+}  // namespace
+
+class ClientCore::Impl {
+ public:
+  Impl(ClientCoreOptions options, ClusterId cluster, WorkerRank rank, Incarnation incarnation)
+      : options_(options), cluster_(cluster), rank_(rank), incarnation_(incarnation) {}
+
+  void OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out);
+  void OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutbox* out);
+  void OnStreamDown(int64_t now_ms, ShardAddress shard);
+  void OnFrame(int64_t now_ms, ShardAddress from, const Frame& reply, ClientOutbox* out);
+  void OnJobEnded(absl::Status status, ClientOutbox* out);
+  void OnTimer(int64_t now_ms, ClientOutbox* out);
+  int64_t NextTimerMs() const;
+  void Submit(int64_t now_ms, std::vector<PartRequest> requests, ClientOutbox* out);
+  void Submit(int64_t now_ms, ShardRequest request, ClientOutbox* out);
+  void Probe(const std::vector<Ticket>& tickets, ClientOutbox* out);
+  std::vector<WaitInfo> WaitingFor(const std::vector<Ticket>& tickets) const;
+  size_t open_requests() const { return open_; }
+
+ private:
+  class FrameCutter;
+
+  Request* Add(PartRequest ask);
+  // Moves to the ready queue what nothing earlier of its part holds back any more.
+  void Unhold(PartQueue& part);
+  void MakeReady(Request& request);
+  // Takes the request off its stream's books.
+  void TakeBack(Request& request);
+  // Sends what is ready, as far as the window allows.
+  void Pump(int64_t now_ms, ShardAddress shard, ClientOutbox* out);
+  void PumpAll(int64_t now_ms, ClientOutbox* out);
+  void Retry(Request& request);
+  void OnReply(int64_t now_ms, Request& request, const PartEntry& reply, ClientOutbox* out);
+  void Finish(Request& request, absl::Status status, const PartEntry* reply, ClientOutbox* out);
+  FrameHeader HeaderFor(ShardAddress shard) const;
+
+  const ClientCoreOptions options_;
+  const ClusterId cluster_;
+  const WorkerRank rank_;
+  const Incarnation incarnation_;
+
+  RoutingPtr routing_;
+  absl::Status job_ended_;
+  RequestId last_request_ = 0;
+  size_t open_ = 0;
+  absl::flat_hash_map<RequestId, std::unique_ptr<Request>> requests_;
+  absl::flat_hash_map<Ticket, Request*> by_ticket_;
+  absl::flat_hash_map<PartId, PartQueue, PartIdHash> parts_;
+  std::map<ShardAddress, Stream> streams_;
+  std::set<std::pair<int64_t, RequestId>> backoff_;
+  std::map<Ticket, ShardGroup> groups_;
+};
+
+// Packs entries into frames for one stream.
+class ClientCore::Impl::FrameCutter {
+ public:
+  FrameCutter(FrameHeader header, ShardAddress to, ClientOutbox* out)
+      : header_(header), to_(to), out_(out) {}
+
+  void Add(const Request& request, bool as_probe) {
+    const size_t bytes = as_probe ? 0 : request.ask.data.size();
+    if (frame_ == kNone || bytes_ + bytes > kFramePayloadTarget ||
+        out_->frames[frame_].frame.parts.size() == kPartsPerFrameMax ||
+        (request.ask.op == Op::kSetOptimizer)) {
+      frame_ = out_->frames.size();
+      bytes_ = 0;
+      keys_.clear();
+      out_->frames.push_back({to_, {}});
+      out_->frames.back().frame.header = header_;
+    }
+    Frame& frame = out_->frames[frame_].frame;
+    bytes_ += bytes;
+    PartEntry& entry = frame.parts.emplace_back();
+    entry.op = as_probe ? Op::kProbe : request.ask.op;
+    entry.key = request.ask.id.key;
+    entry.part = request.ask.id.part;
+    entry.round = request.round;
+    entry.request = request.id;
+    entry.step = request.ask.step;
+    if (as_probe) {
+      entry.probed_op = request.ask.op;
+      return;
+    }
+    entry.data = request.ask.data;
+    if (entry.op == Op::kInit && keys_.insert(entry.key).second) {
+      frame.keys.push_back(request.ask.key);
+    }
+    if (entry.op == Op::kSetOptimizer) frame.optimizer = request.optimizer;
+  }
+
+ private:
+  static constexpr size_t kNone = SIZE_MAX;
+  FrameHeader header_;
+  ShardAddress to_;
+  ClientOutbox* out_;
+  size_t frame_ = kNone;
+  size_t bytes_ = 0;
+  std::set<KeyId> keys_;
+};
+
+FrameHeader ClientCore::Impl::HeaderFor(ShardAddress shard) const {
+  FrameHeader header;
+  header.cluster = cluster_;
+  header.epoch = routing_->epoch;
+  header.job = routing_->job;
+  header.rank = rank_;
+  header.incarnation = incarnation_;
+  header.server_incarnation = routing_->servers[shard.server].incarnation;
+  return header;
+}
+
+void ClientCore::Impl::OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out) {
+  if (routing_ != nullptr && routing->epoch <= routing_->epoch) return;
+  // Within a job no slot moves yet: only incarnations and labels can differ.
+  routing_ = std::move(routing);
+  for (ServerRank server = 0; server < routing_->servers.size(); ++server) {
+    for (ShardIndex shard = 0; shard < routing_->servers[server].shards; ++shard) {
+      const auto [it, created] = streams_.try_emplace({server, shard});
+      if (!created) continue;
+      it->second.link = Stream::Link::kDialing;
+      out->dial.push_back(it->first);
+    }
+  }
+  PumpAll(now_ms, out);
+}
+
+void ClientCore::Impl::OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutbox* out) {
+  streams_.at(shard).link = Stream::Link::kUp;
+  Pump(now_ms, shard, out);
+}
+
+void ClientCore::Impl::OnStreamDown(int64_t now_ms, ShardAddress shard) {
+  Stream& stream = streams_.at(shard);
+  stream.link = Stream::Link::kDown;
+  stream.redial_delay_ms = stream.redial_delay_ms == 0
+                               ? options_.redial_min_ms
+                               : std::min(options_.redial_max_ms, 2 * stream.redial_delay_ms);
+  stream.redial_at_ms = now_ms + stream.redial_delay_ms;
+  stream.tries.clear();
+  std::vector<Request*> sent;
+  for (const auto& [id, request] : stream.sent) sent.push_back(request);
+  for (Request* request : sent) Retry(*request);
+}
+
+void ClientCore::Impl::OnJobEnded(absl::Status status, ClientOutbox* out) {
+  job_ended_ = std::move(status);
+  std::vector<std::pair<uint64_t, Request*>> open;
+  for (const auto& [id, request] : requests_) {
+    if (!request->over) open.emplace_back(request->order, request.get());
+  }
+  std::sort(open.begin(), open.end());
+  for (const auto& [order, request] : open) Finish(*request, job_ended_, nullptr, out);
+}
+
+int64_t ClientCore::Impl::NextTimerMs() const {
+  int64_t next = backoff_.empty() ? kNever : backoff_.begin()->first;
+  for (const auto& [shard, stream] : streams_) {
+    if (stream.link == Stream::Link::kDown) next = std::min(next, stream.redial_at_ms);
+    if (!stream.tries.empty()) next = std::min(next, stream.tries.front().first);
+  }
+  return next;
+}
+
+void ClientCore::Impl::OnTimer(int64_t now_ms, ClientOutbox* out) {
+  while (!backoff_.empty() && backoff_.begin()->first <= now_ms) {
+    Request& request = *requests_.at(backoff_.begin()->second);
+    backoff_.erase(backoff_.begin());
+    request.backoff_until_ms = kNever;
+    MakeReady(request);
+  }
+  for (auto& [shard, stream] : streams_) {
+    if (stream.link == Stream::Link::kDown && stream.redial_at_ms <= now_ms) {
+      stream.link = Stream::Link::kDialing;
+      stream.redial_at_ms = kNever;
+      out->dial.push_back(shard);
+    }
+    while (!stream.tries.empty() && stream.tries.front().first <= now_ms) {
+      const auto [due_ms, id] = stream.tries.front();
+      stream.tries.pop_front();
+      const auto it = stream.sent.find(id);
+      if (it != stream.sent.end() && it->second->try_until_ms == due_ms) Retry(*it->second);
+    }
+  }
+  PumpAll(now_ms, out);
+}
+
+Request* ClientCore::Impl::Add(PartRequest ask) {
+  auto owned = std::make_unique<Request>();
+  Request* request = owned.get();
+  request->id = ++last_request_;
+  request->order = request->id;
+  request->ask = std::move(ask);
+  requests_[request->id] = std::move(owned);
+  ++open_;
+  return request;
+}
+
+void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest> requests,
+                              ClientOutbox* out) {
+  for (PartRequest& ask : requests) {
+    if (!job_ended_.ok() || routing_ == nullptr) {
+      out->done.push_back({ask.ticket, ask.id,
+                           routing_ == nullptr
+                               ? absl::FailedPreconditionError("the cluster is not routed yet")
+                               : job_ended_,
+                           Payload(), 0});
+      continue;
+    }
+    Request* request = Add(std::move(ask));
+    request->shard = routing_->OwnerOf(request->ask.id);
+    by_ticket_[request->ask.ticket] = request;
+    PartQueue& part = parts_[request->ask.id];
+    if (request->ask.op == Op::kPush) ++part.last_round;
+    if (request->ask.op != Op::kInit) request->round = part.last_round;
+    part.open.push_back(request);
+    Unhold(part);
+  }
+  PumpAll(now_ms, out);
+}
+
+void ClientCore::Impl::Submit(int64_t now_ms, ShardRequest request, ClientOutbox* out) {
+  if (!job_ended_.ok() || streams_.empty()) {
+    const absl::Status status = job_ended_.ok()
+                                    ? absl::FailedPreconditionError("the cluster is not routed yet")
+                                    : job_ended_;
+    out->done.push_back({request.ticket, {}, status, Payload(), 0});
+    return;
+  }
+  groups_[request.ticket] = {streams_.size(), absl::OkStatus()};
+  for (const auto& [shard, stream] : streams_) {
+    PartRequest ask;
+    ask.op = request.op;
+    ask.ticket = request.ticket;
+    Request* each = Add(std::move(ask));
+    each->whole_shard = true;
+    each->optimizer = request.optimizer;
+    each->shard = shard;
+    MakeReady(*each);
+  }
+  PumpAll(now_ms, out);
+}
+
+void ClientCore::Impl::Unhold(PartQueue& part) {
+  bool init_open = false;
+  bool pull_open = false;
+  uint32_t pushes_open = 0;
+  for (Request* request : part.open) {
+    const Op op = request->ask.op;
+    if (request->state == State::kHeld) {
+      const bool push_held =
+          op == Op::kPush && (pull_open || pushes_open >= options_.rounds_ahead_max);
+      if (init_open || push_held) return;  // and so is everything behind it
+      MakeReady(*request);
+    }
+    init_open |= op == Op::kInit;
+    pull_open |= op == Op::kPull;
+    pushes_open += op == Op::kPush ? 1 : 0;
+  }
+}
+
+void ClientCore::Impl::MakeReady(Request& request) {
+  request.state = State::kReady;
+  streams_.at(request.shard).ready[{-int64_t{request.ask.priority}, request.order}] = &request;
+}
+
+void ClientCore::Impl::TakeBack(Request& request) {
+  Stream& stream = streams_.at(request.shard);
+  switch (request.state) {
+    case State::kReady:
+      stream.ready.erase({-int64_t{request.ask.priority}, request.order});
+      break;
+    case State::kSent:
+    case State::kOwned:
+      stream.sent.erase(request.id);
+      break;
+    case State::kBackoff:
+      backoff_.erase({request.backoff_until_ms, request.id});
+      break;
+    case State::kHeld:
+      break;
+  }
+  stream.window_bytes -= request.window_bytes;
+  request.window_bytes = 0;
+}
+
+// A request with payload is asked after; one without is cheaper to send again.
+void ClientCore::Impl::Retry(Request& request) {
+  TakeBack(request);
+  request.as_probe = !request.ask.data.empty();
+  MakeReady(request);
+}
+
+void ClientCore::Impl::PumpAll(int64_t now_ms, ClientOutbox* out) {
+  for (const auto& [shard, stream] : streams_) {
+    if (!stream.ready.empty()) Pump(now_ms, shard, out);
+  }
+}
+
+void ClientCore::Impl::Pump(int64_t now_ms, ShardAddress shard, ClientOutbox* out) {
+  Stream& stream = streams_.at(shard);
+  if (stream.link != Stream::Link::kUp) return;
+  FrameCutter cutter(HeaderFor(shard), shard, out);
+  while (!stream.ready.empty()) {
+    Request& request = *stream.ready.begin()->second;
+    const size_t bytes = request.as_probe ? 0 : request.ask.data.size();
+    if (bytes > 0 && stream.window_bytes > 0 &&
+        stream.window_bytes + bytes > options_.window_bytes) {
+      break;
+    }
+    stream.ready.erase(stream.ready.begin());
+    if (Broken(Mutation::kResendReencodes) && bytes > 0 && request.sent_before) {
+      std::string again = request.ask.data.ToString();
+      again.back() = static_cast<char>(again.back() ^ 1);
+      request.ask.data = Payload::CopyOf(again);
+    }
+    cutter.Add(request, request.as_probe);
+    request.sent_before |= !request.as_probe;
+    request.state = State::kSent;
+    request.window_bytes = bytes;
+    stream.window_bytes += bytes;
+    stream.sent[request.id] = &request;
+    request.try_until_ms = now_ms + options_.try_ms;
+    stream.tries.emplace_back(request.try_until_ms, request.id);
+  }
+}
+
+void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const Frame& reply,
+                               ClientOutbox* out) {
+  // A reply to an earlier life of this rank, or of another server, is nobody's.
+  if (routing_ == nullptr || reply.header.rank != rank_ ||
+      reply.header.incarnation != incarnation_ || reply.header.cluster != cluster_) {
+    return;
+  }
+  const auto stream = streams_.find(from);
+  if (stream == streams_.end()) return;
+  stream->second.redial_delay_ms = 0;
+  for (const PartEntry& entry : reply.parts) {
+    const auto it = requests_.find(entry.request);
+    if (it == requests_.end()) continue;  // over already
+    Request& request = *it->second;
+    if (!(request.shard == from) || entry.key != request.ask.id.key ||
+        entry.part != request.ask.id.part) {
+      continue;
+    }
+    // Over, and still here, only in a broken variant.
+    if (request.over && (entry.op != Op::kPull || entry.code != absl::StatusCode::kOk)) continue;
+    OnReply(now_ms, request, entry, out);
+  }
+  PumpAll(now_ms, out);
+}
+
+void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const PartEntry& reply,
+                               ClientOutbox* out) {
+  if (reply.code != absl::StatusCode::kOk) {
+    if (reply.retry_after_ms == 0) {
+      Finish(request, absl::Status(reply.code, reply.message), nullptr, out);
+      return;
+    }
+    TakeBack(request);
+    const int doublings = std::min(request.refusals++, kBackoffDoublingsMax);
+    request.state = State::kBackoff;
+    request.as_probe = false;
+    request.backoff_until_ms = now_ms + (int64_t{reply.retry_after_ms} << doublings);
+    backoff_.insert({request.backoff_until_ms, request.id});
+    return;
+  }
+  if (reply.op == Op::kProbe) {
+    request.probe_answered = true;
+    request.missing = reply.missing_ranks;
+  }
+  switch (reply.progress) {
+    case Progress::kDone:
+      // A pull ends with its value only, never with a probe's word.
+      if (request.ask.op != Op::kPull || reply.op == Op::kPull) {
+        Finish(request, absl::OkStatus(), &reply, out);
+      }
+      return;
+    case Progress::kUnknown:
+      if (request.state != State::kSent && request.state != State::kOwned) return;
+      TakeBack(request);
+      request.as_probe = false;
+      MakeReady(request);
+      return;
+    case Progress::kReceived: {
+      if (request.state != State::kSent && request.state != State::kOwned) return;
+      request.state = State::kOwned;
+      Stream& stream = streams_.at(request.shard);
+      stream.window_bytes -= request.window_bytes;
+      request.window_bytes = 0;
+      // A round may take as long as its slowest worker: from now on ask rarely.
+      request.try_until_ms = now_ms + options_.try_ms;
+      stream.tries.emplace_back(request.try_until_ms, request.id);
+      return;
+    }
+    case Progress::kUnspecified:
+      return;
+  }
+}
+
+void ClientCore::Impl::Finish(Request& request, absl::Status status, const PartEntry* reply,
+                              ClientOutbox* out) {
+  const bool late = request.over;  // only in a broken variant
+  if (!late) {
+    TakeBack(request);
+    request.over = true;
+    --open_;
+  }
+  if (request.whole_shard) {
+    ShardGroup& group = groups_.at(request.ask.ticket);
+    if (group.status.ok() && !status.ok()) {
+      group.status = absl::Status(status.code(),
+                                  fmt::format("{}: {}", routing_->ServerName(request.shard.server),
+                                              std::string(status.message())));
+    }
+    if (--group.remaining == 0) {
+      out->done.push_back({request.ask.ticket, {}, group.status, Payload(), 0});
+      groups_.erase(request.ask.ticket);
+    }
+    requests_.erase(request.id);
+    return;
+  }
+  Completion done{request.ask.ticket, request.ask.id, std::move(status), Payload(), request.round};
+  if (reply != nullptr && request.ask.op == Op::kPull) {
+    done.data = reply->data;
+    done.round = reply->round;
+  }
+  out->done.push_back(std::move(done));
+  if (late) return;
+
+  by_ticket_.erase(request.ask.ticket);
+  PartQueue& part = parts_.at(request.ask.id);
+  part.open.erase(std::find(part.open.begin(), part.open.end(), &request));
+  if (!Broken(Mutation::kLateReplyWritten)) requests_.erase(request.id);
+  if (job_ended_.ok()) Unhold(part);
+}
+
+void ClientCore::Impl::Probe(const std::vector<Ticket>& tickets, ClientOutbox* out) {
+  if (routing_ == nullptr) return;
+  std::map<ShardAddress, FrameCutter> cutters;
+  for (const Ticket ticket : tickets) {
+    const auto it = by_ticket_.find(ticket);
+    if (it == by_ticket_.end()) continue;
+    Request& request = *it->second;
+    request.probe_answered = false;
+    request.missing.clear();
+    if (streams_.at(request.shard).link != Stream::Link::kUp) continue;
+    if (request.state != State::kSent && request.state != State::kOwned) continue;
+    cutters.try_emplace(request.shard, HeaderFor(request.shard), request.shard, out)
+        .first->second.Add(request, true);
+  }
+}
+
+std::vector<WaitInfo> ClientCore::Impl::WaitingFor(const std::vector<Ticket>& tickets) const {
+  std::vector<WaitInfo> infos;
+  for (const Ticket ticket : tickets) {
+    const auto it = by_ticket_.find(ticket);
+    if (it == by_ticket_.end()) continue;
+    const Request& request = *it->second;
+    infos.push_back({request.ask.id, request.ask.op, request.round, request.shard,
+                     streams_.at(request.shard).link == Stream::Link::kUp, request.probe_answered,
+                     request.missing});
+  }
+  return infos;
+}
+
+ClientCore::ClientCore(ClientCoreOptions options, ClusterId cluster, WorkerRank rank,
+                       Incarnation incarnation)
+    : impl_(std::make_unique<Impl>(options, cluster, rank, incarnation)) {}
+ClientCore::~ClientCore() = default;
+
+void ClientCore::OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out) {
+  impl_->OnRouting(now_ms, std::move(routing), out);
+}
+void ClientCore::OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutbox* out) {
+  impl_->OnStreamUp(now_ms, shard, out);
+}
+void ClientCore::OnStreamDown(int64_t now_ms, ShardAddress shard) {
+  impl_->OnStreamDown(now_ms, shard);
+}
+void ClientCore::OnFrame(int64_t now_ms, ShardAddress from, const Frame& reply, ClientOutbox* out) {
+  impl_->OnFrame(now_ms, from, reply, out);
+}
+void ClientCore::OnJobEnded(absl::Status status, ClientOutbox* out) {
+  impl_->OnJobEnded(std::move(status), out);
+}
+void ClientCore::OnTimer(int64_t now_ms, ClientOutbox* out) { impl_->OnTimer(now_ms, out); }
+int64_t ClientCore::NextTimerMs() const { return impl_->NextTimerMs(); }
+void ClientCore::Submit(int64_t now_ms, std::vector<PartRequest> requests, ClientOutbox* out) {
+  impl_->Submit(now_ms, std::move(requests), out);
+}
+void ClientCore::Submit(int64_t now_ms, ShardRequest request, ClientOutbox* out) {
+  impl_->Submit(now_ms, std::move(request), out);
+}
+void ClientCore::Probe(const std::vector<Ticket>& tickets, ClientOutbox* out) {
+  impl_->Probe(tickets, out);
+}
+std::vector<WaitInfo> ClientCore::WaitingFor(const std::vector<Ticket>& tickets) const {
+  return impl_->WaitingFor(tickets);
+}
+size_t ClientCore::open_requests() const { return impl_->open_requests(); }
+
+}  // namespace kvstore

@@ -1,0 +1,53 @@
+// ReplyBatch: gathers the replies of one event into few frames: one per stream, cut at the usual
+// payload size.
+#pragma once
+
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "server/core/server_core.h"
+
+namespace kvstore {
+
+// Who is answered, and over which stream.
+struct ReplyTo {
+  PeerId peer = 0;
+  WorkerRank rank = 0;
+  Incarnation incarnation = 0;
+};
+
+class ReplyBatch {
+ public:
+  // `header`: cluster, epoch, job, server incarnation of every frame. `out` outlives the batch.
+  ReplyBatch(const FrameHeader& header, ServerOutbox* out) : header_(header), out_(out) {}
+
+  void Add(const ReplyTo& to, PartEntry entry) {
+    const auto key = std::make_tuple(to.peer, to.rank, to.incarnation);
+    const auto it = open_.find(key);
+    const size_t bytes = entry.data.size();
+    if (it == open_.end() || it->second.bytes + bytes > kFramePayloadTarget ||
+        (*out_)[it->second.index].frame.parts.size() == kPartsPerFrameMax) {
+      open_[key] = {out_->size(), 0};
+      ServerFrame& fresh = out_->emplace_back();
+      fresh.peer = to.peer;
+      fresh.frame.header = header_;
+      fresh.frame.header.rank = to.rank;
+      fresh.frame.header.incarnation = to.incarnation;
+    }
+    Open& open = open_[key];
+    open.bytes += bytes;
+    (*out_)[open.index].frame.parts.push_back(std::move(entry));
+  }
+
+ private:
+  struct Open {
+    size_t index = 0;  // into *out_
+    size_t bytes = 0;
+  };
+  FrameHeader header_;
+  ServerOutbox* out_;
+  std::map<std::tuple<PeerId, WorkerRank, Incarnation>, Open> open_;
+};
+
+}  // namespace kvstore

@@ -1,0 +1,146 @@
+#include "server/core/rounds.h"
+
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/mutation.h"
+
+namespace kvstore {
+namespace {
+
+constexpr size_t kFailedRoundsKept = 16;
+
+}  // namespace
+
+PartRounds::Accepted PartRounds::Contribute(int64_t now_ms, WorkerRank rank, Round round,
+                                            const Payload& data, const View& view,
+                                            ParkingLot& parking, PartMath& math) {
+  if (round <= version_) return Accepted::kCommitted;
+  const bool current = round == version_ + 1;
+  if (HasContribution(rank, round)) {
+    OpenRound& open = rounds_.at(round);
+    ++open.messages;
+    if (Broken(Mutation::kNoDedup) && open.sum != nullptr) Fold(open, data, math);
+    return Accepted::kRepeat;
+  }
+  if (current) {
+    OpenRound& open = RoundAt(now_ms, round, view);
+    Advance(open, view, parking, math);
+    if (open.next == rank || Broken(Mutation::kSumInArrivalOrder)) {
+      ++open.messages;
+      open.have[rank] = true;
+      Fold(open, data, math);
+      if (open.next == rank) ++open.next;
+      return Accepted::kTaken;
+    }
+  }
+  if (!parking.Fits(data.size())) {
+    if (current && !rounds_.at(round).sum && rounds_.at(round).parked.empty()) rounds_.erase(round);
+    return Accepted::kNoRoom;
+  }
+  OpenRound& open = RoundAt(now_ms, round, view);
+  ++open.messages;
+  open.have[rank] = true;
+  open.parked[rank] = math.Copy(data);
+  parking.bytes += data.size();
+  return Accepted::kTaken;
+}
+
+int PartRounds::CommitReady(const View& view, ParkingLot& parking, PartMath& math) {
+  int commits = 0;
+  while (!rounds_.empty() && rounds_.begin()->first == version_ + 1) {
+    OpenRound& open = rounds_.begin()->second;
+    Advance(open, view, parking, math);
+    if (!Complete(open, view)) break;
+    for (const auto& [rank, bytes] : open.parked) parking.bytes -= bytes->size();
+    Commit(open, math);
+    rounds_.erase(rounds_.begin());
+    ++commits;
+  }
+  return commits;
+}
+
+bool PartRounds::HasContribution(WorkerRank rank, Round round) const {
+  const auto it = rounds_.find(round);
+  return it != rounds_.end() && it->second.have[rank];
+}
+
+absl::Status PartRounds::RoundStatus(Round round) const {
+  const auto it = failed_.find(round);
+  return it == failed_.end() ? absl::OkStatus() : it->second;
+}
+
+std::vector<WorkerRank> PartRounds::Missing(const View& view) const {
+  std::vector<WorkerRank> missing;
+  for (WorkerRank rank = 0; rank < view.workers; ++rank) {
+    if (!view.left[rank] && !HasContribution(rank, version_ + 1)) missing.push_back(rank);
+  }
+  return missing;
+}
+
+void PartRounds::ReleaseParked(ParkingLot& parking) {
+  for (auto& [number, round] : rounds_) {
+    for (auto& [rank, bytes] : round.parked) parking.bytes -= bytes->size();
+  }
+  rounds_.clear();
+}
+
+PartRounds::OpenRound& PartRounds::RoundAt(int64_t now_ms, Round round, const View& view) {
+  auto [it, created] = rounds_.try_emplace(round);
+  if (created) {
+    it->second.since_ms = now_ms;
+    it->second.have.resize(view.workers);
+  }
+  return it->second;
+}
+
+void PartRounds::Fold(OpenRound& round, const Payload& data, PartMath& math) {
+  if (round.sum == nullptr) {
+    round.sum = math.Copy(data);
+  } else {
+    math.Accumulate(*key_, *round.sum, data);
+  }
+}
+
+void PartRounds::Advance(OpenRound& round, const View& view, ParkingLot& parking, PartMath& math) {
+  for (; round.next < view.workers; ++round.next) {
+    if (!round.have[round.next]) {
+      if (!view.left[round.next]) return;
+      continue;
+    }
+    const auto it = round.parked.find(round.next);
+    if (it == round.parked.end()) continue;  // folded on arrival (a broken variant only)
+    const MutableBufferPtr bytes = std::move(it->second);
+    round.parked.erase(it);
+    parking.bytes -= bytes->size();
+    if (round.sum == nullptr) {
+      round.sum = bytes;  // the parked copy becomes the accumulator
+    } else {
+      math.Accumulate(*key_, *round.sum, Payload(BufferPtr(bytes)));
+    }
+  }
+}
+
+bool PartRounds::Complete(const OpenRound& round, const View& view) {
+  if (Broken(Mutation::kCountMessages)) {
+    uint32_t needed = 0;
+    for (WorkerRank rank = 0; rank < view.workers; ++rank) needed += view.left[rank] ? 0 : 1;
+    return round.sum != nullptr && round.messages >= needed;
+  }
+  // `next` reached the end: every worker of the view contributed or left before it did.
+  return round.next == view.workers && round.sum != nullptr;
+}
+
+void PartRounds::Commit(OpenRound& round, PartMath& math) {
+  absl::StatusOr<BufferPtr> updated =
+      math.Update(*key_, id_, value_, std::move(round.sum), &state_);
+  ++version_;
+  if (updated.ok()) {
+    value_ = *std::move(updated);
+    return;
+  }
+  failed_[version_] = updated.status();
+  if (failed_.size() > kFailedRoundsKept) failed_.erase(failed_.begin());
+}
+
+}  // namespace kvstore
