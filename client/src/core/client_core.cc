@@ -483,9 +483,12 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, const PartE
   if (request.whole_shard) {
     ShardGroup& group = groups_.at(request.ask.ticket);
     if (group.status.ok() && !status.ok()) {
-      group.status = absl::Status(status.code(),
-                                  fmt::format("{}: {}", routing_->ServerName(request.shard.server),
-                                              std::string(status.message())));
+      group.status =
+          job_ended_.ok()
+              ? absl::Status(status.code(),
+                             fmt::format("{}: {}", routing_->ServerName(request.shard.server),
+                                         std::string(status.message())))
+              : status;
     }
     if (--group.remaining == 0) {
       out->done.push_back({request.ask.ticket, {}, group.status, Payload(), 0});

@@ -1,0 +1,391 @@
+#include "client/src/core/client_core.h"
+
+#include <catch2/catch.hpp>
+#include <string>
+
+namespace kvstore {
+namespace {
+
+constexpr ClusterId kCluster = 77;
+constexpr WorkerRank kRank = 1;
+constexpr Incarnation kIncarnation = 9;
+constexpr PartId kPart{17, 0};
+
+RoutingPtr RoutingOf(uint32_t servers) {
+  RoutingTable table;
+  table.epoch = 1;
+  table.job = 1;
+  for (uint32_t rank = 0; rank < servers; ++rank) table.servers.push_back({"h:1", 50 + rank, 1});
+  table.workers = {{8, "a:1"}, {kIncarnation, "b:2"}};
+  table.SpreadSlots();
+  return std::make_shared<const RoutingTable>(std::move(table));
+}
+
+// A client whose streams are up, and the server's side of the conversation.
+class Client {
+ public:
+  explicit Client(uint32_t servers = 1, ClientCoreOptions options = {})
+      : core(options, kCluster, kRank, kIncarnation) {
+    core.OnRouting(now_ms, RoutingOf(servers), &out);
+    dialled = out.dial;
+    for (const ShardAddress shard : dialled) core.OnStreamUp(now_ms, shard, &out);
+    out = {};
+  }
+
+  void Submit(Op op, Ticket ticket, std::string data = {}, PartId id = kPart, int priority = 0) {
+    PartRequest request;
+    request.op = op;
+    request.id = id;
+    request.ticket = ticket;
+    request.priority = priority;
+    if (!data.empty()) request.data = Payload::CopyOf(data);
+    core.Submit(now_ms, {std::move(request)}, &out);
+  }
+  // Takes what was sent since the last call.
+  std::vector<PartEntry> Sent() {
+    std::vector<PartEntry> sent;
+    for (const ClientOutbox::Send& send : out.frames) {
+      CHECK(send.frame.header.rank == kRank);
+      CHECK(send.frame.header.incarnation == kIncarnation);
+      CHECK(send.frame.header.server_incarnation == 50 + send.to.server);
+      sent.insert(sent.end(), send.frame.parts.begin(), send.frame.parts.end());
+    }
+    frames = out.frames.size();
+    out.frames.clear();
+    return sent;
+  }
+  void Reply(PartEntry entry, Progress progress, ShardAddress from = {0, 0}) {
+    entry.progress = progress;
+    if (entry.op != Op::kPull) entry.data = Payload();
+    Frame frame;
+    frame.header.cluster = kCluster;
+    frame.header.rank = kRank;
+    frame.header.incarnation = kIncarnation;
+    frame.parts.push_back(std::move(entry));
+    core.OnFrame(now_ms, from, frame, &out);
+  }
+  void Refuse(PartEntry entry, absl::StatusCode code, uint32_t retry_after_ms = 0) {
+    entry.code = code;
+    entry.message = "refused";
+    entry.retry_after_ms = retry_after_ms;
+    Reply(std::move(entry), Progress::kUnspecified);
+  }
+  std::vector<Ticket> Done() {
+    std::vector<Ticket> tickets;
+    for (const Completion& done : out.done) tickets.push_back(done.ticket);
+    out.done.clear();
+    return tickets;
+  }
+  void RunTimers(int64_t until_ms) {
+    while (core.NextTimerMs() <= until_ms) {
+      now_ms = core.NextTimerMs();
+      core.OnTimer(now_ms, &out);
+    }
+    now_ms = until_ms;
+  }
+
+  int64_t now_ms = 0;
+  ClientCore core;
+  ClientOutbox out;
+  std::vector<ShardAddress> dialled;
+  size_t frames = 0;
+};
+
+TEST_CASE("pushes are numbered, and a pull names the last push before it", "[core]") {
+  Client client;
+  client.Submit(Op::kPush, 1, "aaaa");
+  client.Submit(Op::kPush, 2, "bbbb");
+  client.Submit(Op::kPull, 3);
+  const auto sent = client.Sent();
+  REQUIRE(sent.size() == 3);
+  CHECK(sent[0].round == 1);
+  CHECK(sent[1].round == 2);
+  CHECK(sent[2].op == Op::kPull);
+  CHECK(sent[2].round == 2);
+}
+
+TEST_CASE("a push is held until the earlier pull of its part is answered", "[core]") {
+  Client client;
+  client.Submit(Op::kPush, 1, "aaaa");
+  client.Submit(Op::kPull, 2);
+  client.Submit(Op::kPush, 3, "bbbb");
+  client.Submit(Op::kPush, 4, "cccc", {18, 0});  // another part is free to go
+  auto sent = client.Sent();
+  REQUIRE(sent.size() == 3);
+  CHECK(sent[2].key == 18);
+  PartEntry pull = sent[1];
+  pull.data = Payload::CopyOf("value");
+  client.Reply(pull, Progress::kDone);
+  REQUIRE(client.out.done.size() == 1);
+  CHECK(client.out.done[0].data.ToString() == "value");
+  CHECK(client.out.done[0].round == 1);
+  sent = client.Sent();
+  REQUIRE(sent.size() == 1);
+  CHECK(sent[0].round == 2);
+}
+
+TEST_CASE("everything of a part waits for its Init", "[core]") {
+  Client client;
+  client.Submit(Op::kInit, 1, "aaaa");
+  client.Submit(Op::kPush, 2, "bbbb");
+  client.Submit(Op::kPull, 3);
+  const auto sent = client.Sent();
+  REQUIRE(sent.size() == 1);
+  client.Reply(sent[0], Progress::kDone);
+  CHECK(client.Sent().size() == 2);
+  CHECK(client.Done() == std::vector<Ticket>{1});
+}
+
+TEST_CASE("a completion is told once, and late replies are dropped", "[core]") {
+  Client client;
+  client.Submit(Op::kPull, 1);
+  const auto sent = client.Sent();
+  client.Reply(sent[0], Progress::kDone);
+  CHECK(client.Done() == std::vector<Ticket>{1});
+  client.Reply(sent[0], Progress::kDone);
+  CHECK(client.Done().empty());
+  CHECK(client.core.open_requests() == 0);
+}
+
+TEST_CASE("replies to another rank, life or cluster are nobody's", "[core]") {
+  Client client;
+  client.Submit(Op::kPull, 1);
+  Frame frame;
+  frame.parts = client.Sent();
+  frame.parts[0].progress = Progress::kDone;
+  frame.header = {};
+  frame.header.cluster = kCluster;
+  frame.header.rank = kRank;
+  frame.header.incarnation = kIncarnation;
+  const int which = GENERATE(0, 1, 2);
+  if (which == 0) frame.header.cluster = 1;
+  if (which == 1) frame.header.rank = 0;
+  if (which == 2) frame.header.incarnation = 8;
+  client.core.OnFrame(0, {0, 0}, frame, &client.out);
+  CHECK(client.Done().empty());
+}
+
+TEST_CASE("after a broken stream a push is asked after, and sent again only if unknown", "[core]") {
+  Client client;
+  client.Submit(Op::kPush, 1, "aaaa");
+  client.Submit(Op::kPull, 2);
+  const auto first = client.Sent();
+  const bool received = GENERATE(false, true);
+  if (received) client.Reply(first[0], Progress::kReceived);
+  client.core.OnStreamDown(client.now_ms, {0, 0});
+  CHECK(client.Sent().empty());
+  client.RunTimers(150);
+  CHECK(client.out.dial == std::vector<ShardAddress>{{0, 0}});
+  client.core.OnStreamUp(client.now_ms, {0, 0}, &client.out);
+  const auto again = client.Sent();
+  REQUIRE(again.size() == 2);
+  CHECK(again[0].op == Op::kProbe);
+  CHECK(again[0].probed_op == Op::kPush);
+  CHECK(again[0].request == first[0].request);
+  CHECK(again[0].data.empty());
+  CHECK(again[1].op == Op::kPull);  // has no payload: simply asked again
+  CHECK(again[1].request == first[1].request);
+
+  SECTION("unknown") {
+    client.Reply(again[0], Progress::kUnknown);
+    const auto resent = client.Sent();
+    REQUIRE(resent.size() == 1);
+    CHECK(resent[0].op == Op::kPush);
+    CHECK(resent[0].round == first[0].round);
+    CHECK(resent[0].request == first[0].request);
+    CHECK(resent[0].data.ToString() == "aaaa");
+  }
+  SECTION("received") {
+    client.Reply(again[0], Progress::kReceived);
+    CHECK(client.Sent().empty());
+  }
+  SECTION("done") {
+    client.Reply(again[0], Progress::kDone);
+    CHECK(client.Done() == std::vector<Ticket>{1});
+  }
+}
+
+TEST_CASE("redials back off, and a working stream resets that", "[core]") {
+  Client client;
+  std::vector<int64_t> dials;
+  for (int i = 0; i < 6; ++i) {
+    const int64_t down_ms = client.now_ms;
+    client.core.OnStreamDown(down_ms, {0, 0});
+    client.now_ms = client.core.NextTimerMs();
+    client.core.OnTimer(client.now_ms, &client.out);
+    dials.push_back(client.now_ms - down_ms);
+  }
+  CHECK(dials == std::vector<int64_t>{100, 200, 400, 800, 1000, 1000});
+  client.core.OnStreamUp(client.now_ms, {0, 0}, &client.out);
+  client.Submit(Op::kPull, 1);
+  client.Reply(client.Sent().at(0), Progress::kDone);
+  client.core.OnStreamDown(client.now_ms, {0, 0});
+  CHECK(client.core.NextTimerMs() == client.now_ms + 100);
+}
+
+TEST_CASE("without an answer a request is tried again", "[core]") {
+  Client client;
+  client.Submit(Op::kPush, 1, "aaaa");
+  client.Submit(Op::kPull, 2);
+  client.Sent();
+  CHECK(client.core.NextTimerMs() == 10000);
+  client.RunTimers(10000);
+  const auto again = client.Sent();
+  REQUIRE(again.size() == 2);
+  CHECK(again[0].op == Op::kProbe);
+  CHECK(again[1].op == Op::kPull);
+}
+
+TEST_CASE("unanswered payload stays under the window", "[core]") {
+  ClientCoreOptions options;
+  options.window_bytes = 8;
+  Client client(1, options);
+  for (Ticket ticket = 1; ticket <= 4; ++ticket) {
+    client.Submit(Op::kPush, ticket, "aaaa", {ticket, 0});
+  }
+  auto sent = client.Sent();
+  REQUIRE(sent.size() == 2);
+  client.Reply(sent[0], Progress::kReceived);
+  CHECK(client.Sent().size() == 1);
+  client.Reply(sent[1], Progress::kDone);
+  CHECK(client.Sent().size() == 1);
+}
+
+TEST_CASE("a single value larger than the window still goes", "[core]") {
+  ClientCoreOptions options;
+  options.window_bytes = 2;
+  Client client(1, options);
+  client.Submit(Op::kPush, 1, "aaaa");
+  CHECK(client.Sent().size() == 1);
+}
+
+TEST_CASE("a higher priority goes first among those that wait", "[core]") {
+  ClientCoreOptions options;
+  options.window_bytes = 4;
+  Client client(1, options);
+  client.Submit(Op::kPush, 1, "aaaa", {1, 0}, 0);
+  const PartEntry first = client.Sent().at(0);
+  client.Submit(Op::kPush, 2, "bbbb", {2, 0}, 0);
+  client.Submit(Op::kPush, 3, "cccc", {3, 0}, 5);
+  client.Submit(Op::kPush, 4, "dddd", {4, 0}, 5);
+  client.Reply(first, Progress::kReceived);
+  std::vector<KeyId> order;
+  for (auto sent = client.Sent(); !sent.empty(); sent = client.Sent()) {
+    for (const PartEntry& entry : sent) {
+      order.push_back(entry.key);
+      client.Reply(entry, Progress::kReceived);
+    }
+  }
+  CHECK(order == std::vector<KeyId>{3, 4, 2});
+}
+
+TEST_CASE("a refusal with retry-after keeps the request, another one ends it", "[core]") {
+  Client client;
+  client.Submit(Op::kPush, 1, "aaaa");
+  const PartEntry push = client.Sent().at(0);
+  client.Refuse(push, absl::StatusCode::kResourceExhausted, 20);
+  CHECK(client.Done().empty());
+  CHECK(client.core.NextTimerMs() == 20);
+  client.RunTimers(20);
+  const auto again = client.Sent();
+  REQUIRE(again.size() == 1);
+  CHECK(again[0].data.ToString() == "aaaa");
+  client.Refuse(push, absl::StatusCode::kResourceExhausted, 20);
+  CHECK(client.core.NextTimerMs() == client.now_ms + 40);  // backs off
+  client.Refuse(push, absl::StatusCode::kInvalidArgument);
+  REQUIRE(client.out.done.size() == 1);
+  CHECK(client.out.done[0].status == absl::InvalidArgumentError("refused"));
+  client.Sent();
+  client.RunTimers(60000);
+  CHECK(client.Sent().empty());
+}
+
+TEST_CASE("many small parts travel in few frames", "[core]") {
+  Client client;
+  std::vector<PartRequest> requests;
+  for (Ticket ticket = 1; ticket <= 10000; ++ticket) {
+    PartRequest request;
+    request.op = Op::kPush;
+    request.id = {ticket, 0};
+    request.ticket = ticket;
+    request.data = Payload::CopyOf(std::string(256, 'x'));
+    requests.push_back(std::move(request));
+  }
+  client.core.Submit(0, std::move(requests), &client.out);
+  CHECK(client.Sent().size() == 10000);
+  CHECK(client.frames == 3);  // 2,560,000 bytes at 1 MiB a frame
+}
+
+TEST_CASE("parts go to the servers that own their slots", "[core]") {
+  Client client(3);
+  REQUIRE(client.dialled.size() == 3);
+  const RoutingPtr routing = RoutingOf(3);
+  for (PartIndex part = 0; part < 6; ++part) client.Submit(Op::kPush, part + 1, "a", {17, part});
+  REQUIRE(client.out.frames.size() == 6);
+  for (PartIndex part = 0; part < 6; ++part) {
+    CHECK(client.out.frames[part].to == routing->OwnerOf({17, part}));
+  }
+}
+
+TEST_CASE("a request to all shards is done when all of them answered", "[core]") {
+  Client client(2);
+  ShardRequest request;
+  request.op = Op::kSetOptimizer;
+  request.ticket = 5;
+  request.optimizer.name = "sgd";
+  client.core.Submit(0, request, &client.out);
+  REQUIRE(client.out.frames.size() == 2);
+  CHECK(client.out.frames[0].frame.optimizer->name == "sgd");
+  const auto sent = client.Sent();
+  client.Reply(sent[0], Progress::kDone, {0, 0});
+  CHECK(client.Done().empty());
+  PartEntry refusal = sent[1];
+  refusal.code = absl::StatusCode::kInvalidArgument;
+  refusal.message = "no such optimizer";
+  client.Reply(refusal, Progress::kDone, {1, 0});
+  REQUIRE(client.out.done.size() == 1);
+  CHECK(client.out.done[0].status ==
+        absl::InvalidArgumentError("server 1 (h:1): no such optimizer"));
+}
+
+TEST_CASE("when the job ended every open and later request fails with its status", "[core]") {
+  Client client;
+  client.Submit(Op::kPush, 1, "aaaa");
+  client.Submit(Op::kPull, 2);
+  client.Submit(Op::kPush, 3, "bbbb");
+  ShardRequest optimizer;
+  optimizer.op = Op::kSetOptimizer;
+  optimizer.ticket = 4;
+  client.core.Submit(0, optimizer, &client.out);
+  const absl::Status ended = absl::DataLossError("server 0 (h:1) died");
+  client.core.OnJobEnded(ended, &client.out);
+  REQUIRE(client.out.done.size() == 4);
+  for (const Completion& done : client.out.done) CHECK(done.status == ended);
+  CHECK(client.core.open_requests() == 0);
+  client.Done();
+  client.Submit(Op::kPull, 5);
+  REQUIRE(client.out.done.size() == 1);
+  CHECK(client.out.done[0].status == ended);
+}
+
+TEST_CASE("a probe tells who is waited for", "[core]") {
+  Client client;
+  client.Submit(Op::kPush, 1, "aaaa");
+  const PartEntry push = client.Sent().at(0);
+  client.Reply(push, Progress::kReceived);
+  client.core.Probe({1, 99}, &client.out);
+  const auto sent = client.Sent();
+  REQUIRE(sent.size() == 1);
+  CHECK_FALSE(client.core.WaitingFor({1}).at(0).answered);
+  PartEntry answer = sent[0];
+  answer.missing_ranks = {0};
+  client.Reply(answer, Progress::kReceived);
+  const WaitInfo info = client.core.WaitingFor({1}).at(0);
+  CHECK(info.answered);
+  CHECK(info.connected);
+  CHECK(info.missing == std::vector<WorkerRank>{0});
+  CHECK(info.round == 1);
+}
+
+}  // namespace
+}  // namespace kvstore

@@ -1,0 +1,412 @@
+#include "server/core/server_core.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <map>
+#include <random>
+
+#include "tests/support/hash_math.h"
+
+namespace kvstore {
+namespace {
+
+constexpr ClusterId kCluster = 77;
+constexpr Incarnation kServerIncarnation = 5;
+constexpr KeyId kKey = 17;
+
+KeySpec SpecOf(KeyId key) {
+  KeySpec spec;
+  spec.key = key;
+  spec.dtype = DType::kFloat64;
+  spec.shape = {1};
+  spec.storage = Storage::kDense;
+  return spec;
+}
+
+RoutingPtr RoutingOf(uint32_t workers, JobId job = 1, Epoch epoch = 1) {
+  RoutingTable table;
+  table.epoch = epoch;
+  table.job = job;
+  table.servers = {{"h:1", kServerIncarnation, 1}};
+  table.slot_owner.assign(kSlotCount, ShardAddress{0, 0});
+  for (uint32_t rank = 0; rank < workers; ++rank) table.workers.push_back({100 + rank, "w"});
+  return std::make_shared<const RoutingTable>(std::move(table));
+}
+
+// One shard and the frames that its workers send; worker r asks over peer r + 1.
+class Shard {
+ public:
+  explicit Shard(uint32_t workers, ServerCoreOptions options = {})
+      : core(options, ShardAddress{0, 0}, &math) {
+    core.OnRouting(kCluster, kServerIncarnation, RoutingOf(workers));
+  }
+
+  static Frame FrameOf(WorkerRank rank, PartEntry entry) {
+    Frame frame;
+    frame.header.cluster = kCluster;
+    frame.header.epoch = 1;
+    frame.header.job = 1;
+    frame.header.rank = rank;
+    frame.header.incarnation = 100 + rank;
+    frame.header.server_incarnation = kServerIncarnation;
+    frame.parts.push_back(std::move(entry));
+    return frame;
+  }
+  // All replies that one frame caused, by rank.
+  std::vector<std::pair<WorkerRank, PartEntry>> Send(const Frame& frame, PeerId peer = 0) {
+    ServerOutbox out;
+    core.OnFrame(now_ms, peer == 0 ? frame.header.rank + 1 : peer, frame, &out);
+    std::vector<std::pair<WorkerRank, PartEntry>> replies;
+    for (const ServerFrame& sent : out) {
+      last_peer[sent.frame.header.rank] = sent.peer;
+      CHECK(sent.frame.header.incarnation == 100 + sent.frame.header.rank);
+      for (const PartEntry& entry : sent.frame.parts) {
+        replies.emplace_back(sent.frame.header.rank, entry);
+      }
+    }
+    return replies;
+  }
+
+  auto Init(WorkerRank rank, std::optional<uint64_t> value, RequestId request,
+            KeySpec spec = SpecOf(kKey)) {
+    PartEntry entry = EntryOf(Op::kInit, request);
+    entry.key = spec.key;
+    if (value.has_value()) entry.data = NumberPayload(*value);
+    Frame frame = FrameOf(rank, entry);
+    frame.keys.push_back(spec);
+    return Send(frame);
+  }
+  auto Push(WorkerRank rank, Round round, uint64_t value, RequestId request = 0) {
+    PartEntry entry = EntryOf(Op::kPush, request == 0 ? 1000 + round : request);
+    entry.round = round;
+    entry.data = NumberPayload(value);
+    return Send(FrameOf(rank, entry));
+  }
+  auto Pull(WorkerRank rank, Round version, RequestId request = 5000) {
+    PartEntry entry = EntryOf(Op::kPull, request);
+    entry.round = version;
+    return Send(FrameOf(rank, entry));
+  }
+  auto Probe(WorkerRank rank, Op op, Round round, RequestId request, PeerId peer = 0) {
+    PartEntry entry = EntryOf(Op::kProbe, request);
+    entry.probed_op = op;
+    entry.round = round;
+    return Send(FrameOf(rank, entry), peer);
+  }
+  auto Leave(WorkerRank rank) {
+    PartEntry entry = EntryOf(Op::kLeave, 9000);
+    entry.key = 0;
+    return Send(FrameOf(rank, entry));
+  }
+  static PartEntry EntryOf(Op op, RequestId request) {
+    PartEntry entry;
+    entry.op = op;
+    entry.key = kKey;
+    entry.request = request;
+    return entry;
+  }
+
+  HashMath math;
+  ServerCore core;
+  int64_t now_ms = 0;
+  std::map<WorkerRank, PeerId> last_peer;
+};
+
+TEST_CASE("a round commits when every worker contributed, and tells all of them", "[core]") {
+  Shard shard(3);
+  shard.Init(0, 1, 1);
+  for (const WorkerRank rank : {2u, 0u}) {
+    const auto replies = shard.Push(rank, 1, 10 + rank);
+    REQUIRE(replies.size() == 1);
+    CHECK(replies[0].first == rank);
+    CHECK(replies[0].second.progress == Progress::kReceived);
+  }
+  const auto replies = shard.Push(1, 1, 11);
+  REQUIRE(replies.size() == 3);
+  for (const auto& [rank, reply] : replies) {
+    CAPTURE(rank);
+    CHECK(reply.progress == Progress::kDone);
+    CHECK(reply.code == absl::StatusCode::kOk);
+  }
+  const auto pulled = shard.Pull(0, 1);
+  REQUIRE(pulled.size() == 1);
+  CHECK(pulled[0].second.round == 1);
+  CHECK(NumberOf(pulled[0].second.data) == HashMath::Expected(1, {10, 11, 12}));
+}
+
+TEST_CASE("any order and repetition of contributions gives the same value", "[core]") {
+  const uint64_t seed = GENERATE(take(50, random<uint64_t>(1, 1u << 30)));
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  constexpr uint32_t kWorkers = 4;
+  constexpr Round kRounds = 3;
+  ServerCoreOptions options;
+  options.parked_bytes_max = 8 * (random() % 8);
+  Shard shard(kWorkers, options);
+  shard.Init(0, 1, 1);
+
+  // What still has to be sent. Rounds of one worker may overtake each other here.
+  std::vector<std::pair<WorkerRank, Round>> todo;
+  for (WorkerRank rank = 0; rank < kWorkers; ++rank) {
+    for (Round round = 1; round <= kRounds; ++round) todo.emplace_back(rank, round);
+  }
+  uint64_t expected = 1;
+  for (Round round = 1; round <= kRounds; ++round) {
+    std::vector<uint64_t> contributions;
+    for (WorkerRank rank = 0; rank < kWorkers; ++rank) contributions.push_back(100 * round + rank);
+    expected = HashMath::Expected(expected, contributions);
+  }
+  int steps = 0;
+  while (!todo.empty()) {
+    REQUIRE(++steps < 10000);  // a refused contribution is sent again; there is always progress
+    const size_t pick = random() % todo.size();
+    const auto [rank, round] = todo[pick];
+    bool taken = true;
+    for (uint64_t repeat = 0; repeat <= random() % 3; ++repeat) {
+      for (const auto& [to, reply] : shard.Push(rank, round, 100 * round + rank)) {
+        if (to == rank && reply.retry_after_ms > 0) taken = false;
+      }
+      CHECK(shard.core.Status().parked_bytes <= options.parked_bytes_max);
+      if (!taken) break;
+    }
+    if (taken) todo.erase(todo.begin() + static_cast<ptrdiff_t>(pick));
+  }
+  const auto pulled = shard.Pull(2, kRounds);
+  REQUIRE(pulled.size() == 1);
+  CHECK(NumberOf(pulled[0].second.data) == expected);
+  CHECK(shard.core.Status().parked_bytes == 0);
+  CHECK(shard.core.Status().committed_rounds == kRounds);
+}
+
+TEST_CASE("without room to park, the next rank in order is still taken", "[core]") {
+  ServerCoreOptions options;
+  options.parked_bytes_max = 0;
+  Shard shard(3, options);
+  shard.Init(0, 1, 1);
+  CHECK(shard.Push(2, 1, 12)[0].second.retry_after_ms > 0);
+  CHECK(shard.Push(1, 1, 11)[0].second.retry_after_ms > 0);
+  CHECK(shard.core.Status().open_rounds.empty());  // a refusal leaves nothing behind
+  CHECK(shard.Push(0, 1, 10)[0].second.progress == Progress::kReceived);
+  CHECK(shard.Push(2, 1, 12)[0].second.retry_after_ms > 0);
+  CHECK(shard.Push(1, 1, 11)[0].second.progress == Progress::kReceived);
+  CHECK(shard.Push(2, 1, 12).size() == 3);
+  CHECK(NumberOf(shard.Pull(0, 0)[0].second.data) == HashMath::Expected(1, {10, 11, 12}));
+}
+
+TEST_CASE("a pull waits for the version it names, and gets exactly that one", "[core]") {
+  Shard shard(2);
+  shard.Init(0, 1, 1);
+  CHECK(NumberOf(shard.Pull(1, 0)[0].second.data) == 1);  // never pushed: the committed one
+  shard.Push(0, 1, 10);
+  CHECK(shard.Pull(0, 1).empty());  // parked
+  const auto replies = shard.Push(1, 1, 11);
+  const auto pulled = std::find_if(replies.begin(), replies.end(),
+                                   [](const auto& reply) { return reply.second.op == Op::kPull; });
+  REQUIRE(pulled != replies.end());
+  CHECK(pulled->first == 0);
+  CHECK(NumberOf(pulled->second.data) == HashMath::Expected(1, {10, 11}));
+}
+
+TEST_CASE("a pull asked again over a new stream is answered there", "[core]") {
+  Shard shard(2);
+  shard.Init(0, 1, 1);
+  shard.Push(0, 1, 10);
+  shard.Pull(0, 1);
+  const auto probed = shard.Probe(0, Op::kPull, 1, 5000, /*peer=*/42);
+  REQUIRE(probed.size() == 1);
+  CHECK(probed[0].second.progress == Progress::kReceived);
+  CHECK(probed[0].second.missing_ranks == std::vector<WorkerRank>{1});
+  shard.Push(1, 1, 11);
+  CHECK(shard.last_peer[1] == 2);
+  CHECK(shard.last_peer[0] == 42);
+}
+
+TEST_CASE("a probe tells unknown, received and done apart", "[core]") {
+  Shard shard(2);
+  shard.Init(0, 1, 1);
+  CHECK(shard.Probe(0, Op::kPush, 1, 1001)[0].second.progress == Progress::kUnknown);
+  shard.Push(0, 1, 10);
+  CHECK(shard.Probe(0, Op::kPush, 1, 1001)[0].second.progress == Progress::kReceived);
+  shard.Push(1, 1, 11);
+  CHECK(shard.Probe(0, Op::kPush, 1, 1001)[0].second.progress == Progress::kDone);
+}
+
+TEST_CASE("Init of other ranks waits for rank 0", "[core]") {
+  Shard shard(2);
+  CHECK(shard.Init(1, std::nullopt, 1).empty());
+  CHECK(shard.Probe(1, Op::kInit, 0, 1)[0].second.missing_ranks == std::vector<WorkerRank>{0});
+  const auto replies = shard.Init(0, 7, 1);
+  REQUIRE(replies.size() == 2);
+  CHECK(shard.Init(1, std::nullopt, 2)[0].second.progress == Progress::kDone);
+}
+
+TEST_CASE("Init again is refused, a repeated message is not", "[core]") {
+  Shard shard(1);
+  shard.Init(0, 7, 1);
+  CHECK(shard.Init(0, 7, 1)[0].second.code == absl::StatusCode::kOk);
+  const auto again = shard.Init(0, 8, 2);
+  CHECK(again[0].second.code == absl::StatusCode::kAlreadyExists);
+  CHECK(NumberOf(shard.Pull(0, 0)[0].second.data) == 7);
+}
+
+TEST_CASE("Init that does not fit the key is refused and names both", "[core]") {
+  Shard shard(2);
+  shard.Init(0, 7, 1);
+  KeySpec other = SpecOf(kKey);
+  other.shape = {2};
+  const auto reply = shard.Init(1, std::nullopt, 1, other)[0].second;
+  CHECK(reply.code == absl::StatusCode::kInvalidArgument);
+  CHECK(reply.message == "key 17: shape [1] of f64 expected, got [2] of f64");
+  other.shape_unknown = true;
+  CHECK(shard.Init(1, std::nullopt, 2, other)[0].second.code == absl::StatusCode::kOk);
+  other.name = "weight";
+  CHECK(shard.Init(1, std::nullopt, 3, other)[0].second.code == absl::StatusCode::kAlreadyExists);
+}
+
+TEST_CASE("Init over the memory budget is refused", "[core]") {
+  ServerCoreOptions options;
+  options.value_bytes_max = 16;  // one value and its accumulator
+  Shard shard(1, options);
+  CHECK(shard.Init(0, 7, 1)[0].second.code == absl::StatusCode::kOk);
+  CHECK(shard.Init(0, 7, 2, SpecOf(18))[0].second.code == absl::StatusCode::kResourceExhausted);
+}
+
+TEST_CASE("a worker that left is not waited for", "[core]") {
+  Shard shard(3);
+  shard.Init(0, 1, 1);
+  for (const WorkerRank rank : {0u, 1u, 2u}) shard.Push(rank, 1, 10 + rank);
+  shard.Push(0, 2, 20);
+  shard.Push(2, 2, 22);
+  shard.Pull(0, 2);
+  const auto replies = shard.Leave(1);  // closes round 2 with two contributions
+  CHECK(replies.size() == 4);           // the leave itself, two pushes, one pull
+  const uint64_t first = HashMath::Expected(1, {10, 11, 12});
+  CHECK(NumberOf(shard.Pull(0, 2)[0].second.data) == HashMath::Expected(first, {20, 22}));
+  CHECK(shard.Leave(1).size() == 1);
+  CHECK(shard.Push(1, 3, 31)[0].second.code == absl::StatusCode::kFailedPrecondition);
+  CHECK(shard.Push(1, 1, 11)[0].second.progress == Progress::kDone);  // a late repeat
+}
+
+TEST_CASE("a failed update closes the round, keeps the value and tells every contributor",
+          "[core]") {
+  Shard shard(2);
+  shard.Init(0, 1, 1);
+  shard.math.fail_updates = true;
+  shard.Push(0, 1, 10);
+  const auto replies = shard.Push(1, 1, 11);
+  REQUIRE(replies.size() == 2);
+  for (const auto& [rank, reply] : replies) {
+    CHECK(reply.code == absl::StatusCode::kInternal);
+    CHECK(reply.message == "the updater failed");
+  }
+  CHECK(shard.Probe(0, Op::kPush, 1, 1001)[0].second.code == absl::StatusCode::kInternal);
+  const auto pulled = shard.Pull(0, 1)[0].second;
+  CHECK(pulled.round == 1);
+  CHECK(NumberOf(pulled.data) == 1);
+  shard.math.fail_updates = false;
+  shard.Push(0, 2, 20);
+  CHECK(shard.Push(1, 2, 21)[0].second.code == absl::StatusCode::kOk);
+}
+
+TEST_CASE("what cannot be is refused with the code that says what to do", "[core]") {
+  Shard shard(2);
+  shard.Init(0, 1, 1);
+  const auto code_of = [&](const Frame& frame) { return shard.Send(frame)[0].second.code; };
+  PartEntry push = Shard::EntryOf(Op::kPush, 1);
+  push.round = 1;
+  push.data = NumberPayload(3);
+
+  SECTION("push and pull of an unknown key") {
+    push.key = 99;
+    CHECK(code_of(Shard::FrameOf(0, push)) == absl::StatusCode::kNotFound);
+    push.op = Op::kPull;
+    CHECK(code_of(Shard::FrameOf(0, push)) == absl::StatusCode::kNotFound);
+  }
+  SECTION("a push of another size") {
+    push.data = Payload::CopyOf("four");
+    CHECK(code_of(Shard::FrameOf(0, push)) == absl::StatusCode::kInvalidArgument);
+  }
+  SECTION("a push too far ahead") {
+    push.round = 66;
+    CHECK(code_of(Shard::FrameOf(0, push)) == absl::StatusCode::kFailedPrecondition);
+  }
+  SECTION("another cluster") {
+    Frame frame = Shard::FrameOf(0, push);
+    frame.header.cluster = 1;
+    CHECK(code_of(frame) == absl::StatusCode::kFailedPrecondition);
+  }
+  SECTION("a rank outside of the view") {
+    CHECK(code_of(Shard::FrameOf(2, push)) == absl::StatusCode::kFailedPrecondition);
+  }
+  SECTION("an older life of the worker") {
+    Frame frame = Shard::FrameOf(0, push);
+    frame.header.incarnation = 99;
+    ServerOutbox out;
+    shard.core.OnFrame(0, 1, frame, &out);
+    CHECK(out.at(0).frame.parts.at(0).code == absl::StatusCode::kAborted);
+  }
+  SECTION("an epoch, a job or a server that is not known here: send it again") {
+    Frame frame = Shard::FrameOf(0, push);
+    const int which = GENERATE(0, 1, 2);
+    if (which == 0) frame.header.epoch = 2;
+    if (which == 1) frame.header.job = 2;
+    if (which == 2) frame.header.server_incarnation = 4;
+    const PartEntry reply = shard.Send(frame)[0].second;
+    CHECK(reply.code == absl::StatusCode::kUnavailable);
+    CHECK(reply.retry_after_ms > 0);
+  }
+  SECTION("a job that is over") {
+    shard.core.OnRouting(kCluster, kServerIncarnation, RoutingOf(2, /*job=*/2, /*epoch=*/2));
+    CHECK(code_of(Shard::FrameOf(0, push)) == absl::StatusCode::kAborted);
+    CHECK(shard.core.Status().keys == 0);
+  }
+  SECTION("an unknown op") {
+    push.op = static_cast<Op>(33);
+    CHECK(code_of(Shard::FrameOf(0, push)) == absl::StatusCode::kInvalidArgument);
+  }
+}
+
+TEST_CASE("the optimizer comes from rank 0, once per request", "[core]") {
+  Shard shard(2);
+  Frame frame = Shard::FrameOf(0, Shard::EntryOf(Op::kSetOptimizer, 3));
+  frame.optimizer = OptimizerConfig{"sgd", {}};
+  CHECK(shard.Send(frame)[0].second.progress == Progress::kDone);
+  Frame newer = frame;
+  newer.parts[0].request = 4;
+  newer.optimizer->name = "sum";
+  shard.Send(newer);
+  shard.Send(frame);  // a late repeat must not bring sgd back
+  CHECK(shard.math.optimizers == std::vector<std::string>{"sgd", "sum"});
+
+  Frame other = frame;
+  other.header.rank = 1;
+  other.header.incarnation = 101;
+  CHECK(shard.Send(other)[0].second.code == absl::StatusCode::kInvalidArgument);
+  newer.parts[0].request = 5;
+  newer.optimizer->name = "bad";
+  CHECK(shard.Send(newer)[0].second.message == "no such optimizer: bad");
+}
+
+TEST_CASE("status names the open rounds, the oldest first, and who is missing", "[core]") {
+  Shard shard(3);
+  shard.Init(0, 1, 1);
+  shard.Init(0, 1, 2, SpecOf(18));
+  shard.now_ms = 100;
+  shard.Push(1, 1, 11);
+  shard.now_ms = 200;
+  PartEntry entry = Shard::EntryOf(Op::kPush, 7);
+  entry.key = 18;
+  entry.round = 1;
+  entry.data = NumberPayload(1);
+  shard.Send(Shard::FrameOf(0, entry));
+  const ShardStatus status = shard.core.Status();
+  REQUIRE(status.open_rounds.size() == 2);
+  CHECK(status.open_rounds[0].key == kKey);
+  CHECK(status.open_rounds[0].since_ms == 100);
+  CHECK(status.open_rounds[0].missing == std::vector<WorkerRank>{0, 2});
+  CHECK(status.open_rounds[1].missing == std::vector<WorkerRank>{1, 2});
+  CHECK(status.parked_bytes == 8);
+}
+
+}  // namespace
+}  // namespace kvstore
