@@ -2,7 +2,7 @@
 
 option(KVS_BUILD_TESTS "build the tests" ON)
 option(KVS_BUILD_BENCH "build bench/kvbench" ON)
-option(KVS_BUILD_FUZZERS "build the libFuzzer targets (clang only)" OFF)
+option(KVS_BUILD_FUZZERS "build the libFuzzer targets (clang only; the preset fuzz)" OFF)
 option(KVS_WERROR "treat warnings as errors" ON)
 option(KVS_THREAD_SAFETY "clang's thread-safety analysis, as errors" OFF)
 set(KVS_SANITIZE "" CACHE STRING "sanitizers: empty, address;undefined, or thread")
@@ -31,6 +31,8 @@ target_compile_options(kvs_flags INTERFACE
   $<$<BOOL:${KVS_WERROR}>:-Werror>
   $<$<BOOL:${KVS_THREAD_SAFETY}>:-Wthread-safety>)
 if(KVS_SANITIZE)
+  # KVS_DCHECK stays on (no NDEBUG); lines are enough to read a report.
+  set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
   string(REPLACE ";" "," _kvs_sanitize "${KVS_SANITIZE}")
   target_compile_options(kvs_flags INTERFACE
     -fsanitize=${_kvs_sanitize} -fno-omit-frame-pointer -fno-sanitize-recover=all)
@@ -42,4 +44,5 @@ endif()
 if(KVS_BUILD_FUZZERS)
   # Coverage for the fuzzers' search; the targets themselves add -fsanitize=fuzzer.
   target_compile_options(kvs_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(kvs_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()

@@ -137,6 +137,7 @@ class DependencyEngine {
  private:
   friend class Operation;
   friend class OperationToken;
+  friend class Var;
   struct Failure;
   struct Waiter;
 

@@ -1,13 +1,11 @@
 #include "client/src/fork_guard.h"
 
+#include <fmt/format.h>
 #include <pthread.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <vector>
-
-#include "fmt/format.h"
 
 namespace kvstore {
 namespace {
@@ -31,8 +29,7 @@ void BeforeFork() KVS_NO_THREAD_SAFETY_ANALYSIS {
   for (Mutex* mutex : Held().held) mutex->Lock();
 }
 void ReleaseAll() KVS_NO_THREAD_SAFETY_ANALYSIS {
-  auto& held = Held().held;
-  std::for_each(held.rbegin(), held.rend(), [](Mutex* mutex) { mutex->Unlock(); });
+  for (Mutex* mutex : Held().held) mutex->Unlock();
   Held().mutex.Unlock();
 }
 void AfterForkInParent() { ReleaseAll(); }
@@ -56,8 +53,8 @@ uint64_t ProcessGeneration() {
 absl::Status CheckSameProcess(uint64_t made_in, const char* what) {
   if (made_in == ProcessGeneration()) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      fmt::format("{} belongs to the parent of process {}: it cannot be used in a forked child", what,
-                  getpid()));
+      fmt::format("{} belongs to the parent of process {}: it cannot be used in a forked child",
+                  what, getpid()));
 }
 
 void HoldAcrossFork(Mutex* mutex) {

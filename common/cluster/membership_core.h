@@ -5,9 +5,12 @@
 //   M1  the scheduler is dialled again for as long as the node lives (backoff redial_min..max).
 //       Every new session begins with Register carrying the same nonce and, once issued, the
 //       incarnation, so that a scheduler that restarted recognises the node.
-//   M2  whatever the node still waits for (barrier, leave) is sent again on every new session.
+//   M2  whatever the node still waits for (barrier, leave, failure report) is sent again on every
+//       new session.
 //   M3  a routing table with a lower epoch than the current one is ignored.
-//   M4  an answer to a barrier generation that is not the open one is ignored.
+//   M4  an answer to a barrier generation that is not waited for is ignored.
+//   M5  a node has one identity for life: a scheduler that answers with another cluster or
+//       incarnation is not obeyed.
 //
 // Loop-bound.
 #pragma once
@@ -34,17 +37,18 @@ struct MembershipOptions {
 };
 
 struct MembershipOutbox {
-  bool dial = false;   // open a session; answer with OnSessionUp or OnSessionDown
   bool close = false;  // close the session and forget it; no event is expected
+  bool dial = false;   // after `close`: open a session; answer with OnSessionUp or OnSessionDown
+  // For the session; before `close`.
   std::vector<v1::NodeMessage> messages;
 
   // What the node learns.
   std::optional<v1::Registered> registered;  // the first one of each session
   RoutingPtr routing;                        // a newer table
-  std::vector<v1::BarrierReply> barriers;    // answers to the open generation
+  std::vector<v1::BarrierReply> barriers;    // answers to the generation that is waited for
   bool left = false;
   std::optional<absl::Status> refused;       // definite: the node cannot take part
-  std::optional<v1::JobEnded> job_ended;     // of the node's job
+  std::optional<v1::JobEnded> job_ended;     // of the node's job; each job's end comes once
   std::vector<v1::NodeHealth> health;
 };
 
@@ -57,25 +61,47 @@ class MembershipCore {
   void OnSessionDown(int64_t now_ms, MembershipOutbox* out);
   void OnMessage(int64_t now_ms, const v1::SchedulerMessage& message, MembershipOutbox* out);
   void OnTimer(int64_t now_ms, MembershipOutbox* out);
+  // INT64_MAX when there is none.
   int64_t NextTimerMs() const;
 
   // Begins or repeats a barrier: if the last one is still open (its deadline passed) the same
   // generation is asked for again. Returns the generation.
   uint64_t Barrier(int64_t now_ms, uint64_t deadline_ms, MembershipOutbox* out);
+  // Answered with `left`; at once when the job is over.
   void Leave(int64_t now_ms, MembershipOutbox* out);
   void ReportFailure(int64_t now_ms, const std::string& message, MembershipOutbox* out);
 
   const std::optional<v1::Registered>& identity() const { return identity_; }
   const RoutingPtr& routing() const { return routing_; }
-  bool connected() const { return session_up_; }
-  // Since when there is no working session; INT64_MAX when there is one.
+  // A session on which the scheduler has answered.
+  bool connected() const { return session_registered_; }
+  // Since when there is no such session; INT64_MAX when there is one.
   int64_t disconnected_since_ms() const { return disconnected_since_ms_; }
-  // Ranks last reported dead, by role.
+  // Why the scheduler last put this node off (a refusal to be tried again); may be empty.
+  const std::string& last_put_off() const { return last_put_off_; }
+  // Last reported health by (role, rank), of the current job.
   const std::map<std::pair<int, uint32_t>, v1::Health>& health() const { return health_; }
 
  private:
-  void Dial(int64_t now_ms, MembershipOutbox* out);
-  void SendOpen(MembershipOutbox* out);
+  void Dial(MembershipOutbox* out);
+  void LoseSession(int64_t now_ms, bool close, MembershipOutbox* out);
+  void StopFor(absl::Status why, MembershipOutbox* out);
+  void SendOpen(MembershipOutbox* out) const;
+  void SendBarrier(MembershipOutbox* out) const;
+  void OnRegistered(int64_t now_ms, const v1::Registered& registered, MembershipOutbox* out);
+  void OnRouting(const v1::Routing& proto, MembershipOutbox* out);
+  void OnBarrierReply(const v1::BarrierReply& reply, MembershipOutbox* out);
+  void OnRefused(int64_t now_ms, const v1::Refused& refused, MembershipOutbox* out);
+  void OnJobEnded(const v1::JobEnded& ended, MembershipOutbox* out);
+  void FinishLeaving(MembershipOutbox* out);
+  void End(MembershipOutbox* out);
+  int64_t HeartbeatMs() const;
+
+  enum class BarrierPhase {
+    kNone,
+    kWaiting,
+    kExpired,  // its deadline passed, but it is open: the next Barrier() waits for it again
+  };
 
   MembershipOptions options_;
   std::optional<v1::Registered> identity_;
@@ -89,10 +115,12 @@ class MembershipCore {
   int64_t register_deadline_ms_ = INT64_MAX;
   int64_t heartbeat_at_ms_ = INT64_MAX;
   uint64_t barrier_generation_ = 0;
-  bool barrier_open_ = false;
+  BarrierPhase barrier_phase_ = BarrierPhase::kNone;
   uint64_t barrier_deadline_ms_ = 0;
   bool leaving_ = false;
+  JobId ended_job_ = 0;  // the last job whose end was told
   std::optional<std::string> failure_;
+  std::string last_put_off_;
   std::map<std::pair<int, uint32_t>, v1::Health> health_;
 };
 

@@ -7,12 +7,20 @@
 // The layout is proto/kvstore/v1/data.proto. The encoder writes fields in ascending order, leaves
 // out defaults as proto3 does, and puts each part's bytes at a multiple of kPartAlignment within
 // the payload. The decoder takes any field order, any slice cut, unknown fields.
+//
+// Where protobuf leaves room, the decoder does what protobuf's C++ library does: a repeated scalar
+// or string counts with its last occurrence, a repeated `optimizer` merges, a varint in a 32-bit
+// field keeps its low 32 bits, repeated numbers come packed or not. It is stricter in three
+// things: a second `payload` and a known field with another wire type are refused, and so are
+// groups. A dtype over 255 becomes 255 and a status code over 16 becomes UNKNOWN, so that a number
+// from a newer peer can never pass for one that we know.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,6 +36,7 @@ inline constexpr uint32_t kProtocolVersion = 1;
 inline constexpr size_t kPartAlignment = 64;
 inline constexpr size_t kPartsPerFrameMax = 4096;
 inline constexpr size_t kFrameBytesMax = 4u << 20;
+inline constexpr size_t kErrorTextBytesMax = 1024;
 // The SDK and the servers cut frames at about this much payload: one full part, or many small ones.
 inline constexpr size_t kFramePayloadTarget = 1u << 20;
 
@@ -42,6 +51,7 @@ enum class Op : uint32_t {
   kLeave = 5,
   kSetOptimizer = 6,
 };
+// "PUSH"; "OP?" for a number that is no op.
 std::string_view OpName(Op op);
 
 enum class Progress : uint32_t { kUnspecified = 0, kUnknown = 1, kReceived = 2, kDone = 3 };
@@ -57,7 +67,8 @@ struct KeySpec {
   bool shape_unknown = false;
 };
 
-// "key 17" or "key 'conv1.weight'": how messages name a key.
+// "key 17" or "key 'conv1.weight'": how messages name a key. Anything but printable ASCII is
+// escaped, a name over 256 bytes is cut.
 std::string KeyLabel(KeyId key, std::string_view name);
 
 struct OptimizerConfig {
@@ -105,14 +116,23 @@ struct Frame {
   std::optional<OptimizerConfig> optimizer;
 };
 
-// Never fails; a frame over the limits is refused by the decoder at the other end. Message strings
-// are cut to 1 KiB.
+// The KeySpec of `entry`'s key in its frame; null if there is none. Finds at once those that stand
+// in the order of the entries, as senders write them (server/service/request_check.h refuses two of
+// one key).
+const KeySpec* FindKeySpec(const Frame& frame, const PartEntry& entry);
+
+// One new slice with all the fields, then the parts' slices as they are, with slices of static
+// zeros in the gaps; nothing after the last part. Never fails: a frame over the limits, or with a
+// name that is not UTF-8, is refused by the decoder at the other end. Message strings are cut to
+// kErrorTextBytesMax, and bytes in them that are not UTF-8 become '?'.
 Payload EncodeFrame(const Frame& frame);
 
-// The parts of the result share `bytes`' owners. Errors: INVALID_ARGUMENT says what is wrong with
-// the bytes (truncated field, wrong wire type, part bytes that do not add up to the payload, more
-// than kPartsPerFrameMax parts, invalid UTF-8 in a string); RESOURCE_EXHAUSTED over kFrameBytesMax. Never reads outside of
-// `bytes`, never allocates more than a small multiple of their size.
+// The parts of the result share `bytes`' owners.
+// Errors: INVALID_ARGUMENT says what is wrong with the bytes and where: a truncated field, a wrong
+// wire type, part bytes that do not add up to the payload (the gap that would follow the last part
+// may be there), more than kPartsPerFrameMax parts or keys, invalid UTF-8 in a string.
+// RESOURCE_EXHAUSTED over kFrameBytesMax. Never reads outside of `bytes`; beside what
+// kPartsPerFrameMax parts and keys take, never allocates more than a small multiple of their size.
 absl::StatusOr<Frame> DecodeFrame(const Payload& bytes);
 
 }  // namespace kvstore

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/tensor/buffer.h"
@@ -34,6 +35,8 @@ class Payload {
 
   void Append(Slice slice);  // an empty slice is dropped
   void Append(const Payload& other);
+  // Room for `slices` slices without another allocation.
+  void Reserve(size_t slices) { slices_.reserve(slices); }
 
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
@@ -50,7 +53,8 @@ class Payload {
   size_t size_ = 0;
 };
 
-// Reads a Payload front to back, across slice borders. Never reads beyond the end.
+// Reads a Payload front to back, across slice borders. Never reads beyond the end. The payload
+// outlives the cursor and does not change meanwhile.
 class PayloadCursor {
  public:
   explicit PayloadCursor(const Payload& payload) : payload_(&payload) {}
@@ -60,10 +64,17 @@ class PayloadCursor {
   // False (and nothing moves) when fewer than `n` bytes remain.
   bool Read(void* destination, size_t n);
   bool Skip(size_t n);
-  // Protobuf varint; false when it is truncated or longer than 10 bytes.
+  // Appends the next `n` bytes to `slices`, sharing the owners: no byte is copied.
+  bool ReadSlices(size_t n, Payload* slices);
+  // Protobuf varint; false (and nothing moves) when it is truncated, longer than 10 bytes, or
+  // over 64 bits.
   bool ReadVarint(uint64_t* value);
 
  private:
+  // Hands the next `n` bytes, piece by piece, to visit(slice, offset, length).
+  template <typename Visit>
+  void Walk(size_t n, const Visit& visit);
+
   const Payload* payload_;
   size_t slice_ = 0;
   size_t offset_ = 0;  // within slice_

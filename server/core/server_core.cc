@@ -276,9 +276,8 @@ absl::StatusOr<const KeySpec*> ServerCore::Impl::AddKey(const KeySpec& spec) {
 void ServerCore::Impl::OnInit(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
                               ReplyBatch& replies) {
   PartEntry reply = EchoOf(entry);
-  const auto spec = std::find_if(frame.keys.begin(), frame.keys.end(),
-                                 [&](const KeySpec& key) { return key.key == entry.key; });
-  if (spec == frame.keys.end()) {
+  const KeySpec* spec = FindKeySpec(frame, entry);
+  if (spec == nullptr) {
     SetStatus(reply, absl::InvalidArgumentError(fmt::format(
                          "{}: Init without a description of the key", Label(entry.key))));
     return replies.Add(from, std::move(reply));

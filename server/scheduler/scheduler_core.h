@@ -8,22 +8,29 @@
 //       before and after a restart of the scheduler.
 //   S3  incarnations are ordered: a later life of a rank has a higher one; a registration of an
 //       older life is refused with ABORTED.
-//   S4  a barrier counts distinct (generation, worker) of the view.
+//   S4  a barrier counts distinct (generation, worker) of the view; workers that left drop out.
 //   S5  after a start nobody is declared dead for three heartbeats (grace).
 //   S6  a server that died is never replaced on its slots: the job ends with DATA_LOSS that names
 //       it and its slots; a restarted one is refused until the next job. A dead worker ends the
 //       job with FAILED_PRECONDITION that names it.
+//   S7  a cluster has one job at a time. A job forms until all its nodes are registered and
+//       connected, runs under one routing table, and ends once; the next one forms at once with
+//       the servers that are still there. Nodes of the job that ended are told so again whenever
+//       they come back.
+//
+// A refusal with UNAVAILABLE means "come again": the rank or address in question is held by a node
+// that the scheduler has lost but not yet given up.
 //
 // Messages name nodes as "worker 1 (host:pid)", "server 0 (host:port)".
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "common/cluster/routing_table.h"
 #include "kvstore/v1/scheduler.pb.h"
 #include "kvstore/v1/scheduler_state.pb.h"
@@ -32,13 +39,16 @@ namespace kvstore {
 
 using SessionId = uint64_t;  // a node's stream, numbered by the shell
 
+inline constexpr uint32_t kShardsMax = 1024;        // of one server
+inline constexpr size_t kNodeAddressBytesMax = 255;  // address or label
+
 struct SchedulerOptions {
   uint32_t workers = 1;
   uint32_t servers = 1;
   int64_t heartbeat_ms = 1000;
-  int64_t suspect_ms = 3000;        // without a message: shown
-  int64_t silent_dead_ms = 60000;   // without a message: dead
-  int64_t lost_dead_ms = 5000;      // session lost and not back: dead
+  int64_t suspect_ms = 3000;       // without a message: shown
+  int64_t silent_dead_ms = 60000;  // without a message: dead
+  int64_t lost_dead_ms = 5000;     // session lost and not back: dead
 };
 
 struct SchedulerOutbox {
@@ -49,7 +59,7 @@ struct SchedulerOutbox {
     v1::SchedulerMessage message;
   };
   std::vector<Message> messages;
-  std::vector<SessionId> close;  // after the messages
+  std::vector<SessionId> close;  // after the messages; no OnSessionDown is expected
   // One line each, INFO or WARN, for the log.
   std::vector<std::string> log;
   // The cluster's only job is over (see JobEnded): code and message.
@@ -58,8 +68,14 @@ struct SchedulerOutbox {
 
 class SchedulerCore {
  public:
-  // `state`: what was persisted last, or empty for a new cluster, which takes `new_cluster` (a
-  // random number). Raises the term; the first outbox carries that state to persist.
+  // Whether a cluster of this shape can go on from a state read from disk.
+  // Errors: FAILED_PRECONDITION names the numbers of workers and servers if they differ; DATA_LOSS
+  // says what is contradictory in the state.
+  static absl::Status CheckState(const SchedulerOptions& options, const v1::SchedulerState& state);
+
+  // `state`: what was persisted last (CheckState was OK), or empty for a new cluster, which takes
+  // `new_cluster` (a random number). Raises the term; the first outbox carries that state to
+  // persist.
   SchedulerCore(SchedulerOptions options, std::optional<v1::SchedulerState> state,
                 ClusterId new_cluster, int64_t now_ms, SchedulerOutbox* out);
   ~SchedulerCore();
@@ -68,6 +84,7 @@ class SchedulerCore {
                  SchedulerOutbox* out);
   void OnSessionDown(int64_t now_ms, SessionId session, SchedulerOutbox* out);
   void OnTimer(int64_t now_ms, SchedulerOutbox* out);
+  // Never later than the first thing that OnTimer has to do; INT64_MAX when there is none.
   int64_t NextTimerMs() const;
 
   v1::ClusterStatus Status(int64_t now_ms) const;

@@ -13,19 +13,19 @@ namespace kvstore {
 enum class ErrorCode : int {
   kCancelled = 1,
   kUnknown = 2,
-  kInvalidArgument = 3,    // the caller's bug
-  kDeadlineExceeded = 4,   // still under way: wait again
+  kInvalidArgument = 3,   // the caller's bug
+  kDeadlineExceeded = 4,  // still under way: wait again
   kNotFound = 5,
   kAlreadyExists = 6,
   kPermissionDenied = 7,
-  kResourceExhausted = 8,  // slow down
+  kResourceExhausted = 8,   // slow down
   kFailedPrecondition = 9,  // stop until somebody fixes it
-  kAborted = 10,           // fenced: do not retry
+  kAborted = 10,            // fenced: do not retry
   kOutOfRange = 11,
   kUnimplemented = 12,
   kInternal = 13,
-  kUnavailable = 14,       // try again
-  kDataLoss = 15,          // page somebody
+  kUnavailable = 14,  // try again
+  kDataLoss = 15,     // page somebody
   kUnauthenticated = 16,
 };
 

@@ -59,12 +59,14 @@ class KVSTORE_EXPORT NDArray {
   explicit NDArray(std::vector<int64_t> shape, DataType dtype = DataType::kFloat32,
                    Context context = Context::Cpu());
   // Borrows `data` (shape, row-major, dtype) without copying; `deleter` is called when the last
-  // handle and the last operation let go of it. `data` must stay valid until then.
+  // handle and the last operation let go of it, on whichever thread that is; it must not call into
+  // a store. `data` must stay valid until then.
   static NDArray FromBlob(void* data, std::vector<int64_t> shape,
                           DataType dtype = DataType::kFloat32, Context context = Context::Cpu(),
                           std::function<void(void*)> deleter = nullptr);
 
   bool empty() const { return impl_ == nullptr; }
+  // Of an empty handle: shape [], size 0, bytes 0, data null.
   const std::vector<int64_t>& shape() const;
   int64_t size() const;  // elements
   size_t bytes() const;
@@ -89,7 +91,8 @@ class KVSTORE_EXPORT NDArray {
   const std::shared_ptr<Impl>& impl() const { return impl_; }
 
  private:
-  explicit NDArray(std::shared_ptr<Impl> impl);
+  struct FromImpl {};
+  NDArray(FromImpl, std::shared_ptr<Impl> impl);
   std::shared_ptr<Impl> impl_;
 };
 

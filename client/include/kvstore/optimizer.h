@@ -12,8 +12,7 @@ namespace kvstore {
 //
 //   store->SetOptimizer(OptimizerSpec("sgd").Set("learning_rate", 0.1).Set("momentum", 0.9));
 struct OptimizerSpec {
-  explicit OptimizerSpec(std::string optimizer_name = "assign")
-      : name(std::move(optimizer_name)) {}
+  explicit OptimizerSpec(std::string optimizer_name = "assign") : name(std::move(optimizer_name)) {}
   OptimizerSpec& Set(const std::string& parameter, double value) {
     parameters[parameter] = value;
     return *this;

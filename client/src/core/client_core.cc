@@ -61,7 +61,9 @@ struct Stream {
   int64_t redial_delay_ms = 0;
   size_t window_bytes = 0;
   // (-priority, order) -> request
-  std::map<std::pair<int64_t, uint64_t>, Request*> ready;
+  using Queue = std::map<std::pair<int64_t, uint64_t>, Request*>;
+  Queue ready;
+  Queue ready_probes;  // never held up by the window: an answer may open it
   std::map<RequestId, Request*> sent;  // kSent and kOwned
   // Try deadlines in the order of sending; entries of requests that moved on are stale.
   std::deque<std::pair<int64_t, RequestId>> tries;
@@ -99,8 +101,13 @@ class ClientCore::Impl {
   // Moves to the ready queue what nothing earlier of its part holds back any more.
   void Unhold(PartQueue& part);
   void MakeReady(Request& request);
-  // Takes the request off its stream's books.
+  Stream::Queue& ReadyQueue(const Request& request);
+  // Whoever comes before a request of this priority, in its part, is as urgent: the order within a
+  // part holds whatever the priorities (C1). Leaves the part's open requests in falling priority.
+  void RaiseTo(int priority, PartQueue& part);
+  // Takes the request out of whatever queue it is in.
   void TakeBack(Request& request);
+  void ReleaseWindow(Request& request);
   // Sends what is ready, as far as the window allows.
   void Pump(int64_t now_ms, ShardAddress shard, ClientOutbox* out);
   void PumpAll(int64_t now_ms, ClientOutbox* out);
@@ -215,6 +222,8 @@ void ClientCore::Impl::OnStreamDown(int64_t now_ms, ShardAddress shard) {
   std::vector<Request*> sent;
   for (const auto& [id, request] : stream.sent) sent.push_back(request);
   for (Request* request : sent) Retry(*request);
+  // What was under way went down with the stream.
+  for (const auto& [order, request] : stream.ready_probes) ReleaseWindow(*request);
 }
 
 void ClientCore::Impl::OnJobEnded(absl::Status status, ClientOutbox* out) {
@@ -285,6 +294,7 @@ void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest> requests,
     request->shard = routing_->OwnerOf(request->ask.id);
     by_ticket_[request->ask.ticket] = request;
     PartQueue& part = parts_[request->ask.id];
+    RaiseTo(request->ask.priority, part);
     if (request->ask.op == Op::kPush) ++part.last_round;
     if (request->ask.op != Op::kInit) request->round = part.last_round;
     part.open.push_back(request);
@@ -335,14 +345,30 @@ void ClientCore::Impl::Unhold(PartQueue& part) {
 
 void ClientCore::Impl::MakeReady(Request& request) {
   request.state = State::kReady;
-  streams_.at(request.shard).ready[{-int64_t{request.ask.priority}, request.order}] = &request;
+  ReadyQueue(request)[{-int64_t{request.ask.priority}, request.order}] = &request;
+}
+
+Stream::Queue& ClientCore::Impl::ReadyQueue(const Request& request) {
+  Stream& stream = streams_.at(request.shard);
+  return request.as_probe ? stream.ready_probes : stream.ready;
+}
+
+void ClientCore::Impl::RaiseTo(int priority, PartQueue& part) {
+  for (auto it = part.open.rbegin(); it != part.open.rend(); ++it) {
+    Request& earlier = **it;
+    if (earlier.ask.priority >= priority) return;
+    const bool ready = earlier.state == State::kReady;
+    if (ready) TakeBack(earlier);
+    earlier.ask.priority = priority;
+    if (ready) MakeReady(earlier);
+  }
 }
 
 void ClientCore::Impl::TakeBack(Request& request) {
   Stream& stream = streams_.at(request.shard);
   switch (request.state) {
     case State::kReady:
-      stream.ready.erase({-int64_t{request.ask.priority}, request.order});
+      ReadyQueue(request).erase({-int64_t{request.ask.priority}, request.order});
       break;
     case State::kSent:
     case State::kOwned:
@@ -354,11 +380,15 @@ void ClientCore::Impl::TakeBack(Request& request) {
     case State::kHeld:
       break;
   }
-  stream.window_bytes -= request.window_bytes;
+}
+
+void ClientCore::Impl::ReleaseWindow(Request& request) {
+  streams_.at(request.shard).window_bytes -= request.window_bytes;
   request.window_bytes = 0;
 }
 
-// A request with payload is asked after; one without is cheaper to send again.
+// A request with payload is asked after; one without is cheaper to send again. Its bytes stay in the
+// window: as long as the stream lives they are on their way, however slow.
 void ClientCore::Impl::Retry(Request& request) {
   TakeBack(request);
   request.as_probe = !request.ask.data.empty();
@@ -367,7 +397,7 @@ void ClientCore::Impl::Retry(Request& request) {
 
 void ClientCore::Impl::PumpAll(int64_t now_ms, ClientOutbox* out) {
   for (const auto& [shard, stream] : streams_) {
-    if (!stream.ready.empty()) Pump(now_ms, shard, out);
+    if (!stream.ready.empty() || !stream.ready_probes.empty()) Pump(now_ms, shard, out);
   }
 }
 
@@ -375,9 +405,18 @@ void ClientCore::Impl::Pump(int64_t now_ms, ShardAddress shard, ClientOutbox* ou
   Stream& stream = streams_.at(shard);
   if (stream.link != Stream::Link::kUp) return;
   FrameCutter cutter(HeaderFor(shard), shard, out);
+  const auto send = [&](Request& request) {
+    cutter.Add(request, request.as_probe);
+    request.sent_before |= !request.as_probe;
+    request.state = State::kSent;
+    stream.sent[request.id] = &request;
+    request.try_until_ms = now_ms + options_.try_ms;
+    stream.tries.emplace_back(request.try_until_ms, request.id);
+  };
+  for (const auto& [order, request] : std::exchange(stream.ready_probes, {})) send(*request);
   while (!stream.ready.empty()) {
     Request& request = *stream.ready.begin()->second;
-    const size_t bytes = request.as_probe ? 0 : request.ask.data.size();
+    const size_t bytes = request.ask.data.size();
     if (bytes > 0 && stream.window_bytes > 0 &&
         stream.window_bytes + bytes > options_.window_bytes) {
       break;
@@ -388,14 +427,9 @@ void ClientCore::Impl::Pump(int64_t now_ms, ShardAddress shard, ClientOutbox* ou
       again.back() = static_cast<char>(again.back() ^ 1);
       request.ask.data = Payload::CopyOf(again);
     }
-    cutter.Add(request, request.as_probe);
-    request.sent_before |= !request.as_probe;
-    request.state = State::kSent;
     request.window_bytes = bytes;
     stream.window_bytes += bytes;
-    stream.sent[request.id] = &request;
-    request.try_until_ms = now_ms + options_.try_ms;
-    stream.tries.emplace_back(request.try_until_ms, request.id);
+    send(request);
   }
 }
 
@@ -432,6 +466,7 @@ void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const PartEntry
       return;
     }
     TakeBack(request);
+    ReleaseWindow(request);
     const int doublings = std::min(request.refusals++, kBackoffDoublingsMax);
     request.state = State::kBackoff;
     request.as_probe = false;
@@ -453,15 +488,17 @@ void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const PartEntry
     case Progress::kUnknown:
       if (request.state != State::kSent && request.state != State::kOwned) return;
       TakeBack(request);
+      ReleaseWindow(request);
       request.as_probe = false;
       MakeReady(request);
       return;
     case Progress::kReceived: {
-      if (request.state != State::kSent && request.state != State::kOwned) return;
+      // Also to a request that was refused, or is queued to be asked after, since.
+      TakeBack(request);
+      ReleaseWindow(request);
       request.state = State::kOwned;
       Stream& stream = streams_.at(request.shard);
-      stream.window_bytes -= request.window_bytes;
-      request.window_bytes = 0;
+      stream.sent[request.id] = &request;
       // A round may take as long as its slowest worker: from now on ask rarely.
       request.try_until_ms = now_ms + options_.try_ms;
       stream.tries.emplace_back(request.try_until_ms, request.id);
@@ -477,6 +514,7 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, const PartE
   const bool late = request.over;  // only in a broken variant
   if (!late) {
     TakeBack(request);
+    ReleaseWindow(request);
     request.over = true;
     --open_;
   }

@@ -1,0 +1,164 @@
+// push, pull, pushpull and latency: one worker, keys in turn, a window of operations in flight.
+//
+// Pushed values carry the number of their push in every part (pattern.h), so each pulled value can
+// be checked at once for the price of a few loads; after the measured time every value is pulled
+// and checked in whole. Outputs lose their stamps before they are pulled into again: an operation
+// that reports success and moves nothing is noticed.
+
+#include <chrono>
+#include <cstring>
+#include <vector>
+
+#include "bench/kvbench/cpu_meter.h"
+#include "bench/kvbench/memory.h"
+#include "bench/kvbench/pattern.h"
+#include "bench/kvbench/statistics.h"
+#include "bench/kvbench/worker_case.h"
+#include "common/base/status_macros.h"
+
+namespace kvstore::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+class Exchange final : public WorkerCase {
+ public:
+  Exchange(const PrepareCommand& command, KVStore* store)
+      : command_(command),
+        case_(command.measured),
+        count_(case_.value_bytes / sizeof(float)),
+        store_(*store),
+        cpu_(command.server_pids),
+        values_(case_.value_bytes * case_.keys),
+        outputs_(case_.value_bytes * case_.keys) {
+    std::vector<int> keys;
+    std::vector<NDArray> initial;
+    const std::vector<int64_t> shape = {static_cast<int64_t>(count_)};
+    for (size_t i = 0; i < case_.keys; ++i) {
+      Slot slot;
+      slot.key = {command.first_key + static_cast<int>(i)};
+      slot.value = {NDArray::FromBlob(values_.data() + i * case_.value_bytes, shape)};
+      slot.output = NDArray::FromBlob(outputs_.data() + i * case_.value_bytes, shape);
+      keys.push_back(slot.key[0]);
+      initial.push_back(slot.value[0]);
+      slots_.push_back(slot);
+    }
+    store_.Init(keys, initial);
+    store_.WaitAll();
+  }
+
+  absl::StatusOr<Sample> Run(const RunCommand& command) override {
+    ++generation_;
+    for (Slot& slot : slots_) {
+      Fill(PatternOf(slot), ++slot.stamp, Values(slot), count_);
+      if (!Pushes()) store_.Push(slot.key, slot.value);
+    }
+    store_.WaitAll();
+
+    KVS_RETURN_IF_ERROR(Phase(command.warmup_s).status());
+    latencies_us_.clear();
+    Sample sample;
+    cpu_.Start();
+    const Clock::time_point start = Clock::now();
+    KVS_ASSIGN_OR_RETURN(sample.operations, Phase(command.seconds));
+    sample.seconds = SecondsSince(start);
+    cpu_.Stop(&sample);
+    sample.payload_bytes = sample.operations * case_.value_bytes * DirectionsOf(case_.workload);
+    if (case_.workload == Workload::kLatency) {
+      sample.p50_us = Percentile(&latencies_us_, 0.5);
+      sample.p99_us = Percentile(&latencies_us_, 0.99);
+    }
+    KVS_RETURN_IF_ERROR(CheckAll());
+    return sample;
+  }
+
+ private:
+  struct Slot {
+    std::vector<int> key;        // one
+    std::vector<NDArray> value;  // one: what is pushed
+    NDArray output;
+    uint32_t stamp = 0;  // of the last push
+  };
+
+  bool Pushes() const { return case_.workload != Workload::kPull; }
+  bool Pulls() const { return case_.workload != Workload::kPush; }
+  Pattern PatternOf(const Slot& slot) const { return {command_.seed, slot.key[0], generation_}; }
+  static float* Values(const Slot& slot) { return slot.value[0].data_as<float>(); }
+
+  // Works for `seconds` and waits until everything is committed. Returns the operations done.
+  absl::StatusOr<uint64_t> Phase(double seconds) {
+    const Clock::time_point start = Clock::now();
+    uint64_t begun = 0;
+    uint64_t done = 0;
+    for (; SecondsSince(start) < seconds; ++begun) {
+      if (begun - done == case_.window) KVS_RETURN_IF_ERROR(Finish(done++));
+      Begin(&slots_[begun % slots_.size()]);
+    }
+    while (done < begun) KVS_RETURN_IF_ERROR(Finish(done++));
+    store_.WaitAll();
+    return begun;
+  }
+
+  void Begin(Slot* slot) {
+    if (case_.workload == Workload::kLatency) begun_at_ = Clock::now();
+    if (Pushes()) Stamp(++slot->stamp, Values(*slot), count_);
+    switch (case_.workload) {
+      case Workload::kPush:
+        store_.Push(slot->key, slot->value);
+        break;
+      case Workload::kPull:
+        store_.Pull(slot->key, {&slot->output});
+        break;
+      default:
+        store_.PushPull(slot->key, slot->key, slot->value, {&slot->output});
+    }
+  }
+
+  absl::Status Finish(uint64_t operation) {
+    Slot& slot = slots_[operation % slots_.size()];
+    if (Pushes()) slot.value[0].WaitToWrite();
+    if (!Pulls()) return absl::OkStatus();
+    slot.output.WaitToRead();
+    if (case_.workload == Workload::kLatency) {
+      latencies_us_.push_back(1e6 * SecondsSince(begun_at_));
+    }
+    float* got = slot.output.data_as<float>();
+    KVS_RETURN_IF_ERROR(CheckStamps(slot.key[0], slot.stamp, got, count_));
+    Stamp(slot.stamp + 1, got, count_);  // wrong until it is pulled again
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckAll() {
+    std::memset(outputs_.data(), 0, outputs_.bytes());
+    for (Slot& slot : slots_) store_.Pull(slot.key, {&slot.output});
+    store_.WaitAll();
+    for (Slot& slot : slots_) {
+      KVS_RETURN_IF_ERROR(Check(PatternOf(slot), slot.stamp, slot.output.data_as<float>(), count_));
+    }
+    return absl::OkStatus();
+  }
+
+  const PrepareCommand command_;
+  const Case case_;
+  const size_t count_;  // elements of a value
+  KVStore& store_;
+  CpuMeter cpu_;
+  Memory values_;
+  Memory outputs_;
+  std::vector<Slot> slots_;
+  uint32_t generation_ = 0;
+  Clock::time_point begun_at_;
+  std::vector<double> latencies_us_;
+};
+
+}  // namespace
+
+std::unique_ptr<WorkerCase> MakeExchange(const PrepareCommand& command, KVStore* store) {
+  return std::make_unique<Exchange>(command, store);
+}
+
+}  // namespace kvstore::bench

@@ -1,0 +1,66 @@
+// kvbench: how fast a KVStore moves values, beside what the machine can do. bench/README.md has the
+// method.
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "bench/kvbench/interrupt.h"
+#include "bench/kvbench/machine.h"
+#include "bench/kvbench/options.h"
+#include "bench/kvbench/report.h"
+#include "bench/kvbench/suite.h"
+#include "bench/kvbench/worker_main.h"
+
+namespace kvstore::bench {
+namespace {
+
+constexpr int kWrongResult = 1;
+constexpr int kFailed = 3;
+
+void Print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+}
+
+int Measure(const Options& options) {
+  CatchInterrupts();
+  Suite suite(options, std::filesystem::read_symlink("/proc/self/exe").string());
+  const MachineInfo machine = DescribeMachine();
+  std::vector<CaseResult> results;
+  Print(Header(options, machine, suite.cores()));
+  absl::Status status = suite.Run([&](const CaseResult& result) {
+    results.push_back(result);
+    Print(Row(result));
+  });
+  if (status.ok() && !options.json.empty()) {
+    status = WriteFile(options.json, Json(options, machine, suite.cores(), results));
+  }
+  if (status.ok()) return 0;
+  fmt::print(stderr, "kvbench: {}\n", std::string(status.message()));
+  return absl::IsDataLoss(status) ? kWrongResult : kFailed;
+}
+
+int Main(int argc, char** argv) {
+  const std::variant<Options, int> parsed = ParseOptions(argc, argv);
+  if (const int* exit_code = std::get_if<int>(&parsed)) return *exit_code;
+  const Options& options = std::get<Options>(parsed);
+  return options.worker_role ? RunWorker(options.store) : Measure(options);
+}
+
+}  // namespace
+}  // namespace kvstore::bench
+
+int main(int argc, char** argv) {
+  try {
+    return kvstore::bench::Main(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "kvbench: {}\n", error.what());
+    return kvstore::bench::kFailed;
+  }
+}

@@ -1,0 +1,44 @@
+// The command line of kvbench.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "bench/kvbench/cases.h"
+
+namespace kvstore::bench {
+
+struct Options {
+  std::vector<Workload> workloads;
+  std::vector<uint64_t> sizes = {4u << 10, 64u << 10, 1u << 20, 16u << 20};  // bytes of a value
+  uint64_t keys = 0;  // 0: DefaultKeys of the size; a round: 25
+  uint64_t model_bytes = 100000000;
+  int workers = 1;
+  int servers = 1;
+  int shards = 0;  // of each server; 0: one per core it has
+  double seconds = 1;
+  int repeats = 5;
+  std::string store = "dist_sync";
+  std::string scheduler;   // HOST:PORT of a running cluster; empty: start one
+  std::string json;        // file; empty: none
+  std::string congestion;  // of raw TCP; empty: the machine's
+  uint64_t memcpy_bytes = 512u << 20;
+  uint64_t seed = 1;
+  bool pin = true;
+  bool worker_role = false;  // this process is one of our own workers
+
+  // A store of many processes; "none" counts as one, without the store.
+  bool local() const { return store != "dist" && store.rfind("dist_", 0) != 0 && !limits_only(); }
+  bool limits_only() const { return store == "none"; }
+};
+
+// What to run, or the exit code of a process that is to end at once (--help, a bad flag); then
+// everything there is to say was printed.
+std::variant<Options, int> ParseOptions(int argc, char** argv);
+
+// All of the cases that `options` ask for, in the order of the table.
+std::vector<Case> CasesOf(const Options& options);
+
+}  // namespace kvstore::bench

@@ -1,0 +1,237 @@
+#include "bench/kvbench/report.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "bench/kvbench/json_writer.h"
+#include "bench/kvbench/statistics.h"
+#include "kvstore/kvstore.h"
+
+namespace kvstore::bench {
+namespace {
+
+using Figure = double (*)(const Sample&);
+
+double GigabytesPerS(const Sample& sample) { return sample.bytes_per_s() / 1e9; }
+double OperationsPerS(const Sample& sample) { return sample.operations_per_s(); }
+double P50(const Sample& sample) { return sample.p50_us; }
+double P99(const Sample& sample) { return sample.p99_us; }
+double ClientCpu(const Sample& sample) {
+  return sample.client_cpu_s / (static_cast<double>(sample.payload_bytes) / 1e9);
+}
+double ServerCpu(const Sample& sample) {
+  return sample.server_cpu_s / (static_cast<double>(sample.payload_bytes) / 1e9);
+}
+
+std::vector<double> FiguresOf(const std::vector<Sample>& samples, Figure figure) {
+  std::vector<double> figures;
+  for (const Sample& sample : samples) figures.push_back(figure(sample));
+  return figures;
+}
+
+Summary Of(const std::vector<Sample>& samples, Figure figure) {
+  return Summarize(FiguresOf(samples, figure));
+}
+
+Summary MemcpyOf(const CaseResult& result) {
+  std::vector<double> figures = result.memcpy_bytes_per_s;
+  for (double& figure : figures) figure /= 1e9;
+  return Summarize(figures);
+}
+
+bool ServerCpuKnown(const std::vector<Sample>& samples) {
+  return !samples.empty() && samples[0].server_cpu_s >= 0;
+}
+
+// Ours in units of the limit: for speeds more is better, for latencies less.
+double Ratio(const Summary& ours, const Summary& limit) {
+  return limit.median == 0 ? 0 : ours.median / limit.median;
+}
+
+std::string SizeText(uint64_t bytes) {
+  if (bytes >= (1u << 20) && bytes % (1u << 20) == 0) return fmt::format("{}m", bytes >> 20);
+  if (bytes >= (1u << 10) && bytes % (1u << 10) == 0) return fmt::format("{}k", bytes >> 10);
+  return fmt::to_string(bytes);
+}
+
+std::string Spread(const Summary& summary, int digits) {
+  return fmt::format("{:.{}f} [{:.{}f}-{:.{}f}]", summary.median, digits, summary.min, digits,
+                     summary.max, digits);
+}
+
+std::string CpuText(const std::vector<Sample>& samples) {
+  if (samples.empty()) return "-";
+  if (!ServerCpuKnown(samples)) return fmt::format("{:.2f}", Of(samples, ClientCpu).median);
+  return fmt::format("{:.2f}+{:.2f}", Of(samples, ClientCpu).median, Of(samples, ServerCpu).median);
+}
+
+// Of the store, or of raw TCP where only that was measured.
+std::string OperationsText(const CaseResult& result) {
+  const Summary rate = Of(result.store.empty() ? result.tcp : result.store, OperationsPerS);
+  return fmt::format("{:.{}f}", rate.median, result.measured.workload == Workload::kRound ? 2 : 0);
+}
+
+std::string LatencyText(const std::vector<Sample>& samples) {
+  if (samples.empty()) return "";
+  return fmt::format(" p50 {}, p99 {}", Spread(Of(samples, P50), 1), Spread(Of(samples, P99), 1));
+}
+
+std::string CoresText(const Cores& cores) {
+  return cores.empty() ? "any" : fmt::format("{}", fmt::join(cores, ","));
+}
+
+constexpr char kRow[] =
+    "{:<9}{:>7}{:>6}{:>7}{:>5}  {:>19}{:>10}  {:>19}{:>8}  {:>21}{:>8}  {:>10} {:>10}\n";
+
+void WriteSummary(JsonWriter* json, const char* name, const std::vector<double>& figures) {
+  const Summary summary = Summarize(figures);
+  json->Key(name).BeginObject();
+  json->Key("median").Number(summary.median);
+  json->Key("min").Number(summary.min);
+  json->Key("max").Number(summary.max);
+  json->Key("samples").Numbers(figures);
+  json->EndObject();
+}
+
+void WriteSamples(JsonWriter* json, const char* name, const Case& measured,
+                  const std::vector<Sample>& samples) {
+  json->Key(name);
+  if (samples.empty()) {
+    json->Null();
+    return;
+  }
+  json->BeginObject();
+  WriteSummary(json, "gb_per_s", FiguresOf(samples, GigabytesPerS));
+  WriteSummary(json, "operations_per_s", FiguresOf(samples, OperationsPerS));
+  WriteSummary(json, "client_cpu_s_per_gb", FiguresOf(samples, ClientCpu));
+  if (ServerCpuKnown(samples)) {
+    WriteSummary(json, "server_cpu_s_per_gb", FiguresOf(samples, ServerCpu));
+  }
+  if (measured.workload == Workload::kLatency) {
+    WriteSummary(json, "p50_us", FiguresOf(samples, P50));
+    WriteSummary(json, "p99_us", FiguresOf(samples, P99));
+  }
+  json->EndObject();
+}
+
+void WriteResult(JsonWriter* json, const CaseResult& result) {
+  const Case& measured = result.measured;
+  const bool latency = measured.workload == Workload::kLatency;
+  const Figure main = latency ? P50 : GigabytesPerS;
+  json->BeginObject();
+  json->Key("workload").String(WorkloadName(measured.workload));
+  json->Key("value_bytes").Whole(static_cast<int64_t>(measured.value_bytes));
+  json->Key("keys").Whole(static_cast<int64_t>(measured.keys));
+  json->Key("in_flight").Whole(static_cast<int64_t>(measured.window));
+  json->Key("workers").Whole(measured.workers);
+  json->Key("servers").Whole(result.servers);
+  WriteSamples(json, "store", measured, result.store);
+  WriteSamples(json, "tcp", measured, result.tcp);
+  std::vector<double> copied = result.memcpy_bytes_per_s;
+  for (double& figure : copied) figure /= 1e9;
+  WriteSummary(json, "memcpy_gb_per_s", copied);
+  json->Key(latency ? "p50_over_tcp" : "gb_per_s_over_tcp");
+  if (result.tcp.empty() || result.store.empty()) {
+    json->Null();
+  } else {
+    json->Number(Ratio(Of(result.store, main), Of(result.tcp, main)));
+  }
+  if (!latency && !result.store.empty()) {
+    json->Key("gb_per_s_over_memcpy")
+        .Number(Ratio(Of(result.store, GigabytesPerS), MemcpyOf(result)));
+  }
+  json->EndObject();
+}
+
+void WriteCores(JsonWriter* json, const char* name, const Cores& cores) {
+  json->Key(name).Numbers(std::vector<double>(cores.begin(), cores.end()));
+}
+
+}  // namespace
+
+std::string Header(const Options& options, const MachineInfo& machine, const CorePlan& cores) {
+  std::string text = fmt::format(
+      "kvbench {}{}, store {}, seed {}; median [min-max] of {} x {:g} s; GB = 10^9 bytes of "
+      "payload\n",
+      Version(), machine.commit.empty() ? "" : " (" + machine.commit + ")", options.store,
+      options.seed, options.repeats, options.seconds);
+  text += fmt::format("machine: {}, {} cores, {}, TCP {}; workers on cores {}, servers on {}\n\n",
+                      machine.cpu, machine.cores, machine.kernel,
+                      options.congestion.empty() ? machine.congestion : options.congestion,
+                      CoresText(cores.clients), CoresText(cores.servers));
+  text += fmt::format(kRow, "workload", "value", "keys", "flight", "WxS", "store GB/s", "op/s",
+                      "raw TCP GB/s", "x TCP", "memcpy GB/s", "x copy", "CPU s/GB", "TCP's");
+  return text;
+}
+
+std::string Row(const CaseResult& result) {
+  const Case& measured = result.measured;
+  const std::vector<Sample>& ours = result.store;
+  const std::vector<Sample>& tcp = result.tcp;
+  const Summary copy = MemcpyOf(result);
+  const bool both = !ours.empty() && !tcp.empty();
+  auto speed = [](const std::vector<Sample>& samples) {
+    return samples.empty() ? "-" : Spread(Of(samples, GigabytesPerS), 2);
+  };
+  auto ratio = [](const Summary& a, const Summary& b) {
+    return fmt::format("{:.2f}", Ratio(a, b));
+  };
+  const Summary our_speed = Of(ours, GigabytesPerS);
+  std::string text = fmt::format(
+      kRow, WorkloadName(measured.workload), SizeText(measured.value_bytes), measured.keys,
+      measured.window,
+      result.servers == 0 ? "-" : fmt::format("{}x{}", measured.workers, result.servers),
+      speed(ours), OperationsText(result), speed(tcp),
+      both ? ratio(our_speed, Of(tcp, GigabytesPerS)) : "-", Spread(copy, 2),
+      ours.empty() ? "-" : ratio(our_speed, copy), CpuText(ours), CpuText(tcp));
+  if (measured.workload != Workload::kLatency) return text;
+
+  text += "  latency in us:" + LatencyText(ours) + (both ? "; raw TCP" : "") + LatencyText(tcp);
+  if (both) text += fmt::format("; p50 is {} x raw TCP's", ratio(Of(ours, P50), Of(tcp, P50)));
+  return text + "\n";
+}
+
+std::string Json(const Options& options, const MachineInfo& machine, const CorePlan& cores,
+                 const std::vector<CaseResult>& results) {
+  JsonWriter json;
+  json.BeginObject();
+  json.Key("kvbench").BeginObject();
+  json.Key("version").String(Version());
+  json.Key("commit").String(machine.commit);
+  json.EndObject();
+  json.Key("machine").BeginObject();
+  json.Key("cpu").String(machine.cpu);
+  json.Key("cores").Whole(machine.cores);
+  json.Key("kernel").String(machine.kernel);
+  json.Key("tcp_congestion").String(machine.congestion);
+  json.EndObject();
+  json.Key("options").BeginObject();
+  json.Key("store").String(options.store);
+  json.Key("seconds").Number(options.seconds);
+  json.Key("repeats").Whole(options.repeats);
+  json.Key("seed").Whole(static_cast<int64_t>(options.seed));
+  json.Key("raw_tcp_congestion")
+      .String(options.congestion.empty() ? machine.congestion : options.congestion);
+  WriteCores(&json, "worker_cores", cores.clients);
+  WriteCores(&json, "server_cores", cores.servers);
+  json.EndObject();
+  json.Key("results").BeginArray();
+  for (const CaseResult& result : results) WriteResult(&json, result);
+  json.EndArray();
+  json.EndObject();
+  return json.text();
+}
+
+absl::Status WriteFile(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  if (file.good()) return absl::OkStatus();
+  return absl::UnavailableError(fmt::format("{}: {}", path, std::strerror(errno)));
+}
+
+}  // namespace kvstore::bench

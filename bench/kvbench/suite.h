@@ -1,0 +1,60 @@
+// Runs the cases: for each, the store, raw TCP and memcpy take turns, so that all of them see the
+// same machine in the same minute.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "bench/kvbench/cases.h"
+#include "bench/kvbench/local_cluster.h"
+#include "bench/kvbench/machine.h"
+#include "bench/kvbench/memcpy_baseline.h"
+#include "bench/kvbench/options.h"
+#include "bench/kvbench/worker_group.h"
+
+namespace kvstore::bench {
+
+struct CaseResult {
+  Case measured;
+  int servers = 0;                         // 0: a local store
+  std::vector<Sample> store;               // one per repeat
+  std::vector<Sample> tcp;                 // likewise; empty for a local store
+  std::vector<double> memcpy_bytes_per_s;  // likewise
+};
+
+// Thread-compatible.
+class Suite {
+ public:
+  // `program`: this executable; the daemons lie beside it.
+  Suite(const Options& options, const std::string& program);
+
+  const CorePlan& cores() const { return cores_; }
+
+  // Calls `report` after each case. Errors: as WorkerGroup.
+  absl::Status Run(const std::function<void(const CaseResult&)>& report);
+
+ private:
+  // A job: its daemons, unless they are somebody else's, and its workers.
+  struct Job {
+    std::unique_ptr<LocalCluster> cluster;
+    std::unique_ptr<WorkerGroup> workers;
+  };
+
+  absl::StatusOr<Job> StartJob(int workers) const;
+  absl::Status EndJob(Job* job) const;
+  // Runs `cases`, which can share a job.
+  absl::Status RunCases(const std::vector<Case>& cases,
+                        const std::function<void(const CaseResult&)>& report);
+  absl::StatusOr<CaseResult> RunCase(const Case& measured, int first_key, const Job& job);
+  absl::StatusOr<RunCommand> CommandFor(const Case& measured, WorkerGroup* workers) const;
+
+  const Options options_;
+  const std::string program_;
+  const CorePlan cores_;
+  MemcpyBaseline memcpy_;
+};
+
+}  // namespace kvstore::bench

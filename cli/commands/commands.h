@@ -1,0 +1,31 @@
+// The commands of kvctl: one function here, one file beside, one line in kvctl_main.cc.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace kvstore {
+
+class Printer;
+
+// Exit codes of kvctl's own; `run` hands on the program's.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+
+struct CommandContext {
+  Printer* printer = nullptr;
+  std::vector<std::string> program;  // what followed "--" on the command line
+  int exit_code = kExitOk;           // set by the command that runs
+};
+
+// Each adds a subcommand whose callback does the work. `context` outlives the app.
+void AddRunCommand(CLI::App& app, CommandContext& context);
+void AddStatusCommand(CLI::App& app, CommandContext& context);
+void AddVersionCommand(CLI::App& app, CommandContext& context);
+
+}  // namespace kvstore

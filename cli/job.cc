@@ -1,0 +1,237 @@
+#include "cli/job.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <utility>
+
+#include "common/base/status_macros.h"
+#include "common/transport/host_port.h"
+#include "common/transport/transport.h"
+
+namespace kvstore {
+namespace {
+
+constexpr const char* kAnnouncement = "kvscheduler listening on ";
+constexpr int64_t kSchedulerStartMs = 20000;
+
+int ExitCodeOf(const absl::Status& status) {
+  if (absl::IsNotFound(status)) return 127;  // as shells say it: no such program
+  if (absl::IsPermissionDenied(status)) return 126;
+  return 1;
+}
+
+}  // namespace
+
+Job::Job(JobOptions options, Supervisor* supervisor, Printer* printer)
+    : options_(std::move(options)), supervisor_(supervisor), printer_(printer) {}
+
+int Job::Run() {
+  const absl::Status started = StartAll();
+  // A process that ended before the others were started was reported already.
+  if (!started.ok() && !failed_ && interrupts_ == 0) {
+    Fail(std::string(started.message()), ExitCodeOf(started));
+  }
+  if (started.ok()) Watch();
+  EndAll();
+  supervisor_->Close();
+  return failed_.value_or(0);
+}
+
+absl::Status Job::StartAll() {
+  const std::string scale = fmt::format("{}", options_.time_scale);
+  KVS_RETURN_IF_ERROR(StartMember(Role::kScheduler, 0,
+                                  {Daemon("kvscheduler"), "--listen", "127.0.0.1:0", "--workers",
+                                   std::to_string(options_.workers), "--servers",
+                                   std::to_string(options_.servers), "--time-scale", scale}));
+  KVS_RETURN_IF_ERROR(AwaitScheduler());
+  for (uint32_t rank = 0; rank < options_.servers; ++rank) {
+    std::vector<std::string> command = {
+        Daemon("kvstored"), "--scheduler", scheduler_address_, "--listen", "127.0.0.1:0",
+        "--time-scale",     scale};
+    if (options_.shards > 0) {
+      command.insert(command.end(), {"--shards", std::to_string(options_.shards)});
+    }
+    KVS_RETURN_IF_ERROR(StartMember(Role::kServer, rank, std::move(command)));
+  }
+  for (uint32_t rank = 0; rank < options_.workers; ++rank) {
+    KVS_RETURN_IF_ERROR(StartMember(Role::kWorker, rank, options_.program));
+  }
+  printer_->Note(fmt::format("scheduler {}, {} servers, {} workers", scheduler_address_,
+                             options_.servers, options_.workers));
+  return absl::OkStatus();
+}
+
+absl::Status Job::StartMember(Role role, uint32_t rank, std::vector<std::string> command) {
+  ProcessSpec spec;
+  spec.command = std::move(command);
+  spec.name = role == Role::kScheduler
+                  ? "scheduler"
+                  : fmt::format("{} {}", role == Role::kServer ? "server" : "worker", rank);
+  const std::string role_name = role == Role::kScheduler ? "scheduler"
+                                : role == Role::kServer  ? "server"
+                                                         : "worker";
+  spec.environment["KVSTORE_ROLE"] = spec.environment["DMLC_ROLE"] = role_name;
+  if (role == Role::kWorker) {
+    KVS_ASSIGN_OR_RETURN(const HostPort scheduler, ParseHostPort(scheduler_address_));
+    spec.environment.insert({
+        {"KVSTORE_SCHEDULER", scheduler_address_},
+        {"KVSTORE_RANK", std::to_string(rank)},
+        {"KVSTORE_NUM_WORKERS", std::to_string(options_.workers)},
+        {"KVSTORE_NUM_SERVERS", std::to_string(options_.servers)},
+        {"KVSTORE_TIME_SCALE", fmt::format("{}", options_.time_scale)},
+        {"DMLC_PS_ROOT_URI", scheduler.host},
+        {"DMLC_PS_ROOT_PORT", std::to_string(scheduler.port)},
+        {"DMLC_NUM_WORKER", std::to_string(options_.workers)},
+        {"DMLC_NUM_SERVER", std::to_string(options_.servers)},
+        {"DMLC_WORKER_ID", std::to_string(rank)},
+    });
+  }
+  Member member;
+  member.role = role;
+  if (!options_.log_dir.empty()) {
+    const std::string path = LogPath(spec.name);
+    member.log.reset(std::fopen(path.c_str(), "we"));
+    if (member.log == nullptr) {
+      return absl::FailedPreconditionError(
+          fmt::format("cannot write the log '{}': {}", path, strerror(errno)));
+    }
+    setvbuf(member.log.get(), nullptr, _IOLBF, BUFSIZ);
+  }
+  const absl::Status started = supervisor_->Start(spec).status();
+  if (!started.ok()) {
+    const char* where = role == Role::kWorker ? "" : " (looked for beside kvctl and in PATH)";
+    return absl::Status(started.code(),
+                        fmt::format("{}: {}{}", spec.name, std::string(started.message()), where));
+  }
+  members_.push_back(std::move(member));
+  return absl::OkStatus();
+}
+
+absl::Status Job::AwaitScheduler() {
+  const int64_t deadline = DeadlineIn(kSchedulerStartMs);
+  while (scheduler_address_.empty()) {
+    if (failed_ || interrupts_ > 0) return absl::CancelledError("ended while starting");
+    if (supervisor_->end(0)) {
+      return absl::UnavailableError("the scheduler ended before it said where it listens");
+    }
+    if (!Pump(deadline)) {
+      return absl::DeadlineExceededError(
+          fmt::format("the scheduler did not say '{}HOST:PORT' within {}", kAnnouncement,
+                      DurationText(static_cast<uint64_t>(kSchedulerStartMs))));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Job::Watch() {
+  while (!failed_ && interrupts_ == 0 && WorkersRunning()) Pump(INT64_MAX);
+  if (!failed_ || options_.linger_ms == 0) return;
+  // The others may still say what they saw.
+  const int64_t deadline = DeadlineIn(options_.linger_ms);
+  while (interrupts_ == 0 && WorkersRunning() && Pump(deadline)) {
+  }
+}
+
+void Job::EndAll() {
+  ending_ = true;
+  supervisor_->SignalAll(SIGTERM);
+  const int64_t deadline = DeadlineIn(options_.grace_ms);
+  const int interrupts = interrupts_;
+  // A second Ctrl-C does not wait.
+  while (supervisor_->any_running() && interrupts_ == interrupts && Pump(deadline)) {
+  }
+  for (ProcessIndex p = 0; p < members_.size(); ++p) {
+    if (!supervisor_->end(p)) {
+      printer_->Error(fmt::format("{} did not end on SIGTERM: killed", supervisor_->name(p)));
+    }
+  }
+  supervisor_->SignalAll(SIGKILL);
+  while (supervisor_->any_running()) Pump(INT64_MAX);
+  while (Pump(0)) {
+    // The last words.
+  }
+}
+
+bool Job::Pump(int64_t deadline_ms) {
+  const SupervisorEvent event = supervisor_->Next(deadline_ms);
+  switch (event.kind) {
+    case SupervisorEvent::kLine:
+      OnLine(event);
+      return true;
+    case SupervisorEvent::kEnd:
+      OnEnd(event.process);
+      return true;
+    case SupervisorEvent::kSignal:
+      ++interrupts_;
+      if (!failed_) {
+        Fail(fmt::format("SIG{}: ending {} workers, {} servers and the scheduler",
+                         sigabbrev_np(event.signal), options_.workers, options_.servers),
+             128 + event.signal);
+      }
+      return true;
+    case SupervisorEvent::kTimeout:
+      break;
+  }
+  return false;
+}
+
+void Job::OnLine(const SupervisorEvent& event) {
+  const Member& member = members_[event.process];
+  if (member.role == Role::kScheduler && event.line.rfind(kAnnouncement, 0) == 0) {
+    scheduler_address_ = event.line.substr(strlen(kAnnouncement));
+  }
+  if (member.log != nullptr) std::fprintf(member.log.get(), "%s\n", event.line.c_str());
+  // With a log folder, the terminal belongs to the workers.
+  if (member.log == nullptr || member.role == Role::kWorker) {
+    printer_->ProcessLine(event.process, supervisor_->name(event.process), event.is_stderr,
+                          event.line);
+  }
+}
+
+void Job::OnEnd(ProcessIndex process) {
+  const ProcessEnd end = *supervisor_->end(process);
+  const Member& member = members_[process];
+  // A daemon may end by itself, well, once the job is over.
+  if (end.ok() || failed_) return;
+  if (ending_ && end.by_signal && (end.number == SIGTERM || end.number == SIGKILL)) return;
+  std::string what = fmt::format("{} failed: {}", supervisor_->name(process), end.ToString());
+  if (member.log != nullptr) {
+    what += fmt::format(" (its output: {})", LogPath(supervisor_->name(process)));
+  }
+  Fail(what, end.ExitCode());
+}
+
+void Job::Fail(const std::string& what, int exit_code) {
+  failed_ = exit_code;
+  printer_->Error(what);
+}
+
+bool Job::WorkersRunning() const {
+  for (ProcessIndex p = 0; p < members_.size(); ++p) {
+    if (members_[p].role == Role::kWorker && !supervisor_->end(p)) return true;
+  }
+  return false;
+}
+
+std::string Job::LogPath(const std::string& name) const {
+  std::string file = name;
+  std::replace(file.begin(), file.end(), ' ', '-');
+  return options_.log_dir + "/" + file + ".log";
+}
+
+std::string Job::Daemon(const std::string& name) const {
+  const std::string beside = options_.daemon_dir + "/" + name;
+  return access(beside.c_str(), X_OK) == 0 ? beside : name;
+}
+
+int64_t Job::DeadlineIn(int64_t ms) const {
+  return SteadyNowMs() + static_cast<int64_t>(static_cast<double>(ms) * options_.time_scale);
+}
+
+}  // namespace kvstore

@@ -1,0 +1,44 @@
+// KVStore::Create: from a type's name to a store.
+#include <memory>
+#include <string>
+
+#include "client/src/environment.h"
+#include "client/src/error_border.h"
+#include "client/src/local_kvstore.h"
+#include "client/src/sdk_log.h"
+#include "client/src/store_facade.h"
+#include "client/src/store_types.h"
+#include "kvstore/kvstore.h"
+
+namespace kvstore {
+namespace {
+
+absl::StatusOr<std::shared_ptr<StoreBackend>> MakeBackend(const StoreType& type,
+                                                          const Environment& environment) {
+  switch (type.family) {
+    case StoreFamily::kLocal:
+      return MakeLocalBackend(environment);
+    case StoreFamily::kDist:
+      break;
+  }
+  return absl::UnimplementedError("type of store '" + type.name + "' is still to come");
+}
+
+}  // namespace
+
+std::unique_ptr<KVStore> KVStore::CreateUnique(const std::string& type) {
+  const auto parsed = ParseStoreType(type);
+  ThrowIfError(parsed.status());
+  const auto environment = ReadEnvironment();
+  ThrowIfError(environment.status());
+  for (const std::string& warning : environment->warnings) LogWarningOnce(warning);
+  auto backend = MakeBackend(*parsed, *environment);
+  ThrowIfError(backend.status());
+  return std::make_unique<StoreFacade>(parsed->name, *std::move(backend));
+}
+
+KVStore* KVStore::Create(const char* type) {
+  return CreateUnique(type == nullptr ? "" : type).release();
+}
+
+}  // namespace kvstore

@@ -1,0 +1,108 @@
+#include "client/src/local_value.h"
+
+#include <cstring>
+#include <utility>
+
+#include "client/src/ndarray_impl.h"
+#include "common/base/check.h"
+#include "common/kernels/kernels.h"
+
+namespace kvstore {
+namespace {
+
+size_t ElementsIn(const ValueSpec& spec, size_t bytes) { return bytes / DTypeBytes(spec.dtype); }
+
+// Sums bytes [offset, offset + bytes) of the values into `sum`.
+void Fold(const ValueSpec& spec, const std::vector<NDArray>& values, uint64_t offset, size_t bytes,
+          void* sum) {
+  std::vector<const void*> sources;
+  sources.reserve(values.size());
+  for (const NDArray& value : values) sources.push_back(value.data_as<uint8_t>() + offset);
+  LeftFold(spec.dtype, sum, sources.data(), sources.size(), ElementsIn(spec, bytes));
+}
+
+MutableBufferPtr TakeBuffer(size_t bytes, MutableBufferPtr* spare) {
+  if (*spare != nullptr && (*spare)->size() == bytes) return std::exchange(*spare, nullptr);
+  return std::make_shared<Buffer>(bytes);
+}
+
+}  // namespace
+
+LocalValue::LocalValue(const ValueSpec& spec, const NDArray& value)
+    : spec_(spec), whole_(std::make_shared<Buffer>(spec.bytes)) {
+  std::memcpy(whole_->data(), value.data(), spec.bytes);
+  states_.resize(PartCount(spec.bytes));
+}
+
+void LocalValue::ToParts() {
+  if (!parts_.empty()) return;
+  const PartIndex count = PartCount(spec_.bytes);
+  if (count == 1) {
+    parts_.push_back(whole_);
+    return;
+  }
+  for (PartIndex part = 0; part < count; ++part) {
+    parts_.push_back(std::make_shared<Buffer>(PartBytes(spec_.bytes, part)));
+    std::memcpy(parts_[part]->data(), whole_->data() + PartOffset(part), parts_[part]->size());
+  }
+  whole_ = nullptr;
+}
+
+void LocalValue::ToWhole() {
+  if (whole_ == nullptr) {
+    whole_ = std::make_shared<Buffer>(spec_.bytes);
+    for (PartIndex part = 0; part < parts_.size(); ++part) {
+      std::memcpy(whole_->data() + PartOffset(part), parts_[part]->data(), parts_[part]->size());
+    }
+  }
+  parts_.clear();
+}
+
+absl::Status LocalValue::Push(const std::vector<NDArray>& values, const PartUpdater& rule,
+                              Scratch* scratch) {
+  ToParts();
+  for (PartIndex part = 0; part < parts_.size(); ++part) {
+    const size_t bytes = PartBytes(spec_.bytes, part);
+    MutableBufferPtr sum = TakeBuffer(bytes, &scratch->part);
+    Fold(spec_, values, PartOffset(part), bytes, sum->data());
+    const auto updated = rule.Update(spec_.dtype, *parts_[part], sum, &states_[part]);
+    // A rule knows the dtype or does not, so that the first part speaks for all.
+    if (!updated.ok()) return updated.status();
+    KVS_CHECK(updated->get() == sum.get());
+    std::swap(parts_[part], sum);
+    if (sum->size() == kPartBytesMax) scratch->part = std::move(sum);
+  }
+  if (parts_.size() == 1) whole_ = parts_[0];
+  return absl::OkStatus();
+}
+
+void LocalValue::Push(const std::vector<NDArray>& values, const WholeUpdate& update,
+                      Scratch* scratch) {
+  ToWhole();
+  void* merged = values[0].data();  // a single value is used where it is
+  if (values.size() > 1) {
+    MutableBufferPtr& whole = scratch->whole;
+    if (whole == nullptr || whole->size() < spec_.bytes) {
+      whole = nullptr;  // before the new one comes
+      whole = std::make_shared<Buffer>(spec_.bytes);
+    }
+    Fold(spec_, values, 0, spec_.bytes, whole->data());
+    merged = whole->data();
+  }
+  const DataType dtype = ToDataType(spec_.dtype);
+  NDArray stored = MakeDetachedArray(whole_->data(), spec_.shape, dtype);
+  update(MakeDetachedArray(merged, spec_.shape, dtype), &stored);
+}
+
+void LocalValue::CopyTo(const NDArray& output) const {
+  auto* bytes = output.data_as<uint8_t>();
+  if (whole_ != nullptr) {
+    std::memcpy(bytes, whole_->data(), spec_.bytes);
+    return;
+  }
+  for (PartIndex part = 0; part < parts_.size(); ++part) {
+    std::memcpy(bytes + PartOffset(part), parts_[part]->data(), parts_[part]->size());
+  }
+}
+
+}  // namespace kvstore

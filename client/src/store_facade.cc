@@ -1,0 +1,514 @@
+#include "client/src/store_facade.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "client/src/fork_guard.h"
+#include "client/src/ndarray_impl.h"
+#include "client/src/sdk_log.h"
+#include "common/base/check.h"
+#include "common/kernels/kernels.h"
+
+namespace kvstore {
+namespace {
+
+const char* NameOf(OperationKind kind) {
+  switch (kind) {
+    case OperationKind::kInit:
+      return "Init";
+    case OperationKind::kPush:
+      return "Push";
+    case OperationKind::kPull:
+      return "Pull";
+    case OperationKind::kPushPull:
+      return "PushPull";
+  }
+  return "operation";
+}
+
+template <typename T>
+std::vector<KeyName> NamesOf(const std::vector<T>& keys) {
+  return std::vector<KeyName>(keys.begin(), keys.end());
+}
+
+absl::Status CheckLengths(OperationKind kind, size_t keys, size_t arrays, const char* what) {
+  if (keys == arrays) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("{}: as many {} as keys expected, got {} and {}",
+                                                NameOf(kind), what, arrays, keys));
+}
+
+ValueSpec SpecFrom(const NDArray& array) {
+  ValueSpec spec;
+  spec.known = true;
+  spec.dtype = ToDType(array.dtype());
+  spec.shape = array.shape();
+  spec.bytes = array.bytes();
+  return spec;
+}
+
+// Compares `array` with what is known of the key; takes what is unknown from it.
+absl::Status CheckArray(const std::string& label, const NDArray& array, ValueSpec* spec) {
+  if (array.empty()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: an array expected, got an empty one", label));
+  }
+  if (!spec->known) {
+    *spec = SpecFrom(array);
+    return absl::OkStatus();
+  }
+  if (ToDType(array.dtype()) != spec->dtype) {
+    return absl::InvalidArgumentError(fmt::format("{}: dtype {} expected, got {}", label,
+                                                  DTypeName(spec->dtype),
+                                                  DataTypeName(array.dtype())));
+  }
+  if (array.shape() != spec->shape) {
+    return absl::InvalidArgumentError(fmt::format("{}: shape {} expected, got {}", label,
+                                                  ShapeString(spec->shape),
+                                                  ShapeString(array.shape())));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckOutput(const std::string& label, const NDArray* output, ValueSpec* spec) {
+  if (output == nullptr) {
+    return absl::InvalidArgumentError(fmt::format("{}: an output expected, got null", label));
+  }
+  return CheckArray(label, *output, spec);
+}
+
+}  // namespace
+
+StoreFacade::StoreFacade(std::string type, std::shared_ptr<StoreBackend> backend)
+    : KVStore(std::move(type)),
+      backend_(std::move(backend)),
+      engine_(DependencyEngine::Process()),
+      generation_(ProcessGeneration()),
+      exceptions_at_birth_(std::uncaught_exceptions()),
+      all_(DependencyEngine::NewVar()) {}
+
+StoreFacade::~StoreFacade() {
+  if (generation_ != ProcessGeneration()) {
+    // The backend's threads live in the parent only: nothing of it can be taken down here.
+    new std::shared_ptr<StoreBackend>(backend_);
+    return;
+  }
+  const bool unwinding = std::uncaught_exceptions() > exceptions_at_birth_;
+  if (unwinding || !backend_->Usable().ok()) {
+    backend_->Stop(StoreBackend::Close::kAbandon);
+    return;
+  }
+  const absl::Status waited = engine_.Wait({all_}, DependencyEngine::WaitFor::kAll);
+  for (KeyedStatus lost = engine_.TakeFailure(all_, true); !lost.ok();
+       lost = engine_.TakeFailure(all_, true)) {
+    LogWarning("a store was destroyed before anybody asked for this error: " +
+               StatusLine(lost.status));
+  }
+  if (!waited.ok()) {
+    LogWarning("a store was destroyed with operations under way: " + StatusLine(waited));
+    backend_->Stop(StoreBackend::Close::kAbandon);
+    return;
+  }
+  backend_->Stop(barrier_before_exit() ? StoreBackend::Close::kMeet : StoreBackend::Close::kLeave);
+}
+
+absl::Status StoreFacade::Usable() const {
+  absl::Status same = CheckSameProcess(generation_, "this KVStore");
+  if (!same.ok()) return same;
+  {
+    MutexLock lock(mutex_);
+    if (left_) {
+      return absl::FailedPreconditionError(
+          "this worker left the job: only the destructor may follow");
+    }
+  }
+  return backend_->Usable();
+}
+
+absl::Status StoreFacade::MayBlock() const {
+  if (absl::Status usable = Usable(); !usable.ok()) return usable;
+  if (!backend_->OnOwnThread()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "a call that waits was made by an updater: it would wait for itself");
+}
+
+StoreFacade::Group& StoreFacade::GroupOf(KeyState* state, OperationKind kind, int priority,
+                                         Groups* groups) {
+  if (state->call != calls_) {
+    state->call = calls_;
+    state->place = groups->size();
+    auto operation = std::make_shared<KeyOperation>();
+    operation->kind = kind;
+    operation->key = state->key;
+    operation->spec = state->spec;
+    operation->priority = priority;
+    groups->push_back({state, std::move(operation)});
+  }
+  return (*groups)[state->place];
+}
+
+KeyedStatus StoreFacade::AddValues(const Names& keys, const std::vector<NDArray>& values,
+                                   OperationKind kind, int priority, Groups* groups) {
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const auto state = keys_.Get(keys[i]);
+    if (!state.ok()) return {state.status(), TextOf(keys[i])};
+    Group& group = GroupOf(*state, kind, priority, groups);
+    const Key& key = *group.operation->key;
+    const absl::Status fits = CheckArray(key.label, values[i], &group.operation->spec);
+    if (!fits.ok()) return {fits, key.text};
+    group.operation->values.push_back(values[i]);
+  }
+  return {};
+}
+
+KeyedStatus StoreFacade::AddOutputs(const Names& keys, const std::vector<NDArray*>& outputs,
+                                    OperationKind kind, int priority, Groups* groups) {
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const auto state = keys_.Get(keys[i]);
+    if (!state.ok()) return {state.status(), TextOf(keys[i])};
+    Group& group = GroupOf(*state, kind, priority, groups);
+    const Key& key = *group.operation->key;
+    const absl::Status fits = CheckOutput(key.label, outputs[i], &group.operation->spec);
+    if (!fits.ok()) return {fits, key.text};
+    group.operation->outputs.push_back(*outputs[i]);
+  }
+  return {};
+}
+
+// The last checks: from here on, either nothing of the call happens or all of it is queued.
+KeyedStatus StoreFacade::PrepareAll(const Groups& groups) {
+  for (const Group& group : groups) {
+    KeyedStatus failed = engine_.TakeFailure(group.state->var, /*readers=*/true);
+    if (!failed.ok()) return failed;
+  }
+  for (const Group& group : groups) {
+    const absl::Status prepared = backend_->Prepare(group.operation.get());
+    if (!prepared.ok()) return {prepared, group.operation->key->text};
+  }
+  return {};
+}
+
+OperationSpec StoreFacade::SpecOf(const Group& group) const {
+  const auto& operation = group.operation;
+  OperationSpec spec;
+  spec.owner = backend_;
+  spec.what = fmt::format("{} of {}", NameOf(operation->kind), operation->key->label);
+  spec.key = operation->key->text;
+  spec.uses.reserve(2 + operation->values.size() + operation->outputs.size());
+  spec.uses.push_back({group.state->var, Access::kOrder});
+  spec.uses.push_back({all_, Access::kTrack});
+  for (const NDArray& value : operation->values) {
+    if (!value.empty()) spec.uses.push_back({value.impl()->var, Access::kRead});
+  }
+  for (const NDArray& output : operation->outputs) {
+    spec.uses.push_back({output.impl()->var, Access::kWrite});
+  }
+  spec.issue = [backend = backend_.get(), operation](const TokenPtr& token) {
+    backend->Issue(operation, token);
+  };
+  return spec;
+}
+
+KeyedStatus StoreFacade::Queue(OperationKind kind, const Names& push_keys,
+                               const std::vector<NDArray>& values, const Names& pull_keys,
+                               const std::vector<NDArray*>& outputs, int priority) {
+  absl::Status status = Usable();
+  if (status.ok()) status = CheckLengths(kind, push_keys.size(), values.size(), "values");
+  if (status.ok()) status = CheckLengths(kind, pull_keys.size(), outputs.size(), "outputs");
+  if (!status.ok()) return {status, {}};
+
+  DependencyEngine::Ready ready;
+  {
+    MutexLock lock(mutex_);
+    ++calls_;
+    Groups groups;
+    KeyedStatus added = AddValues(push_keys, values, kind, priority, &groups);
+    if (added.ok()) added = AddOutputs(pull_keys, outputs, kind, priority, &groups);
+    if (!added.ok()) return added;
+    for (const Group& group : groups) {
+      const KeyOperation& operation = *group.operation;
+      if (kind == OperationKind::kPushPull &&
+          (operation.values.empty() || operation.outputs.empty())) {
+        return {absl::InvalidArgumentError(fmt::format(
+                    "PushPull: the same keys expected in both lists, {} is only {}",
+                    operation.key->label, operation.values.empty() ? "pulled" : "pushed")),
+                operation.key->text};
+      }
+    }
+    KeyedStatus prepared = PrepareAll(groups);
+    if (!prepared.ok()) return prepared;
+
+    std::vector<OperationSpec> specs;
+    specs.reserve(groups.size());
+    for (const Group& group : groups) {
+      group.state->spec = group.operation->spec;  // news only where it was unknown
+      specs.push_back(SpecOf(group));
+    }
+    ready = engine_.Append(std::move(specs));
+  }
+  engine_.Run(std::move(ready));
+  return {};
+}
+
+KeyedStatus StoreFacade::InitKeys(const Names& keys, const std::vector<NDArray>& values) {
+  absl::Status status = MayBlock();
+  if (status.ok())
+    status = CheckLengths(OperationKind::kInit, keys.size(), values.size(), "values");
+  if (!status.ok() || keys.empty()) return {status, {}};
+
+  std::vector<VarPtr> vars;
+  std::vector<KeyPtr> made;
+  DependencyEngine::Ready ready;
+  {
+    MutexLock lock(mutex_);
+    std::vector<std::shared_ptr<KeyOperation>> operations;
+    std::unordered_set<KeyId> seen;
+    for (size_t i = 0; i < keys.size(); ++i) {
+      const auto key = MakeKey(keys[i]);
+      if (!key.ok()) return {key.status(), {}};
+      const std::string& label = (*key)->label;
+      auto operation = std::make_shared<KeyOperation>();
+      operation->key = *key;
+      operation->kind = OperationKind::kInit;
+      status = keys_.CheckKind(keys[i]);
+      if (status.ok()) status = keys_.CheckNew(**key);
+      if (status.ok() && !seen.insert((*key)->id).second) {
+        status = absl::InvalidArgumentError(
+            fmt::format("Init: distinct keys expected, {} comes twice", label));
+      }
+      if (status.ok() && (!values[i].empty() || !backend_->empty_init_allowed())) {
+        status = CheckArray(label, values[i], &operation->spec);
+      }
+      if (status.ok() && operation->spec.known && !KernelsSupport(operation->spec.dtype)) {
+        status = absl::UnimplementedError(
+            fmt::format("{}: dtype f32 or f64 expected, {} is still to come", label,
+                        DTypeName(operation->spec.dtype)));
+      }
+      operation->values.push_back(values[i]);
+      if (status.ok()) status = backend_->Prepare(operation.get());
+      if (!status.ok()) return {status, (*key)->text};
+      operations.push_back(std::move(operation));
+    }
+    std::vector<OperationSpec> specs;
+    specs.reserve(operations.size());
+    keys_.FixKind(keys[0].is_int);
+    for (auto& operation : operations) {
+      KeyState* state = keys_.Add(operation->key, operation->spec);
+      vars.push_back(state->var);
+      made.push_back(state->key);
+      specs.push_back(SpecOf({state, std::move(operation)}));
+    }
+    ready = engine_.Append(std::move(specs));
+  }
+  engine_.Run(std::move(ready));
+
+  const absl::Status waited = engine_.Wait(vars, DependencyEngine::WaitFor::kAll);
+  KeyedStatus first;
+  for (size_t i = 0; i < vars.size(); ++i) {
+    KeyedStatus failed = engine_.TakeFailure(vars[i], /*readers=*/true);
+    if (failed.ok()) continue;
+    // The key does not exist here: Init may be tried again.
+    MutexLock lock(mutex_);
+    keys_.Remove(*made[i]);
+    if (first.ok()) first = std::move(failed);
+  }
+  if (first.ok() && !waited.ok()) return {waited, {}};
+  return first;
+}
+
+KeyedStatus StoreFacade::BroadcastKeys(const Names& init_keys, const Names& pull_keys,
+                                       const std::vector<NDArray>& values,
+                                       const std::vector<NDArray*>& outputs, int priority) {
+  absl::Status status = MayBlock();
+  if (status.ok()) {
+    status = CheckLengths(OperationKind::kInit, init_keys.size(), values.size(), "values");
+  }
+  if (status.ok()) {
+    status = CheckLengths(OperationKind::kPull, pull_keys.size(), outputs.size(), "outputs");
+  }
+  if (!status.ok()) return {status, {}};
+  // What the Pull would refuse is refused before the Init has done anything.
+  {
+    MutexLock lock(mutex_);
+    std::unordered_map<KeyId, ValueSpec> specs;
+    for (size_t i = 0; i < init_keys.size(); ++i) {
+      specs[IdOf(init_keys[i])] = values[i].empty() ? ValueSpec() : SpecFrom(values[i]);
+    }
+    for (size_t i = 0; i < pull_keys.size(); ++i) {
+      auto spec = specs.find(IdOf(pull_keys[i]));
+      if (spec == specs.end()) {
+        const auto state = keys_.Get(pull_keys[i]);
+        if (!state.ok()) return {state.status(), TextOf(pull_keys[i])};
+        spec = specs.emplace(IdOf(pull_keys[i]), (*state)->spec).first;
+      }
+      status = CheckOutput(LabelOf(pull_keys[i]), outputs[i], &spec->second);
+      if (!status.ok()) return {status, TextOf(pull_keys[i])};
+    }
+  }
+  KeyedStatus made = InitKeys(init_keys, values);
+  if (!made.ok()) return made;
+  return Queue(OperationKind::kPull, {}, {}, pull_keys, outputs, priority);
+}
+
+KeyedStatus StoreFacade::WaitKeys(const Names& keys) {
+  if (absl::Status status = MayBlock(); !status.ok()) return {status, {}};
+  std::vector<VarPtr> vars;
+  {
+    MutexLock lock(mutex_);
+    for (const KeyName& name : keys) {
+      const auto state = keys_.Get(name);
+      if (!state.ok()) return {state.status(), TextOf(name)};
+      vars.push_back((*state)->var);
+    }
+  }
+  const absl::Status waited = engine_.Wait(vars, DependencyEngine::WaitFor::kAll);
+  for (const VarPtr& var : vars) {
+    KeyedStatus failed = engine_.TakeFailure(var, /*readers=*/true);
+    if (!failed.ok()) return failed;
+  }
+  return {waited, {}};
+}
+
+void StoreFacade::WaitAll() {
+  ThrowIfError(MayBlock());
+  const absl::Status waited = engine_.Wait({all_}, DependencyEngine::WaitFor::kAll);
+  ThrowIfError(engine_.TakeFailure(all_, /*readers=*/true));
+  ThrowIfError(waited);
+}
+
+std::string StoreFacade::KeyStatus(const KeyName& name) const {
+  VarPtr var;
+  {
+    MutexLock lock(mutex_);
+    const auto state = keys_.Get(name);
+    if (!state.ok()) return StatusLine(state.status());
+    var = (*state)->var;
+  }
+  return StatusLine(engine_.LastFailure(var));
+}
+
+void StoreFacade::Barrier() {
+  ThrowIfError(MayBlock());
+  ThrowIfError(engine_.TakeFailure(all_, /*readers=*/true));
+  ThrowIfError(backend_->Barrier());
+}
+
+void StoreFacade::Step() {
+  ThrowIfError(Usable());
+  backend_->Step();
+}
+
+void StoreFacade::Leave() {
+  WaitAll();
+  ThrowIfError(backend_->Leave());
+  MutexLock lock(mutex_);
+  left_ = true;
+}
+
+void StoreFacade::set_updater(Updater updater) {
+  ThrowIfError(Usable());
+  ThrowIfError(backend_->SetUpdater(std::move(updater)));
+}
+
+void StoreFacade::set_updater(StrUpdater updater) {
+  ThrowIfError(Usable());
+  ThrowIfError(backend_->SetUpdater(std::move(updater)));
+}
+
+void StoreFacade::SetOptimizer(const OptimizerSpec& spec) {
+  ThrowIfError(MayBlock());
+  ThrowIfError(backend_->SetOptimizer(spec.name, spec.parameters));
+}
+
+int StoreFacade::get_rank() const {
+  ThrowIfError(CheckSameProcess(generation_, "this KVStore"));
+  return backend_->rank();
+}
+
+int StoreFacade::get_group_size() const {
+  ThrowIfError(CheckSameProcess(generation_, "this KVStore"));
+  return backend_->group_size();
+}
+
+int StoreFacade::get_num_dead_node(int node_id, int timeout) const {
+  ThrowIfError(CheckSameProcess(generation_, "this KVStore"));
+  const auto dead = backend_->DeadNodes(node_id, timeout);
+  ThrowIfError(dead.status());
+  return *dead;
+}
+
+void StoreFacade::Init(const std::vector<int>& keys, const std::vector<NDArray>& values) {
+  ThrowIfError(InitKeys(NamesOf(keys), values));
+}
+void StoreFacade::Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) {
+  ThrowIfError(InitKeys(NamesOf(keys), values));
+}
+
+void StoreFacade::Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
+                       int priority) {
+  ThrowIfError(Queue(OperationKind::kPush, NamesOf(keys), values, {}, {}, priority));
+}
+void StoreFacade::Push(const std::vector<std::string>& keys, const std::vector<NDArray>& values,
+                       int priority) {
+  ThrowIfError(Queue(OperationKind::kPush, NamesOf(keys), values, {}, {}, priority));
+}
+
+namespace {
+
+absl::Status CheckIgnoreSparse(const StoreBackend& backend, const std::string& type,
+                               bool ignore_sparse) {
+  if (ignore_sparse || backend.sparse_pull_allowed()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("Pull with ignore_sparse = true expected on a {} store, got false", type));
+}
+
+}  // namespace
+
+void StoreFacade::Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
+                       int priority, bool ignore_sparse) {
+  ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
+  ThrowIfError(Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority));
+}
+void StoreFacade::Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
+                       int priority, bool ignore_sparse) {
+  ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
+  ThrowIfError(Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority));
+}
+
+void StoreFacade::PushPull(const std::vector<int>& push_keys, const std::vector<int>& pull_keys,
+                           const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
+                           int priority) {
+  ThrowIfError(Queue(OperationKind::kPushPull, NamesOf(push_keys), values, NamesOf(pull_keys),
+                     outputs, priority));
+}
+void StoreFacade::PushPull(const std::vector<std::string>& push_keys,
+                           const std::vector<std::string>& pull_keys,
+                           const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
+                           int priority) {
+  ThrowIfError(Queue(OperationKind::kPushPull, NamesOf(push_keys), values, NamesOf(pull_keys),
+                     outputs, priority));
+}
+
+void StoreFacade::Broadcast(const std::vector<int>& init_keys, const std::vector<int>& pull_keys,
+                            const std::vector<NDArray>& values,
+                            const std::vector<NDArray*>& outputs, int priority) {
+  ThrowIfError(BroadcastKeys(NamesOf(init_keys), NamesOf(pull_keys), values, outputs, priority));
+}
+void StoreFacade::Broadcast(const std::vector<std::string>& init_keys,
+                            const std::vector<std::string>& pull_keys,
+                            const std::vector<NDArray>& values,
+                            const std::vector<NDArray*>& outputs, int priority) {
+  ThrowIfError(BroadcastKeys(NamesOf(init_keys), NamesOf(pull_keys), values, outputs, priority));
+}
+
+void StoreFacade::Wait(const std::vector<int>& keys) { ThrowIfError(WaitKeys(NamesOf(keys))); }
+void StoreFacade::Wait(const std::vector<std::string>& keys) {
+  ThrowIfError(WaitKeys(NamesOf(keys)));
+}
+
+std::string StoreFacade::status(int key) const { return KeyStatus(key); }
+std::string StoreFacade::status(const std::string& key) const { return KeyStatus(key); }
+
+}  // namespace kvstore

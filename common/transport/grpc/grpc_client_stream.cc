@@ -1,0 +1,79 @@
+#include "common/transport/grpc/grpc_client_stream.h"
+
+#include <utility>
+
+#include "common/transport/grpc/grpc_status.h"
+
+namespace kvstore {
+
+std::shared_ptr<GrpcClientStream> GrpcClientStream::Start(GrpcLoop* loop,
+                                                          std::shared_ptr<grpc::Channel> channel,
+                                                          const std::string& address,
+                                                          const std::string& method,
+                                                          size_t message_bytes_max,
+                                                          StreamEvents events) {
+  auto stream = std::make_shared<GrpcClientStream>(loop, std::move(channel), address, method,
+                                                   message_bytes_max);
+  stream->SetEvents(std::move(events));
+  Rpc& rpc = *stream->rpc_;
+  rpc.call = grpc::GenericStub(rpc.channel).PrepareCall(&rpc.context, method, loop->queue());
+  rpc.call->StartCall(&stream->start_tag_);
+  loop->Keep(stream);
+  return stream;
+}
+
+GrpcClientStream::GrpcClientStream(GrpcLoop* loop, std::shared_ptr<grpc::Channel> channel,
+                                   std::string address, std::string method,
+                                   size_t message_bytes_max)
+    : GrpcStream(loop, message_bytes_max),
+      address_(std::move(address)),
+      method_(std::move(method)) {
+  rpc_->channel = std::move(channel);
+  rpc_->context.set_wait_for_ready(false);  // nobody there: say so at once
+}
+
+std::string GrpcClientStream::peer() const {
+  const std::string peer = rpc_ != nullptr ? rpc_->context.peer() : peer_;
+  return peer.empty() ? address_ : peer;
+}
+
+void GrpcClientStream::StartRead(grpc::ByteBuffer* message, CompletionTag* tag) {
+  rpc_->call->Read(message, tag);
+}
+void GrpcClientStream::StartWrite(const grpc::ByteBuffer& message, CompletionTag* tag) {
+  rpc_->call->Write(message, tag);
+}
+void GrpcClientStream::StartEnd(CompletionTag* tag) { rpc_->call->WritesDone(tag); }
+
+void GrpcClientStream::OnStarted(bool ok) {
+  if (ok) {
+    Open();
+  } else {
+    OnReadsOver();
+  }
+}
+
+void GrpcClientStream::Fail(absl::Status status) {
+  failure_ = std::move(status);
+  DropQueue();
+  Cancel();
+}
+
+void GrpcClientStream::OnReadsOver() { rpc_->call->Finish(&status_, &finish_tag_); }
+
+void GrpcClientStream::OnFinished(bool) {
+  finished_ = true;
+  FinishIfOver();
+}
+
+void GrpcClientStream::OnReleased() {
+  peer_ = peer();
+  rpc_.reset();
+}
+
+absl::Status GrpcClientStream::FinalStatus() {
+  if (!failure_.ok()) return failure_;
+  return DescribeCallError(FromGrpcStatus(status_), address_, method_);
+}
+
+}  // namespace kvstore

@@ -1,0 +1,106 @@
+// The listening end of GrpcTransport: a service of raw bytes whose methods are each bound to the
+// completion queue of one loop, so that a shard's frames are read by the thread that owns the
+// shard. (AsyncGenericService would hand a call to any queue.)
+#pragma once
+
+#include <grpcpp/impl/service_type.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/async_stream.h>
+#include <grpcpp/support/async_unary_call.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "common/base/mutex.h"
+#include "common/transport/grpc/grpc_loop.h"
+#include "common/transport/grpc/grpc_stream.h"
+#include "common/transport/transport.h"
+
+namespace kvstore {
+
+// gRPC keeps the names' addresses: the service outlives the server.
+class RawService final : public grpc::Service {
+ public:
+  // The stream methods come first, then the unary ones.
+  explicit RawService(const ListenOptions& options);
+
+  void RequestStream(size_t index, grpc::ServerContext* context,
+                     grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>* stream,
+                     GrpcLoop* loop, CompletionTag* tag);
+  void RequestUnary(size_t index, grpc::ServerContext* context, grpc::ByteBuffer* request,
+                    grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>* writer, GrpcLoop* loop,
+                    CompletionTag* tag);
+
+ private:
+  std::vector<std::string> names_;
+};
+
+class GrpcServerStream;
+
+// What the calls of one listener share. Its calls keep it alive.
+class GrpcServerState : public std::enable_shared_from_this<GrpcServerState> {
+ public:
+  // The methods of one loop; touched on its thread only.
+  struct LoopState {
+    GrpcLoop* loop = nullptr;
+    std::unordered_set<GrpcServerStream*> streams;
+  };
+
+  GrpcServerState(ListenOptions options, size_t message_bytes_max);
+
+  RawService* service() { return &service_; }
+  const ListenOptions& options() const { return options_; }
+  size_t message_bytes_max() const { return message_bytes_max_; }
+  LoopState* StateOf(EventLoop* loop);
+
+  // Begins to take calls of all methods.
+  void ArmAll();
+  // Takes the next call of a method. On the loop's thread.
+  void ArmStream(size_t index);
+  void ArmUnary(size_t index);
+
+  // From now on new calls are refused; the open streams wind down.
+  void BeginShutdown();
+  // Until no call, nor the wait for one, is left.
+  void AwaitCallsGone() KVS_EXCLUDES(mutex_);
+
+  bool closing() const { return closing_.load(std::memory_order_acquire); }
+  void CallBegins() KVS_EXCLUDES(mutex_);
+  void CallGone() KVS_EXCLUDES(mutex_);
+
+ private:
+  const ListenOptions options_;
+  const size_t message_bytes_max_;
+  RawService service_;
+  std::vector<std::unique_ptr<LoopState>> loops_;
+  // Release by BeginShutdown, acquire by loops that accept.
+  std::atomic<bool> closing_{false};
+  Mutex mutex_;
+  CondVar calls_gone_;
+  size_t calls_ KVS_GUARDED_BY(mutex_) = 0;
+};
+
+class GrpcListener final : public Listener {
+ public:
+  GrpcListener(std::unique_ptr<grpc::Server> server, std::shared_ptr<GrpcServerState> state,
+               int port)
+      : server_(std::move(server)), state_(std::move(state)), port_(port) {}
+  ~GrpcListener() override { Shutdown(); }
+  GrpcListener(const GrpcListener&) = delete;
+  GrpcListener& operator=(const GrpcListener&) = delete;
+
+  int port() const override { return port_; }
+  void Shutdown() override;
+
+ private:
+  std::unique_ptr<grpc::Server> server_;
+  std::shared_ptr<GrpcServerState> state_;
+  const int port_;
+};
+
+}  // namespace kvstore

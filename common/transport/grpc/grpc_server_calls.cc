@@ -1,0 +1,153 @@
+#include "common/transport/grpc/grpc_server_calls.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "common/transport/grpc/grpc_payload.h"
+#include "common/transport/grpc/grpc_status.h"
+#include "common/transport/unary_reply.h"
+
+namespace kvstore {
+namespace {
+
+absl::Status ShutDownStatus() { return absl::UnavailableError("the listener shut down"); }
+
+}  // namespace
+
+// ---- streams
+
+void GrpcServerStream::Arm(std::shared_ptr<GrpcServerState> server, size_t method) {
+  auto* loop = static_cast<GrpcLoop*>(server->options().methods[method].loop);
+  auto stream = std::make_shared<GrpcServerStream>(server, method, loop);
+  stream->self_ = stream;
+  stream->rpc_->context.AsyncNotifyWhenDone(&stream->done_tag_);
+  server->service()->RequestStream(method, &stream->rpc_->context, &stream->rpc_->call, loop,
+                                   &stream->accept_tag_);
+}
+
+GrpcServerStream::GrpcServerStream(std::shared_ptr<GrpcServerState> server, size_t method,
+                                   GrpcLoop* loop)
+    : GrpcStream(loop, server->message_bytes_max()), server_(std::move(server)), method_(method) {
+  server_->CallBegins();
+}
+
+void GrpcServerStream::OnAccepted(bool ok) {
+  const std::shared_ptr<GrpcStream> self = std::move(self_);
+  if (!ok) {  // the server shuts down: no call came, and no other tag will
+    rpc_.reset();
+    server_->CallGone();
+    return;
+  }
+  server_->ArmStream(method_);
+  loop()->Keep(self);
+  server_->StateOf(loop())->streams.insert(this);
+  Open();
+  if (server_->closing()) {
+    ShutDown();
+  } else {
+    server_->options().methods[method_].acceptor(std::make_unique<GrpcStreamHandle>(self));
+  }
+}
+
+void GrpcServerStream::ShutDown() { Fail(ShutDownStatus()); }
+
+void GrpcServerStream::Fail(absl::Status status) {
+  if (!winding_down()) end_status_ = std::move(status);
+  WindDown();
+}
+
+void GrpcServerStream::StartRead(grpc::ByteBuffer* message, CompletionTag* tag) {
+  rpc_->call.Read(message, tag);
+}
+void GrpcServerStream::StartWrite(const grpc::ByteBuffer& message, CompletionTag* tag) {
+  rpc_->call.Write(message, tag);
+}
+void GrpcServerStream::StartEnd(CompletionTag* tag) {
+  rpc_->call.Finish(ToGrpcStatus(end_status_), tag);
+}
+
+void GrpcServerStream::OnDone(bool) {
+  done_ = true;
+  cancelled_ = rpc_->context.IsCancelled();
+  if (cancelled_) DropQueue();
+  WindDown();
+  FinishIfOver();
+}
+
+absl::Status GrpcServerStream::FinalStatus() {
+  if (!end_status_.ok() || !cancelled_) return end_status_;
+  return absl::UnavailableError(
+      fmt::format("{}: the peer went away without closing the stream", peer()));
+}
+
+void GrpcServerStream::OnReleased() {
+  server_->StateOf(loop())->streams.erase(this);
+  peer_ = peer();
+  rpc_.reset();
+  server_->CallGone();
+}
+
+// ---- unary calls
+
+void GrpcServerUnary::Arm(std::shared_ptr<GrpcServerState> server, size_t method) {
+  auto* loop = static_cast<GrpcLoop*>(server->options().unary_methods[method].loop);
+  auto call = std::make_shared<GrpcServerUnary>(server, method, loop);
+  call->self_ = call;
+  call->context_.AsyncNotifyWhenDone(&call->done_tag_);
+  server->service()->RequestUnary(server->options().methods.size() + method, &call->context_,
+                                  &call->request_, &call->call_, loop, &call->accept_tag_);
+}
+
+GrpcServerUnary::GrpcServerUnary(std::shared_ptr<GrpcServerState> server, size_t method,
+                                 GrpcLoop* loop)
+    : server_(std::move(server)), method_(method), loop_(loop) {
+  server_->CallBegins();
+}
+
+GrpcServerUnary::~GrpcServerUnary() { server_->CallGone(); }
+
+void GrpcServerUnary::OnAccepted(bool ok) {
+  const std::shared_ptr<GrpcServerUnary> self = std::move(self_);
+  if (!ok) return;
+  server_->ArmUnary(method_);
+  loop_->Keep(self);
+  if (server_->closing()) {
+    Finish(ShutDownStatus());
+    return;
+  }
+  // The answer may come when the call is over, or even its loop.
+  UnaryReply reply = MakeUnaryReply([weak = weak_from_this(), tasks = loop_->tasks()](
+                                        absl::StatusOr<std::string> result) {
+    tasks->Post([weak, result = std::move(result)]() mutable {
+      if (const auto call = weak.lock(); call != nullptr) call->Finish(std::move(result));
+    });
+  });
+  server_->options().unary_methods[method_].handler(TakePayload(&request_), std::move(reply));
+}
+
+void GrpcServerUnary::Finish(absl::StatusOr<std::string> result) {
+  if (done_ || finishing_) return;
+  finishing_ = true;
+  if (result.ok()) {
+    call_.Finish(ToByteBuffer(Payload::CopyOf(*result)), grpc::Status::OK, &finish_tag_);
+  } else {
+    call_.FinishWithError(ToGrpcStatus(result.status()), &finish_tag_);
+  }
+}
+
+void GrpcServerUnary::OnFinished(bool) {
+  finishing_ = false;
+  ReleaseIfOver();
+}
+
+void GrpcServerUnary::OnDone(bool) {
+  done_ = true;
+  ReleaseIfOver();
+}
+
+void GrpcServerUnary::ReleaseIfOver() {
+  if (done_ && !finishing_) loop_->Release(this);
+}
+
+}  // namespace kvstore

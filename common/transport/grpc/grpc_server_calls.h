@@ -1,0 +1,88 @@
+// The calls of a listener: the accepting end of a stream, and a unary call.
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/async_stream.h>
+#include <grpcpp/support/async_unary_call.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <memory>
+#include <string>
+
+#include "common/transport/grpc/grpc_server.h"
+#include "common/transport/grpc/grpc_stream.h"
+
+namespace kvstore {
+
+// Life: armed (waits for a call, kept alive by `self_`) → accepted (kept by its loop) → over.
+class GrpcServerStream final : public GrpcStream {
+ public:
+  static void Arm(std::shared_ptr<GrpcServerState> server, size_t method);
+
+  GrpcServerStream(std::shared_ptr<GrpcServerState> server, size_t method, GrpcLoop* loop);
+  std::string peer() const override { return rpc_ != nullptr ? rpc_->context.peer() : peer_; }
+  // Of the listener: ends the stream in order, with UNAVAILABLE.
+  void ShutDown();
+
+ private:
+  void StartRead(grpc::ByteBuffer* message, CompletionTag* tag) override;
+  void StartWrite(const grpc::ByteBuffer& message, CompletionTag* tag) override;
+  void StartEnd(CompletionTag* tag) override;
+  void Cancel() override { rpc_->context.TryCancel(); }
+  void Fail(absl::Status status) override;
+  void OnReadsOver() override { WindDown(); }
+  bool IsOver() const override { return done_ && ended(); }
+  absl::Status FinalStatus() override;
+  void OnReleased() override;
+
+  void OnAccepted(bool ok);
+  void OnDone(bool ok);
+
+  struct Rpc {
+    grpc::ServerContext context;
+    grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer> call{&context};
+  };
+
+  const std::shared_ptr<GrpcServerState> server_;
+  const size_t method_;
+  std::shared_ptr<GrpcStream> self_;
+  std::unique_ptr<Rpc> rpc_ = std::make_unique<Rpc>();
+  std::string peer_;  // when rpc_ is gone
+  absl::Status end_status_;  // what Finish tells the peer
+  MethodTag<GrpcServerStream> accept_tag_{this, &GrpcServerStream::OnAccepted};
+  MethodTag<GrpcServerStream> done_tag_{this, &GrpcServerStream::OnDone};
+  bool done_ = false;  // gRPC is through with the call
+  bool cancelled_ = false;
+};
+
+class GrpcServerUnary final : public GrpcCall,
+                              public std::enable_shared_from_this<GrpcServerUnary> {
+ public:
+  static void Arm(std::shared_ptr<GrpcServerState> server, size_t method);
+
+  GrpcServerUnary(std::shared_ptr<GrpcServerState> server, size_t method, GrpcLoop* loop);
+  ~GrpcServerUnary() override;
+  void Abort() override { context_.TryCancel(); }
+
+ private:
+  void OnAccepted(bool ok);
+  void OnDone(bool ok);
+  void OnFinished(bool ok);
+  void Finish(absl::StatusOr<std::string> result);
+  void ReleaseIfOver();
+
+  const std::shared_ptr<GrpcServerState> server_;
+  const size_t method_;
+  GrpcLoop* const loop_;
+  std::shared_ptr<GrpcServerUnary> self_;
+  grpc::ServerContext context_;
+  grpc::ByteBuffer request_;
+  grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> call_{&context_};
+  MethodTag<GrpcServerUnary> accept_tag_{this, &GrpcServerUnary::OnAccepted};
+  MethodTag<GrpcServerUnary> done_tag_{this, &GrpcServerUnary::OnDone};
+  MethodTag<GrpcServerUnary> finish_tag_{this, &GrpcServerUnary::OnFinished};
+  bool done_ = false;
+  bool finishing_ = false;
+};
+
+}  // namespace kvstore

@@ -1,0 +1,135 @@
+#include "common/transport/grpc/grpc_stream.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/transport/grpc/grpc_payload.h"
+
+namespace kvstore {
+
+void GrpcStream::SetEvents(StreamEvents events) {
+  KVS_DCHECK(InLoop());
+  events_ = std::make_shared<StreamEvents>(std::move(events));
+}
+
+void GrpcStream::Send(Payload message) {
+  KVS_DCHECK(InLoop());
+  if (over_ || winding_down_) return;
+  if (message.size() > message_bytes_max_) {
+    Fail(absl::ResourceExhaustedError(fmt::format("message: at most {} bytes expected, got {}",
+                                                  message_bytes_max_, message.size())));
+    return;
+  }
+  queued_bytes_ += message.size();
+  queue_.push_back(std::move(message));
+  WriteNext();
+}
+
+void GrpcStream::Close() {
+  KVS_DCHECK(InLoop());
+  // Destroying what the events hold may destroy the last handle, which closes again.
+  const std::shared_ptr<StreamEvents> events = std::move(events_);
+  if (over_) return;
+  WindDown();
+}
+
+void GrpcStream::Abort() {
+  events_.reset();
+  DropQueue();
+  Cancel();
+}
+
+void GrpcStream::Open() {
+  open_ = true;
+  reading_ = true;
+  StartRead(&read_message_, &read_tag_);
+  WriteNext();
+}
+
+void GrpcStream::WindDown() {
+  if (winding_down_) return;
+  winding_down_ = true;
+  if (!open_ && queue_.empty()) {
+    Cancel();  // still connecting, and nothing to say
+    return;
+  }
+  WriteNext();
+  CancelLater();
+}
+
+void GrpcStream::CancelLater() {
+  loop_->PostAfter(kCloseLingerMs, [weak = weak_from_this()] {
+    const std::shared_ptr<GrpcStream> self = weak.lock();
+    if (self == nullptr || self->over_) return;
+    self->DropQueue();
+    self->Cancel();
+  });
+}
+
+void GrpcStream::DropQueue() {
+  std::deque<Payload> dropped;  // owners' destructors run when nothing is half-done here
+  dropped.swap(queue_);
+  for (const Payload& message : dropped) queued_bytes_ -= message.size();
+}
+
+void GrpcStream::WriteNext() {
+  if (!open_ || writing_ || ended_) return;
+  if (!queue_.empty()) {
+    const Payload message = std::move(queue_.front());
+    queue_.pop_front();
+    queued_bytes_ -= message.size();
+    written_message_ = ToByteBuffer(message);
+    writing_ = true;
+    StartWrite(written_message_, &write_tag_);
+  } else if (winding_down_) {
+    ended_ = true;
+    ending_ = true;
+    StartEnd(&end_tag_);
+  }
+}
+
+void GrpcStream::OnWritten(bool ok) {
+  writing_ = false;
+  written_message_.Clear();
+  if (!ok) DropQueue();  // the call is dead; the read tells when
+  WriteNext();
+  FinishIfOver();
+}
+
+void GrpcStream::OnRead(bool ok) {
+  reading_ = false;
+  if (!ok) {
+    OnReadsOver();
+    FinishIfOver();
+    return;
+  }
+  Payload message = TakePayload(&read_message_);
+  Deliver(std::move(message));
+  reading_ = true;
+  StartRead(&read_message_, &read_tag_);
+}
+
+void GrpcStream::Deliver(Payload message) {
+  const std::shared_ptr<StreamEvents> events = events_;
+  if (events != nullptr && events->on_message) events->on_message(std::move(message));
+}
+
+void GrpcStream::OnEnded(bool) {
+  ending_ = false;
+  FinishIfOver();
+}
+
+void GrpcStream::FinishIfOver() {
+  if (over_ || reading_ || writing_ || ending_ || !IsOver()) return;
+  over_ = true;
+  DropQueue();
+  const std::shared_ptr<GrpcStream> self = shared_from_this();
+  const std::shared_ptr<StreamEvents> events = std::move(events_);
+  if (events != nullptr && events->on_closed) events->on_closed(FinalStatus());
+  OnReleased();
+  loop_->Release(this);
+}
+
+}  // namespace kvstore

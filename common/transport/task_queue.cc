@@ -1,0 +1,76 @@
+#include "common/transport/task_queue.h"
+
+#include "common/transport/transport.h"
+
+namespace kvstore {
+
+void TaskQueue::WakeIfNeeded() {
+  if (!sleeping_ || wake_pending_) return;
+  wake_pending_ = true;
+  wake_();
+}
+
+void TaskQueue::Post(std::function<void()> task) {
+  MutexLock lock(mutex_);
+  if (closed_) return;
+  tasks_.push_back(std::move(task));
+  WakeIfNeeded();
+}
+
+void TaskQueue::PostAfter(int64_t delay_ms, std::function<void()> task) {
+  // Rounded up: SteadyNowMs cuts off the fraction, and a task must not run early.
+  const int64_t due_ms = SteadyNowMs() + delay_ms + (delay_ms > 0 ? 1 : 0);
+  MutexLock lock(mutex_);
+  if (closed_) return;
+  const auto position = timers_.emplace(due_ms, std::move(task));
+  if (position == timers_.begin()) WakeIfNeeded();
+}
+
+void TaskQueue::RunDue() {
+  {
+    MutexLock lock(mutex_);
+    sleeping_ = false;
+    running_.swap(tasks_);
+    if (!timers_.empty()) {
+      const int64_t now_ms = SteadyNowMs();
+      while (!timers_.empty() && timers_.begin()->first <= now_ms) {
+        running_.push_back(std::move(timers_.begin()->second));
+        timers_.erase(timers_.begin());
+      }
+    }
+  }
+  for (std::function<void()>& task : running_) {
+    task();
+    task = nullptr;  // what it holds goes now, not when the whole batch is done
+  }
+  running_.clear();
+}
+
+int64_t TaskQueue::PrepareSleep() {
+  MutexLock lock(mutex_);
+  if (!tasks_.empty()) return 0;
+  sleeping_ = true;
+  return timers_.empty() ? kNever : timers_.begin()->first;
+}
+
+void TaskQueue::WakeArrived() {
+  MutexLock lock(mutex_);
+  wake_pending_ = false;
+}
+
+bool TaskQueue::Empty() {
+  MutexLock lock(mutex_);
+  return tasks_.empty();
+}
+
+void TaskQueue::Close() {
+  // What is left is destroyed without the lock: a captured object's destructor may post.
+  std::vector<std::function<void()>> tasks;
+  std::multimap<int64_t, std::function<void()>> timers;
+  MutexLock lock(mutex_);
+  closed_ = true;
+  tasks.swap(tasks_);
+  timers.swap(timers_);
+}
+
+}  // namespace kvstore

@@ -1,0 +1,49 @@
+// The list of updaters: a new rule is one line here.
+#include <fmt/format.h>
+
+#include "common/updater/assign.h"
+#include "common/updater/sgd.h"
+#include "common/updater/sum.h"
+#include "common/updater/test.h"
+#include "common/updater/updater.h"
+
+namespace kvstore {
+namespace {
+
+struct Entry {
+  std::string_view name;
+  absl::StatusOr<std::unique_ptr<Updater>> (*make)(const UpdaterParameters&);
+};
+
+constexpr Entry kUpdaters[] = {
+    {"assign", MakeAssign},
+    {"sum", MakeSum},
+    {"test", MakeTest},
+    {"sgd", MakeSgd},
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Updater>> MakeUpdater(std::string_view name,
+                                                     const UpdaterParameters& parameters) {
+  for (const Entry& entry : kUpdaters) {
+    if (entry.name == name) return entry.make(parameters);
+  }
+  // A pickled optimizer, as MXNet sends it, arrives here too: it is quoted in part, never run.
+  constexpr size_t kQuotedMax = 64;
+  std::string quoted;
+  for (const char c : name.substr(0, kQuotedMax)) {
+    quoted += c >= ' ' && c <= '~' ? c : '?';
+  }
+  if (name.size() > kQuotedMax) quoted += "...";
+  return absl::InvalidArgumentError(fmt::format("unknown optimizer '{}'; expected one of {}",
+                                                quoted, fmt::join(UpdaterNames(), ", ")));
+}
+
+std::vector<std::string> UpdaterNames() {
+  std::vector<std::string> names;
+  for (const Entry& entry : kUpdaters) names.emplace_back(entry.name);
+  return names;
+}
+
+}  // namespace kvstore

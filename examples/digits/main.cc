@@ -1,0 +1,196 @@
+// Trains a small network on handwritten digits with a KVStore: each worker computes gradients on
+// its share of the images and pushes them; the servers sum and apply them; everybody pulls the
+// result.
+//
+//   kvctl run -n 2 -s 2 -- digits --store dist_sync     two workers, two servers
+//   digits --store local --simulate-workers 2           one process, the very same bits
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "examples/digits/data.h"
+#include "examples/digits/model.h"
+#include "examples/digits/sha256.h"
+#include "kvstore/kvstore.h"
+
+namespace digits {
+namespace {
+
+struct Options {
+  std::string store = "local";
+  std::string data = "examples/digits/data/digits.csv";
+  int epochs = 20;
+  int batch = 32;
+  int hidden = 1024;
+  int simulate_workers = 1;
+  int delay_ms = 0;
+  uint64_t seed = 1;
+  double learning_rate = 0.1;
+  double momentum = 0.9;
+  double min_accuracy = 0;
+};
+
+// One worker's part of the work.
+struct Share {
+  Samples samples;
+  std::mt19937_64 random;  // shuffles the samples before each epoch
+  Parameters gradient;
+};
+
+class Trainer {
+ public:
+  explicit Trainer(const Options& options)
+      : options_(options),
+        model_(options.hidden),
+        split_(SplitSamples(Load(options.data), options.seed)),
+        store_(kvstore::KVStore::CreateUnique(options.store)),
+        rank_(store_->get_rank()),
+        // A local store has one worker, which may do the work of several.
+        simulates_(store_->get_group_size() == 1 ? options.simulate_workers : 1),
+        workers_(store_->get_group_size() * simulates_),
+        weights_(model_.RandomWeights(options.seed)) {
+    for (int i = 0; i < simulates_; ++i) {
+      shares_.push_back({ShareOf(split_.train, rank_ + i, workers_),
+                         std::mt19937_64(options.seed + 1000u * static_cast<uint64_t>(rank_ + i)),
+                         model_.Zeros()});
+      for (size_t k = 0; k < Model::keys().size(); ++k) {
+        push_keys_.push_back(Model::keys()[k]);
+        push_values_.push_back(shares_.back().gradient[k]);
+      }
+    }
+    for (kvstore::NDArray& array : weights_) pull_outputs_.push_back(&array);
+  }
+
+  // Returns the accuracy on the test set, in percent.
+  double Run() {
+    if (rank_ == 0) {
+      store_->SetOptimizer(kvstore::OptimizerSpec("sgd")
+                               .Set("learning_rate", options_.learning_rate)
+                               .Set("momentum", options_.momentum));
+    }
+    store_->Barrier();  // nobody pushes before the servers have the optimizer
+    store_->Broadcast(Model::keys(), Model::keys(), weights_, pull_outputs_);
+
+    for (int epoch = 1; epoch <= options_.epochs; ++epoch) Epoch(epoch);
+    const double accuracy = 100 * model_.Accuracy(weights_, split_.test);
+    if (rank_ == 0) std::printf("test accuracy %.1f %%\n", accuracy);
+    std::printf("weights sha256 %s\n", HashOfWeights().c_str());
+    std::fflush(stdout);
+    return accuracy;
+  }
+
+ private:
+  void Epoch(int epoch) {
+    const auto start = std::chrono::steady_clock::now();
+    const size_t batch = static_cast<size_t>(options_.batch);
+    // Shares differ by one sample at most; every worker pushes equally often, at the end with a
+    // smaller batch.
+    const size_t share_max =
+        (split_.train.size() + static_cast<size_t>(workers_) - 1) / static_cast<size_t>(workers_);
+    const size_t steps = (share_max + batch - 1) / batch;
+    const float scale = 1.0f / static_cast<float>(options_.batch * workers_);
+
+    for (Share& share : shares_) Shuffle(share.samples, share.random);
+    double loss = 0;
+    for (size_t step = 0; step < steps; ++step) {
+      Delay();
+      for (const kvstore::NDArray& array : weights_) array.WaitToRead();
+      for (Share& share : shares_) {
+        for (const kvstore::NDArray& array : share.gradient) array.WaitToWrite();
+        const size_t begin = std::min(step * batch, share.samples.size());
+        const size_t end = std::min(begin + batch, share.samples.size());
+        loss += model_.Gradient(weights_, share.samples.data() + begin, share.samples.data() + end,
+                                scale, share.gradient);
+      }
+      store_->Push(push_keys_, push_values_);
+      store_->Pull(Model::keys(), pull_outputs_);
+    }
+    for (const kvstore::NDArray& array : weights_) array.WaitToRead();
+
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    if (rank_ == 0) Report(epoch, loss, static_cast<double>(steps) / seconds.count());
+  }
+
+  // One line. MB/s counts what this worker pushed and pulled.
+  void Report(int epoch, double loss, double rounds_per_s) const {
+    size_t samples = 0;
+    for (const Share& share : shares_) samples += share.samples.size();
+    size_t bytes = 0;
+    for (const kvstore::NDArray& array : weights_) bytes += array.bytes();
+    for (const kvstore::NDArray& array : push_values_) bytes += array.bytes();
+    std::printf("epoch %2d  loss %.4f  accuracy %.1f %%  %.0f rounds/s  %.1f MB/s\n", epoch,
+                loss / static_cast<double>(samples), 100 * model_.Accuracy(weights_, split_.test),
+                rounds_per_s, rounds_per_s * static_cast<double>(bytes) / 1e6);
+    std::fflush(stdout);
+  }
+
+  // Makes workers early and late at random, to show that the result does not depend on it.
+  void Delay() {
+    if (options_.delay_ms == 0) return;
+    std::this_thread::sleep_for(std::chrono::microseconds(
+        std::uniform_int_distribution<int>(0, 1000 * options_.delay_ms)(chance_)));
+  }
+
+  std::string HashOfWeights() const {
+    Sha256 hash;
+    for (const kvstore::NDArray& array : weights_) hash.Update(array.data(), array.bytes());
+    return hash.Hex();
+  }
+
+  const Options options_;
+  const Model model_;
+  const Split split_;
+  const std::unique_ptr<kvstore::KVStore> store_;
+  const int rank_;
+  const int simulates_;
+  const int workers_;
+  Parameters weights_;
+  std::vector<Share> shares_;
+  std::vector<std::string> push_keys_;
+  std::vector<kvstore::NDArray> push_values_;
+  std::vector<kvstore::NDArray*> pull_outputs_;
+  std::mt19937_64 chance_{std::random_device{}()};
+};
+
+}  // namespace
+}  // namespace digits
+
+int main(int argc, char** argv) {
+  digits::Options options;
+  CLI::App app("Trains a classifier of handwritten digits through a KVStore.");
+  app.option_defaults()->always_capture_default();
+  app.add_option("--store", options.store, "type of the KVStore: local, dist_sync, ...");
+  app.add_option("--data", options.data, "the images (examples/digits/data/README.md)");
+  app.add_option("--epochs", options.epochs, "passes over the images")
+      ->check(CLI::Range(1, 100000));
+  app.add_option("--batch", options.batch, "images per worker and step")
+      ->check(CLI::Range(1, 100000));
+  app.add_option("--hidden", options.hidden, "hidden units of the network")
+      ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--simulate-workers", options.simulate_workers,
+                 "local stores: push the contributions of so many workers")
+      ->check(CLI::Range(1, 64));
+  app.add_option("--delay-ms", options.delay_ms, "wait up to so long at random before each step")
+      ->check(CLI::Range(0, 60000));
+  app.add_option("--seed", options.seed, "of the split, the first weights and the order");
+  app.add_option("--learning-rate", options.learning_rate, "of the servers' SGD");
+  app.add_option("--momentum", options.momentum, "of the servers' SGD");
+  app.add_option("--min-accuracy", options.min_accuracy, "fail below this test accuracy, percent");
+  CLI11_PARSE(app, argc, argv);
+
+  try {
+    const double accuracy = digits::Trainer(options).Run();
+    if (accuracy >= options.min_accuracy) return 0;
+    std::fprintf(stderr, "digits: test accuracy of at least %.1f %% expected, got %.1f %%\n",
+                 options.min_accuracy, accuracy);
+  } catch (const std::exception& error) {  // a kvstore::Error, for one
+    std::fprintf(stderr, "digits: %s\n", error.what());
+  }
+  return 1;
+}

@@ -1,0 +1,182 @@
+#include "server/scheduler/scheduler_service.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "common/base/status_macros.h"
+#include "common/membership/scheduler_session.h"
+
+namespace kvstore {
+
+namespace {
+
+ClusterId RandomClusterId() {
+  std::random_device random;
+  return (uint64_t{random()} << 32) | random();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SchedulerService>> SchedulerService::Start(
+    SchedulerServiceOptions options, std::unique_ptr<StateFile> file, Transport* transport,
+    SchedulerServiceEvents events) {
+  std::optional<v1::SchedulerState> state;
+  if (file != nullptr) {
+    KVS_ASSIGN_OR_RETURN(state, file->Load());
+    if (state) KVS_RETURN_IF_ERROR(SchedulerCore::CheckState(options.core, *state));
+  }
+  auto service = std::unique_ptr<SchedulerService>(new SchedulerService(
+      std::move(options), std::move(file), transport, std::move(events)));
+  KVS_RETURN_IF_ERROR(service->Begin(std::move(state)));
+  KVS_RETURN_IF_ERROR(service->Listen(transport));
+  return service;
+}
+
+SchedulerService::SchedulerService(SchedulerServiceOptions options,
+                                   std::unique_ptr<StateFile> file, Transport* transport,
+                                   SchedulerServiceEvents events)
+    : options_(std::move(options)),
+      file_(std::move(file)),
+      events_(std::move(events)),
+      loop_(transport->MakeServerLoop("scheduler")),
+      timer_(loop_.get(), [this] {
+        Run([](SchedulerCore& core, int64_t now_ms, SchedulerOutbox* out) {
+          core.OnTimer(now_ms, out);
+        });
+        JobOverIfAllTold();
+      }) {}
+
+SchedulerService::~SchedulerService() {
+  if (listener_ != nullptr) listener_->Shutdown();
+  listener_.reset();
+}
+
+// The new term is on disk before anybody can connect.
+absl::Status SchedulerService::Begin(std::optional<v1::SchedulerState> state) {
+  SchedulerOutbox out;
+  core_ = std::make_unique<SchedulerCore>(options_.core, std::move(state), RandomClusterId(),
+                                          SteadyNowMs(), &out);
+  for (const std::string& line : out.log) spdlog::info("{}", line);
+  return out.persist ? Persist(*out.persist) : absl::OkStatus();
+}
+
+absl::Status SchedulerService::Listen(Transport* transport) {
+  ListenOptions options;
+  options.methods.push_back(
+      {kSchedulerSessionMethod, loop_.get(),
+       [this](std::unique_ptr<MessageStream> stream) { Accept(std::move(stream)); }});
+  options.unary_methods.push_back(
+      {kSchedulerStatusMethod, loop_.get(), [this](const Payload&, const UnaryReply& reply) {
+         reply(core_->Status(SteadyNowMs()).SerializeAsString());
+       }});
+  loop_->Post([this] { timer_.Arm(core_->NextTimerMs()); });
+  KVS_ASSIGN_OR_RETURN(listener_, transport->Listen(options_.listen, std::move(options)));
+  return absl::OkStatus();
+}
+
+void SchedulerService::Accept(std::unique_ptr<MessageStream> stream) {
+  const SessionId id = ++last_session_;
+  StreamEvents events;
+  events.on_message = [this, id](const Payload& bytes) { OnMessage(id, bytes); };
+  events.on_closed = [this, id](const absl::Status& status) { OnClosed(id, status); };
+  stream->SetEvents(std::move(events));
+  sessions_[id].stream = std::move(stream);
+  if (++silent_sessions_ > kSilentSessionsMax) {
+    RefuseAndClose(id, absl::ResourceExhaustedError(fmt::format(
+                           "more than {} sessions that have not registered", kSilentSessionsMax)));
+    return;
+  }
+  loop_->PostAfter(options_.first_message_ms, [this, id] {
+    const auto session = sessions_.find(id);
+    if (session == sessions_.end() || session->second.spoke) return;
+    spdlog::warn("{} opened a session and said nothing for {} ms: closed",
+                 session->second.stream->peer(), options_.first_message_ms);
+    RefuseAndClose(id, absl::DeadlineExceededError(fmt::format(
+                           "Register expected within {} ms", options_.first_message_ms)));
+  });
+}
+
+void SchedulerService::OnMessage(SessionId id, const Payload& bytes) {
+  Session& session = sessions_.at(id);
+  if (!std::exchange(session.spoke, true)) --silent_sessions_;
+  v1::NodeMessage message;
+  if (!message.ParseFromString(bytes.ToString())) {
+    spdlog::warn("{} sent {} bytes that are no NodeMessage", session.stream->peer(), bytes.size());
+    RefuseAndClose(id, absl::InvalidArgumentError(fmt::format(
+                           "a NodeMessage expected, got {} other bytes", bytes.size())));
+    return;
+  }
+  Run([&](SchedulerCore& core, int64_t now_ms, SchedulerOutbox* out) {
+    core.OnMessage(now_ms, id, message, out);
+  });
+}
+
+void SchedulerService::OnClosed(SessionId id, const absl::Status& status) {
+  const auto session = sessions_.find(id);
+  spdlog::debug("session of {} closed: {}", session->second.stream->peer(),
+                std::string(status.message()));
+  if (!session->second.spoke) --silent_sessions_;
+  sessions_.erase(session);
+  Run([&](SchedulerCore& core, int64_t now_ms, SchedulerOutbox* out) {
+    core.OnSessionDown(now_ms, id, out);
+  });
+  JobOverIfAllTold();
+}
+
+// What the core never sees: it is told that the session is down, should it have known it.
+void SchedulerService::RefuseAndClose(SessionId id, const absl::Status& why) {
+  v1::SchedulerMessage refusal;
+  refusal.mutable_refused()->set_code(static_cast<uint32_t>(why.code()));
+  refusal.mutable_refused()->set_message(std::string(why.message()));
+  sessions_.at(id).stream->Send(Payload::CopyOf(refusal.SerializeAsString()));
+  OnClosed(id, why);
+}
+
+template <typename Call>
+void SchedulerService::Run(Call call) {
+  if (broken_) return;
+  SchedulerOutbox out;
+  call(*core_, SteadyNowMs(), &out);
+  if (out.persist) {
+    if (absl::Status status = Persist(*out.persist); !status.ok()) {
+      // Whether the state is on disk nobody knows: what it says is told to nobody.
+      broken_ = true;
+      events_.on_broken(std::move(status));
+      return;
+    }
+  }
+  Apply(out);
+  timer_.Arm(core_->NextTimerMs());
+}
+
+absl::Status SchedulerService::Persist(const v1::SchedulerState& state) {
+  return file_ == nullptr ? absl::OkStatus() : file_->Save(state);
+}
+
+void SchedulerService::Apply(const SchedulerOutbox& out) {
+  for (const std::string& line : out.log) spdlog::info("{}", line);
+  for (const SchedulerOutbox::Message& message : out.messages) {
+    const auto session = sessions_.find(message.session);
+    if (session == sessions_.end()) continue;
+    session->second.stream->Send(Payload::CopyOf(message.message.SerializeAsString()));
+  }
+  for (const SessionId id : out.close) {
+    const auto session = sessions_.find(id);
+    if (session == sessions_.end()) continue;
+    if (!session->second.spoke) --silent_sessions_;
+    sessions_.erase(session);
+  }
+  if (out.job_ended) {
+    job_over_ = out.job_ended;
+    job_over_at_ms_ = SteadyNowMs() + options_.core.lost_dead_ms;
+    // Nodes that are away for a moment come back to learn it.
+    loop_->PostAfter(options_.core.lost_dead_ms, [this] { JobOverIfAllTold(); });
+    if (out.job_ended_untold == 0) job_over_at_ms_ = std::min(job_over_at_ms_, SteadyNowMs());
+  }
+}
+
+}  // namespace kvstore

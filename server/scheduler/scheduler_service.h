@@ -1,0 +1,95 @@
+// SchedulerService: the thin shell that runs a SchedulerCore on one loop: sessions in, persist,
+// then messages out (S1), the timer, and the operator's question.
+//
+//   /kvstore.v1.Scheduler/Session    a stream per node
+//   /kvstore.v1.Scheduler/GetStatus  unary
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/transport/loop_timer.h"
+#include "common/transport/transport.h"
+#include "server/scheduler/scheduler_core.h"
+#include "server/scheduler/state_file.h"
+
+namespace kvstore {
+
+inline constexpr char kSchedulerStatusMethod[] = "/kvstore.v1.Scheduler/GetStatus";
+// Sessions that have not registered yet: more are refused.
+inline constexpr size_t kSilentSessionsMax = 1024;
+
+struct SchedulerServiceOptions {
+  SchedulerOptions core;
+  std::string listen;  // HOST:PORT, port 0: the system chooses
+  // A session that says nothing for so long after it opened is closed.
+  int64_t first_message_ms = 10000;
+};
+
+struct SchedulerServiceEvents {
+  // The state could not be written: nothing is answered any more, and the process must end.
+  std::function<void(absl::Status)> on_broken;
+  // A job is over, and everybody who had a part in it was told, or was away for too long.
+  std::function<void(v1::JobEnded)> on_job_over;
+};
+
+class SchedulerService {
+ public:
+  // Goes on from what `file` holds; null: the state is in memory only. Serves when it returns.
+  // `transport` outlives the service; events come on the service's thread.
+  // Errors: DATA_LOSS or FAILED_PRECONDITION the state (SchedulerCore::CheckState, StateFile);
+  // those of Transport::Listen.
+  static absl::StatusOr<std::unique_ptr<SchedulerService>> Start(
+      SchedulerServiceOptions options, std::unique_ptr<StateFile> file, Transport* transport,
+      SchedulerServiceEvents events);
+  // Closes all sessions; what was sent before still goes out.
+  ~SchedulerService();
+
+  int port() const { return listener_->port(); }
+
+ private:
+  struct Session {
+    std::unique_ptr<MessageStream> stream;
+    bool spoke = false;
+  };
+
+  SchedulerService(SchedulerServiceOptions options, std::unique_ptr<StateFile> file,
+                   Transport* transport, SchedulerServiceEvents events);
+  absl::Status Begin(std::optional<v1::SchedulerState> state);
+  absl::Status Listen(Transport* transport);
+
+  void Accept(std::unique_ptr<MessageStream> stream);
+  void OnMessage(SessionId id, const Payload& bytes);
+  void OnClosed(SessionId id, const absl::Status& status);
+  void RefuseAndClose(SessionId id, const absl::Status& why);
+  template <typename Call>
+  void Run(Call call);
+  absl::Status Persist(const v1::SchedulerState& state);
+  void Apply(const SchedulerOutbox& out);
+  void JobOverIfAllTold();
+
+  const SchedulerServiceOptions options_;
+  const std::unique_ptr<StateFile> file_;
+  const SchedulerServiceEvents events_;
+  const std::unique_ptr<EventLoop> loop_;
+
+  // Of the loop, from the moment it listens.
+  std::unique_ptr<SchedulerCore> core_;
+  LoopTimer timer_;
+  std::map<SessionId, Session> sessions_;
+  SessionId last_session_ = 0;
+  size_t silent_sessions_ = 0;
+  bool broken_ = false;
+  std::optional<v1::JobEnded> job_over_;  // to be told when all know
+  int64_t job_over_at_ms_ = 0;            // at the latest
+
+  std::unique_ptr<Listener> listener_;
+};
+
+}  // namespace kvstore

@@ -1,0 +1,118 @@
+#include "server/service/shard.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "server/service/request_check.h"
+
+namespace kvstore {
+namespace {
+
+PartEntry Refusal(const PartEntry& entry, const absl::Status& status) {
+  PartEntry reply;
+  reply.op = entry.op;
+  reply.key = entry.key;
+  reply.part = entry.part;
+  reply.round = entry.round;
+  reply.request = entry.request;
+  reply.code = status.code();
+  reply.message = std::string(status.message());
+  return reply;
+}
+
+}  // namespace
+
+Shard::Shard(ShardIndex index, ServerCoreOptions options, std::unique_ptr<PartMath> math,
+             EventLoop* loop)
+    : index_(index), options_(options), math_(std::move(math)), loop_(loop) {}
+Shard::~Shard() = default;
+
+ServedMethod Shard::Method() {
+  ServedMethod method;
+  method.method = fmt::format("/kvstore.v1.Data/Shard{}", index_);
+  method.loop = loop_;
+  method.acceptor = [this](std::unique_ptr<MessageStream> stream) { Accept(std::move(stream)); };
+  return method;
+}
+
+void Shard::OnRouting(ClusterId cluster, ServerRank rank, Incarnation incarnation,
+                      RoutingPtr routing) {
+  loop_->Post([=] {
+    if (core_ == nullptr) {
+      core_ = std::make_unique<ServerCore>(options_, ShardAddress{rank, index_}, math_.get());
+    }
+    core_->OnRouting(cluster, incarnation, routing);
+    reply_header_.cluster = cluster;
+    reply_header_.epoch = routing->epoch;
+    reply_header_.job = routing->job;
+    reply_header_.server_incarnation = incarnation;
+  });
+}
+
+void Shard::GetStatus(std::function<void(ShardStatus)> done) {
+  loop_->Post(
+      [this, done = std::move(done)] { done(core_ == nullptr ? ShardStatus() : core_->Status()); });
+}
+
+void Shard::Accept(std::unique_ptr<MessageStream> stream) {
+  if (core_ == nullptr) return;  // destroying it closes it
+  const PeerId peer = ++last_peer_;
+  StreamEvents events;
+  events.on_message = [this, peer](const Payload& message) { OnMessage(peer, message); };
+  events.on_closed = [this, peer](const absl::Status& status) {
+    spdlog::debug("shard {}: stream of {} closed: {}", index_, streams_.at(peer)->peer(),
+                  std::string(status.message()));
+    streams_.erase(peer);
+  };
+  stream->SetEvents(std::move(events));
+  streams_[peer] = std::move(stream);
+}
+
+void Shard::OnMessage(PeerId peer, const Payload& message) {
+  absl::StatusOr<Frame> request = DecodeFrame(message);
+  if (!request.ok()) return RefuseBytes(peer, request.status());
+  RefuseEntries(peer, &*request);
+  ServerOutbox out;
+  core_->OnFrame(SteadyNowMs(), peer, *request, &out);
+  for (const ServerFrame& reply : out) Send(reply.peer, reply.frame);
+}
+
+void Shard::RefuseBytes(PeerId peer, const absl::Status& status) {
+  const std::unique_ptr<MessageStream>& stream = streams_.at(peer);
+  spdlog::warn("shard {}: {} sent bytes that are no frame: {}", index_, stream->peer(),
+               std::string(status.message()));
+  Frame reply;
+  reply.header = reply_header_;
+  reply.parts.push_back(Refusal(PartEntry(), status));
+  stream->Send(EncodeFrame(reply));
+  streams_.erase(peer);
+}
+
+void Shard::RefuseEntries(PeerId peer, Frame* request) {
+  const absl::Status whole = CheckRequest(*request);
+  Frame refusals;
+  if (!whole.ok() && request->parts.empty()) refusals.parts.push_back(Refusal(PartEntry(), whole));
+  const auto refused = [&](const PartEntry& entry) {
+    const absl::Status status = whole.ok() ? CheckEntry(*request, entry) : whole;
+    if (!status.ok()) refusals.parts.push_back(Refusal(entry, status));
+    return !status.ok();
+  };
+  // CheckEntry reads the frame's header and keys only, so entries may move meanwhile.
+  request->parts.erase(std::remove_if(request->parts.begin(), request->parts.end(), refused),
+                       request->parts.end());
+  if (refusals.parts.empty()) return;
+  refusals.header = reply_header_;
+  refusals.header.rank = request->header.rank;
+  refusals.header.incarnation = request->header.incarnation;
+  Send(peer, refusals);
+}
+
+void Shard::Send(PeerId peer, const Frame& frame) {
+  const auto stream = streams_.find(peer);
+  if (stream != streams_.end()) stream->second->Send(EncodeFrame(frame));
+}
+
+}  // namespace kvstore

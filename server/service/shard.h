@@ -1,0 +1,54 @@
+// Shard: one shard of a server at work. A thin shell that runs a ServerCore on the loop whose
+// streams it answers: bytes in, decode, check, core, encode, bytes out.
+//
+// Loop-bound, except where a method says otherwise.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "common/transport/transport.h"
+#include "server/core/server_core.h"
+
+namespace kvstore {
+
+class Shard {
+ public:
+  // `loop` outlives the shard's streams; the shard outlives the loop's tasks.
+  Shard(ShardIndex index, ServerCoreOptions options, std::unique_ptr<PartMath> math,
+        EventLoop* loop);
+  ~Shard();
+
+  // What the server's listener serves: streams of /kvstore.v1.Data/Shard<index>, on the loop.
+  ServedMethod Method();
+
+  // A new routing table. Before the first one every stream is closed at once: the server has no
+  // rank yet. Thread-safe.
+  void OnRouting(ClusterId cluster, ServerRank rank, Incarnation incarnation, RoutingPtr routing);
+  // Calls `done` with the shard's numbers, on the loop. Thread-safe.
+  void GetStatus(std::function<void(ShardStatus)> done);
+
+ private:
+  void Accept(std::unique_ptr<MessageStream> stream);
+  void OnMessage(PeerId peer, const Payload& message);
+  // Bytes that are no frame: says so, and closes the stream.
+  void RefuseBytes(PeerId peer, const absl::Status& status);
+  // Takes the entries that cannot be out of `request` and answers them.
+  void RefuseEntries(PeerId peer, Frame* request);
+  void Send(PeerId peer, const Frame& frame);
+
+  const ShardIndex index_;
+  const ServerCoreOptions options_;
+  const std::unique_ptr<PartMath> math_;
+  EventLoop* const loop_;
+
+  std::unique_ptr<ServerCore> core_;  // null until the first routing table
+  FrameHeader reply_header_;          // of refusals that do not reach the core
+  std::map<PeerId, std::unique_ptr<MessageStream>> streams_;
+  PeerId last_peer_ = 0;
+};
+
+}  // namespace kvstore

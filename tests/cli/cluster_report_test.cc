@@ -1,0 +1,131 @@
+#include "cli/cluster_report.h"
+
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <catch2/catch.hpp>
+
+namespace kvstore {
+namespace {
+
+using Catch::Matchers::Contains;
+
+void AddNode(ClusterReport& report, v1::Role role, uint32_t rank, v1::Health health) {
+  v1::NodeStatus* node = report.cluster.add_nodes();
+  node->set_role(role);
+  node->set_rank(rank);
+  node->set_address(role == v1::ROLE_SERVER ? "[::1]:7070" : "host:123");
+  node->set_health(health);
+  node->set_connected(true);
+  node->set_incarnation(5 + rank);
+  node->set_silent_ms(4100);
+  if (role == v1::ROLE_SERVER) {
+    node->set_shards(2);
+    node->set_slots(512);
+  }
+}
+
+// Two workers, of which the second is silent, and two servers, of which the second does not answer.
+ClusterReport SomeReport() {
+  ClusterReport report;
+  report.cluster.set_cluster(0xabc);
+  report.cluster.set_state("running");
+  report.cluster.set_store_type("dist_sync");
+  report.cluster.set_job(1);
+  report.cluster.set_epoch(3);
+  report.cluster.set_term(2);
+  report.cluster.set_workers(2);
+  report.cluster.set_servers(2);
+  AddNode(report, v1::ROLE_WORKER, 1, v1::HEALTH_SUSPECT);
+  AddNode(report, v1::ROLE_WORKER, 0, v1::HEALTH_ALIVE);
+  AddNode(report, v1::ROLE_SERVER, 0, v1::HEALTH_ALIVE);
+  AddNode(report, v1::ROLE_SERVER, 1, v1::HEALTH_ALIVE);
+  v1::ServerStatus server;
+  server.set_rank(0);
+  server.set_keys(4);
+  server.set_value_bytes(2500000);
+  v1::OpenRound* round = server.add_open_rounds();
+  round->set_name("young");
+  round->set_round(18);
+  round->set_parts(1);
+  round->set_age_ms(10);
+  round->add_missing_ranks(0);
+  round = server.add_open_rounds();
+  round->set_key(static_cast<uint64_t>(-7));  // an int key has no name
+  round->set_round(17);
+  round->set_parts(3);
+  round->set_age_ms(3200);
+  round->add_missing_ranks(0);
+  round->add_missing_ranks(1);
+  server.set_open_rounds_total(5);
+  report.servers.emplace(0, server);
+  report.servers.emplace(1, absl::UnavailableError("[::1]:7070: no \"answer\""));
+  return report;
+}
+
+TEST_CASE("the table says who is waited for and since when, the oldest round first", "[cli]") {
+  const std::string text = ReportAsTable(SomeReport());
+  CAPTURE(text);
+  CHECK_THAT(text, Contains("cluster 0000000000000abc: running"));
+  CHECK_THAT(text, Contains("job 1 (dist_sync), epoch 3, term 2; 1 of 2 workers and 2 of 2 "
+                            "servers alive"));
+  CHECK_THAT(text,
+             Contains("-7     17     3      server 0  3.2 s     worker 0, worker 1 (suspect)"));
+  CHECK_THAT(text, Contains("young  18     1      server 0  10 ms     worker 0\n"));
+  CHECK(text.find("-7 ") < text.find("young"));
+  CHECK_THAT(text, Contains("and 3 more open rounds"));
+}
+
+TEST_CASE("the table lists servers, then workers, by rank", "[cli]") {
+  const std::string text = ReportAsTable(SomeReport());
+  CAPTURE(text);
+  CHECK_THAT(text,
+             Contains("server 0  [::1]:7070  alive    4.1 s ago   2       512    4     2.5 MB"));
+  CHECK_THAT(text, Contains("worker 1  host:123    suspect  4.1 s ago"));
+  CHECK(text.find("server 0 ") < text.find("server 1 "));
+  CHECK(text.find("server 1 ") < text.find("worker 0 "));
+  CHECK(text.find("worker 0 ") < text.find("worker 1 "));
+}
+
+TEST_CASE("a server that does not answer is named", "[cli]") {
+  CHECK_THAT(ReportAsTable(SomeReport()), Contains("server 1: [::1]:7070: no \"answer\""));
+}
+
+TEST_CASE("open barriers name who arrived and who is missing", "[cli]") {
+  ClusterReport report = SomeReport();
+  CHECK_THAT(ReportAsTable(report), !Contains("BARRIER"));
+  v1::BarrierStatus* barrier = report.cluster.add_barriers();
+  barrier->set_generation(4);
+  barrier->set_age_ms(61000);
+  barrier->add_arrived_ranks(0);
+  barrier->add_missing_ranks(1);
+  CHECK_THAT(ReportAsTable(report), Contains("4        1 min 1 s  worker 0  worker 1 (suspect)"));
+}
+
+TEST_CASE("a cluster without nodes and rounds says so", "[cli]") {
+  const std::string text = ReportAsTable(ClusterReport{});
+  CHECK_THAT(text, Contains("no nodes yet"));
+  CHECK_THAT(text, Contains("no open rounds"));
+}
+
+TEST_CASE("the JSON holds everything, zeros too, and escapes errors", "[cli]") {
+  const std::string json = ReportAsJson(SomeReport());
+  CAPTURE(json);
+  google::protobuf::Struct parsed;
+  REQUIRE(google::protobuf::util::JsonStringToMessage(json, &parsed).ok());
+  const auto& cluster = parsed.fields().at("cluster").struct_value().fields();
+  CHECK(cluster.at("state").string_value() == "running");
+  CHECK(cluster.at("epoch").string_value() == "3");  // 64-bit numbers are strings
+  CHECK(cluster.at("nodes").list_value().values_size() == 4);
+  CHECK(cluster.at("barriers").list_value().values_size() == 0);
+  const auto& servers = parsed.fields().at("servers").list_value();
+  REQUIRE(servers.values_size() == 2);
+  const auto& first = servers.values(0).struct_value().fields();
+  CHECK(first.at("parked_bytes").string_value() == "0");
+  CHECK(first.at("open_rounds").list_value().values_size() == 2);
+  CHECK(servers.values(1).struct_value().fields().at("error").string_value() ==
+        "[::1]:7070: no \"answer\"");
+}
+
+}  // namespace
+}  // namespace kvstore

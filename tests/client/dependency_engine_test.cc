@@ -1,0 +1,421 @@
+#include "client/src/dependency_engine.h"
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <future>
+#include <random>
+#include <thread>
+
+#include "common/base/hash.h"
+
+namespace kvstore {
+namespace {
+
+// An owner with a timeout, which notes what it is asked.
+class TestOwner : public OperationOwner {
+ public:
+  void Flush() override { ++flushes; }
+  int64_t operation_timeout_ms() const override { return timeout_ms; }
+  absl::Status Overdue(const std::vector<OverdueOperation>& operations, int64_t) override {
+    std::string names;
+    for (const auto& operation : operations) names += operation.what + ";";
+    return absl::DeadlineExceededError(names);
+  }
+
+  int64_t timeout_ms = 60000;
+  std::atomic<int> flushes{0};
+};
+
+// Holds the tokens of issued operations until the test finishes them.
+struct Issued {
+  std::vector<TokenPtr> tokens;
+  size_t count = 0;
+
+  std::function<void(const TokenPtr&)> Keep() {
+    return [this](const TokenPtr& token) {
+      tokens.push_back(token);
+      ++count;
+    };
+  }
+  void Finish(size_t i, absl::Status status = absl::OkStatus()) {
+    tokens[i]->Finish(std::move(status));
+    tokens[i] = nullptr;
+  }
+};
+
+struct Fixture {
+  DependencyEngine engine;
+  std::shared_ptr<TestOwner> owner = std::make_shared<TestOwner>();
+  VarPtr a = DependencyEngine::NewVar();
+  VarPtr b = DependencyEngine::NewVar();
+  VarPtr key = DependencyEngine::NewVar();
+
+  void Do(std::vector<OperationSpec::Use> uses, std::function<void(const TokenPtr&)> issue,
+          std::string what = "op") {
+    std::vector<OperationSpec> specs(1);
+    specs[0].owner = owner;
+    specs[0].what = std::move(what);
+    specs[0].key = "17";
+    specs[0].uses = std::move(uses);
+    specs[0].issue = std::move(issue);
+    engine.Run(engine.Append(std::move(specs)));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("readers of an array share it, a writer waits for them and they for it", "[engine]") {
+  Fixture f;
+  Issued issued;
+  f.Do({{f.a, Access::kRead}}, issued.Keep());
+  f.Do({{f.a, Access::kRead}}, issued.Keep());
+  f.Do({{f.a, Access::kWrite}}, issued.Keep());
+  f.Do({{f.a, Access::kRead}}, issued.Keep());
+  CHECK(issued.count == 2);
+  issued.Finish(0);
+  CHECK(issued.count == 2);
+  issued.Finish(1);
+  CHECK(issued.count == 3);  // the writer, alone
+  issued.Finish(2);
+  CHECK(issued.count == 4);
+  issued.Finish(3);
+}
+
+TEST_CASE("an operation that reads and writes the same array runs", "[engine]") {
+  Fixture f;
+  Issued issued;
+  f.Do({{f.a, Access::kRead}, {f.a, Access::kWrite}, {f.a, Access::kRead}}, issued.Keep());
+  f.Do({{f.a, Access::kRead}}, issued.Keep());
+  REQUIRE(issued.count == 1);
+  issued.Finish(0);
+  CHECK(issued.count == 2);
+  issued.Finish(1);
+}
+
+TEST_CASE("operations of a key are issued in program order although an earlier one waits for an array",
+          "[engine]") {
+  Fixture f;
+  Issued blocker, issued;
+  f.Do({{f.a, Access::kWrite}}, blocker.Keep());
+  f.Do({{f.key, Access::kOrder}, {f.a, Access::kRead}}, issued.Keep());
+  f.Do({{f.key, Access::kOrder}, {f.b, Access::kRead}}, issued.Keep());
+  CHECK(issued.count == 0);  // the second is free to go but for the order of its key
+  blocker.Finish(0);
+  // Both are issued: the order ends with the issue, not with the completion.
+  CHECK(issued.count == 2);
+  issued.Finish(1);
+  issued.Finish(0);
+}
+
+TEST_CASE("an operation completes when the last reference to its token goes", "[engine]") {
+  Fixture f;
+  Issued issued;
+  TokenPtr borrowed;
+  f.Do({{f.a, Access::kWrite}}, [&](const TokenPtr& token) {
+    borrowed = token;
+    token->Finish(absl::OkStatus());
+  });
+  f.Do({{f.a, Access::kWrite}}, issued.Keep());
+  CHECK(issued.count == 0);
+  borrowed = nullptr;
+  CHECK(issued.count == 1);
+  issued.Finish(0);
+  CHECK(f.engine.TakeFailure(f.a, true).ok());
+}
+
+TEST_CASE("a token that nobody finished fails its operation", "[engine]") {
+  Fixture f;
+  f.Do({{f.a, Access::kWrite}}, [](const TokenPtr&) {}, "Push of key 17");
+  const KeyedStatus failure = f.engine.TakeFailure(f.a, false);
+  CHECK(failure.status.code() == absl::StatusCode::kInternal);
+  CHECK(failure.status.message() == "Push of key 17 was dropped");
+}
+
+TEST_CASE("followers of a completion are issued after the running issue function returned",
+          "[engine]") {
+  Fixture f;
+  // 10,000 operations, each of which completes inside its issue function: no recursion.
+  int depth = 0, depth_max = 0, runs = 0;
+  constexpr int kOperations = 10000;
+  Issued first;
+  f.Do({{f.a, Access::kWrite}}, first.Keep());
+  for (int i = 0; i < kOperations; ++i) {
+    f.Do({{f.a, Access::kWrite}}, [&](const TokenPtr& token) {
+      depth_max = std::max(depth_max, ++depth);
+      token->Finish(absl::OkStatus());
+      ++runs;
+      --depth;
+    });
+  }
+  CHECK(runs == 0);
+  first.Finish(0);
+  CHECK(runs == kOperations);
+  CHECK(depth_max == 1);
+}
+
+TEST_CASE("the owner is flushed once after a run of issued operations", "[engine]") {
+  Fixture f;
+  std::vector<OperationSpec> specs(100);
+  for (OperationSpec& spec : specs) {
+    spec.owner = f.owner;
+    spec.uses = {{DependencyEngine::NewVar(), Access::kWrite}};
+    spec.issue = [](const TokenPtr& token) { token->Finish(absl::OkStatus()); };
+  }
+  f.engine.Run(f.engine.Append(std::move(specs)));
+  CHECK(f.owner->flushes == 1);
+}
+
+TEST_CASE("a failure is handed out once, whichever of its Vars is asked", "[engine]") {
+  Fixture f;
+  Issued issued;
+  f.Do({{f.a, Access::kRead}, {f.b, Access::kWrite}, {f.key, Access::kOrder}}, issued.Keep());
+  issued.Finish(0, absl::NotFoundError("gone"));
+  // A failed reader concerns those who want to write.
+  CHECK(f.engine.TakeFailure(f.a, /*readers=*/false).ok());
+  const KeyedStatus failure = f.engine.TakeFailure(f.a, /*readers=*/true);
+  CHECK(failure.status == absl::NotFoundError("gone"));
+  CHECK(failure.key == "17");
+  CHECK(f.engine.TakeFailure(f.b, true).ok());
+  CHECK(f.engine.TakeFailure(f.key, true).ok());
+  // It is kept for those who ask how the key is.
+  CHECK(f.engine.LastFailure(f.key) == absl::NotFoundError("gone"));
+  CHECK(f.engine.LastFailure(f.b) == absl::NotFoundError("gone"));
+  CHECK(f.engine.LastFailure(f.a).ok());
+}
+
+TEST_CASE("many failures are handed out in order, and the memory for them is bounded", "[engine]") {
+  Fixture f;
+  for (int i = 0; i < 1000; ++i) {
+    f.Do({{f.key, Access::kOrder}},
+         [i](const TokenPtr& token) { token->Finish(absl::NotFoundError(std::to_string(i))); });
+  }
+  int taken = 0;
+  for (KeyedStatus failure = f.engine.TakeFailure(f.key, true); !failure.ok();
+       failure = f.engine.TakeFailure(f.key, true)) {
+    CHECK(failure.status.message() == std::to_string(taken));
+    ++taken;
+  }
+  CHECK(taken == 64);
+  CHECK(f.engine.LastFailure(f.key).message() == "999");
+}
+
+TEST_CASE("the first failure of an operation stands", "[engine]") {
+  Fixture f;
+  f.Do({{f.a, Access::kWrite}}, [](const TokenPtr& token) {
+    token->Finish(absl::OkStatus());
+    token->Finish(absl::NotFoundError("first"));
+    token->Finish(absl::InternalError("second"));
+    token->Finish(absl::OkStatus());
+  });
+  CHECK(f.engine.TakeFailure(f.a, true).status.message() == "first");
+}
+
+TEST_CASE("Wait returns when the operations appended before it are complete", "[engine]") {
+  Fixture f;
+  Issued reader, writer;
+  f.Do({{f.a, Access::kRead}}, reader.Keep());
+  // A reader is no reason to wait for those who want to read.
+  CHECK(f.engine.Wait({f.a}, DependencyEngine::WaitFor::kWriters).ok());
+  auto all = std::async(std::launch::async, [&] {
+    return f.engine.Wait({f.a}, DependencyEngine::WaitFor::kAll);
+  });
+  reader.Finish(0);
+  CHECK(all.get().ok());
+
+  f.Do({{f.a, Access::kWrite}, {f.b, Access::kTrack}}, writer.Keep());
+  auto read = std::async(std::launch::async, [&] {
+    return f.engine.Wait({f.a, f.b}, DependencyEngine::WaitFor::kWriters);
+  });
+  writer.Finish(0);
+  CHECK(read.get().ok());
+}
+
+TEST_CASE("an overdue wait names what it waits for, leaves it alive, and may be repeated",
+          "[engine]") {
+  Fixture f;
+  f.owner->timeout_ms = 5;
+  Issued issued;
+  f.Do({{f.a, Access::kWrite}}, issued.Keep(), "Pull of key 1");
+  f.Do({{f.a, Access::kRead}, {f.key, Access::kOrder}}, issued.Keep(), "Push of key 2");
+  // The push is not issued: what it waits for is named.
+  CHECK(f.engine.Wait({f.key}, DependencyEngine::WaitFor::kAll) ==
+        absl::DeadlineExceededError("Pull of key 1;"));
+  CHECK(f.engine.Wait({f.a}, DependencyEngine::WaitFor::kAll) ==
+        absl::DeadlineExceededError("Pull of key 1;"));
+  f.owner->timeout_ms = 60000;
+  issued.Finish(0);
+  CHECK(f.engine.Wait({f.a}, DependencyEngine::WaitFor::kWriters).ok());
+  CHECK(f.engine.Wait({f.key}, DependencyEngine::WaitFor::kAll) ==
+        absl::DeadlineExceededError("Push of key 2;"));
+  issued.Finish(1);
+  CHECK(f.engine.Wait({f.key}, DependencyEngine::WaitFor::kAll).ok());
+}
+
+namespace {
+
+// Threads that carry out issued operations in a random order.
+class Pool {
+ public:
+  Pool(uint64_t seed, int threads) : random_(seed) {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Loop(); });
+  }
+  ~Pool() {
+    {
+      MutexLock lock(mutex_);
+      stopping_ = true;
+      changed_.NotifyAll();
+    }
+    for (std::thread& thread : threads_) thread.join();
+  }
+  void Add(std::function<void()> work) {
+    MutexLock lock(mutex_);
+    work_.push_back(std::move(work));
+    changed_.NotifyOne();
+  }
+
+ private:
+  void Loop() {
+    while (true) {
+      std::function<void()> work;
+      {
+        MutexLock lock(mutex_);
+        while (work_.empty() && !stopping_) changed_.Wait(mutex_);
+        if (work_.empty()) return;
+        std::swap(work_[random_() % work_.size()], work_.back());
+        work = std::move(work_.back());
+        work_.pop_back();
+      }
+      work();
+    }
+  }
+
+  Mutex mutex_;
+  CondVar changed_;
+  bool stopping_ = false;
+  std::mt19937_64 random_;
+  std::vector<std::function<void()>> work_;
+  std::vector<std::thread> threads_;
+};
+
+// One operation of the random program: it reads some arrays, and each array it writes becomes a
+// hash of the operation, of what it read, and of what was there.
+struct RandomOperation {
+  std::vector<size_t> reads, writes;
+  size_t key = 0;
+
+  void Execute(size_t number, std::vector<uint64_t>* arrays) const {
+    uint64_t seen = Mix64(number);
+    for (const size_t array : reads) seen = Mix64(seen ^ (*arrays)[array]);
+    for (const size_t array : writes) (*arrays)[array] = Mix64((*arrays)[array] + seen);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("random programs leave what they leave when run in sequence", "[engine]") {
+  const uint64_t seed = GENERATE(range<uint64_t>(1, 21));
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  const size_t array_count = 1 + random() % 6;
+  const size_t key_count = 1 + random() % 4;
+  std::vector<RandomOperation> program(400);
+  for (RandomOperation& operation : program) {
+    for (size_t n = random() % 3; n > 0; --n) operation.reads.push_back(random() % array_count);
+    // In place, and the same array twice, are both meant to happen.
+    for (size_t n = random() % 3; n > 0; --n) operation.writes.push_back(random() % array_count);
+    operation.key = random() % key_count;
+  }
+
+  std::vector<uint64_t> expected(array_count, 0);
+  std::vector<std::vector<size_t>> expected_issues(key_count);
+  for (size_t i = 0; i < program.size(); ++i) {
+    program[i].Execute(i, &expected);
+    expected_issues[program[i].key].push_back(i);
+  }
+
+  std::vector<uint64_t> arrays(array_count, 0);
+  std::vector<std::vector<size_t>> issues(key_count);
+  DependencyEngine engine;
+  const auto owner = std::make_shared<TestOwner>();
+  std::vector<VarPtr> array_vars, key_vars;
+  const VarPtr all = DependencyEngine::NewVar();
+  for (size_t i = 0; i < array_count; ++i) array_vars.push_back(DependencyEngine::NewVar());
+  for (size_t i = 0; i < key_count; ++i) key_vars.push_back(DependencyEngine::NewVar());
+  {
+    Pool pool(seed, 3);
+    std::vector<OperationSpec> batch;
+    for (size_t i = 0; i < program.size(); ++i) {
+      const RandomOperation& operation = program[i];
+      OperationSpec spec;
+      spec.owner = owner;
+      spec.uses.push_back({key_vars[operation.key], Access::kOrder});
+      spec.uses.push_back({all, Access::kTrack});
+      for (const size_t a : operation.reads) spec.uses.push_back({array_vars[a], Access::kRead});
+      for (const size_t a : operation.writes) spec.uses.push_back({array_vars[a], Access::kWrite});
+      spec.issue = [&, i](const TokenPtr& token) {
+        issues[program[i].key].push_back(i);
+        pool.Add([&, i, token] {
+          program[i].Execute(i, &arrays);
+          token->Finish(absl::OkStatus());
+        });
+      };
+      batch.push_back(std::move(spec));
+      if (random() % 4 == 0) {
+        engine.Run(engine.Append(std::exchange(batch, {})));
+        if (random() % 8 == 0) {
+          CHECK(engine.Wait({array_vars[0]}, DependencyEngine::WaitFor::kWriters).ok());
+        }
+      }
+    }
+    engine.Run(engine.Append(std::move(batch)));
+    CHECK(engine.Wait({all}, DependencyEngine::WaitFor::kAll).ok());
+  }
+  CHECK(arrays == expected);
+  CHECK(issues == expected_issues);
+}
+
+TEST_CASE("operations of several threads on the same arrays exclude each other and all complete",
+          "[engine]") {
+  const uint64_t seed = GENERATE(range<uint64_t>(1, 6));
+  CAPTURE(seed);
+  constexpr size_t kArrays = 4, kThreads = 4, kOperations = 300;
+  DependencyEngine engine;
+  const auto owner = std::make_shared<TestOwner>();
+  std::vector<VarPtr> vars;
+  for (size_t i = 0; i < kArrays; ++i) vars.push_back(DependencyEngine::NewVar());
+  const VarPtr all = DependencyEngine::NewVar();
+  std::vector<uint64_t> writes(kArrays, 0);  // not atomic: the engine is the lock
+  std::vector<std::atomic<uint64_t>> expected(kArrays);
+  {
+    Pool pool(seed, 3);
+    std::vector<std::thread> threads;
+    for (size_t t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        std::mt19937_64 random(seed * 100 + t);
+        for (size_t i = 0; i < kOperations; ++i) {
+          // Two arrays in either order: without one step per Append this would lock up.
+          const size_t x = random() % kArrays, y = random() % kArrays;
+          ++expected[x];
+          if (x != y) ++expected[y];
+          std::vector<OperationSpec> specs(1);
+          specs[0].owner = owner;
+          specs[0].uses = {{vars[x], Access::kWrite}, {vars[y], Access::kWrite}};
+          specs[0].uses.push_back({all, Access::kTrack});
+          specs[0].issue = [&, x, y](const TokenPtr& token) {
+            pool.Add([&, x, y, token] {
+              ++writes[x];
+              if (x != y) ++writes[y];
+              token->Finish(absl::OkStatus());
+            });
+          };
+          engine.Run(engine.Append(std::move(specs)));
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(engine.Wait({all}, DependencyEngine::WaitFor::kAll).ok());
+  }
+  for (size_t i = 0; i < kArrays; ++i) CHECK(writes[i] == expected[i].load());
+}
+
+}  // namespace kvstore

@@ -1,0 +1,87 @@
+#include "tests/common/updater/golden_file.h"
+
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <stdexcept>
+
+namespace kvstore::testing {
+namespace {
+
+std::vector<uint64_t> ReadBits(std::istringstream& words) {
+  std::vector<uint64_t> bits;
+  for (std::string word; words >> word;) {
+    bits.push_back(word == "nan" ? kNanBits : std::stoull(word, nullptr, 16));
+  }
+  return bits;
+}
+
+void ReadCaseLine(std::istringstream& words, GoldenCase* out) {
+  std::string dtype;
+  words >> out->rule >> dtype;
+  out->dtype = dtype == "f32" ? DType::kFloat32 : DType::kFloat64;
+  for (std::string word; words >> word;) {
+    const size_t equals = word.find('=');
+    out->parameters[word.substr(0, equals)] = std::stod(word.substr(equals + 1));
+  }
+}
+
+}  // namespace
+
+std::vector<GoldenCase> ReadGoldenFile(const std::string& file_name) {
+  const std::string path = std::string(KVS_GOLDEN_OPTIMIZERS) + "/" + file_name;
+  std::ifstream in(path);
+  if (!in) throw std::runtime_error(path + ": cannot be opened");
+  std::vector<GoldenCase> cases;
+  int line_number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++line_number;
+    if (line.empty() || line[0] == '#') continue;
+    std::istringstream words(line);
+    std::string kind;
+    uint64_t number = 0;
+    words >> kind;
+    if (kind == "case") {
+      cases.emplace_back().title = line;
+      ReadCaseLine(words, &cases.back());
+      continue;
+    }
+    if (cases.empty()) throw std::runtime_error(path + ": no case line at the beginning");
+    GoldenCase& current = cases.back();
+    if (kind == "fold") {
+      current.fold = ReadBits(words);
+    } else if (kind == "value" && words >> number) {
+      current.values[number] = ReadBits(words);
+    } else if (kind == "sum" && words >> number) {
+      current.sums[number] = ReadBits(words);
+    } else if (kind == "x" && words >> number) {
+      current.xs.push_back(ReadBits(words));
+    } else {
+      throw std::runtime_error(path + ":" + std::to_string(line_number) +
+                               ": case, value, sum, x or fold expected, got '" + kind + "'");
+    }
+  }
+  return cases;
+}
+
+template <typename T>
+std::vector<T> FromBits(const std::vector<uint64_t>& bits) {
+  std::vector<T> out(bits.size());
+  for (size_t i = 0; i < bits.size(); ++i) {
+    if (bits[i] == kNanBits) {
+      out[i] = std::numeric_limits<T>::quiet_NaN();
+    } else if constexpr (sizeof(T) == 4) {
+      const auto narrow = static_cast<uint32_t>(bits[i]);
+      std::memcpy(&out[i], &narrow, sizeof(T));
+    } else {
+      std::memcpy(&out[i], &bits[i], sizeof(T));
+    }
+  }
+  return out;
+}
+
+template std::vector<float> FromBits<float>(const std::vector<uint64_t>&);
+template std::vector<double> FromBits<double>(const std::vector<uint64_t>&);
+
+}  // namespace kvstore::testing

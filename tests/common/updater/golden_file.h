@@ -1,0 +1,36 @@
+// Reads the vectors of tests/golden/optimizers (make_vectors.py describes the format).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/tensor/dtype.h"
+#include "common/updater/updater.h"
+
+namespace kvstore::testing {
+
+struct GoldenCase {
+  std::string title;  // the case line
+  std::string rule;
+  DType dtype = DType::kUnspecified;
+  UpdaterParameters parameters;
+  // Bits of the elements; kNanBits stands for any NaN.
+  std::map<uint64_t, std::vector<uint64_t>> values;  // by round, 0 is the start
+  std::map<uint64_t, std::vector<uint64_t>> sums;    // by round
+  std::vector<std::vector<uint64_t>> xs;             // rule "fold"
+  std::vector<uint64_t> fold;
+};
+
+// Throws std::runtime_error, naming file and line, when the file is not as described.
+std::vector<GoldenCase> ReadGoldenFile(const std::string& file_name);
+
+// The elements of T whose bits are given; NaN for a NaN.
+template <typename T>
+std::vector<T> FromBits(const std::vector<uint64_t>& bits);
+
+// Stands for any NaN in GoldenCase: a signalling one of f64, which no operation gives.
+inline constexpr uint64_t kNanBits = 0x7ff0dead00000000u;
+
+}  // namespace kvstore::testing

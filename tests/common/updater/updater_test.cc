@@ -1,0 +1,114 @@
+// What SetOptimizer accepts and refuses, and in which words.
+#include "common/updater/updater.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
+
+namespace kvstore {
+namespace {
+
+using Catch::Matchers::Contains;
+using Catch::Matchers::Equals;
+
+absl::Status Made(std::string_view name, const UpdaterParameters& parameters = {}) {
+  return MakeUpdater(name, parameters).status();
+}
+
+std::string Message(const absl::Status& status) { return std::string(status.message()); }
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+}  // namespace
+
+TEST_CASE("every rule of the list is made with its defaults and says its name", "[updater]") {
+  CHECK(UpdaterNames() == std::vector<std::string>{"assign", "sum", "test", "sgd"});
+  for (const std::string& name : UpdaterNames()) {
+    CAPTURE(name);
+    auto updater = MakeUpdater(name, {});
+    REQUIRE(updater.ok());
+    CHECK((*updater)->name() == name);
+  }
+}
+
+TEST_CASE("an unknown optimizer is refused with the list of known ones", "[updater]") {
+  const absl::Status status = Made("adamw");
+  CHECK(status.code() == absl::StatusCode::kInvalidArgument);
+  CHECK_THAT(Message(status),
+             Equals("unknown optimizer 'adamw'; expected one of assign, sum, test, sgd"));
+  CHECK(Made("").code() == absl::StatusCode::kInvalidArgument);
+  CHECK(Made("SGD").code() == absl::StatusCode::kInvalidArgument);
+}
+
+TEST_CASE("the bytes of a pickle are refused and quoted harmlessly", "[updater]") {
+  const std::string pickle =
+      std::string("\x80\x04\x95\n\0c__builtin__\nexec\n", 23) + std::string(100000, 'x');
+  const absl::Status status = Made(pickle);
+  CHECK(status.code() == absl::StatusCode::kInvalidArgument);
+  CHECK(status.message().size() < 200);
+  for (const char c : Message(status)) REQUIRE((c >= ' ' && c <= '~'));
+  CHECK_THAT(Message(status), Contains("assign, sum, test, sgd"));
+}
+
+TEST_CASE("an unknown parameter is refused with the list of known ones", "[updater]") {
+  const absl::Status status = Made("sgd", {{"lr", 0.5}});
+  CHECK(status.code() == absl::StatusCode::kInvalidArgument);
+  CHECK_THAT(Message(status),
+             Equals("optimizer 'sgd': unknown parameter 'lr' (= 0.5); expected learning_rate, "
+                    "momentum, wd, rescale_grad, clip_gradient"));
+  CHECK_THAT(Message(Made("assign", {{"learning_rate", 1}})), Contains("expected no parameters"));
+  CHECK_THAT(Message(Made("sum", {{"rescale_grad", 1}})), Contains("expected no parameters"));
+  CHECK_THAT(Message(Made("test", {{"wd", 1}})), Contains("expected rescale_grad"));
+}
+
+TEST_CASE("a number out of its range is refused by name", "[updater]") {
+  const std::map<std::string, std::vector<double>> refused = {
+      {"learning_rate", {-0.1, kNaN, kInfinity, -kInfinity, 1e39}},
+      {"momentum", {-0.5, kNaN, kInfinity}},
+      {"wd", {-1e-4, kNaN, kInfinity}},
+      {"rescale_grad", {0.0, -0.0, kNaN, kInfinity, 1e-60}},
+      {"clip_gradient", {0.0, -1.0, kNaN, kInfinity, 1e-60}},
+  };
+  for (const auto& [parameter, numbers] : refused) {
+    for (const double number : numbers) {
+      CAPTURE(parameter, number);
+      const absl::Status status = Made("sgd", {{parameter, number}});
+      CHECK(status.code() == absl::StatusCode::kInvalidArgument);
+      CHECK_THAT(Message(status), Contains("optimizer 'sgd': " + parameter + ": a finite number"));
+    }
+  }
+  CHECK_THAT(Message(Made("sgd", {{"learning_rate", -0.25}})),
+             Equals("optimizer 'sgd': learning_rate: a finite number >= 0 (within f32) expected, "
+                    "got -0.25"));
+  CHECK(Made("test", {{"rescale_grad", 0}}).code() == absl::StatusCode::kInvalidArgument);
+}
+
+TEST_CASE("numbers at the edges of their ranges are taken", "[updater]") {
+  CHECK(Made("sgd", {{"learning_rate", 0}, {"momentum", 0}, {"wd", 0}}).ok());
+  CHECK(Made("sgd", {{"rescale_grad", -1}, {"momentum", 1}, {"clip_gradient", 1e-30}}).ok());
+  CHECK(Made("sgd", {{"learning_rate", std::numeric_limits<float>::max()}}).ok());
+}
+
+TEST_CASE("sgd keeps momentum only when it has one", "[updater]") {
+  CHECK((*MakeUpdater("sgd", {}))->StateNames().empty());
+  CHECK((*MakeUpdater("sgd", {{"momentum", 0.9}}))->StateNames() ==
+        std::vector<std::string>{"momentum"});
+}
+
+TEST_CASE("a dtype that a rule cannot compute in is refused and nothing is written", "[updater]") {
+  for (const char* name : {"sum", "test", "sgd"}) {
+    for (const DType dtype : {DType::kFloat16, DType::kBFloat16, DType::kInt32, DType::kBool}) {
+      CAPTURE(name, DTypeName(dtype));
+      const uint8_t value[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+      uint8_t sum[8] = {9, 9, 9, 9, 9, 9, 9, 9};
+      const absl::Status status = (*MakeUpdater(name, {}))->Update({dtype, 2}, value, sum, nullptr);
+      CHECK(status.code() == absl::StatusCode::kUnimplemented);
+      CHECK_THAT(Message(status),
+                 Contains("dtype f32 or f64 expected, got " + std::string(DTypeName(dtype))));
+      for (const uint8_t byte : sum) CHECK(byte == 9);
+    }
+  }
+}
+
+}  // namespace kvstore

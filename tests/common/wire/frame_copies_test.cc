@@ -1,0 +1,100 @@
+// That frames move payload bytes without copying them: where the slices point to, and how many
+// bytes are allocated on the way.
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "common/wire/frame.h"
+#include "tests/common/wire/sample_frames.h"
+
+namespace {
+std::atomic<size_t> allocated_bytes{0};
+std::atomic<size_t> allocations{0};
+
+void* Counted(void* memory, size_t size) {
+  if (memory == nullptr) throw std::bad_alloc();
+  allocated_bytes.fetch_add(size, std::memory_order_relaxed);
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  return memory;
+}
+}  // namespace
+
+// All allocations of this executable are counted.
+void* operator new(size_t size) { return Counted(std::malloc(size), size); }
+void* operator new(size_t size, const std::nothrow_t&) noexcept { return std::malloc(size); }
+void* operator new(size_t size, std::align_val_t align) {
+  const size_t to = static_cast<size_t>(align);
+  return Counted(std::aligned_alloc(to, (size + to - 1) / to * to), size);
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace kvstore {
+namespace {
+
+using testing::CutEvery;
+using testing::PatternBytes;
+
+TEST_CASE("encoding refers to the caller's bytes and copies none of them", "[frame]") {
+  constexpr size_t kBytes = 1u << 20;
+  const auto memory = std::make_shared<std::vector<uint8_t>>(kBytes, uint8_t{42});
+  Frame frame;
+  for (int i = 0; i < 2; ++i) {
+    PartEntry& part = frame.parts.emplace_back();
+    part.op = Op::kPush;
+    part.data.Append(Slice{memory->data(), 1000, memory});
+    part.data.Append(Slice{memory->data() + 1000, kBytes - 1000 - (i == 0 ? 1 : 0), memory});
+  }
+  const size_t bytes_before = allocated_bytes.load();
+  const size_t count_before = allocations.load();
+  const Payload encoded = EncodeFrame(frame);
+  const size_t bytes = allocated_bytes.load() - bytes_before;
+  const size_t count = allocations.load() - count_before;
+  CHECK(bytes < 1024);
+  // The header's bytes, their Buffer, the vector of slices.
+  CHECK(count <= 3);
+
+  // Header, two slices, a gap of one zero, two slices.
+  REQUIRE(encoded.slices().size() == 6);
+  CHECK(encoded.slices()[1].data == memory->data());
+  CHECK(encoded.slices()[2].data == memory->data() + 1000);
+  CHECK(encoded.slices()[3].size == 1);
+  CHECK(*encoded.slices()[3].data == 0);
+  CHECK(encoded.slices()[4].data == memory->data());
+  CHECK(encoded.slices()[5].data == memory->data() + 1000);
+  CHECK(encoded.slices()[5].owner == memory);
+}
+
+TEST_CASE("decoding refers to the frame's bytes and copies none of them", "[frame]") {
+  constexpr size_t kBytes = 1u << 20;
+  Frame frame;
+  frame.parts.emplace_back().op = Op::kPush;
+  frame.parts[0].data = PatternBytes(kBytes, 1);
+  const size_t cut = GENERATE(size_t{4} << 20, size_t{16} << 10);
+  const Payload bytes = CutEvery(EncodeFrame(frame).ToString(), cut);
+
+  const size_t bytes_before = allocated_bytes.load();
+  absl::StatusOr<Frame> decoded = DecodeFrame(bytes);
+  const size_t allocated = allocated_bytes.load() - bytes_before;
+  REQUIRE(decoded.ok());
+  const Payload& data = decoded->parts[0].data;
+  // The parts and the references to slices.
+  CHECK(allocated < 2048 + 8 * sizeof(Slice) * bytes.slices().size());
+  REQUIRE(data.size() == kBytes);
+  REQUIRE(data.slices().size() == bytes.slices().size());
+  size_t header = bytes.size() - kBytes;
+  for (size_t i = 0; i < data.slices().size(); ++i) {
+    REQUIRE(data.slices()[i].data == bytes.slices()[i].data + header);
+    REQUIRE(data.slices()[i].owner == bytes.slices()[i].owner);
+    header = 0;
+  }
+  CHECK(data.ToString() == frame.parts[0].data.ToString());
+}
+
+}  // namespace
+}  // namespace kvstore

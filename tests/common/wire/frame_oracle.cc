@@ -1,0 +1,224 @@
+#include "tests/common/wire/frame_oracle.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <utility>
+
+#include "common/base/hash.h"
+
+namespace kvstore::testing {
+namespace {
+
+std::string JsonString(const std::string& text) {
+  std::string json = "\"";
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+        json += "\\\"";
+        break;
+      case '\\':
+        json += "\\\\";
+        break;
+      case '\n':
+        json += "\\n";
+        break;
+      case '\r':
+        json += "\\r";
+        break;
+      case '\t':
+        json += "\\t";
+        break;
+      case '\b':
+        json += "\\b";
+        break;
+      case '\f':
+        json += "\\f";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          json += fmt::format("\\u{:04x}", static_cast<int>(c));
+        } else {
+          json += c;
+        }
+    }
+  }
+  return json + "\"";
+}
+
+template <typename T>
+std::string JsonList(const std::vector<T>& values) {
+  std::string json;
+  for (const T value : values) json += fmt::format("{}{}", json.empty() ? "" : ", ", value);
+  return "[" + json + "]";
+}
+
+// Short bytes as they are, long ones by their hash.
+std::string JsonBytes(const Payload& data) {
+  constexpr size_t kShown = 32;
+  const std::string bytes = data.ToString();
+  std::string hex;
+  for (size_t i = 0; i < bytes.size() && i < kShown; ++i) {
+    hex += fmt::format("{:02x}", static_cast<unsigned char>(bytes[i]));
+  }
+  return fmt::format("{{\"bytes\": {}, \"begin\": \"{}\", \"hash\": \"{:016x}\"}}", bytes.size(),
+                     hex, HashBytes(bytes));
+}
+
+std::string JsonPart(const PartEntry& part) {
+  return fmt::format(
+      "{{\"op\": {}, \"key\": {}, \"part\": {}, \"round\": {}, \"request\": {}, \"step\": {}, "
+      "\"probed_op\": {}, \"code\": {}, \"message\": {}, \"progress\": {}, \"retry_after_ms\": {}, "
+      "\"missing_ranks\": {}, \"data\": {}}}",
+      static_cast<uint32_t>(part.op), part.key, part.part, part.round, part.request, part.step,
+      static_cast<uint32_t>(part.probed_op), static_cast<int>(part.code), JsonString(part.message),
+      static_cast<uint32_t>(part.progress), part.retry_after_ms, JsonList(part.missing_ranks),
+      JsonBytes(part.data));
+}
+
+std::string JsonKey(const KeySpec& key) {
+  return fmt::format(
+      "{{\"key\": {}, \"name\": {}, \"dtype\": {}, \"shape\": {}, \"storage\": {}, "
+      "\"shape_unknown\": {}}}",
+      key.key, JsonString(key.name), static_cast<uint32_t>(key.dtype), JsonList(key.shape),
+      static_cast<uint32_t>(key.storage), key.shape_unknown);
+}
+
+std::string JsonOptimizer(const OptimizerConfig& optimizer) {
+  std::string parameters;
+  for (const auto& [name, value] : optimizer.parameters) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, &value, sizeof(bits));
+    parameters +=
+        fmt::format("{}{}: \"{:016x}\"", parameters.empty() ? "" : ", ", JsonString(name), bits);
+  }
+  return fmt::format("{{\"name\": {}, \"parameters\": {{{}}}}}", JsonString(optimizer.name),
+                     parameters);
+}
+
+template <typename T, typename Json>
+std::string JsonLines(const std::vector<T>& values, const Json& json) {
+  std::string lines;
+  for (const T& value : values) lines += (lines.empty() ? "\n" : ",\n") + json(value);
+  return "[" + lines + "]";
+}
+
+}  // namespace
+
+std::string FrameJson(const Frame& frame) {
+  const FrameHeader& header = frame.header;
+  return fmt::format(
+      "{{\"cluster\": {}, \"protocol\": {}, \"epoch\": {}, \"job\": {}, \"rank\": {}, "
+      "\"incarnation\": {}, \"server_incarnation\": {},\n\"parts\": {},\n\"keys\": {},\n"
+      "\"optimizer\": {}}}\n",
+      header.cluster, header.protocol, header.epoch, header.job, header.rank, header.incarnation,
+      header.server_incarnation, JsonLines(frame.parts, JsonPart), JsonLines(frame.keys, JsonKey),
+      frame.optimizer ? JsonOptimizer(*frame.optimizer) : "null");
+}
+
+absl::StatusOr<Frame> OracleDecode(const std::string& bytes) {
+  v1::Frame proto;
+  if (!proto.ParseFromString(bytes)) {
+    return absl::InvalidArgumentError("protobuf does not parse the frame");
+  }
+  Frame frame;
+  frame.header.cluster = proto.cluster();
+  frame.header.protocol = proto.protocol();
+  frame.header.epoch = proto.epoch();
+  frame.header.job = proto.job();
+  frame.header.rank = proto.rank();
+  frame.header.incarnation = proto.incarnation();
+  frame.header.server_incarnation = proto.server_incarnation();
+  const std::string& payload = proto.payload();
+  size_t end = 0;
+  for (const v1::PartHeader& from : proto.parts()) {
+    PartEntry& part = frame.parts.emplace_back();
+    part.op = static_cast<Op>(from.op());
+    part.key = from.key();
+    part.part = from.part();
+    part.round = from.round();
+    part.request = from.request();
+    part.step = from.step();
+    part.probed_op = static_cast<Op>(from.probed_op());
+    part.code =
+        from.code() <= 16 ? static_cast<absl::StatusCode>(from.code()) : absl::StatusCode::kUnknown;
+    part.message = from.message();
+    part.progress = static_cast<Progress>(from.progress());
+    part.retry_after_ms = from.retry_after_ms();
+    part.missing_ranks.assign(from.missing_ranks().begin(), from.missing_ranks().end());
+    if (from.payload_bytes() == 0) continue;
+    const size_t begin = (end + 63) / 64 * 64;
+    end = begin + from.payload_bytes();
+    if (end > payload.size()) return absl::InvalidArgumentError("payload too short");
+    part.data = Payload::CopyOf(payload.substr(begin, from.payload_bytes()));
+  }
+  if (payload.size() > (end + 63) / 64 * 64) return absl::InvalidArgumentError("payload too long");
+  for (const v1::KeySpec& from : proto.keys()) {
+    KeySpec& key = frame.keys.emplace_back();
+    key.key = from.key();
+    key.name = from.name();
+    const bool in_range = from.dtype() >= 0 && from.dtype() <= 255;
+    key.dtype = static_cast<DType>(in_range ? from.dtype() : 255);
+    key.shape.assign(from.shape().begin(), from.shape().end());
+    key.storage = static_cast<Storage>(from.storage());
+    key.shape_unknown = from.shape_unknown();
+  }
+  if (proto.has_optimizer()) {
+    frame.optimizer.emplace();
+    frame.optimizer->name = proto.optimizer().name();
+    for (const auto& [name, value] : proto.optimizer().parameters()) {
+      frame.optimizer->parameters[name] = value;
+    }
+  }
+  return frame;
+}
+
+v1::Frame ToProto(const Frame& frame) {
+  v1::Frame proto;
+  proto.set_cluster(frame.header.cluster);
+  proto.set_protocol(frame.header.protocol);
+  proto.set_epoch(frame.header.epoch);
+  proto.set_job(frame.header.job);
+  proto.set_rank(frame.header.rank);
+  proto.set_incarnation(frame.header.incarnation);
+  proto.set_server_incarnation(frame.header.server_incarnation);
+  std::string payload;
+  for (const PartEntry& from : frame.parts) {
+    v1::PartHeader* part = proto.add_parts();
+    part->set_op(static_cast<v1::Op>(from.op));
+    part->set_key(from.key);
+    part->set_part(from.part);
+    part->set_round(from.round);
+    part->set_request(from.request);
+    part->set_step(from.step);
+    part->set_probed_op(static_cast<v1::Op>(from.probed_op));
+    part->set_code(static_cast<uint32_t>(from.code));
+    part->set_message(from.message);
+    part->set_progress(static_cast<v1::Progress>(from.progress));
+    part->set_retry_after_ms(from.retry_after_ms);
+    for (const WorkerRank rank : from.missing_ranks) part->add_missing_ranks(rank);
+    part->set_payload_bytes(static_cast<uint32_t>(from.data.size()));
+    if (from.data.empty()) continue;
+    payload.resize((payload.size() + 63) / 64 * 64);
+    payload += from.data.ToString();
+  }
+  proto.set_payload(payload);
+  for (const KeySpec& from : frame.keys) {
+    v1::KeySpec* key = proto.add_keys();
+    key->set_key(from.key);
+    key->set_name(from.name);
+    key->set_dtype(static_cast<v1::DType>(from.dtype));
+    for (const int64_t dim : from.shape) key->add_shape(dim);
+    key->set_storage(static_cast<v1::Storage>(from.storage));
+    key->set_shape_unknown(from.shape_unknown);
+  }
+  if (frame.optimizer) {
+    proto.mutable_optimizer()->set_name(frame.optimizer->name);
+    for (const auto& [name, value] : frame.optimizer->parameters) {
+      (*proto.mutable_optimizer()->mutable_parameters())[name] = value;
+    }
+  }
+  return proto;
+}
+
+}  // namespace kvstore::testing

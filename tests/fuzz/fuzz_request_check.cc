@@ -1,0 +1,77 @@
+// libFuzzer target: any bytes as a frame, and its contents through the request validator.
+//
+// What must hold: nothing crashes; a refusal has one of the codes that request_check.h promises and
+// a message of printable ASCII; what passes keeps the promises that the server's core builds on.
+#include <cstdint>
+#include <string>
+
+#include "common/base/check.h"
+#include "common/cluster/partitioner.h"
+#include "common/wire/frame.h"
+#include "server/service/request_check.h"
+
+namespace kvstore {
+namespace {
+
+void CheckRefusal(const absl::Status& status) {
+  KVS_CHECK(status.code() == absl::StatusCode::kInvalidArgument ||
+            status.code() == absl::StatusCode::kFailedPrecondition ||
+            status.code() == absl::StatusCode::kUnimplemented);
+  KVS_CHECK(!status.message().empty());
+  for (const char c : status.message()) KVS_CHECK(c >= 0x20 && c < 0x7f);
+}
+
+void CheckPassed(const Frame& request, const PartEntry& entry) {
+  KVS_CHECK(entry.request > 0 && entry.round <= kRoundMax);
+  switch (entry.op) {
+    case Op::kPush:
+      KVS_CHECK(entry.round > 0 && !entry.data.empty() && entry.data.size() <= kPartBytesMax);
+      return;
+    case Op::kInit: {
+      const KeySpec* spec = FindKeySpec(request, entry);
+      KVS_CHECK(spec != nullptr && spec->key == entry.key && spec->name.size() <= 256);
+      if (spec->shape_unknown) {
+        KVS_CHECK(entry.data.empty());
+        return;
+      }
+      const absl::StatusOr<int64_t> elements = ElementCount(spec->shape);
+      KVS_CHECK(elements.ok());
+      const uint64_t bytes = static_cast<uint64_t>(*elements) * DTypeBytes(spec->dtype);
+      KVS_CHECK(bytes > 0 && PartOffset(entry.part) < bytes);
+      KVS_CHECK(entry.data.empty() || entry.data.size() == PartBytes(bytes, entry.part));
+      return;
+    }
+    case Op::kSetOptimizer:
+      KVS_CHECK(request.optimizer.has_value());
+      [[fallthrough]];
+    case Op::kPull:
+    case Op::kProbe:
+    case Op::kLeave:
+      KVS_CHECK(entry.data.empty());
+      return;
+    case Op::kUnspecified:
+      break;
+  }
+  CheckFailed("a known op", __FILE__, __LINE__, OpName(entry.op));
+}
+
+}  // namespace
+}  // namespace kvstore
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  const auto request = kvstore::DecodeFrame(kvstore::Payload::CopyOf(bytes));
+  if (!request.ok()) return 0;
+  if (const absl::Status status = kvstore::CheckRequest(*request); !status.ok()) {
+    kvstore::CheckRefusal(status);
+  }
+  for (const kvstore::PartEntry& entry : request->parts) {
+    const absl::Status status = kvstore::CheckEntry(*request, entry);
+    if (status.ok()) {
+      kvstore::CheckPassed(*request, entry);
+    } else {
+      kvstore::CheckRefusal(status);
+    }
+  }
+  return 0;
+}

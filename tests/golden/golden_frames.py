@@ -1,0 +1,347 @@
+#!/usr/bin/env python3
+"""Frames as another language's protobuf library writes and reads them.
+
+  golden_frames.py --write DIR   writes NAME.bin and NAME.json for every golden frame
+  golden_frames.py --same DIR    fails unless DIR holds just what --write would write
+  golden_frames.py --check DIR   reads every NAME.bin in DIR (written by our encoder) and fails
+                                 unless it says what NAME.json says
+
+PYTHONPATH leads to the modules that protoc --python_out makes of proto/kvstore/v1. The text of a
+frame (NAME.json) is the one of tests/common/wire/frame_oracle.cc: FrameJson().
+"""
+import argparse
+import json
+import os
+import pathlib
+import struct
+import sys
+import tempfile
+
+# The library written in Python, not its wrapper of the C++ library that our tests compare with too.
+os.environ["PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"] = "python"
+
+from google.protobuf.internal import api_implementation
+from kvstore.v1 import data_pb2, types_pb2
+
+MASK64 = (1 << 64) - 1
+MASK32 = (1 << 32) - 1
+PART_ALIGNMENT = 64
+BYTES_SHOWN = 32
+
+
+def mix64(x):
+    x = (x + 0x9E3779B97F4A7C15) & MASK64
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK64
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK64
+    return x ^ (x >> 31)
+
+
+def hash_bytes(data):
+    """The protocol's hash of a key's name (docs/protocol.md)."""
+    h = 0xCBF29CE484222325
+    for byte in data:
+        h = ((h ^ byte) * 0x100000001B3) & MASK64
+    return mix64(h)
+
+
+def string_key(name):
+    return hash_bytes(name.encode())
+
+
+def int_key(number):
+    return number & MASK64
+
+
+def round_up(size):
+    return (size + PART_ALIGNMENT - 1) // PART_ALIGNMENT * PART_ALIGNMENT
+
+
+def pattern(size, first):
+    return bytes((first + 7 * i) & 0xFF for i in range(size))
+
+
+# --- the text of a frame -------------------------------------------------------------------------
+
+def bytes_json(data):
+    return {"bytes": len(data), "begin": data[:BYTES_SHOWN].hex(),
+            "hash": f"{hash_bytes(data):016x}"}
+
+
+def part_json(part, data):
+    return {
+        "op": part.op & MASK32, "key": part.key, "part": part.part, "round": part.round,
+        "request": part.request, "step": part.step, "probed_op": part.probed_op & MASK32,
+        "code": part.code if part.code <= 16 else 2, "message": part.message,
+        "progress": part.progress & MASK32, "retry_after_ms": part.retry_after_ms,
+        "missing_ranks": list(part.missing_ranks), "data": bytes_json(data),
+    }
+
+
+def key_json(key):
+    return {
+        "key": key.key, "name": key.name, "dtype": key.dtype if 0 <= key.dtype <= 255 else 255,
+        "shape": list(key.shape), "storage": key.storage & MASK32,
+        "shape_unknown": key.shape_unknown,
+    }
+
+
+def optimizer_json(optimizer):
+    bits = {name: struct.pack(">d", value).hex()
+            for name, value in sorted(optimizer.parameters.items(), key=lambda kv: kv[0].encode())}
+    return {"name": optimizer.name, "parameters": bits}
+
+
+def lines(items):
+    return "[" + ",".join("\n" + dump(item) for item in items) + "]"
+
+
+def dump(item):
+    return json.dumps(item, ensure_ascii=False)
+
+
+def frame_json(frame):
+    """The frame's text; ValueError if the parts' bytes do not lie in the payload as they should."""
+    parts = []
+    end = 0
+    for part in frame.parts:
+        data = b""
+        if part.payload_bytes:
+            begin = round_up(end)
+            if any(frame.payload[end:begin]):
+                raise ValueError("the gap between two parts is not zeros")
+            end = begin + part.payload_bytes
+            data = frame.payload[begin:end]
+            if len(data) != part.payload_bytes:
+                raise ValueError(f"a payload of {end} bytes expected, got {len(frame.payload)}")
+        parts.append(part_json(part, data))
+    if len(frame.payload) > round_up(end):
+        raise ValueError(f"a payload of {end} bytes expected, got {len(frame.payload)}")
+    header = {name: getattr(frame, name) for name in (
+        "cluster", "protocol", "epoch", "job", "rank", "incarnation", "server_incarnation")}
+    optimizer = dump(optimizer_json(frame.optimizer)) if frame.HasField("optimizer") else "null"
+    return (f'{dump(header)[:-1]},\n"parts": {lines(parts)},\n'
+            f'"keys": {lines(map(key_json, frame.keys))},\n"optimizer": {optimizer}}}\n')
+
+
+# --- the golden frames ---------------------------------------------------------------------------
+
+def worker_frame(**fields):
+    return data_pb2.Frame(cluster=0xFEDCBA9876543210, protocol=1, epoch=12, job=2, rank=1,
+                          incarnation=1001, server_incarnation=900, **fields)
+
+
+def add_part(frame, data=b"", **fields):
+    """A part with its bytes, at the next multiple of 64."""
+    if data:
+        frame.payload = frame.payload.ljust(round_up(len(frame.payload)), b"\0") + data
+    frame.parts.add(payload_bytes=len(data), **fields)
+
+
+def serialized(frame):
+    return frame.SerializeToString(deterministic=True)
+
+
+def varint(value):
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def delimited(field, data):
+    return varint(field << 3 | 2) + varint(len(data)) + data
+
+
+def push():
+    frame = worker_frame()
+    add_part(frame, pattern(400, 1), op=data_pb2.OP_PUSH, key=int_key(3), part=1, round=17,
+             request=501, step=16)
+    return serialized(frame)
+
+
+def push_many_parts():
+    frame = worker_frame()
+    for i, size in enumerate((4, 64, 0, 65, 1, 128, 63)):
+        add_part(frame, pattern(size, i), op=data_pb2.OP_PUSH, key=int_key(i - 3), round=2,
+                 request=i + 1)
+    return serialized(frame)
+
+
+def pull():
+    frame = worker_frame()
+    add_part(frame, op=data_pb2.OP_PULL, key=string_key("fc.bias"), round=0, request=9)
+    add_part(frame, op=data_pb2.OP_PULL, key=string_key("fc.weight"), round=5, request=10)
+    return serialized(frame)
+
+
+def init():
+    frame = worker_frame()
+    specs = [
+        types_pb2.KeySpec(key=string_key("conv1.weight"), name="conv1.weight",
+                          dtype=types_pb2.DTYPE_F32, shape=[2, 3, 1],
+                          storage=types_pb2.STORAGE_DENSE),
+        types_pb2.KeySpec(key=int_key(-1), dtype=types_pb2.DTYPE_F64),
+        types_pb2.KeySpec(key=string_key("a/b:c-d_e"), name="a/b:c-d_e", shape_unknown=True),
+        types_pb2.KeySpec(key=string_key("Gewicht ⚖ 𝔴"), name="Gewicht ⚖ 𝔴",
+                          dtype=types_pb2.DTYPE_BOOL, shape=[1 << 40, -1, 0],
+                          storage=types_pb2.STORAGE_ROW_SPARSE),
+    ]
+    frame.keys.extend(specs)
+    for i, size in enumerate((24, 8, 0, 1)):
+        add_part(frame, pattern(size, 5 * i), op=data_pb2.OP_INIT, key=specs[i].key, request=i + 1)
+    return serialized(frame)
+
+
+def replies():
+    frame = worker_frame()
+    add_part(frame, pattern(24, 3), op=data_pb2.OP_PULL, key=4, round=6, request=1,
+             progress=data_pb2.PROGRESS_DONE)
+    add_part(frame, op=data_pb2.OP_PUSH, key=5, round=6, request=2, code=3,
+             message='key 5: shape [4,8] expected, got "[4,7]"\n\t\\ – ünï')
+    add_part(frame, op=data_pb2.OP_PUSH, key=6, round=7, request=3, code=8, retry_after_ms=20)
+    add_part(frame, op=data_pb2.OP_PROBE, probed_op=data_pb2.OP_PUSH, key=6, round=7, request=4,
+             progress=data_pb2.PROGRESS_RECEIVED, missing_ranks=[0, 2, 127, 128, MASK32])
+    return serialized(frame)
+
+
+def set_optimizer():
+    frame = worker_frame()
+    add_part(frame, op=data_pb2.OP_SET_OPTIMIZER, request=3)
+    frame.optimizer.name = "sgd"
+    for name, value in (("learning_rate", 0.1), ("momentum", 0.9), ("wd", 5e-324),
+                        ("clip_gradient", float("-inf")), ("rescale_grad", 1 / 3)):
+        frame.optimizer.parameters[name] = value
+    return serialized(frame)
+
+
+def leave():
+    frame = worker_frame()
+    add_part(frame, op=data_pb2.OP_LEAVE, round=99, request=77)
+    return serialized(frame)
+
+
+def largest_numbers():
+    frame = data_pb2.Frame(cluster=MASK64, protocol=MASK32, epoch=MASK64, job=MASK64, rank=MASK32,
+                           incarnation=MASK64, server_incarnation=MASK64)
+    add_part(frame, op=-1, key=MASK64, part=MASK32, round=MASK64, request=MASK64, step=MASK64,
+             probed_op=0x7FFFFFFF, code=16, progress=-(1 << 31), retry_after_ms=MASK32)
+    frame.keys.add(key=MASK64, dtype=255, shape=[-(1 << 63), (1 << 63) - 1] * 5, storage=-1)
+    return serialized(frame)
+
+
+def unknown_fields():
+    unknown = (varint(100 << 3) + varint(MASK64) + varint(101 << 3 | 1) + b"8 bytes." +
+               delimited(102, b"as many as it says") + varint(103 << 3 | 5) + b"four")
+    part = data_pb2.PartHeader(op=data_pb2.OP_PULL, key=1, request=1).SerializeToString()
+    key = types_pb2.KeySpec(key=1, name="w").SerializeToString()
+    return (unknown + serialized(worker_frame()) + delimited(8, unknown + part) +
+            delimited(9, key + unknown) + unknown)
+
+
+def fields_in_descending_order():
+    frame = worker_frame()
+    add_part(frame, pattern(10, 1), op=data_pb2.OP_PUSH, key=1, round=1, request=1)
+    add_part(frame, pattern(20, 2), op=data_pb2.OP_PUSH, key=2, round=1, request=2)
+    part_1, part_2 = (part.SerializeToString() for part in frame.parts)
+    header = data_pb2.Frame()
+    header.CopyFrom(frame)
+    header.ClearField("parts")
+    header.ClearField("payload")
+    return (delimited(15, frame.payload) + delimited(8, part_1) + delimited(8, part_2) +
+            serialized(header))
+
+
+def unpacked_numbers():
+    part = (varint(13 << 3) + varint(4) + delimited(13, varint(5) + varint(600)) +
+            varint(13 << 3) + varint(6))
+    key = (varint(4 << 3) + varint(7) + delimited(4, varint(8) + varint(MASK64)) +
+           varint(4 << 3) + varint(9))
+    return delimited(8, part) + delimited(9, key)
+
+
+def pieces_to_merge():
+    first, second = worker_frame(), data_pb2.Frame(rank=6, epoch=13)
+    first.optimizer.name = "sum"
+    first.optimizer.parameters["a"] = 1.0
+    first.optimizer.parameters["b"] = 2.0
+    second.optimizer.name = "sgd"
+    second.optimizer.parameters["b"] = 3.0
+    return serialized(first) + serialized(second)
+
+
+def gap_after_the_last_part():
+    frame = worker_frame()
+    add_part(frame, pattern(70, 1), op=data_pb2.OP_PUSH, key=1, round=1, request=1)
+    frame.payload = frame.payload.ljust(128, b"\0")
+    return serialized(frame)
+
+
+# As protobuf's own encoder writes them: our encoder must write the same bytes.
+CANONICAL = (push, push_many_parts, pull, init, replies, set_optimizer, leave, largest_numbers)
+# Legal in other forms: our decoder must read them.
+UNUSUAL = (unknown_fields, fields_in_descending_order, unpacked_numbers, pieces_to_merge,
+           gap_after_the_last_part)
+
+
+def write(directory):
+    directory.mkdir(parents=True, exist_ok=True)
+    for make in CANONICAL + UNUSUAL:
+        name = make.__name__ + ("" if make in CANONICAL else ".unusual")
+        data = make()
+        (directory / f"{name}.bin").write_bytes(data)
+        (directory / f"{name}.json").write_text(frame_json(data_pb2.Frame.FromString(data)),
+                                                encoding="utf-8")
+
+
+def same(directory):
+    with tempfile.TemporaryDirectory() as fresh:
+        fresh = pathlib.Path(fresh)
+        write(fresh)
+        expected = {path.name: path.read_bytes() for path in fresh.iterdir()}
+    found = {path.name: path.read_bytes() for path in directory.iterdir()}
+    different = [name for name in sorted(expected.keys() | found.keys())
+                 if expected.get(name) != found.get(name)]
+    for name in different:
+        print(f"{directory / name}: differs from what --write makes", file=sys.stderr)
+    print(f"{len(expected)} golden files compared, {len(different)} differ")
+    return not different
+
+
+def check(directory):
+    frames = sorted(directory.glob("*.bin"))
+    wrong = 0
+    for path in frames:
+        expected = path.with_suffix(".json").read_text(encoding="utf-8")
+        try:
+            got = frame_json(data_pb2.Frame.FromString(path.read_bytes()))
+        except Exception as error:  # protobuf's DecodeError or our ValueError
+            got = f"{type(error).__name__}: {error}\n"
+        if got != expected:
+            wrong += 1
+            print(f"{path}: expected\n{expected}got\n{got}", file=sys.stderr)
+    print(f"{len(frames)} frames of our encoder read, {wrong} wrong")
+    return bool(frames) and not wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--write", type=pathlib.Path, metavar="DIR")
+    mode.add_argument("--same", type=pathlib.Path, metavar="DIR")
+    mode.add_argument("--check", type=pathlib.Path, metavar="DIR")
+    arguments = parser.parse_args()
+    if api_implementation.Type() != "python":
+        print(f"protobuf's Python implementation expected, got {api_implementation.Type()}",
+              file=sys.stderr)
+        return 1
+    if arguments.write:
+        write(arguments.write)
+        return 0
+    return 0 if (same(arguments.same) if arguments.same else check(arguments.check)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

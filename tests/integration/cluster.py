@@ -1,0 +1,156 @@
+"""Real processes for the tests: a scheduler, servers and workers on this machine.
+
+Nothing here sleeps to wait: lines of the processes are read with deadlines (`Process.expect`), ends
+are waited for with deadlines. Every process of a `Cluster` is killed when it is closed.
+"""
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+BIN = os.environ["KVSTORE_TEST_BIN"]  # folder of kvscheduler, kvstored, kvctl
+TESTS = os.environ["KVSTORE_TEST_PROGRAMS"]  # folder of train_worker
+DEADLINE_S = float(os.environ.get("KVSTORE_TEST_DEADLINE_S", "60"))
+
+
+class Process:
+    """One process; its stdout and stderr lines are kept and can be waited for."""
+
+    def __init__(self, name, command, env=None):
+        self.name = name
+        self.lines = []
+        self._new = queue.Queue()
+        full = {k: v for k, v in os.environ.items() if not k.startswith(("KVSTORE_", "DMLC_", "PS_"))}
+        full.update(env or {})
+        self.popen = subprocess.Popen(
+            command, env=full, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, bufsize=1)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.popen.stdout:
+            self.lines.append(line.rstrip("\n"))
+            self._new.put(self.lines[-1])
+        self._new.put(None)
+
+    def expect(self, pattern, seconds=None):
+        """The match of the next unread line that has `pattern`; AssertionError at the deadline."""
+        end = time.monotonic() + (seconds or DEADLINE_S)
+        while True:
+            try:
+                line = self._new.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                line = None
+            if line is None:
+                raise AssertionError(f"{self.name}: no line with {pattern!r} in:\n" + self.text())
+            match = re.search(pattern, line)
+            if match:
+                return match
+
+    def wait(self, seconds=None):
+        """The exit code; AssertionError at the deadline."""
+        try:
+            code = self.popen.wait(seconds or DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} did not end:\n" + self.text()) from None
+        self._reader.join()
+        return code
+
+    def signal(self, number):
+        self.popen.send_signal(number)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+
+    def running(self):
+        return self.popen.poll() is None
+
+    def text(self):
+        return "\n".join(f"[{self.name}] {line}" for line in list(self.lines))
+
+
+class Cluster:
+    """`with Cluster(workers=2, servers=2) as cluster:`"""
+
+    def __init__(self, workers=2, servers=2, shards=1, time_scale=1.0, host="127.0.0.1",
+                 scheduler_flags=(), server_flags=()):
+        self.workers, self.servers, self.shards = workers, servers, shards
+        self.time_scale, self.host = time_scale, host
+        self.scheduler_flags, self.server_flags = list(scheduler_flags), list(server_flags)
+        self._state = tempfile.TemporaryDirectory(prefix="kvstore-test-")
+        self.processes = []
+        self.address = None
+        self.scheduler = self.start_scheduler(f"{host}:0")
+        self.address = self.scheduler.expect(r"^kvscheduler listening on (\S+)$").group(1)
+        self.server = [self.start_server() for _ in range(servers)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            if process.running():
+                process.signal(signal.SIGCONT)
+                process.kill()
+        for process in self.processes:
+            process.wait()
+        self._state.cleanup()
+
+    def start(self, name, command, env=None):
+        process = Process(name, command, env)
+        self.processes.append(process)
+        return process
+
+    def start_scheduler(self, listen):
+        return self.start("scheduler", [
+            os.path.join(BIN, "kvscheduler"), "--listen", listen, "--workers", str(self.workers),
+            "--servers", str(self.servers), "--state-dir", self._state.name,
+            "--time-scale", str(self.time_scale), *self.scheduler_flags])
+
+    def restart_scheduler(self):
+        """Starts it again on the same address and state."""
+        self.scheduler = self.start_scheduler(self.address)
+        self.scheduler.expect(r"^kvscheduler listening on ")
+
+    def start_server(self, listen=None):
+        server = self.start(f"server {len(self.processes)}", [
+            os.path.join(BIN, "kvstored"), "--scheduler", self.address, "--listen",
+            listen or f"{self.host}:0", "--shards", str(self.shards),
+            "--time-scale", str(self.time_scale), *self.server_flags])
+        server.address = server.expect(r"^kvstored listening on (\S+)$").group(1)
+        return server
+
+    def env(self, rank=None):
+        env = {"KVSTORE_SCHEDULER": self.address, "KVSTORE_ROLE": "worker",
+               "KVSTORE_NUM_WORKERS": str(self.workers), "KVSTORE_NUM_SERVERS": str(self.servers),
+               "KVSTORE_TIME_SCALE": str(self.time_scale)}
+        if rank is not None:
+            env["KVSTORE_RANK"] = str(rank)
+        return env
+
+    def start_worker(self, rank, *arguments, env=None):
+        return self.start(f"worker {rank}", [os.path.join(TESTS, "train_worker"),
+                                            *map(str, arguments)], {**self.env(rank), **(env or {})})
+
+    def start_workers(self, *arguments):
+        return [self.start_worker(rank, *arguments) for rank in range(self.workers)]
+
+    def kvctl(self, *arguments, check=True):
+        result = subprocess.run([os.path.join(BIN, "kvctl"), *arguments], text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                timeout=DEADLINE_S, check=False)
+        if check:
+            assert result.returncode == 0, result.stdout
+        return result
+
+    def status(self):
+        return self.kvctl("status", "--scheduler", self.address).stdout
+
+    def text(self):
+        return "\n".join(process.text() for process in self.processes)

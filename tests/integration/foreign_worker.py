@@ -1,0 +1,160 @@
+"""A second client, written from docs/protocol.md alone: Python's grpcio and protobuf, none of our
+own code. The wire tests use it as a worker and as an attacker."""
+
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+
+import grpc
+
+PROTO = os.environ["KVSTORE_TEST_PROTO"]  # folder that holds kvstore/v1/*.proto
+_generated = tempfile.TemporaryDirectory(prefix="kvstore-proto-")
+subprocess.run(
+    ["protoc", f"-I{PROTO}", f"--python_out={_generated.name}",
+     *(f"kvstore/v1/{name}.proto" for name in ("types", "data", "scheduler"))],
+    check=True, cwd=PROTO)
+sys.path.insert(0, _generated.name)
+from kvstore.v1 import data_pb2, scheduler_pb2, types_pb2  # noqa: E402  (generated above)
+
+SLOTS = 1024
+PART_BYTES = 1 << 20
+ALIGNMENT = 64
+MASK = (1 << 64) - 1
+
+
+def mix64(x):
+    x = (x + 0x9E3779B97F4A7C15) & MASK
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
+    return x ^ (x >> 31)
+
+
+def key_id(key):
+    if isinstance(key, int):
+        return key & MASK
+    h = 0xCBF29CE484222325
+    for byte in key.encode():
+        h = ((h ^ byte) * 0x100000001B3) & MASK
+    return mix64(h)
+
+
+class Stream:
+    """One bidirectional stream of serialized messages."""
+
+    def __init__(self, address, method, reply_type):
+        self._channel = grpc.insecure_channel(address)
+        self._out = queue.Queue()
+        self._in = queue.Queue()
+        call = self._channel.stream_stream(method)(iter(self._out.get, None))
+        threading.Thread(target=self._read, args=(call, reply_type), daemon=True).start()
+
+    def _read(self, call, reply_type):
+        try:
+            for message in call:
+                self._in.put(reply_type.FromString(message))
+            self._in.put(None)
+        except grpc.RpcError as error:
+            self._in.put(error)
+
+    def send(self, message):
+        self._out.put(message if isinstance(message, bytes) else message.SerializeToString())
+
+    def receive(self, seconds=30):
+        """The next message; None or an RpcError when the stream ended."""
+        return self._in.get(timeout=seconds)
+
+    def close(self):
+        self._out.put(None)
+        self._channel.close()
+
+
+class Worker:
+    """Registers, learns the routes, and speaks frames."""
+
+    def __init__(self, scheduler, nonce=12345, store_type="dist_sync", rank=None):
+        self.session = Stream(scheduler, "/kvstore.v1.Scheduler/Session",
+                              scheduler_pb2.SchedulerMessage)
+        register = scheduler_pb2.NodeMessage()
+        register.register.role = scheduler_pb2.ROLE_WORKER
+        register.register.address = "python:1"
+        register.register.nonce = nonce
+        register.register.store_type = store_type
+        register.register.protocol = 1
+        if rank is not None:
+            register.register.wanted_rank_plus_one = rank + 1
+        self.session.send(register)
+        self.identity = self.expect("registered")
+        self.routing = None
+        self.requests = 0
+        self.streams = {}
+
+    def expect(self, kind):
+        while True:
+            message = self.session.receive()
+            assert isinstance(message, scheduler_pb2.SchedulerMessage), message
+            if message.WhichOneof("kind") == kind:
+                return getattr(message, kind)
+
+    def route(self):
+        self.routing = self.expect("routing")
+
+    def heartbeat(self):
+        message = scheduler_pb2.NodeMessage()
+        message.heartbeat.SetInParent()
+        self.session.send(message)
+
+    def owner(self, key, part=0):
+        slot = (mix64(key_id(key)) + part) % SLOTS
+        return self.routing.slot_server[slot], self.routing.slot_shard[slot]
+
+    def stream(self, server, shard):
+        if (server, shard) not in self.streams:
+            self.streams[server, shard] = Stream(
+                self.routing.servers[server].address, f"/kvstore.v1.Data/Shard{shard}",
+                data_pb2.Frame)
+        return self.streams[server, shard]
+
+    def frame(self, server=0):
+        return data_pb2.Frame(
+            cluster=self.identity.cluster, protocol=1, epoch=self.routing.epoch,
+            job=self.identity.job, rank=self.identity.rank, incarnation=self.identity.incarnation,
+            server_incarnation=self.routing.servers[server].incarnation)
+
+    def add(self, frame, op, key, data=b"", part=0, **fields):
+        """Appends an entry, its bytes aligned as the protocol says."""
+        self.requests += 1
+        entry = frame.parts.add(op=op, key=key_id(key), part=part, request=self.requests,
+                                payload_bytes=len(data))
+        for name, value in fields.items():
+            setattr(entry, name, value)
+        if data:
+            frame.payload += bytes(-len(frame.payload) % ALIGNMENT) + data
+        return entry
+
+    def key_spec(self, key, dtype=types_pb2.DTYPE_F32, shape=(1,)):
+        return types_pb2.KeySpec(key=key_id(key), name="" if isinstance(key, int) else key,
+                                 dtype=dtype, shape=shape, storage=types_pb2.STORAGE_DENSE)
+
+    def ask(self, key, frame, part=0):
+        """Sends the frame to the owner of the key's part; the next frame that comes back."""
+        stream = self.stream(*self.owner(key, part))
+        stream.send(frame)
+        return stream.receive()
+
+    def request(self, op, key, data=b"", part=0, spec=None, **fields):
+        """One entry in a frame; the reply's (entry, payload)."""
+        frame = self.frame(self.owner(key, part)[0])
+        self.add(frame, op, key, data, part, **fields)
+        if spec is not None:
+            frame.keys.append(spec)
+        reply = self.ask(key, frame, part)
+        assert isinstance(reply, data_pb2.Frame), reply
+        return reply.parts[0], reply.payload
+
+    def close(self):
+        for stream in self.streams.values():
+            stream.close()
+        self.session.close()

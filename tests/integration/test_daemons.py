@@ -1,0 +1,127 @@
+"""The daemons from outside: flags, environment, ports, signals, garbage on the port."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import unittest
+
+import cluster
+
+SCHEDULER = os.path.join(cluster.BIN, "kvscheduler")
+SERVER = os.path.join(cluster.BIN, "kvstored")
+
+
+def run(*command, env=None):
+    """Runs a daemon that must end by itself."""
+    full = {k: v for k, v in os.environ.items() if not k.startswith(("KVSTORE_", "DMLC_"))}
+    full.update(env or {})
+    return subprocess.run(command, env=full, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=cluster.DEADLINE_S, check=False)
+
+
+class Daemons(unittest.TestCase):
+    def assert_refused(self, result, code, pattern):
+        self.assertEqual(result.returncode, code, result.stdout)
+        self.assertRegex(result.stdout, pattern)
+
+    def test_help_and_version(self):
+        for daemon in (SCHEDULER, SERVER):
+            for flag in ("--help", "--version"):
+                self.assertEqual(run(daemon, flag).returncode, 0)
+            self.assertIn("--listen", run(daemon, "--help").stdout)
+
+    def test_bad_flags_and_environment_exit_with_2_and_say_why(self):
+        base = ("--listen", "127.0.0.1:0")
+        cases = [
+            ([SCHEDULER, *base, "--workers", "abc"], {}, "workers"),
+            ([SCHEDULER, *base, "--workers", "0"], {}, "workers"),
+            ([SCHEDULER, *base, "--workers", "-1"], {}, "workers"),
+            ([SCHEDULER, *base, "--nonsense"], {}, "nonsense"),
+            ([SCHEDULER, *base], {"KVSTORE_NUM_WORKERS": "abc"}, "KVSTORE_NUM_WORKERS"),
+            ([SCHEDULER, *base], {"DMLC_NUM_WORKER": "-3", "DMLC_NUM_SERVER": "1"}, "DMLC_NUM_WORKER"),
+            ([SCHEDULER, *base], {"DMLC_NUM_WORKER": "1", "DMLC_NUM_SERVER": ""}, "DMLC_NUM_SERVER"),
+            ([SCHEDULER, "--listen", "127.0.0.1:70000", "--workers", "1", "--servers", "1"], {},
+             "70000"),
+            ([SERVER, "--scheduler", "127.0.0.1", "--listen", "127.0.0.1:0"], {}, "scheduler"),
+            ([SERVER, "--listen", "127.0.0.1:0"], {}, "scheduler"),
+            ([SERVER, "--scheduler", "127.0.0.1:9", *base, "--shards", "0"], {}, "shards"),
+        ]
+        for command, env, pattern in cases:
+            with self.subTest(command=command[1:], env=env):
+                self.assert_refused(run(*command, env=env), 2, pattern)
+
+    def test_a_port_in_use_is_said_in_one_line(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            address = "127.0.0.1:%d" % taken.getsockname()[1]
+            result = run(SCHEDULER, "--listen", address, "--workers", "1", "--servers", "1")
+            self.assert_refused(result, 1, re.escape(address))
+
+    def test_a_server_without_a_scheduler_gives_up_by_name(self):
+        result = run(SERVER, "--scheduler", "127.0.0.1:1", "--listen", "127.0.0.1:0",
+                     "--connect-timeout", "0.5")
+        self.assert_refused(result, 1, r"127\.0\.0\.1:1\b")
+
+    def test_a_broken_state_file_is_refused_with_4(self):
+        with cluster.Cluster(workers=1, servers=1) as c:
+            state = c._state.name
+            c.scheduler.signal(signal.SIGTERM)
+            self.assertEqual(c.scheduler.wait(), 0)
+            broken = 0
+            for name in os.listdir(state):
+                path = os.path.join(state, name)
+                if os.path.isfile(path) and os.path.getsize(path) > 0:
+                    with open(path, "r+b") as file:
+                        file.seek(os.path.getsize(path) // 2)
+                        byte = file.read(1)
+                        file.seek(-1, os.SEEK_CUR)
+                        file.write(bytes([byte[0] ^ 0xFF]))
+                    broken += 1
+            self.assertGreater(broken, 0)
+            result = run(SCHEDULER, "--listen", "127.0.0.1:0", "--workers", "1", "--servers", "1",
+                         "--state-dir", state)
+            self.assert_refused(result, 4, re.escape(state))
+
+    def test_sigterm_ends_daemons_with_0(self):
+        with cluster.Cluster(workers=1, servers=2) as c:
+            for process in (*c.server, c.scheduler):
+                process.signal(signal.SIGTERM)
+                self.assertEqual(process.wait(), 0, process.text())
+
+    def test_ipv6(self):
+        with cluster.Cluster(workers=2, servers=2, host="[::1]") as c:
+            workers = c.start_workers("--rounds", 20)
+            for worker in workers:
+                worker.expect(r"done 20$")
+                self.assertEqual(worker.wait(), 0)
+
+    def test_garbage_on_a_port_harms_nobody(self):
+        with cluster.Cluster(workers=2, servers=2, shards=2) as c:
+            workers = c.start_workers("--rounds", 300)
+            workers[0].expect(r"round 1$")
+            for address in (c.address, *(server.address for server in c.server)):
+                host, port = address.rsplit(":", 1)
+                for bytes_ in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01",
+                               bytes(range(256)) * 64, b""):
+                    with socket.create_connection((host, int(port)), timeout=10) as connection:
+                        connection.sendall(bytes_)
+            for worker in workers:
+                worker.expect(r"done 300$")
+                self.assertEqual(worker.wait(), 0)
+
+    def test_workers_of_different_types_are_refused_naming_both(self):
+        with cluster.Cluster(workers=2, servers=1) as c:
+            first = c.start_worker(0, "--store", "dist_sync")
+            c.scheduler.expect(r"worker 0")
+            second = c.start_worker(1, "--store", "dist_device_sync")
+            match = second.expect(r"error (\w+) .*$")
+            self.assertEqual(match.group(1), "FAILED_PRECONDITION")
+            self.assertRegex(match.group(0), r"dist_sync.*dist_device_sync|dist_device_sync.*dist_sync")
+            self.assertTrue(first.running())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,219 @@
+"""Stock gRPC and protobuf against real daemons: a second client works, and whatever cannot be is
+answered with a typed error while the server goes on serving."""
+
+import struct
+import unittest
+
+import cluster
+from foreign_worker import Stream, Worker, data_pb2, key_id, mix64, scheduler_pb2, types_pb2
+
+OK, INVALID, NOT_FOUND, EXISTS, EXHAUSTED, PRECONDITION, ABORTED, UNIMPLEMENTED, UNAVAILABLE = (
+    0, 3, 5, 6, 8, 9, 10, 12, 14)
+INIT, PUSH, PULL, PROBE, LEAVE, SET_OPTIMIZER = range(1, 7)
+UNKNOWN, RECEIVED, DONE = 1, 2, 3
+
+
+def f32(*values):
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+class Wire(unittest.TestCase):
+    def setUp(self):
+        self.cluster = cluster.Cluster(workers=1, servers=1)
+        self.addCleanup(self.cluster.__exit__)
+        self.worker = Worker(self.cluster.address)
+        self.addCleanup(self.worker.close)
+        self.worker.route()
+
+    def init(self, key, *values):
+        w = self.worker
+        entry, _ = w.request(INIT, key, f32(*values), spec=w.key_spec(key, shape=(len(values),)))
+        self.assertEqual((entry.code, entry.progress), (OK, DONE), entry.message)
+
+    def assert_serves(self):
+        """The server is alive and its value intact."""
+        entry, payload = self.worker.request(PULL, 7)
+        self.assertEqual((entry.code, entry.progress), (OK, DONE))
+        self.assertEqual(payload, f32(1, 2))
+
+    def test_a_second_client_inits_pushes_and_pulls(self):
+        w = self.worker
+        self.init("layer.0/weight", 1, 2, 3)
+        entry, _ = w.request(PUSH, "layer.0/weight", f32(4, 5, 6), round=1)
+        self.assertEqual((entry.code, entry.progress), (OK, DONE))
+        entry, payload = w.request(PULL, "layer.0/weight", round=1)
+        self.assertEqual((entry.code, entry.progress, entry.round), (OK, DONE, 1))
+        self.assertEqual(payload, f32(4, 5, 6))
+        # The same round again counts once; a probe knows it.
+        entry, _ = w.request(PUSH, "layer.0/weight", f32(9, 9, 9), round=1)
+        self.assertEqual((entry.code, entry.progress), (OK, DONE))
+        entry, _ = w.request(PROBE, "layer.0/weight", round=1, probed_op=PUSH)
+        self.assertEqual(entry.progress, DONE)
+        entry, payload = w.request(PULL, "layer.0/weight")
+        self.assertEqual(payload, f32(4, 5, 6))
+        entry, _ = w.request(LEAVE, 0)
+        self.assertEqual((entry.code, entry.progress), (OK, DONE))
+
+    def test_an_optimizer_by_wire(self):
+        w = self.worker
+        self.init(7, 1, 2)
+        frame = w.frame()
+        w.add(frame, SET_OPTIMIZER, 0)
+        frame.optimizer.name = "sum"
+        self.assertEqual(w.ask(7, frame).parts[0].code, OK)
+        w.request(PUSH, 7, f32(10, 20), round=1)
+        self.assertEqual(w.request(PULL, 7, round=1)[1], f32(11, 22))
+        for name, parameters in (("no_such", {}), ("sgd", {"no_such": 1}),
+                                 ("sgd", {"learning_rate": float("nan")}),
+                                 ("sgd", {"learning_rate": -1}), ("sgd", {"rescale_grad": 0})):
+            frame = w.frame()
+            w.add(frame, SET_OPTIMIZER, 0)
+            frame.optimizer.name = name
+            frame.optimizer.parameters.update(parameters)
+            reply = w.ask(7, frame).parts[0]
+            self.assertEqual(reply.code, INVALID, reply)
+            print(f"  {name} {parameters}: {reply.message}")
+        w.request(PUSH, 7, f32(10, 20), round=2)
+        self.assertEqual(w.request(PULL, 7, round=2)[1], f32(21, 42))  # still `sum`
+
+    def test_bad_entries_are_answered_and_harm_nothing(self):
+        w = self.worker
+        self.init(7, 1, 2)
+        spec = w.key_spec
+        good = f32(1, 2)
+        named = types_pb2.KeySpec(key=key_id("a b"), name="a b", dtype=1, shape=[2])
+        long_name = types_pb2.KeySpec(key=key_id("x" * 257), name="x" * 257, dtype=1, shape=[2])
+        cases = [
+            ("push of an unknown key", NOT_FOUND, (PUSH, 99, good), dict(round=1)),
+            ("pull of an unknown key", NOT_FOUND, (PULL, 99), {}),
+            ("push of another size", INVALID, (PUSH, 7, f32(1)), dict(round=1)),
+            ("push without bytes", INVALID, (PUSH, 7), dict(round=1)),
+            ("push to round 0", INVALID, (PUSH, 7, good), dict(round=0)),
+            ("push to round 2^63", INVALID, (PUSH, 7, good), dict(round=1 << 63)),
+            ("push far ahead", PRECONDITION, (PUSH, 7, good), dict(round=1000)),
+            ("pull with bytes", INVALID, (PULL, 7, good), {}),
+            ("unknown op", INVALID, (33, 7), {}),
+            ("request number 0", INVALID, (PULL, 7), dict(request=0)),
+            ("probe of nothing", INVALID, (PROBE, 7), dict(round=1)),
+            ("Init again", EXISTS, (INIT, 7, good), dict(spec=spec(7, shape=(2,)))),
+            ("Init of another shape", INVALID, (INIT, 7, f32(1)), dict(spec=spec(7))),
+            ("Init without a description", INVALID, (INIT, 8, good), {}),
+            ("Init of an unknown dtype", INVALID, (INIT, 8, good),
+             dict(spec=spec(8, dtype=77, shape=(2,)))),
+            ("Init of f16", UNIMPLEMENTED, (INIT, 8, b"\0\0"),
+             dict(spec=spec(8, dtype=types_pb2.DTYPE_F16))),
+            ("bytes that do not fit the shape", INVALID, (INIT, 8, good),
+             dict(spec=spec(8, shape=(3,)))),
+            ("overflowing shape", INVALID, (INIT, 8, good),
+             dict(spec=spec(8, shape=(1 << 32, 1 << 32)))),
+            ("negative dimension", INVALID, (INIT, 8, good), dict(spec=spec(8, shape=(-2,)))),
+            ("zero dimension", INVALID, (INIT, 8, good), dict(spec=spec(8, shape=(0,)))),
+            ("nine dimensions", INVALID, (INIT, 8, good), dict(spec=spec(8, shape=(1,) * 9))),
+            ("a part that the value does not have", INVALID, (INIT, 8, good),
+             dict(spec=spec(8, shape=(2,)), part=5)),
+            ("row_sparse", UNIMPLEMENTED, (INIT, 8, good),
+             dict(spec=types_pb2.KeySpec(key=8, dtype=1, shape=[2], storage=2))),
+            ("a name with a blank", INVALID, (INIT, "a b", good), dict(spec=named)),
+            ("a name of 257 bytes", INVALID, (INIT, "x" * 257, good), dict(spec=long_name)),
+            ("a name that is not the key's", INVALID, (INIT, 9, good),
+             dict(spec=types_pb2.KeySpec(key=9, name="other", dtype=1, shape=[2]))),
+        ]
+        for what, code, arguments, fields in cases:
+            with self.subTest(what):
+                entry, _ = w.request(*arguments, **fields)
+                self.assertEqual(entry.code, code, f"{what}: {entry}")
+                print(f"  {what}: {entry.message}")
+        self.assert_serves()
+
+    def test_bad_headers_are_answered(self):
+        w = self.worker
+        self.init(7, 1, 2)
+        cases = [
+            ("another cluster", dict(cluster=1), PRECONDITION, False),
+            ("protocol 99", dict(protocol=99), PRECONDITION, False),
+            ("a rank outside of the view", dict(rank=1), PRECONDITION, False),
+            ("an older life", dict(incarnation=0), ABORTED, False),
+            ("an epoch from the future", dict(epoch=1 << 40), UNAVAILABLE, True),
+            ("another job", dict(job=1 << 40), UNAVAILABLE, True),
+            ("another life of the server", dict(server_incarnation=1 << 40), UNAVAILABLE, True),
+        ]
+        for what, fields, code, again in cases:
+            with self.subTest(what):
+                frame = w.frame()
+                for name, value in fields.items():
+                    setattr(frame, name, value)
+                w.add(frame, PUSH, 7, f32(5, 5), round=1)
+                entry = w.ask(7, frame).parts[0]
+                self.assertEqual((entry.code, entry.retry_after_ms > 0), (code, again), entry)
+                print(f"  {what}: {entry.message}")
+        self.assert_serves()
+
+    def test_bytes_that_are_no_frame_close_the_stream_with_a_reason(self):
+        w = self.worker
+        self.init(7, 1, 2)
+        whole = w.frame()
+        w.add(whole, PUSH, 7, f32(5, 5), round=1)
+        whole = whole.SerializeToString()
+        short = w.frame()
+        w.add(short, PUSH, 7, f32(5, 5), round=1)
+        short.parts[0].payload_bytes = 1000
+        many = w.frame()
+        for _ in range(4097):
+            w.add(many, PULL, 7)
+        for what, bytes_ in (("garbage", b"\xff" * 100), ("truncated", whole[:-3]),
+                             ("a payload shorter than its header says", short),
+                             ("4097 entries", many)):
+            with self.subTest(what):
+                stream = Stream(w.routing.servers[0].address, "/kvstore.v1.Data/Shard0",
+                                data_pb2.Frame)
+                stream.send(bytes_)
+                reply = stream.receive()
+                self.assertEqual(reply.parts[0].code, INVALID, reply)
+                print(f"  {what}: {reply.parts[0].message}")
+                self.assertNotIsInstance(stream.receive(), data_pb2.Frame)  # the stream ended
+                stream.close()
+        empty = w.ask(7, w.frame())
+        self.assertEqual(empty.parts[0].code, INVALID)
+        self.assert_serves()
+
+    def test_unknown_fields_are_ignored(self):
+        w = self.worker
+        self.init(7, 1, 2)
+        frame = w.frame()
+        w.add(frame, PULL, 7)
+        stream = w.stream(*w.owner(7))
+        stream.send(frame.SerializeToString() + b"\xfa\x07\x03abc")  # field 127, bytes
+        self.assertEqual(stream.receive().parts[0].code, OK)
+
+    def test_what_the_scheduler_refuses(self):
+        def ask(**fields):
+            session = Stream(self.cluster.address, "/kvstore.v1.Scheduler/Session",
+                             scheduler_pb2.SchedulerMessage)
+            self.addCleanup(session.close)
+            message = scheduler_pb2.NodeMessage()
+            values = dict(role=scheduler_pb2.ROLE_WORKER, address="x:1", nonce=99, protocol=1,
+                          store_type="dist_sync")
+            for name, value in {**values, **fields}.items():
+                setattr(message.register, name, value)
+            session.send(message)
+            return session.receive()
+
+        for what, fields, code in (
+                ("protocol 99", dict(protocol=99), PRECONDITION),
+                ("one worker too many", {}, EXHAUSTED),
+                ("no role", dict(role=0), INVALID)):
+            with self.subTest(what):
+                refused = ask(**fields).refused
+                self.assertEqual(refused.code, code, refused)
+                print(f"  {what}: {refused.message}")
+        session = Stream(self.cluster.address, "/kvstore.v1.Scheduler/Session",
+                         scheduler_pb2.SchedulerMessage)
+        self.addCleanup(session.close)
+        session.send(b"\xff" * 50)
+        self.assertEqual(session.receive().refused.code, INVALID)
+        self.init(7, 1, 2)
+        self.assert_serves()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,150 @@
+// A worker with a closed formula: every pull is checked against it, so any lost, repeated or
+// misplaced contribution shows at once. The process tests start it, kill it, and read its lines:
+//
+//   rank 0 round 12            after each round (flushed)
+//   rank 0 done 40             after the last one
+//   rank 0 error DATA_LOSS after 1.25 s: server 1 (127.0.0.1:4711) died …
+//
+// Key k of worker r gets the gradient (r+1)·(k+1) in every round; the optimizer is `sum`, so after
+// round n every element is n·(k+1)·Σ(r+1): integers, exact in f32 far beyond what is run here. A
+// worker that leaves after m rounds counts m times. Seconds are those since the last good round.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kvstore/kvstore.h"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  std::string store = "dist_sync";
+  int rounds = 10;
+  int keys = 3;
+  int64_t elements = 1000;
+  int delay_ms = 0;       // up to so long, at random, before each round
+  int leaver = -1;        // this rank leaves in order …
+  int leave_after = 0;    // … after so many rounds; every worker is told
+  int abandon_after = 0;  // throw after so many rounds; 0: never
+  bool barriers = false;
+  unsigned seed = 1;
+};
+
+void Say(int rank, const std::string& line) {
+  std::printf("rank %d %s\n", rank, line.c_str());
+  std::fflush(stdout);
+}
+
+// Throws when an element differs from the closed formula.
+void CheckValue(const kvstore::NDArray& value, int key, int round, int workers,
+                const Options& options) {
+  double sum = 0;
+  for (int rank = 0; rank < workers; ++rank) {
+    sum += (rank + 1) * (rank == options.leaver ? std::min(round, options.leave_after) : round);
+  }
+  const double expected = sum * (key + 1);
+  const auto* data = value.data_as<float>();
+  for (int64_t i = 0; i < value.size(); ++i) {
+    if (data[i] != static_cast<float>(expected)) {
+      throw std::runtime_error("key " + std::to_string(key) + " round " + std::to_string(round) +
+                               " element " + std::to_string(i) + ": " + std::to_string(expected) +
+                               " expected, got " + std::to_string(data[i]));
+    }
+  }
+}
+
+void Train(const Options& options, kvstore::KVStore& store, Clock::time_point* last_good) {
+  const int rank = store.get_rank();
+  const int workers = store.get_group_size();
+  std::mt19937 random(options.seed * 1000 + static_cast<unsigned>(rank));
+  std::vector<int> keys;
+  std::vector<kvstore::NDArray> zeros, gradients, weights;
+  std::vector<kvstore::NDArray*> outputs;
+  for (int key = 0; key < options.keys; ++key) {
+    keys.push_back(key);
+    zeros.emplace_back(std::vector<int64_t>{options.elements});
+    gradients.emplace_back(std::vector<int64_t>{options.elements});
+    weights.emplace_back(std::vector<int64_t>{options.elements});
+    auto* gradient = gradients.back().data_as<float>();
+    for (int64_t i = 0; i < options.elements; ++i) {
+      gradient[i] = static_cast<float>((rank + 1) * (key + 1));
+    }
+  }
+  for (kvstore::NDArray& weight : weights) outputs.push_back(&weight);
+  store.Init(keys, zeros);
+  if (rank == 0) store.SetOptimizer(kvstore::OptimizerSpec("sum"));
+  store.WaitAll();
+  store.Barrier();
+  for (int round = 1; round <= options.rounds; ++round) {
+    if (options.delay_ms > 0) {
+      // Shakes the timing between workers; nothing waits for this to be long enough.
+      std::this_thread::sleep_for(std::chrono::milliseconds(
+          std::uniform_int_distribution<int>(0, options.delay_ms)(random)));
+    }
+    store.Push(keys, gradients);
+    store.Pull(keys, outputs);
+    for (int key = 0; key < options.keys; ++key) {
+      weights[static_cast<size_t>(key)].WaitToRead();
+      CheckValue(weights[static_cast<size_t>(key)], key, round, workers, options);
+    }
+    if (options.barriers) store.Barrier();
+    store.Step();
+    *last_good = Clock::now();
+    Say(rank, "round " + std::to_string(round));
+    if (rank == options.leaver && round == options.leave_after) {
+      store.Leave();
+      Say(rank, "left " + std::to_string(round));
+      return;
+    }
+    if (round == options.abandon_after) throw std::runtime_error("abandoned on purpose");
+  }
+  Say(rank, "done " + std::to_string(options.rounds));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app{"a worker whose results have a closed formula"};
+  app.add_option("--store", options.store);
+  app.add_option("--rounds", options.rounds);
+  app.add_option("--keys", options.keys);
+  app.add_option("--elements", options.elements);
+  app.add_option("--delay-ms", options.delay_ms);
+  app.add_option("--leaver", options.leaver);
+  app.add_option("--leave-after", options.leave_after);
+  app.add_option("--abandon-after", options.abandon_after);
+  app.add_flag("--barriers", options.barriers);
+  app.add_option("--seed", options.seed);
+  CLI11_PARSE(app, argc, argv);
+
+  int rank = -1;
+  Clock::time_point last_good = Clock::now();
+  try {
+    std::unique_ptr<kvstore::KVStore> store = kvstore::KVStore::CreateUnique(options.store);
+    rank = store->get_rank();
+    Say(rank, "ready pid " + std::to_string(getpid()));
+    last_good = Clock::now();
+    Train(options, *store, &last_good);
+    return 0;
+  } catch (const kvstore::Error& error) {
+    const double seconds = std::chrono::duration<double>(Clock::now() - last_good).count();
+    char text[64];
+    std::snprintf(text, sizeof text,
+                  "error %s after %.2f s: ", kvstore::ErrorCodeName(error.code()), seconds);
+    Say(rank, text + std::string(error.what()));
+    return 3;
+  } catch (const std::exception& error) {
+    Say(rank, std::string("wrong: ") + error.what());
+    return 4;
+  }
+}

@@ -1,0 +1,284 @@
+// Every refusal that request_check.h promises, and that its message names key, expected and got.
+#include "server/service/request_check.h"
+
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+#include <limits>
+#include <string>
+
+#include "common/cluster/partitioner.h"
+
+namespace kvstore {
+namespace {
+
+constexpr Round kTooLarge = Round{1} << 63;
+
+Payload Bytes(size_t size) { return Payload(std::make_shared<Buffer>(size)); }
+
+// A frame of one entry.
+Frame Request(Op op, KeyId key = 17) {
+  Frame frame;
+  PartEntry& entry = frame.parts.emplace_back();
+  entry.op = op;
+  entry.key = key;
+  entry.request = 5;
+  return frame;
+}
+
+Frame Push() {
+  Frame frame = Request(Op::kPush);
+  frame.parts[0].round = 1;
+  frame.parts[0].data = Bytes(8);
+  return frame;
+}
+
+Frame Probe(Op probed) {
+  Frame frame = Request(Op::kProbe);
+  frame.parts[0].probed_op = probed;
+  frame.parts[0].round = 1;
+  return frame;
+}
+
+Frame Init(const std::string& name, DType dtype, Shape shape) {
+  const KeyId key = name.empty() ? KeyIdOf(int64_t{17}) : KeyIdOf(std::string_view(name));
+  Frame frame = Request(Op::kInit, key);
+  KeySpec& spec = frame.keys.emplace_back();
+  spec.key = key;
+  spec.name = name;
+  spec.dtype = dtype;
+  spec.shape = std::move(shape);
+  return frame;
+}
+
+absl::Status Check(const Frame& frame) { return CheckEntry(frame, frame.parts.at(0)); }
+
+void CheckOk(const Frame& frame) {
+  const absl::Status request = CheckRequest(frame);
+  const absl::Status entry = Check(frame);
+  CHECK(request.ToString() == "OK");
+  CHECK(entry.ToString() == "OK");
+}
+
+void CheckRefused(const absl::Status& status, const std::string& message,
+                  absl::StatusCode code = absl::StatusCode::kInvalidArgument) {
+  CHECK(absl::StatusCodeToString(status.code()) == absl::StatusCodeToString(code));
+  CHECK(std::string(status.message()) == message);
+}
+
+TEST_CASE("honest requests pass", "[request_check]") {
+  CheckOk(Push());
+  CheckOk(Request(Op::kPull));
+  CheckOk(Request(Op::kLeave));
+  CheckOk(Probe(Op::kPush));
+  CheckOk(Probe(Op::kPull));
+  CheckOk(Probe(Op::kInit));
+  CheckOk(Init("conv1.weight", DType::kFloat32, {4, 8}));
+  CheckOk(Init("", DType::kInt64, {}));
+  Frame optimizer = Request(Op::kSetOptimizer);
+  optimizer.optimizer.emplace();
+  CheckOk(optimizer);
+}
+
+TEST_CASE("a frame of another protocol is refused with the supported range", "[request_check]") {
+  for (const uint32_t protocol : {0u, 2u, 99u}) {
+    Frame frame = Push();
+    frame.header.protocol = protocol;
+    CheckRefused(CheckRequest(frame), "protocol 1 to 1 expected, got " + std::to_string(protocol),
+                 absl::StatusCode::kFailedPrecondition);
+  }
+}
+
+TEST_CASE("a frame without parts or with too many is refused", "[request_check]") {
+  Frame frame;
+  CheckRefused(CheckRequest(frame), "a frame with at least 1 part expected, got none");
+  frame.parts.resize(kPartsPerFrameMax);
+  CHECK(CheckRequest(frame).ok());
+  frame.parts.emplace_back();
+  CheckRefused(CheckRequest(frame),
+               "a frame with at most 4096 parts and keys expected, got 4097 and 0");
+}
+
+TEST_CASE("a frame that describes a key twice is refused", "[request_check]") {
+  Frame frame = Init("", DType::kFloat32, {2});
+  frame.keys.emplace_back().key = 16;
+  CHECK(CheckRequest(frame).ok());
+  frame.keys.push_back(frame.keys[0]);
+  CheckRefused(CheckRequest(frame), "key 17: one KeySpec in the frame expected, got several");
+}
+
+TEST_CASE("unknown ops are refused", "[request_check]") {
+  for (const uint32_t op : {0u, 7u, 0xffffffffu}) {
+    CheckRefused(
+        Check(Request(static_cast<Op>(op))),
+        "OP? of key 17: op 1 (INIT) to 6 (SET_OPTIMIZER) expected, got " + std::to_string(op));
+  }
+}
+
+TEST_CASE("rounds lie between 1 and 2^63 - 1, requests from 1", "[request_check]") {
+  const Op op = GENERATE(Op::kInit, Op::kPush, Op::kPull, Op::kProbe, Op::kLeave);
+  Frame frame = Request(op);
+  frame.parts[0].round = kTooLarge;
+  CheckRefused(
+      Check(frame),
+      std::string(OpName(op)) + " of key 17: a round below 2^63 expected, got 9223372036854775808");
+  frame.parts[0].round = 1;
+  frame.parts[0].request = 0;
+  CheckRefused(Check(frame), std::string(OpName(op)) +
+                                 " of key 17: a request number of at least 1 expected, got 0");
+  Frame push = Push();
+  push.parts[0].round = kTooLarge - 1;
+  CheckOk(push);
+  push.parts[0].round = 0;
+  CheckRefused(Check(push), "PUSH of key 17: a round of at least 1 expected, got 0");
+}
+
+TEST_CASE("a push has the bytes of a part", "[request_check]") {
+  Frame push = Push();
+  push.parts[0].data = Payload();
+  CheckRefused(Check(push), "PUSH of key 17: the part's bytes expected, got none");
+  push.parts[0].data = Bytes(kPartBytesMax);
+  CheckOk(push);
+  push.parts[0].data = Bytes(kPartBytesMax + 1);
+  CheckRefused(Check(push),
+               "PUSH of key 17: a part of at most 1048576 bytes expected, got 1048577");
+}
+
+TEST_CASE("requests that carry no bytes are refused with some", "[request_check]") {
+  const Op op = GENERATE(Op::kPull, Op::kProbe, Op::kLeave, Op::kSetOptimizer);
+  Frame frame = Request(op);
+  frame.parts[0].probed_op = Op::kPull;
+  frame.optimizer.emplace();
+  CheckOk(frame);
+  frame.parts[0].data = Bytes(3);
+  CheckRefused(Check(frame), std::string(OpName(op)) + " of key 17: no bytes expected, got 3");
+}
+
+TEST_CASE("a probe asks after an INIT, PUSH or PULL", "[request_check]") {
+  CheckRefused(Check(Probe(Op::kProbe)),
+               "PROBE of key 17: probed_op INIT, PUSH or PULL expected, got PROBE (4)");
+  CheckRefused(Check(Probe(static_cast<Op>(70))),
+               "PROBE of key 17: probed_op INIT, PUSH or PULL expected, got OP? (70)");
+  Frame probe = Probe(Op::kPush);
+  probe.parts[0].round = 0;
+  CheckRefused(Check(probe), "PROBE of key 17: a round of at least 1 expected, got 0");
+  for (const Op probed : {Op::kInit, Op::kPull}) {
+    probe.parts[0].probed_op = probed;
+    CheckOk(probe);
+  }
+}
+
+TEST_CASE("SET_OPTIMIZER without an optimizer is refused", "[request_check]") {
+  CheckRefused(Check(Request(Op::kSetOptimizer)),
+               "SET_OPTIMIZER: an optimizer in the frame expected, got none");
+}
+
+TEST_CASE("INIT without its KeySpec is refused", "[request_check]") {
+  Frame frame = Request(Op::kInit);
+  CheckRefused(Check(frame),
+               "INIT of key 17: its KeySpec expected among the 0 in the frame, got none");
+  frame.keys.resize(2);
+  CheckRefused(Check(frame),
+               "INIT of key 17: its KeySpec expected among the 2 in the frame, got none");
+}
+
+TEST_CASE("key names are 1 to 256 bytes of [A-Za-z0-9_./:-]", "[request_check]") {
+  CheckOk(Init("azAZ09_./:-", DType::kFloat32, {1}));
+  CheckOk(Init(std::string(256, 'k'), DType::kFloat32, {1}));
+  CheckRefused(Check(Init(std::string(257, 'k'), DType::kFloat32, {1})),
+               "INIT of key '" + std::string(256, 'k') +
+                   "'... (257 bytes): a name of at most 256 bytes expected, got 257");
+  const std::string allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:-";
+  for (int byte = 0; byte < 256; ++byte) {
+    const std::string name = "a" + std::string(1, static_cast<char>(byte));
+    CAPTURE(byte);
+    const bool ok = byte != 0 && allowed.find(static_cast<char>(byte)) != std::string::npos;
+    CHECK(Check(Init(name, DType::kFloat32, {1})).ok() == ok);
+  }
+}
+
+TEST_CASE("hostile names are escaped in the message", "[request_check]") {
+  CheckRefused(Check(Init(std::string("a\0\n\x1b[31m", 8), DType::kFloat32, {1})),
+               "INIT of key 'a\\x00\\x0a\\x1b[31m': a name of [A-Za-z0-9_./:-] expected, got byte "
+               "0x00 at 1");
+}
+
+TEST_CASE("a string key is the hash of its name", "[request_check]") {
+  Frame frame = Init("w", DType::kFloat32, {1});
+  frame.keys[0].key = 1;
+  frame.parts[0].key = 1;
+  CheckRefused(Check(frame),
+               fmt::format("INIT of key 'w': key {:#018x} (the name's hash) expected, got "
+                           "0x0000000000000001",
+                           KeyIdOf(std::string_view("w"))));
+}
+
+TEST_CASE("unknown dtypes are refused", "[request_check]") {
+  for (const int dtype : {0, 10, 255}) {
+    CheckRefused(
+        Check(Init("w", static_cast<DType>(dtype), {1})),
+        "INIT of key 'w': a dtype from 1 (f32) to 9 (bool) expected, got " + std::to_string(dtype));
+  }
+}
+
+TEST_CASE("shapes have at most 8 dimensions of at least 1 and at most 2^40 elements",
+          "[request_check]") {
+  CheckOk(Init("w", DType::kFloat64, {int64_t{1} << 20, int64_t{1} << 20}));
+  CheckOk(Init("w", DType::kFloat64, {1, 1, 1, 1, 1, 1, 1, 1}));
+  CheckRefused(Check(Init("w", DType::kFloat32, {1, 1, 1, 1, 1, 1, 1, 1, 1})),
+               "INIT of key 'w': at most 8 dimensions expected, got 9");
+  CheckRefused(Check(Init("w", DType::kFloat32, {int64_t{1} << 32, int64_t{1} << 32})),
+               "INIT of key 'w': at most 2^40 elements expected, got shape "
+               "[4294967296,4294967296]");
+  for (const int64_t dim : {int64_t{0}, int64_t{-1}, std::numeric_limits<int64_t>::min()}) {
+    CheckRefused(Check(Init("w", DType::kFloat32, {4, dim})),
+                 "INIT of key 'w': dimensions of at least 1 expected, got shape [4," +
+                     std::to_string(dim) + "]");
+  }
+}
+
+TEST_CASE("INIT's bytes are those of the part", "[request_check]") {
+  // 2.5 parts.
+  Frame frame = Init("w", DType::kFloat32, {5, int64_t{1} << 17});
+  for (const PartIndex part : {0u, 1u, 2u}) {
+    frame.parts[0].part = part;
+    frame.parts[0].data = Payload();
+    CheckOk(frame);
+    frame.parts[0].data = Bytes(part < 2 ? kPartBytesMax : kPartBytesMax / 2);
+    CheckOk(frame);
+  }
+  CheckRefused((frame.parts[0].part = 1, Check(frame)),
+               "INIT of key 'w': 1048576 bytes expected for part 1 of f32 of shape [5,131072], "
+               "got 524288");
+  frame.parts[0].part = 3;
+  CheckRefused(Check(frame),
+               "INIT of key 'w': a part below 3 expected for f32 of shape [5,131072], got 3");
+  frame.parts[0].part = std::numeric_limits<PartIndex>::max();
+  CHECK(Check(frame).code() == absl::StatusCode::kInvalidArgument);
+}
+
+TEST_CASE("a worker that only waits gives no shape and no bytes", "[request_check]") {
+  Frame frame = Init("w", DType::kUnspecified, {});
+  frame.keys[0].shape_unknown = true;
+  frame.parts[0].part = 5000;
+  CheckOk(frame);
+  frame.parts[0].data = Bytes(4);
+  CheckRefused(Check(frame), "INIT of key 'w': no bytes expected, got 4");
+  frame.parts[0].data = Payload();
+  frame.keys[0].name = "\x7f";
+  CHECK_FALSE(Check(frame).ok());
+}
+
+TEST_CASE("storage is dense", "[request_check]") {
+  Frame frame = Init("w", DType::kFloat32, {1});
+  frame.keys[0].storage = Storage::kDense;
+  CheckOk(frame);
+  frame.keys[0].storage = Storage::kRowSparse;
+  CheckRefused(Check(frame), "INIT of key 'w': dense storage expected, got row_sparse",
+               absl::StatusCode::kUnimplemented);
+  frame.keys[0].storage = static_cast<Storage>(9);
+  CheckRefused(Check(frame), "INIT of key 'w': dense storage (1) expected, got 9");
+}
+
+}  // namespace
+}  // namespace kvstore

@@ -1,0 +1,207 @@
+#include "tests/simulation/chaos.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kvstore::sim {
+namespace {
+
+// A session lost for longer than lost_dead_ms (5 s) is a death: one outage, its redial and the way
+// through the slowest weather must fit, and be over before the next.
+constexpr int64_t kOutageMaxMs = 1500;
+constexpr int64_t kPauseMaxMs = 2500;
+constexpr int64_t kSpareMs = 9000;
+
+}  // namespace
+
+Chaos::Chaos(World& world, Network& network, SchedulerNode& scheduler,
+             std::vector<std::unique_ptr<ServerNode>>& servers,
+             std::vector<std::unique_ptr<WorkerNode>>& workers)
+    : world_(world),
+      network_(network),
+      scheduler_(scheduler),
+      servers_(servers),
+      workers_(workers),
+      rng_(world.rng().Fork()),
+      spared_until_ms_(1 + servers.size() + workers.size(), 0) {}
+
+void Chaos::Start() {
+  const Params& p = world_.params();
+  world_.Outside(p.heal_ms, [this] { Heal(); });
+  if (p.chaos_every_ms != INT64_MAX) world_.Outside(p.chaos_every_ms, [this] { Tick(); });
+  if (p.lethal != Lethal::kNone) world_.Outside(p.lethal_ms, [this] { Strike(); });
+}
+
+void Chaos::Heal() {
+  if (world_.healed()) return;
+  if (world_.tracing()) world_.Trace("---- the weather clears");
+  world_.Heal();
+}
+
+void Chaos::Tick() {
+  if (world_.healed()) return;
+  const Params& p = world_.params();
+  std::vector<void (Chaos::*)()> enabled;
+  if (p.breaks_streams) enabled.push_back(&Chaos::BreakStreams);
+  if (p.breaks_sessions) enabled.push_back(&Chaos::BreakSession);
+  if (p.pauses) enabled.push_back(&Chaos::Pause);
+  if (p.partitions) enabled.push_back(&Chaos::Partition);
+  if (p.crashes_scheduler) enabled.push_back(&Chaos::CrashScheduler);
+  if (enabled.empty()) return;
+  (this->*enabled[rng_.Below(enabled.size())])();
+  world_.Outside(rng_.Between(1, 2 * p.chaos_every_ms), [this] { Tick(); });
+}
+
+// True when the process may be hit; then it is left in peace for a while.
+bool Chaos::Spare(ProcessId process, int64_t for_ms) {
+  if (!world_.up(process) || spared_until_ms_[process] > world_.now_ms()) return false;
+  spared_until_ms_[process] = world_.now_ms() + for_ms + kSpareMs;
+  return true;
+}
+
+ProcessId Chaos::AnyNode() {
+  return static_cast<ProcessId>(1 + rng_.Below(servers_.size() + workers_.size()));
+}
+
+void Chaos::BreakStreams() {
+  const std::vector<ConnId> open = network_.Open(/*lossy=*/true);
+  if (open.empty()) return;
+  const ConnId one = open[rng_.Below(open.size())];
+  const uint64_t how = rng_.Below(4);
+  for (const ConnId id : open) {
+    const bool hit = how == 0   ? network_.dialler(id) == network_.dialler(one)
+                     : how == 1 ? network_.acceptor(id) == network_.acceptor(one)
+                                : id == one;
+    if (!hit) continue;
+    if (world_.tracing()) {
+      world_.Trace(fmt::format("---- stream {} -> {} breaks", world_.name(network_.dialler(id)),
+                               world_.name(network_.acceptor(id))));
+    }
+    world_.stats().Count(Fault::kStreamBroken);
+    network_.Break(id);
+  }
+}
+
+void Chaos::BreakSession() {
+  const std::vector<ConnId> open = network_.Open(/*lossy=*/false);
+  if (open.empty()) return;
+  const ConnId id = open[rng_.Below(open.size())];
+  if (!Spare(network_.dialler(id), 0)) return;
+  if (world_.tracing()) {
+    world_.Trace(fmt::format("---- session of {} breaks", world_.name(network_.dialler(id))));
+  }
+  world_.stats().Count(Fault::kSessionBroken);
+  network_.Break(id);
+}
+
+void Chaos::Pause() {
+  const int64_t for_ms = rng_.Between(10, kPauseMaxMs);
+  const bool scheduler = rng_.Below(4) == 0;
+  const ProcessId process = scheduler ? scheduler_.process() : AnyNode();
+  if (!Spare(process, for_ms)) return;
+  world_.stats().Count(scheduler                    ? Fault::kSchedulerPaused
+                       : process <= servers_.size() ? Fault::kServerPaused
+                                                    : Fault::kWorkerPaused);
+  if (world_.tracing()) {
+    world_.Trace(fmt::format("---- {} stands still for {} ms", world_.name(process), for_ms));
+  }
+  world_.Pause(process, for_ms);
+}
+
+void Chaos::Partition() {
+  const int64_t for_ms = rng_.Between(10, kOutageMaxMs);
+  const bool from_scheduler = rng_.Below(3) == 0;
+  ProcessId a = from_scheduler ? scheduler_.process() : servers_[rng_.Below(servers_.size())]->process();
+  ProcessId b = from_scheduler ? AnyNode() : workers_[rng_.Below(workers_.size())]->process();
+  if (from_scheduler && !Spare(b, for_ms)) return;
+  if (rng_.Coin()) std::swap(a, b);
+  if (world_.tracing()) {
+    world_.Trace(fmt::format("---- nothing passes from {} to {} for {} ms", world_.name(a),
+                             world_.name(b), for_ms));
+  }
+  world_.stats().Count(Fault::kPartition);
+  network_.Partition(a, b, for_ms);
+}
+
+void Chaos::CrashScheduler() {
+  // A crash in the middle of a node's outage starts that node's clock anew: no need to spare.
+  if (!world_.up(scheduler_.process()) || world_.paused(scheduler_.process())) return;
+  world_.stats().Count(Fault::kSchedulerCrash);
+  scheduler_.Crash();
+  world_.Outside(rng_.Between(1, 3000), [this] { scheduler_.Start(); });
+}
+
+void Chaos::Strike() {
+  const Params& p = world_.params();
+  const auto again = [this] { world_.Outside(200, [this] { Strike(); }); };
+  const bool at_worker = p.lethal <= Lethal::kWorkerFails;
+  const bool all_ended =
+      std::all_of(workers_.begin(), workers_.end(), [](const auto& w) { return w->ended(); });
+  if (all_ended) return;
+  if (at_worker) {
+    WorkerNode& worker = *workers_[rng_.Below(workers_.size())];
+    if (worker.state() != WorkerNode::State::kRunning || worker.leaving()) return again();
+    return StrikeWorker(worker);
+  }
+  ServerNode& server = *servers_[rng_.Below(servers_.size())];
+  if (!server.routed()) return again();
+  StrikeServer(server);
+}
+
+void Chaos::StrikeWorker(WorkerNode& worker) {
+  lethal_at_ms_ = world_.now_ms();
+  victim_ = fmt::format("worker {}", worker.rank());
+  victim_process_ = worker.process();
+  if (world_.tracing()) {
+    world_.Trace(fmt::format("---- {} ({}): {}", victim_, world_.name(victim_process_),
+                             LethalName(world_.params().lethal)));
+  }
+  switch (world_.params().lethal) {
+    case Lethal::kWorkerFrozen:
+      world_.stats().Count(Fault::kNodeFrozen);
+      world_.Pause(victim_process_, INT64_MAX);
+      break;
+    case Lethal::kWorkerFails:
+      world_.stats().Count(Fault::kWorkerFailed);
+      worker.ReportFailure("out of luck");
+      break;
+    default:
+      world_.stats().Count(Fault::kWorkerCrash);
+      worker.Crash();
+      if (world_.params().lethal == Lethal::kWorkerRestart) {
+        world_.Outside(rng_.Between(1, 8000), [this, &worker] {
+          world_.stats().Count(Fault::kNodeRestarted);
+          worker.Start();
+        });
+      }
+      break;
+  }
+  world_.Outside(rng_.Between(0, 3000), [this] { Heal(); });
+}
+
+void Chaos::StrikeServer(ServerNode& server) {
+  lethal_at_ms_ = world_.now_ms();
+  victim_ = fmt::format("server {}", server.rank());
+  victim_process_ = server.process();
+  if (world_.tracing()) {
+    world_.Trace(fmt::format("---- {} ({}): {}", victim_, world_.name(victim_process_),
+                             LethalName(world_.params().lethal)));
+  }
+  if (world_.params().lethal == Lethal::kServerFrozen) {
+    world_.stats().Count(Fault::kNodeFrozen);
+    world_.Pause(victim_process_, INT64_MAX);
+  } else {
+    world_.stats().Count(Fault::kServerCrash);
+    server.Crash();
+    if (world_.params().lethal == Lethal::kServerRestart) {
+      world_.Outside(rng_.Between(1, 8000), [this, &server] {
+        world_.stats().Count(Fault::kNodeRestarted);
+        server.Start();
+      });
+    }
+  }
+  world_.Outside(rng_.Between(0, 3000), [this] { Heal(); });
+}
+
+}  // namespace kvstore::sim

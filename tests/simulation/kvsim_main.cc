@@ -1,0 +1,215 @@
+// kvsim: runs whole clusters from seeds.
+//
+//   kvsim --seeds 1..3000              all must keep their promises
+//   kvsim --seeds 17..17 --trace       one seed, event by event
+//   kvsim --regressions FILE           the seeds that once failed
+//   kvsim_mutants --hunt 500           every broken variant must be caught by one of the seeds
+//   kvsim_mutants --mutation no_dedup --seeds 1..100
+//
+// Exit code 0: all as it must be; 1: a violation, a surviving variant, or too few faults; 2: usage.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include <unistd.h>
+
+#include "common/base/mutation.h"
+#include "tests/simulation/simulation.h"
+
+namespace kvstore::sim {
+namespace {
+
+// For the handler of an abort inside of a core.
+volatile uint64_t current_seed = 0;
+
+void OnAbort(int) {
+  char text[96];
+  const int length = std::snprintf(text, sizeof text, "aborted in seed %llu\n",
+                                   static_cast<unsigned long long>(current_seed));
+  if (length > 0) (void)!write(STDERR_FILENO, text, static_cast<size_t>(length));
+  std::signal(SIGABRT, SIG_DFL);
+}
+
+struct Range {
+  uint64_t first = 1;
+  uint64_t last = 1000;
+};
+
+bool Parse(const std::string& text, Range* range) {
+  const size_t dots = text.find("..");
+  char* end = nullptr;
+  range->first = std::strtoull(text.c_str(), &end, 10);
+  if (end == text.c_str()) return false;
+  if (dots == std::string::npos) {
+    range->last = range->first;
+    return *end == '\0';
+  }
+  const char* second = text.c_str() + dots + 2;
+  if (end != text.c_str() + dots) return false;
+  range->last = std::strtoull(second, &end, 10);
+  return end != second && *end == '\0' && range->last >= range->first;
+}
+
+struct Options {
+  bool verbose = false;
+  bool trace = false;
+  std::string mutation;
+};
+
+bool RunSeed(uint64_t seed, const Options& options, Stats* total) {
+  current_seed = seed;
+  const Outcome outcome = Simulate(seed, options.trace);
+  *total += outcome.stats;
+  if (options.verbose) {
+    fmt::print("seed {}: {}; {} events, {} ms, fingerprint {:016x}\n", seed, outcome.shape,
+               outcome.stats.events, outcome.stats.virtual_ms, outcome.fingerprint);
+  }
+  if (outcome.violation.empty()) return true;
+  fmt::print("seed {}: {}\n  {}\n  replay: {} --seeds {}..{} --trace\n", seed, outcome.violation,
+             outcome.shape,
+             options.mutation.empty() ? "kvsim" : "kvsim_mutants --mutation " + options.mutation,
+             seed, seed);
+  std::fflush(stdout);
+  return false;
+}
+
+void Report(uint64_t seeds, double seconds, const Stats& total) {
+  fmt::print("{} seeds in {:.2f} s: {:.0f} seeds/s, {} events, {} frames, {} control messages, "
+             "{:.1f} h of virtual time\n",
+             seeds, seconds, static_cast<double>(seeds) / seconds, total.events, total.frames,
+             total.messages, static_cast<double>(total.virtual_ms) / 3.6e6);
+  fmt::print("checked: {} commits, {} pushes, {} pulls, {} barriers\nfaults:", total.commits,
+             total.pushes, total.pulls, total.barriers);
+  for (size_t i = 0; i < kFaults; ++i) {
+    fmt::print("{} {} {}", i == 0 ? "" : ",", kFaultNames[i], total.faults[i]);
+  }
+  fmt::print("\n");
+}
+
+// A long run must have met every fault; else it shows less than it claims.
+bool EnoughFaults(uint64_t seeds, const Stats& total) {
+  if (seeds < 1000) return true;
+  bool enough = true;
+  for (size_t i = 0; i < kFaults; ++i) {
+    const uint64_t least = seeds / 100;
+    if (total.faults[i] >= least) continue;
+    fmt::print("too few faults to prove anything: {} {}, at least {} expected\n", total.faults[i],
+               kFaultNames[i], least);
+    enough = false;
+  }
+  return enough;
+}
+
+int RunRange(const Range& range, const Options& options) {
+  Stats total;
+  uint64_t failures = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  for (uint64_t seed = range.first; seed <= range.last; ++seed) {
+    if (!RunSeed(seed, options, &total) && ++failures == 20) {
+      fmt::print("20 seeds failed, stopping at {}\n", seed);
+      break;
+    }
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  const uint64_t seeds = range.last - range.first + 1;
+  Report(seeds, took.count(), total);
+  if (failures > 0) return 1;
+  return EnoughFaults(seeds, total) ? 0 : 1;
+}
+
+// Lines of "seed  bug  note"; # begins a comment.
+int RunRegressions(const std::string& file, const Options& options) {
+  std::ifstream lines(file);
+  if (!lines) {
+    fmt::print(stderr, "{}: a readable file expected\n", file);
+    return 2;
+  }
+  Stats total;
+  uint64_t ran = 0;
+  uint64_t failures = 0;
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line.substr(0, line.find('#')));
+    uint64_t seed = 0;
+    if (!(words >> seed)) continue;
+    ++ran;
+    if (!RunSeed(seed, options, &total)) ++failures;
+  }
+  fmt::print("{} seeds that once failed: {} fail\n", ran, failures);
+  return failures > 0 ? 1 : 0;
+}
+
+#ifdef KVS_WITH_MUTATIONS
+int Hunt(uint64_t bound) {
+  int survivors = 0;
+  fmt::print("{:<24} {:>6}  {}\n", "broken variant", "seed", "caught by");
+  for (const MutationName& each : kMutations) {
+    active_mutation = each.mutation;
+    std::string caught;
+    uint64_t seed = 0;
+    while (caught.empty() && seed < bound) {
+      current_seed = ++seed;
+      caught = Simulate(seed, false).violation;
+    }
+    survivors += caught.empty() ? 1 : 0;
+    fmt::print("{:<24} {:>6}  {}\n", each.name,
+               caught.empty() ? std::string("-") : std::to_string(seed),
+               caught.empty() ? fmt::format("NOT CAUGHT by {} seeds", bound)
+                              : caught.substr(0, 150));
+  }
+  active_mutation = Mutation::kNone;
+  return survivors > 0 ? 1 : 0;
+}
+
+bool Activate(const std::string& name) {
+  for (const MutationName& each : kMutations) {
+    if (each.name == name) active_mutation = each.mutation;
+  }
+  return active_mutation != Mutation::kNone;
+}
+#endif
+
+int Main(int argc, char** argv) {
+  CLI::App app("Runs whole clusters from seeds and checks every promise.", "kvsim");
+  std::string seeds = "1..1000";
+  std::string regressions;
+  Options options;
+  app.add_option("--seeds", seeds, "A..B, or one number")->capture_default_str();
+  app.add_option("--regressions", regressions, "replay the seeds of this file instead");
+  app.add_flag("--verbose", options.verbose, "a line for each seed");
+  app.add_flag("--trace", options.trace, "every event");
+#ifdef KVS_WITH_MUTATIONS
+  uint64_t bound = 0;
+  app.add_option("--mutation", options.mutation, "run this broken variant");
+  app.add_option("--hunt", bound, "find a seed for every broken variant, among 1..N");
+#endif
+  CLI11_PARSE(app, argc, argv);
+  std::signal(SIGABRT, OnAbort);
+#ifdef KVS_WITH_MUTATIONS
+  if (bound > 0) return Hunt(bound);
+  if (!options.mutation.empty() && !Activate(options.mutation)) {
+    fmt::print(stderr, "--mutation {}: one of", options.mutation);
+    for (const MutationName& each : kMutations) fmt::print(stderr, " {}", each.name);
+    fmt::print(stderr, " expected\n");
+    return 2;
+  }
+#endif
+  if (!regressions.empty()) return RunRegressions(regressions, options);
+  Range range;
+  if (!Parse(seeds, &range)) {
+    fmt::print(stderr, "--seeds {}: A..B expected, with A <= B\n", seeds);
+    return 2;
+  }
+  return RunRange(range, options);
+}
+
+}  // namespace
+}  // namespace kvstore::sim
+
+int main(int argc, char** argv) { return kvstore::sim::Main(argc, argv); }

@@ -1,0 +1,95 @@
+#include "tests/simulation/oracle.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kvstore::sim {
+
+Oracle::Oracle(World& world, const Programs& programs)
+    : world_(world), salt_(Mix64(world.params().seed ^ 0x6f7261636c65u)) {
+  for (uint32_t key = 0; key < programs.keys.size(); ++key) {
+    uint32_t last = 0;
+    for (const Program& program : programs.ranks) last = std::max(last, program.pushes[key]);
+    for (PartIndex index = 0; index < world.params().key_parts[key]; ++index) {
+      const PartId id{programs.keys[key].key, index};
+      std::vector<uint64_t>& values = parts_[id].values;
+      uint64_t state = 0;
+      values.push_back(Initial(id));
+      for (Round round = 1; round <= last; ++round) {
+        // A round needs everybody who has not left before it.
+        bool first = true;
+        uint64_t sum = 0;
+        for (WorkerRank rank = 0; rank < programs.ranks.size(); ++rank) {
+          if (programs.ranks[rank].pushes[key] < round) continue;
+          const uint64_t contribution = Contribution(id, rank, round);
+          sum = first ? contribution : FoldOne(sum, contribution);
+          first = false;
+        }
+        if (UpdateFails(id, round)) {
+          values.push_back(values.back());
+          continue;
+        }
+        int64_t parameter = 0;
+        for (const OptimizerChange& change : programs.optimizers) {
+          if (round > change.after[key]) parameter = change.parameter;
+        }
+        state = NextState(state, sum);
+        values.push_back(NextValue(values.back(), sum, state, static_cast<uint64_t>(parameter)));
+      }
+    }
+  }
+}
+
+const Oracle::Part& Oracle::part(PartId id) const {
+  const auto it = parts_.find(id);
+  if (it == parts_.end()) {
+    world_.Fail(fmt::format("there is no part {} of key {:x}", id.part, id.key));
+  }
+  return it->second;
+}
+
+uint64_t Oracle::Contribution(PartId id, WorkerRank rank, Round round) const {
+  return Mix64(Mix64(Mix64(salt_ ^ id.key) + id.part * 64 + rank) + round);
+}
+
+bool Oracle::UpdateFails(PartId id, Round round) const {
+  const uint32_t permille = world_.params().update_fails_permille;
+  return permille > 0 && Mix64(Contribution(id, 63, round)) % 1000 < permille;
+}
+
+uint64_t Oracle::Value(PartId id, Round version) const {
+  const Part& p = part(id);
+  if (version >= p.values.size()) {
+    world_.Fail(fmt::format("part {} of key {:x}: version {} cannot be, the last one is {}",
+                            id.part, id.key, version, p.values.size() - 1));
+  }
+  return p.values[version];
+}
+
+void Oracle::OnCommit(PartId id, Round version, uint64_t value) {
+  const uint64_t expected = Value(id, version);
+  if (value != expected) {
+    world_.Fail(fmt::format(
+        "part {} of key {:x}: version {} must be {:016x}, the server made {:016x}: a contribution "
+        "was lost, repeated, changed or folded out of rank order",
+        id.part, id.key, version, expected, value));
+  }
+  Part& p = parts_.at(id);
+  if (version != p.committed + 1) {
+    world_.Fail(fmt::format("part {} of key {:x}: version {} committed after version {}", id.part,
+                            id.key, version, p.committed));
+  }
+  p.committed = version;
+}
+
+void Oracle::CheckAllCommitted() const {
+  for (const auto& [id, p] : parts_) {
+    if (p.committed + 1 != p.values.size()) {
+      world_.Fail(fmt::format("part {} of key {:x}: everybody left at version {}, {} expected",
+                              id.part, id.key, p.committed, p.values.size() - 1));
+    }
+  }
+}
+
+}  // namespace kvstore::sim

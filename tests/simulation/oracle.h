@@ -1,0 +1,54 @@
+// Oracle: knows, from the programs alone, which value every version of every part must have, and
+// records what the servers committed. Weights are hashes, so that any loss, repeat or reordering
+// of contributions gives another value.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "tests/simulation/program.h"
+#include "tests/simulation/world.h"
+
+namespace kvstore::sim {
+
+// The arithmetic of the simulated tensors; neither commutative nor associative.
+constexpr uint64_t FoldOne(uint64_t sum, uint64_t contribution) {
+  return Mix64(sum * 0x2545f4914f6cdd1du + contribution);
+}
+constexpr uint64_t NextState(uint64_t state, uint64_t sum) { return Mix64(state + 3 * sum); }
+constexpr uint64_t NextValue(uint64_t value, uint64_t sum, uint64_t state, uint64_t parameter) {
+  return Mix64(Mix64(value + 5 * sum) + state + 7 * parameter);
+}
+
+class Oracle {
+ public:
+  Oracle(World& world, const Programs& programs);
+
+  // What `rank` pushes as its contribution to `round`, and what rank 0 gives to Init.
+  uint64_t Contribution(PartId id, WorkerRank rank, Round round) const;
+  uint64_t Initial(PartId id) const { return Contribution(id, 0, 0); }
+  bool UpdateFails(PartId id, Round round) const;
+  // Of a version that can be.
+  uint64_t Value(PartId id, Round version) const;
+  Round LastVersion(PartId id) const { return part(id).values.size() - 1; }
+
+  // A server made `version` with `value` (`failed`: the updater refused, on purpose).
+  void OnCommit(PartId id, Round version, uint64_t value);
+  Round committed(PartId id) const { return part(id).committed; }
+  // All parts are at their last version.
+  void CheckAllCommitted() const;
+
+ private:
+  struct Part {
+    std::vector<uint64_t> values;  // by version
+    Round committed = 0;
+  };
+  const Part& part(PartId id) const;
+
+  World& world_;
+  const uint64_t salt_;
+  std::map<PartId, Part> parts_;
+};
+
+}  // namespace kvstore::sim

@@ -1,0 +1,143 @@
+#include "tests/simulation/params.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kvstore::sim {
+namespace {
+
+constexpr uint64_t kValueBytes = 8;
+
+void ChooseShape(Rng& rng, Params& p) {
+  p.workers = static_cast<uint32_t>(rng.Between(1, 5));
+  p.servers = static_cast<uint32_t>(rng.Between(1, 4));
+  for (uint32_t s = 0; s < p.servers; ++s) {
+    p.shards.push_back(static_cast<uint32_t>(rng.Between(1, 3)));
+  }
+  uint32_t parts = 0;
+  const int64_t keys = rng.Between(1, 4);
+  for (int64_t k = 0; k < keys && parts < 6; ++k) {
+    p.key_parts.push_back(static_cast<uint32_t>(rng.Between(1, 3)));
+    parts += p.key_parts.back();
+  }
+  // Few requests on the whole: many seeds find more than long ones.
+  const int64_t rounds_max = std::clamp<int64_t>(120 / (p.workers * parts), 3, 20);
+  p.rounds = static_cast<uint32_t>(rng.Between(3, rounds_max));
+  p.epochs = static_cast<uint32_t>(rng.Between(1, 3));
+  const uint32_t ahead[] = {1, 2, 4, 8, 32, 1000};
+  p.ahead = ahead[rng.Below(std::size(ahead))];
+  p.explicit_ranks = rng.Permille(300);
+  p.last_is_late = rng.Permille(200);
+  if (rng.Permille(100)) p.update_fails_permille = 120;
+  if (rng.Permille(20)) {
+    // One part and a worker that runs as far ahead as it may, past every window.
+    p.key_parts = {1};
+    p.workers = 2;
+    p.rounds = 90;
+    p.epochs = 1;
+    p.ahead = 1000;
+  }
+}
+
+void ChooseWeather(Rng& rng, Params& p) {
+  if (rng.Permille(600)) p.loss_permille = static_cast<uint32_t>(rng.Between(1, 300));
+  if (rng.Permille(600)) p.dup_permille = static_cast<uint32_t>(rng.Between(1, 500));
+  p.reorder = rng.Coin();
+  switch (rng.Below(4)) {
+    case 0:
+      p.delay_max_ms = 2;
+      break;
+    case 1:
+      p.delay_min_ms = 1;
+      p.delay_max_ms = 50;
+      break;
+    case 2:
+      p.delay_min_ms = 10;
+      p.delay_max_ms = 800;
+      break;
+    default:
+      p.delay_min_ms = 1;
+      p.delay_max_ms = 5;
+      p.delay_tail_permille = 50;
+      p.delay_tail_ms = 1500;
+      break;
+  }
+  if (rng.Coin()) p.timer_late_ms = rng.Between(1, 40);
+  p.disk_ms = rng.Coin() ? 5 : rng.Between(1, 250);
+  p.notice_ms = rng.Coin() ? 20 : rng.Between(1, 1200);
+  p.heal_ms = rng.Between(4000, 30000);
+  p.chaos_every_ms = rng.Permille(150) ? INT64_MAX : rng.Between(50, 1500);
+  p.breaks_streams = rng.Coin();
+  p.breaks_sessions = rng.Coin();
+  p.pauses = rng.Coin();
+  p.partitions = rng.Coin();
+  p.crashes_scheduler = rng.Coin();
+  p.encode_frames = rng.Permille(300);
+  p.optimistic_dial = rng.Coin();
+}
+
+void ChooseBudgets(Rng& rng, Params& p) {
+  p.scheduler.workers = p.workers;
+  p.scheduler.servers = p.servers;
+  p.scheduler.silent_dead_ms = rng.Coin() ? 60000 : 15000;
+  p.membership.register_timeout_ms = 3000 + p.delay_tail_ms;
+  const uint64_t parked[] = {0, 1, 2, 4, 16, 1u << 20};
+  p.server.parked_bytes_max = parked[rng.Below(std::size(parked))] * kValueBytes;
+  p.server.retry_after_ms = static_cast<uint32_t>(rng.Between(5, 60));
+  const int64_t try_ms[] = {60, 250, 1000, 2000};
+  p.client.try_ms = try_ms[rng.Below(std::size(try_ms))];
+  // Shorter than a round trip would only make traffic.
+  p.client.try_ms = std::max(p.client.try_ms, p.delay_max_ms);
+  const uint64_t window[] = {1, 2, 8, 1u << 16};
+  p.client.window_bytes = window[rng.Below(std::size(window))] * kValueBytes;
+  if (rng.Permille(300)) {
+    p.client.rounds_ahead_max = static_cast<uint32_t>(rng.Between(1, 3));
+    p.server.rounds_ahead_max = p.client.rounds_ahead_max + 1;
+  }
+}
+
+}  // namespace
+
+const char* LethalName(Lethal lethal) {
+  switch (lethal) {
+    case Lethal::kNone: return "none";
+    case Lethal::kWorkerCrash: return "worker crash";
+    case Lethal::kWorkerRestart: return "worker restart";
+    case Lethal::kWorkerFrozen: return "worker frozen";
+    case Lethal::kWorkerFails: return "worker fails";
+    case Lethal::kServerCrash: return "server crash";
+    case Lethal::kServerRestart: return "server restart";
+    case Lethal::kServerFrozen: return "server frozen";
+  }
+  return "?";
+}
+
+Params Params::FromSeed(uint64_t seed) {
+  Params p;
+  p.seed = seed;
+  Rng rng(seed);
+  ChooseShape(rng, p);
+  ChooseWeather(rng, p);
+  ChooseBudgets(rng, p);
+  // Every fifth seed exceeds the budget.
+  if (seed % 5 == 0) {
+    p.lethal = static_cast<Lethal>(rng.Between(1, 7));
+    p.lethal_ms = rng.Between(0, 6000);
+    p.rounds = std::max(p.rounds, 6u);
+  }
+  return p;
+}
+
+std::string Params::Describe() const {
+  return fmt::format(
+      "{} workers, {} servers ({} shards), keys of {} parts, {} rounds, ahead {}, loss {}‰, dup "
+      "{}‰, delay {}..{} ms + {}‰ to {} ms, parked {} B, window {} B, try {} ms, heal {} ms, {}{}"
+      "lethal: {}",
+      workers, servers, fmt::join(shards, "+"), fmt::join(key_parts, "+"), rounds, ahead,
+      loss_permille, dup_permille, delay_min_ms, delay_max_ms, delay_tail_permille, delay_tail_ms,
+      server.parked_bytes_max, client.window_bytes, client.try_ms, heal_ms,
+      reorder ? "reorder, " : "", encode_frames ? "encoded, " : "", LethalName(lethal));
+}
+
+}  // namespace kvstore::sim

@@ -1,0 +1,80 @@
+// Params: what one seed chooses about a run: shape of the cluster, weather, budgets, and whether
+// the faults stay within what the guarantees tolerate.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "client/src/core/client_core.h"
+#include "common/cluster/membership_core.h"
+#include "server/core/server_core.h"
+#include "server/scheduler/scheduler_core.h"
+#include "tests/simulation/rng.h"
+
+namespace kvstore::sim {
+
+// The one fault of a run that exceeds the budget.
+enum class Lethal {
+  kNone,           // all work must complete, exactly
+  kWorkerCrash,
+  kWorkerRestart,  // crash, and a new life asks to take part
+  kWorkerFrozen,   // stopped for good, connections intact
+  kWorkerFails,    // reports its own failure
+  kServerCrash,
+  kServerRestart,
+  kServerFrozen,
+};
+const char* LethalName(Lethal lethal);
+
+struct Params {
+  uint64_t seed = 0;
+
+  uint32_t workers = 1;
+  uint32_t servers = 1;
+  std::vector<uint32_t> shards;     // by server process
+  std::vector<uint32_t> key_parts;  // parts of each key
+  uint32_t rounds = 3;              // pushes of each worker to each key before the last barrier
+  uint32_t ahead = 1;               // part requests a worker leaves unanswered before it waits
+  uint32_t epochs = 1;              // stretches of work, a barrier behind each
+  bool explicit_ranks = false;
+  bool last_is_late = false;        // rank 0 does everything last
+  uint32_t update_fails_permille = 0;
+
+  // Weather, until heal_ms.
+  uint32_t loss_permille = 0;
+  uint32_t dup_permille = 0;
+  bool reorder = false;
+  int64_t delay_min_ms = 0;
+  int64_t delay_max_ms = 2;
+  uint32_t delay_tail_permille = 0;  // as many take up to delay_tail_ms
+  int64_t delay_tail_ms = 0;
+  int64_t timer_late_ms = 0;
+  int64_t disk_ms = 5;
+  int64_t notice_ms = 300;  // until an end learns that its stream broke
+  int64_t heal_ms = 10000;
+
+  // Chaos: a fault of an enabled class about every so many ms; INT64_MAX: none.
+  int64_t chaos_every_ms = 1000;
+  bool breaks_streams = false;
+  bool breaks_sessions = false;
+  bool pauses = false;
+  bool partitions = false;
+  bool crashes_scheduler = false;
+
+  Lethal lethal = Lethal::kNone;
+  int64_t lethal_ms = 0;
+
+  bool encode_frames = false;   // frames go through EncodeFrame and DecodeFrame
+  bool optimistic_dial = false; // a stream is up, for its dialler, before anybody accepted it
+
+  SchedulerOptions scheduler;
+  ServerCoreOptions server;
+  ClientCoreOptions client;
+  MembershipOptions membership;
+
+  static Params FromSeed(uint64_t seed);
+  std::string Describe() const;  // one line
+};
+
+}  // namespace kvstore::sim

@@ -1,0 +1,139 @@
+#include "tests/simulation/program.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kvstore::sim {
+namespace {
+
+class Maker {
+ public:
+  Maker(const Params& params, Rng& rng, WorkerRank rank, Programs& all)
+      : p_(params), rng_(rng), rank_(rank), all_(all) {
+    program_.pushes.assign(params.key_parts.size(), 0);
+  }
+
+  Program Make() {
+    MaybeSleep(300);
+    InitAll();
+    for (uint32_t epoch = 0; epoch < p_.epochs; ++epoch) {
+      if (rank_ == 0 && rng_.Permille(epoch == 0 ? 500 : 300)) ChangeOptimizer();
+      const uint32_t rounds = p_.rounds * (epoch + 1) / p_.epochs - p_.rounds * epoch / p_.epochs;
+      for (uint32_t round = 0; round < rounds; ++round) Train();
+      if (epoch + 1 < p_.epochs || rng_.Coin()) Wait(0);
+      Add({Action::Kind::kBarrier, {}, rng_.Coin() ? 0 : rng_.Between(50, 3000)});
+    }
+    if (rng_.Coin()) {
+      for (int64_t extra = rng_.Between(1, 2); extra > 0; --extra) Train();
+    }
+    Wait(0);
+    Submit({{Op::kPull, static_cast<uint32_t>(rng_.Below(p_.key_parts.size()))}});
+    Wait(0);
+    Add({Action::Kind::kLeave, {}, 0});
+    return std::move(program_);
+  }
+
+ private:
+  void Add(Action action) { program_.actions.push_back(std::move(action)); }
+  void Wait(int64_t unanswered) { Add({Action::Kind::kWait, {}, unanswered}); }
+  void MaybeSleep(int64_t max_ms) {
+    if (p_.last_is_late && rank_ == 0) Add({Action::Kind::kSleep, {}, rng_.Between(100, 600)});
+    if (rng_.Permille(300)) Add({Action::Kind::kSleep, {}, rng_.Between(0, max_ms)});
+  }
+  void Submit(std::vector<KeyOp> ops) {
+    const int priority = rng_.Coin() ? 0 : static_cast<int>(rng_.Between(-3, 3));
+    Add({Action::Kind::kSubmit, std::move(ops), 0, priority});
+  }
+  std::vector<uint32_t> KeysInAnyOrder() {
+    std::vector<uint32_t> keys(p_.key_parts.size());
+    for (uint32_t k = 0; k < keys.size(); ++k) keys[k] = k;
+    rng_.Shuffle(keys);
+    return keys;
+  }
+
+  void InitAll() {
+    std::vector<KeyOp> ops;
+    for (const uint32_t key : KeysInAnyOrder()) {
+      ops.push_back({Op::kInit, key});
+      if (rng_.Coin()) Submit(std::exchange(ops, {}));
+    }
+    if (!ops.empty()) Submit(std::move(ops));
+    Wait(0);
+    if (rank_ == 0 && rng_.Permille(200)) {
+      Add({Action::Kind::kInitAgain, {{Op::kInit, KeysInAnyOrder().front()}}, 0});
+    }
+    if (rng_.Permille(200)) {
+      Submit({{Op::kPull, KeysInAnyOrder().front()}});  // before the first push: does not wait
+      if (rng_.Coin()) Wait(0);
+    }
+  }
+
+  // Every round needs rank 0, so the rounds above what rank 0 has pushed are made by the new one.
+  void ChangeOptimizer() {
+    Wait(0);
+    const int64_t parameter = rng_.Between(1, 1000000);
+    all_.optimizers.push_back({program_.pushes, parameter});
+    Add({Action::Kind::kSetOptimizer, {}, parameter});
+  }
+
+  // One push of every key, with pulls as training code does.
+  void Train() {
+    std::vector<KeyOp> together;
+    for (const uint32_t key : KeysInAnyOrder()) {
+      ++program_.pushes[key];
+      const std::vector<KeyOp> push{{Op::kPush, key}};
+      const std::vector<KeyOp> pull{{Op::kPull, key}};
+      switch (rng_.Below(5)) {
+        case 0:
+          Submit(push);
+          break;
+        case 1:
+          Submit(push);
+          Submit(pull);
+          break;
+        case 2:
+          Submit({push[0], pull[0]});
+          break;
+        case 3:
+          Submit({push[0], pull[0], pull[0]});
+          break;
+        default:
+          together.push_back(push[0]);
+          together.push_back(pull[0]);
+          break;
+      }
+      if (rng_.Permille(150)) MaybeSleep(200);
+    }
+    if (!together.empty()) Submit(std::move(together));
+    Wait(rng_.Permille(300) ? 0 : p_.ahead);
+    if (rng_.Permille(200)) MaybeSleep(400);
+  }
+
+  const Params& p_;
+  Rng& rng_;
+  const WorkerRank rank_;
+  Programs& all_;
+  Program program_;
+};
+
+}  // namespace
+
+Programs Programs::Make(const Params& params, Rng rng) {
+  Programs programs;
+  const bool named = rng.Coin();
+  for (size_t k = 0; k < params.key_parts.size(); ++k) {
+    KeySpec& spec = programs.keys.emplace_back();
+    if (named) spec.name = fmt::format("layer{}.weight", k);
+    spec.key = named ? KeyIdOf(std::string_view(spec.name)) : KeyIdOf(static_cast<int64_t>(k));
+    spec.dtype = DType::kFloat64;
+    spec.shape = {params.key_parts[k]};
+    spec.storage = Storage::kDense;
+  }
+  for (WorkerRank rank = 0; rank < params.workers; ++rank) {
+    programs.ranks.push_back(Maker(params, rng, rank, programs).Make());
+  }
+  return programs;
+}
+
+}  // namespace kvstore::sim

@@ -1,0 +1,55 @@
+// Programs: what the user code of each rank does, drawn from the seed. All ranks push every key
+// equally often before each barrier (else training code would wait for ever); after the last
+// barrier a rank may push a few times more, then it leaves.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "common/cluster/identity.h"
+#include "common/wire/frame.h"
+#include "tests/simulation/params.h"
+
+namespace kvstore::sim {
+
+struct KeyOp {
+  Op op = Op::kUnspecified;  // kInit, kPush, kPull; of all parts of the key
+  uint32_t key = 0;          // index
+};
+
+struct Action {
+  enum class Kind {
+    kSubmit,        // the ops, in one call
+    kWait,          // until at most `number` part requests are unanswered
+    kSleep,         // `number` ms
+    kBarrier,       // with a deadline of `number` ms
+    kSetOptimizer,  // `number` is its parameter
+    kInitAgain,     // of ops; must be refused
+    kLeave,
+  };
+  Kind kind = Kind::kSubmit;
+  std::vector<KeyOp> ops;
+  int64_t number = 0;
+  int priority = 0;
+};
+
+struct Program {
+  std::vector<Action> actions;
+  std::vector<uint32_t> pushes;  // of each key, in total
+};
+
+// A change of the optimizer: applies to the rounds above `after[key]`.
+struct OptimizerChange {
+  std::vector<uint32_t> after;
+  int64_t parameter = 0;
+};
+
+struct Programs {
+  std::vector<KeySpec> keys;
+  std::vector<Program> ranks;
+  std::vector<OptimizerChange> optimizers;  // in order
+
+  static Programs Make(const Params& params, Rng rng);
+};
+
+}  // namespace kvstore::sim

@@ -1,0 +1,116 @@
+#include "tests/simulation/scheduler_node.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace kvstore::sim {
+
+SchedulerNode::SchedulerNode(World& world, Network& network, Told& told)
+    : world_(world),
+      network_(network),
+      told_(told),
+      process_(world.AddProcess("scheduler")),
+      rng_(world.rng().Fork()) {}
+
+void SchedulerNode::Start() {
+  world_.Begin(process_);
+  told_.SchedulerStarted();
+  network_.OnClosedAt(process_, [this](ConnId id) {
+    Run([&](SchedulerOutbox* out) { core_->OnSessionDown(world_.now_ms(), id, out); });
+  });
+  alarm_ = std::make_unique<Alarm>(world_, process_, [this] {
+    Run([&](SchedulerOutbox* out) { core_->OnTimer(world_.now_ms(), out); });
+  });
+  if (durable_) {
+    const absl::Status usable = SchedulerCore::CheckState(world_.params().scheduler, *durable_);
+    if (!usable.ok()) world_.Fail("the scheduler cannot go on: " + usable.ToString());
+  }
+  if (world_.tracing()) world_.Trace("scheduler starts");
+  Run([&](SchedulerOutbox* out) {
+    core_ = std::make_unique<SchedulerCore>(world_.params().scheduler, durable_, rng_.Next(),
+                                            world_.now_ms(), out);
+  });
+}
+
+void SchedulerNode::Crash() {
+  if (writing_) {
+    const bool made_it = rng_.Coin();
+    if (made_it) durable_ = queue_.front().persist;
+    world_.stats().Count(made_it ? Fault::kPersistSurvived : Fault::kPersistLost);
+  }
+  if (world_.tracing()) world_.Trace("scheduler crashes");
+  writing_ = false;
+  queue_.clear();
+  core_.reset();
+  alarm_.reset();
+  world_.Kill(process_);
+  network_.ProcessDied(process_);
+}
+
+void SchedulerNode::Expect(ConnId id, uint64_t nonce, Reader deliver) {
+  readers_[id] = {nonce, std::move(deliver)};
+}
+
+void SchedulerNode::OnMessage(ConnId id, const v1::NodeMessage& message) {
+  if (world_.tracing() && !message.has_heartbeat()) {
+    world_.Trace(fmt::format("scheduler < {}: {}", world_.name(network_.dialler(id)),
+                             message.ShortDebugString()));
+  }
+  Run([&](SchedulerOutbox* out) { core_->OnMessage(world_.now_ms(), id, message, out); });
+}
+
+template <typename Call>
+void SchedulerNode::Run(Call call) {
+  SchedulerOutbox out;
+  call(&out);
+  if (world_.tracing()) {
+    for (const std::string& line : out.log) world_.Trace("scheduler: " + line);
+  }
+  alarm_->Arm(core_->NextTimerMs());
+  queue_.push_back(std::move(out));
+  Pump();
+}
+
+void SchedulerNode::Pump() {
+  while (!writing_ && !queue_.empty()) {
+    if (queue_.front().persist) {
+      writing_ = true;
+      world_.After(rng_.Between(0, world_.params().disk_ms), process_, [this] {
+        writing_ = false;
+        durable_ = std::move(queue_.front().persist);
+        queue_.front().persist.reset();
+        Pump();
+      });
+      return;
+    }
+    SendOut(queue_.front());
+    queue_.pop_front();
+  }
+}
+
+void SchedulerNode::SendOut(const SchedulerOutbox& out) {
+  for (const SchedulerOutbox::Message& message : out.messages) {
+    ++world_.stats().messages;
+    if (message.message.has_registered()) {
+      told_.Registered(readers_.at(message.session).first, message.message.registered());
+    }
+    if (message.message.has_routing()) told_.Routing(message.message.routing());
+    const auto copy = std::make_shared<const v1::SchedulerMessage>(message.message);
+    network_.ToDialler(message.session, [this, id = message.session, copy] {
+      if (world_.tracing()) {
+        std::string text = copy->ShortDebugString();
+        if (text.size() > 200) text.resize(200);
+        world_.Trace(fmt::format("{} < scheduler: {}", world_.name(network_.dialler(id)), text));
+      }
+      readers_.at(id).second(*copy);
+    });
+  }
+  for (const SessionId id : out.close) network_.Close(id, /*by_acceptor=*/true);
+}
+
+std::string SchedulerNode::StateName() const {
+  return core_ == nullptr ? "down" : core_->Status(world_.now_ms()).state();
+}
+
+}  // namespace kvstore::sim

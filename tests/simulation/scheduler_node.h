@@ -1,0 +1,56 @@
+// SchedulerNode: the scheduler's process: the core, and a disk that takes its time. A message goes
+// out only after the state that its call wanted on disk is there; a crash loses everything that is
+// not, and a write under way may or may not have made it.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "server/scheduler/scheduler_core.h"
+#include "tests/simulation/network.h"
+#include "tests/simulation/told.h"
+
+namespace kvstore::sim {
+
+class SchedulerNode {
+ public:
+  using Reader = std::function<void(const v1::SchedulerMessage&)>;
+
+  SchedulerNode(World& world, Network& network, Told& told);
+
+  ProcessId process() const { return process_; }
+  void Start();
+  void Crash();
+
+  // The dialler of session `id`, which registers with `nonce`, reads its messages with `deliver`.
+  void Expect(ConnId id, uint64_t nonce, Reader deliver);
+  void OnMessage(ConnId id, const v1::NodeMessage& message);
+
+  // "forming", "running", "finished", "failed: …", "down".
+  std::string StateName() const;
+
+ private:
+  template <typename Call>
+  void Run(Call call);
+  void Pump();
+  void SendOut(const SchedulerOutbox& out);
+
+  World& world_;
+  Network& network_;
+  Told& told_;
+  const ProcessId process_;
+  Rng rng_;
+  std::unique_ptr<SchedulerCore> core_;
+  std::unique_ptr<Alarm> alarm_;
+  std::optional<v1::SchedulerState> durable_;
+  std::deque<SchedulerOutbox> queue_;  // in order; the first may be waiting for its write
+  bool writing_ = false;
+  std::map<ConnId, std::pair<uint64_t, Reader>> readers_;  // with the nonce
+};
+
+}  // namespace kvstore::sim

@@ -1,0 +1,117 @@
+#include "tests/simulation/server_node.h"
+
+#include <fmt/format.h>
+
+namespace kvstore::sim {
+
+ServerNode::ServerNode(World& world, Network& network, SchedulerNode& scheduler, Oracle& oracle,
+                       uint32_t index, ReplySink reply)
+    : world_(world),
+      network_(network),
+      scheduler_(scheduler),
+      oracle_(oracle),
+      index_(index),
+      process_(world.AddProcess(fmt::format("server process {}", index))),
+      reply_(std::move(reply)),
+      rng_(world.rng().Fork()) {}
+
+std::string ServerNode::address() const { return fmt::format("10.0.0.{}:7000", index_); }
+
+void ServerNode::Start() {
+  world_.Begin(process_);
+  const Params& p = world_.params();
+  shards_.clear();
+  routed_ = false;
+  MembershipOptions options = p.membership;
+  options.registration.set_role(v1::ROLE_SERVER);
+  options.registration.set_address(address());
+  options.registration.set_shards(p.shards[index_]);
+  options.registration.set_nonce(rng_.Next() | 1);
+  options.registration.set_protocol(kProtocolVersion);
+  if (p.explicit_ranks) options.registration.set_wanted_rank_plus_one(index_ + 1);
+  member_ = std::make_unique<Member>(world_, network_, scheduler_, process_, std::move(options),
+                                     [this](const MembershipOutbox& out) { OnLearned(out); });
+  member_->Start();
+}
+
+void ServerNode::Crash() {
+  world_.Kill(process_);
+  network_.ProcessDied(process_);
+}
+
+void ServerNode::OnLearned(const MembershipOutbox& out) {
+  if (out.routing == nullptr) return;
+  const v1::Registered& self = *member_->core().identity();
+  if (shards_.empty()) {
+    for (ShardIndex shard = 0; shard < world_.params().shards[index_]; ++shard) {
+      Shard& each = shards_.emplace_back();
+      each.math = std::make_unique<HashMath>(world_, oracle_);
+      each.core = std::make_unique<ServerCore>(
+          world_.params().server, ShardAddress{self.rank(), shard}, each.math.get());
+    }
+  }
+  routed_ = true;
+  // Each shard's thread hears of it in its own time.
+  for (ShardIndex shard = 0; shard < shards_.size(); ++shard) {
+    world_.After(rng_.Between(0, 20), process_,
+                 [this, shard, cluster = self.cluster(), incarnation = self.incarnation(),
+                  routing = out.routing] {
+                   shards_[shard].core->OnRouting(cluster, incarnation, routing);
+                 });
+  }
+}
+
+void ServerNode::OnFrame(ConnId stream, ShardIndex shard, const FrameInTransit& request) {
+  absl::StatusOr<Frame> frame = request.Arrive();
+  if (!frame.ok()) world_.Fail("a worker's frame: " + frame.status().ToString());
+  if (world_.tracing()) {
+    world_.Trace(fmt::format("{} shard {} < {}: {}", world_.name(process_), shard,
+                             world_.name(network_.dialler(stream)), DescribeFrame(*frame)));
+  }
+  // A server that is not registered yet has no shards: like one that nobody reaches.
+  if (shard >= shards_.size()) return;
+  ServerOutbox out;
+  shards_[shard].core->OnFrame(world_.now_ms(), stream, *frame, &out);
+  for (const ServerFrame& reply : out) {
+    Check(reply);
+    ++world_.stats().frames;
+    const FrameInTransit transit(reply.frame, world_.params().encode_frames, rng_);
+    network_.ToDialler(reply.peer, [this, peer = reply.peer, transit] { reply_(peer, transit); });
+  }
+  // I5.
+  const uint64_t parked = shards_[shard].core->Status().parked_bytes;
+  if (parked > world_.params().server.parked_bytes_max) {
+    world_.Fail(fmt::format("I5: {} bytes are parked, the budget is {}", parked,
+                            world_.params().server.parked_bytes_max));
+  }
+}
+
+void ServerNode::Check(const ServerFrame& reply) const {
+  for (const PartEntry& entry : reply.frame.parts) {
+    world_.Note(entry.request * 16 + static_cast<uint64_t>(entry.progress));
+    if (entry.retry_after_ms > 0 && entry.code == absl::StatusCode::kResourceExhausted) {
+      world_.stats().Count(Fault::kPushRefused);
+    }
+    if (entry.progress != Progress::kDone) continue;
+    const PartId id{entry.key, entry.part};
+    const bool push = entry.op == Op::kPush ||
+                      (entry.op == Op::kProbe && entry.probed_op == Op::kPush);
+    if (push && oracle_.committed(id) < entry.round) {
+      world_.Fail(fmt::format("I3: the push of round {} of part {} is answered DONE at version {}",
+                              entry.round, entry.part, oracle_.committed(id)));
+    }
+    if (entry.op == Op::kPull && entry.code == absl::StatusCode::kOk) {
+      if (entry.round > oracle_.committed(id)) {
+        world_.Fail(fmt::format("a pull of part {} is answered with version {}, at version {}",
+                                entry.part, entry.round, oracle_.committed(id)));
+      }
+      if (ReadU64(entry.data) != oracle_.Value(id, entry.round)) {
+        world_.Fail(fmt::format("I4: a pull of part {} is answered with a value that is not "
+                                "version {}",
+                                entry.part, entry.round));
+      }
+    }
+  }
+}
+
+}  // namespace kvstore::sim

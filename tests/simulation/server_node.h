@@ -1,0 +1,55 @@
+// ServerNode: one kvstored: its shards' cores and its session with the scheduler. Checks what
+// leaves the server: acknowledgements, values, memory.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "server/core/server_core.h"
+#include "tests/simulation/data_plane.h"
+#include "tests/simulation/hash_math.h"
+#include "tests/simulation/member.h"
+#include "tests/simulation/scheduler_node.h"
+
+namespace kvstore::sim {
+
+// Hands a frame that arrived over `stream` to the worker at its other end.
+using ReplySink = std::function<void(ConnId stream, const FrameInTransit& reply)>;
+
+class ServerNode {
+ public:
+  ServerNode(World& world, Network& network, SchedulerNode& scheduler, Oracle& oracle,
+             uint32_t index, ReplySink reply);
+
+  ProcessId process() const { return process_; }
+  std::string address() const;
+  // A new life, with empty memory.
+  void Start();
+  void Crash();
+  void OnFrame(ConnId stream, ShardIndex shard, const FrameInTransit& request);
+  // In the routing table of the running job, with this life.
+  bool routed() const { return routed_; }
+  ServerRank rank() const { return member_->core().identity()->rank(); }
+
+ private:
+  struct Shard {
+    std::unique_ptr<HashMath> math;
+    std::unique_ptr<ServerCore> core;
+  };
+  void OnLearned(const MembershipOutbox& out);
+  void Check(const ServerFrame& reply) const;
+
+  World& world_;
+  Network& network_;
+  SchedulerNode& scheduler_;
+  Oracle& oracle_;
+  const uint32_t index_;
+  const ProcessId process_;
+  const ReplySink reply_;
+  Rng rng_;
+  std::unique_ptr<Member> member_;
+  std::vector<Shard> shards_;
+  bool routed_ = false;
+};
+
+}  // namespace kvstore::sim

@@ -1,0 +1,185 @@
+#include "tests/simulation/simulation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <memory>
+#include <vector>
+
+#include "tests/simulation/chaos.h"
+
+namespace kvstore::sim {
+namespace {
+
+// After the weather cleared all work must be done within this (virtual) time.
+constexpr int64_t kProgressMs = 120000;
+// What may come on top of the scheduler's own deadline before all know of a death: the scheduler's
+// restart, its grace, redials, the way of the message.
+constexpr int64_t kNoticeSlackMs = 16000;
+// Orderly ends: the last leave may still be on its way to the scheduler's disk.
+constexpr int64_t kJobEndMs = 30000;
+
+class Simulation : public Cluster {
+ public:
+  Simulation(const Params& params, bool trace)
+      : params_(params),
+        world_(params_, trace),
+        network_(world_),
+        programs_(Programs::Make(params_, world_.rng().Fork())),
+        oracle_(world_, programs_),
+        told_(world_),
+        scheduler_(world_, network_, told_) {
+    for (uint32_t s = 0; s < params_.servers; ++s) {
+      servers_.push_back(std::make_unique<ServerNode>(
+          world_, network_, scheduler_, oracle_, s,
+          [this](ConnId stream, const FrameInTransit& frame) {
+            workers_[network_.dialler(stream) - 1 - servers_.size()]->OnReply(stream, frame);
+          }));
+    }
+    for (uint32_t w = 0; w < params_.workers; ++w) {
+      workers_.push_back(std::make_unique<WorkerNode>(world_, network_, scheduler_, oracle_,
+                                                      programs_, *this, w));
+    }
+    chaos_ = std::make_unique<Chaos>(world_, network_, scheduler_, servers_, workers_);
+  }
+
+  void Run() {
+    Rng& rng = world_.rng();
+    world_.Outside(0, [this] { scheduler_.Start(); });
+    for (auto& server : servers_) {
+      world_.Outside(rng.Between(0, 1500), [&server] { server->Start(); });
+    }
+    for (auto& worker : workers_) {
+      world_.Outside(rng.Between(0, 1500), [&worker] { worker->Start(); });
+    }
+    chaos_->Start();
+    while (!AllEnded()) {
+      if (world_.now_ms() > Deadline()) FailLate();
+      if (!world_.RunNext()) world_.Fail("nothing is left to happen, but not all have ended");
+    }
+    if (chaos_->lethal_at_ms() == INT64_MAX) {
+      CheckComplete();
+    } else {
+      CheckHonest();
+    }
+  }
+
+  World& world() { return world_; }
+
+  ProcessId ServerAt(const std::string& address) const override {
+    for (const auto& server : servers_) {
+      if (server->address() == address) return server->process();
+    }
+    world_.Fail("there is no server at " + address);
+  }
+  void DeliverToServer(ConnId stream, ShardAddress to, const FrameInTransit& frame) override {
+    servers_[network_.acceptor(stream) - 1]->OnFrame(stream, to.shard, frame);
+  }
+  bool AllAtBarrier(uint64_t generation) const override {
+    return std::all_of(workers_.begin(), workers_.end(), [&](const auto& worker) {
+      return worker->leaving() || worker->barriers_begun() >= generation;
+    });
+  }
+
+ private:
+  bool Frozen(const WorkerNode& worker) const {
+    return params_.lethal == Lethal::kWorkerFrozen && chaos_->lethal_at_ms() != INT64_MAX &&
+           worker.process() == chaos_->victim_process();
+  }
+  // A new life is promised nothing in time.
+  bool Counts(const WorkerNode& worker) const {
+    return !(params_.lethal == Lethal::kWorkerRestart && chaos_->lethal_at_ms() != INT64_MAX &&
+             worker.process() == chaos_->victim_process()) &&
+           !Frozen(worker);
+  }
+  bool AllEnded() const {
+    return std::all_of(workers_.begin(), workers_.end(), [&](const auto& worker) {
+      return worker->ended() || !Counts(*worker);
+    });
+  }
+
+  int64_t Deadline() const {
+    const int64_t struck_ms = chaos_->lethal_at_ms();
+    if (struck_ms == INT64_MAX) return params_.heal_ms + kProgressMs;
+    const bool frozen =
+        params_.lethal == Lethal::kWorkerFrozen || params_.lethal == Lethal::kServerFrozen;
+    return struck_ms + kNoticeSlackMs +
+           (frozen ? params_.scheduler.silent_dead_ms : params_.scheduler.lost_dead_ms);
+  }
+
+  [[noreturn]] void FailLate() const {
+    std::string text = chaos_->lethal_at_ms() == INT64_MAX
+                           ? "no progress: "
+                           : fmt::format("not all were told in time of {} ({}): ",
+                                         chaos_->victim(), LethalName(params_.lethal));
+    for (const auto& worker : workers_) text += worker->Describe() + "; ";
+    world_.Fail(text + "the scheduler: " + scheduler_.StateName());
+  }
+
+  void CheckComplete() {
+    for (const auto& worker : workers_) {
+      if (worker->state() != WorkerNode::State::kFinished) {
+        world_.Fail("all work can be done, but " + worker->Describe());
+      }
+    }
+    oracle_.CheckAllCommitted();
+    const int64_t until_ms = std::max(world_.now_ms(), params_.heal_ms) + kJobEndMs;
+    while (scheduler_.StateName() != "finished") {
+      if (world_.now_ms() > until_ms) {
+        world_.Fail("all left, but the job is not over: " + scheduler_.StateName());
+      }
+      world_.RunNext();
+    }
+  }
+
+  // The fault may have come when a worker had nothing more to fear from it; else it is told what
+  // happened, by code and by name.
+  void CheckHonest() {
+    const bool at_worker = params_.lethal <= Lethal::kWorkerFails;
+    const absl::StatusCode code =
+        at_worker ? absl::StatusCode::kFailedPrecondition : absl::StatusCode::kDataLoss;
+    for (const auto& worker : workers_) {
+      if (!Counts(*worker) || worker->state() != WorkerNode::State::kFailed) continue;
+      const std::string message(worker->failure().message());
+      const bool named = message.find(chaos_->victim()) != std::string::npos &&
+                         (at_worker || message.find("slot") != std::string::npos);
+      if (worker->failure().code() != code || !named) {
+        world_.Fail(fmt::format("{} ({}): {} must be named, {} was told: {}", chaos_->victim(),
+                                LethalName(params_.lethal), chaos_->victim(),
+                                world_.name(worker->process()), worker->failure().ToString()));
+      }
+    }
+  }
+
+  const Params params_;
+  World world_;
+  Network network_;
+  const Programs programs_;
+  Oracle oracle_;
+  Told told_;
+  SchedulerNode scheduler_;
+  std::vector<std::unique_ptr<ServerNode>> servers_;
+  std::vector<std::unique_ptr<WorkerNode>> workers_;
+  std::unique_ptr<Chaos> chaos_;
+};
+
+}  // namespace
+
+Outcome Simulate(uint64_t seed, bool trace) {
+  const Params params = Params::FromSeed(seed);
+  Outcome outcome;
+  outcome.shape = params.Describe();
+  Simulation simulation(params, trace);
+  try {
+    simulation.Run();
+  } catch (const std::exception& violation) {
+    outcome.violation = violation.what();
+  }
+  outcome.stats = simulation.world().stats();
+  outcome.stats.virtual_ms = simulation.world().now_ms();
+  outcome.fingerprint = simulation.world().fingerprint();
+  return outcome;
+}
+
+}  // namespace kvstore::sim

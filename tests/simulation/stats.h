@@ -1,0 +1,68 @@
+// What a run did and which faults it met. A run without faults proves nothing, so kvsim demands a
+// minimum of each.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace kvstore::sim {
+
+enum class Fault : uint32_t {
+  kFrameLost,
+  kFrameDuplicated,
+  kFrameReordered,
+  kStreamBroken,
+  kSessionBroken,
+  kDialRefused,
+  kWorkerPaused,
+  kServerPaused,
+  kSchedulerPaused,
+  kPartition,
+  kSchedulerCrash,
+  kPersistLost,      // a write under way at a crash did not reach the disk
+  kPersistSurvived,  // … and one that did
+  kPushRefused,      // answered with retry-after: the parking lot was full
+  kUpdateFailed,     // the updater refused a round
+  kWorkerCrash,
+  kServerCrash,
+  kNodeFrozen,
+  kNodeRestarted,
+  kWorkerFailed,  // reported by itself
+  kCount
+};
+inline constexpr size_t kFaults = static_cast<size_t>(Fault::kCount);
+inline constexpr std::array<std::string_view, kFaults> kFaultNames = {
+    "frames lost",      "frames duplicated", "frames reordered",   "streams broken",
+    "sessions broken",  "dials refused",     "workers paused",     "servers paused",
+    "scheduler paused", "partitions",        "scheduler crashes",  "persists lost",
+    "persists kept",    "pushes refused",    "updates failed",     "workers crashed",
+    "servers crashed",  "nodes frozen",      "nodes restarted",    "workers failed"};
+
+struct Stats {
+  std::array<uint64_t, kFaults> faults{};
+  uint64_t events = 0;
+  uint64_t frames = 0;    // of the data plane
+  uint64_t messages = 0;  // of the control plane
+  uint64_t commits = 0;
+  uint64_t pushes = 0;    // completed
+  uint64_t pulls = 0;
+  uint64_t barriers = 0;
+  int64_t virtual_ms = 0;
+
+  void Count(Fault fault) { ++faults[static_cast<size_t>(fault)]; }
+  Stats& operator+=(const Stats& other) {
+    for (size_t i = 0; i < kFaults; ++i) faults[i] += other.faults[i];
+    events += other.events;
+    frames += other.frames;
+    messages += other.messages;
+    commits += other.commits;
+    pushes += other.pushes;
+    pulls += other.pulls;
+    barriers += other.barriers;
+    virtual_ms += other.virtual_ms;
+    return *this;
+  }
+};
+
+}  // namespace kvstore::sim

@@ -1,0 +1,52 @@
+// WireMonitor: looks at every frame a worker sends and is handed, and holds the client core to its
+// rules C1 to C5, whether or not a broken one would harm this run.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/wire/frame.h"
+#include "tests/simulation/network.h"
+
+namespace kvstore::sim {
+
+class WireMonitor {
+ public:
+  WireMonitor(World& world, std::string who, uint64_t window_bytes)
+      : world_(world), who_(std::move(who)), window_bytes_(window_bytes) {}
+
+  // In the order of submission.
+  void Submitted(Op op, PartId id, Round round);
+  void Completed(Op op, PartId id, Round round);
+  void Sent(ConnId stream, const Frame& frame);
+  // Just before the core is handed it.
+  void Delivered(ConnId stream, const Frame& frame);
+
+ private:
+  struct Ask {
+    Op op = Op::kUnspecified;
+    Round round = 0;
+    bool completed = false;
+  };
+  struct PartLog {
+    std::vector<Ask> submitted;
+    size_t sent = 0;  // so many of them went out at least once, in order
+  };
+  struct RequestLog {
+    PartEntry first;
+    uint64_t bytes = 0;  // hash
+    bool owned = false;  // the server said `received`
+  };
+  void FirstSent(const PartEntry& entry);
+
+  World& world_;
+  const std::string who_;
+  const uint64_t window_bytes_;
+  std::map<PartId, PartLog> parts_;
+  std::map<RequestId, RequestLog> requests_;
+  std::map<ConnId, std::map<RequestId, uint64_t>> unanswered_;  // payload bytes
+};
+
+}  // namespace kvstore::sim

@@ -1,0 +1,286 @@
+// The shell of a worker: streams, session, completions. Its program is run by worker_program.cc.
+#include "tests/simulation/worker_node.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace kvstore::sim {
+
+WorkerNode::WorkerNode(World& world, Network& network, SchedulerNode& scheduler, Oracle& oracle,
+                       const Programs& programs, Cluster& cluster, uint32_t index)
+    : world_(world),
+      network_(network),
+      scheduler_(scheduler),
+      oracle_(oracle),
+      programs_(programs),
+      cluster_(cluster),
+      index_(index),
+      process_(world.AddProcess(fmt::format("worker process {}", index))),
+      rng_(world.rng().Fork()) {}
+
+void WorkerNode::Start() {
+  world_.Begin(process_);
+  const Params& p = world_.params();
+  ++lives_;
+  state_ = State::kStarting;
+  failure_ = absl::OkStatus();
+  client_.reset();
+  streams_.clear();
+  asked_.clear();
+  at_ = 0;
+  began_ = awake_ = leaving_ = false;
+  MembershipOptions options = p.membership;
+  options.registration.set_role(v1::ROLE_WORKER);
+  options.registration.set_address(fmt::format("host{}:{}", index_, 100 + rng_.Below(900)));
+  options.registration.set_nonce(rng_.Next() | 1);
+  options.registration.set_protocol(kProtocolVersion);
+  options.registration.set_store_type("dist_sync");
+  if (p.explicit_ranks) options.registration.set_wanted_rank_plus_one(index_ + 1);
+  member_ = std::make_unique<Member>(world_, network_, scheduler_, process_, std::move(options),
+                                     [this](const MembershipOutbox& out) { OnLearned(out); });
+  member_->Start();
+}
+
+void WorkerNode::Crash() { Exit(State::kCrashed); }
+
+void WorkerNode::Exit(State state) {
+  if (world_.tracing()) {
+    world_.Trace(fmt::format("{} ends: {}", world_.name(process_),
+                             state == State::kFinished  ? "done"
+                             : state == State::kCrashed ? "crashed"
+                                                        : failure_.ToString()));
+  }
+  state_ = state;
+  world_.Kill(process_);
+  network_.ProcessDied(process_);
+}
+
+void WorkerNode::OnLearned(const MembershipOutbox& out) {
+  if (ended()) return;
+  for (const v1::NodeHealth& health : out.health) {
+    if (health.health() == v1::HEALTH_DEAD && world_.params().lethal == Lethal::kNone) {
+      world_.Fail(fmt::format("role {} rank {} is said to be dead, all live", health.role(),
+                              health.rank()));
+    }
+  }
+  if (out.refused) return Fail(*out.refused);
+  if (out.job_ended) return OnJobEnded(*out.job_ended);
+  if (out.left) return Exit(State::kFinished);
+  for (const v1::BarrierReply& reply : out.barriers) {
+    if (reply.generation() != generation_) world_.Fail("a barrier answers for another generation");
+    if (reply.code() == 0) {
+      // S4.
+      if (!cluster_.AllAtBarrier(barriers_begun_)) {
+        world_.Fail(fmt::format("S4: {} passes barrier {} before all have reached it",
+                                world_.name(process_), barriers_begun_));
+      }
+      ++world_.stats().barriers;
+      barrier_done_ = true;
+    } else if (static_cast<absl::StatusCode>(reply.code()) ==
+               absl::StatusCode::kDeadlineExceeded) {
+      generation_ = 0;  // to be asked for again
+    } else {
+      world_.Fail("a barrier is refused: " + reply.message());
+    }
+    Continue();
+  }
+  if (out.routing == nullptr) return;
+  const v1::Registered& self = *member_->core().identity();
+  if (self.job() != 1) {
+    failure_ = absl::UnavailableError("the job is over");
+    return Exit(State::kTurnedAway);
+  }
+  if (lives_ > 1) world_.Fail("S6: a new life of a worker takes part in the job of the old one");
+  if (client_ == nullptr) {
+    client_ = std::make_unique<ClientCore>(world_.params().client, self.cluster(), self.rank(),
+                                           self.incarnation());
+    alarm_ = std::make_unique<Alarm>(world_, process_, [this] {
+      Run([this](ClientOutbox* o) { client_->OnTimer(world_.now_ms(), o); });
+    });
+    monitor_ = std::make_unique<WireMonitor>(world_, fmt::format("worker {}", self.rank()),
+                                             world_.params().client.window_bytes);
+    state_ = State::kRunning;
+    Continue();
+    if (rng_.Permille(300)) world_.After(500, process_, [this] { ProbeSometimes(); });
+  }
+  Run([&](ClientOutbox* o) { client_->OnRouting(world_.now_ms(), out.routing, o); });
+}
+
+void WorkerNode::OnJobEnded(const v1::JobEnded& ended) {
+  if (ended.code() == 0) {
+    // All have left; a worker whose own leave is not answered yet has done its work as well.
+    if (!leaving_) world_.Fail(world_.name(process_) + " is told that all left; it did not");
+    return Exit(State::kFinished);
+  }
+  Fail(absl::Status(static_cast<absl::StatusCode>(ended.code()), ended.message()));
+}
+
+void WorkerNode::Fail(absl::Status why) {
+  failure_ = std::move(why);
+  if (client_ != nullptr) {
+    // C6: everything open fails with the job's status, and so does everything after.
+    Run([this](ClientOutbox* out) { client_->OnJobEnded(failure_, out); });
+    if (!asked_.empty() || client_->open_requests() != 0) {
+      world_.Fail(fmt::format("C6: {} requests stay open although the job ended",
+                              client_->open_requests()));
+    }
+    if (!ended()) Submit({Action::Kind::kSubmit, {{Op::kPull, 0}}, 0, 0}, false);
+    if (!asked_.empty()) world_.Fail("C6: a request after the end of the job is not failed");
+  }
+  if (!ended()) Exit(State::kFailed);
+}
+
+void WorkerNode::Apply(const ClientOutbox& out) {
+  // What these make possible may be among the frames.
+  for (const Completion& done : out.done) {
+    const auto it = asked_.find(done.ticket);
+    if (it != asked_.end()) monitor_->Completed(it->second.op, it->second.id, it->second.round);
+  }
+  for (const ShardAddress shard : out.dial) Dial(shard);
+  for (const ClientOutbox::Send& send : out.frames) Send(send);
+  for (const Completion& done : out.done) OnDone(done);
+  alarm_->Arm(client_->NextTimerMs());
+}
+
+void WorkerNode::Dial(ShardAddress shard) {
+  if (streams_.count(shard) != 0) world_.Fail(world_.name(process_) + " dials an open stream");
+  const ProcessId server =
+      cluster_.ServerAt(member_->core().routing()->servers[shard.server].address);
+  const auto id = std::make_shared<ConnId>(0);
+  *id = network_.Dial(
+      process_, server, /*lossy=*/true,
+      [this, shard] {
+        Run([&](ClientOutbox* out) { client_->OnStreamUp(world_.now_ms(), shard, out); });
+      },
+      [this, shard] {
+        streams_.erase(shard);
+        Run([&](ClientOutbox*) { client_->OnStreamDown(world_.now_ms(), shard); });
+      });
+  streams_[shard] = *id;
+}
+
+void WorkerNode::Send(const ClientOutbox::Send& send) {
+  const auto stream = streams_.find(send.to);
+  if (stream == streams_.end()) world_.Fail(world_.name(process_) + " sends without a stream");
+  monitor_->Sent(stream->second, send.frame);
+  ++world_.stats().frames;
+  const FrameInTransit transit(send.frame, world_.params().encode_frames, rng_);
+  network_.ToAcceptor(stream->second, [this, id = stream->second, to = send.to, transit] {
+    cluster_.DeliverToServer(id, to, transit);
+  });
+}
+
+void WorkerNode::OnReply(ConnId stream, const FrameInTransit& transit) {
+  const auto from = std::find_if(streams_.begin(), streams_.end(),
+                                 [&](const auto& entry) { return entry.second == stream; });
+  if (from == streams_.end()) return;
+  absl::StatusOr<Frame> frame = transit.Arrive();
+  if (!frame.ok()) world_.Fail("a server's frame: " + frame.status().ToString());
+  if (world_.tracing()) {
+    world_.Trace(fmt::format("{} < server {} shard {}: {}", world_.name(process_),
+                             from->first.server, from->first.shard, DescribeFrame(*frame)));
+  }
+  monitor_->Delivered(stream, *frame);
+  Run([&, shard = from->first](ClientOutbox* out) {
+    client_->OnFrame(world_.now_ms(), shard, *frame, out);
+  });
+}
+
+void WorkerNode::OnDone(const Completion& done) {
+  world_.Note(done.ticket);
+  Continue();
+  if (done.ticket == shard_ticket_ && shard_ticket_ != 0) {
+    if (!done.status.ok() && failure_.ok()) {
+      world_.Fail("a request to all shards fails: " + done.status.ToString());
+    }
+    shard_ticket_ = 0;
+    shard_request_done_ = true;
+    return;
+  }
+  const auto it = asked_.find(done.ticket);
+  if (it == asked_.end()) {
+    world_.Fail(fmt::format("C4: {} is told a completion of ticket {}, which is over already",
+                            world_.name(process_), done.ticket));
+  }
+  const Asked asked = it->second;
+  asked_.erase(it);
+  // The bytes are the user's again.
+  if (asked.memory != SIZE_MAX) memory_[asked.memory]->fill(0xee);
+  if (!failure_.ok()) {
+    if (done.status != failure_) {
+      world_.Fail("C6: the job's status expected, got " + done.status.ToString());
+    }
+    return;
+  }
+  CheckDone(done, asked);
+}
+
+void WorkerNode::CheckDone(const Completion& done, const Asked& asked) {
+  const auto fail = [&](const std::string& what) {
+    world_.Fail(fmt::format("{}: {} of round {} of part {}: {}", world_.name(process_),
+                            OpName(asked.op), asked.round, asked.id.part, what));
+  };
+  if (!(done.id == asked.id)) fail("completed for another part");
+  if (asked.again) {
+    if (!absl::IsAlreadyExists(done.status)) {
+      fail("ALREADY_EXISTS expected, got " + done.status.ToString());
+    }
+    return;
+  }
+  if (asked.op == Op::kPush && oracle_.UpdateFails(asked.id, asked.round)) {
+    if (!absl::IsInternal(done.status)) {
+      fail("the updater's error expected, got " + done.status.ToString());
+    }
+  } else if (!done.status.ok()) {
+    fail("OK expected, got " + done.status.ToString());
+  }
+  switch (asked.op) {
+    case Op::kPush:
+      ++world_.stats().pushes;
+      if (done.round != asked.round) fail(fmt::format("completed as round {}", done.round));
+      if (oracle_.committed(asked.id) < asked.round) {
+        fail(fmt::format("completed at version {}", oracle_.committed(asked.id)));
+      }
+      return;
+    case Op::kPull: {
+      ++world_.stats().pulls;
+      if (asked.round != 0 && done.round != asked.round) {
+        fail(fmt::format("completed with version {}", done.round));
+      }
+      if (done.round > oracle_.committed(asked.id)) {
+        fail(fmt::format("completed with version {}, which is not committed", done.round));
+      }
+      if (done.data.size() != 8 || ReadU64(done.data) != oracle_.Value(asked.id, done.round)) {
+        fail(fmt::format("{:016x} expected as version {}, got {:016x}",
+                         oracle_.Value(asked.id, done.round), done.round, ReadU64(done.data)));
+      }
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+std::string WorkerNode::Describe() const {
+  static constexpr const char* kStates[] = {"starting", "running", "finished",
+                                            "failed",   "crashed", "turned away"};
+  std::string text = fmt::format("{} {}", world_.name(process_), kStates[static_cast<int>(state_)]);
+  if (state_ == State::kFailed) return text + ": " + failure_.ToString();
+  if (state_ != State::kRunning) return text;
+  text += fmt::format(" (rank {}) at action {} of {}", rank(), at_,
+                      programs_.ranks[rank()].actions.size());
+  std::vector<Ticket> tickets;
+  for (const auto& [ticket, asked] : asked_) tickets.push_back(ticket);
+  int named = 0;
+  for (const WaitInfo& info : client_->WaitingFor(tickets)) {
+    if (++named > 3) break;
+    text += fmt::format(", waits for {} {:x}/{} r{} at server {} shard {}{}", OpName(info.op),
+                        info.id.key & 0xfff, info.id.part, info.round, info.shard.server,
+                        info.shard.shard, info.connected ? "" : " (not connected)");
+  }
+  return text + fmt::format(", {} requests open", client_->open_requests());
+}
+
+}  // namespace kvstore::sim

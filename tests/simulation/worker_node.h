@@ -1,0 +1,131 @@
+// WorkerNode: one worker: the client core, its session with the scheduler, and user code that runs
+// a program. Checks every completion against the oracle.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/src/core/client_core.h"
+#include "tests/simulation/data_plane.h"
+#include "tests/simulation/hash_math.h"
+#include "tests/simulation/member.h"
+#include "tests/simulation/scheduler_node.h"
+#include "tests/simulation/wire_monitor.h"
+
+namespace kvstore::sim {
+
+// What workers find through the routing table, and know of each other only through the simulator.
+class Cluster {
+ public:
+  virtual ~Cluster() = default;
+  virtual ProcessId ServerAt(const std::string& address) const = 0;
+  virtual void DeliverToServer(ConnId stream, ShardAddress shard, const FrameInTransit& frame) = 0;
+  // Whether every worker has begun barrier `generation` of the job, or has left.
+  virtual bool AllAtBarrier(uint64_t generation) const = 0;
+};
+
+class WorkerNode {
+ public:
+  enum class State {
+    kStarting,
+    kRunning,
+    kFinished,  // left in order
+    kFailed,    // told so: `failure()`
+    kCrashed,
+    kTurnedAway,  // a new life that came too late for the job
+  };
+
+  WorkerNode(World& world, Network& network, SchedulerNode& scheduler, Oracle& oracle,
+             const Programs& programs, Cluster& cluster, uint32_t index);
+
+  ProcessId process() const { return process_; }
+  void Start();
+  void Crash();
+  void ReportFailure(const std::string& message) { member_->ReportFailure(message); }
+  void OnReply(ConnId stream, const FrameInTransit& frame);
+
+  State state() const { return state_; }
+  bool ended() const { return state_ != State::kStarting && state_ != State::kRunning; }
+  const absl::Status& failure() const { return failure_; }
+  WorkerRank rank() const { return member_->core().identity()->rank(); }
+  uint64_t barriers_begun() const { return barriers_begun_; }
+  bool leaving() const { return leaving_; }
+  // Where the program is and what it waits for.
+  std::string Describe() const;
+
+ private:
+  struct Asked {
+    Op op = Op::kUnspecified;
+    PartId id;
+    Round round = 0;       // kPush: its round; kPull: the one that it must name, 0: any
+    bool again = false;    // an Init that must be refused
+    size_t memory = SIZE_MAX;  // index into memory_ of what the user lends
+  };
+
+  void OnLearned(const MembershipOutbox& out);
+  void OnJobEnded(const v1::JobEnded& ended);
+  void Fail(absl::Status why);
+  void Exit(State state);
+
+  // Calls into the client core, then does what it wants done.
+  template <typename Call>
+  void Run(Call call) {
+    ClientOutbox out;
+    call(&out);
+    Apply(out);
+  }
+  void Apply(const ClientOutbox& out);
+  void Dial(ShardAddress shard);
+  void Send(const ClientOutbox::Send& send);
+  void OnDone(const Completion& done);
+  void CheckDone(const Completion& done, const Asked& asked);
+
+  // The program.
+  void Continue();  // soon
+  void Step();
+  bool RunAction(const Action& action);  // false: it waits
+  void Submit(const Action& action, bool again);
+  void ProbeSometimes();
+  bool Blocks(int64_t unanswered) const { return static_cast<int64_t>(asked_.size()) > unanswered; }
+
+  World& world_;
+  Network& network_;
+  SchedulerNode& scheduler_;
+  Oracle& oracle_;
+  const Programs& programs_;
+  Cluster& cluster_;
+  const uint32_t index_;
+  const ProcessId process_;
+  Rng rng_;
+
+  State state_ = State::kStarting;
+  absl::Status failure_;
+  std::unique_ptr<Member> member_;
+  std::unique_ptr<ClientCore> client_;
+  std::unique_ptr<Alarm> alarm_;
+  std::unique_ptr<WireMonitor> monitor_;
+  std::map<ShardAddress, ConnId> streams_;
+
+  // User memory: a contribution each, overwritten when its push is over.
+  std::vector<std::unique_ptr<std::array<uint8_t, 8>>> memory_;
+  std::map<Ticket, Asked> asked_;
+  std::map<PartId, Round> pushed_;
+  Ticket last_ticket_ = 0;
+  size_t at_ = 0;           // of the program
+  uint64_t lives_ = 0;
+  bool began_ = false;      // the action at_ was begun and waits
+  bool awake_ = false;      // Step() is scheduled
+  bool barrier_done_ = false;
+  uint64_t barriers_begun_ = 0;
+  uint64_t generation_ = 0;
+  bool shard_request_done_ = false;
+  Ticket shard_ticket_ = 0;
+  bool leaving_ = false;
+};
+
+}  // namespace kvstore::sim

@@ -1,0 +1,152 @@
+// User code of a simulated worker: runs its program, action by action.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "tests/simulation/worker_node.h"
+
+namespace kvstore::sim {
+
+void WorkerNode::Continue() {
+  if (awake_ || state_ != State::kRunning) return;
+  awake_ = true;
+  world_.After(0, process_, [this] {
+    awake_ = false;
+    Step();
+  });
+}
+
+void WorkerNode::Step() {
+  const std::vector<Action>& actions = programs_.ranks[rank()].actions;
+  while (state_ == State::kRunning && at_ < actions.size()) {
+    if (!RunAction(actions[at_])) return;
+    ++at_;
+    began_ = false;
+  }
+}
+
+bool WorkerNode::RunAction(const Action& action) {
+  const bool first = !std::exchange(began_, true);
+  switch (action.kind) {
+    case Action::Kind::kSubmit:
+      Submit(action, false);
+      return true;
+    case Action::Kind::kInitAgain:
+      if (first) Submit(action, true);
+      return !Blocks(0);
+    case Action::Kind::kWait:
+      return !Blocks(action.number);
+    case Action::Kind::kSleep:
+      if (first) {
+        world_.After(action.number, process_, [this] {
+          ++at_;
+          began_ = false;
+          Step();
+        });
+      }
+      return false;  // the alarm steps over it
+    case Action::Kind::kBarrier:
+      if (first) {
+        ++barriers_begun_;
+        barrier_done_ = false;
+        generation_ = 0;
+      }
+      if (!barrier_done_ && generation_ == 0) {
+        generation_ = member_->Barrier(static_cast<uint64_t>(action.number));
+        if (generation_ != barriers_begun_) {
+          world_.Fail(fmt::format("barrier {} is asked for as generation {}", barriers_begun_,
+                                  generation_));
+        }
+      }
+      return barrier_done_;
+    case Action::Kind::kSetOptimizer:
+      if (first) {
+        ShardRequest request;
+        request.op = Op::kSetOptimizer;
+        request.ticket = shard_ticket_ = ++last_ticket_;
+        request.optimizer.name = "hash";
+        request.optimizer.parameters["salt"] = static_cast<double>(action.number);
+        shard_request_done_ = false;
+        Run([&](ClientOutbox* out) { client_->Submit(world_.now_ms(), request, out); });
+      }
+      return shard_request_done_;
+    case Action::Kind::kLeave:
+      if (first) {
+        leaving_ = true;
+        ShardRequest request;
+        request.op = Op::kLeave;
+        request.ticket = shard_ticket_ = ++last_ticket_;
+        shard_request_done_ = false;
+        Run([&](ClientOutbox* out) { client_->Submit(world_.now_ms(), request, out); });
+      }
+      if (!shard_request_done_) return false;
+      if (client_->open_requests() != 0) {
+        world_.Fail(fmt::format("{} leaves with {} requests open", world_.name(process_),
+                                client_->open_requests()));
+      }
+      member_->Leave();  // may end this process
+      return true;
+  }
+  return true;
+}
+
+void WorkerNode::Submit(const Action& action, bool again) {
+  std::vector<PartRequest> requests;
+  for (const KeyOp& op : action.ops) {
+    const KeySpec& key = programs_.keys[op.key];
+    for (PartIndex part = 0; part < world_.params().key_parts[op.key]; ++part) {
+      PartRequest& request = requests.emplace_back();
+      request.op = op.op;
+      request.id = {key.key, part};
+      request.ticket = ++last_ticket_;
+      request.priority = action.priority;
+      Asked asked{op.op, request.id, 0, again};
+      const auto give = [&](uint64_t value) {
+        asked.memory = memory_.size();
+        memory_.push_back(std::make_unique<std::array<uint8_t, 8>>());
+        std::memcpy(memory_.back()->data(), &value, sizeof value);
+        request.data = Payload(Slice{memory_.back()->data(), sizeof value, nullptr});
+      };
+      switch (op.op) {
+        case Op::kInit:
+          request.key = key;
+          if (rank() == 0) {
+            give(oracle_.Initial(request.id));
+          } else if (rng_.Coin()) {
+            request.key.shape_unknown = true;
+            request.key.shape.clear();
+            request.key.dtype = DType::kUnspecified;
+          }
+          break;
+        case Op::kPush:
+          asked.round = ++pushed_[request.id];
+          give(oracle_.Contribution(request.id, rank(), asked.round));
+          break;
+        default:
+          asked.round = pushed_[request.id];
+          break;
+      }
+      asked_[request.ticket] = asked;
+      monitor_->Submitted(asked.op, asked.id, asked.round);
+    }
+  }
+  Run([&](ClientOutbox* out) {
+    client_->Submit(world_.now_ms(), std::move(requests), out);
+  });
+}
+
+// As Wait() does at its deadline: ask who is waited for.
+void WorkerNode::ProbeSometimes() {
+  if (state_ != State::kRunning) return;
+  std::vector<Ticket> tickets;
+  for (const auto& [ticket, asked] : asked_) tickets.push_back(ticket);
+  for (const WaitInfo& info : client_->WaitingFor(tickets)) {
+    for (const WorkerRank missing : info.missing) {
+      if (missing >= world_.params().workers) world_.Fail("a worker is waited for that is none");
+    }
+  }
+  Run([&](ClientOutbox* out) { client_->Probe(tickets, out); });
+  world_.After(rng_.Between(200, 2000), process_, [this] { ProbeSometimes(); });
+}
+
+}  // namespace kvstore::sim

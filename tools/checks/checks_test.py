@@ -1,0 +1,145 @@
+"""Shows that the checks of this folder can fail: each rule is broken in a small tree of its own.
+
+    checks_test.py COMPILER
+"""
+
+import pathlib
+import sys
+import tempfile
+import unittest
+
+import include_arrows
+import public_headers
+import tidy_tree
+
+COMPILER = "c++"
+
+
+class Tree(unittest.TestCase):
+    def setUp(self):
+        self._folder = tempfile.TemporaryDirectory()
+        self.root = pathlib.Path(self._folder.name)
+
+    def tearDown(self):
+        self._folder.cleanup()
+
+    def write(self, name, text):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def assert_one(self, problems, *words):
+        self.assertEqual(len(problems), 1, problems)
+        for word in words:
+            self.assertIn(word, problems[0])
+
+
+class IncludeArrows(Tree):
+    def include(self, name, *includes):
+        self.write(name, "".join(f'#include "{include}"\n' for include in includes))
+
+    def test_allowed_includes_are_no_problem(self):
+        self.include("server/engine/a.cc", "server/core/b.h", "common/wire/c.h", "absl/x.h")
+        self.include("client/src/a.cc", "kvstore/kvstore.h", "common/transport/t.h")
+        self.include("examples/digits/main.cc", "kvstore/kvstore.h", "examples/digits/data.h")
+        self.include("common/wire/a.h", "common/cluster/identity.h", "kvstore/v1/data.pb.h")
+        self.assertEqual(include_arrows.check(self.root), [])
+
+    def test_client_and_server_never_meet(self):
+        self.include("client/src/a.cc", "server/core/b.h")
+        self.assert_one(include_arrows.check(self.root), "client/src/a.cc:1", "server/core/b.h")
+        self.include("client/src/a.cc")
+        self.include("server/service/a.cc", "client/src/core/client_core.h")
+        self.assert_one(include_arrows.check(self.root), "server/service/a.cc:1")
+
+    def test_the_server_does_not_use_the_public_headers(self):
+        self.include("server/core/a.cc", "kvstore/ndarray.h")
+        self.assert_one(include_arrows.check(self.root), "sdk")
+
+    def test_common_knows_nobody_above_it(self):
+        self.include("common/wire/a.h", "common/transport/transport.h")
+        self.assert_one(include_arrows.check(self.root), "common/wire")
+        self.include("common/wire/a.h", "server/core/a.h")
+        self.assert_one(include_arrows.check(self.root), "server/core")
+
+    def test_inside_the_server_arrows_point_down(self):
+        self.include("server/core/a.h", "server/engine/b.h")
+        self.assert_one(include_arrows.check(self.root), "server/engine")
+
+    def test_cores_are_pure(self):
+        self.include("client/src/core/a.h", "common/transport/transport.h")
+        self.assert_one(include_arrows.check(self.root), "client/src/core/a.h:1")
+        self.include("client/src/core/a.h")
+        self.include("server/core/a.h", "common/transport/transport.h")
+        self.assert_one(include_arrows.check(self.root), "server/core/a.h:1")
+
+    def test_examples_show_only_the_sdk(self):
+        self.include("examples/digits/main.cc", "common/base/hash.h")
+        self.assert_one(include_arrows.check(self.root), "common/base/hash.h")
+
+    def test_a_new_folder_must_be_listed(self):
+        self.include("common/novelty/a.h")
+        self.assert_one(include_arrows.check(self.root), "not in ARROWS")
+        self.include("common/novelty/a.h")
+        self.include("server/core/a.h", "common/novelty/a.h")
+        self.assertEqual(len(include_arrows.check(self.root)), 2)
+
+
+class PublicHeaders(Tree):
+    def check(self):
+        return public_headers.check(self.root, COMPILER)
+
+    def test_a_good_header_passes(self):
+        self.write("kvstore/a.h", "#pragma once\n#include <vector>\ninline std::vector<int> v;\n")
+        self.write("kvstore/b.h", '#pragma once\n#include "kvstore/a.h"\n')
+        self.assertEqual(self.check(), [])
+
+    def test_an_empty_folder_is_a_problem(self):
+        self.assert_one(self.check(), "no header")
+
+    def test_third_party_includes_are_refused(self):
+        self.write("kvstore/a.h", "#pragma once\n#include <sys/types.h>\n")
+        self.assert_one(self.check(), "sys/types.h")
+
+    def test_a_header_that_needs_another_does_not_compile_alone(self):
+        self.write("kvstore/a.h", "#pragma once\ninline std::vector<int> v;\n")
+        self.assert_one(self.check(), "does not compile alone")
+
+    def test_cpp20_is_refused(self):
+        self.write("kvstore/a.h", "#pragma once\ntemplate <typename T> concept C = true;\n")
+        self.assert_one(self.check(), "does not compile alone")
+
+    def test_a_header_without_guard_is_refused(self):
+        self.write("kvstore/a.h", "struct A {};\n")
+        self.assertTrue(any("does not compile alone" in problem for problem in self.check()))
+
+
+class TidyTree(Tree):
+    def test_long_files(self):
+        self.write("a.cc", "x\n" * 600)
+        self.assertEqual(tidy_tree.check(self.root), [])
+        self.write("a.cc", "x\n" * 601)
+        self.assert_one(tidy_tree.check(self.root), "a.cc: 601 lines")
+
+    def test_machine_paths(self):
+        for folder in ("root", "home", "work"):
+            self.write("a.md", f"fine\nsee /{folder}/somebody/x\n")
+            self.assert_one(tidy_tree.check(self.root), "a.md:2", f"/{folder}/somebody")
+
+    def test_relative_paths_are_no_machine_paths(self):
+        self.write("a.md", "bench/work/x and $dir/root/x and docs/home/x\n")
+        self.assertEqual(tidy_tree.check(self.root), [])
+
+    def test_blanks_at_the_end(self):
+        self.write("a.h", "int x; \n")
+        self.assert_one(tidy_tree.check(self.root), "a.h:1")
+
+    def test_build_folders_are_left_alone(self):
+        self.write("build/dev/a.cc", "x \n" * 700)
+        self.assertEqual(tidy_tree.check(self.root), [])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        COMPILER = sys.argv.pop(1)
+    unittest.main()
