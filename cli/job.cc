@@ -19,6 +19,14 @@ namespace {
 
 constexpr const char* kAnnouncement = "kvscheduler listening on ";
 constexpr int64_t kSchedulerStartMs = 20000;
+// What would tell a process of another cluster, or of another place in this one.
+constexpr const char* kInherited[] = {
+    "KVSTORE_SCHEDULER",   "KVSTORE_ROLE",     "KVSTORE_RANK",       "KVSTORE_NUM_WORKERS",
+    "KVSTORE_NUM_SERVERS", "KVSTORE_LISTEN",   "KVSTORE_ADVERTISE",  "KVSTORE_NODE_HOST",
+    "KVSTORE_STATE_DIR",   "DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT",  "KVSTORE_SERVER_RANK",
+    "DMLC_ROLE",           "DMLC_NUM_WORKER",  "DMLC_NUM_SERVER",    "DMLC_WORKER_ID",
+    "DMLC_NODE_HOST",      "DMLC_INTERFACE",   "KVSTORE_TIME_SCALE",
+};
 
 int ExitCodeOf(const absl::Status& status) {
   if (absl::IsNotFound(status)) return 127;  // as shells say it: no such program
@@ -51,9 +59,9 @@ absl::Status Job::StartAll() {
                                    std::to_string(options_.servers), "--time-scale", scale}));
   KVS_RETURN_IF_ERROR(AwaitScheduler());
   for (uint32_t rank = 0; rank < options_.servers; ++rank) {
-    std::vector<std::string> command = {
-        Daemon("kvstored"), "--scheduler", scheduler_address_, "--listen", "127.0.0.1:0",
-        "--time-scale",     scale};
+    std::vector<std::string> command = {Daemon("kvstored"),   "--scheduler",  scheduler_address_,
+                                        "--listen",           "127.0.0.1:0",  "--rank",
+                                        std::to_string(rank), "--time-scale", scale};
     if (options_.shards > 0) {
       command.insert(command.end(), {"--shards", std::to_string(options_.shards)});
     }
@@ -70,27 +78,24 @@ absl::Status Job::StartAll() {
 absl::Status Job::StartMember(Role role, uint32_t rank, std::vector<std::string> command) {
   ProcessSpec spec;
   spec.command = std::move(command);
-  spec.name = role == Role::kScheduler
-                  ? "scheduler"
-                  : fmt::format("{} {}", role == Role::kServer ? "server" : "worker", rank);
   const std::string role_name = role == Role::kScheduler ? "scheduler"
                                 : role == Role::kServer  ? "server"
                                                          : "worker";
-  spec.environment["KVSTORE_ROLE"] = spec.environment["DMLC_ROLE"] = role_name;
+  spec.name = role == Role::kScheduler ? role_name : fmt::format("{} {}", role_name, rank);
+  auto& environment = spec.environment;
+  for (const char* variable : kInherited) environment[variable] = std::nullopt;
+  environment["KVSTORE_ROLE"] = environment["DMLC_ROLE"] = role_name;
   if (role == Role::kWorker) {
     KVS_ASSIGN_OR_RETURN(const HostPort scheduler, ParseHostPort(scheduler_address_));
-    spec.environment.insert({
-        {"KVSTORE_SCHEDULER", scheduler_address_},
-        {"KVSTORE_RANK", std::to_string(rank)},
-        {"KVSTORE_NUM_WORKERS", std::to_string(options_.workers)},
-        {"KVSTORE_NUM_SERVERS", std::to_string(options_.servers)},
-        {"KVSTORE_TIME_SCALE", fmt::format("{}", options_.time_scale)},
-        {"DMLC_PS_ROOT_URI", scheduler.host},
-        {"DMLC_PS_ROOT_PORT", std::to_string(scheduler.port)},
-        {"DMLC_NUM_WORKER", std::to_string(options_.workers)},
-        {"DMLC_NUM_SERVER", std::to_string(options_.servers)},
-        {"DMLC_WORKER_ID", std::to_string(rank)},
-    });
+    environment["KVSTORE_SCHEDULER"] = scheduler_address_;
+    environment["KVSTORE_TIME_SCALE"] = fmt::format("{}", options_.time_scale);
+    environment["DMLC_PS_ROOT_URI"] = scheduler.host;
+    environment["DMLC_PS_ROOT_PORT"] = std::to_string(scheduler.port);
+    environment["KVSTORE_RANK"] = environment["DMLC_WORKER_ID"] = std::to_string(rank);
+    environment["KVSTORE_NUM_WORKERS"] = environment["DMLC_NUM_WORKER"] =
+        std::to_string(options_.workers);
+    environment["KVSTORE_NUM_SERVERS"] = environment["DMLC_NUM_SERVER"] =
+        std::to_string(options_.servers);
   }
   Member member;
   member.role = role;

@@ -48,13 +48,16 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
-std::vector<std::string> EnvironmentWith(const std::map<std::string, std::string>& added) {
+std::vector<std::string> ChangedEnvironment(
+    const std::map<std::string, std::optional<std::string>>& changes) {
   std::vector<std::string> environment;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
-    if (added.count(text.substr(0, text.find('='))) == 0) environment.push_back(text);
+    if (changes.count(text.substr(0, text.find('='))) == 0) environment.push_back(text);
   }
-  for (const auto& [name, value] : added) environment.push_back(name + "=" + value);
+  for (const auto& [name, value] : changes) {
+    if (value.has_value()) environment.push_back(name + "=" + *value);
+  }
   return environment;
 }
 
@@ -111,7 +114,7 @@ Supervisor::~Supervisor() {
 absl::StatusOr<ProcessIndex> Supervisor::Start(const ProcessSpec& spec) {
   KVS_CHECK(!spec.command.empty() && !closed_);
   std::vector<std::string> command = spec.command;
-  std::vector<std::string> environment = EnvironmentWith(spec.environment);
+  std::vector<std::string> environment = ChangedEnvironment(spec.environment);
   const std::vector<char*> argv = Pointers(command);
   const std::vector<char*> env = Pointers(environment);
 

@@ -25,9 +25,10 @@
 namespace kvstore {
 
 struct ProcessSpec {
-  std::string name;                                // "worker 0"
-  std::vector<std::string> command;                // program (found in PATH) and arguments
-  std::map<std::string, std::string> environment;  // added to kvctl's own
+  std::string name;                  // "worker 0"
+  std::vector<std::string> command;  // program (found in PATH) and arguments
+  // Changes to kvctl's own environment: a value, or nothing to take the variable out.
+  std::map<std::string, std::optional<std::string>> environment;
 };
 
 // How a process ended.

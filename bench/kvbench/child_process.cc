@@ -132,7 +132,7 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(const ChildOpt
   const pid_t parent = getpid();
   child->pid_ = fork();
   if (child->pid_ == 0) {
-    plan.Exec(parent, input[0], output[1], error);
+    plan.Exec(parent, input[0], options.answers || error < 0 ? output[1] : error, error);
     _exit(127);
   }
   close(input[0]);

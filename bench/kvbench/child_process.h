@@ -22,6 +22,9 @@ struct ChildOptions {
   std::map<std::string, std::string> environment;
   Cores cores;
   std::string log_file;  // standard error goes there; empty: to ours
+  // Whether anybody reads its lines; if not, standard output goes to the log too, so that it can
+  // never fill a pipe.
+  bool answers = true;
 };
 
 // Thread-compatible. Start from the main thread only: the kernel kills the child when the thread

@@ -67,6 +67,7 @@ absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Start(
                       "--shards",
                       fmt::to_string(options.shards)};
     server.cores = options.cores.servers;
+    server.answers = false;
     server.log_file = fmt::format("{}/kvstored-{}.log", folder, i);
     KVS_ASSIGN_OR_RETURN(std::unique_ptr<ChildProcess> process, ChildProcess::Start(server));
     cluster->servers_.push_back(std::move(process));

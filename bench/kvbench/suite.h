@@ -19,10 +19,11 @@ namespace kvstore::bench {
 
 struct CaseResult {
   Case measured;
-  int servers = 0;                         // 0: a local store
-  std::vector<Sample> store;               // one per repeat
-  std::vector<Sample> tcp;                 // likewise; empty for a local store
-  std::vector<double> memcpy_bytes_per_s;  // likewise
+  int servers = 0;  // 0: a local store
+  // One per repeat; no store if only the limits were measured, no TCP beside a local store.
+  std::vector<Sample> store;
+  std::vector<Sample> tcp;
+  std::vector<double> memcpy_bytes_per_s;
 };
 
 // Thread-compatible.
@@ -37,7 +38,8 @@ class Suite {
   absl::Status Run(const std::function<void(const CaseResult&)>& report);
 
  private:
-  // A job: its daemons, unless they are somebody else's, and its workers.
+  // A job: its daemons, unless they are somebody else's, and its workers. Empty if only the limits
+  // are measured.
   struct Job {
     std::unique_ptr<LocalCluster> cluster;
     std::unique_ptr<WorkerGroup> workers;

@@ -69,6 +69,7 @@ void AddRunCommand(CLI::App& app, CommandContext& context) {
       "--log-dir", options->log_dir,
       "write each process's output to a file here; servers and scheduler only there");
   command->add_option("--time-scale", options->time_scale, "stretch every timer of the cluster")
+      ->envname("KVSTORE_TIME_SCALE")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--grace-ms", options->grace_ms, "between SIGTERM and SIGKILL")

@@ -2,6 +2,7 @@
 #include <memory>
 #include <string>
 
+#include "client/src/dist_kvstore.h"
 #include "client/src/environment.h"
 #include "client/src/error_border.h"
 #include "client/src/local_kvstore.h"
@@ -19,9 +20,9 @@ absl::StatusOr<std::shared_ptr<StoreBackend>> MakeBackend(const StoreType& type,
     case StoreFamily::kLocal:
       return MakeLocalBackend(environment);
     case StoreFamily::kDist:
-      break;
+      return MakeDistBackend(environment, type.name);
   }
-  return absl::UnimplementedError("type of store '" + type.name + "' is still to come");
+  return absl::InternalError("no such family of stores");
 }
 
 }  // namespace

@@ -56,6 +56,7 @@ class Operation {
 
   std::vector<Use> uses;  // never resized after Append: Vars point into it
   size_t ungranted = 0;
+  size_t order_holds = 1;  // the issue function's, and those that it gave out
   bool issued = false;
   std::vector<DependencyEngine::Waiter*> waiters;
 };
@@ -108,6 +109,16 @@ OperationToken::~OperationToken() {
 }
 
 uint64_t OperationToken::id() const { return operation_->id; }
+
+std::shared_ptr<const void> OperationToken::HoldOrder() {
+  {
+    MutexLock lock(operation_->engine->mutex_);
+    KVS_CHECK(operation_->order_holds > 0);
+    ++operation_->order_holds;
+  }
+  return {operation_.get(),
+          [operation = operation_](const void*) { operation->engine->Issued(*operation); }};
+}
 
 void OperationToken::Finish(absl::Status status) {
   MutexLock lock(mutex_);
@@ -230,7 +241,7 @@ void DependencyEngine::Run(Ready ready) {
         owners.push_back(operation->owner);
       }
       operation->issue(std::make_shared<OperationToken>(operation));
-      operation->engine->Issued(operation);
+      operation->engine->Issued(*operation);
     }
     const auto to_flush = std::exchange(owners, {});
     for (const auto& owner : to_flush) owner->Flush();
@@ -238,12 +249,13 @@ void DependencyEngine::Run(Ready ready) {
   queue.running = false;
 }
 
-void DependencyEngine::Issued(const OperationPtr& operation) {
+void DependencyEngine::Issued(Operation& operation) {
   Ready ready;
   {
     MutexLock lock(mutex_);
-    operation->issued = true;
-    Release(*operation, /*orders=*/true, &ready);
+    if (--operation.order_holds > 0) return;
+    operation.issued = true;
+    Release(operation, /*orders=*/true, &ready);
   }
   Run(std::move(ready));
 }

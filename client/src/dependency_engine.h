@@ -3,9 +3,10 @@
 // Every array's allocation and every key has a Var. An operation says which Vars it uses and how:
 //   kRead   shares the Var with other readers
 //   kWrite  has the Var alone
-//   kOrder  has the Var alone until the operation was issued (its issue function returned): used
-//           for keys, whose operations are issued in program order even if one of them still waits
-//           for an array, but need not wait for each other's completion
+//   kOrder  has the Var alone until the operation was issued (its issue function returned, and
+//           nobody holds its order any more): used for keys, whose operations are issued in program
+//           order even if one of them still waits for an array, but need not wait for each other's
+//           completion
 //   kTrack  waits for nothing: only makes the operation visible to Wait (used for a whole store)
 // An operation is issued when it was granted all of its Vars; each Var grants in program order
 // (the order of Append). It gives kRead and kWrite back when it completes: when the last reference
@@ -76,6 +77,9 @@ class OperationToken {
   OperationToken& operator=(const OperationToken&) = delete;
 
   uint64_t id() const;
+  // To be called in the issue function: the operation does not count as issued before the result is
+  // dropped. For those who finish issuing it on another thread.
+  [[nodiscard]] std::shared_ptr<const void> HoldOrder();
   // The outcome; the first failure stands. Without any Finish the operation fails as INTERNAL.
   void Finish(absl::Status status);
 
@@ -145,7 +149,7 @@ class DependencyEngine {
   void Pump(Var& var, Ready* ready) KVS_REQUIRES(mutex_);
   void Release(Operation& operation, bool orders, Ready* ready) KVS_REQUIRES(mutex_);
   void Record(Operation& operation, absl::Status status) KVS_REQUIRES(mutex_);
-  void Issued(const OperationPtr& operation) KVS_EXCLUDES(mutex_);
+  void Issued(Operation& operation) KVS_EXCLUDES(mutex_);
   void Complete(OperationPtr operation, absl::Status status) KVS_EXCLUDES(mutex_);
   std::vector<Operation*> Blockers(std::vector<Operation*> operations) KVS_REQUIRES(mutex_);
   absl::Status Explain(const std::vector<VarPtr>& vars, Waiter* waiter, int64_t waited_ms)

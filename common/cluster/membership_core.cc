@@ -132,8 +132,8 @@ void MembershipCore::OnRouting(const v1::Routing& proto, MembershipOutbox* out) 
 void MembershipCore::OnBarrierReply(const v1::BarrierReply& reply, MembershipOutbox* out) {
   if (barrier_phase_ != BarrierPhase::kWaiting || reply.generation() != barrier_generation_) return;
   const auto code = static_cast<absl::StatusCode>(reply.code());
-  barrier_phase_ = code == absl::StatusCode::kDeadlineExceeded ? BarrierPhase::kExpired
-                                                              : BarrierPhase::kNone;
+  barrier_phase_ =
+      code == absl::StatusCode::kDeadlineExceeded ? BarrierPhase::kExpired : BarrierPhase::kNone;
   out->barriers.push_back(reply);
 }
 

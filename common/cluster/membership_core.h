@@ -47,8 +47,8 @@ struct MembershipOutbox {
   RoutingPtr routing;                        // a newer table
   std::vector<v1::BarrierReply> barriers;    // answers to the generation that is waited for
   bool left = false;
-  std::optional<absl::Status> refused;       // definite: the node cannot take part
-  std::optional<v1::JobEnded> job_ended;     // of the node's job; each job's end comes once
+  std::optional<absl::Status> refused;    // definite: the node cannot take part
+  std::optional<v1::JobEnded> job_ended;  // of the node's job; each job's end comes once
   std::vector<v1::NodeHealth> health;
 };
 

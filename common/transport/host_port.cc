@@ -12,8 +12,8 @@ namespace kvstore {
 namespace {
 
 absl::Status Bad(std::string_view address, std::string_view why) {
-  return absl::InvalidArgumentError(fmt::format(
-      "address '{}': HOST:PORT expected ([HOST]:PORT for IPv6), {}", address, why));
+  return absl::InvalidArgumentError(
+      fmt::format("address '{}': HOST:PORT expected ([HOST]:PORT for IPv6), {}", address, why));
 }
 
 }  // namespace

@@ -30,7 +30,9 @@ class TaskQueue {
   // Dropped when the queue is closed.
   void Post(std::function<void()> task) KVS_EXCLUDES(mutex_);
   void PostAfter(int64_t delay_ms, std::function<void()> task) KVS_EXCLUDES(mutex_);
-  bool InOwner() const { return owner_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
+  bool InOwner() const {
+    return owner_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
 
   // ---- owner
   void Adopt() { owner_.store(std::this_thread::get_id(), std::memory_order_relaxed); }

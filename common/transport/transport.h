@@ -114,8 +114,8 @@ class Listener {
   // The port that was bound (chosen by the system when 0 was asked for).
   virtual int port() const = 0;
   // Stops accepting and closes all streams: what was sent before still goes out (within two
-  // seconds), then both ends see on_closed(UNAVAILABLE). Waits until that is done; idempotent. Not
-  // from a loop's thread.
+  // seconds), then both ends see on_closed(UNAVAILABLE); unary calls without an answer fail with
+  // it, too. Waits until that is done; idempotent. Not from a loop's thread.
   virtual void Shutdown() = 0;
 };
 

@@ -51,8 +51,9 @@ SchedulerCore::Impl::Impl(SchedulerOptions options, std::optional<v1::SchedulerS
     node.heard_ms = node.lost_ms = grace_until_ms_;
     Arm(NodeTimerMs(node));
   }
-  Log(fmt::format("cluster {:016x} term {}: {} of {} workers and {} servers, job {} {}", cluster_,
-                  term_, nodes_.size(), options_.workers, options_.servers, job_, StateName()));
+  Log(fmt::format("cluster {:016x} term {}: {} workers, {} servers, {} nodes known, job {} {}",
+                  cluster_, term_, options_.workers, options_.servers, nodes_.size(), job_,
+                  StateName()));
   Finish();
 }
 
@@ -103,7 +104,7 @@ void SchedulerCore::Impl::OnMessage(int64_t now_ms, SessionId session,
         OnFailed(node, message.failed());
         break;
       case v1::NodeMessage::kHeartbeat:
-      case v1::NodeMessage::kRegister:      // handled above
+      case v1::NodeMessage::kRegister:     // handled above
       case v1::NodeMessage::KIND_NOT_SET:  // a kind that this version does not know
         break;
     }

@@ -39,7 +39,7 @@ namespace kvstore {
 
 using SessionId = uint64_t;  // a node's stream, numbered by the shell
 
-inline constexpr uint32_t kShardsMax = 1024;        // of one server
+inline constexpr uint32_t kShardsMax = 1024;         // of one server
 inline constexpr size_t kNodeAddressBytesMax = 255;  // address or label
 
 struct SchedulerOptions {
@@ -64,6 +64,8 @@ struct SchedulerOutbox {
   std::vector<std::string> log;
   // The cluster's only job is over (see JobEnded): code and message.
   std::optional<v1::JobEnded> job_ended;
+  // With job_ended: nodes of the job that had no session to be told on, the dead not counted.
+  uint32_t job_ended_untold = 0;
 };
 
 class SchedulerCore {

@@ -117,8 +117,8 @@ class SchedulerCore::Impl {
   std::map<NodeKey, Node> nodes_;
   v1::Routing routing_;  // epoch 0 while the job forms
   uint64_t barrier_generation_ = 0;
-  std::optional<v1::JobEnded> ended_;            // the job before
-  std::map<NodeKey, Node> past_workers_;         // of that job
+  std::optional<v1::JobEnded> ended_;     // the job before
+  std::map<NodeKey, Node> past_workers_;  // of that job
 
   // Volatile.
   std::map<SessionId, SessionOwner> sessions_;

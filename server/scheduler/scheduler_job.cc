@@ -81,8 +81,8 @@ void SchedulerCore::Impl::OnBarrier(Node* node, const v1::BarrierRequest& reques
         fmt::format("{} has left the job and takes part in no barrier", NodeName(record))));
   }
   if (request.generation() == 0 || request.generation() > open) {
-    return answer(absl::InvalidArgumentError(fmt::format(
-        "barrier {}: expected 1 to {}, the open one", request.generation(), open)));
+    return answer(absl::InvalidArgumentError(
+        fmt::format("barrier {}: expected 1 to {}, the open one", request.generation(), open)));
   }
   // It had completed when the answer, or the question, was lost.
   if (request.generation() < open) return answer(absl::OkStatus());
@@ -118,11 +118,11 @@ void SchedulerCore::Impl::ExpireBarriers() {
   for (auto& [rank, arrival] : barrier_arrivals_) {
     if (now_ms_ < arrival.deadline_at_ms) continue;
     arrival.deadline_at_ms = INT64_MAX;
-    SendTo(nodes_.at({v1::ROLE_WORKER, rank}),
-           BarrierAnswer(barrier_generation_ + 1,
-                         absl::DeadlineExceededError(
-                             fmt::format("barrier {}: still waiting for {}",
-                                         barrier_generation_ + 1, MissingAtBarrier()))));
+    SendTo(
+        nodes_.at({v1::ROLE_WORKER, rank}),
+        BarrierAnswer(barrier_generation_ + 1, absl::DeadlineExceededError(fmt::format(
+                                                   "barrier {}: still waiting for {}",
+                                                   barrier_generation_ + 1, MissingAtBarrier()))));
   }
 }
 
@@ -178,8 +178,8 @@ void SchedulerCore::Impl::OnLeave(Node* node) {
 void SchedulerCore::Impl::OnFailed(Node* node, const v1::FailedReport& report) {
   if (node->record.role() != v1::ROLE_WORKER) {
     return Refuse(*node->session,
-                  absl::InvalidArgumentError(fmt::format("only workers report failure, not {}",
-                                                         NodeName(node->record))));
+                  absl::InvalidArgumentError(
+                      fmt::format("only workers report failure, not {}", NodeName(node->record))));
   }
   if (node->record.left()) return;
   const std::string why =
@@ -210,6 +210,11 @@ void SchedulerCore::Impl::EndJob(absl::StatusCode code, const std::string& messa
   *news.mutable_job_ended() = *ended_;
   Broadcast(news);
   out_->job_ended = *ended_;
+  for (const auto& [key, node] : nodes_) {
+    if (!node.session && !node.record.left() && node.health != v1::HEALTH_DEAD) {
+      ++out_->job_ended_untold;
+    }
+  }
   Log(fmt::format("job {} {}: {}", job_, code == absl::StatusCode::kOk ? "finished" : "failed",
                   message));
 
@@ -236,8 +241,8 @@ void SchedulerCore::Impl::EndJob(absl::StatusCode code, const std::string& messa
 
 uint32_t SchedulerCore::Impl::SlotsOf(const v1::NodeRecord& server) const {
   if (server.role() != v1::ROLE_SERVER) return 0;
-  return static_cast<uint32_t>(std::count(routing_.slot_server().begin(),
-                                          routing_.slot_server().end(), server.rank()));
+  return static_cast<uint32_t>(
+      std::count(routing_.slot_server().begin(), routing_.slot_server().end(), server.rank()));
 }
 
 std::string SchedulerCore::Impl::LostSlots(const v1::NodeRecord& server) const {

@@ -62,15 +62,13 @@ void SchedulerCore::Impl::OnRegister(SessionId session, const v1::Register& requ
 
 absl::Status SchedulerCore::Impl::CheckRequest(const v1::Register& request) const {
   if (request.protocol() != kProtocolVersion) {
-    return absl::FailedPreconditionError(
-        fmt::format("protocol {0}: this scheduler speaks {1} to {1}", request.protocol(),
-                    kProtocolVersion));
+    return absl::FailedPreconditionError(fmt::format(
+        "protocol {0}: this scheduler speaks {1} to {1}", request.protocol(), kProtocolVersion));
   }
   if (request.role() != v1::ROLE_WORKER && request.role() != v1::ROLE_SERVER) {
-    return absl::InvalidArgumentError(fmt::format("role {}: expected worker ({}) or server ({})",
-                                                  static_cast<int>(request.role()),
-                                                  static_cast<int>(v1::ROLE_WORKER),
-                                                  static_cast<int>(v1::ROLE_SERVER)));
+    return absl::InvalidArgumentError(fmt::format(
+        "role {}: expected worker ({}) or server ({})", static_cast<int>(request.role()),
+        static_cast<int>(v1::ROLE_WORKER), static_cast<int>(v1::ROLE_SERVER)));
   }
   if (request.nonce() == 0) {
     return absl::InvalidArgumentError("nonce 0: expected a random number");
@@ -93,15 +91,14 @@ absl::Status SchedulerCore::Impl::CheckRequest(const v1::Register& request) cons
     }
   } else if (request.store_type().empty() || request.store_type().size() > 64 ||
              !IsPrintable(request.store_type())) {
-    return absl::InvalidArgumentError(
-        fmt::format("store type: expected 1 to 64 printable bytes, got {}",
-                    request.store_type().size()));
+    return absl::InvalidArgumentError(fmt::format(
+        "store type: expected 1 to 64 printable bytes, got {}", request.store_type().size()));
   }
   const uint32_t places = request.role() == v1::ROLE_WORKER ? options_.workers : options_.servers;
   if (request.wanted_rank_plus_one() > places) {
-    return absl::InvalidArgumentError(
-        fmt::format("{} rank {}: expected 0 to {}", RoleName(request.role()),
-                    request.wanted_rank_plus_one() - 1, places - 1));
+    return absl::InvalidArgumentError(fmt::format("{} rank {}: expected 0 to {}",
+                                                  RoleName(request.role()),
+                                                  request.wanted_rank_plus_one() - 1, places - 1));
   }
   return absl::OkStatus();
 }
@@ -127,9 +124,9 @@ void SchedulerCore::Impl::Resume(SessionId session, const v1::Register& request,
                                "this process is registered as {}", NodeName(node->record))));
   }
   if (request.incarnation() != 0 && request.incarnation() != node->record.incarnation()) {
-    return Refuse(session, absl::AbortedError(fmt::format(
-                               "{} has incarnation {}, got {}", NodeName(node->record),
-                               node->record.incarnation(), request.incarnation())));
+    return Refuse(session, absl::AbortedError(
+                               fmt::format("{} has incarnation {}, got {}", NodeName(node->record),
+                                           node->record.incarnation(), request.incarnation())));
   }
   if (node->vacant && !node->record.left()) {
     // It was given up while the job forms, and nobody took its rank meanwhile.
@@ -182,14 +179,13 @@ bool SchedulerCore::Impl::ReplacesServerOfRunningJob(SessionId session,
     }
     SetHealth(&node, v1::HEALTH_DEAD);
     const v1::NodeRecord record = node.record;
-    const std::string why =
-        fmt::format("{} restarted and {}", NodeName(record), LostSlots(record));
+    const std::string why = fmt::format("{} restarted and {}", NodeName(record), LostSlots(record));
     EndJob(absl::StatusCode::kDataLoss, why);
     nodes_.erase({record.role(), record.rank()});
-    Refuse(session, absl::FailedPreconditionError(
-                        fmt::format("a restarted server cannot serve the job that it was part of "
-                                    "(job {}, which has ended: {}); start it again for the next one",
-                                    ended_->job(), why)));
+    Refuse(session, absl::FailedPreconditionError(fmt::format(
+                        "a restarted server cannot serve the job that it was part of "
+                        "(job {}, which has ended: {}); start it again for the next one",
+                        ended_->job(), why)));
     return true;
   }
   return false;
@@ -236,9 +232,9 @@ absl::Status SchedulerCore::Impl::HeldBy(const Node& node) const {
         fmt::format("{} has left job {}, which is about to end; try again", name, job_));
   }
   if (!node.session) {
-    return absl::UnavailableError(fmt::format(
-        "{} is lost and given up in {} unless it comes back; try again", name,
-        Seconds(std::max<int64_t>(LostDeadAtMs(node) - now_ms_, 0))));
+    return absl::UnavailableError(
+        fmt::format("{} is lost and given up in {} unless it comes back; try again", name,
+                    Seconds(std::max<int64_t>(LostDeadAtMs(node) - now_ms_, 0))));
   }
   if (node.record.role() == v1::ROLE_SERVER) {
     // Its old connection may be half open after a crash of the machine.

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -29,16 +28,15 @@ absl::StatusOr<std::unique_ptr<SchedulerService>> SchedulerService::Start(
     KVS_ASSIGN_OR_RETURN(state, file->Load());
     if (state) KVS_RETURN_IF_ERROR(SchedulerCore::CheckState(options.core, *state));
   }
-  auto service = std::unique_ptr<SchedulerService>(new SchedulerService(
-      std::move(options), std::move(file), transport, std::move(events)));
+  auto service = std::unique_ptr<SchedulerService>(
+      new SchedulerService(std::move(options), std::move(file), transport, std::move(events)));
   KVS_RETURN_IF_ERROR(service->Begin(std::move(state)));
   KVS_RETURN_IF_ERROR(service->Listen(transport));
   return service;
 }
 
-SchedulerService::SchedulerService(SchedulerServiceOptions options,
-                                   std::unique_ptr<StateFile> file, Transport* transport,
-                                   SchedulerServiceEvents events)
+SchedulerService::SchedulerService(SchedulerServiceOptions options, std::unique_ptr<StateFile> file,
+                                   Transport* transport, SchedulerServiceEvents events)
     : options_(std::move(options)),
       file_(std::move(file)),
       events_(std::move(events)),
@@ -47,12 +45,14 @@ SchedulerService::SchedulerService(SchedulerServiceOptions options,
         Run([](SchedulerCore& core, int64_t now_ms, SchedulerOutbox* out) {
           core.OnTimer(now_ms, out);
         });
-        JobOverIfAllTold();
       }) {}
 
 SchedulerService::~SchedulerService() {
+  // Sessions that end now are not lost nodes.
+  loop_->Post([this] { over_ = true; });
   if (listener_ != nullptr) listener_->Shutdown();
   listener_.reset();
+  loop_.reset();  // nothing runs any more; the rest is ours
 }
 
 // The new term is on disk before anybody can connect.
@@ -95,8 +95,8 @@ void SchedulerService::Accept(std::unique_ptr<MessageStream> stream) {
     if (session == sessions_.end() || session->second.spoke) return;
     spdlog::warn("{} opened a session and said nothing for {} ms: closed",
                  session->second.stream->peer(), options_.first_message_ms);
-    RefuseAndClose(id, absl::DeadlineExceededError(fmt::format(
-                           "Register expected within {} ms", options_.first_message_ms)));
+    RefuseAndClose(id, absl::DeadlineExceededError(fmt::format("Register expected within {} ms",
+                                                               options_.first_message_ms)));
   });
 }
 
@@ -124,7 +124,6 @@ void SchedulerService::OnClosed(SessionId id, const absl::Status& status) {
   Run([&](SchedulerCore& core, int64_t now_ms, SchedulerOutbox* out) {
     core.OnSessionDown(now_ms, id, out);
   });
-  JobOverIfAllTold();
 }
 
 // What the core never sees: it is told that the session is down, should it have known it.
@@ -138,13 +137,13 @@ void SchedulerService::RefuseAndClose(SessionId id, const absl::Status& why) {
 
 template <typename Call>
 void SchedulerService::Run(Call call) {
-  if (broken_) return;
+  if (over_) return;
   SchedulerOutbox out;
   call(*core_, SteadyNowMs(), &out);
   if (out.persist) {
     if (absl::Status status = Persist(*out.persist); !status.ok()) {
       // Whether the state is on disk nobody knows: what it says is told to nobody.
-      broken_ = true;
+      over_ = true;
       events_.on_broken(std::move(status));
       return;
     }
@@ -171,11 +170,9 @@ void SchedulerService::Apply(const SchedulerOutbox& out) {
     sessions_.erase(session);
   }
   if (out.job_ended) {
-    job_over_ = out.job_ended;
-    job_over_at_ms_ = SteadyNowMs() + options_.core.lost_dead_ms;
     // Nodes that are away for a moment come back to learn it.
-    loop_->PostAfter(options_.core.lost_dead_ms, [this] { JobOverIfAllTold(); });
-    if (out.job_ended_untold == 0) job_over_at_ms_ = std::min(job_over_at_ms_, SteadyNowMs());
+    loop_->PostAfter(out.job_ended_untold == 0 ? 0 : options_.core.lost_dead_ms,
+                     [this, ended = *out.job_ended] { events_.on_job_over(ended); });
   }
 }
 

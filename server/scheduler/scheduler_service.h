@@ -45,9 +45,10 @@ class SchedulerService {
   // `transport` outlives the service; events come on the service's thread.
   // Errors: DATA_LOSS or FAILED_PRECONDITION the state (SchedulerCore::CheckState, StateFile);
   // those of Transport::Listen.
-  static absl::StatusOr<std::unique_ptr<SchedulerService>> Start(
-      SchedulerServiceOptions options, std::unique_ptr<StateFile> file, Transport* transport,
-      SchedulerServiceEvents events);
+  static absl::StatusOr<std::unique_ptr<SchedulerService>> Start(SchedulerServiceOptions options,
+                                                                 std::unique_ptr<StateFile> file,
+                                                                 Transport* transport,
+                                                                 SchedulerServiceEvents events);
   // Closes all sessions; what was sent before still goes out.
   ~SchedulerService();
 
@@ -72,12 +73,11 @@ class SchedulerService {
   void Run(Call call);
   absl::Status Persist(const v1::SchedulerState& state);
   void Apply(const SchedulerOutbox& out);
-  void JobOverIfAllTold();
 
   const SchedulerServiceOptions options_;
   const std::unique_ptr<StateFile> file_;
   const SchedulerServiceEvents events_;
-  const std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<EventLoop> loop_;
 
   // Of the loop, from the moment it listens.
   std::unique_ptr<SchedulerCore> core_;
@@ -85,9 +85,7 @@ class SchedulerService {
   std::map<SessionId, Session> sessions_;
   SessionId last_session_ = 0;
   size_t silent_sessions_ = 0;
-  bool broken_ = false;
-  std::optional<v1::JobEnded> job_over_;  // to be told when all know
-  int64_t job_over_at_ms_ = 0;            // at the latest
+  bool over_ = false;  // stopping, or broken: the core hears nothing any more
 
   std::unique_ptr<Listener> listener_;
 };

@@ -117,11 +117,12 @@ absl::StatusOr<v1::SchedulerState> DecodeState(std::string_view bytes) {
         fmt::format("{} bytes expected after the header, got {}", length, body.size()));
   }
   if (stored != computed) {
-    return absl::DataLossError(fmt::format("checksum {:08x} expected, got {:08x}", stored, computed));
+    return absl::DataLossError(
+        fmt::format("checksum {:08x} expected, got {:08x}", stored, computed));
   }
   if (version != kFormatVersion) {
-    return absl::FailedPreconditionError(fmt::format(
-        "format version {}; this scheduler reads version {}", version, kFormatVersion));
+    return absl::FailedPreconditionError(
+        fmt::format("format version {}; this scheduler reads version {}", version, kFormatVersion));
   }
   v1::SchedulerState state;
   if (!state.ParseFromArray(body.data(), static_cast<int>(body.size()))) {

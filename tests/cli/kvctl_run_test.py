@@ -33,6 +33,11 @@ exec tail -f /dev/null
 """
 
 
+def servers_up(count):
+    """A worker's words: wait until so many stand-ins have noted their arguments."""
+    return f'tail -n +1 -F "$NOTES/servers" 2>/dev/null | head -n {count} >/dev/null; '
+
+
 def descendants(pid):
     """All processes below `pid`."""
     found = []
@@ -104,7 +109,7 @@ class KvctlRun(unittest.TestCase):
 
     def test_workers_get_the_cluster_in_their_environment(self):
         code, out, err = self.run_kvctl(
-            "env | grep -E '^(KVSTORE|DMLC)_' | sort | tr '\\n' ' '; echo; echo oops >&2")
+            servers_up(2) + "env | grep -E '^(KVSTORE|DMLC)_' | sort | tr '\\n' ' '; echo; echo oops >&2")
         self.assertEqual(code, 0, err)
         for rank in (0, 1):
             self.assertIn(
@@ -117,12 +122,27 @@ class KvctlRun(unittest.TestCase):
         self.assertEqual((self.folder / "scheduler").read_text(),
                          "--listen 127.0.0.1:0 --workers 2 --servers 2 --time-scale 1\n")
         self.assertEqual(
-            (self.folder / "servers").read_text(),
-            "--scheduler 127.0.0.1:4242 --listen 127.0.0.1:0 --time-scale 1\n" * 2)
+            "".join(sorted((self.folder / "servers").read_text().splitlines(keepends=True))),
+            "".join(f"--scheduler 127.0.0.1:4242 --listen 127.0.0.1:0 --rank {rank} --time-scale 1\n"
+                    for rank in (0, 1)))
         self.assertNotIn("\x1b", out + err)
 
+    def test_variables_of_another_cluster_do_not_reach_the_processes(self):
+        for name, script in (("kvscheduler", SCHEDULER), ("kvstored", SERVER)):
+            self.install(name, script.replace("#!/bin/sh\n", f'#!/bin/sh\nenv > "$NOTES/{name}.env"\n'))
+        run = subprocess.run(
+            self.command(servers_up(1) + "env", workers=1, servers=1),
+            env=self.environment(KVSTORE_STATE_DIR="x", KVSTORE_ADVERTISE="x", DMLC_NODE_HOST="x",
+                                 KVSTORE_LISTEN="x", KVSTORE_LOG_LEVEL="warn"),
+            capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        for text in (run.stdout, (self.folder / "kvscheduler.env").read_text(),
+                     (self.folder / "kvstored.env").read_text()):
+            self.assertNotIn("=x\n", text)
+            self.assertIn("KVSTORE_LOG_LEVEL=warn\n", text)
+
     def test_options_reach_the_daemons(self):
-        code, out, _ = self.run_kvctl("echo scale $KVSTORE_TIME_SCALE",
+        code, out, _ = self.run_kvctl(servers_up(1) + "echo scale $KVSTORE_TIME_SCALE",
                                       options=["--shards", "3", "--time-scale", "2.5"], servers=1)
         self.assertEqual(code, 0)
         self.assertIn("scale 2.5", out)
@@ -183,9 +203,11 @@ class KvctlRun(unittest.TestCase):
             self.assertEqual(run.returncode, 2, arguments)
 
     def test_who_ignores_sigterm_is_killed_after_the_grace(self):
+        os.mkfifo(self.folder / "ready")
         code, _, err = self.run_kvctl(
             """trap '' TERM
-               if [ "$KVSTORE_RANK" = 1 ]; then exit 3; fi
+               if [ "$KVSTORE_RANK" = 1 ]; then read line <"$NOTES/ready"; exit 3; fi
+               echo ready >"$NOTES/ready"
                while :; do tail -f /dev/null; done""", options=["--grace-ms", "100"])
         self.assertEqual(code, 3)
         self.assertIn("kvctl: worker 0 did not end on SIGTERM: killed\n", err)
@@ -221,7 +243,8 @@ class KvctlRun(unittest.TestCase):
 
     def test_log_dir_keeps_everything_and_leaves_the_terminal_to_the_workers(self):
         logs = self.folder / "new" / "logs"
-        code, out, err = self.run_kvctl("echo hello", options=["--log-dir", str(logs)])
+        code, out, err = self.run_kvctl(servers_up(2) + "echo hello",
+                                        options=["--log-dir", str(logs)])
         self.assertEqual(code, 0)
         self.assertIn("[worker 1] hello\n", out)
         self.assertNotIn("[scheduler]", out + err)

@@ -107,6 +107,30 @@ TEST_CASE("operations of a key are issued in program order although an earlier o
   issued.Finish(0);
 }
 
+TEST_CASE("the order of a key holds until whoever finishes issuing lets go of it", "[engine]") {
+  Fixture f;
+  Issued issued;
+  std::shared_ptr<const void> order;
+  f.Do({{f.key, Access::kOrder}}, [&](const TokenPtr& token) {
+    order = token->HoldOrder();
+    issued.Keep()(token);
+  });
+  f.Do({{f.key, Access::kOrder}}, issued.Keep());
+  CHECK(issued.count == 1);
+  SECTION("before the operation completes") {
+    order = nullptr;
+    CHECK(issued.count == 2);
+    issued.Finish(0);
+  }
+  SECTION("after it") {
+    issued.Finish(0);
+    CHECK(issued.count == 1);
+    order = nullptr;
+    CHECK(issued.count == 2);
+  }
+  issued.Finish(1);
+}
+
 TEST_CASE("an operation completes when the last reference to its token goes", "[engine]") {
   Fixture f;
   Issued issued;

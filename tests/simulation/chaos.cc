@@ -23,13 +23,17 @@ Chaos::Chaos(World& world, Network& network, SchedulerNode& scheduler,
       scheduler_(scheduler),
       servers_(servers),
       workers_(workers),
-      rng_(world.rng().Fork()),
-      spared_until_ms_(1 + servers.size() + workers.size(), 0) {}
+      rng_(world.rng().Fork()) {}
 
 void Chaos::Start() {
   const Params& p = world_.params();
   world_.Outside(p.heal_ms, [this] { Heal(); });
   if (p.chaos_every_ms != INT64_MAX) world_.Outside(p.chaos_every_ms, [this] { Tick(); });
+  if (p.restarts_while_forming) {
+    for (int64_t n = rng_.Between(1, 3); n > 0; --n) {
+      world_.Outside(rng_.Between(100, 2500), [this] { RestartWhileForming(); });
+    }
+  }
   if (p.lethal != Lethal::kNone) world_.Outside(p.lethal_ms, [this] { Strike(); });
 }
 
@@ -130,6 +134,23 @@ void Chaos::CrashScheduler() {
   world_.stats().Count(Fault::kSchedulerCrash);
   scheduler_.Crash();
   world_.Outside(rng_.Between(1, 3000), [this] { scheduler_.Start(); });
+}
+
+void Chaos::RestartWhileForming() {
+  const ProcessId victim = AnyNode();
+  if (!world_.up(victim)) return;
+  if (world_.tracing()) world_.Trace("---- " + world_.name(victim) + " dies and begins anew");
+  world_.stats().Count(Fault::kRestartedWhileForming);
+  const int64_t for_ms = rng_.Between(1, 3000);
+  if (victim <= servers_.size()) {
+    ServerNode& server = *servers_[victim - 1];
+    server.Crash();
+    world_.Outside(for_ms, [&server] { server.Start(); });
+  } else {
+    WorkerNode& worker = *workers_[victim - 1 - servers_.size()];
+    worker.Crash();
+    world_.Outside(for_ms, [&worker] { worker.Start(); });
+  }
 }
 
 void Chaos::Strike() {

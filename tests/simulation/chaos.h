@@ -4,7 +4,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -12,6 +12,10 @@
 #include "tests/simulation/worker_node.h"
 
 namespace kvstore::sim {
+
+// With Params::restarts_while_forming the last worker starts at this time: late enough that the
+// scheduler knows by then of everybody who died before.
+inline constexpr int64_t kFormedMs = 9000;
 
 class Chaos {
  public:
@@ -35,6 +39,7 @@ class Chaos {
   void Pause();
   void Partition();
   void CrashScheduler();
+  void RestartWhileForming();
   void Strike();
   void StrikeWorker(WorkerNode& worker);
   void StrikeServer(ServerNode& server);
@@ -47,7 +52,7 @@ class Chaos {
   std::vector<std::unique_ptr<ServerNode>>& servers_;
   std::vector<std::unique_ptr<WorkerNode>>& workers_;
   Rng rng_;
-  std::vector<int64_t> spared_until_ms_;  // by process
+  std::map<ProcessId, int64_t> spared_until_ms_;
   int64_t lethal_at_ms_ = INT64_MAX;
   std::string victim_;
   ProcessId victim_process_ = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace kvstore::sim {
 
@@ -28,9 +29,11 @@ FrameInTransit::FrameInTransit(const Frame& frame, bool encode, Rng& rng) {
   bytes_ = std::make_shared<const Payload>(std::move(cut));
 }
 
-absl::StatusOr<Frame> FrameInTransit::Arrive() const {
-  if (frame_ != nullptr) return *frame_;
-  return DecodeFrame(*bytes_);
+absl::StatusOr<std::shared_ptr<const Frame>> FrameInTransit::Arrive() const {
+  if (frame_ != nullptr) return frame_;
+  absl::StatusOr<Frame> decoded = DecodeFrame(*bytes_);
+  if (!decoded.ok()) return decoded.status();
+  return std::make_shared<const Frame>(*std::move(decoded));
 }
 
 std::string DescribeFrame(const Frame& frame) {

@@ -15,8 +15,8 @@ class FrameInTransit {
   // `encode`: through EncodeFrame and DecodeFrame.
   FrameInTransit(const Frame& frame, bool encode, Rng& rng);
 
-  // What arrives. Errors: INTERNAL, only from a broken encoder or decoder.
-  absl::StatusOr<Frame> Arrive() const;
+  // What arrives. Errors: what DecodeFrame finds, only from a broken encoder or decoder.
+  absl::StatusOr<std::shared_ptr<const Frame>> Arrive() const;
 
  private:
   std::shared_ptr<const Frame> frame_;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstring>
-#include <map>
 #include <memory>
 #include <string>
 
@@ -36,7 +35,7 @@ class HashMath : public PartMath {
                                    MutableBufferPtr sum,
                                    std::unique_ptr<PartState>* state) override {
     if (key.key != id.key) world_.Fail("an update got the description of another key");
-    const Round version = ++versions_[id];
+    const Round version = oracle_.committed(id) + 1;
     ++world_.stats().commits;
     if (oracle_.UpdateFails(id, version)) {
       world_.stats().Count(Fault::kUpdateFailed);
@@ -54,6 +53,10 @@ class HashMath : public PartMath {
   }
 
   absl::Status SetOptimizer(const OptimizerConfig& spec) override {
+    if (spec.name == "assign") {
+      parameter_ = 0;
+      return absl::OkStatus();
+    }
     const auto parameter = spec.parameters.find("salt");
     if (parameter == spec.parameters.end()) return absl::InvalidArgumentError("salt expected");
     parameter_ = static_cast<uint64_t>(parameter->second);
@@ -76,7 +79,6 @@ class HashMath : public PartMath {
   World& world_;
   Oracle& oracle_;
   uint64_t parameter_ = 0;
-  std::map<PartId, Round> versions_;
 };
 
 }  // namespace kvstore::sim

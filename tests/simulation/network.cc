@@ -107,10 +107,12 @@ void Network::Send(ConnId id, bool to_acceptor, World::Task deliver) {
       at_ms = std::max(at_ms, last_ms);
     }
     last_ms = std::max(last_ms, at_ms);
-    world_.At(at_ms, to, [this, id, to_acceptor, deliver] {
-      const Conn& c = conns_[id - 1];
-      if (to_acceptor ? c.to_open : c.from_open) deliver();
-    });
+    const bool last = copy + 1 == copies;
+    world_.At(at_ms, to,
+              [this, id, to_acceptor, task = last ? std::move(deliver) : World::Task(deliver)] {
+                const Conn& c = conns_[id - 1];
+                if (to_acceptor ? c.to_open : c.from_open) task();
+              });
   }
 }
 

@@ -6,12 +6,13 @@
 
 namespace kvstore::sim {
 
-Oracle::Oracle(World& world, const Programs& programs)
-    : world_(world), salt_(Mix64(world.params().seed ^ 0x6f7261636c65u)) {
+void Oracle::BeginJob(JobId job, const Programs& programs) {
+  salt_ = Mix64(world_.params().seed * 16 + job);
+  parts_.clear();
   for (uint32_t key = 0; key < programs.keys.size(); ++key) {
     uint32_t last = 0;
     for (const Program& program : programs.ranks) last = std::max(last, program.pushes[key]);
-    for (PartIndex index = 0; index < world.params().key_parts[key]; ++index) {
+    for (PartIndex index = 0; index < world_.params().key_parts[key]; ++index) {
       const PartId id{programs.keys[key].key, index};
       std::vector<uint64_t>& values = parts_[id].values;
       uint64_t state = 0;

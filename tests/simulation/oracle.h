@@ -23,7 +23,10 @@ constexpr uint64_t NextValue(uint64_t value, uint64_t sum, uint64_t state, uint6
 
 class Oracle {
  public:
-  Oracle(World& world, const Programs& programs);
+  explicit Oracle(World& world) : world_(world) {}
+
+  // Forgets the job before; every job has contributions of its own.
+  void BeginJob(JobId job, const Programs& programs);
 
   // What `rank` pushes as its contribution to `round`, and what rank 0 gives to Init.
   uint64_t Contribution(PartId id, WorkerRank rank, Round round) const;
@@ -47,7 +50,7 @@ class Oracle {
   const Part& part(PartId id) const;
 
   World& world_;
-  const uint64_t salt_;
+  uint64_t salt_ = 0;
   std::map<PartId, Part> parts_;
 };
 

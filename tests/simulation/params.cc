@@ -29,7 +29,8 @@ void ChooseShape(Rng& rng, Params& p) {
   p.ahead = ahead[rng.Below(std::size(ahead))];
   p.explicit_ranks = rng.Permille(300);
   p.last_is_late = rng.Permille(200);
-  if (rng.Permille(100)) p.update_fails_permille = 120;
+  if (rng.Permille(100)) p.update_fails_permille = rng.Coin() ? 120 : 900;
+  if (rng.Permille(150)) p.jobs = 2;
   if (rng.Permille(20)) {
     // One part and a worker that runs as far ahead as it may, past every window.
     p.key_parts = {1};
@@ -73,6 +74,7 @@ void ChooseWeather(Rng& rng, Params& p) {
   p.pauses = rng.Coin();
   p.partitions = rng.Coin();
   p.crashes_scheduler = rng.Coin();
+  p.restarts_while_forming = rng.Permille(150);
   p.encode_frames = rng.Permille(300);
   p.optimistic_dial = rng.Coin();
 }
@@ -80,7 +82,7 @@ void ChooseWeather(Rng& rng, Params& p) {
 void ChooseBudgets(Rng& rng, Params& p) {
   p.scheduler.workers = p.workers;
   p.scheduler.servers = p.servers;
-  p.scheduler.silent_dead_ms = rng.Coin() ? 60000 : 15000;
+  p.scheduler.silent_dead_ms = rng.Permille(200) ? 60000 : 15000;
   p.membership.register_timeout_ms = 3000 + p.delay_tail_ms;
   const uint64_t parked[] = {0, 1, 2, 4, 16, 1u << 20};
   p.server.parked_bytes_max = parked[rng.Below(std::size(parked))] * kValueBytes;
@@ -125,6 +127,7 @@ Params Params::FromSeed(uint64_t seed) {
     p.lethal = static_cast<Lethal>(rng.Between(1, 7));
     p.lethal_ms = rng.Between(0, 6000);
     p.rounds = std::max(p.rounds, 6u);
+    p.jobs = 1;
   }
   return p;
 }
@@ -132,12 +135,13 @@ Params Params::FromSeed(uint64_t seed) {
 std::string Params::Describe() const {
   return fmt::format(
       "{} workers, {} servers ({} shards), keys of {} parts, {} rounds, ahead {}, loss {}‰, dup "
-      "{}‰, delay {}..{} ms + {}‰ to {} ms, parked {} B, window {} B, try {} ms, heal {} ms, {}{}"
+      "{}‰, delay {}..{} ms + {}‰ to {} ms, parked {} B, window {} B, try {} ms, heal {} ms, {}{}{}{}"
       "lethal: {}",
       workers, servers, fmt::join(shards, "+"), fmt::join(key_parts, "+"), rounds, ahead,
       loss_permille, dup_permille, delay_min_ms, delay_max_ms, delay_tail_permille, delay_tail_ms,
       server.parked_bytes_max, client.window_bytes, client.try_ms, heal_ms,
-      reorder ? "reorder, " : "", encode_frames ? "encoded, " : "", LethalName(lethal));
+      reorder ? "reorder, " : "", encode_frames ? "encoded, " : "",
+      jobs > 1 ? "two jobs, " : "", restarts_while_forming ? "restarts while forming, " : "", LethalName(lethal));
 }
 
 }  // namespace kvstore::sim

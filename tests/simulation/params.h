@@ -40,6 +40,7 @@ struct Params {
   bool explicit_ranks = false;
   bool last_is_late = false;        // rank 0 does everything last
   uint32_t update_fails_permille = 0;
+  uint32_t jobs = 1;  // one after the other, on the same servers
 
   // Weather, until heal_ms.
   uint32_t loss_permille = 0;
@@ -61,6 +62,9 @@ struct Params {
   bool pauses = false;
   bool partitions = false;
   bool crashes_scheduler = false;
+
+  // Nodes die and begin anew while the job still forms; the last node comes after that.
+  bool restarts_while_forming = false;
 
   Lethal lethal = Lethal::kNone;
   int64_t lethal_ms = 0;

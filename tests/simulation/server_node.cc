@@ -40,6 +40,15 @@ void ServerNode::Crash() {
 }
 
 void ServerNode::OnLearned(const MembershipOutbox& out) {
+  if (out.refused) {
+    if (world_.params().restarts_while_forming && absl::IsAlreadyExists(*out.refused)) {
+      Crash();  // as in WorkerNode
+      world_.Outside(1000, [this] { Start(); });
+    } else if (world_.params().lethal == Lethal::kNone) {
+      world_.Fail("a server is refused: " + out.refused->ToString());
+    }
+    return;
+  }
   if (out.routing == nullptr) return;
   const v1::Registered& self = *member_->core().identity();
   if (shards_.empty()) {
@@ -62,16 +71,17 @@ void ServerNode::OnLearned(const MembershipOutbox& out) {
 }
 
 void ServerNode::OnFrame(ConnId stream, ShardIndex shard, const FrameInTransit& request) {
-  absl::StatusOr<Frame> frame = request.Arrive();
-  if (!frame.ok()) world_.Fail("a worker's frame: " + frame.status().ToString());
+  const auto arrived = request.Arrive();
+  if (!arrived.ok()) world_.Fail("a worker's frame: " + arrived.status().ToString());
+  const Frame& frame = **arrived;
   if (world_.tracing()) {
     world_.Trace(fmt::format("{} shard {} < {}: {}", world_.name(process_), shard,
-                             world_.name(network_.dialler(stream)), DescribeFrame(*frame)));
+                             world_.name(network_.dialler(stream)), DescribeFrame(frame)));
   }
   // A server that is not registered yet has no shards: like one that nobody reaches.
   if (shard >= shards_.size()) return;
   ServerOutbox out;
-  shards_[shard].core->OnFrame(world_.now_ms(), stream, *frame, &out);
+  shards_[shard].core->OnFrame(world_.now_ms(), stream, frame, &out);
   for (const ServerFrame& reply : out) {
     Check(reply);
     ++world_.stats().frames;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <vector>
@@ -26,8 +28,7 @@ class Simulation : public Cluster {
       : params_(params),
         world_(params_, trace),
         network_(world_),
-        programs_(Programs::Make(params_, world_.rng().Fork())),
-        oracle_(world_, programs_),
+        oracle_(world_),
         told_(world_),
         scheduler_(world_, network_, told_) {
     for (uint32_t s = 0; s < params_.servers; ++s) {
@@ -37,31 +38,25 @@ class Simulation : public Cluster {
             workers_[network_.dialler(stream) - 1 - servers_.size()]->OnReply(stream, frame);
           }));
     }
-    for (uint32_t w = 0; w < params_.workers; ++w) {
-      workers_.push_back(std::make_unique<WorkerNode>(world_, network_, scheduler_, oracle_,
-                                                      programs_, *this, w));
-    }
+    AddJob();
     chaos_ = std::make_unique<Chaos>(world_, network_, scheduler_, servers_, workers_);
   }
 
   void Run() {
-    Rng& rng = world_.rng();
     world_.Outside(0, [this] { scheduler_.Start(); });
     for (auto& server : servers_) {
-      world_.Outside(rng.Between(0, 1500), [&server] { server->Start(); });
-    }
-    for (auto& worker : workers_) {
-      world_.Outside(rng.Between(0, 1500), [&worker] { worker->Start(); });
+      world_.Outside(world_.rng().Between(0, 1500), [&server] { server->Start(); });
     }
     chaos_->Start();
-    while (!AllEnded()) {
-      if (world_.now_ms() > Deadline()) FailLate();
-      if (!world_.RunNext()) world_.Fail("nothing is left to happen, but not all have ended");
-    }
-    if (chaos_->lethal_at_ms() == INT64_MAX) {
+    for (uint32_t job = 1; job <= params_.jobs; ++job) {
+      if (job > 1) AddJob();
+      StartWorkers(job);
+      while (!AllEnded()) {
+        if (world_.now_ms() > Deadline()) FailLate();
+        if (!world_.RunNext()) world_.Fail("nothing is left to happen, but not all have ended");
+      }
+      if (chaos_->lethal_at_ms() != INT64_MAX) return CheckHonest();
       CheckComplete();
-    } else {
-      CheckHonest();
     }
   }
 
@@ -77,12 +72,40 @@ class Simulation : public Cluster {
     servers_[network_.acceptor(stream) - 1]->OnFrame(stream, to.shard, frame);
   }
   bool AllAtBarrier(uint64_t generation) const override {
-    return std::all_of(workers_.begin(), workers_.end(), [&](const auto& worker) {
-      return worker->leaving() || worker->barriers_begun() >= generation;
+    return AllWorkers([&](const WorkerNode& worker) {
+      return worker.leaving() || worker.barriers_begun() >= generation;
     });
   }
 
  private:
+  void AddJob() {
+    const JobId job = programs_.size() + 1;
+    programs_.push_back(Programs::Make(params_, world_.rng().Fork()));
+    oracle_.BeginJob(job, programs_.back());
+    former_workers_ = workers_.size();
+    job_began_ms_ = world_.now_ms();
+    for (uint32_t w = 0; w < params_.workers; ++w) {
+      workers_.push_back(std::make_unique<WorkerNode>(world_, network_, scheduler_, oracle_,
+                                                      programs_.back(), job, *this, w));
+    }
+  }
+
+  void StartWorkers(JobId job) {
+    for (size_t w = former_workers_; w < workers_.size(); ++w) {
+      int64_t delay_ms = world_.rng().Between(0, 1500);
+      const bool last = w + 1 == workers_.size();
+      if (job == 1 && last && params_.restarts_while_forming) delay_ms = kFormedMs;
+      world_.Outside(delay_ms, [worker = workers_[w].get()] { worker->Start(); });
+    }
+  }
+
+  // Of the job at hand.
+  template <typename Predicate>
+  bool AllWorkers(Predicate predicate) const {
+    return std::all_of(workers_.begin() + static_cast<ptrdiff_t>(former_workers_), workers_.end(),
+                       [&](const auto& worker) { return predicate(*worker); });
+  }
+
   bool Frozen(const WorkerNode& worker) const {
     return params_.lethal == Lethal::kWorkerFrozen && chaos_->lethal_at_ms() != INT64_MAX &&
            worker.process() == chaos_->victim_process();
@@ -94,14 +117,15 @@ class Simulation : public Cluster {
            !Frozen(worker);
   }
   bool AllEnded() const {
-    return std::all_of(workers_.begin(), workers_.end(), [&](const auto& worker) {
-      return worker->ended() || !Counts(*worker);
-    });
+    return AllWorkers(
+        [&](const WorkerNode& worker) { return worker.ended() || !Counts(worker); });
   }
 
   int64_t Deadline() const {
     const int64_t struck_ms = chaos_->lethal_at_ms();
-    if (struck_ms == INT64_MAX) return params_.heal_ms + kProgressMs;
+    if (struck_ms == INT64_MAX) {
+      return std::max(params_.heal_ms, job_began_ms_) + kProgressMs;
+    }
     const bool frozen =
         params_.lethal == Lethal::kWorkerFrozen || params_.lethal == Lethal::kServerFrozen;
     return struck_ms + kNoticeSlackMs +
@@ -113,7 +137,9 @@ class Simulation : public Cluster {
                            ? "no progress: "
                            : fmt::format("not all were told in time of {} ({}): ",
                                          chaos_->victim(), LethalName(params_.lethal));
-    for (const auto& worker : workers_) text += worker->Describe() + "; ";
+    for (const auto& worker : workers_) {
+      if (!worker->ended()) text += worker->Describe() + "; ";
+    }
     world_.Fail(text + "the scheduler: " + scheduler_.StateName());
   }
 
@@ -155,12 +181,14 @@ class Simulation : public Cluster {
   const Params params_;
   World world_;
   Network network_;
-  const Programs programs_;
+  std::deque<Programs> programs_;  // by job; references stay valid
   Oracle oracle_;
   Told told_;
   SchedulerNode scheduler_;
   std::vector<std::unique_ptr<ServerNode>> servers_;
-  std::vector<std::unique_ptr<WorkerNode>> workers_;
+  std::vector<std::unique_ptr<WorkerNode>> workers_;  // of all jobs
+  size_t former_workers_ = 0;                         // of the jobs before
+  int64_t job_began_ms_ = 0;
   std::unique_ptr<Chaos> chaos_;
 };
 

@@ -29,6 +29,7 @@ enum class Fault : uint32_t {
   kNodeFrozen,
   kNodeRestarted,
   kWorkerFailed,  // reported by itself
+  kRestartedWhileForming,
   kCount
 };
 inline constexpr size_t kFaults = static_cast<size_t>(Fault::kCount);
@@ -37,7 +38,8 @@ inline constexpr std::array<std::string_view, kFaults> kFaultNames = {
     "sessions broken",  "dials refused",     "workers paused",     "servers paused",
     "scheduler paused", "partitions",        "scheduler crashes",  "persists lost",
     "persists kept",    "pushes refused",    "updates failed",     "workers crashed",
-    "servers crashed",  "nodes frozen",      "nodes restarted",    "workers failed"};
+    "servers crashed",  "nodes frozen",      "nodes restarted",    "workers failed",
+    "restarts while forming"};
 
 struct Stats {
   std::array<uint64_t, kFaults> faults{};

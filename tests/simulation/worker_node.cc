@@ -9,21 +9,23 @@
 namespace kvstore::sim {
 
 WorkerNode::WorkerNode(World& world, Network& network, SchedulerNode& scheduler, Oracle& oracle,
-                       const Programs& programs, Cluster& cluster, uint32_t index)
+                       const Programs& programs, JobId job, Cluster& cluster,
+                       uint32_t index)
     : world_(world),
       network_(network),
       scheduler_(scheduler),
       oracle_(oracle),
       programs_(programs),
+      job_(job),
       cluster_(cluster),
       index_(index),
-      process_(world.AddProcess(fmt::format("worker process {}", index))),
+      process_(world.AddProcess(fmt::format("worker process {}{}", index, job > 1 ? "b" : ""))),
       rng_(world.rng().Fork()) {}
 
 void WorkerNode::Start() {
   world_.Begin(process_);
   const Params& p = world_.params();
-  ++lives_;
+  took_part_ = client_ != nullptr;
   state_ = State::kStarting;
   failure_ = absl::OkStatus();
   client_.reset();
@@ -60,12 +62,23 @@ void WorkerNode::Exit(State state) {
 void WorkerNode::OnLearned(const MembershipOutbox& out) {
   if (ended()) return;
   for (const v1::NodeHealth& health : out.health) {
-    if (health.health() == v1::HEALTH_DEAD && world_.params().lethal == Lethal::kNone) {
+    const Params& p = world_.params();
+    const bool may_be = p.lethal != Lethal::kNone ||
+                        (p.restarts_while_forming && state_ == State::kStarting);
+    if (health.health() == v1::HEALTH_DEAD && !may_be) {
       world_.Fail(fmt::format("role {} rank {} is said to be dead, all live", health.role(),
                               health.rank()));
     }
   }
-  if (out.refused) return Fail(*out.refused);
+  if (out.refused) {
+    Fail(*out.refused);
+    // Its own former life still seemed to be there: whoever supervises the process starts it again.
+    if (world_.params().restarts_while_forming && absl::IsAlreadyExists(failure_)) {
+      state_ = State::kStarting;
+      world_.Outside(1000, [this] { Start(); });
+    }
+    return;
+  }
   if (out.job_ended) return OnJobEnded(*out.job_ended);
   if (out.left) return Exit(State::kFinished);
   for (const v1::BarrierReply& reply : out.barriers) {
@@ -88,11 +101,11 @@ void WorkerNode::OnLearned(const MembershipOutbox& out) {
   }
   if (out.routing == nullptr) return;
   const v1::Registered& self = *member_->core().identity();
-  if (self.job() != 1) {
+  if (self.job() != job_) {
     failure_ = absl::UnavailableError("the job is over");
     return Exit(State::kTurnedAway);
   }
-  if (lives_ > 1) world_.Fail("S6: a new life of a worker takes part in the job of the old one");
+  if (took_part_) world_.Fail("S6: a new life of a worker takes part in the job of the old one");
   if (client_ == nullptr) {
     client_ = std::make_unique<ClientCore>(world_.params().client, self.cluster(), self.rank(),
                                            self.incarnation());
@@ -176,15 +189,16 @@ void WorkerNode::OnReply(ConnId stream, const FrameInTransit& transit) {
   const auto from = std::find_if(streams_.begin(), streams_.end(),
                                  [&](const auto& entry) { return entry.second == stream; });
   if (from == streams_.end()) return;
-  absl::StatusOr<Frame> frame = transit.Arrive();
-  if (!frame.ok()) world_.Fail("a server's frame: " + frame.status().ToString());
+  const auto arrived = transit.Arrive();
+  if (!arrived.ok()) world_.Fail("a server's frame: " + arrived.status().ToString());
+  const Frame& frame = **arrived;
   if (world_.tracing()) {
     world_.Trace(fmt::format("{} < server {} shard {}: {}", world_.name(process_),
-                             from->first.server, from->first.shard, DescribeFrame(*frame)));
+                             from->first.server, from->first.shard, DescribeFrame(frame)));
   }
-  monitor_->Delivered(stream, *frame);
+  monitor_->Delivered(stream, frame);
   Run([&, shard = from->first](ClientOutbox* out) {
-    client_->OnFrame(world_.now_ms(), shard, *frame, out);
+    client_->OnFrame(world_.now_ms(), shard, frame, out);
   });
 }
 

@@ -41,7 +41,7 @@ class WorkerNode {
   };
 
   WorkerNode(World& world, Network& network, SchedulerNode& scheduler, Oracle& oracle,
-             const Programs& programs, Cluster& cluster, uint32_t index);
+             const Programs& programs, JobId job, Cluster& cluster, uint32_t index);
 
   ProcessId process() const { return process_; }
   void Start();
@@ -98,6 +98,7 @@ class WorkerNode {
   SchedulerNode& scheduler_;
   Oracle& oracle_;
   const Programs& programs_;
+  const JobId job_;
   Cluster& cluster_;
   const uint32_t index_;
   const ProcessId process_;
@@ -117,7 +118,7 @@ class WorkerNode {
   std::map<PartId, Round> pushed_;
   Ticket last_ticket_ = 0;
   size_t at_ = 0;           // of the program
-  uint64_t lives_ = 0;
+  bool took_part_ = false;  // in an earlier life
   bool began_ = false;      // the action at_ was begun and waits
   bool awake_ = false;      // Step() is scheduled
   bool barrier_done_ = false;

@@ -6,12 +6,9 @@
 
 namespace kvstore {
 
-std::shared_ptr<GrpcClientStream> GrpcClientStream::Start(GrpcLoop* loop,
-                                                          std::shared_ptr<grpc::Channel> channel,
-                                                          const std::string& address,
-                                                          const std::string& method,
-                                                          size_t message_bytes_max,
-                                                          StreamEvents events) {
+std::shared_ptr<GrpcClientStream> GrpcClientStream::Start(
+    GrpcLoop* loop, std::shared_ptr<grpc::Channel> channel, const std::string& address,
+    const std::string& method, size_t message_bytes_max, StreamEvents events) {
   auto stream = std::make_shared<GrpcClientStream>(loop, std::move(channel), address, method,
                                                    message_bytes_max);
   stream->SetEvents(std::move(events));

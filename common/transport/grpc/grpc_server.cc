@@ -62,9 +62,7 @@ void GrpcServerState::ArmAll() {
   for (size_t i = 0; i < options_.unary_methods.size(); ++i) ArmUnary(i);
 }
 
-void GrpcServerState::ArmStream(size_t index) {
-  GrpcServerStream::Arm(shared_from_this(), index);
-}
+void GrpcServerState::ArmStream(size_t index) { GrpcServerStream::Arm(shared_from_this(), index); }
 
 void GrpcServerState::ArmUnary(size_t index) { GrpcServerUnary::Arm(shared_from_this(), index); }
 
@@ -72,9 +70,12 @@ void GrpcServerState::BeginShutdown() {
   closing_.store(true, std::memory_order_release);
   for (const auto& state : loops_) {
     CallBegins();  // the task counts as a call, so that AwaitCallsGone waits for it
-    state->loop->Post([self = shared_from_this(), streams = &state->streams] {
-      const std::vector<GrpcServerStream*> open(streams->begin(), streams->end());
-      for (GrpcServerStream* stream : open) stream->ShutDown();
+    state->loop->Post([self = shared_from_this(), state = state.get()] {
+      // Copies: ending one may take it out of the set.
+      const auto streams = state->streams;
+      for (GrpcServerStream* stream : streams) stream->ShutDown();
+      const auto unary_calls = state->unary_calls;
+      for (GrpcServerUnary* call : unary_calls) call->ShutDown();
       self->CallGone();
     });
   }

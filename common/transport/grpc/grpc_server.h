@@ -41,6 +41,7 @@ class RawService final : public grpc::Service {
 };
 
 class GrpcServerStream;
+class GrpcServerUnary;
 
 // What the calls of one listener share. Its calls keep it alive.
 class GrpcServerState : public std::enable_shared_from_this<GrpcServerState> {
@@ -49,6 +50,7 @@ class GrpcServerState : public std::enable_shared_from_this<GrpcServerState> {
   struct LoopState {
     GrpcLoop* loop = nullptr;
     std::unordered_set<GrpcServerStream*> streams;
+    std::unordered_set<GrpcServerUnary*> unary_calls;
   };
 
   GrpcServerState(ListenOptions options, size_t message_bytes_max);

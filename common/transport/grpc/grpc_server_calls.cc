@@ -94,9 +94,9 @@ void GrpcServerUnary::Arm(std::shared_ptr<GrpcServerState> server, size_t method
   auto* loop = static_cast<GrpcLoop*>(server->options().unary_methods[method].loop);
   auto call = std::make_shared<GrpcServerUnary>(server, method, loop);
   call->self_ = call;
-  call->context_.AsyncNotifyWhenDone(&call->done_tag_);
-  server->service()->RequestUnary(server->options().methods.size() + method, &call->context_,
-                                  &call->request_, &call->call_, loop, &call->accept_tag_);
+  call->rpc_->context.AsyncNotifyWhenDone(&call->done_tag_);
+  server->service()->RequestUnary(server->options().methods.size() + method, &call->rpc_->context,
+                                  &call->request_, &call->rpc_->call, loop, &call->accept_tag_);
 }
 
 GrpcServerUnary::GrpcServerUnary(std::shared_ptr<GrpcServerState> server, size_t method,
@@ -105,34 +105,39 @@ GrpcServerUnary::GrpcServerUnary(std::shared_ptr<GrpcServerState> server, size_t
   server_->CallBegins();
 }
 
-GrpcServerUnary::~GrpcServerUnary() { server_->CallGone(); }
-
 void GrpcServerUnary::OnAccepted(bool ok) {
   const std::shared_ptr<GrpcServerUnary> self = std::move(self_);
-  if (!ok) return;
+  if (!ok) {
+    rpc_.reset();
+    server_->CallGone();
+    return;
+  }
   server_->ArmUnary(method_);
   loop_->Keep(self);
+  server_->StateOf(loop_)->unary_calls.insert(this);
   if (server_->closing()) {
-    Finish(ShutDownStatus());
+    ShutDown();
     return;
   }
   // The answer may come when the call is over, or even its loop.
-  UnaryReply reply = MakeUnaryReply([weak = weak_from_this(), tasks = loop_->tasks()](
-                                        absl::StatusOr<std::string> result) {
-    tasks->Post([weak, result = std::move(result)]() mutable {
-      if (const auto call = weak.lock(); call != nullptr) call->Finish(std::move(result));
-    });
-  });
+  UnaryReply reply = MakeUnaryReply(
+      [weak = weak_from_this(), tasks = loop_->tasks()](absl::StatusOr<std::string> result) {
+        tasks->Post([weak, result = std::move(result)]() mutable {
+          if (const auto call = weak.lock(); call != nullptr) call->Finish(std::move(result));
+        });
+      });
   server_->options().unary_methods[method_].handler(TakePayload(&request_), std::move(reply));
 }
+
+void GrpcServerUnary::ShutDown() { Finish(ShutDownStatus()); }
 
 void GrpcServerUnary::Finish(absl::StatusOr<std::string> result) {
   if (done_ || finishing_) return;
   finishing_ = true;
   if (result.ok()) {
-    call_.Finish(ToByteBuffer(Payload::CopyOf(*result)), grpc::Status::OK, &finish_tag_);
+    rpc_->call.Finish(ToByteBuffer(Payload::CopyOf(*result)), grpc::Status::OK, &finish_tag_);
   } else {
-    call_.FinishWithError(ToGrpcStatus(result.status()), &finish_tag_);
+    rpc_->call.FinishWithError(ToGrpcStatus(result.status()), &finish_tag_);
   }
 }
 
@@ -147,7 +152,11 @@ void GrpcServerUnary::OnDone(bool) {
 }
 
 void GrpcServerUnary::ReleaseIfOver() {
-  if (done_ && !finishing_) loop_->Release(this);
+  if (!done_ || finishing_) return;
+  server_->StateOf(loop_)->unary_calls.erase(this);
+  rpc_.reset();
+  server_->CallGone();
+  loop_->Release(this);
 }
 
 }  // namespace kvstore

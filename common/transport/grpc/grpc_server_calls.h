@@ -47,7 +47,7 @@ class GrpcServerStream final : public GrpcStream {
   const size_t method_;
   std::shared_ptr<GrpcStream> self_;
   std::unique_ptr<Rpc> rpc_ = std::make_unique<Rpc>();
-  std::string peer_;  // when rpc_ is gone
+  std::string peer_;         // when rpc_ is gone
   absl::Status end_status_;  // what Finish tells the peer
   MethodTag<GrpcServerStream> accept_tag_{this, &GrpcServerStream::OnAccepted};
   MethodTag<GrpcServerStream> done_tag_{this, &GrpcServerStream::OnDone};
@@ -61,8 +61,9 @@ class GrpcServerUnary final : public GrpcCall,
   static void Arm(std::shared_ptr<GrpcServerState> server, size_t method);
 
   GrpcServerUnary(std::shared_ptr<GrpcServerState> server, size_t method, GrpcLoop* loop);
-  ~GrpcServerUnary() override;
-  void Abort() override { context_.TryCancel(); }
+  void Abort() override { rpc_->context.TryCancel(); }
+  // Of the listener: nobody waits for the handler any more.
+  void ShutDown();
 
  private:
   void OnAccepted(bool ok);
@@ -71,13 +72,17 @@ class GrpcServerUnary final : public GrpcCall,
   void Finish(absl::StatusOr<std::string> result);
   void ReleaseIfOver();
 
+  struct Rpc {
+    grpc::ServerContext context;
+    grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> call{&context};
+  };
+
   const std::shared_ptr<GrpcServerState> server_;
   const size_t method_;
   GrpcLoop* const loop_;
   std::shared_ptr<GrpcServerUnary> self_;
-  grpc::ServerContext context_;
+  std::unique_ptr<Rpc> rpc_ = std::make_unique<Rpc>();
   grpc::ByteBuffer request_;
-  grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> call_{&context_};
   MethodTag<GrpcServerUnary> accept_tag_{this, &GrpcServerUnary::OnAccepted};
   MethodTag<GrpcServerUnary> done_tag_{this, &GrpcServerUnary::OnDone};
   MethodTag<GrpcServerUnary> finish_tag_{this, &GrpcServerUnary::OnFinished};

@@ -18,14 +18,16 @@ bool IsCode(int code) { return code >= 0 && code <= kLastCode; }
 
 absl::Status FromGrpcStatus(const grpc::Status& status) {
   const int code = static_cast<int>(status.error_code());
-  return absl::Status(IsCode(code) ? static_cast<absl::StatusCode>(code) : absl::StatusCode::kUnknown,
-                      status.error_message());
+  return absl::Status(
+      IsCode(code) ? static_cast<absl::StatusCode>(code) : absl::StatusCode::kUnknown,
+      status.error_message());
 }
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   const int code = static_cast<int>(status.code());
-  return grpc::Status(IsCode(code) ? static_cast<grpc::StatusCode>(code) : grpc::StatusCode::UNKNOWN,
-                      std::string(status.message()));
+  return grpc::Status(
+      IsCode(code) ? static_cast<grpc::StatusCode>(code) : grpc::StatusCode::UNKNOWN,
+      std::string(status.message()));
 }
 
 absl::Status DescribeCallError(const absl::Status& status, std::string_view address,
@@ -37,8 +39,7 @@ absl::Status DescribeCallError(const absl::Status& status, std::string_view addr
           fmt::format("{}: method {} is not served there {}", address, method, message));
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:
-      return absl::Status(status.code(),
-                          fmt::format("{} {}: {}", address, method, message));
+      return absl::Status(status.code(), fmt::format("{} {}: {}", address, method, message));
     default:
       return status;
   }

@@ -10,12 +10,12 @@
 namespace kvstore {
 
 void GrpcStream::SetEvents(StreamEvents events) {
-  KVS_DCHECK(InLoop());
+  KVS_CHECK(InLoop());
   events_ = std::make_shared<StreamEvents>(std::move(events));
 }
 
 void GrpcStream::Send(Payload message) {
-  KVS_DCHECK(InLoop());
+  KVS_CHECK(InLoop());
   if (over_ || winding_down_) return;
   if (message.size() > message_bytes_max_) {
     Fail(absl::ResourceExhaustedError(fmt::format("message: at most {} bytes expected, got {}",
@@ -28,7 +28,7 @@ void GrpcStream::Send(Payload message) {
 }
 
 void GrpcStream::Close() {
-  KVS_DCHECK(InLoop());
+  KVS_CHECK(InLoop());
   // Destroying what the events hold may destroy the last handle, which closes again.
   const std::shared_ptr<StreamEvents> events = std::move(events_);
   if (over_) return;

@@ -75,8 +75,8 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::Listen(const std::strin
   KVS_RETURN_IF_ERROR(ProbeAddress(wanted));
   KVS_CHECK(!impl_->listened_.exchange(true));
 
-  auto state = std::make_shared<GrpcServerState>(std::move(options),
-                                                 impl_->options_.message_bytes_max);
+  auto state =
+      std::make_shared<GrpcServerState>(std::move(options), impl_->options_.message_bytes_max);
   int port = 0;
   impl_->builder_.AddListeningPort(HostPortString(wanted), grpc::InsecureServerCredentials(),
                                    &port);
@@ -90,16 +90,15 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::Listen(const std::strin
 }
 
 std::unique_ptr<MessageStream> GrpcTransport::Dial(EventLoop& loop, const std::string& address,
-                                                   const std::string& method,
-                                                   StreamEvents events) {
-  KVS_DCHECK(loop.InLoop());
+                                                   const std::string& method, StreamEvents events) {
+  KVS_CHECK(loop.InLoop());
   const absl::StatusOr<HostPort> parsed = ParseHostPort(address);
   if (!parsed.ok()) {
     return std::make_unique<DeadStream>(loop, std::move(events), parsed.status());
   }
-  return std::make_unique<GrpcStreamHandle>(GrpcClientStream::Start(
-      static_cast<GrpcLoop*>(&loop), impl_->MakeChannel(*parsed), address, method,
-      impl_->options_.message_bytes_max, std::move(events)));
+  return std::make_unique<GrpcStreamHandle>(
+      GrpcClientStream::Start(static_cast<GrpcLoop*>(&loop), impl_->MakeChannel(*parsed), address,
+                              method, impl_->options_.message_bytes_max, std::move(events)));
 }
 
 absl::StatusOr<std::string> GrpcTransport::CallUnary(const std::string& address,

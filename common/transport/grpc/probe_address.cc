@@ -20,10 +20,14 @@ absl::Status Unavailable(const HostPort& address, std::string_view why) {
 
 std::string Explain(int error) {
   switch (error) {
-    case EADDRINUSE: return "already in use";
-    case EADDRNOTAVAIL: return "this host has no such address";
-    case EACCES: return "not allowed to bind this port";
-    default: return std::strerror(error);
+    case EADDRINUSE:
+      return "already in use";
+    case EADDRNOTAVAIL:
+      return "this host has no such address";
+    case EACCES:
+      return "not allowed to bind this port";
+    default:
+      return std::strerror(error);
   }
 }
 
@@ -34,8 +38,8 @@ absl::Status ProbeAddress(const HostPort& address) {
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  const int failed = getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints,
-                                 &found);
+  const int failed =
+      getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
   if (failed != 0) {
     return Unavailable(address, fmt::format("cannot resolve the host ({})", gai_strerror(failed)));
   }

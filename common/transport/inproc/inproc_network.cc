@@ -142,8 +142,8 @@ void InprocNetwork::SetUnreachable(const std::string& address, bool unreachable)
   }
 }
 
-absl::StatusOr<std::shared_ptr<InprocListenerState>> InprocNetwork::Bind(
-    const std::string& address, ListenOptions options) {
+absl::StatusOr<std::shared_ptr<InprocListenerState>> InprocNetwork::Bind(const std::string& address,
+                                                                         ListenOptions options) {
   KVS_ASSIGN_OR_RETURN(HostPort wanted, ParseHostPort(address));
   MutexLock lock(mutex_);
   if (wanted.port == 0) wanted.port = next_port_++;

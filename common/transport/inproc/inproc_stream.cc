@@ -7,6 +7,7 @@
 
 #include "common/base/check.h"
 #include "common/tensor/buffer.h"
+#include "common/transport/detached_status.h"
 
 namespace kvstore {
 namespace {
@@ -19,8 +20,8 @@ Payload Transfer(const Payload& sent) {
   sent.CopyTo(buffer->data());
   Payload received;
   for (size_t offset = 0; offset < sent.size(); offset += kSliceBytes) {
-    received.Append(Slice{buffer->data() + offset, std::min(kSliceBytes, sent.size() - offset),
-                          buffer});
+    received.Append(
+        Slice{buffer->data() + offset, std::min(kSliceBytes, sent.size() - offset), buffer});
   }
   return received;
 }
@@ -55,8 +56,13 @@ void LoopEnd::Stop() {
   }
 }
 
+void InprocEnd::SetEvents(StreamEvents events) {
+  KVS_CHECK(InLoop());
+  events_ = std::make_shared<StreamEvents>(std::move(events));
+}
+
 void InprocEnd::Send(Payload message) {
-  KVS_DCHECK(InLoop());
+  KVS_CHECK(InLoop());
   if (over_) return;
   if (message.size() > kMessageBytesMax) {
     End(absl::ResourceExhaustedError(fmt::format("message: at most {} bytes expected, got {}",
@@ -84,14 +90,13 @@ void InprocEnd::PostReceive(Payload message) {
   });
 }
 
-void InprocEnd::PostEnd(absl::Status status) {
-  loop_->tasks().Post([self = shared_from_this(), status = std::move(status)] {
-    self->End(status, /*tell=*/true);
-  });
+void InprocEnd::PostEnd(const absl::Status& status) {
+  loop_->tasks().Post(
+      [self = shared_from_this(), status = Detached(status)] { self->End(status, /*tell=*/true); });
 }
 
 void InprocEnd::End(absl::Status status, bool tell) {
-  KVS_DCHECK(InLoop());
+  KVS_CHECK(InLoop());
   // The events may hold the last handle, whose destructor comes back here.
   const std::shared_ptr<StreamEvents> events = std::move(events_);
   if (over_) return;

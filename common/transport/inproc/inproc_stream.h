@@ -54,7 +54,7 @@ class InprocEnd : public std::enable_shared_from_this<InprocEnd> {
   void Connect(const std::shared_ptr<InprocEnd>& other) { other_ = other; }
 
   // ---- the stream's side: on the loop's thread
-  void SetEvents(StreamEvents events) { events_ = std::make_shared<StreamEvents>(std::move(events)); }
+  void SetEvents(StreamEvents events);
   void Send(Payload message);
   void Close() { End(absl::OkStatus(), /*tell=*/false); }
   size_t queued_bytes() const { return queued_bytes_.load(std::memory_order_relaxed); }
@@ -64,7 +64,7 @@ class InprocEnd : public std::enable_shared_from_this<InprocEnd> {
   // ---- from anywhere: posts to the loop
   void PostReceive(Payload message);
   // Ends this end, after what was posted before.
-  void PostEnd(absl::Status status);
+  void PostEnd(const absl::Status& status);
   void PostTask(std::function<void()> task) { loop_->tasks().Post(std::move(task)); }
 
   // ---- on the loop's thread

@@ -61,7 +61,7 @@ absl::StatusOr<std::unique_ptr<Listener>> InprocTransport::Listen(const std::str
 std::unique_ptr<MessageStream> InprocTransport::Dial(EventLoop& loop, const std::string& address,
                                                      const std::string& method,
                                                      StreamEvents events) {
-  KVS_DCHECK(loop.InLoop());
+  KVS_CHECK(loop.InLoop());
   absl::StatusOr<std::shared_ptr<InprocListenerState>> listener = network_->Find(address);
   if (!listener.ok()) {
     return std::make_unique<DeadStream>(loop, std::move(events), listener.status());
@@ -91,12 +91,12 @@ absl::StatusOr<std::string> InprocTransport::CallUnary(const std::string& addres
                        network_->Find(address));
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(deadline_ms);
   const auto answer = std::make_shared<Answer>();
-  KVS_RETURN_IF_ERROR(listener->Call(method, request,
-                                     MakeUnaryReply([answer](absl::StatusOr<std::string> result) {
-                                       MutexLock lock(answer->mutex);
-                                       answer->result = std::move(result);
-                                       answer->cond.NotifyAll();
-                                     })));
+  KVS_RETURN_IF_ERROR(
+      listener->Call(method, request, MakeUnaryReply([answer](absl::StatusOr<std::string> result) {
+                       MutexLock lock(answer->mutex);
+                       answer->result = std::move(result);
+                       answer->cond.NotifyAll();
+                     })));
   MutexLock lock(answer->mutex);
   while (!answer->result.has_value()) {
     if (!answer->cond.WaitUntil(answer->mutex, deadline) && !answer->result.has_value()) {

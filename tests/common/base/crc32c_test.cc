@@ -2,7 +2,6 @@
 #include "common/base/crc32c.h"
 
 #include <catch2/catch.hpp>
-
 #include <string>
 
 namespace kvstore {

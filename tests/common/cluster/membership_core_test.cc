@@ -2,7 +2,6 @@
 #include "common/cluster/membership_core.h"
 
 #include <catch2/catch.hpp>
-
 #include <functional>
 
 namespace kvstore {
@@ -203,8 +202,7 @@ TEST_CASE("a scheduler that takes the node for another is not obeyed", "[cluster
     REQUIRE(node.out.refused);
     CHECK(node.out.refused->code() == absl::StatusCode::kFailedPrecondition);
     CHECK_THAT(std::string(node.out.refused->message()),
-               Catch::Contains("cluster 000000000000007b") &&
-                   Catch::Contains("0000000000000004"));
+               Catch::Contains("cluster 000000000000007b") && Catch::Contains("0000000000000004"));
   }
   SECTION("another incarnation") {
     node.GetRegistered(1, 10);

@@ -2,7 +2,6 @@
 #include "common/cluster/routing_table.h"
 
 #include <catch2/catch.hpp>
-
 #include <functional>
 #include <map>
 

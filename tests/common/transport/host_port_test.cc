@@ -6,8 +6,8 @@ namespace kvstore {
 namespace {
 
 TEST_CASE("addresses of every kind are read and written back", "[transport]") {
-  const std::string address =
-      GENERATE("127.0.0.1:7070", "0.0.0.0:0", "node-3.rack_2:65535", "[::1]:80", "[fe80::1%eth0]:1");
+  const std::string address = GENERATE("127.0.0.1:7070", "0.0.0.0:0", "node-3.rack_2:65535",
+                                       "[::1]:80", "[fe80::1%eth0]:1");
   CAPTURE(address);
   const absl::StatusOr<HostPort> parsed = ParseHostPort(address);
   REQUIRE(parsed.ok());

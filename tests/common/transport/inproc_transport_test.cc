@@ -97,9 +97,8 @@ TEST_CASE("the receiver never sees what the sender writes afterwards", "[inproc]
   Gate released;
   auto bytes = std::make_shared<std::string>(1000, 'a');
   RunOn(client.loop(), [&] {
-    const std::shared_ptr<const void> owner(bytes.get(), [&released](const void*) {
-      released.Open();
-    });
+    const std::shared_ptr<const void> owner(bytes.get(),
+                                            [&released](const void*) { released.Open(); });
     peer.stream->Send(
         Payload(Slice{reinterpret_cast<const uint8_t*>(bytes->data()), bytes->size(), owner}));
     // Without an owner: good during the call only.

@@ -190,12 +190,13 @@ TEST_CASE("a stream may be destroyed within its own on_message", "[transport]") 
   const auto canary = std::make_shared<std::string>("alive");
   Peer* peer = nullptr;
   std::string seen;
-  peer = &client.Dial(server.address(), Server::kMethod, {[&, canary](Payload) {
-                        peer->stream.reset();
-                        seen = *canary;
-                        destroyed.Open();
-                      },
-                      nullptr});
+  peer = &client.Dial(server.address(), Server::kMethod,
+                      {[&, canary](Payload) {
+                         peer->stream.reset();
+                         seen = *canary;
+                         destroyed.Open();
+                       },
+                       nullptr});
   client.Send(*peer, "hello");
   REQUIRE(destroyed.Await());
   CHECK(seen == "alive");
@@ -212,10 +213,10 @@ TEST_CASE("a stream may be destroyed within its own on_closed", "[transport]") {
   Peer* peer = nullptr;
   std::string seen;
   peer = &client.Dial(server.address(), Server::kMethod, {nullptr, [&, canary](absl::Status) {
-                        peer->stream.reset();
-                        seen = *canary;
-                        destroyed.Open();
-                      }});
+                                                            peer->stream.reset();
+                                                            seen = *canary;
+                                                            destroyed.Open();
+                                                          }});
   client.Send(*peer, "hello");
   REQUIRE(destroyed.Await());
   CHECK(seen == "alive");

@@ -104,21 +104,21 @@ TEST_CASE("each method's streams arrive and speak on the loop it was given", "[t
   for (int i = 0; i < kLoops; ++i) {
     loops.push_back(transport->MakeServerLoop("shard"));
     EventLoop* loop = loops.back().get();
-    options.methods.push_back(
-        {"/kvstore.test.Data/Shard" + std::to_string(i), loop,
-         [&, i, loop](std::unique_ptr<MessageStream> stream) {
-           if (!loop->InLoop()) ++wrong;
-           MessageStream* raw = stream.get();
-           streams[i].push_back(std::move(stream));
-           raw->SetEvents({[&, i, raw, loop](Payload message) {
-                             if (!loop->InLoop()) ++wrong;
-                             message.Append(Payload::CopyOf("@" + std::to_string(i)));
-                             raw->Send(std::move(message));
-                           },
-                           [&, loop](absl::Status) {
-                             if (!loop->InLoop()) ++wrong;
-                           }});
-         }});
+    options.methods.push_back({"/kvstore.test.Data/Shard" + std::to_string(i), loop,
+                               [&, i, loop](std::unique_ptr<MessageStream> stream) {
+                                 if (!loop->InLoop()) ++wrong;
+                                 MessageStream* raw = stream.get();
+                                 streams[i].push_back(std::move(stream));
+                                 raw->SetEvents({[&, i, raw, loop](Payload message) {
+                                                   if (!loop->InLoop()) ++wrong;
+                                                   message.Append(
+                                                       Payload::CopyOf("@" + std::to_string(i)));
+                                                   raw->Send(std::move(message));
+                                                 },
+                                                 [&, loop](absl::Status) {
+                                                   if (!loop->InLoop()) ++wrong;
+                                                 }});
+                               }});
   }
   auto listener = transport->Listen("127.0.0.1:0", options);
   REQUIRE(listener.ok());

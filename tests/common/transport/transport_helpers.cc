@@ -79,8 +79,7 @@ Server::Server(OnMessage on_message, const std::string& address, std::vector<Una
     peers_.push_back(std::move(owned));
     cond_.NotifyAll();
   };
-  auto listener =
-      transport_->Listen(address, {{{kMethod, loop_.get(), accept}}, std::move(unary)});
+  auto listener = transport_->Listen(address, {{{kMethod, loop_.get(), accept}}, std::move(unary)});
   CAPTURE(listener.status().ToString());
   REQUIRE(listener.ok());
   listener_ = *std::move(listener);
@@ -112,9 +111,8 @@ Peer& Client::Dial(const std::string& address, const std::string& method) {
 Peer& Client::Dial(const std::string& address, const std::string& method, StreamEvents events) {
   peers_.push_back(std::make_unique<Peer>());
   Peer& peer = *peers_.back();
-  RunOn(*loop_, [&] {
-    peer.stream = transport_->Dial(*loop_, address, method, std::move(events));
-  });
+  RunOn(*loop_,
+        [&] { peer.stream = transport_->Dial(*loop_, address, method, std::move(events)); });
   return peer;
 }
 

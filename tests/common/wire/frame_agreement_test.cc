@@ -230,7 +230,7 @@ TEST_CASE("a dtype or a status code that nobody knows passes for none that we kn
 TEST_CASE("unknown fields are skipped at every level", "[frame][protobuf]") {
   const std::string unknown = Varint(99 << 3 | 0) + Varint(UINT64_MAX) + Varint(99 << 3 | 1) +
                               "01234567" + Delimited(99, "unknown") + Varint(99 << 3 | 5) + "0123" +
-                              Varint((uint64_t{1} << 29) - 1 << 3) + Varint(1);
+                              Varint(((uint64_t{1} << 29) - 1) << 3) + Varint(1);
   const std::string bytes =
       unknown + Delimited(8, unknown + Varint(3 << 3) + Varint(4) + unknown) + unknown +
       Delimited(9, unknown + Delimited(2, "w") + unknown) +

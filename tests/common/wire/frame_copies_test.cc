@@ -1,42 +1,18 @@
 // That frames move payload bytes without copying them: where the slices point to, and how many
 // bytes are allocated on the way.
-#include <atomic>
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <vector>
 
 #include "common/wire/frame.h"
+#include "tests/common/wire/counted_new.h"
 #include "tests/common/wire/sample_frames.h"
-
-namespace {
-std::atomic<size_t> allocated_bytes{0};
-std::atomic<size_t> allocations{0};
-
-void* Counted(void* memory, size_t size) {
-  if (memory == nullptr) throw std::bad_alloc();
-  allocated_bytes.fetch_add(size, std::memory_order_relaxed);
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return memory;
-}
-}  // namespace
-
-// All allocations of this executable are counted.
-void* operator new(size_t size) { return Counted(std::malloc(size), size); }
-void* operator new(size_t size, const std::nothrow_t&) noexcept { return std::malloc(size); }
-void* operator new(size_t size, std::align_val_t align) {
-  const size_t to = static_cast<size_t>(align);
-  return Counted(std::aligned_alloc(to, (size + to - 1) / to * to), size);
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
 
 namespace kvstore {
 namespace {
 
+using testing::AllocatedBytes;
+using testing::Allocations;
 using testing::CutEvery;
 using testing::PatternBytes;
 
@@ -50,11 +26,11 @@ TEST_CASE("encoding refers to the caller's bytes and copies none of them", "[fra
     part.data.Append(Slice{memory->data(), 1000, memory});
     part.data.Append(Slice{memory->data() + 1000, kBytes - 1000 - (i == 0 ? 1 : 0), memory});
   }
-  const size_t bytes_before = allocated_bytes.load();
-  const size_t count_before = allocations.load();
+  const size_t bytes_before = AllocatedBytes();
+  const size_t count_before = Allocations();
   const Payload encoded = EncodeFrame(frame);
-  const size_t bytes = allocated_bytes.load() - bytes_before;
-  const size_t count = allocations.load() - count_before;
+  const size_t bytes = AllocatedBytes() - bytes_before;
+  const size_t count = Allocations() - count_before;
   CHECK(bytes < 1024);
   // The header's bytes, their Buffer, the vector of slices.
   CHECK(count <= 3);
@@ -78,9 +54,9 @@ TEST_CASE("decoding refers to the frame's bytes and copies none of them", "[fram
   const size_t cut = GENERATE(size_t{4} << 20, size_t{16} << 10);
   const Payload bytes = CutEvery(EncodeFrame(frame).ToString(), cut);
 
-  const size_t bytes_before = allocated_bytes.load();
+  const size_t bytes_before = AllocatedBytes();
   absl::StatusOr<Frame> decoded = DecodeFrame(bytes);
-  const size_t allocated = allocated_bytes.load() - bytes_before;
+  const size_t allocated = AllocatedBytes() - bytes_before;
   REQUIRE(decoded.ok());
   const Payload& data = decoded->parts[0].data;
   // The parts and the references to slices.

@@ -212,8 +212,8 @@ Frame RandomFrame(std::mt19937_64& random) {
     for (uint64_t i = random() % 4; i > 0; --i) {
       part.missing_ranks.push_back(static_cast<WorkerRank>(RandomNumber(random)));
     }
-    part.data =
-        PatternBytes(random() % 3 == 0 ? 0 : random() % 301, static_cast<unsigned>(random() % 256));
+    const size_t data_bytes = random() % 3 == 0 ? 0 : random() % 301;
+    part.data = PatternBytes(data_bytes, static_cast<unsigned>(random() % 256));
   }
   for (uint64_t n = random() % 4; n > 0; --n) {
     KeySpec& key = frame.keys.emplace_back();

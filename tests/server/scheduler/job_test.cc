@@ -1,6 +1,5 @@
 // The life of a job: barriers, leaving, deaths, the end, the next job (S4, S6, S7).
 #include <catch2/catch.hpp>
-
 #include <functional>
 
 #include "tests/server/scheduler/scheduler_fixture.h"
@@ -71,8 +70,7 @@ TEST_CASE("a barrier that waits too long names who is missing and stays open",
   CHECK(f.Barriers(1).empty());
   f.Pass(1, {1, 2, 51});
   CHECK(f.Barriers(1) == Answers{{1, StatusCode::kDeadlineExceeded}});
-  const std::string text =
-      f.Got(1, v1::SchedulerMessage::kBarrier)[0].barrier().message();
+  const std::string text = f.Got(1, v1::SchedulerMessage::kBarrier)[0].barrier().message();
   CHECK_THAT(text, Contains("worker 2 (host:103) silent for 4 s") && !Contains("worker 1"));
 
   SECTION("the late one completes it for all, also for the one that was told") {
@@ -237,6 +235,17 @@ TEST_CASE("a worker that fails ends the job, and its message names it", "[schedu
   CHECK(f.ends.size() == 1);
   f.Fail(2, "again");  // a repeat
   CHECK(f.ends.size() == 1);
+}
+
+TEST_CASE("the end of a job counts the nodes that could not be told", "[scheduler][job]") {
+  SchedulerFixture f(3, 2);
+  f.FormJob();
+  f.Leave(1);
+  f.Down(1);  // it wants to know nothing any more
+  f.Down(2);
+  f.Down(51);
+  f.Fail(3, "x");
+  CHECK(f.out.job_ended_untold == 2);
 }
 
 TEST_CASE("a long message is not cut inside of a character", "[scheduler][job]") {

@@ -1,6 +1,5 @@
 // Who may take which rank, before, during and after a job (S2, S3).
 #include <catch2/catch.hpp>
-
 #include <functional>
 
 #include "tests/server/scheduler/scheduler_fixture.h"
@@ -97,9 +96,8 @@ TEST_CASE("a registration that cannot be is refused with what was expected",
        StatusCode::kInvalidArgument, "worker rank 4294967294"},
       {"type absent", [](v1::Register* r) { r->clear_store_type(); }, StatusCode::kInvalidArgument,
        "store type"},
-      {"server without shards",
-       [](v1::Register* r) { *r = ServerRegister(300, 9000, 0); }, StatusCode::kInvalidArgument,
-       "shards 0: expected 1 to 1024"},
+      {"server without shards", [](v1::Register* r) { *r = ServerRegister(300, 9000, 0); },
+       StatusCode::kInvalidArgument, "shards 0: expected 1 to 1024"},
       {"server with a million shards",
        [](v1::Register* r) { *r = ServerRegister(300, 9000, 1000000); },
        StatusCode::kInvalidArgument, "shards 1000000"},

@@ -1,6 +1,5 @@
 // A scheduler that restarts goes on with the same cluster (S1, S2, S3, S5).
 #include <catch2/catch.hpp>
-
 #include <functional>
 #include <random>
 
@@ -212,8 +211,8 @@ TEST_CASE("no incarnation is ever issued twice, wherever the scheduler dies",
               REQUIRE(process.incarnation == r.incarnation());
               REQUIRE(process.rank == r.rank());
             } else {
-              const auto [it, fresh] = issued.try_emplace(
-                  r.incarnation(), process.request.nonce(), r.rank());
+              const auto [it, fresh] =
+                  issued.try_emplace(r.incarnation(), process.request.nonce(), r.rank());
               REQUIRE(it->second.first == process.request.nonce());
               if (fresh) highest = std::max(highest, r.incarnation());
             }
@@ -251,9 +250,8 @@ TEST_CASE("no incarnation is ever issued twice, wherever the scheduler dies",
     for (int step = 0; step < 150; ++step) {
       bool lives = true;
       const auto send = [&](Process& process, const v1::NodeMessage& message) {
-        lives = call([&](SchedulerOutbox* out) {
-          core->OnMessage(now, process.session, message, out);
-        });
+        lives = call(
+            [&](SchedulerOutbox* out) { core->OnMessage(now, process.session, message, out); });
       };
       const uint32_t choice = below(12);
       if (processes.empty() || choice == 0) {

@@ -2,9 +2,8 @@
 // collected by session.
 #pragma once
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <map>
 #include <memory>
 #include <optional>
@@ -122,7 +121,8 @@ class SchedulerFixture {
 
   // Workers on sessions 1.. with nonces 101.., servers on 51.. with nonces 201.. and ports 9000...
   void FormJob() {
-    for (uint32_t s = 0; s < options.servers; ++s) Register(51 + s, ServerRegister(201 + s, 9000 + s));
+    for (uint32_t s = 0; s < options.servers; ++s)
+      Register(51 + s, ServerRegister(201 + s, 9000 + s));
     for (uint32_t w = 0; w < options.workers; ++w) Register(1 + w, WorkerRegister(101 + w));
     REQUIRE(State() == "running");
   }

@@ -1,0 +1,136 @@
+// DistSession: a worker's membership of a cluster, shared by the dist stores of the process. One
+// event loop runs the session with the scheduler (SchedulerSession) and the streams to the servers
+// (ClientCore); callers of other threads hand work over and block on a condition variable.
+//
+//   caller -> Add(requests) ... Flush() -> loop: ClientCore -> frames -> streams
+//   streams -> loop: DecodeFrame -> ClientCore -> PartSink::OnPart
+//
+// Thread-safe, except where a method says "loop".
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/src/core/client_core.h"
+#include "client/src/dependency_engine.h"
+#include "client/src/environment.h"
+#include "common/base/mutex.h"
+#include "common/membership/scheduler_session.h"
+#include "common/transport/loop_timer.h"
+#include "common/transport/transport.h"
+
+namespace kvstore {
+
+// What becomes of the parts of one operation.
+class PartSink {
+ public:
+  virtual ~PartSink() = default;
+  // One part is over. On the loop; must not block.
+  virtual void OnPart(const Completion& completion) = 0;
+  // Of the operation, for explanations.
+  virtual uint64_t operation_id() const = 0;
+};
+
+class DistSession {
+ public:
+  // Joins the cluster at `environment.scheduler` and returns when it is complete.
+  // Errors: INVALID_ARGUMENT no scheduler is named; DEADLINE_EXCEEDED it is not complete in time,
+  // naming what is missing; what the scheduler refused it for.
+  static absl::StatusOr<std::shared_ptr<DistSession>> Join(std::shared_ptr<Transport> transport,
+                                                           const Environment& environment,
+                                                           const std::string& store_type);
+  ~DistSession();
+
+  // OK, or why the job is over.
+  absl::Status JobStatus() const KVS_EXCLUDES(mutex_);
+  bool InLoop() const { return loop_->InLoop(); }
+  uint32_t rank() const { return rank_; }
+  uint32_t workers() const { return workers_; }
+  const std::string& store_type() const { return store_type_; }
+
+  // Queues requests (their tickets are filled in here); Flush sends what was queued, in few frames.
+  void Add(std::vector<PartRequest> requests, std::shared_ptr<PartSink> sink) KVS_EXCLUDES(mutex_);
+  void Flush() KVS_EXCLUDES(mutex_);
+
+  // The calls below block, for at most the operation timeout. Not from the loop.
+  absl::Status SetOptimizer(const OptimizerConfig& config);
+  absl::Status Barrier();
+  // Tells the servers, then the scheduler. No operation is open.
+  absl::Status Leave();
+  // Tells the scheduler, and waits a moment until that is on its way.
+  void ReportFailure(const std::string& message);
+  // DEADLINE_EXCEEDED naming the workers or servers that the operations wait for.
+  absl::Status Explain(const std::vector<OverdueOperation>& operations, int64_t waited_ms);
+  absl::StatusOr<int> DeadNodes(int node_id, int timeout_s);
+
+  int64_t operation_timeout_ms() const { return environment_.operation_timeout_ms; }
+
+ private:
+  struct Queued {
+    std::vector<PartRequest> requests;
+    std::shared_ptr<PartSink> sink;
+  };
+  struct BarrierResult {
+    uint64_t generation = 0;
+    absl::Status status;
+  };
+
+  DistSession(std::shared_ptr<Transport> transport, const Environment& environment,
+              std::string store_type);
+  absl::Status WaitUntilComplete() KVS_EXCLUDES(mutex_);
+  std::string DescribeIncomplete();
+  int64_t Scaled(int64_t ms) const;
+
+  // Loop.
+  void OnLearned(const MembershipOutbox& learned) KVS_EXCLUDES(mutex_);
+  void HandleClient(ClientOutbox out);
+  void DialShard(ShardAddress shard);
+  void OnShardMessage(ShardAddress shard, const Payload& message);
+  void SubmitQueued() KVS_EXCLUDES(mutex_);
+  void SubmitToShards(ShardRequest request, std::shared_ptr<PartSink> sink);
+  void OnTimer();
+  void ArmTimer();
+  void EndJob(const absl::Status& status) KVS_EXCLUDES(mutex_);
+  // Explains once every probe is answered or the wait for that is over.
+  struct Inquiry;
+  void CheckInquiries(bool late);
+  // Sends to all shards, waits for the answer of all.
+  absl::Status AskShards(ShardRequest request);
+
+  const std::shared_ptr<Transport> transport_;
+  const Environment environment_;
+  const std::string store_type_;
+  uint32_t rank_ = 0;     // fixed when Join returns
+  uint32_t workers_ = 0;  // likewise
+
+  mutable Mutex mutex_;
+  CondVar changed_;
+  std::vector<Queued> queued_ KVS_GUARDED_BY(mutex_);
+  bool flush_posted_ KVS_GUARDED_BY(mutex_) = false;
+  bool routed_ KVS_GUARDED_BY(mutex_) = false;
+  bool left_ KVS_GUARDED_BY(mutex_) = false;
+  std::string put_off_ KVS_GUARDED_BY(mutex_);
+  bool scheduler_connected_ KVS_GUARDED_BY(mutex_) = false;
+  RoutingPtr routing_ KVS_GUARDED_BY(mutex_);
+  std::optional<absl::Status> job_status_ KVS_GUARDED_BY(mutex_);  // set when the job is over
+  std::optional<BarrierResult> barrier_ KVS_GUARDED_BY(mutex_);
+
+  // Loop.
+  std::unique_ptr<ClientCore> core_;  // from the first routing table on
+  std::map<ShardAddress, std::unique_ptr<MessageStream>> shards_;
+  std::map<Ticket, std::shared_ptr<PartSink>> sinks_;
+  Ticket last_ticket_ = 0;
+  std::vector<std::shared_ptr<Inquiry>> inquiries_;
+  std::unique_ptr<LoopTimer> timer_;
+  std::unique_ptr<SchedulerSession> member_;
+
+  std::unique_ptr<EventLoop> loop_;  // last: its destruction ends all use of the above
+};
+
+}  // namespace kvstore

@@ -1,0 +1,57 @@
+#include "server/daemon/daemon.h"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <cstdio>
+#include <utility>
+
+#include "common/transport/host_port.h"
+
+namespace kvstore {
+
+void SetUpLog(const std::string& name, const DaemonOptions& options) {
+  auto logger = spdlog::stderr_logger_mt(name);
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %L %n: %v");
+  logger->set_level(spdlog::level::from_str(options.log_level));
+  spdlog::set_default_logger(std::move(logger));
+  for (const std::string& warning : options.warnings) spdlog::warn("{}", warning);
+}
+
+std::string WithPort(const std::string& address, int bound_port) {
+  absl::StatusOr<HostPort> parsed = ParseHostPort(address);
+  if (!parsed.ok() || parsed->port != 0) return address;
+  parsed->port = bound_port;
+  return HostPortString(*parsed);
+}
+
+void Announce(const std::string& name, const DaemonOptions& options, int bound_port) {
+  const std::string advertise = WithPort(options.advertise, bound_port);
+  const std::string listen = WithPort(options.listen, bound_port);
+  std::printf("%s listening on %s\n", name.c_str(), advertise.c_str());
+  std::fflush(stdout);
+  if (listen == advertise) {
+    spdlog::info("listening on {}", listen);
+  } else {
+    spdlog::info("listening on {}, advertised as {}", listen, advertise);
+  }
+}
+
+int StartExitCode(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsInvalidArgument(status) ? kExitFailure
+                                                                        : kExitBadState;
+}
+
+int SayWhy(const StopSignal::Reason& reason) {
+  if (reason.signal != 0) {
+    spdlog::info("ended by {}", reason.signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  } else if (reason.exit_code == kExitOk) {
+    spdlog::info("ended: {}", reason.message);
+  } else {
+    spdlog::error("{}", reason.message);
+  }
+  return reason.exit_code;
+}
+
+}  // namespace kvstore

@@ -1,0 +1,28 @@
+// What both daemons do around their one object: logs, the announcement, the last line.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "server/daemon/options.h"
+#include "server/daemon/stop_signal.h"
+
+namespace kvstore {
+
+// Logs go to stderr, and the warnings of `options` there first.
+void SetUpLog(const std::string& name, const DaemonOptions& options);
+
+// `address` with `bound_port` where it has port 0.
+std::string WithPort(const std::string& address, int bound_port);
+
+// Says where `name` listens: a line for programs on stdout, one for people in the log.
+void Announce(const std::string& name, const DaemonOptions& options, int bound_port);
+
+// Of a start that failed: kExitFailure for what Transport::Listen says of the address,
+// kExitBadState for the rest, which is what the scheduler's state directory says.
+int StartExitCode(const absl::Status& status);
+
+// Logs why the process ends; returns its exit code. To be called after everything is shut down.
+int SayWhy(const StopSignal::Reason& reason);
+
+}  // namespace kvstore

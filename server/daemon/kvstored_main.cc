@@ -1,0 +1,59 @@
+// kvstored: options, server node, and the wait for its end.
+#include <spdlog/spdlog.h>
+
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "common/base/allocator.h"
+#include "common/transport/grpc/grpc_transport.h"
+#include "server/daemon/daemon.h"
+#include "server/daemon/server_node.h"
+
+namespace kvstore {
+namespace {
+
+int Main(const std::vector<std::string>& arguments) {
+  const auto parsed = ParseServerOptions(arguments, ProcessEnvironment(), std::cout, std::cerr);
+  if (!parsed.options) return parsed.exit_code;
+  const ServerDaemonOptions& options = *parsed.options;
+  StopSignal stop;
+  SetUpLog("kvstored", options);
+
+  ServerNodeOptions node_options;
+  node_options.scheduler = options.scheduler;
+  node_options.listen = options.listen;
+  node_options.advertise = options.advertise;
+  node_options.shards = options.shards;
+  node_options.rank = options.rank;
+  node_options.core = options.core;
+  node_options.connect_timeout_ms = options.connect_timeout_ms;
+  node_options.time_scale = options.time_scale;
+  ServerNodeEvents events;
+  events.on_stop = [&stop](const absl::Status& status) {
+    stop.End(absl::IsUnavailable(status) ? kExitFailure : kExitRefused,
+             std::string(status.message()));
+  };
+  events.on_job_ended = [&](const v1::JobEnded& ended) {
+    if (options.exit_with_job)
+      stop.End(ended.code() == 0 ? kExitOk : kExitFailure, ended.message());
+  };
+  GrpcTransport transport;
+  auto node = ServerNode::Start(node_options, &transport, events);
+  if (!node.ok()) {
+    return SayWhy({0, kExitFailure, std::string(node.status().message())});
+  }
+  Announce("kvstored", options, (*node)->port());
+  spdlog::info("{} shards, scheduler {}", options.shards, options.scheduler);
+  const StopSignal::Reason reason = stop.Wait();
+  node->reset();
+  return SayWhy(reason);
+}
+
+}  // namespace
+}  // namespace kvstore
+
+int main(int argc, char** argv) {
+  kvstore::TuneAllocator();
+  return kvstore::Main({argv + 1, argv + argc});
+}

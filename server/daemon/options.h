@@ -1,0 +1,59 @@
+// The daemons' flags and environment, read and checked in one place. A flag wins over KVSTORE_*,
+// which wins over DMLC_* and PS_*; then comes the default. A value that is wrong is named by where
+// it came from, and ends the process with exit code 2.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/core/server_core.h"
+#include "server/scheduler/scheduler_core.h"
+
+namespace kvstore {
+
+struct DaemonOptions {
+  std::string listen;     // HOST:PORT; port 0: the system chooses
+  std::string advertise;  // HOST:PORT that others dial; port 0: the one that was bound
+  double time_scale = 1;  // every duration of these options is multiplied by it already
+  std::string log_level;
+  bool exit_with_job = false;
+  std::vector<std::string> warnings;  // to be logged
+};
+
+struct SchedulerDaemonOptions : DaemonOptions {
+  SchedulerOptions core;
+  std::string state_dir;  // empty: in memory only
+  int64_t first_message_ms = 10000;
+};
+
+struct ServerDaemonOptions : DaemonOptions {
+  std::string scheduler;
+  uint32_t shards = 1;
+  std::optional<uint32_t> rank;
+  int64_t connect_timeout_ms = 60000;
+  ServerCoreOptions core;
+};
+
+using EnvironmentLookup = std::function<std::optional<std::string>(const std::string& name)>;
+// Of this process.
+EnvironmentLookup ProcessEnvironment();
+
+// `options` is empty when the process is to end with `exit_code`: after --help or --version (0,
+// text on `out`), or an error (2, one line on `err`).
+template <typename Options>
+struct ParseResult {
+  std::optional<Options> options;
+  int exit_code = 0;
+};
+ParseResult<SchedulerDaemonOptions> ParseSchedulerOptions(const std::vector<std::string>& arguments,
+                                                          const EnvironmentLookup& environment,
+                                                          std::ostream& out, std::ostream& err);
+ParseResult<ServerDaemonOptions> ParseServerOptions(const std::vector<std::string>& arguments,
+                                                    const EnvironmentLookup& environment,
+                                                    std::ostream& out, std::ostream& err);
+
+}  // namespace kvstore

@@ -1,0 +1,19 @@
+// The numbers of a server, added up from its shards. Pure.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kvstore/v1/scheduler.pb.h"
+#include "server/core/server_core.h"
+
+namespace kvstore {
+
+// Fills in everything but rank, incarnation and epoch. A key may have parts in several shards: it
+// counts once in each; its open rounds become one entry, with the lowest round, the earliest
+// beginning and all ranks that are missing anywhere. At most `rounds_max` entries, the oldest
+// first.
+void AddUpStatus(const std::vector<ShardStatus>& shards, int64_t now_ms, size_t rounds_max,
+                 v1::ServerStatus* status);
+
+}  // namespace kvstore

@@ -1,0 +1,102 @@
+"""Runs kvbench for a moment and looks at what it says: exit codes, table, JSON.
+
+    kvbench_smoke.py KVBENCH STORE
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+
+
+def run(program, *flags):
+    return subprocess.run([program, *flags], capture_output=True, text=True, timeout=100)
+
+
+def expect(condition, what, result):
+    if condition:
+        return
+    print(f"expected: {what}\nexit code {result.returncode}\n{result.stdout}\n{result.stderr}")
+    sys.exit(1)
+
+
+def check_results(results, store):
+    # 3 x 2 sizes, latency, round.
+    names = [each["workload"] for each in results]
+    assert names == ["push"] * 2 + ["pull"] * 2 + ["pushpull"] * 2 + ["latency", "round"], names
+    for each in results:
+        sides = {"none": ["tcp"], "local": ["store"]}.get(store, ["store", "tcp"])
+        for side in ("store", "tcp"):
+            assert (each[side] is not None) == (side in sides), (each["workload"], side)
+        for side in sides:
+            speed = each[side]["gb_per_s"]
+            assert 0 < speed["min"] <= speed["median"] <= speed["max"], speed
+            assert len(speed["samples"]) == 2, speed
+            if each["workload"] == "latency":
+                assert 0 < each[side]["p50_us"]["median"] <= each[side]["p99_us"]["median"]
+        assert each["memcpy_gb_per_s"]["median"] > 0
+        if store == "dist_sync":
+            assert each["store"]["server_cpu_s_per_gb"]["median"] >= 0
+            workers = 2 if each["workload"] == "round" else 1
+            assert (each["workers"], each["servers"]) == (workers, 2), each
+
+
+def check_whole_run(program, store, folder):
+    path = os.path.join(folder, "results.json")
+    result = run(program, "all", "--store", store, "--workers", "2", "--servers", "2",
+                 "--sizes", "4k,1028k", "--keys", "3", "--model-bytes", "3m",
+                 "--seconds", "0.05", "--repeats", "2", "--memcpy-bytes", "1m", "--json", path)
+    expect(result.returncode == 0, "exit code 0", result)
+    expect(result.stdout.count("\n") == 13, "4 lines of header, 8 cases, 1 of latency", result)
+    with open(path, encoding="utf-8") as file:
+        document = json.load(file)
+    assert document["options"]["store"] == store, document["options"]
+    check_results(document["results"], store)
+
+
+def check_refusals(program):
+    for flags, words in (
+            (["swim"], "swim"),
+            (["--sizes", "6"], "multiples of 4 bytes expected (f32), got 6"),
+            (["push", "--scheduler", "h:1", "--workers", "2"], "only the workload round expected"),
+    ):
+        result = run(program, *flags)
+        expect(result.returncode == 2, f"exit code 2 of {flags}", result)
+        expect(words in result.stdout + result.stderr, words, result)
+    result = run(program, "push", "--store", "paper", "--memcpy-bytes", "1m")
+    expect(result.returncode == 3 and "paper" in result.stderr, "the unknown store named", result)
+
+
+def check_interrupt(program, store, folder):
+    environment = dict(os.environ, TMPDIR=folder)
+    process = subprocess.Popen(
+        [program, "push", "--store", store, "--sizes", "4k", "--seconds", "0.05", "--repeats",
+         "1000", "--memcpy-bytes", "1m"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment, start_new_session=True)
+    process.stdout.readline()  # the header: it is about to start
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 3 and "interrupted" in errors, (process.returncode, errors)
+    try:
+        os.killpg(process.pid, 0)  # its process group is empty
+        raise AssertionError("processes left behind")
+    except ProcessLookupError:
+        pass
+    assert os.listdir(folder) == [], os.listdir(folder)
+
+
+def main():
+    program, store = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        check_whole_run(program, store, folder)
+    if store == "local":
+        check_refusals(program)
+    with tempfile.TemporaryDirectory() as folder:
+        check_interrupt(program, store, folder)
+    print(f"kvbench with store {store}: as expected")
+
+
+if __name__ == "__main__":
+    main()
