@@ -1,12 +1,11 @@
 #include "cli/cluster_report.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
-#include <cctype>
 #include <vector>
 
+#include "cli/json_writer.h"
 #include "cli/printer.h"
 
 namespace kvstore {
@@ -57,14 +56,62 @@ std::string WorkersText(const v1::ClusterStatus& cluster, const Ranks& ranks) {
   return text;
 }
 
-std::string Nodes(const ClusterReport& report) {
+// Servers first, by rank.
+std::vector<v1::NodeStatus> SortedNodes(const v1::ClusterStatus& cluster) {
+  std::vector<v1::NodeStatus> nodes(cluster.nodes().begin(), cluster.nodes().end());
+  std::stable_sort(nodes.begin(), nodes.end(), [](const auto& a, const auto& b) {
+    return a.role() != b.role() ? a.role() > b.role() : a.rank() < b.rank();
+  });
+  return nodes;
+}
+
+std::string NodeName(const v1::NodeStatus& node) {
+  return fmt::format("{} {}", RoleText(node.role()), node.rank());
+}
+
+// What the server of that rank answered; null if it did not.
+const v1::ServerStatus* AnswerOf(const ClusterReport& report, uint32_t rank) {
+  const auto server = report.servers.find(rank);
+  return server != report.servers.end() && server->second.ok() ? &*server->second : nullptr;
+}
+
+struct Rounds {
+  struct Row {
+    uint32_t server;
+    v1::OpenRound round;
+    std::string key;
+  };
+  std::vector<Row> rows;  // oldest first
+  uint64_t total = 0;     // servers tell their oldest ones only
+  std::vector<std::string> errors;
+};
+
+Rounds OpenRounds(const ClusterReport& report) {
+  Rounds rounds;
+  for (const auto& [rank, status] : report.servers) {
+    if (!status.ok()) {
+      rounds.errors.push_back(
+          fmt::format("server {}: {}", rank, std::string(status.status().message())));
+      continue;
+    }
+    rounds.total += status->open_rounds_total();
+    for (const v1::OpenRound& round : status->open_rounds()) {
+      // Int keys have no name.
+      const std::string key =
+          round.name().empty() ? std::to_string(static_cast<int64_t>(round.key())) : round.name();
+      rounds.rows.push_back({rank, round, key});
+    }
+  }
+  std::stable_sort(rounds.rows.begin(), rounds.rows.end(), [](const auto& a, const auto& b) {
+    return a.round.age_ms() > b.round.age_ms();
+  });
+  return rounds;
+}
+
+std::string NodesTable(const ClusterReport& report) {
   Table table({"NODE", "ADDRESS", "HEALTH", "LAST HEARD", "SHARDS", "SLOTS", "KEYS", "VALUES",
                "INCARNATION"});
-  std::vector<v1::NodeStatus> nodes(report.cluster.nodes().begin(), report.cluster.nodes().end());
-  std::stable_sort(nodes.begin(), nodes.end(), [](const auto& a, const auto& b) {
-    return a.role() != b.role() ? a.role() > b.role() : a.rank() < b.rank();  // servers first
-  });
-  for (const v1::NodeStatus& node : nodes) {
+  for (const v1::NodeStatus& node : SortedNodes(report.cluster)) {
     std::string shards;
     std::string slots;
     std::string keys;
@@ -72,22 +119,20 @@ std::string Nodes(const ClusterReport& report) {
     if (node.role() == v1::ROLE_SERVER) {
       shards = std::to_string(node.shards());
       slots = std::to_string(node.slots());
-      const auto server = report.servers.find(node.rank());
-      if (server != report.servers.end() && server->second.ok()) {
-        keys = std::to_string(server->second->keys());
-        values = fmt::format("{:.1f} MB", static_cast<double>(server->second->value_bytes()) / 1e6);
+      if (const v1::ServerStatus* server = AnswerOf(report, node.rank())) {
+        keys = std::to_string(server->keys());
+        values = fmt::format("{:.1f} MB", static_cast<double>(server->value_bytes()) / 1e6);
       }
     }
     std::string health = HealthText(node.health());
     if (!node.connected() && node.health() == v1::HEALTH_ALIVE) health += ", not connected";
-    table.AddRow({fmt::format("{} {}", RoleText(node.role()), node.rank()), node.address(), health,
-                  DurationText(node.silent_ms()) + " ago", shards, slots, keys, values,
-                  std::to_string(node.incarnation())});
+    table.AddRow({NodeName(node), node.address(), health, DurationText(node.silent_ms()) + " ago",
+                  shards, slots, keys, values, std::to_string(node.incarnation())});
   }
   return table.empty() ? "no nodes yet\n" : table.ToString();
 }
 
-std::string Barriers(const v1::ClusterStatus& cluster) {
+std::string BarriersTable(const v1::ClusterStatus& cluster) {
   Table table({"BARRIER", "OPEN FOR", "ARRIVED", "WAITING FOR"});
   for (const v1::BarrierStatus& barrier : cluster.barriers()) {
     table.AddRow({std::to_string(barrier.generation()), DurationText(barrier.age_ms()),
@@ -97,39 +142,20 @@ std::string Barriers(const v1::ClusterStatus& cluster) {
   return table.empty() ? "" : "\n" + table.ToString();
 }
 
-std::string Rounds(const ClusterReport& report) {
-  struct Row {
-    uint64_t age_ms;
-    std::vector<std::string> cells;
-  };
-  std::vector<Row> rows;
-  uint64_t total = 0;
-  std::string errors;
-  for (const auto& [rank, status] : report.servers) {
-    if (!status.ok()) {
-      errors += fmt::format("server {}: {}\n", rank, std::string(status.status().message()));
-      continue;
-    }
-    total += status->open_rounds_total();
-    for (const v1::OpenRound& round : status->open_rounds()) {
-      const std::string key = round.name().empty()
-                                  ? fmt::format("{}", static_cast<int64_t>(round.key()))
-                                  : round.name();
-      rows.push_back({round.age_ms(),
-                      {key, std::to_string(round.round()), std::to_string(round.parts()),
-                       fmt::format("server {}", rank), DurationText(round.age_ms()),
-                       WorkersText(report.cluster, round.missing_ranks())}});
-    }
-  }
-  std::stable_sort(rows.begin(), rows.end(),
-                   [](const Row& a, const Row& b) { return a.age_ms > b.age_ms; });
+std::string RoundsTable(const ClusterReport& report) {
+  const Rounds rounds = OpenRounds(report);
   Table table({"KEY", "ROUND", "PARTS", "AT", "OPEN FOR", "WAITING FOR"});
-  for (Row& row : rows) table.AddRow(std::move(row.cells));
-  std::string text = table.empty() ? "\nno open rounds\n" : "\n" + table.ToString();
-  if (total > rows.size()) {
-    text += fmt::format("… and {} more open rounds\n", total - rows.size());
+  for (const Rounds::Row& row : rounds.rows) {
+    table.AddRow({row.key, std::to_string(row.round.round()), std::to_string(row.round.parts()),
+                  fmt::format("server {}", row.server), DurationText(row.round.age_ms()),
+                  WorkersText(report.cluster, row.round.missing_ranks())});
   }
-  return text + (errors.empty() ? "" : "\n" + errors);
+  std::string text = table.empty() ? "\nno open rounds\n" : "\n" + table.ToString();
+  if (rounds.total > rounds.rows.size()) {
+    text += fmt::format("... and {} more open rounds\n", rounds.total - rounds.rows.size());
+  }
+  for (const std::string& error : rounds.errors) text += "\n" + error + "\n";
+  return text;
 }
 
 size_t CountAlive(const v1::ClusterStatus& cluster, v1::Role role) {
@@ -138,56 +164,95 @@ size_t CountAlive(const v1::ClusterStatus& cluster, v1::Role role) {
       [&](const auto& node) { return node.role() == role && node.health() == v1::HEALTH_ALIVE; }));
 }
 
-std::string ToJson(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.always_print_primitive_fields = true;
-  options.preserve_proto_field_names = true;
-  std::string json;
-  // Fails for messages that hold an Any only; ours do not.
-  (void)google::protobuf::util::MessageToJsonString(message, &json, options);
-  return json;
+template <typename Ranks>
+void WriteWorkers(JsonWriter& json, const char* name, const Ranks& ranks) {
+  json.Key(name).BeginArray();
+  for (const uint32_t rank : ranks) json.Value(fmt::format("worker {}", rank));
+  json.End();
 }
 
-std::string JsonString(const std::string& text) {
-  std::string json = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      json += '\\';
-      json += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      json += fmt::format("\\u{:04x}", static_cast<int>(c));
-    } else {
-      json += c;
+void WriteNode(JsonWriter& json, const ClusterReport& report, const v1::NodeStatus& node) {
+  json.BeginObject()
+      .Member("node", NodeName(node))
+      .Member("role", RoleText(node.role()))
+      .Member("rank", uint64_t{node.rank()})
+      .Member("incarnation", node.incarnation())
+      .Member("address", node.address())
+      .Member("health", HealthText(node.health()))
+      .Member("connected", node.connected())
+      .Member("silent_ms", node.silent_ms());
+  if (node.role() == v1::ROLE_SERVER) {
+    json.Member("shards", uint64_t{node.shards()}).Member("slots", uint64_t{node.slots()});
+    if (const v1::ServerStatus* server = AnswerOf(report, node.rank())) {
+      json.Member("keys", server->keys())
+          .Member("value_bytes", server->value_bytes())
+          .Member("parked_bytes", server->parked_bytes())
+          .Member("committed_rounds", server->committed_rounds());
     }
   }
-  return json + '"';
+  json.End();
 }
 
 }  // namespace
 
 std::string ReportAsTable(const ClusterReport& report) {
   const v1::ClusterStatus& cluster = report.cluster;
-  std::string text = fmt::format(
+  const std::string text = fmt::format(
       "cluster {:016x}: {}\n"
       "job {}{}, epoch {}, term {}; {} of {} workers and {} of {} servers alive\n\n",
       cluster.cluster(), cluster.state(), cluster.job(),
       cluster.store_type().empty() ? "" : " (" + cluster.store_type() + ")", cluster.epoch(),
       cluster.term(), CountAlive(cluster, v1::ROLE_WORKER), cluster.workers(),
       CountAlive(cluster, v1::ROLE_SERVER), cluster.servers());
-  return text + Nodes(report) + Barriers(cluster) + Rounds(report);
+  return text + NodesTable(report) + BarriersTable(cluster) + RoundsTable(report);
 }
 
 std::string ReportAsJson(const ClusterReport& report) {
-  std::string json = "{\"cluster\":" + ToJson(report.cluster) + ",\"servers\":[";
-  const char* comma = "";
-  for (const auto& [rank, status] : report.servers) {
-    json += comma;
-    comma = ",";
-    json += status.ok() ? ToJson(*status)
-                        : fmt::format("{{\"rank\":{},\"error\":{}}}", rank,
-                                      JsonString(std::string(status.status().message())));
+  const v1::ClusterStatus& cluster = report.cluster;
+  JsonWriter json;
+  json.BeginObject()
+      .Member("cluster", fmt::format("{:016x}", cluster.cluster()))
+      .Member("state", cluster.state())
+      .Member("job", cluster.job())
+      .Member("store_type", cluster.store_type())
+      .Member("epoch", cluster.epoch())
+      .Member("term", cluster.term())
+      .Member("workers", uint64_t{cluster.workers()})
+      .Member("servers", uint64_t{cluster.servers()});
+
+  json.Key("nodes").BeginArray();
+  for (const v1::NodeStatus& node : SortedNodes(cluster)) WriteNode(json, report, node);
+  json.End();
+
+  json.Key("barriers").BeginArray();
+  for (const v1::BarrierStatus& barrier : cluster.barriers()) {
+    json.BeginObject()
+        .Member("generation", barrier.generation())
+        .Member("age_ms", barrier.age_ms());
+    WriteWorkers(json, "arrived", barrier.arrived_ranks());
+    WriteWorkers(json, "missing", barrier.missing_ranks());
+    json.End();
   }
-  return json + "]}\n";
+  json.End();
+
+  const Rounds rounds = OpenRounds(report);
+  json.Key("open_rounds").BeginArray();
+  for (const Rounds::Row& row : rounds.rows) {
+    json.BeginObject()
+        .Member("key", row.key)
+        .Member("round", row.round.round())
+        .Member("parts", uint64_t{row.round.parts()})
+        .Member("server", fmt::format("server {}", row.server))
+        .Member("age_ms", row.round.age_ms());
+    WriteWorkers(json, "missing", row.round.missing_ranks());
+    json.End();
+  }
+  json.End().Member("open_rounds_total", rounds.total);
+
+  json.Key("errors").BeginArray();
+  for (const std::string& error : rounds.errors) json.Value(error);
+  json.End().End();
+  return json.text() + "\n";
 }
 
 }  // namespace kvstore

@@ -20,8 +20,13 @@ struct ClusterReport {
 // The cluster, its nodes, open barriers and open rounds: who is waited for and since when.
 std::string ReportAsTable(const ClusterReport& report);
 
-// {"cluster": ClusterStatus, "servers": [ServerStatus or {"rank", "error"}]}: protobuf's JSON
-// mapping with the field names of scheduler.proto, so 64-bit numbers are strings.
+// The same as one JSON object on one line; fields are added, never renamed:
+//   cluster (hex), state, job, store_type, epoch, term, workers, servers,
+//   nodes        [{node, role, rank, incarnation, address, health, connected, silent_ms, and for
+//                 servers shards, slots, keys, value_bytes, parked_bytes, committed_rounds}]
+//   barriers     [{generation, age_ms, arrived [node], missing [node]}]
+//   open_rounds  [{key, round, parts, server, age_ms, missing [node]}], oldest first
+//   open_rounds_total, errors [text]
 std::string ReportAsJson(const ClusterReport& report);
 
 }  // namespace kvstore

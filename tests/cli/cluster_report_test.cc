@@ -5,6 +5,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "cli/json_writer.h"
+
 namespace kvstore {
 namespace {
 
@@ -108,23 +110,70 @@ TEST_CASE("a cluster without nodes and rounds says so", "[cli]") {
   CHECK_THAT(text, Contains("no open rounds"));
 }
 
-TEST_CASE("the JSON holds everything, zeros too, and escapes errors", "[cli]") {
-  const std::string json = ReportAsJson(SomeReport());
-  CAPTURE(json);
+google::protobuf::Struct Parse(const std::string& json) {
   google::protobuf::Struct parsed;
+  CAPTURE(json);
   REQUIRE(google::protobuf::util::JsonStringToMessage(json, &parsed).ok());
-  const auto& cluster = parsed.fields().at("cluster").struct_value().fields();
+  return parsed;
+}
+
+TEST_CASE("the JSON says what the table says", "[cli]") {
+  ClusterReport report = SomeReport();
+  v1::BarrierStatus* barrier = report.cluster.add_barriers();
+  barrier->set_generation(4);
+  barrier->add_missing_ranks(1);
+  const google::protobuf::Struct parsed = Parse(ReportAsJson(report));
+  const auto& cluster = parsed.fields();
+  CHECK(cluster.at("cluster").string_value() == "0000000000000abc");
   CHECK(cluster.at("state").string_value() == "running");
-  CHECK(cluster.at("epoch").string_value() == "3");  // 64-bit numbers are strings
-  CHECK(cluster.at("nodes").list_value().values_size() == 4);
-  CHECK(cluster.at("barriers").list_value().values_size() == 0);
-  const auto& servers = parsed.fields().at("servers").list_value();
-  REQUIRE(servers.values_size() == 2);
-  const auto& first = servers.values(0).struct_value().fields();
-  CHECK(first.at("parked_bytes").string_value() == "0");
-  CHECK(first.at("open_rounds").list_value().values_size() == 2);
-  CHECK(servers.values(1).struct_value().fields().at("error").string_value() ==
-        "[::1]:7070: no \"answer\"");
+  CHECK(cluster.at("epoch").number_value() == 3);
+
+  const auto& nodes = cluster.at("nodes").list_value();
+  REQUIRE(nodes.values_size() == 4);
+  const auto& server = nodes.values(0).struct_value().fields();
+  CHECK(server.at("node").string_value() == "server 0");
+  CHECK(server.at("slots").number_value() == 512);
+  CHECK(server.at("value_bytes").number_value() == 2500000);
+  CHECK(server.at("parked_bytes").number_value() == 0);
+  const auto& silent_server = nodes.values(1).struct_value().fields();
+  CHECK(silent_server.count("keys") == 0);  // it did not answer
+  const auto& worker = nodes.values(3).struct_value().fields();
+  CHECK(worker.at("health").string_value() == "suspect");
+  CHECK(worker.at("connected").bool_value());
+  CHECK(worker.at("silent_ms").number_value() == 4100);
+
+  const auto& open = cluster.at("barriers").list_value().values(0).struct_value().fields();
+  CHECK(open.at("arrived").list_value().values_size() == 0);
+  CHECK(open.at("missing").list_value().values(0).string_value() == "worker 1");
+
+  const auto& rounds = cluster.at("open_rounds").list_value();
+  REQUIRE(rounds.values_size() == 2);
+  const auto& oldest = rounds.values(0).struct_value().fields();
+  CHECK(oldest.at("key").string_value() == "-7");
+  CHECK(oldest.at("server").string_value() == "server 0");
+  CHECK(oldest.at("age_ms").number_value() == 3200);
+  CHECK(oldest.at("missing").list_value().values(1).string_value() == "worker 1");
+  CHECK(cluster.at("open_rounds_total").number_value() == 5);
+
+  const auto& errors = cluster.at("errors").list_value();
+  REQUIRE(errors.values_size() == 1);
+  CHECK(errors.values(0).string_value() == "server 1: [::1]:7070: no \"answer\"");
+}
+
+TEST_CASE("the JSON of an empty cluster has every list", "[cli]") {
+  const google::protobuf::Struct parsed = Parse(ReportAsJson(ClusterReport{}));
+  for (const char* list : {"nodes", "barriers", "open_rounds", "errors"}) {
+    CAPTURE(list);
+    CHECK(parsed.fields().at(list).list_value().values_size() == 0);
+    CHECK(parsed.fields().at(list).has_list_value());
+  }
+}
+
+TEST_CASE("JSON escapes what must be escaped", "[cli]") {
+  JsonWriter json;
+  json.BeginArray().Value("a\"b\\c\n\x01 é").BeginObject().End().Value(true).Value(uint64_t{7});
+  json.End();
+  CHECK(json.text() == "[\"a\\\"b\\\\c\\u000a\\u0001 é\",{},true,7]");
 }
 
 }  // namespace

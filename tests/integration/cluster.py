@@ -60,6 +60,7 @@ class Process:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.name} did not end:\n" + self.text()) from None
         self._reader.join()
+        self.popen.stdout.close()
         return code
 
     def signal(self, number):

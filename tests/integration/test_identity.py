@@ -10,7 +10,10 @@ import cluster
 DIGITS = os.path.join(cluster.BIN, "digits")
 WORKERS = 3
 REPEATS = 20 if os.environ.get("KVS_TEST_FULL") else 1
-COMMON = ["--epochs", "2", "--seed", "7"]
+DATA = os.path.join(os.path.dirname(__file__), "..", "..", "examples", "digits", "data",
+                    "digits.csv")
+COMMON = ["--data", DATA, "--epochs", "2"]
+SEED = ["--seed", "7"]
 
 
 def sha_lines(text):
@@ -22,7 +25,7 @@ class Identity(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         local = subprocess.run([DIGITS, "--store", "local", "--simulate-workers", str(WORKERS),
-                                *COMMON], text=True, stdout=subprocess.PIPE, check=True,
+                                *COMMON, *SEED], text=True, stdout=subprocess.PIPE, check=True,
                                timeout=cluster.DEADLINE_S)
         (cls.expected,) = sha_lines(local.stdout)
         print(f"local with {WORKERS} contributions: {cls.expected}")
@@ -33,7 +36,8 @@ class Identity(unittest.TestCase):
                 with self.subTest(servers=servers, shards=shards, repeat=repeat), \
                         cluster.Cluster(workers=WORKERS, servers=servers, shards=shards) as c:
                     workers = [c.start(f"worker {rank}",
-                                       [DIGITS, "--store", "dist_sync", "--delay-ms", "2", *COMMON],
+                                       [DIGITS, "--store", "dist_sync", "--delay-ms", "2", *COMMON,
+                                        *SEED],
                                        c.env(rank)) for rank in range(WORKERS)]
                     for worker in workers:
                         self.assertEqual(worker.wait(), 0, c.text())
@@ -43,8 +47,8 @@ class Identity(unittest.TestCase):
 
     def test_another_seed_gives_other_bits(self):
         other = subprocess.run([DIGITS, "--store", "local", "--simulate-workers", str(WORKERS),
-                                "--epochs", "2", "--seed", "8"], text=True,
-                               stdout=subprocess.PIPE, check=True, timeout=cluster.DEADLINE_S)
+                                *COMMON, "--seed", "8"], text=True, stdout=subprocess.PIPE,
+                               check=True, timeout=cluster.DEADLINE_S)
         self.assertNotEqual(sha_lines(other.stdout), [self.expected])
 
 

@@ -7,6 +7,7 @@
 namespace kvstore::sim {
 
 void Oracle::BeginJob(JobId job, const Programs& programs) {
+  job_ = job;
   salt_ = Mix64(world_.params().seed * 16 + job);
   parts_.clear();
   for (uint32_t key = 0; key < programs.keys.size(); ++key) {

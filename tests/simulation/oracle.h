@@ -27,6 +27,7 @@ class Oracle {
 
   // Forgets the job before; every job has contributions of its own.
   void BeginJob(JobId job, const Programs& programs);
+  JobId job() const { return job_; }
 
   // What `rank` pushes as its contribution to `round`, and what rank 0 gives to Init.
   uint64_t Contribution(PartId id, WorkerRank rank, Round round) const;
@@ -50,6 +51,7 @@ class Oracle {
   const Part& part(PartId id) const;
 
   World& world_;
+  JobId job_ = 0;
   uint64_t salt_ = 0;
   std::map<PartId, Part> parts_;
 };

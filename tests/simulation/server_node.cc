@@ -97,6 +97,8 @@ void ServerNode::OnFrame(ConnId stream, ShardIndex shard, const FrameInTransit& 
 }
 
 void ServerNode::Check(const ServerFrame& reply) const {
+  // Late repeats of requests of the job before are answered until the next one begins here.
+  if (reply.frame.header.job != oracle_.job()) return;
   for (const PartEntry& entry : reply.frame.parts) {
     world_.Note(entry.request * 16 + static_cast<uint64_t>(entry.progress));
     if (entry.retry_after_ms > 0 && entry.code == absl::StatusCode::kResourceExhausted) {

@@ -11,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/transport/check_methods.h"
 #include "common/transport/dead_stream.h"
+#include "common/transport/detached_status.h"
 #include "common/transport/host_port.h"
 #include "common/transport/inproc/inproc_loop.h"
 #include "common/transport/unary_reply.h"
@@ -73,7 +74,7 @@ std::unique_ptr<MessageStream> InprocTransport::Dial(EventLoop& loop, const std:
   client->SetEvents(std::move(events));
   client->Join();
   if (absl::Status accepted = (*listener)->Accept(method, link, client); !accepted.ok()) {
-    client->PostEnd(std::move(accepted));
+    client->PostEnd(accepted);
   }
   return std::make_unique<InprocStream>(std::move(client));
 }
@@ -94,6 +95,7 @@ absl::StatusOr<std::string> InprocTransport::CallUnary(const std::string& addres
   KVS_RETURN_IF_ERROR(
       listener->Call(method, request, MakeUnaryReply([answer](absl::StatusOr<std::string> result) {
                        MutexLock lock(answer->mutex);
+                       if (!result.ok()) result = Detached(result.status());
                        answer->result = std::move(result);
                        answer->cond.NotifyAll();
                      })));
