@@ -110,7 +110,9 @@ in_root() {  # name, command...
   local name=$1 start=$SECONDS status=0
   shift
   unshare --mount --pid --fork --kill-child --ipc bash -c '
-      mount -t proc proc "$0/proc" && mount -t tmpfs tmpfs "$0/dev/shm" && cd "$0" &&
+      mount -t proc proc "$0/proc" && mount -t tmpfs tmpfs "$0/dev/shm" &&
+      mount -t devpts -o newinstance,ptmxmode=0666 devpts "$0/dev/pts" &&
+      mount --bind "$0/dev/pts/ptmx" "$0/dev/ptmx" && cd "$0" &&
       exec chroot "$0" "$@"' "$root" \
     /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
       CMAKE_BUILD_PARALLEL_LEVEL="$jobs" bash /count_left.sh "$@" \

@@ -6,8 +6,10 @@
 //   digits --store local --simulate-workers 2           one process, the very same bits
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <memory>
 #include <random>
 #include <string>
@@ -54,7 +56,8 @@ class Trainer {
         // A local store has one worker, which may do the work of several.
         simulates_(store_->get_group_size() == 1 ? options.simulate_workers : 1),
         workers_(store_->get_group_size() * simulates_),
-        weights_(model_.RandomWeights(options.seed)) {
+        // Every worker starts elsewhere: what counts is rank 0's, see Broadcast below.
+        weights_(model_.RandomWeights(options.seed + static_cast<uint64_t>(rank_))) {
     for (int i = 0; i < simulates_; ++i) {
       shares_.push_back({ShareOf(split_.train, rank_ + i, workers_),
                          std::mt19937_64(options.seed + 1000u * static_cast<uint64_t>(rank_ + i)),
@@ -75,6 +78,7 @@ class Trainer {
                                .Set("momentum", options_.momentum));
     }
     store_->Barrier();  // nobody pushes before the servers have the optimizer
+    // Rank 0's weights become the store's, and everybody's.
     store_->Broadcast(Model::keys(), Model::keys(), weights_, pull_outputs_);
 
     for (int epoch = 1; epoch <= options_.epochs; ++epoch) Epoch(epoch);

@@ -64,6 +64,13 @@ struct Server {
     return status;
   }
 
+  // Until its shards have a routing table, a server closes every stream (workers dial again; the
+  // worker of this test does not).
+  void AwaitRouted() {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kDeadlineMs);
+    while (Status().epoch() == 0) REQUIRE(std::chrono::steady_clock::now() < deadline);
+  }
+
   InprocTransport transport;
   Told<absl::Status> stop;
   Told<v1::JobEnded> ended;
@@ -185,6 +192,8 @@ TEST_CASE("servers register, take their slots, serve a key, and hear of the end"
   Worker worker(cluster.network, 5);
   const RoutingPtr table = worker.routing.Await();
   REQUIRE(table->servers.size() == 2);
+  first.AwaitRouted();
+  second.AwaitRouted();
 
   for (KeyId key = 0; key < 20; ++key) {
     KeySpec spec;
@@ -233,6 +242,7 @@ TEST_CASE("bytes that are no frame are answered, their stream is closed, the ser
   Server server(cluster.network, 1, kScheduler);
   Worker worker(cluster.network, 5);
   const RoutingPtr table = worker.routing.Await();
+  server.AwaitRouted();
   worker.Send(table->servers[0].address, 0, Payload::CopyOf("\xff\xff garbage"));
   const Frame reply = worker.replies.Await();
   REQUIRE(reply.parts.size() == 1);

@@ -1,0 +1,330 @@
+// What the stores of a cluster promise when nothing goes wrong; dense, synchronous.
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <random>
+
+#include "tests/client/dist_cluster.h"
+#include "tests/client/expect_error.h"
+
+namespace kvstore {
+namespace {
+
+using Ints = std::vector<int>;
+using Strings = std::vector<std::string>;
+using Floats = std::vector<float>;
+
+NDArray Array(const Floats& values) {
+  NDArray array({static_cast<int64_t>(values.size())});
+  std::memcpy(array.data(), values.data(), array.bytes());
+  return array;
+}
+NDArray Filled(int64_t elements, float value) {
+  NDArray array({elements});
+  for (int64_t i = 0; i < elements; ++i) array.data_as<float>()[i] = value;
+  return array;
+}
+Floats Read(const NDArray& array) {
+  array.WaitToRead();
+  return Floats(array.data_as<float>(), array.data_as<float>() + array.size());
+}
+
+constexpr int64_t kSeveralParts = (1 << 18) * 3 + 17;
+
+// What worker `rank` contributes to `key` in `round`, as `devices` values: numbers whose sum depends
+// on the order of the additions.
+std::vector<NDArray> Contribution(int rank, int round, int key, int devices, int64_t elements) {
+  std::mt19937 random(static_cast<unsigned>(rank * 1000 + round * 10 + key));
+  std::uniform_real_distribution<float> number(-1, 1);
+  std::vector<NDArray> values;
+  for (int device = 0; device < devices; ++device) {
+    NDArray value({elements});
+    for (int64_t i = 0; i < elements; ++i) value.data_as<float>()[i] = number(random);
+    values.push_back(std::move(value));
+  }
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("dist_sync gives the bits of local given the same contributions", "[dist]") {
+  struct Size {
+    uint32_t workers, servers, shards;
+    int devices;
+  };
+  const Size shape = GENERATE(Size{1, 1, 1, 1}, Size{3, 1, 2, 1}, Size{3, 2, 1, 3},
+                               Size{2, 5, 2, 2}, Size{3, 3, 1, 1});
+  CAPTURE(shape.workers, shape.servers, shape.shards, shape.devices);
+  constexpr int kRounds = 4;
+  const std::vector<int64_t> sizes = {1, 7, 1000, kSeveralParts};
+  const auto sgd = OptimizerSpec("sgd").Set("learning_rate", 0.1).Set("momentum", 0.9).Set(
+      "rescale_grad", 0.5);
+
+  DistCluster cluster({shape.workers, shape.servers, shape.shards});
+  std::vector<std::vector<Floats>> weights(shape.workers);
+  CHECK(cluster.Run([&](KVStore& store, int rank) {
+    if (rank == 0) store.SetOptimizer(sgd);
+    store.Barrier();
+    for (int key = 0; key < static_cast<int>(sizes.size()); ++key) {
+      store.Init(Ints{key}, {Filled(sizes[static_cast<size_t>(key)], 1)});
+    }
+    std::vector<NDArray> outputs;
+    for (const int64_t size : sizes) outputs.emplace_back(std::vector<int64_t>{size});
+    for (int round = 0; round < kRounds; ++round) {
+      for (int key = 0; key < static_cast<int>(sizes.size()); ++key) {
+        const auto values = Contribution(rank, round, key, shape.devices,
+                                         sizes[static_cast<size_t>(key)]);
+        store.Push(Ints(values.size(), key), values, -key);
+        store.Pull(Ints{key}, {&outputs[static_cast<size_t>(key)]}, -key);
+      }
+    }
+    for (const NDArray& output : outputs) weights[static_cast<size_t>(rank)].push_back(Read(output));
+  }) == NothingThrown(shape.workers));
+
+  const auto local = KVStore::CreateUnique("local");
+  local->SetOptimizer(sgd);
+  for (int key = 0; key < static_cast<int>(sizes.size()); ++key) {
+    const int64_t size = sizes[static_cast<size_t>(key)];
+    local->Init(Ints{key}, {Filled(size, 1)});
+    NDArray output({size});
+    for (int round = 0; round < kRounds; ++round) {
+      // A worker's devices are summed first, then the workers in rank order.
+      std::vector<NDArray> contributions;
+      for (int rank = 0; rank < static_cast<int>(shape.workers); ++rank) {
+        auto values = Contribution(rank, round, key, shape.devices, size);
+        for (size_t device = 1; device < values.size(); ++device) {
+          for (int64_t i = 0; i < size; ++i) {
+            values[0].data_as<float>()[i] += values[device].data_as<float>()[i];
+          }
+        }
+        contributions.push_back(values[0]);
+      }
+      local->Push(Ints(contributions.size(), key), contributions);
+    }
+    local->Pull(Ints{key}, {&output});
+    const Floats expected = Read(output);
+    for (const auto& worker : weights) {
+      CHECK(std::memcmp(worker[static_cast<size_t>(key)].data(), expected.data(),
+                        expected.size() * sizeof(float)) == 0);
+    }
+  }
+}
+
+TEST_CASE("ranks, sizes and the type are those of the cluster", "[dist]") {
+  DistCluster cluster({2, 1});
+  CHECK(cluster.Run([](KVStore& store, int rank) {
+    if (store.get_rank() != rank) throw std::runtime_error("another rank than asked for");
+    if (store.get_group_size() != 2) throw std::runtime_error("group size");
+    if (store.type() != "dist_sync") throw std::runtime_error("type");
+    if (store.get_num_dead_node(kScheduler + kServerGroup + kWorkerGroup) != 0) {
+      throw std::runtime_error("dead nodes");
+    }
+    store.Barrier();
+  }) == NothingThrown(2));
+}
+
+TEST_CASE("workers may initialise in any order, and all but rank 0 with empty arrays", "[dist]") {
+  DistCluster cluster({3, 2});
+  CHECK(cluster.Run([](KVStore& store, int rank) {
+    // Rank 0 one by one, rank 1 backwards and without values, rank 2 in one call and with others.
+    const Strings names = {"a", "b", "c"};
+    if (rank == 0) {
+      for (size_t i = 0; i < 3; ++i) {
+        store.Init(Strings{names[i]}, {Filled(kSeveralParts, static_cast<float>(i) + 1)});
+      }
+    } else if (rank == 1) {
+      for (size_t i = 3; i-- > 0;) store.Init(Strings{names[i]}, {NDArray()});
+    } else {
+      store.Init(names, std::vector<NDArray>(3, Filled(kSeveralParts, 77)));
+    }
+    // At once, whether or not the last part is there already.
+    for (size_t i = 0; i < 3; ++i) {
+      NDArray out({kSeveralParts});
+      store.Pull(Strings{names[i]}, {&out});
+      if (Read(out) != Floats(kSeveralParts, static_cast<float>(i) + 1)) {
+        throw std::runtime_error("not rank 0's value");
+      }
+    }
+  }) == NothingThrown(3));
+}
+
+TEST_CASE("a worker whose shape differs from rank 0's is told", "[dist]") {
+  DistCluster cluster({2, 1});
+  const auto thrown = cluster.Run([](KVStore& store, int rank) {
+    store.Init(Ints{1}, {NDArray({rank == 0 ? 6 : 5})});
+  });
+  CHECK(thrown[0].empty());
+  CHECK_THAT(thrown[1], Catch::Contains("key 1"));
+}
+
+TEST_CASE("Init of a key that exists is refused on every rank, and the key stays", "[dist]") {
+  DistCluster cluster({2, 1});
+  CHECK(cluster.Run([](KVStore& store, int) {
+    store.Init(Ints{1}, {Array({1, 2})});
+    try {
+      store.Init(Ints{1}, {Array({3, 4})});
+      throw std::runtime_error("a second Init was taken");
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kAlreadyExists) throw;
+    }
+    NDArray out({2});
+    store.Pull(Ints{1}, {&out});
+    if (Read(out) != Floats{1, 2}) throw std::runtime_error("the value changed");
+  }) == NothingThrown(2));
+}
+
+TEST_CASE("PushPull without an optimizer is an all-reduce, also in place", "[dist]") {
+  const int64_t elements = GENERATE(int64_t{3}, kSeveralParts);
+  DistCluster cluster({3, 2, 2});
+  CHECK(cluster.Run([&](KVStore& store, int rank) {
+    store.Init(Ints{1, 2}, {Filled(elements, 0), Filled(elements, 0)});
+    for (int round = 1; round <= 10; ++round) {
+      NDArray in_place = Filled(elements, static_cast<float>(round * (rank + 1)));
+      const NDArray value = Filled(elements, static_cast<float>(rank + 1));
+      NDArray out({elements});
+      store.PushPull(Ints{1, 2}, Ints{1, 2}, {in_place, value}, {&in_place, &out});
+      if (Read(in_place) != Floats(static_cast<size_t>(elements), static_cast<float>(round * 6))) {
+        throw std::runtime_error("in place: wrong sum in round " + std::to_string(round));
+      }
+      if (Read(out) != Floats(static_cast<size_t>(elements), 6)) {
+        throw std::runtime_error("wrong sum in round " + std::to_string(round));
+      }
+      value.WaitToWrite();
+      if (Read(value) != Floats(static_cast<size_t>(elements), static_cast<float>(rank + 1))) {
+        throw std::runtime_error("the value was changed");
+      }
+    }
+  }) == NothingThrown(3));
+}
+
+TEST_CASE("Broadcast gives rank 0's value to all", "[dist]") {
+  DistCluster cluster({3, 2});
+  CHECK(cluster.Run([](KVStore& store, int rank) {
+    NDArray value = Filled(kSeveralParts, static_cast<float>(rank + 5));
+    store.Broadcast(Ints{1}, Ints{1}, {value}, {&value});
+    if (Read(value) != Floats(kSeveralParts, 5)) throw std::runtime_error("not rank 0's value");
+  }) == NothingThrown(3));
+}
+
+TEST_CASE("an array pulled into and then pushed is pushed after the pull", "[dist]") {
+  DistCluster cluster({2, 2});
+  CHECK(cluster.Run([](KVStore& store, int) {
+    store.Init(Ints{1, 2}, {Array({1}), Array({0})});
+    NDArray x({1});
+    for (int round = 1; round <= 20; ++round) {
+      store.Push(Ints{1}, {Array({static_cast<float>(round)})});
+      store.Pull(Ints{1}, {&x});   // 2 * round
+      store.Push(Ints{2}, {x});
+      store.Pull(Ints{2}, {&x});   // 4 * round
+      if (round % 7 == 0 && Read(x) != Floats{4.0f * static_cast<float>(round)}) {
+        throw std::runtime_error("the order of the array was not kept");
+      }
+    }
+  }) == NothingThrown(2));
+}
+
+TEST_CASE("pulls after a sum over devices see it", "[dist]") {
+  // The sum is made on another thread than the one that calls: the pull must not overtake it.
+  DistCluster cluster({1, 1});
+  CHECK(cluster.Run([](KVStore& store, int) {
+    store.Init(Ints{1}, {Filled(kSeveralParts, 0)});
+    for (int round = 1; round <= 5; ++round) {
+      const auto f = static_cast<float>(round);
+      NDArray out({kSeveralParts});
+      store.Push(Ints{1, 1}, {Filled(kSeveralParts, f), Filled(kSeveralParts, 2 * f)});
+      store.Pull(Ints{1}, {&out});
+      if (Read(out) != Floats(kSeveralParts, 3 * f)) throw std::runtime_error("overtaken");
+    }
+  }) == NothingThrown(1));
+}
+
+TEST_CASE("many small keys of one call travel in few messages", "[dist]") {
+  DistCluster cluster({1, 1});
+  constexpr int kKeys = 1000;
+  CHECK(cluster.Run([&](KVStore& store, int) {
+    Ints keys;
+    std::vector<NDArray> values, outs;
+    std::vector<NDArray*> outputs;
+    for (int key = 0; key < kKeys; ++key) {
+      keys.push_back(key);
+      values.push_back(Array({static_cast<float>(key)}));
+      outs.emplace_back(std::vector<int64_t>{1});
+    }
+    for (NDArray& out : outs) outputs.push_back(&out);
+    const uint64_t at_start = cluster.network().messages();
+    store.Init(keys, values);
+    store.PushPull(keys, keys, values, outputs);
+    store.WaitAll();
+    const uint64_t messages = cluster.network().messages() - at_start;
+    // One frame each way for the Init and for the PushPull; the servers may answer pushes and pulls
+    // apart, and a heartbeat may come between.
+    if (messages > 12) throw std::runtime_error(std::to_string(messages) + " messages");
+    for (int key = 0; key < kKeys; ++key) {
+      if (Read(outs[static_cast<size_t>(key)]) != Floats{static_cast<float>(key)}) {
+        throw std::runtime_error("wrong value");
+      }
+    }
+  }) == NothingThrown(1));
+}
+
+TEST_CASE("a worker that leaves is not waited for any more", "[dist]") {
+  DistCluster cluster({3, 2});
+  CHECK(cluster.Run([](KVStore& store, int rank) {
+    store.Init(Ints{1}, {Array({0})});
+    NDArray out({1});
+    store.PushPull(Ints{1}, Ints{1}, {Array({1})}, {&out});
+    if (Read(out) != Floats{3}) throw std::runtime_error("three workers");
+    if (rank == 1) {
+      store.Leave();
+      MUST_THROW(store.Push(Ints{1}, {Array({1})}), kFailedPrecondition, "left");
+      return;
+    }
+    for (int round = 0; round < 3; ++round) {
+      store.PushPull(Ints{1}, Ints{1}, {Array({1})}, {&out});
+      if (Read(out) != Floats{2}) throw std::runtime_error("two workers");
+    }
+    store.Barrier();
+  }) == NothingThrown(3));
+}
+
+TEST_CASE("SetOptimizer is checked on every rank and set by rank 0", "[dist]") {
+  DistCluster cluster({2, 3});
+  CHECK(cluster.Run([](KVStore& store, int rank) {
+    MUST_THROW(store.SetOptimizer(OptimizerSpec("sdg")), kInvalidArgument, "sgd");
+    // Rank 1's would be another one.
+    if (rank == 1) store.SetOptimizer(OptimizerSpec("test").Set("rescale_grad", 100));
+    if (rank == 0) store.SetOptimizer(OptimizerSpec("sum"));
+    store.Barrier();
+    store.Init(Ints{1}, {Array({1})});
+    NDArray out({1});
+    store.PushPull(Ints{1}, Ints{1}, {Array({1})}, {&out});
+    if (Read(out) != Floats{3}) throw std::runtime_error("not rank 0's optimizer");
+  }) == NothingThrown(2));
+}
+
+TEST_CASE("an updater on a dist store has no effect", "[dist]") {
+  DistCluster cluster({1, 1});
+  CHECK(cluster.Run([](KVStore& store, int) {
+    store.set_updater([](int, const NDArray&, NDArray*) { std::abort(); });
+    store.Init(Ints{1}, {Array({1})});
+    store.Push(Ints{1}, {Array({5})});
+    NDArray out({1});
+    store.Pull(Ints{1}, {&out});
+    if (Read(out) != Floats{5}) throw std::runtime_error("not assigned");
+  }) == NothingThrown(1));
+}
+
+TEST_CASE("arguments are checked on dist as on local", "[dist]") {
+  DistCluster cluster({1, 1});
+  CHECK(cluster.Run([](KVStore& store, int) {
+    NDArray out({3});
+    MUST_THROW(store.Push(Ints{1}, {out}), kNotFound, "key 1");
+    MUST_THROW(store.Init(Ints{1}, {NDArray()}), kInvalidArgument, "got an empty one");
+    MUST_THROW(store.Init(Ints{1}, {NDArray({3}, DataType::kInt32)}), kUnimplemented, "i32");
+    store.Init(Ints{1}, {Array({1, 2})});
+    MUST_THROW(store.Pull(Ints{1}, {&out}), kInvalidArgument, "shape [2] expected, got [3]");
+    MUST_THROW(store.Pull(Ints{1}, {&out}, 0, false), kInvalidArgument, "ignore_sparse");
+    MUST_THROW(store.get_num_dead_node(0), kInvalidArgument, "got 0");
+  }) == NothingThrown(1));
+}
+
+}  // namespace kvstore
