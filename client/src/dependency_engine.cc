@@ -317,6 +317,47 @@ absl::Status DependencyEngine::LastFailure(const VarPtr& var) const {
   return var->last_failure;
 }
 
+int64_t DependencyEngine::Register(Var& var, WaitFor what, Waiter* waiter) {
+  int64_t timeout_ms = 0;
+  for (Operation::Use* use = var.first; use != nullptr; use = use->next) {
+    if (what == WaitFor::kWriters && use->access == Access::kRead) continue;
+    Operation& operation = *use->operation;
+    // An operation on several of the Vars counts once.
+    if (!operation.waiters.empty() && operation.waiters.back() == waiter) continue;
+    operation.waiters.push_back(waiter);
+    ++waiter->remaining;
+    timeout_ms = std::max(timeout_ms, operation.timeout_ms);
+  }
+  return timeout_ms;
+}
+
+std::vector<Operation*> DependencyEngine::Unregister(const std::vector<VarPtr>& vars,
+                                                     Waiter* waiter) {
+  std::vector<Operation*> operations;
+  for (const VarPtr& var : vars) {
+    for (Operation::Use* use = var->first; use != nullptr; use = use->next) {
+      auto& waiters = use->operation->waiters;
+      const auto it = std::find(waiters.begin(), waiters.end(), waiter);
+      if (it == waiters.end()) continue;
+      waiters.erase(it);
+      --waiter->remaining;
+      operations.push_back(use->operation);
+    }
+  }
+  KVS_CHECK(waiter->remaining == 0);
+  return operations;
+}
+
+bool DependencyEngine::WaitAtMost(const VarPtr& var, int64_t timeout_ms) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  Waiter waiter;
+  MutexLock lock(mutex_);
+  Register(*var, WaitFor::kAll, &waiter);
+  bool in_time = true;
+  while (waiter.remaining > 0 && in_time) in_time = waiter.done.WaitUntil(mutex_, deadline);
+  return Unregister({var}, &waiter).empty();
+}
+
 absl::Status DependencyEngine::Wait(const std::vector<VarPtr>& vars, WaitFor what) {
   const uint64_t generation = ProcessGeneration();
   Waiter waiter;
@@ -327,18 +368,13 @@ absl::Status DependencyEngine::Wait(const std::vector<VarPtr>& vars, WaitFor wha
     {
       MutexLock lock(mutex_);
       for (const VarPtr& var : vars) {
-        for (Operation::Use* use = var->first; use != nullptr; use = use->next) {
-          if (what == WaitFor::kWriters && use->access == Access::kRead) continue;
-          Operation& operation = *use->operation;
-          if (operation.generation != generation) {
-            return CheckSameProcess(operation.generation, operation.what.c_str());
-          }
-          // An operation on several of the Vars counts once.
-          if (!operation.waiters.empty() && operation.waiters.back() == &waiter) continue;
-          operation.waiters.push_back(&waiter);
-          ++waiter.remaining;
-          timeout_ms = std::max(timeout_ms, operation.timeout_ms);
+        // Operations of a parent never complete in its forked child.
+        if (var->first != nullptr && var->first->operation->generation != generation) {
+          const Operation& operation = *var->first->operation;
+          Unregister(vars, &waiter);
+          return CheckSameProcess(operation.generation, operation.what.c_str());
         }
+        timeout_ms = std::max(timeout_ms, Register(*var, what, &waiter));
       }
       const auto deadline = begin + std::chrono::milliseconds(timeout_ms);
       while (waiter.remaining > 0 && in_time) in_time = waiter.done.WaitUntil(mutex_, deadline);
@@ -376,18 +412,7 @@ absl::Status DependencyEngine::Explain(const std::vector<VarPtr>& vars, Waiter* 
   std::vector<OverdueOperation> overdue;
   {
     MutexLock lock(mutex_);
-    std::vector<Operation*> operations;
-    for (const VarPtr& var : vars) {
-      for (Operation::Use* use = var->first; use != nullptr; use = use->next) {
-        auto& waiters = use->operation->waiters;
-        const auto it = std::find(waiters.begin(), waiters.end(), waiter);
-        if (it == waiters.end()) continue;
-        waiters.erase(it);
-        --waiter->remaining;
-        operations.push_back(use->operation);
-      }
-    }
-    KVS_CHECK(waiter->remaining == 0);
+    std::vector<Operation*> operations = Unregister(vars, waiter);
     if (operations.empty()) return absl::OkStatus();
     std::vector<Operation*> blockers = Blockers(operations);
     // None is issued only in the moment between a grant and the call of its issue function.

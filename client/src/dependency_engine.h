@@ -131,6 +131,9 @@ class DependencyEngine {
   // parent's operations.
   absl::Status Wait(const std::vector<VarPtr>& vars, WaitFor what) KVS_EXCLUDES(mutex_);
 
+  // Waits likewise for at most `timeout_ms`, and asks nobody. False when some are still under way.
+  bool WaitAtMost(const VarPtr& var, int64_t timeout_ms) KVS_EXCLUDES(mutex_);
+
   // The first failure, not yet handed out, of an operation that used the Var: any access but kRead,
   // and kRead too if `readers`. OK if there is none. A failure is handed out once, whichever of its
   // operation's Vars it is taken from.
@@ -151,6 +154,11 @@ class DependencyEngine {
   void Record(Operation& operation, absl::Status status) KVS_REQUIRES(mutex_);
   void Issued(Operation& operation) KVS_EXCLUDES(mutex_);
   void Complete(OperationPtr operation, absl::Status status) KVS_EXCLUDES(mutex_);
+  // Makes `waiter` wait for the operations on `var`; returns the longest timeout among them.
+  int64_t Register(Var& var, WaitFor what, Waiter* waiter) KVS_REQUIRES(mutex_);
+  // Ends the wait; returns the operations that were still waited for.
+  std::vector<Operation*> Unregister(const std::vector<VarPtr>& vars, Waiter* waiter)
+      KVS_REQUIRES(mutex_);
   std::vector<Operation*> Blockers(std::vector<Operation*> operations) KVS_REQUIRES(mutex_);
   absl::Status Explain(const std::vector<VarPtr>& vars, Waiter* waiter, int64_t waited_ms)
       KVS_EXCLUDES(mutex_);

@@ -2,77 +2,71 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
+#include <new>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "client/src/dist_operation.h"
 #include "client/src/dist_session.h"
 #include "client/src/fork_guard.h"
-#include "client/src/ndarray_impl.h"
 #include "client/src/sdk_log.h"
-#include "common/cluster/partitioner.h"
-#include "common/kernels/kernels.h"
+#include "client/src/work_queue.h"
+#include "common/base/mutex.h"
 #include "common/transport/grpc/grpc_transport.h"
 
 namespace kvstore {
 namespace {
 
-// The parts of one operation that are under way. The last reference gives the token back.
-class OperationSink final : public PartSink {
+// The stores that share one membership. Thread-safe.
+class SessionShare {
  public:
-  OperationSink(std::shared_ptr<KeyOperation> operation, TokenPtr token, size_t parts)
-      : operation_(std::move(operation)), token_(std::move(token)), open_(parts) {}
+  explicit SessionShare(std::shared_ptr<DistSession> session) : session_(std::move(session)) {}
 
-  uint64_t operation_id() const override { return token_->id(); }
-
-  // Pulled bytes go straight into the outputs.
-  void OnPart(const Completion& completion) override {
-    absl::Status status = completion.status;
-    if (status.ok() && !completion.data.empty()) status = Deliver(completion);
-    if (status_.ok() && !status.ok()) status_ = std::move(status);
-    if (--open_ == 0) token_->Finish(status_);
+  const std::shared_ptr<DistSession>& session() const { return session_; }
+  // False when the last store is gone, or going: then a new membership is needed.
+  bool Enter() KVS_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    if (stores_ == 0 && entered_) return false;
+    entered_ = true;
+    ++stores_;
+    return true;
+  }
+  // True for the last one.
+  bool Exit() KVS_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return --stores_ == 0;
+  }
+  bool shared() const KVS_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return stores_ > 1;
   }
 
  private:
-  absl::Status Deliver(const Completion& completion) {
-    const ValueSpec& spec = operation_->spec;
-    const size_t expected = PartBytes(spec.bytes, completion.id.part);
-    if (completion.data.size() != expected) {
-      return absl::InvalidArgumentError(
-          fmt::format("{} part {}: {} bytes expected, the server has {}: is the shape {} right?",
-                      operation_->key->label, completion.id.part, expected, completion.data.size(),
-                      ShapeString(spec.shape)));
-    }
-    const uint64_t offset = PartOffset(completion.id.part);
-    for (const NDArray& output : operation_->outputs) {
-      completion.data.CopyTo(static_cast<uint8_t*>(output.data()) + offset);
-    }
-    return absl::OkStatus();
-  }
-
-  const std::shared_ptr<KeyOperation> operation_;
-  const TokenPtr token_;
-  // The loop's, from here on.
-  size_t open_;
-  absl::Status status_;
+  const std::shared_ptr<DistSession> session_;
+  mutable Mutex mutex_;
+  int stores_ KVS_GUARDED_BY(mutex_) = 0;
+  bool entered_ KVS_GUARDED_BY(mutex_) = false;
 };
+
+absl::Status Stopped();
 
 class DistBackend final : public StoreBackend {
  public:
-  DistBackend(std::shared_ptr<DistSession> session, bool shared)
-      : session_(std::move(session)), shared_(shared) {}
+  explicit DistBackend(std::shared_ptr<SessionShare> share)
+      : share_(std::move(share)),
+        rank_(share_->session()->rank()),
+        workers_(share_->session()->workers()),
+        timeout_ms_(share_->session()->operation_timeout_ms()),
+        sums_("kvs-sums") {}
 
-  absl::Status Usable() const override { return session_->JobStatus(); }
-  bool empty_init_allowed() const override { return session_->rank() != 0; }
+  absl::Status Usable() const override;
+  bool empty_init_allowed() const override { return rank_ != 0; }
   bool sparse_pull_allowed() const override { return false; }
-  bool OnOwnThread() const override { return session_->InLoop(); }
-  int64_t operation_timeout_ms() const override { return session_->operation_timeout_ms(); }
-  void Flush() override { session_->Flush(); }
-  absl::Status Overdue(const std::vector<OverdueOperation>& operations,
-                       int64_t waited_ms) override {
-    return session_->Explain(operations, waited_ms);
-  }
+  bool OnOwnThread() const override;
+  int64_t operation_timeout_ms() const override { return timeout_ms_; }
+  void Flush() override;
+  absl::Status Overdue(const std::vector<OverdueOperation>& operations, int64_t waited_ms) override;
 
   absl::Status Prepare(KeyOperation* operation) override;
   void Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) override;
@@ -81,40 +75,84 @@ class DistBackend final : public StoreBackend {
   absl::Status SetUpdater(KVStore::StrUpdater) override { return UpdaterHasNoEffect(); }
   absl::Status SetOptimizer(const std::string& name, const UpdaterParameters& parameters) override;
 
-  absl::Status Barrier() override { return session_->Barrier(); }
+  absl::Status Barrier() override;
   void Step() override;
-  int rank() const override { return static_cast<int>(session_->rank()); }
-  int group_size() const override { return static_cast<int>(session_->workers()); }
-  absl::StatusOr<int> DeadNodes(int node_id, int timeout_s) const override {
-    return session_->DeadNodes(node_id, timeout_s);
-  }
+  int rank() const override { return static_cast<int>(rank_); }
+  int group_size() const override { return static_cast<int>(workers_); }
+  absl::StatusOr<int> DeadNodes(int node_id, int timeout_s) const override;
   absl::Status Leave() override;
   void Stop(Close how) override;
 
  private:
   static absl::Status UpdaterHasNoEffect();
-  // True when another store of the process goes on with the session.
-  bool ShareGoesOn() const;
+  // Lends the session for a scope; nothing once the store was stopped. Stop waits for every loan,
+  // so that the session, which joins its loop, is never destroyed by the loop itself.
+  class Session {
+   public:
+    explicit Session(const DistBackend& backend);
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
 
-  std::shared_ptr<DistSession> session_;
-  const bool shared_;
+    explicit operator bool() const { return session_ != nullptr; }
+    DistSession& operator*() const { return *session_; }
+    DistSession* operator->() const { return session_; }
+
+   private:
+    const DistBackend& backend_;
+    DistSession* session_ = nullptr;
+  };
+  void Send(DistSession& session, const std::shared_ptr<KeyOperation>& operation,
+            const TokenPtr& token, DistOperation::Source source);
+
+  std::shared_ptr<SessionShare> share_;  // changed by Stop, when nobody borrows the session
   mutable Mutex mutex_;
+  mutable CondVar returned_;
+  mutable int borrowers_ KVS_GUARDED_BY(mutex_) = 0;
+  bool stopped_ KVS_GUARDED_BY(mutex_) = false;
   uint64_t step_ KVS_GUARDED_BY(mutex_) = 0;
-  bool left_ KVS_GUARDED_BY(mutex_) = false;
   // Keys that Init waited for without knowing their shape: their other parts are still to be
   // waited for.
   std::unordered_set<KeyId> half_known_ KVS_GUARDED_BY(mutex_);
+  const WorkerRank rank_;
+  const uint32_t workers_;
+  const int64_t timeout_ms_;
+  WorkQueue sums_;  // last: sums the values of this worker's devices
 };
 
-// The process's membership, and how many stores use it.
-struct ProcessSession {
-  Mutex mutex;
-  std::weak_ptr<DistSession> session KVS_GUARDED_BY(mutex);
-  uint64_t generation KVS_GUARDED_BY(mutex) = 0;
-};
-ProcessSession& Process() {
-  static ProcessSession& process = *new ProcessSession;  // never destroyed: stores may outlive main
-  return process;
+DistBackend::Session::Session(const DistBackend& backend) : backend_(backend) {
+  MutexLock lock(backend.mutex_);
+  if (backend.stopped_) return;
+  ++backend.borrowers_;
+  session_ = backend.share_->session().get();
+}
+
+DistBackend::Session::~Session() {
+  if (session_ == nullptr) return;
+  MutexLock lock(backend_.mutex_);
+  if (--backend_.borrowers_ == 0) backend_.returned_.NotifyAll();
+}
+
+absl::Status Stopped() { return absl::CancelledError("the store was destroyed"); }
+
+absl::Status DistBackend::Usable() const {
+  const Session session(*this);
+  return session ? session->JobStatus() : Stopped();
+}
+
+bool DistBackend::OnOwnThread() const {
+  const Session session(*this);
+  return sums_.InThread() || (session && session->InLoop());
+}
+
+void DistBackend::Flush() {
+  if (const Session session(*this); session) session->Flush();
+}
+
+absl::Status DistBackend::Overdue(const std::vector<OverdueOperation>& operations,
+                                  int64_t waited_ms) {
+  const Session session(*this);
+  return session ? session->Explain(operations, waited_ms) : Stopped();
 }
 
 absl::Status DistBackend::UpdaterHasNoEffect() {
@@ -125,7 +163,7 @@ absl::Status DistBackend::UpdaterHasNoEffect() {
 
 absl::Status DistBackend::Prepare(KeyOperation* operation) {
   MutexLock lock(mutex_);
-  operation->as_of_call = std::make_shared<const uint64_t>(step_);
+  operation->step = step_;
   return absl::OkStatus();
 }
 
@@ -134,130 +172,121 @@ void DistBackend::Step() {
   ++step_;
 }
 
-// What a worker contributes: one value, or the left fold of its devices' values in list order.
-// `token` keeps the caller's array; the operation completes when every borrowed byte is given back.
-Slice MergedValue(const KeyOperation& operation, const TokenPtr& token) {
-  const std::vector<NDArray>& values = operation.values;
-  const auto* data = static_cast<const uint8_t*>(values[0].data());
-  const size_t bytes = values[0].bytes();
-  if (values.size() == 1) return {data, bytes, token};
-  auto sum = std::make_shared<Buffer>(bytes);
-  std::vector<const void*> sources;
-  for (const NDArray& value : values) sources.push_back(value.data());
-  LeftFold(operation.spec.dtype, sum->data(), sources.data(), sources.size(),
-           static_cast<size_t>(values[0].size()));
-  return {sum->data(), bytes, sum};
+void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) {
+  if (operation->values.size() <= 1) {
+    const Session session(*this);
+    if (!session) return token->Finish(Stopped());
+    return Send(*session, operation, token, DistOperation::SourceOf(*operation));
+  }
+  // Summing moves many bytes: neither the caller nor the loop should wait for it. Later operations
+  // on the key do, so that none overtakes the push.
+  const KeyId key = operation->key->id;
+  const int priority = operation->priority;
+  sums_.Add(key, priority,
+            [this, operation = std::move(operation), token, order = token->HoldOrder()](bool run) {
+              const Session session(*this);
+              if (!run || !session) return token->Finish(Stopped());
+              DistOperation::Source source;
+              try {
+                source = DistOperation::SourceOf(*operation);
+              } catch (const std::bad_alloc&) {
+                return token->Finish(absl::ResourceExhaustedError(
+                    fmt::format("{}: {} bytes for a sum expected, out of memory",
+                                operation->key->label, operation->spec.bytes)));
+              }
+              Send(*session, operation, token, std::move(source));
+              session->Flush();
+            });
 }
 
-void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) {
-  const ValueSpec& spec = operation->spec;
-  const PartIndex parts = spec.known ? PartCount(spec.bytes) : 1;
-  const uint64_t step = *static_cast<const uint64_t*>(operation->as_of_call.get());
-  Slice value;
-  if (!operation->values.empty() && !operation->values[0].empty()) {
-    value = MergedValue(*operation, token);
-  }
-
-  KeySpec key;
-  key.key = operation->key->id;
-  key.name = operation->key->name;
-  key.shape_unknown = !spec.known;
-  if (spec.known) {
-    key.dtype = spec.dtype;
-    key.shape = spec.shape;
-    key.storage = Storage::kDense;
-  }
-
-  std::vector<PartRequest> requests;
-  const auto add = [&](Op op, PartIndex part, bool with_data) {
-    PartRequest& request = requests.emplace_back();
-    request.op = op;
-    request.id = {key.key, part};
-    request.priority = operation->priority;
-    request.step = step;
-    if (op == Op::kInit) request.key = key;
-    if (with_data) {
-      request.data =
-          Payload(Slice{value.data + PartOffset(part), PartBytes(spec.bytes, part), value.owner});
-    }
-  };
-  bool wait_for_init = false;
+void DistBackend::Send(DistSession& session, const std::shared_ptr<KeyOperation>& operation,
+                       const TokenPtr& token, DistOperation::Source source) {
+  bool after_init = false;
   {
     MutexLock lock(mutex_);
     if (operation->kind == OperationKind::kInit) {
-      if (!spec.known) half_known_.insert(key.key);
+      if (!operation->spec.known) half_known_.insert(operation->key->id);
     } else {
-      wait_for_init = half_known_.erase(key.key) > 0;
+      after_init = half_known_.erase(operation->key->id) > 0;
     }
   }
-  for (PartIndex part = 0; part < parts; ++part) {
-    switch (operation->kind) {
-      case OperationKind::kInit:
-        add(Op::kInit, part, /*with_data=*/session_->rank() == 0);
-        break;
-      case OperationKind::kPush:
-      case OperationKind::kPull:
-      case OperationKind::kPushPull:
-        if (wait_for_init) add(Op::kInit, part, false);
-        if (operation->kind != OperationKind::kPull) add(Op::kPush, part, true);
-        if (operation->kind != OperationKind::kPush) add(Op::kPull, part, false);
-        break;
-    }
-  }
-  const size_t count = requests.size();
-  session_->Add(std::move(requests),
-                std::make_shared<OperationSink>(std::move(operation), token, count));
+  const auto sink = std::make_shared<DistOperation>(operation, token, std::move(source));
+  session.Add(sink->Requests(rank_ == 0, after_init), sink);
 }
 
 absl::Status DistBackend::SetOptimizer(const std::string& name,
                                        const UpdaterParameters& parameters) {
   if (absl::Status valid = MakeUpdater(name, parameters).status(); !valid.ok()) return valid;
-  if (session_->rank() != 0) return absl::OkStatus();
-  return session_->SetOptimizer({name, parameters});
+  if (rank_ != 0) return absl::OkStatus();
+  const Session session(*this);
+  return session ? session->SetOptimizer({name, parameters}) : Stopped();
 }
 
-bool DistBackend::ShareGoesOn() const {
-  if (!shared_) return false;
-  MutexLock lock(Process().mutex);
-  return session_.use_count() > 1;
+absl::Status DistBackend::Barrier() {
+  const Session session(*this);
+  return session ? session->Barrier() : Stopped();
+}
+
+absl::StatusOr<int> DistBackend::DeadNodes(int node_id, int timeout_s) const {
+  const Session session(*this);
+  if (!session) return Stopped();
+  return session->DeadNodes(node_id, timeout_s);
 }
 
 absl::Status DistBackend::Leave() {
-  {
-    MutexLock lock(mutex_);
-    if (left_) return absl::OkStatus();
-  }
-  if (ShareGoesOn()) {
+  const Session session(*this);
+  if (!session) return Stopped();
+  if (share_->shared()) {
     return absl::FailedPreconditionError(
         "Leave: another dist store of this process is still in use");
   }
-  const absl::Status status = session_->Leave();
-  if (status.ok()) {
-    MutexLock lock(mutex_);
-    left_ = true;
-  }
-  return status;
+  return session->Leave();
 }
 
 void DistBackend::Stop(Close how) {
-  bool left = false;
+  const bool last = share_->Exit();
+  DistSession& session = *share_->session();
+  const bool over = !session.JobStatus().ok();
+  if (how == Close::kAbandon) {
+    if (!over) session.ReportFailure("its program gave up (an exception)");
+  } else if (last && !over) {
+    absl::Status status;
+    if (how == Close::kMeet) status = session.Barrier();
+    // Whoever did not come to the barrier has been waited for long enough.
+    if (status.ok() || status.code() == absl::StatusCode::kDeadlineExceeded) {
+      if (!status.ok()) LogWarning("leaving the cluster: " + std::string(status.message()));
+      status = session.Leave();
+    }
+    if (!status.ok()) LogWarning("leaving the cluster: " + std::string(status.message()));
+  }
   {
     MutexLock lock(mutex_);
-    left = left_;
+    stopped_ = true;
   }
-  const bool over = !session_->JobStatus().ok();
-  if (how == Close::kAbandon) {
-    if (!over) session_->ReportFailure("its program gave up (an exception)");
-  } else if (!left && !over && !ShareGoesOn()) {
-    absl::Status status;
-    if (how == Close::kMeet) status = session_->Barrier();
-    if (status.ok()) status = session_->Leave();
-    if (!status.ok()) {
-      LogWarningOnce(fmt::format("leaving the cluster: {}", std::string(status.message())));
-    }
+  sums_.Stop();
+  {
+    MutexLock lock(mutex_);
+    while (borrowers_ > 0) returned_.Wait(mutex_);
   }
-  MutexLock lock(Process().mutex);
-  session_.reset();
+  share_ = nullptr;
+}
+
+// The membership of this process.
+struct ProcessShare {
+  Mutex mutex;
+  std::weak_ptr<SessionShare> share KVS_GUARDED_BY(mutex);
+  uint64_t generation KVS_GUARDED_BY(mutex) = 0;
+};
+ProcessShare& Process() {
+  static ProcessShare& process = *new ProcessShare;  // never destroyed: stores may outlive main
+  return process;
+}
+
+// What the scheduler compares among workers: names of one meaning are one.
+std::string CanonicalType(const std::string& type) {
+  if (type == "dist") return "dist_sync";
+  if (type == "dist_sync_device") return "dist_device_sync";
+  return type;
 }
 
 }  // namespace
@@ -265,35 +294,40 @@ void DistBackend::Stop(Close how) {
 absl::StatusOr<std::shared_ptr<StoreBackend>> MakeDistBackend(std::shared_ptr<Transport> transport,
                                                               const Environment& environment,
                                                               const std::string& store_type) {
-  auto session = DistSession::Join(std::move(transport), environment, store_type);
+  auto session = DistSession::Join(std::move(transport), environment, CanonicalType(store_type));
   if (!session.ok()) return session.status();
-  return std::make_shared<DistBackend>(*std::move(session), /*shared=*/false);
+  auto share = std::make_shared<SessionShare>(*std::move(session));
+  share->Enter();
+  return std::make_shared<DistBackend>(std::move(share));
 }
 
 absl::StatusOr<std::shared_ptr<StoreBackend>> MakeDistBackend(const Environment& environment,
                                                               const std::string& store_type) {
-  ProcessSession& process = Process();
+  const std::string type = CanonicalType(store_type);
+  ProcessShare& process = Process();
   MutexLock lock(process.mutex);
-  std::shared_ptr<DistSession> session = process.session.lock();
-  if (session != nullptr) {
-    if (absl::Status same = CheckSameProcess(process.generation, "the membership of the cluster");
-        !same.ok()) {
-      return same;
-    }
-    if (session->store_type() != store_type) {
+  std::shared_ptr<SessionShare> share = process.share.lock();
+  if (share != nullptr) {
+    const absl::Status same = CheckSameProcess(process.generation, "the membership of the cluster");
+    if (!same.ok()) return same;
+    if (share->session()->store_type() != type) {
       return absl::FailedPreconditionError(
           fmt::format("this process is a member of the cluster with a store of type '{}', a "
                       "second one of type '{}' cannot be made",
-                      session->store_type(), store_type));
+                      share->session()->store_type(), type));
     }
-  } else {
-    auto joined = DistSession::Join(std::make_shared<GrpcTransport>(), environment, store_type);
+    if (const absl::Status usable = share->session()->JobStatus(); !usable.ok()) return usable;
+    if (!share->Enter()) share = nullptr;
+  }
+  if (share == nullptr) {
+    auto joined = DistSession::Join(std::make_shared<GrpcTransport>(), environment, type);
     if (!joined.ok()) return joined.status();
-    session = *std::move(joined);
-    process.session = session;
+    share = std::make_shared<SessionShare>(*std::move(joined));
+    share->Enter();
+    process.share = share;
     process.generation = ProcessGeneration();
   }
-  return std::make_shared<DistBackend>(std::move(session), /*shared=*/true);
+  return std::make_shared<DistBackend>(std::move(share));
 }
 
 }  // namespace kvstore

@@ -5,6 +5,7 @@
 //   caller -> Add(requests) ... Flush() -> loop: ClientCore -> frames -> streams
 //   streams -> loop: DecodeFrame -> ClientCore -> PartSink::OnPart
 //
+// dist_session.cc is what happens on the loop, dist_session_calls.cc the calls that block.
 // Thread-safe, except where a method says "loop".
 #pragma once
 
@@ -13,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -31,8 +33,8 @@ namespace kvstore {
 class PartSink {
  public:
   virtual ~PartSink() = default;
-  // One part is over. On the loop; must not block.
-  virtual void OnPart(const Completion& completion) = 0;
+  // One request about a part is over. On the loop; must not block.
+  virtual void OnPart(Op op, const Completion& completion) = 0;
   // Of the operation, for explanations.
   virtual uint64_t operation_id() const = 0;
 };
@@ -45,9 +47,11 @@ class DistSession {
   static absl::StatusOr<std::shared_ptr<DistSession>> Join(std::shared_ptr<Transport> transport,
                                                            const Environment& environment,
                                                            const std::string& store_type);
+  // Closes all streams. What is still open ends as CANCELLED; no array is touched any more, but the
+  // transport may hold borrowed bytes for a moment. Not from the loop.
   ~DistSession();
 
-  // OK, or why the job is over.
+  // OK, or why nothing can be done any more: the job is over, or this worker left it.
   absl::Status JobStatus() const KVS_EXCLUDES(mutex_);
   bool InLoop() const { return loop_->InLoop(); }
   uint32_t rank() const { return rank_; }
@@ -63,8 +67,8 @@ class DistSession {
   absl::Status Barrier();
   // Tells the servers, then the scheduler. No operation is open.
   absl::Status Leave();
-  // Tells the scheduler, and waits a moment until that is on its way.
-  void ReportFailure(const std::string& message);
+  // Tells the scheduler, and waits a moment for its answer; then the job is over here in any case.
+  void ReportFailure(const std::string& message) KVS_EXCLUDES(mutex_);
   // DEADLINE_EXCEEDED naming the workers or servers that the operations wait for.
   absl::Status Explain(const std::vector<OverdueOperation>& operations, int64_t waited_ms);
   absl::StatusOr<int> DeadNodes(int node_id, int timeout_s);
@@ -96,12 +100,18 @@ class DistSession {
   void SubmitToShards(ShardRequest request, std::shared_ptr<PartSink> sink);
   void OnTimer();
   void ArmTimer();
+  // The first end of the job counts.
   void EndJob(const absl::Status& status) KVS_EXCLUDES(mutex_);
-  // Explains once every probe is answered or the wait for that is over.
+  // A question to the servers: who is waited for?
   struct Inquiry;
-  void CheckInquiries(bool late);
+  void BeginInquiry(const std::shared_ptr<Inquiry>& inquiry);
+  // Ends the inquiries to which every server answered, and `late` in any case.
+  void EndInquiries(const Inquiry* late);
+
   // Sends to all shards, waits for the answer of all.
   absl::Status AskShards(ShardRequest request);
+  // "worker 1 (host:pid)", "server 0 (host:port), which is not reachable": whom `infos` wait for.
+  std::string WaitedFor(const std::vector<WaitInfo>& infos) const KVS_EXCLUDES(mutex_);
 
   const std::shared_ptr<Transport> transport_;
   const Environment environment_;
@@ -124,7 +134,11 @@ class DistSession {
   // Loop.
   std::unique_ptr<ClientCore> core_;  // from the first routing table on
   std::map<ShardAddress, std::unique_ptr<MessageStream>> shards_;
-  std::map<Ticket, std::shared_ptr<PartSink>> sinks_;
+  struct Open {
+    std::shared_ptr<PartSink> sink;
+    Op op = Op::kUnspecified;
+  };
+  std::unordered_map<Ticket, Open> open_;
   Ticket last_ticket_ = 0;
   std::vector<std::shared_ptr<Inquiry>> inquiries_;
   std::unique_ptr<LoopTimer> timer_;

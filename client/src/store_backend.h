@@ -50,8 +50,9 @@ struct KeyOperation {
   std::vector<NDArray> values;   // kInit: one, which may be empty; kPush: the list to be summed
   std::vector<NDArray> outputs;  // each gets the whole value
   int priority = 0;
-  // What the backend noted in Prepare.
+  // What the backend noted in Prepare: a local store the updater, a dist store the step.
   std::shared_ptr<const void> as_of_call;
+  uint64_t step = 0;
 };
 
 // Threading: thread-safe, but for Prepare, which the facade calls one at a time.

@@ -15,6 +15,9 @@
 namespace kvstore {
 namespace {
 
+// How long a store that is destroyed in trouble waits for its arrays.
+constexpr int64_t kGiveBackMs = 2000;
+
 const char* NameOf(OperationKind kind) {
   switch (kind) {
     case OperationKind::kInit:
@@ -96,10 +99,7 @@ StoreFacade::~StoreFacade() {
     return;
   }
   const bool unwinding = std::uncaught_exceptions() > exceptions_at_birth_;
-  if (unwinding || !backend_->Usable().ok()) {
-    backend_->Stop(StoreBackend::Close::kAbandon);
-    return;
-  }
+  if (unwinding || !backend_->Usable().ok()) return Abandon();
   const absl::Status waited = engine_.Wait({all_}, DependencyEngine::WaitFor::kAll);
   for (KeyedStatus lost = engine_.TakeFailure(all_, true); !lost.ok();
        lost = engine_.TakeFailure(all_, true)) {
@@ -108,10 +108,16 @@ StoreFacade::~StoreFacade() {
   }
   if (!waited.ok()) {
     LogWarning("a store was destroyed with operations under way: " + StatusLine(waited));
-    backend_->Stop(StoreBackend::Close::kAbandon);
-    return;
+    return Abandon();
   }
   backend_->Stop(barrier_before_exit() ? StoreBackend::Close::kMeet : StoreBackend::Close::kLeave);
+}
+
+// The program may free its arrays as soon as the store is gone: wait until they are given back.
+// Only a transport that hangs, or an operation behind another store's, makes this give up.
+void StoreFacade::Abandon() {
+  backend_->Stop(StoreBackend::Close::kAbandon);
+  engine_.WaitAtMost(all_, kGiveBackMs);
 }
 
 absl::Status StoreFacade::Usable() const {

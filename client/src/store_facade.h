@@ -73,6 +73,7 @@ class StoreFacade final : public KVStore {
   using Groups = std::vector<Group>;
   using Names = std::vector<KeyName>;
 
+  void Abandon();
   absl::Status Usable() const;
   // For calls that wait.
   absl::Status MayBlock() const;

@@ -1,5 +1,7 @@
 #include "common/transport/task_queue.h"
 
+#include <algorithm>
+
 #include "common/transport/transport.h"
 
 namespace kvstore {
@@ -18,8 +20,11 @@ void TaskQueue::Post(std::function<void()> task) {
 }
 
 void TaskQueue::PostAfter(int64_t delay_ms, std::function<void()> task) {
-  // Rounded up: SteadyNowMs cuts off the fraction, and a task must not run early.
-  const int64_t due_ms = SteadyNowMs() + delay_ms + (delay_ms > 0 ? 1 : 0);
+  // Rounded up: SteadyNowMs cuts off the fraction, and a task must not run early. Ten years stand
+  // for never, and leave room to count in nanoseconds.
+  constexpr int64_t kTenYearsMs = int64_t{10} * 366 * 24 * 3600 * 1000;
+  const int64_t delay = std::clamp<int64_t>(delay_ms, 0, kTenYearsMs);
+  const int64_t due_ms = SteadyNowMs() + delay + (delay > 0 ? 1 : 0);
   MutexLock lock(mutex_);
   if (closed_) return;
   const auto position = timers_.emplace(due_ms, std::move(task));

@@ -8,7 +8,9 @@
 namespace kvstore {
 namespace {
 
-constexpr size_t kFailedRoundsKept = 16;
+// More than a worker may leave unanswered (ClientCoreOptions::rounds_ahead_max): whoever still asks
+// after a round that failed is told so.
+constexpr size_t kFailedRoundsKept = 64;
 
 }  // namespace
 

@@ -85,9 +85,10 @@ void SchedulerService::Accept(std::unique_ptr<MessageStream> stream) {
   events.on_closed = [this, id](const absl::Status& status) { OnClosed(id, status); };
   stream->SetEvents(std::move(events));
   sessions_[id].stream = std::move(stream);
-  if (++silent_sessions_ > kSilentSessionsMax) {
-    RefuseAndClose(id, absl::ResourceExhaustedError(fmt::format(
-                           "more than {} sessions that have not registered", kSilentSessionsMax)));
+  if (++silent_sessions_ > options_.silent_sessions_max) {
+    RefuseAndClose(
+        id, absl::ResourceExhaustedError(fmt::format(
+                "more than {} sessions that have not registered", options_.silent_sessions_max)));
     return;
   }
   loop_->PostAfter(options_.first_message_ms, [this, id] {

@@ -22,14 +22,14 @@
 namespace kvstore {
 
 inline constexpr char kSchedulerStatusMethod[] = "/kvstore.v1.Scheduler/GetStatus";
-// Sessions that have not registered yet: more are refused.
-inline constexpr size_t kSilentSessionsMax = 1024;
 
 struct SchedulerServiceOptions {
   SchedulerOptions core;
   std::string listen;  // HOST:PORT, port 0: the system chooses
   // A session that says nothing for so long after it opened is closed.
   int64_t first_message_ms = 10000;
+  // More sessions that have said nothing yet are refused with RESOURCE_EXHAUSTED.
+  size_t silent_sessions_max = 1024;
 };
 
 struct SchedulerServiceEvents {

@@ -125,9 +125,8 @@ TEST_CASE("a key is initialised once", "[errors]") {
 
 TEST_CASE("dtypes still to come are named", "[errors]") {
   Fixture f;
-  const auto dtype =
-      GENERATE(DataType::kFloat16, DataType::kBFloat16, DataType::kUInt8, DataType::kInt8,
-               DataType::kInt32, DataType::kInt64, DataType::kBool);
+  const auto dtype = GENERATE(DataType::kFloat16, DataType::kBFloat16, DataType::kUInt8,
+                              DataType::kInt8, DataType::kInt32, DataType::kInt64, DataType::kBool);
   CHECK_ERROR(f.store->Init(Ints{3}, {NDArray({4}, dtype)}), kUnimplemented,
               std::string("key 3: dtype f32 or f64 expected, ") + DataTypeName(dtype));
 }

@@ -92,8 +92,9 @@ TEST_CASE("an operation that reads and writes the same array runs", "[engine]") 
   issued.Finish(1);
 }
 
-TEST_CASE("operations of a key are issued in program order although an earlier one waits for an array",
-          "[engine]") {
+TEST_CASE(
+    "operations of a key are issued in program order although an earlier one waits for an array",
+    "[engine]") {
   Fixture f;
   Issued blocker, issued;
   f.Do({{f.a, Access::kWrite}}, blocker.Keep());
@@ -149,7 +150,8 @@ TEST_CASE("an operation completes when the last reference to its token goes", "[
 
 TEST_CASE("a token that nobody finished fails its operation", "[engine]") {
   Fixture f;
-  f.Do({{f.a, Access::kWrite}}, [](const TokenPtr&) {}, "Push of key 17");
+  f.Do(
+      {{f.a, Access::kWrite}}, [](const TokenPtr&) {}, "Push of key 17");
   const KeyedStatus failure = f.engine.TakeFailure(f.a, false);
   CHECK(failure.status.code() == absl::StatusCode::kInternal);
   CHECK(failure.status.message() == "Push of key 17 was dropped");
@@ -240,9 +242,8 @@ TEST_CASE("Wait returns when the operations appended before it are complete", "[
   f.Do({{f.a, Access::kRead}}, reader.Keep());
   // A reader is no reason to wait for those who want to read.
   CHECK(f.engine.Wait({f.a}, DependencyEngine::WaitFor::kWriters).ok());
-  auto all = std::async(std::launch::async, [&] {
-    return f.engine.Wait({f.a}, DependencyEngine::WaitFor::kAll);
-  });
+  auto all = std::async(std::launch::async,
+                        [&] { return f.engine.Wait({f.a}, DependencyEngine::WaitFor::kAll); });
   reader.Finish(0);
   CHECK(all.get().ok());
 
@@ -273,6 +274,16 @@ TEST_CASE("an overdue wait names what it waits for, leaves it alive, and may be 
         absl::DeadlineExceededError("Push of key 2;"));
   issued.Finish(1);
   CHECK(f.engine.Wait({f.key}, DependencyEngine::WaitFor::kAll).ok());
+}
+
+TEST_CASE("WaitAtMost gives up quietly", "[engine]") {
+  Fixture f;
+  Issued issued;
+  CHECK(f.engine.WaitAtMost(f.a, 0));
+  f.Do({{f.a, Access::kRead}}, issued.Keep());
+  CHECK_FALSE(f.engine.WaitAtMost(f.a, 5));
+  issued.Finish(0);
+  CHECK(f.engine.WaitAtMost(f.a, 60000));
 }
 
 namespace {

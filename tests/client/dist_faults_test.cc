@@ -63,7 +63,8 @@ TEST_CASE("streams that break in the middle of training change no bit", "[dist][
   breaker.join();
 }
 
-TEST_CASE("an overdue wait names the worker that is waited for, and goes on later", "[dist][faults]") {
+TEST_CASE("an overdue wait names the worker that is waited for, and goes on later",
+          "[dist][faults]") {
   DistCluster cluster(WithTimeout({2, 1}, 300));
   Meeting meeting(2);
   CHECK(cluster.Run([&](KVStore& store, int rank) {
@@ -165,8 +166,8 @@ TEST_CASE("a worker whose program throws ends the job for the others, by name", 
       throw;
     }
   });
-  CHECK_THAT(thrown[0], Catch::StartsWith("FAILED_PRECONDITION") &&
-                            Catch::Contains("worker 1 (node1:"));
+  CHECK_THAT(thrown[0],
+             Catch::StartsWith("FAILED_PRECONDITION") && Catch::Contains("worker 1 (node1:"));
   CHECK(thrown[1] == "the training script fails");
 }
 

@@ -30,8 +30,8 @@ Floats Read(const NDArray& array) {
 
 constexpr int64_t kSeveralParts = (1 << 18) * 3 + 17;
 
-// What worker `rank` contributes to `key` in `round`, as `devices` values: numbers whose sum depends
-// on the order of the additions.
+// What worker `rank` contributes to `key` in `round`, as `devices` values: numbers whose sum
+// depends on the order of the additions.
 std::vector<NDArray> Contribution(int rank, int round, int key, int devices, int64_t elements) {
   std::mt19937 random(static_cast<unsigned>(rank * 1000 + round * 10 + key));
   std::uniform_real_distribution<float> number(-1, 1);
@@ -52,12 +52,12 @@ TEST_CASE("dist_sync gives the bits of local given the same contributions", "[di
     int devices;
   };
   const Size shape = GENERATE(Size{1, 1, 1, 1}, Size{3, 1, 2, 1}, Size{3, 2, 1, 3},
-                               Size{2, 5, 2, 2}, Size{3, 3, 1, 1});
+                              Size{2, 5, 2, 2}, Size{3, 3, 1, 1});
   CAPTURE(shape.workers, shape.servers, shape.shards, shape.devices);
   constexpr int kRounds = 4;
   const std::vector<int64_t> sizes = {1, 7, 1000, kSeveralParts};
-  const auto sgd = OptimizerSpec("sgd").Set("learning_rate", 0.1).Set("momentum", 0.9).Set(
-      "rescale_grad", 0.5);
+  const auto sgd =
+      OptimizerSpec("sgd").Set("learning_rate", 0.1).Set("momentum", 0.9).Set("rescale_grad", 0.5);
 
   DistCluster cluster({shape.workers, shape.servers, shape.shards});
   std::vector<std::vector<Floats>> weights(shape.workers);
@@ -71,13 +71,14 @@ TEST_CASE("dist_sync gives the bits of local given the same contributions", "[di
     for (const int64_t size : sizes) outputs.emplace_back(std::vector<int64_t>{size});
     for (int round = 0; round < kRounds; ++round) {
       for (int key = 0; key < static_cast<int>(sizes.size()); ++key) {
-        const auto values = Contribution(rank, round, key, shape.devices,
-                                         sizes[static_cast<size_t>(key)]);
+        const auto values =
+            Contribution(rank, round, key, shape.devices, sizes[static_cast<size_t>(key)]);
         store.Push(Ints(values.size(), key), values, -key);
         store.Pull(Ints{key}, {&outputs[static_cast<size_t>(key)]}, -key);
       }
     }
-    for (const NDArray& output : outputs) weights[static_cast<size_t>(rank)].push_back(Read(output));
+    for (const NDArray& output : outputs)
+      weights[static_cast<size_t>(rank)].push_back(Read(output));
   }) == NothingThrown(shape.workers));
 
   const auto local = KVStore::CreateUnique("local");
@@ -149,9 +150,8 @@ TEST_CASE("workers may initialise in any order, and all but rank 0 with empty ar
 
 TEST_CASE("a worker whose shape differs from rank 0's is told", "[dist]") {
   DistCluster cluster({2, 1});
-  const auto thrown = cluster.Run([](KVStore& store, int rank) {
-    store.Init(Ints{1}, {NDArray({rank == 0 ? 6 : 5})});
-  });
+  const auto thrown = cluster.Run(
+      [](KVStore& store, int rank) { store.Init(Ints{1}, {NDArray({rank == 0 ? 6 : 5})}); });
   CHECK(thrown[0].empty());
   CHECK_THAT(thrown[1], Catch::Contains("key 1"));
 }
@@ -212,9 +212,9 @@ TEST_CASE("an array pulled into and then pushed is pushed after the pull", "[dis
     NDArray x({1});
     for (int round = 1; round <= 20; ++round) {
       store.Push(Ints{1}, {Array({static_cast<float>(round)})});
-      store.Pull(Ints{1}, {&x});   // 2 * round
+      store.Pull(Ints{1}, {&x});  // 2 * round
       store.Push(Ints{2}, {x});
-      store.Pull(Ints{2}, {&x});   // 4 * round
+      store.Pull(Ints{2}, {&x});  // 4 * round
       if (round % 7 == 0 && Read(x) != Floats{4.0f * static_cast<float>(round)}) {
         throw std::runtime_error("the order of the array was not kept");
       }

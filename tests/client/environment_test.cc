@@ -35,7 +35,7 @@ TEST_CASE("without variables a process is a worker with default times", "[enviro
 
 TEST_CASE("the variables of existing launchers are honoured and ours win over them",
           "[environment]") {
-  Variables variables = {{"DMLC_ROLE", "server"},      {"DMLC_PS_ROOT_URI", "10.0.0.1"},
+  Variables variables = {{"DMLC_ROLE", "server"},       {"DMLC_PS_ROOT_URI", "10.0.0.1"},
                          {"DMLC_PS_ROOT_PORT", "9091"}, {"DMLC_NUM_WORKER", "7"},
                          {"DMLC_NUM_SERVER", "3"},      {"DMLC_WORKER_ID", "5"},
                          {"DMLC_NODE_HOST", "node5"}};
@@ -70,8 +70,7 @@ TEST_CASE("an IPv6 scheduler of the launchers gets its brackets", "[environment]
 
 TEST_CASE("a launcher's rank counts if its world is the job", "[environment]") {
   CHECK(Read({{"RANK", "3"}, {"WORLD_SIZE", "4"}})->rank == 3u);
-  CHECK(Read({{"SLURM_PROCID", "2"}, {"SLURM_NTASKS", "4"}, {"DMLC_NUM_WORKER", "4"}})->rank ==
-        2u);
+  CHECK(Read({{"SLURM_PROCID", "2"}, {"SLURM_NTASKS", "4"}, {"DMLC_NUM_WORKER", "4"}})->rank == 2u);
   // RANK alone may be anybody's.
   CHECK_FALSE(Read({{"RANK", "3"}})->rank.has_value());
   const auto other = Read({{"RANK", "3"}, {"WORLD_SIZE", "8"}, {"DMLC_NUM_WORKER", "4"}});

@@ -201,9 +201,10 @@ TEST_CASE("Broadcast initialises and fills", "[local]") {
   CHECK(Read(b) == Floats{3, 4});
   // What the Pull would refuse is refused before the Init.
   NDArray wrong({3});
-  CHECK_ERROR(store->Broadcast(std::vector<int>{8}, {8}, {Array({1, 2})}, {&wrong}), kInvalidArgument,
-              "key 8: shape [2] expected, got [3]");
-  CHECK_ERROR(store->Broadcast(std::vector<int>{8}, {9}, {Array({1, 2})}, {&a}), kNotFound, "key 9");
+  CHECK_ERROR(store->Broadcast(std::vector<int>{8}, {8}, {Array({1, 2})}, {&wrong}),
+              kInvalidArgument, "key 8: shape [2] expected, got [3]");
+  CHECK_ERROR(store->Broadcast(std::vector<int>{8}, {9}, {Array({1, 2})}, {&a}), kNotFound,
+              "key 9");
   store->Broadcast(std::vector<int>{8}, {8}, {Array({1, 2})}, {&a});
   CHECK(Read(a) == Floats{1, 2});
 }
@@ -216,7 +217,7 @@ TEST_CASE("an updater gets the merged value and the stored one", "[local][update
   store->set_updater([&](int key, const NDArray& merged, NDArray* stored) {
     keys.push_back(key);
     thread = std::this_thread::get_id();
-    merged.WaitToRead();   // as updaters written for MXNet do
+    merged.WaitToRead();  // as updaters written for MXNet do
     stored->WaitToWrite();
     for (int64_t i = 0; i < merged.size(); ++i) {
       stored->data_as<float>()[i] += 2 * merged.data_as<float>()[i];
@@ -294,9 +295,12 @@ TEST_CASE("what an updater throws is the error of its key, once, and stays in it
   CAPTURE(kind, how);
   const auto ask = [&] {
     switch (how) {
-      case 0: return store->Wait(std::vector<int>{2, 1});
-      case 1: return store->WaitAll();
-      case 2: return grad.WaitToWrite();
+      case 0:
+        return store->Wait(std::vector<int>{2, 1});
+      case 1:
+        return store->WaitAll();
+      case 2:
+        return grad.WaitToWrite();
       case 3:
         grad.WaitToRead();
         while (store->status(1) == "OK") std::this_thread::yield();
@@ -410,7 +414,8 @@ TEST_CASE("a store that is destroyed finishes its work first", "[local]") {
   {
     const auto store = KVStore::CreateUnique();
     store->Init(std::vector<int>{1}, {Array({0})});
-    for (int i = 0; i < 100; ++i) store->Push(std::vector<int>{1}, {Array({static_cast<float>(i)})});
+    for (int i = 0; i < 100; ++i)
+      store->Push(std::vector<int>{1}, {Array({static_cast<float>(i)})});
     store->Pull(std::vector<int>{1}, {&out});
   }
   CHECK(Read(out) == Floats{99});

@@ -81,7 +81,8 @@ TEST_CASE("shapes, dtypes and contexts that cannot be are refused by name", "[nd
   const auto gpu = Context::Gpu(1);
   CHECK_ERROR(NDArray({2, 0}), kInvalidArgument, "[2,0]");
   CHECK_ERROR(NDArray({-1}), kInvalidArgument, "[-1]");
-  CHECK_ERROR(NDArray(std::vector<int64_t>(9, 1)), kInvalidArgument, "8 dimensions expected, got 9");
+  CHECK_ERROR(NDArray(std::vector<int64_t>(9, 1)), kInvalidArgument,
+              "8 dimensions expected, got 9");
   CHECK_ERROR(NDArray({int64_t{1} << 32, int64_t{1} << 32}), kInvalidArgument, "2^40");
   CHECK_ERROR(NDArray({4}, static_cast<DataType>(77)), kInvalidArgument, "77");
   CHECK_ERROR(NDArray({4}, DataType::kFloat32, gpu), kUnimplemented, "gpu(1)");
@@ -97,11 +98,11 @@ TEST_CASE("FromBlob borrows the bytes and calls the deleter once, when the last 
   std::vector<float> bytes = {1, 2, 3};
   int deleted = 0;
   {
-    NDArray array = NDArray::FromBlob(bytes.data(), {3}, DataType::kFloat32, Context::Cpu(),
-                                      [&](void* data) {
-                                        CHECK(data == bytes.data());
-                                        ++deleted;
-                                      });
+    NDArray array =
+        NDArray::FromBlob(bytes.data(), {3}, DataType::kFloat32, Context::Cpu(), [&](void* data) {
+          CHECK(data == bytes.data());
+          ++deleted;
+        });
     CHECK(array.data() == bytes.data());
     const NDArray copy = array;
     array = NDArray();

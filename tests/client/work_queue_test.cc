@@ -11,7 +11,8 @@
 namespace kvstore {
 namespace {
 
-// A queue whose thread is held in its first task, so that what comes later is sorted before it runs.
+// A queue whose thread is held in its first task, so that what comes later is sorted before it
+// runs.
 class HeldQueue {
  public:
   HeldQueue() : queue("test") {

@@ -32,12 +32,14 @@ void ChooseShape(Rng& rng, Params& p) {
   if (rng.Permille(100)) p.update_fails_permille = rng.Coin() ? 120 : 900;
   if (rng.Permille(150)) p.jobs = 2;
   if (rng.Permille(20)) {
-    // One part and a worker that runs as far ahead as it may, past every window.
+    // One part and workers that run as far ahead as they may, past every window.
+    p.burst = true;
     p.key_parts = {1};
     p.workers = 2;
     p.rounds = 90;
     p.epochs = 1;
     p.ahead = 1000;
+    if (rng.Coin()) p.update_fails_permille = 900;
   }
 }
 

@@ -36,6 +36,7 @@ struct Params {
   std::vector<uint32_t> key_parts;  // parts of each key
   uint32_t rounds = 3;              // pushes of each worker to each key before the last barrier
   uint32_t ahead = 1;               // part requests a worker leaves unanswered before it waits
+  bool burst = false;               // pushes, hardly a pull: as far ahead as the client lets go
   uint32_t epochs = 1;              // stretches of work, a barrier behind each
   bool explicit_ranks = false;
   bool last_is_late = false;        // rank 0 does everything last

@@ -84,7 +84,7 @@ class Maker {
       ++program_.pushes[key];
       const std::vector<KeyOp> push{{Op::kPush, key}};
       const std::vector<KeyOp> pull{{Op::kPull, key}};
-      switch (rng_.Below(5)) {
+      switch (p_.burst && !rng_.Permille(50) ? 0 : rng_.Below(5)) {
         case 0:
           Submit(push);
           break;
@@ -103,11 +103,11 @@ class Maker {
           together.push_back(pull[0]);
           break;
       }
-      if (rng_.Permille(150)) MaybeSleep(200);
+      if (rng_.Permille(p_.burst ? 10 : 150)) MaybeSleep(200);
     }
     if (!together.empty()) Submit(std::move(together));
-    Wait(rng_.Permille(300) ? 0 : p_.ahead);
-    if (rng_.Permille(200)) MaybeSleep(400);
+    Wait(rng_.Permille(p_.burst ? 10 : 300) ? 0 : p_.ahead);
+    if (rng_.Permille(p_.burst ? 10 : 200)) MaybeSleep(400);
   }
 
   const Params& p_;

@@ -42,7 +42,7 @@ struct Request {
   size_t window_bytes = 0;  // counted against the stream's window
   int64_t try_until_ms = kNever;
   int64_t backoff_until_ms = kNever;
-  int refusals = 0;
+  int refusals = 0;  // in a row; what comes after it in its part is held until it is taken
   bool over = false;
 
   bool probe_answered = false;
@@ -250,7 +250,14 @@ void ClientCore::Impl::OnTimer(int64_t now_ms, ClientOutbox* out) {
     Request& request = *requests_.at(backoff_.begin()->second);
     backoff_.erase(backoff_.begin());
     request.backoff_until_ms = kNever;
-    MakeReady(request);
+    if (request.whole_shard) {
+      MakeReady(request);
+      continue;
+    }
+    // Unless an earlier one of its part was refused too: then it waits for that (C7).
+    request.state = State::kHeld;
+    Unhold(parts_.at(request.ask.id));
+    if (request.state == State::kHeld) request.refusals = 0;
   }
   for (auto& [shard, stream] : streams_) {
     if (stream.link == Stream::Link::kDown && stream.redial_at_ms <= now_ms) {
@@ -328,16 +335,18 @@ void ClientCore::Impl::Submit(int64_t now_ms, ShardRequest request, ClientOutbox
 void ClientCore::Impl::Unhold(PartQueue& part) {
   bool init_open = false;
   bool pull_open = false;
+  bool refused = false;  // and not taken since
   uint32_t pushes_open = 0;
   for (Request* request : part.open) {
     const Op op = request->ask.op;
     if (request->state == State::kHeld) {
       const bool push_held =
           op == Op::kPush && (pull_open || pushes_open >= options_.rounds_ahead_max);
-      if (init_open || push_held) return;  // and so is everything behind it
+      if (init_open || refused || push_held) return;  // and so is everything behind it
       MakeReady(*request);
     }
     init_open |= op == Op::kInit;
+    refused |= request->refusals > 0 && request->state != State::kOwned;
     pull_open |= op == Op::kPull;
     pushes_open += op == Op::kPush ? 1 : 0;
   }
@@ -502,6 +511,9 @@ void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const PartEntry
       // A round may take as long as its slowest worker: from now on ask rarely.
       request.try_until_ms = now_ms + options_.try_ms;
       stream.tries.emplace_back(request.try_until_ms, request.id);
+      if (std::exchange(request.refusals, 0) > 0 && !request.whole_shard) {
+        Unhold(parts_.at(request.ask.id));
+      }
       return;
     }
     case Progress::kUnspecified:

@@ -40,12 +40,12 @@ void InprocLoop::Run(const std::string& name) {
 void InprocLoop::SleepUntil(int64_t due_ms) {
   {
     MutexLock lock(mutex_);
-    const std::chrono::steady_clock::time_point deadline{std::chrono::milliseconds(due_ms)};
     while (!woken_ && due_ms != 0) {
       if (due_ms == TaskQueue::kNever) {
         woken_cond_.Wait(mutex_);
-      } else if (!woken_cond_.WaitUntil(mutex_, deadline)) {
-        break;
+      } else {
+        const std::chrono::steady_clock::time_point due{std::chrono::milliseconds(due_ms)};
+        if (!woken_cond_.WaitUntil(mutex_, due)) break;
       }
     }
     if (!woken_) return;

@@ -106,7 +106,8 @@ absl::StatusOr<std::string> InprocTransport::CallUnary(const std::string& addres
           fmt::format("{} {}: no answer within {} ms", address, method, deadline_ms));
     }
   }
-  return *answer->result;
+  // Moved: a copy would share the status with the thread that answered.
+  return *std::move(answer->result);
 }
 
 }  // namespace kvstore

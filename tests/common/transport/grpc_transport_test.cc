@@ -42,6 +42,38 @@ TEST_CASE("a host name that does not resolve is told to dialler and listener", "
   CHECK_THAT(std::string(refused.message()), Catch::Contains("no-such-host.invalid"));
 }
 
+TEST_CASE("a listener with a small buffer quota slows senders down and loses nothing", "[grpc]") {
+  GrpcTransportOptions options;
+  options.server_buffer_bytes_max = 16 << 20;
+  GrpcTransport transport(options);
+  const std::unique_ptr<EventLoop> loop = transport.MakeServerLoop("loop");
+  std::vector<std::unique_ptr<MessageStream>> streams;
+  size_t intact = 0;
+  Gate all;
+  auto listener = transport.Listen(
+      "127.0.0.1:0", {{{Server::kMethod, loop.get(), [&](std::unique_ptr<MessageStream> stream) {
+                          stream->SetEvents({[&](const Payload& message) {
+                                               if (message.ToString() == Pattern(7, 1 << 20)) {
+                                                 ++intact;
+                                               }
+                                               if (intact == 4 * 32) all.Open();
+                                             },
+                                             nullptr});
+                          streams.push_back(std::move(stream));
+                        }}}});
+  REQUIRE(listener.ok());
+  Client client;
+  for (int i = 0; i < 4; ++i) {
+    Peer& peer = client.Dial("127.0.0.1:" + std::to_string((*listener)->port()));
+    RunOn(client.loop(), [&] {
+      for (int m = 0; m < 32; ++m) peer.stream->Send(Payload::CopyOf(Pattern(7, 1 << 20)));
+    });
+  }
+  CHECK(all.Await());
+  (*listener)->Shutdown();
+  RunOn(*loop, [&] { streams.clear(); });
+}
+
 TEST_CASE("an address of another host cannot be listened on", "[grpc]") {
   GrpcTransport transport;
   const std::unique_ptr<EventLoop> loop = transport.MakeServerLoop("loop");

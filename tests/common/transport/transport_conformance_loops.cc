@@ -89,6 +89,8 @@ TEST_CASE("a stopping loop drops its timers and what they hold", "[transport]") 
   const auto held = std::make_shared<int>(0);
   std::atomic<bool> ran{false};
   loop->PostAfter(3600 * 1000, [&ran, held] { ran = true; });
+  loop->PostAfter(INT64_MAX, [&ran, held] { ran = true; });
+  RunOn(*loop, [] {});
   loop.reset();
   CHECK_FALSE(ran);
   CHECK(held.use_count() == 1);

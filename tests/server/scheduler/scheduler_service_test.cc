@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include "common/base/mutex.h"
 #include "common/membership/scheduler_session.h"
@@ -245,6 +246,32 @@ TEST_CASE("a session that says nothing is closed", "[scheduler][service]") {
   const v1::Refused refused = node.Await(v1::SchedulerMessage::kRefused).refused();
   CHECK(static_cast<absl::StatusCode>(refused.code()) == absl::StatusCode::kDeadlineExceeded);
   node.AwaitClosed();
+}
+
+TEST_CASE("too many sessions that say nothing are refused, until one of them speaks",
+          "[scheduler][service]") {
+  ServiceFixture f;
+  f.options.silent_sessions_max = 1;
+  REQUIRE(f.Start().ok());
+  HandNode first(f.network, f.options.listen);
+  first.Send("");
+  first.Await(v1::SchedulerMessage::kRefused);  // it spoke, though not well
+  HandNode silent(f.network, f.options.listen);
+  HandNode other(f.network, f.options.listen);
+  // One of the two came second.
+  const auto refused = [](HandNode& node) {
+    return static_cast<absl::StatusCode>(
+        node.Await(v1::SchedulerMessage::kRefused).refused().code());
+  };
+  std::optional<absl::StatusCode> code;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kDeadlineMs);
+  while (!code) {
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    if (silent.messages() != 0) code = refused(silent);
+    if (other.messages() != 0) code = refused(other);
+    std::this_thread::yield();
+  }
+  CHECK(*code == absl::StatusCode::kResourceExhausted);
 }
 
 TEST_CASE("a state that does not fit, or a port that is taken, is an error of the start",

@@ -1,0 +1,63 @@
+// DistOperation: one operation on one key of a dist store, as requests about its parts, and what
+// becomes of them.
+//
+// Bytes are lent, not copied: a pushed part's slice is the caller's array, kept by the operation's
+// token, so that the operation completes only when the core and the transport have given every
+// byte back. Pulled bytes are written straight into the outputs. When an output is the very array
+// that is lent (PushPull in place), each pulled part waits until its own lent bytes are back.
+//
+// Threading: made on any thread; OnPart on the session's loop. What is lent comes back on any
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "client/src/core/client_core.h"
+#include "client/src/dependency_engine.h"
+#include "client/src/dist_session.h"
+#include "client/src/store_backend.h"
+
+namespace kvstore {
+
+class DistOperation final : public PartSink, public std::enable_shared_from_this<DistOperation> {
+ public:
+  // What the operation sends: `spec.bytes` bytes at `data`. `copy` owns them if they are the SDK's;
+  // null: they are the caller's.
+  struct Source {
+    const uint8_t* data = nullptr;
+    std::shared_ptr<const void> copy;
+  };
+
+  // The value that the operation contributes where it is, or, of several values, their left fold in
+  // list order as a copy. Nothing for a pull or an empty array. May throw std::bad_alloc.
+  static Source SourceOf(const KeyOperation& operation);
+
+  DistOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token, Source source);
+
+  // Called once. `after_init`: each part waits for its creation first, since the Init did not know
+  // how many there are.
+  std::vector<PartRequest> Requests(bool is_rank_0, bool after_init);
+
+  uint64_t operation_id() const override { return token_->id(); }
+  void OnPart(Op op, const Completion& completion) override;
+
+ private:
+  class Loan;
+
+  Slice SliceOf(PartIndex part);
+  absl::Status CheckPulled(const Completion& completion) const;
+  void Write(PartIndex part, const Payload& data) const;
+
+  const std::shared_ptr<KeyOperation> operation_;
+  const TokenPtr token_;  // until the loop, the core and every loan are done with this
+  const Source source_;
+  bool in_place_ = false;
+  std::vector<std::weak_ptr<Loan>> loans_;  // by part; only in place
+  // Loop.
+  size_t open_ = 0;
+  absl::Status status_;
+};
+
+}  // namespace kvstore
