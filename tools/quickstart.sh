@@ -26,7 +26,7 @@ echo "  kvctl run -n 2 -s 2 -- digits --store dist_sync"
   "$bin/digits" --store dist_sync --data examples/digits/data/digits.csv --min-accuracy 96 "$@"
 
 echo
-echo "Logs of every process:   $logs/"
-echo "The program:             examples/digits/main.cc"
+echo "Logs of every process:    $logs/"
+echo "The program:              examples/digits/main.cc"
 echo "What it is, how it works: README.md, docs/"
-echo "All tests:               tools/run_tests.sh"
+echo "All tests:                tools/run_tests.sh"

@@ -261,6 +261,9 @@ void DependencyEngine::Issued(Operation& operation) {
 }
 
 void DependencyEngine::Complete(OperationPtr operation, absl::Status status) {
+  // It has returned: the token lived until then. What it captured, arrays and their deleters
+  // included, goes before anybody is told, and under no lock.
+  operation->issue = nullptr;
   Ready ready;
   {
     MutexLock lock(mutex_);
@@ -273,8 +276,6 @@ void DependencyEngine::Complete(OperationPtr operation, absl::Status status) {
     operation->waiters.clear();
   }
   Run(std::move(ready));
-  // The last reference to the operation, and to the arrays it held, goes here or in Run: under no
-  // lock, since a deleter of the user's may run.
 }
 
 void DependencyEngine::Record(Operation& operation, absl::Status status) {

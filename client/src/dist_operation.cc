@@ -44,7 +44,7 @@ DistOperation::Source DistOperation::SourceOf(const KeyOperation& operation) {
 }
 
 DistOperation::DistOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token, Source source)
-    : operation_(std::move(operation)), token_(std::move(token)), source_(std::move(source)) {
+    : token_(std::move(token)), operation_(std::move(operation)), source_(std::move(source)) {
   const std::vector<NDArray>& outputs = operation_->outputs;
   in_place_ = source_.data != nullptr && source_.copy == nullptr &&
               std::any_of(outputs.begin(), outputs.end(),

@@ -50,8 +50,10 @@ class DistOperation final : public PartSink, public std::enable_shared_from_this
   absl::Status CheckPulled(const Completion& completion) const;
   void Write(PartIndex part, const Payload& data) const;
 
+  // Until the loop, the core and every loan are done with this. First, so that it goes last: when
+  // the operation completes its arrays are free.
+  const TokenPtr token_;
   const std::shared_ptr<KeyOperation> operation_;
-  const TokenPtr token_;  // until the loop, the core and every loan are done with this
   const Source source_;
   bool in_place_ = false;
   std::vector<std::weak_ptr<Loan>> loans_;  // by part; only in place

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/wire/frame.h"
 
 namespace kvstore {
 namespace {
@@ -12,21 +13,6 @@ namespace {
 constexpr bool AllowedInName(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
          c == '.' || c == '/' || c == ':' || c == '-';
-}
-
-// Printable, at most 64 characters of it: for messages about names that are not allowed.
-std::string Escaped(std::string_view name) {
-  constexpr size_t kShownMax = 64;
-  std::string shown;
-  for (const char c : name.substr(0, kShownMax)) {
-    if (c >= 0x20 && c < 0x7f && c != '\'' && c != '\\') {
-      shown += c;
-    } else {
-      shown += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    }
-  }
-  if (name.size() > kShownMax) shown += "…";
-  return shown;
 }
 
 }  // namespace
@@ -38,8 +24,8 @@ std::string TextOf(const KeyName& name) {
 }
 
 std::string LabelOf(const KeyName& name) {
-  return name.is_int ? fmt::format("key {}", name.number)
-                     : fmt::format("key '{}'", Escaped(name.name));
+  if (!name.is_int && name.name.empty()) return "key ''";  // KeyLabel takes it for an int key
+  return KeyLabel(IdOf(name), name.name);
 }
 
 absl::StatusOr<KeyPtr> MakeKey(const KeyName& name) {
@@ -57,11 +43,10 @@ absl::StatusOr<KeyPtr> MakeKey(const KeyName& name) {
                                                   key->label, kKeyNameBytesMax, name.name.size()));
   }
   for (const char c : name.name) {
-    if (!AllowedInName(c)) {
-      return absl::InvalidArgumentError(
-          fmt::format("{}: letters, digits and _./:- expected in a key, got '{}'", key->label,
-                      Escaped(std::string_view(&c, 1))));
-    }
+    if (AllowedInName(c)) continue;
+    return absl::InvalidArgumentError(fmt::format(
+        "{}: letters, digits and _./:- expected in a key, got the byte 0x{:02x}", key->label,
+        static_cast<unsigned char>(c)));
   }
   key->name = std::string(name.name);
   key->text = key->name;

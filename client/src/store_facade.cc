@@ -99,7 +99,10 @@ StoreFacade::~StoreFacade() {
     return;
   }
   const bool unwinding = std::uncaught_exceptions() > exceptions_at_birth_;
-  if (unwinding || !backend_->Usable().ok()) return Abandon();
+  if (unwinding || !backend_->Usable().ok()) {
+    Abandon();
+    return;
+  }
   const absl::Status waited = engine_.Wait({all_}, DependencyEngine::WaitFor::kAll);
   for (KeyedStatus lost = engine_.TakeFailure(all_, true); !lost.ok();
        lost = engine_.TakeFailure(all_, true)) {
@@ -108,7 +111,8 @@ StoreFacade::~StoreFacade() {
   }
   if (!waited.ok()) {
     LogWarning("a store was destroyed with operations under way: " + StatusLine(waited));
-    return Abandon();
+    Abandon();
+    return;
   }
   backend_->Stop(barrier_before_exit() ? StoreBackend::Close::kMeet : StoreBackend::Close::kLeave);
 }

@@ -84,14 +84,12 @@ class Faults(unittest.TestCase):
             while True:
                 status = json.loads(
                     c.kvctl("status", "--scheduler", c.address, "--output", "json").stdout)
-                suspects = [(n["role"], n["rank"]) for n in status["cluster"]["nodes"]
-                            if n["health"] == "HEALTH_SUSPECT"]
-                waited = [r for server in status["servers"] for r in server["open_rounds"]
-                          if r["missing_ranks"] == [1]]
+                suspects = [n["node"] for n in status["nodes"] if n["health"] == "suspect"]
+                waited = [r for r in status["open_rounds"] if r["missing"] == ["worker 1"]]
                 if suspects and waited:
                     break
                 self.assertLess(time.monotonic(), end, json.dumps(status, indent=1))
-            self.assertEqual(suspects, [("ROLE_WORKER", 1)])
+            self.assertEqual(suspects, ["worker 1"])
             self.assertRegex(c.status(), r"worker 1 +\S+ +suspect(.|\n)*worker 1 \(suspect\)")
             print(c.status())
             workers[1].signal(signal.SIGCONT)

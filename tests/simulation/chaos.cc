@@ -116,7 +116,8 @@ void Chaos::Pause() {
 void Chaos::Partition() {
   const int64_t for_ms = rng_.Between(10, kOutageMaxMs);
   const bool from_scheduler = rng_.Below(3) == 0;
-  ProcessId a = from_scheduler ? scheduler_.process() : servers_[rng_.Below(servers_.size())]->process();
+  ProcessId a =
+      from_scheduler ? scheduler_.process() : servers_[rng_.Below(servers_.size())]->process();
   ProcessId b = from_scheduler ? AnyNode() : workers_[rng_.Below(workers_.size())]->process();
   if (from_scheduler && !Spare(b, for_ms)) return;
   if (rng_.Coin()) std::swap(a, b);

@@ -7,9 +7,10 @@
 //   kvsim_mutants --mutation no_dedup --seeds 1..100
 //
 // Exit code 0: all as it must be; 1: a violation, a surviving variant, or too few faults; 2: usage.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -17,8 +18,6 @@
 #include <fstream>
 #include <sstream>
 #include <string>
-
-#include <unistd.h>
 
 #include "common/base/mutation.h"
 #include "tests/simulation/simulation.h"
@@ -81,10 +80,11 @@ bool RunSeed(uint64_t seed, const Options& options, Stats* total) {
 }
 
 void Report(uint64_t seeds, double seconds, const Stats& total) {
-  fmt::print("{} seeds in {:.2f} s: {:.0f} seeds/s, {} events, {} frames, {} control messages, "
-             "{:.1f} h of virtual time\n",
-             seeds, seconds, static_cast<double>(seeds) / seconds, total.events, total.frames,
-             total.messages, static_cast<double>(total.virtual_ms) / 3.6e6);
+  fmt::print(
+      "{} seeds in {:.2f} s: {:.0f} seeds/s, {} events, {} frames, {} control messages, "
+      "{:.1f} h of virtual time\n",
+      seeds, seconds, static_cast<double>(seeds) / seconds, total.events, total.frames,
+      total.messages, static_cast<double>(total.virtual_ms) / 3.6e6);
   fmt::print("checked: {} commits, {} pushes, {} pulls, {} barriers\nfaults:", total.commits,
              total.pushes, total.pulls, total.barriers);
   for (size_t i = 0; i < kFaults; ++i) {
@@ -158,10 +158,9 @@ int Hunt(uint64_t bound) {
       caught = Simulate(seed, false).violation;
     }
     survivors += caught.empty() ? 1 : 0;
-    fmt::print("{:<24} {:>6}  {}\n", each.name,
-               caught.empty() ? std::string("-") : std::to_string(seed),
-               caught.empty() ? fmt::format("NOT CAUGHT by {} seeds", bound)
-                              : caught.substr(0, 150));
+    fmt::print(
+        "{:<24} {:>6}  {}\n", each.name, caught.empty() ? std::string("-") : std::to_string(seed),
+        caught.empty() ? fmt::format("NOT CAUGHT by {} seeds", bound) : caught.substr(0, 150));
   }
   active_mutation = Mutation::kNone;
   return survivors > 0 ? 1 : 0;

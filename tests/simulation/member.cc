@@ -9,8 +9,8 @@
 
 namespace kvstore::sim {
 
-Member::Member(World& world, Network& network, SchedulerNode& scheduler,
-               ProcessId process, MembershipOptions options, Learned learned)
+Member::Member(World& world, Network& network, SchedulerNode& scheduler, ProcessId process,
+               MembershipOptions options, Learned learned)
     : world_(world),
       network_(network),
       scheduler_(scheduler),

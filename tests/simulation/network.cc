@@ -39,8 +39,7 @@ ConnId Network::Dial(ProcessId from, ProcessId to, bool lossy, World::Task up, W
   conn.lossy = lossy;
   conn.up = std::move(up);
   conn.down = std::move(down);
-  const bool blocked =
-      std::max(BlockedUntil(from, to), BlockedUntil(to, from)) > world_.now_ms();
+  const bool blocked = std::max(BlockedUntil(from, to), BlockedUntil(to, from)) > world_.now_ms();
   const int64_t delay = Delay();
   conn.ready_ms = world_.now_ms() + delay + 1;  // after Accept
   if (world_.params().optimistic_dial) {

@@ -47,10 +47,10 @@ class Network {
     ProcessId from = 0;
     ProcessId to = 0;
     bool lossy = false;
-    bool carries = true;      // new messages still go out
-    bool from_open = true;    // the dialler has not been told of the end
-    bool to_open = false;     // accepted, and not told of the end
-    int64_t ready_ms = 0;     // not before this do messages reach the acceptor
+    bool carries = true;          // new messages still go out
+    bool from_open = true;        // the dialler has not been told of the end
+    bool to_open = false;         // accepted, and not told of the end
+    int64_t ready_ms = 0;         // not before this do messages reach the acceptor
     int64_t last_ms[2] = {0, 0};  // latest delivery to dialler, to acceptor
     World::Task up;
     World::Task down;

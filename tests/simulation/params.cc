@@ -105,14 +105,22 @@ void ChooseBudgets(Rng& rng, Params& p) {
 
 const char* LethalName(Lethal lethal) {
   switch (lethal) {
-    case Lethal::kNone: return "none";
-    case Lethal::kWorkerCrash: return "worker crash";
-    case Lethal::kWorkerRestart: return "worker restart";
-    case Lethal::kWorkerFrozen: return "worker frozen";
-    case Lethal::kWorkerFails: return "worker fails";
-    case Lethal::kServerCrash: return "server crash";
-    case Lethal::kServerRestart: return "server restart";
-    case Lethal::kServerFrozen: return "server frozen";
+    case Lethal::kNone:
+      return "none";
+    case Lethal::kWorkerCrash:
+      return "worker crash";
+    case Lethal::kWorkerRestart:
+      return "worker restart";
+    case Lethal::kWorkerFrozen:
+      return "worker frozen";
+    case Lethal::kWorkerFails:
+      return "worker fails";
+    case Lethal::kServerCrash:
+      return "server crash";
+    case Lethal::kServerRestart:
+      return "server restart";
+    case Lethal::kServerFrozen:
+      return "server frozen";
   }
   return "?";
 }
@@ -137,13 +145,14 @@ Params Params::FromSeed(uint64_t seed) {
 std::string Params::Describe() const {
   return fmt::format(
       "{} workers, {} servers ({} shards), keys of {} parts, {} rounds, ahead {}, loss {}‰, dup "
-      "{}‰, delay {}..{} ms + {}‰ to {} ms, parked {} B, window {} B, try {} ms, heal {} ms, {}{}{}{}"
+      "{}‰, delay {}..{} ms + {}‰ to {} ms, parked {} B, window {} B, try {} ms, heal {} ms, "
+      "{}{}{}{}"
       "lethal: {}",
       workers, servers, fmt::join(shards, "+"), fmt::join(key_parts, "+"), rounds, ahead,
       loss_permille, dup_permille, delay_min_ms, delay_max_ms, delay_tail_permille, delay_tail_ms,
       server.parked_bytes_max, client.window_bytes, client.try_ms, heal_ms,
-      reorder ? "reorder, " : "", encode_frames ? "encoded, " : "",
-      jobs > 1 ? "two jobs, " : "", restarts_while_forming ? "restarts while forming, " : "", LethalName(lethal));
+      reorder ? "reorder, " : "", encode_frames ? "encoded, " : "", jobs > 1 ? "two jobs, " : "",
+      restarts_while_forming ? "restarts while forming, " : "", LethalName(lethal));
 }
 
 }  // namespace kvstore::sim

@@ -16,7 +16,7 @@ namespace kvstore::sim {
 
 // The one fault of a run that exceeds the budget.
 enum class Lethal {
-  kNone,           // all work must complete, exactly
+  kNone,  // all work must complete, exactly
   kWorkerCrash,
   kWorkerRestart,  // crash, and a new life asks to take part
   kWorkerFrozen,   // stopped for good, connections intact
@@ -39,7 +39,7 @@ struct Params {
   bool burst = false;               // pushes, hardly a pull: as far ahead as the client lets go
   uint32_t epochs = 1;              // stretches of work, a barrier behind each
   bool explicit_ranks = false;
-  bool last_is_late = false;        // rank 0 does everything last
+  bool last_is_late = false;  // rank 0 does everything last
   uint32_t update_fails_permille = 0;
   uint32_t jobs = 1;  // one after the other, on the same servers
 
@@ -70,8 +70,8 @@ struct Params {
   Lethal lethal = Lethal::kNone;
   int64_t lethal_ms = 0;
 
-  bool encode_frames = false;   // frames go through EncodeFrame and DecodeFrame
-  bool optimistic_dial = false; // a stream is up, for its dialler, before anybody accepted it
+  bool encode_frames = false;    // frames go through EncodeFrame and DecodeFrame
+  bool optimistic_dial = false;  // a stream is up, for its dialler, before anybody accepted it
 
   SchedulerOptions scheduler;
   ServerCoreOptions server;

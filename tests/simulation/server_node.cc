@@ -55,18 +55,17 @@ void ServerNode::OnLearned(const MembershipOutbox& out) {
     for (ShardIndex shard = 0; shard < world_.params().shards[index_]; ++shard) {
       Shard& each = shards_.emplace_back();
       each.math = std::make_unique<HashMath>(world_, oracle_);
-      each.core = std::make_unique<ServerCore>(
-          world_.params().server, ShardAddress{self.rank(), shard}, each.math.get());
+      each.core = std::make_unique<ServerCore>(world_.params().server,
+                                               ShardAddress{self.rank(), shard}, each.math.get());
     }
   }
   routed_ = true;
   // Each shard's thread hears of it in its own time.
   for (ShardIndex shard = 0; shard < shards_.size(); ++shard) {
-    world_.After(rng_.Between(0, 20), process_,
-                 [this, shard, cluster = self.cluster(), incarnation = self.incarnation(),
-                  routing = out.routing] {
-                   shards_[shard].core->OnRouting(cluster, incarnation, routing);
-                 });
+    world_.After(
+        rng_.Between(0, 20), process_,
+        [this, shard, cluster = self.cluster(), incarnation = self.incarnation(),
+         routing = out.routing] { shards_[shard].core->OnRouting(cluster, incarnation, routing); });
   }
 }
 
@@ -96,6 +95,17 @@ void ServerNode::OnFrame(ConnId stream, ShardIndex shard, const FrameInTransit& 
   }
 }
 
+void ServerNode::CheckIdle() const {
+  for (const Shard& shard : shards_) {
+    const ShardStatus status = shard.core->Status();
+    if (status.parked_bytes != 0 || !status.open_rounds.empty()) {
+      world_.Fail(fmt::format("{}: all left, but {} bytes are parked and {} keys have open rounds",
+                              world_.name(process_), status.parked_bytes,
+                              status.open_rounds.size()));
+    }
+  }
+}
+
 void ServerNode::Check(const ServerFrame& reply) const {
   // Late repeats of requests of the job before are answered until the next one begins here.
   if (reply.frame.header.job != oracle_.job()) return;
@@ -106,8 +116,8 @@ void ServerNode::Check(const ServerFrame& reply) const {
     }
     if (entry.progress != Progress::kDone) continue;
     const PartId id{entry.key, entry.part};
-    const bool push = entry.op == Op::kPush ||
-                      (entry.op == Op::kProbe && entry.probed_op == Op::kPush);
+    const bool push =
+        entry.op == Op::kPush || (entry.op == Op::kProbe && entry.probed_op == Op::kPush);
     if (push && oracle_.committed(id) < entry.round) {
       world_.Fail(fmt::format("I3: the push of round {} of part {} is answered DONE at version {}",
                               entry.round, entry.part, oracle_.committed(id)));
@@ -118,9 +128,10 @@ void ServerNode::Check(const ServerFrame& reply) const {
                                 entry.part, entry.round, oracle_.committed(id)));
       }
       if (ReadU64(entry.data) != oracle_.Value(id, entry.round)) {
-        world_.Fail(fmt::format("I4: a pull of part {} is answered with a value that is not "
-                                "version {}",
-                                entry.part, entry.round));
+        world_.Fail(
+            fmt::format("I4: a pull of part {} is answered with a value that is not "
+                        "version {}",
+                        entry.part, entry.round));
       }
     }
   }

@@ -27,6 +27,8 @@ class ServerNode {
   void Start();
   void Crash();
   void OnFrame(ConnId stream, ShardIndex shard, const FrameInTransit& request);
+  // After a job in which everybody left: nothing may be kept of open rounds.
+  void CheckIdle() const;
   // In the routing table of the running job, with this life.
   bool routed() const { return routed_; }
   ServerRank rank() const { return member_->core().identity()->rank(); }

@@ -117,8 +117,7 @@ class Simulation : public Cluster {
            !Frozen(worker);
   }
   bool AllEnded() const {
-    return AllWorkers(
-        [&](const WorkerNode& worker) { return worker.ended() || !Counts(worker); });
+    return AllWorkers([&](const WorkerNode& worker) { return worker.ended() || !Counts(worker); });
   }
 
   int64_t Deadline() const {
@@ -135,8 +134,8 @@ class Simulation : public Cluster {
   [[noreturn]] void FailLate() const {
     std::string text = chaos_->lethal_at_ms() == INT64_MAX
                            ? "no progress: "
-                           : fmt::format("not all were told in time of {} ({}): ",
-                                         chaos_->victim(), LethalName(params_.lethal));
+                           : fmt::format("not all were told in time of {} ({}): ", chaos_->victim(),
+                                         LethalName(params_.lethal));
     for (const auto& worker : workers_) {
       if (!worker->ended()) text += worker->Describe() + "; ";
     }
@@ -150,6 +149,7 @@ class Simulation : public Cluster {
       }
     }
     oracle_.CheckAllCommitted();
+    for (const auto& server : servers_) server->CheckIdle();
     const int64_t until_ms = std::max(world_.now_ms(), params_.heal_ms) + kJobEndMs;
     while (scheduler_.StateName() != "finished") {
       if (world_.now_ms() > until_ms) {

@@ -1,10 +1,10 @@
 // The simulator is only worth something if it is deterministic and its own parts do what they say.
-#include <catch2/catch.hpp>
+#include "tests/simulation/simulation.h"
 
+#include <catch2/catch.hpp>
 #include <set>
 
 #include "tests/simulation/oracle.h"
-#include "tests/simulation/simulation.h"
 
 namespace kvstore::sim {
 namespace {
@@ -23,7 +23,8 @@ TEST_CASE("a seed gives the same run every time", "[simulation]") {
 
 TEST_CASE("different seeds give different runs", "[simulation]") {
   std::set<uint64_t> fingerprints;
-  for (uint64_t seed = 1; seed <= 40; ++seed) fingerprints.insert(Simulate(seed, false).fingerprint);
+  for (uint64_t seed = 1; seed <= 40; ++seed)
+    fingerprints.insert(Simulate(seed, false).fingerprint);
   CHECK(fingerprints.size() == 40);
 }
 

@@ -34,11 +34,11 @@ enum class Fault : uint32_t {
 };
 inline constexpr size_t kFaults = static_cast<size_t>(Fault::kCount);
 inline constexpr std::array<std::string_view, kFaults> kFaultNames = {
-    "frames lost",      "frames duplicated", "frames reordered",   "streams broken",
-    "sessions broken",  "dials refused",     "workers paused",     "servers paused",
-    "scheduler paused", "partitions",        "scheduler crashes",  "persists lost",
-    "persists kept",    "pushes refused",    "updates failed",     "workers crashed",
-    "servers crashed",  "nodes frozen",      "nodes restarted",    "workers failed",
+    "frames lost",           "frames duplicated", "frames reordered",  "streams broken",
+    "sessions broken",       "dials refused",     "workers paused",    "servers paused",
+    "scheduler paused",      "partitions",        "scheduler crashes", "persists lost",
+    "persists kept",         "pushes refused",    "updates failed",    "workers crashed",
+    "servers crashed",       "nodes frozen",      "nodes restarted",   "workers failed",
     "restarts while forming"};
 
 struct Stats {
@@ -47,7 +47,7 @@ struct Stats {
   uint64_t frames = 0;    // of the data plane
   uint64_t messages = 0;  // of the control plane
   uint64_t commits = 0;
-  uint64_t pushes = 0;    // completed
+  uint64_t pushes = 0;  // completed
   uint64_t pulls = 0;
   uint64_t barriers = 0;
   int64_t virtual_ms = 0;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <map>
-#include <string>
 
 #include "common/cluster/identity.h"
 #include "kvstore/v1/scheduler.pb.h"
@@ -36,7 +35,7 @@ class Told {
   v1::Routing latest_;
   Term highest_term_ = 0;
   int highest_term_life_ = 0;
-  std::map<Epoch, std::string> routing_by_epoch_;
+  std::map<Epoch, v1::Routing> routing_by_epoch_;
 };
 
 }  // namespace kvstore::sim

@@ -33,9 +33,10 @@ void WireMonitor::FirstSent(const PartEntry& entry) {
   if (entry.op != Op::kPush) return;
   for (size_t i = 0; i + 1 < part.sent; ++i) {
     if (part.submitted[i].op == Op::kPull && !part.submitted[i].completed) {
-      world_.Fail(fmt::format("{}: C1: round {} of part {} is sent before an earlier pull has its "
-                              "answer",
-                              who_, entry.round, entry.part));
+      world_.Fail(
+          fmt::format("{}: C1: round {} of part {} is sent before an earlier pull has its "
+                      "answer",
+                      who_, entry.round, entry.part));
     }
   }
 }

@@ -9,8 +9,7 @@
 namespace kvstore::sim {
 
 WorkerNode::WorkerNode(World& world, Network& network, SchedulerNode& scheduler, Oracle& oracle,
-                       const Programs& programs, JobId job, Cluster& cluster,
-                       uint32_t index)
+                       const Programs& programs, JobId job, Cluster& cluster, uint32_t index)
     : world_(world),
       network_(network),
       scheduler_(scheduler),
@@ -63,8 +62,8 @@ void WorkerNode::OnLearned(const MembershipOutbox& out) {
   if (ended()) return;
   for (const v1::NodeHealth& health : out.health) {
     const Params& p = world_.params();
-    const bool may_be = p.lethal != Lethal::kNone ||
-                        (p.restarts_while_forming && state_ == State::kStarting);
+    const bool may_be =
+        p.lethal != Lethal::kNone || (p.restarts_while_forming && state_ == State::kStarting);
     if (health.health() == v1::HEALTH_DEAD && !may_be) {
       world_.Fail(fmt::format("role {} rank {} is said to be dead, all live", health.role(),
                               health.rank()));
@@ -91,8 +90,7 @@ void WorkerNode::OnLearned(const MembershipOutbox& out) {
       }
       ++world_.stats().barriers;
       barrier_done_ = true;
-    } else if (static_cast<absl::StatusCode>(reply.code()) ==
-               absl::StatusCode::kDeadlineExceeded) {
+    } else if (static_cast<absl::StatusCode>(reply.code()) == absl::StatusCode::kDeadlineExceeded) {
       generation_ = 0;  // to be asked for again
     } else {
       world_.Fail("a barrier is refused: " + reply.message());

@@ -62,8 +62,8 @@ class WorkerNode {
   struct Asked {
     Op op = Op::kUnspecified;
     PartId id;
-    Round round = 0;       // kPush: its round; kPull: the one that it must name, 0: any
-    bool again = false;    // an Init that must be refused
+    Round round = 0;           // kPush: its round; kPull: the one that it must name, 0: any
+    bool again = false;        // an Init that must be refused
     size_t memory = SIZE_MAX;  // index into memory_ of what the user lends
   };
 

@@ -130,9 +130,7 @@ void WorkerNode::Submit(const Action& action, bool again) {
       monitor_->Submitted(asked.op, asked.id, asked.round);
     }
   }
-  Run([&](ClientOutbox* out) {
-    client_->Submit(world_.now_ms(), std::move(requests), out);
-  });
+  Run([&](ClientOutbox* out) { client_->Submit(world_.now_ms(), std::move(requests), out); });
 }
 
 // As Wait() does at its deadline: ask who is waited for.

@@ -41,8 +41,8 @@ class World {
   const std::string& name(ProcessId id) const { return processes_[id].name; }
   bool up(ProcessId id) const { return processes_[id].up; }
   bool paused(ProcessId id) const { return processes_[id].paused; }
-  void Begin(ProcessId id);  // a life
-  void Kill(ProcessId id);   // ends it
+  void Begin(ProcessId id);                  // a life
+  void Kill(ProcessId id);                   // ends it
   void Pause(ProcessId id, int64_t for_ms);  // INT64_MAX: for ever
 
   // Runs `task` in the present life of `id`.

@@ -3,76 +3,26 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <set>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "client/src/core/requests.h"
 #include "common/base/check.h"
 #include "common/base/mutation.h"
 
 namespace kvstore {
 namespace {
 
-constexpr int64_t kNever = INT64_MAX;
+using client_internal::kNever;
+using client_internal::PartQueue;
+using client_internal::Request;
+using client_internal::ShardGroup;
+using client_internal::State;
+using client_internal::Stream;
+
 constexpr int kBackoffDoublingsMax = 6;
-
-// Where a request is between Submit and its completion.
-enum class State {
-  kHeld,     // an earlier request of its part comes first
-  kReady,    // in its stream's queue
-  kSent,     // on the wire, no answer yet
-  kOwned,    // the server said `received`, or has parked it
-  kBackoff,  // refused for a while
-};
-
-struct Request {
-  PartRequest ask;  // for whole-shard requests: op, ticket
-  OptimizerConfig optimizer;
-  RequestId id = 0;
-  uint64_t order = 0;  // of submission
-  Round round = 0;
-  ShardAddress shard;
-  bool whole_shard = false;
-
-  State state = State::kHeld;
-  bool as_probe = false;  // the next send asks what became of it
-  bool sent_before = false;
-  size_t window_bytes = 0;  // counted against the stream's window
-  int64_t try_until_ms = kNever;
-  int64_t backoff_until_ms = kNever;
-  int refusals = 0;  // in a row; what comes after it in its part is held until it is taken
-  bool over = false;
-
-  bool probe_answered = false;
-  std::vector<WorkerRank> missing;
-};
-
-struct PartQueue {
-  Round last_round = 0;       // of the last push submitted
-  std::deque<Request*> open;  // in order of submission
-};
-
-struct Stream {
-  enum class Link { kDown, kDialing, kUp };
-  Link link = Link::kDown;
-  int64_t redial_at_ms = kNever;
-  int64_t redial_delay_ms = 0;
-  size_t window_bytes = 0;
-  // (-priority, order) -> request
-  using Queue = std::map<std::pair<int64_t, uint64_t>, Request*>;
-  Queue ready;
-  Queue ready_probes;  // never held up by the window: an answer may open it
-  std::map<RequestId, Request*> sent;  // kSent and kOwned
-  // Try deadlines in the order of sending; entries of requests that moved on are stale.
-  std::deque<std::pair<int64_t, RequestId>> tries;
-};
-
-struct ShardGroup {
-  size_t remaining = 0;
-  absl::Status status;
-};
 
 }  // namespace
 
@@ -396,8 +346,8 @@ void ClientCore::Impl::ReleaseWindow(Request& request) {
   request.window_bytes = 0;
 }
 
-// A request with payload is asked after; one without is cheaper to send again. Its bytes stay in the
-// window: as long as the stream lives they are on their way, however slow.
+// A request with payload is asked after; one without is cheaper to send again. Its bytes stay in
+// the window: as long as the stream lives they are on their way, however slow.
 void ClientCore::Impl::Retry(Request& request) {
   TakeBack(request);
   request.as_probe = !request.ask.data.empty();

@@ -22,6 +22,12 @@ bool IsCopied(const Slice& slice) {
   return slice.size <= kCopiedBytesMax || slice.owner == nullptr;
 }
 
+// Up to 23 bytes lie within the slice object itself.
+bool IsInPlace(const grpc::Slice& slice) {
+  const auto* object = reinterpret_cast<const uint8_t*>(&slice);
+  return slice.begin() >= object && slice.begin() < object + sizeof(slice);
+}
+
 grpc::Slice Reference(const Slice& slice) {
   auto owner = std::make_unique<Owner>(slice.owner);
   // gRPC reads only; its signature predates const.
@@ -31,14 +37,21 @@ grpc::Slice Reference(const Slice& slice) {
 }  // namespace
 
 Payload TakePayload(grpc::ByteBuffer* bytes) {
-  auto slices = std::make_shared<std::vector<grpc::Slice>>();
+  // The buffer is what keeps the bytes, not its slices: dropping the last reference of a slice of
+  // gRPC 1.51 outside of gRPC's own threads crashes when a memory quota is exceeded, while
+  // destroying a buffer prepares the thread for it.
+  const auto buffer = std::make_shared<grpc::ByteBuffer>();
+  buffer->Swap(bytes);
+  std::vector<grpc::Slice> slices;
   // Cannot fail: only a compressed buffer is decoded, and compression is refused.
-  (void)bytes->Dump(slices.get());
-  bytes->Clear();
+  (void)buffer->Dump(&slices);
   Payload payload;
-  // gRPC holds small slices in place: the pointers are good because `slices` grows no more.
-  for (const grpc::Slice& slice : *slices) {
-    payload.Append(Slice{slice.begin(), slice.size(), slices});
+  for (const grpc::Slice& slice : slices) {
+    if (IsInPlace(slice)) {
+      payload.Append(Payload::CopyOf({reinterpret_cast<const char*>(slice.begin()), slice.size()}));
+    } else {
+      payload.Append(Slice{slice.begin(), slice.size(), buffer});
+    }
   }
   return payload;
 }

@@ -1,7 +1,9 @@
 #include "client/src/core/client_core.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
+#include <utility>
 
 namespace kvstore {
 namespace {
@@ -298,6 +300,76 @@ TEST_CASE("a refusal with retry-after keeps the request, another one ends it", "
   client.Sent();
   client.RunTimers(60000);
   CHECK(client.Sent().empty());
+}
+
+TEST_CASE("a part keeps its order whatever the priorities", "[core]") {
+  ClientCoreOptions options;
+  options.window_bytes = 4;
+  Client client(1, options);
+  client.Submit(Op::kPush, 1, "aaaa", {1, 0});
+  const PartEntry first = client.Sent().at(0);
+  client.Submit(Op::kPush, 2, "bbbb", {2, 0}, 0);
+  client.Submit(Op::kPush, 3, "cccc", {3, 0}, 2);
+  client.Submit(Op::kPull, 4, {}, {2, 0}, 5);  // makes the push before it as urgent
+  CHECK(client.Sent().empty());
+  client.Reply(first, Progress::kReceived);
+  std::vector<std::pair<Op, KeyId>> order;
+  for (auto sent = client.Sent(); !sent.empty(); sent = client.Sent()) {
+    for (const PartEntry& entry : sent) {
+      order.emplace_back(entry.op, entry.key);
+      if (entry.op == Op::kPush) client.Reply(entry, Progress::kReceived);
+    }
+  }
+  CHECK(order == std::vector<std::pair<Op, KeyId>>{{Op::kPush, 2}, {Op::kPull, 2}, {Op::kPush, 3}});
+}
+
+TEST_CASE("bytes that were not answered in time stay in the window while the stream lives",
+          "[core]") {
+  ClientCoreOptions options;
+  options.window_bytes = 4;
+  Client client(1, options);
+  client.Submit(Op::kPush, 1, "aaaa", {1, 0});
+  client.Submit(Op::kPush, 2, "bbbb", {2, 0}, 5);
+  CHECK(client.Sent().size() == 1);
+  client.RunTimers(10000);
+  const auto probe = client.Sent();
+  REQUIRE(probe.size() == 1);  // and not the second push
+  CHECK(probe[0].op == Op::kProbe);
+  client.Reply(probe[0], Progress::kReceived);
+  const auto next = client.Sent();
+  REQUIRE(next.size() == 1);
+  CHECK(next[0].key == 2);
+  // They went down with the stream: what waits for room may go on the next one.
+  client.Submit(Op::kPush, 3, "cccc", {3, 0});
+  client.core.OnStreamDown(client.now_ms, {0, 0});
+  client.core.OnStreamUp(client.now_ms, {0, 0}, &client.out);
+  const auto after = client.Sent();
+  CHECK(std::count_if(after.begin(), after.end(),
+                      [](const PartEntry& entry) { return entry.op == Op::kPush; }) == 1);
+}
+
+TEST_CASE("what comes after a refused push waits until that is taken", "[core]") {
+  Client client;
+  client.Submit(Op::kPush, 1, "aaaa");
+  client.Submit(Op::kPush, 2, "bbbb");
+  const auto sent = client.Sent();
+  REQUIRE(sent.size() == 2);
+  client.Refuse(sent[0], absl::StatusCode::kResourceExhausted, 20);
+  client.Refuse(sent[1], absl::StatusCode::kResourceExhausted, 20);
+  client.Submit(Op::kPush, 3, "cccc");
+  for (int64_t wait_ms = 20; wait_ms <= 160; wait_ms *= 2) {
+    client.RunTimers(client.now_ms + wait_ms);
+    const auto again = client.Sent();
+    REQUIRE(again.size() == 1);
+    CHECK(again[0].round == 1);
+    client.Refuse(again[0], absl::StatusCode::kResourceExhausted, 20);
+  }
+  client.RunTimers(client.now_ms + 320);
+  client.Reply(client.Sent().at(0), Progress::kReceived);
+  const auto rest = client.Sent();  // at once
+  REQUIRE(rest.size() == 2);
+  CHECK(rest[0].round == 2);
+  CHECK(rest[1].round == 3);
 }
 
 TEST_CASE("many small parts travel in few frames", "[core]") {

@@ -42,36 +42,47 @@ TEST_CASE("a host name that does not resolve is told to dialler and listener", "
   CHECK_THAT(std::string(refused.message()), Catch::Contains("no-such-host.invalid"));
 }
 
-TEST_CASE("a listener with a small buffer quota slows senders down and loses nothing", "[grpc]") {
+TEST_CASE("more than the buffer quota breaks streams, never the server", "[grpc]") {
   GrpcTransportOptions options;
-  options.server_buffer_bytes_max = 16 << 20;
+  options.server_buffer_bytes_max = 8 << 20;  // far too little for four streams of this
   GrpcTransport transport(options);
   const std::unique_ptr<EventLoop> loop = transport.MakeServerLoop("loop");
+  constexpr int kStreams = 4;
   std::vector<std::unique_ptr<MessageStream>> streams;
-  size_t intact = 0;
-  Gate all;
-  auto listener = transport.Listen(
-      "127.0.0.1:0", {{{Server::kMethod, loop.get(), [&](std::unique_ptr<MessageStream> stream) {
-                          stream->SetEvents({[&](const Payload& message) {
-                                               if (message.ToString() == Pattern(7, 1 << 20)) {
-                                                 ++intact;
-                                               }
-                                               if (intact == 4 * 32) all.Open();
-                                             },
-                                             nullptr});
-                          streams.push_back(std::move(stream));
-                        }}}});
+  int garbled = 0;
+  int ended = 0;
+  Gate all_ended;
+  Gate greeted;
+  const auto accept = [&](std::unique_ptr<MessageStream> stream) {
+    stream->SetEvents({[&](const Payload& message) {
+                         if (message.size() == 5) {
+                           greeted.Open();
+                         } else if (message.ToString() != Pattern(7, 1 << 20)) {
+                           ++garbled;
+                         }
+                       },
+                       [&](const absl::Status&) {
+                         if (++ended == kStreams) all_ended.Open();
+                       }});
+    streams.push_back(std::move(stream));
+  };
+  auto listener = transport.Listen("127.0.0.1:0", {{{Server::kMethod, loop.get(), accept}}});
   REQUIRE(listener.ok());
+  const std::string address = "127.0.0.1:" + std::to_string((*listener)->port());
   Client client;
-  for (int i = 0; i < 4; ++i) {
-    Peer& peer = client.Dial("127.0.0.1:" + std::to_string((*listener)->port()));
+  for (int i = 0; i < kStreams; ++i) {
+    Peer& peer = client.Dial(address);
     RunOn(client.loop(), [&] {
       for (int m = 0; m < 32; ++m) peer.stream->Send(Payload::CopyOf(Pattern(7, 1 << 20)));
+      peer.stream->Close();
     });
   }
-  CHECK(all.Await());
+  CHECK(all_ended.Await());
+  client.Send(client.Dial(address), "hello");
+  CHECK(greeted.Await());
   (*listener)->Shutdown();
   RunOn(*loop, [&] { streams.clear(); });
+  CHECK(garbled == 0);
 }
 
 TEST_CASE("an address of another host cannot be listened on", "[grpc]") {

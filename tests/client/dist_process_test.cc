@@ -1,0 +1,143 @@
+// A process as a member of a cluster, as programs see it: KVStore::CreateUnique over real
+// connections, several stores of one process, forked children.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <functional>
+
+#include "common/transport/grpc/grpc_transport.h"
+#include "kvstore/kvstore.h"
+#include "server/daemon/server_node.h"
+#include "server/scheduler/scheduler_service.h"
+#include "tests/client/expect_error.h"
+
+namespace kvstore {
+namespace {
+
+using Ints = std::vector<int>;
+
+// A scheduler and a server for one worker, which InitPSEnv points this process to.
+class GrpcCluster {
+ public:
+  GrpcCluster() {
+    SchedulerServiceOptions scheduler;
+    scheduler.listen = "127.0.0.1:0";
+    SchedulerServiceEvents events;
+    events.on_broken = [](const absl::Status&) {};
+    events.on_job_over = [](const v1::JobEnded&) {};
+    auto started = SchedulerService::Start(scheduler, nullptr, &scheduler_transport_, events);
+    REQUIRE(started.ok());
+    scheduler_ = *std::move(started);
+
+    ServerNodeOptions server;
+    server.scheduler = "127.0.0.1:" + std::to_string(scheduler_->port());
+    server.listen = server.advertise = "127.0.0.1:0";
+    ServerNodeEvents server_events;
+    server_events.on_stop = [](const absl::Status&) {};
+    server_events.on_job_ended = [](const v1::JobEnded&) {};
+    auto node = ServerNode::Start(server, &server_transport_, server_events);
+    REQUIRE(node.ok());
+    server_ = *std::move(node);
+    KVStore::InitPSEnv({{"DMLC_PS_ROOT_URI", "127.0.0.1"},
+                        {"DMLC_PS_ROOT_PORT", std::to_string(scheduler_->port())},
+                        {"DMLC_ROLE", "worker"},
+                        {"DMLC_NUM_WORKER", "1"}});
+  }
+  ~GrpcCluster() {
+    server_.reset();
+    scheduler_.reset();
+  }
+
+ private:
+  GrpcTransport scheduler_transport_;
+  GrpcTransport server_transport_;
+  std::unique_ptr<SchedulerService> scheduler_;
+  std::unique_ptr<ServerNode> server_;
+};
+
+NDArray Filled(int64_t elements, float value) {
+  NDArray array({elements});
+  for (int64_t i = 0; i < elements; ++i) array.data_as<float>()[i] = value;
+  return array;
+}
+
+}  // namespace
+
+TEST_CASE("values of many parts go to servers and back over gRPC", "[process]") {
+  GrpcCluster cluster;
+  const auto store = KVStore::CreateUnique("dist_sync");
+  constexpr int64_t kElements = (1 << 18) * 9 + 5;  // more than one stream's window
+  NDArray value({kElements}), out({kElements});
+  for (int64_t i = 0; i < kElements; ++i) value.data_as<float>()[i] = static_cast<float>(i % 1001);
+  store->Init(Ints{1}, {Filled(kElements, 0)});
+  for (int round = 0; round < 3; ++round) store->PushPull(Ints{1}, Ints{1}, {value}, {&out});
+  out.WaitToRead();
+  bool same = true;
+  for (int64_t i = 0; i < kElements; ++i) {
+    same = same && out.data_as<float>()[i] == static_cast<float>(i % 1001);
+  }
+  CHECK(same);
+}
+
+TEST_CASE("the dist stores of one process share one membership", "[process]") {
+  GrpcCluster cluster;
+  auto first = KVStore::CreateUnique("dist_sync");
+  const auto second = KVStore::CreateUnique("dist");  // the same type by another name
+  CHECK(first->get_rank() == second->get_rank());
+  CHECK_ERROR(KVStore::CreateUnique("dist_device_sync"), kFailedPrecondition, "'dist_sync'");
+  CHECK_ERROR(KVStore::CreateUnique("dist_device_sync"), kFailedPrecondition, "'dist_device_sync'");
+  first->Init(Ints{1}, {Filled(3, 1)});
+  CHECK_ERROR(second->Init(Ints{1}, {Filled(3, 1)}), kAlreadyExists, "key 1");
+  second->Init(Ints{2}, {Filled(3, 2)});
+  CHECK_ERROR(first->Leave(), kFailedPrecondition, "another dist store");
+  first.reset();  // meets nobody and leaves nothing: the second goes on
+  NDArray out({3});
+  second->PushPull(Ints{2}, Ints{2}, {Filled(3, 7)}, {&out});
+  out.WaitToRead();
+  CHECK(out.data_as<float>()[2] == 7);
+  second->Leave();
+  CHECK_ERROR(KVStore::CreateUnique("dist_sync"), kFailedPrecondition, "");
+}
+
+TEST_CASE("a forked child of a member can do nothing, and the parent goes on", "[process]") {
+  GrpcCluster cluster;
+  auto store = KVStore::CreateUnique("dist_sync");
+  store->Init(Ints{1}, {Filled(3, 1)});
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    // No Catch2 in here: the exit code says which call was not refused.
+    NDArray array({3});
+    int verdict = 0, call = 0;
+    const auto refused = [&](const std::function<void()>& body) {
+      ++call;
+      try {
+        body();
+        verdict = call;
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::kFailedPrecondition) verdict = call;
+      }
+    };
+    refused([&] { store->Push(Ints{1}, {array}); });
+    refused([&] { store->Pull(Ints{1}, {&array}); });
+    refused([&] { store->WaitAll(); });
+    refused([&] { store->Barrier(); });
+    refused([&] { store->Leave(); });
+    refused([&] { (void)store->get_num_dead_node(kWorkerGroup); });
+    refused([&] { KVStore::CreateUnique("dist_sync"); });
+    store.reset();
+    _exit(verdict);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  NDArray out({3});
+  store->PushPull(Ints{1}, Ints{1}, {Filled(3, 5)}, {&out});
+  out.WaitToRead();
+  CHECK(out.data_as<float>()[0] == 5);
+  store->Barrier();
+}
+
+}  // namespace kvstore
