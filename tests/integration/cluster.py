@@ -94,7 +94,9 @@ class Cluster:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, error=None, *_):
+        if error is not None:
+            print(self.text())
         for process in self.processes:
             if process.running():
                 process.signal(signal.SIGCONT)

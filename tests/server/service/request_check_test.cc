@@ -82,7 +82,7 @@ TEST_CASE("honest requests pass", "[request_check]") {
 
 TEST_CASE("dtypes that are still to come are refused by name", "[request_check]") {
   const Frame frame = Init("", DType::kInt64, {});
-  CheckRefused(CheckEntry(frame, frame.parts[0]), "INIT of key 0: f32 or f64 expected, got i64",
+  CheckRefused(CheckEntry(frame, frame.parts[0]), "INIT of key 17: f32 or f64 expected, got i64",
                absl::StatusCode::kUnimplemented);
 }
 
