@@ -58,10 +58,11 @@ DistSession::DistSession(std::shared_ptr<Transport> transport, const Environment
     : transport_(std::move(transport)),
       environment_(environment),
       store_type_(std::move(store_type)),
-      loop_(transport_->MakeLoop("kvs-session")) {
-  timer_ = std::make_unique<LoopTimer>(loop_.get(), [this] { OnTimer(); });
+      loop_owner_(transport_->MakeLoop("kvs-session")) {
+  loop_ = loop_owner_.get();
+  timer_ = std::make_unique<LoopTimer>(loop_, [this] { OnTimer(); });
   member_ = std::make_unique<SchedulerSession>(
-      transport_.get(), loop_.get(), environment_.scheduler,
+      transport_.get(), loop_, environment_.scheduler,
       MembershipOf(environment_, store_type_),
       [this](const MembershipOutbox& learned) { OnLearned(learned); });
 }
@@ -72,8 +73,9 @@ DistSession::~DistSession() {
     if (core_ != nullptr) SubmitQueued();
     shards_.clear();
     member_->Stop();
+    timer_.reset();
   });
-  loop_.reset();
+  loop_owner_.reset();
 }
 
 int64_t DistSession::Scaled(int64_t ms) const {
@@ -245,6 +247,7 @@ void DistSession::OnTimer() {
 }
 
 void DistSession::ArmTimer() {
+  if (timer_ == nullptr) return;  // the session is being destroyed
   if (core_ != nullptr) timer_->Arm(core_->NextTimerMs());
 }
 

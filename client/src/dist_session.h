@@ -114,6 +114,7 @@ class DistSession {
   std::string WaitedFor(const std::vector<WaitInfo>& infos) const KVS_EXCLUDES(mutex_);
 
   const std::shared_ptr<Transport> transport_;
+  EventLoop* loop_ = nullptr;
   const Environment environment_;
   const std::string store_type_;
   uint32_t rank_ = 0;     // fixed when Join returns
@@ -144,7 +145,9 @@ class DistSession {
   std::unique_ptr<LoopTimer> timer_;
   std::unique_ptr<SchedulerSession> member_;
 
-  std::unique_ptr<EventLoop> loop_;  // last: its destruction ends all use of the above
+  // Last: its destruction ends all use of the above. The loop's own tasks go through loop_, which
+  // stays as it is until they are over.
+  std::unique_ptr<EventLoop> loop_owner_;
 };
 
 }  // namespace kvstore

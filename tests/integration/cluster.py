@@ -48,7 +48,8 @@ class Process:
             except queue.Empty:
                 line = None
             if line is None:
-                raise AssertionError(f"{self.name}: no line with {pattern!r} in:\n" + self.text())
+                raise AssertionError(f"{self.name} (exit code {self.popen.poll()}): no line with "
+                                     f"{pattern!r} in:\n" + self.text())
             match = re.search(pattern, line)
             if match:
                 return match

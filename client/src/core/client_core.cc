@@ -187,6 +187,7 @@ void ClientCore::Impl::OnJobEnded(absl::Status status, ClientOutbox* out) {
 }
 
 int64_t ClientCore::Impl::NextTimerMs() const {
+  if (!job_ended_.ok()) return kNever;  // nothing is sent or dialled any more
   int64_t next = backoff_.empty() ? kNever : backoff_.begin()->first;
   for (const auto& [shard, stream] : streams_) {
     if (stream.link == Stream::Link::kDown) next = std::min(next, stream.redial_at_ms);
@@ -196,6 +197,7 @@ int64_t ClientCore::Impl::NextTimerMs() const {
 }
 
 void ClientCore::Impl::OnTimer(int64_t now_ms, ClientOutbox* out) {
+  if (!job_ended_.ok()) return;
   while (!backoff_.empty() && backoff_.begin()->first <= now_ms) {
     Request& request = *requests_.at(backoff_.begin()->second);
     backoff_.erase(backoff_.begin());

@@ -8,7 +8,6 @@
 
 #include <catch2/catch.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <random>
 
 #include "tests/common/transport/transport_conformance.h"
@@ -32,10 +31,8 @@ void CheckServes(Server& server) {
 }
 
 std::string AskPython(const std::string& address, const std::string& question) {
-  const char* script = std::getenv("KVS_TEST_PYTHON_PEER");
-  REQUIRE(script != nullptr);  // ctest sets it
   const std::string command =
-      "/usr/bin/python3 '" + std::string(script) + "' " + address + " " + question;
+      "/usr/bin/python3 '" + std::string(KVS_TEST_PYTHON_PEER) + "' " + address + " " + question;
   FILE* pipe = popen(command.c_str(), "r");
   REQUIRE(pipe != nullptr);
   std::string output;
