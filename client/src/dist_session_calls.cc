@@ -57,6 +57,11 @@ std::string Joined(const std::vector<std::string>& names) {
 absl::StatusOr<std::shared_ptr<DistSession>> DistSession::Join(std::shared_ptr<Transport> transport,
                                                                const Environment& environment,
                                                                const std::string& store_type) {
+  if (environment.role != NodeRole::kWorkerRole) {
+    return absl::FailedPreconditionError(fmt::format(
+        "a store of type '{}' needs the role worker, KVSTORE_ROLE or DMLC_ROLE says {}", store_type,
+        environment.role == NodeRole::kServerRole ? "server" : "scheduler"));
+  }
   if (environment.scheduler.empty()) {
     return absl::InvalidArgumentError(
         fmt::format("a store of type '{}' needs a scheduler: set KVSTORE_SCHEDULER=HOST:PORT (or "

@@ -260,6 +260,11 @@ TEST_CASE("a scheduler that is not there is named", "[dist][faults]") {
   const auto nowhere = MakeDistBackend(cluster.Transport(), Environment(), "dist");
   CHECK(nowhere.status().code() == absl::StatusCode::kInvalidArgument);
   CHECK_THAT(std::string(nowhere.status().message()), Catch::Contains("KVSTORE_SCHEDULER"));
+  Environment server = cluster.WorkerEnvironment(0);
+  server.role = NodeRole::kServerRole;
+  const auto of_server = MakeDistBackend(cluster.Transport(), server, "dist");
+  CHECK(of_server.status().code() == absl::StatusCode::kFailedPrecondition);
+  CHECK_THAT(std::string(of_server.status().message()), Catch::Contains("says server"));
 }
 
 TEST_CASE("a lost scheduler is named by what needs it, and data still flows", "[dist][faults]") {

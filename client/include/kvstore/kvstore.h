@@ -36,7 +36,8 @@ inline constexpr int kWorkerGroup = 4;
 class KVSTORE_EXPORT KVStore {
  public:
   // The updater of a local store: updates `stored` from the merged value. Runs on one background
-  // thread of the store, with no lock held; what it throws becomes the key's error.
+  // thread of the store, with no lock held; what it throws becomes the key's error, and what it has
+  // written until then stays. It may call the store, but nothing that waits.
   using Updater = std::function<void(int key, const NDArray& merged, NDArray* stored)>;
   using StrUpdater =
       std::function<void(const std::string& key, const NDArray& merged, NDArray* stored)>;
@@ -75,7 +76,8 @@ class KVSTORE_EXPORT KVStore {
   virtual void Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
                     int priority = 0, bool ignore_sparse = true) = 0;
 
-  // Push, then Pull of the same keys. An output may be the value itself (in place).
+  // Push, then Pull of the same keys (kInvalidArgument if the two lists name others). An output may
+  // be the value itself (in place).
   virtual void PushPull(const std::vector<int>& push_keys, const std::vector<int>& pull_keys,
                         const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
                         int priority = 0) = 0;
@@ -103,7 +105,8 @@ class KVSTORE_EXPORT KVStore {
   virtual void SetGradientCompression(
       const std::vector<std::pair<std::string, std::string>>& parameters);
 
-  // On a dist store a worker's updater does not reach the servers: one warning, no effect.
+  // Concerns the pushes that follow; replaces SetOptimizer's rule, and is replaced by it. On a dist
+  // store a worker's updater does not reach the servers: one warning, no effect.
   virtual void set_updater(Updater updater) = 0;
   virtual void set_updater(StrUpdater updater) = 0;
 
