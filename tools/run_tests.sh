@@ -3,7 +3,7 @@
 # a test fails.
 #
 #   tools/run_tests.sh           what CI runs
-#   tools/run_tests.sh --full    the long forms too (more seeds, more repeats)
+#   tools/run_tests.sh --full    the long forms too (more repeats)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
