@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "kvstore/kvstore.h"
 
 namespace kvstore::bench {
 
@@ -51,6 +52,8 @@ struct Sample {
   // CPU time spent in `seconds`; below 0: not known.
   double client_cpu_s = -1;
   double server_cpu_s = -1;
+  // Of the workers, warm-up and checks included; 0: not counted.
+  ByteCounts client_bytes;
   // Of a single operation; only kLatency.
   double p50_us = 0;
   double p99_us = 0;

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <optional>
 
 #include "bench/kvbench/json_writer.h"
 #include "bench/kvbench/statistics.h"
@@ -69,6 +70,30 @@ std::string CpuText(const std::vector<Sample>& samples) {
   return fmt::format("{:.2f}+{:.2f}", Of(samples, ClientCpu).median, Of(samples, ServerCpu).median);
 }
 
+struct CopiesPerByte {
+  double workers = 0;
+  double servers = 0;
+};
+
+// Bytes copied per byte of payload moved, by the workers and by the servers; nothing if nothing
+// was counted.
+std::optional<CopiesPerByte> CopiesOf(const CaseResult& result) {
+  ByteCounts workers;
+  for (const Sample& sample : result.store) {
+    workers.moved += sample.client_bytes.moved;
+    workers.copied += sample.client_bytes.copied;
+  }
+  const ByteCounts& servers = result.server_bytes;
+  if (workers.moved == 0 || servers.moved == 0) return std::nullopt;
+  return CopiesPerByte{static_cast<double>(workers.copied) / static_cast<double>(workers.moved),
+                       static_cast<double>(servers.copied) / static_cast<double>(servers.moved)};
+}
+
+std::string CopiesText(const CaseResult& result) {
+  const std::optional<CopiesPerByte> copies = CopiesOf(result);
+  return copies ? fmt::format("{:.2f}+{:.2f}", copies->workers, copies->servers) : "-";
+}
+
 // Of the store, or of raw TCP where only that was measured.
 std::string OperationsText(const CaseResult& result) {
   const Summary rate = Of(result.store.empty() ? result.tcp : result.store, OperationsPerS);
@@ -85,7 +110,7 @@ std::string CoresText(const Cores& cores) {
 }
 
 constexpr char kRow[] =
-    "{:<9}{:>7}{:>6}{:>7}{:>5}  {:>19}{:>10}  {:>19}{:>8}  {:>21}{:>8}  {:>10} {:>10}\n";
+    "{:<9}{:>7}{:>6}{:>7}{:>5}  {:>19}{:>10}  {:>19}{:>8}  {:>21}{:>8}  {:>10} {:>10}  {:>10}\n";
 
 void WriteSummary(JsonWriter* json, const char* name, const std::vector<double>& figures) {
   const Summary summary = Summarize(figures);
@@ -134,6 +159,10 @@ void WriteResult(JsonWriter* json, const CaseResult& result) {
   std::vector<double> copied = result.memcpy_bytes_per_s;
   for (double& figure : copied) figure /= 1e9;
   WriteSummary(json, "memcpy_gb_per_s", copied);
+  if (const auto copies = CopiesOf(result)) {
+    json->Key("worker_bytes_copied_per_byte").Number(copies->workers);
+    json->Key("server_bytes_copied_per_byte").Number(copies->servers);
+  }
   json->Key(latency ? "p50_over_tcp" : "gb_per_s_over_tcp");
   if (result.tcp.empty() || result.store.empty()) {
     json->Null();
@@ -163,8 +192,9 @@ std::string Header(const Options& options, const MachineInfo& machine, const Cor
                       machine.cpu, machine.cores, machine.kernel,
                       options.congestion.empty() ? machine.congestion : options.congestion,
                       CoresText(cores.clients), CoresText(cores.servers));
-  text += fmt::format(kRow, "workload", "value", "keys", "flight", "WxS", "store GB/s", "op/s",
-                      "raw TCP GB/s", "x TCP", "memcpy GB/s", "x copy", "CPU s/GB", "TCP's");
+  text +=
+      fmt::format(kRow, "workload", "value", "keys", "flight", "WxS", "store GB/s", "op/s",
+                  "raw TCP GB/s", "x TCP", "memcpy GB/s", "x copy", "CPU s/GB", "TCP's", "copies");
   return text;
 }
 
@@ -187,7 +217,7 @@ std::string Row(const CaseResult& result) {
       result.servers == 0 ? "-" : fmt::format("{}x{}", measured.workers, result.servers),
       speed(ours), OperationsText(result), speed(tcp),
       both ? ratio(our_speed, Of(tcp, GigabytesPerS)) : "-", Spread(copy, 2),
-      ours.empty() ? "-" : ratio(our_speed, copy), CpuText(ours), CpuText(tcp));
+      ours.empty() ? "-" : ratio(our_speed, copy), CpuText(ours), CpuText(tcp), CopiesText(result));
   if (measured.workload != Workload::kLatency) return text;
 
   text += "  latency in us:" + LatencyText(ours) + (both ? "; raw TCP" : "") + LatencyText(tcp);

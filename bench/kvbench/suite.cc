@@ -6,6 +6,7 @@
 
 #include "bench/kvbench/interrupt.h"
 #include "bench/kvbench/pattern.h"
+#include "bench/kvbench/server_bytes.h"
 #include "bench/kvbench/tcp_baseline.h"
 #include "common/base/status_macros.h"
 
@@ -86,6 +87,12 @@ absl::Status Suite::EndJob(Job* job) const {
   return job->cluster == nullptr ? absl::OkStatus() : job->cluster->Stop();
 }
 
+absl::StatusOr<ByteCounts> Suite::ServerBytes(const Job& job) const {
+  if (job.workers == nullptr || options_.local()) return ByteCounts{};
+  return AskServerBytes(FolderOf(program_) + "/kvctl",
+                        job.cluster == nullptr ? options_.scheduler : job.cluster->scheduler());
+}
+
 absl::StatusOr<RunCommand> Suite::CommandFor(const Case& measured, WorkerGroup* workers) const {
   RunCommand command;
   command.warmup_s = kWarmupShare * options_.seconds;
@@ -136,6 +143,7 @@ absl::StatusOr<CaseResult> Suite::RunCase(const Case& measured, int first_key, c
     result.store.push_back(sample);
     return absl::OkStatus();
   };
+  KVS_ASSIGN_OR_RETURN(const ByteCounts before, ServerBytes(job));
   for (int repeat = 0; repeat < options_.repeats; ++repeat) {
     if (Interrupted()) return absl::CancelledError("interrupted");
     result.memcpy_bytes_per_s.push_back(memcpy_.Run(kMemcpyShare * options_.seconds));
@@ -144,6 +152,8 @@ absl::StatusOr<CaseResult> Suite::RunCase(const Case& measured, int first_key, c
     KVS_RETURN_IF_ERROR(store_first ? run_store() : run_tcp());
     KVS_RETURN_IF_ERROR(store_first ? run_tcp() : run_store());
   }
+  KVS_ASSIGN_OR_RETURN(const ByteCounts after, ServerBytes(job));
+  result.server_bytes = {after.moved - before.moved, after.copied - before.copied};
   return result;
 }
 

@@ -24,6 +24,8 @@ struct CaseResult {
   std::vector<Sample> store;
   std::vector<Sample> tcp;
   std::vector<double> memcpy_bytes_per_s;
+  // Of all repeats of the store, beside the workers' counts in `store`.
+  ByteCounts server_bytes;
 };
 
 // Thread-compatible.
@@ -51,6 +53,8 @@ class Suite {
   absl::Status RunCases(const std::vector<Case>& cases,
                         const std::function<void(const CaseResult&)>& report);
   absl::StatusOr<CaseResult> RunCase(const Case& measured, int first_key, const Job& job);
+  // The daemons' counts so far; zeros without a cluster.
+  absl::StatusOr<ByteCounts> ServerBytes(const Job& job) const;
   absl::StatusOr<RunCommand> CommandFor(const Case& measured, WorkerGroup* workers) const;
 
   const Options options_;

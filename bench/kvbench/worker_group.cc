@@ -74,6 +74,8 @@ absl::StatusOr<Sample> WorkerGroup::Run(const RunCommand& command, double expect
     sum.seconds = std::max(sum.seconds, one.seconds);
     sum.payload_bytes += one.payload_bytes;
     sum.client_cpu_s += one.client_cpu_s;
+    sum.client_bytes.moved += one.client_bytes.moved;
+    sum.client_bytes.copied += one.client_bytes.copied;
   }
   return sum;
 }

@@ -31,7 +31,10 @@ absl::StatusOr<Line> CarryOut(const std::string& text, KVStore* store,
         fmt::format("prepare, then run expected, got '{}'", line.verb));
   }
   KVS_ASSIGN_OR_RETURN(const RunCommand command, RunFromLine(line));
-  KVS_ASSIGN_OR_RETURN(const Sample sample, (*current)->Run(command));
+  const ByteCounts before = PayloadByteCounts();
+  KVS_ASSIGN_OR_RETURN(Sample sample, (*current)->Run(command));
+  const ByteCounts after = PayloadByteCounts();
+  sample.client_bytes = {after.moved - before.moved, after.copied - before.copied};
   return LineOf(sample);
 }
 

@@ -110,6 +110,8 @@ Line LineOf(const Sample& sample) {
            {"payload_bytes", fmt::to_string(sample.payload_bytes)},
            {"client_cpu_s", Exact(sample.client_cpu_s)},
            {"server_cpu_s", Exact(sample.server_cpu_s)},
+           {"bytes_moved", fmt::to_string(sample.client_bytes.moved)},
+           {"bytes_copied", fmt::to_string(sample.client_bytes.copied)},
            {"p50_us", Exact(sample.p50_us)},
            {"p99_us", Exact(sample.p99_us)}},
           ""};
@@ -152,6 +154,8 @@ absl::StatusOr<Sample> SampleFromLine(const Line& line) {
   sample.payload_bytes = reader.Whole("payload_bytes");
   sample.client_cpu_s = reader.Number("client_cpu_s");
   sample.server_cpu_s = reader.Number("server_cpu_s");
+  sample.client_bytes.moved = reader.Whole("bytes_moved");
+  sample.client_bytes.copied = reader.Whole("bytes_copied");
   sample.p50_us = reader.Number("p50_us");
   sample.p99_us = reader.Number("p99_us");
   KVS_RETURN_IF_ERROR(reader.status());

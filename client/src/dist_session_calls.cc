@@ -6,6 +6,7 @@
 
 #include "client/src/dist_inquiry.h"
 #include "client/src/dist_session.h"
+#include "common/base/allocator.h"
 #include "common/base/status_macros.h"
 #include "kvstore/kvstore.h"
 
@@ -68,6 +69,7 @@ absl::StatusOr<std::shared_ptr<DistSession>> DistSession::Join(std::shared_ptr<T
                     "DMLC_PS_ROOT_URI and DMLC_PS_ROOT_PORT), or run under `kvctl run`",
                     store_type));
   }
+  TeachAllocatorLargeBlocks();
   std::shared_ptr<DistSession> session(
       new DistSession(std::move(transport), environment, store_type));
   session->loop_->Post([raw = session.get()] { raw->member_->Start(); });

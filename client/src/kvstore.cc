@@ -5,6 +5,7 @@
 
 #include "client/src/environment.h"
 #include "client/src/error_border.h"
+#include "common/wire/byte_counts.h"
 
 namespace kvstore {
 namespace {
@@ -47,6 +48,11 @@ void KVStore::InitPSEnv(const std::map<std::string, std::string>& environment) {
 bool KVStore::IsWorkerNode() { return Role() == NodeRole::kWorkerRole; }
 bool KVStore::IsServerNode() { return Role() == NodeRole::kServerRole; }
 bool KVStore::IsSchedulerNode() { return Role() == NodeRole::kSchedulerRole; }
+
+ByteCounts PayloadByteCounts() {
+  const WireBytes bytes = TotalWireBytes();
+  return {bytes.moved, bytes.copied};
+}
 
 const char* Version() { return KVS_VERSION; }
 

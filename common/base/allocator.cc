@@ -16,4 +16,14 @@ void TuneAllocator() {
 #endif
 }
 
+void TeachAllocatorLargeBlocks() {
+#ifdef __GLIBC__
+  // Just below glibc's upper bound for its dynamic threshold (32 MiB on 64-bit systems, header and
+  // page rounding included). Never touched, so no page of it ever exists.
+  constexpr size_t kLargestLearned = (size_t{32} << 20) - 8192;
+  void* volatile block = std::malloc(kLargestLearned);  // volatile: or the pair is optimised away
+  std::free(block);
+#endif
+}
+
 }  // namespace kvstore

@@ -22,6 +22,8 @@ std::string_view OpName(Op op) {
       return "LEAVE";
     case Op::kSetOptimizer:
       return "SET_OPTIMIZER";
+    case Op::kCommand:
+      return "COMMAND";
     case Op::kUnspecified:
       break;
   }

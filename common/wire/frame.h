@@ -9,9 +9,9 @@
 // the payload. The decoder takes any field order, any slice cut, unknown fields.
 //
 // Where protobuf leaves room, the decoder does what protobuf's C++ library does: a repeated scalar
-// or string counts with its last occurrence, a repeated `optimizer` merges, a varint in a 32-bit
-// field keeps its low 32 bits, repeated numbers come packed or not. It is stricter in three
-// things: a second `payload` and a known field with another wire type are refused, and so are
+// or string counts with its last occurrence, a repeated `optimizer` or `command` merges, a varint
+// in a 32-bit field keeps its low 32 bits, repeated numbers come packed or not. It is stricter in
+// three things: a second `payload` and a known field with another wire type are refused, and so are
 // groups. A dtype over 255 becomes 255 and a status code over 16 becomes UNKNOWN, so that a number
 // from a newer peer can never pass for one that we know.
 #pragma once
@@ -50,6 +50,7 @@ enum class Op : uint32_t {
   kProbe = 4,
   kLeave = 5,
   kSetOptimizer = 6,
+  kCommand = 7,
 };
 // "PUSH"; "OP?" for a number that is no op.
 std::string_view OpName(Op op);
@@ -71,13 +72,28 @@ struct KeySpec {
 // escaped, a name over 256 bytes is cut.
 std::string KeyLabel(KeyId key, std::string_view name);
 
+struct KeyMultipliers {
+  double lr_mult = 1;
+  double wd_mult = 1;
+
+  bool operator==(const KeyMultipliers& other) const {
+    return lr_mult == other.lr_mult && wd_mult == other.wd_mult;
+  }
+};
+
 struct OptimizerConfig {
   std::string name;
   std::map<std::string, double> parameters;
+  std::map<KeyId, KeyMultipliers> multipliers{};  // of keys with others than 1 and 1
 
   bool operator==(const OptimizerConfig& other) const {
-    return name == other.name && parameters == other.parameters;
+    return name == other.name && parameters == other.parameters && multipliers == other.multipliers;
   }
+};
+
+struct Command {
+  int32_t id = 0;
+  std::string body;
 };
 
 // PartHeader and the bytes that belong to it.
@@ -95,6 +111,12 @@ struct PartEntry {
   Progress progress = Progress::kUnspecified;
   uint32_t retry_after_ms = 0;
   std::vector<WorkerRank> missing_ranks;
+
+  // Row-sparse keys: so many int64 ids begin `data`; data.proto has the rules.
+  uint32_t rows = 0;
+  uint32_t fragment = 0;
+  uint32_t fragments = 0;  // 0 means 1
+  bool create = false;     // kInit
 
   Payload data;
 };
@@ -114,6 +136,7 @@ struct Frame {
   std::vector<PartEntry> parts;
   std::vector<KeySpec> keys;
   std::optional<OptimizerConfig> optimizer;
+  std::optional<Command> command;
 };
 
 // The KeySpec of `entry`'s key in its frame; null if there is none. Finds at once those that stand

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/base/status_macros.h"
+#include "common/wire/byte_counts.h"
 #include "common/wire/frame.h"
 #include "common/wire/frame_layout.h"
 #include "common/wire/utf8.h"
@@ -15,10 +16,12 @@
 namespace kvstore {
 namespace {
 
+using wire::CommandField;
 using wire::FrameField;
 using wire::GapAfter;
 using wire::KeyField;
 using wire::MapField;
+using wire::MultipliersField;
 using wire::OptimizerField;
 using wire::PartField;
 using wire::WireType;
@@ -281,6 +284,18 @@ absl::Status DecodePart(MessageReader& reader, PartEntry* part, uint32_t* payloa
       case PartField::kMissingRanks:
         status = reader.Repeated(field, &part->missing_ranks);
         break;
+      case PartField::kRows:
+        status = reader.Uint32(field, &part->rows);
+        break;
+      case PartField::kFragment:
+        status = reader.Uint32(field, &part->fragment);
+        break;
+      case PartField::kFragments:
+        status = reader.Uint32(field, &part->fragments);
+        break;
+      case PartField::kCreate:
+        status = reader.Bool(field, &part->create);
+        break;
       default:
         status = reader.Skip(field);
     }
@@ -344,6 +359,32 @@ absl::Status DecodeParameter(MessageReader& reader, std::map<std::string, double
   return absl::OkStatus();
 }
 
+absl::Status DecodeMultipliers(MessageReader& reader, OptimizerConfig* optimizer) {
+  KeyId key = 0;
+  KeyMultipliers multipliers{0, 0};
+  while (!reader.done()) {
+    Field field;
+    KVS_RETURN_IF_ERROR(reader.Next(&field));
+    absl::Status status;
+    switch (field.number) {
+      case MultipliersField::kKey:
+        status = reader.Fixed64(field, &key);
+        break;
+      case MultipliersField::kLrMult:
+        status = reader.Double(field, &multipliers.lr_mult);
+        break;
+      case MultipliersField::kWdMult:
+        status = reader.Double(field, &multipliers.wd_mult);
+        break;
+      default:
+        status = reader.Skip(field);
+    }
+    KVS_RETURN_IF_ERROR(status);
+  }
+  optimizer->multipliers[key] = multipliers;
+  return absl::OkStatus();
+}
+
 absl::Status DecodeOptimizer(MessageReader& reader, OptimizerConfig* optimizer) {
   while (!reader.done()) {
     Field field;
@@ -358,6 +399,34 @@ absl::Status DecodeOptimizer(MessageReader& reader, OptimizerConfig* optimizer) 
           return DecodeParameter(entry, &optimizer->parameters);
         });
         break;
+      case OptimizerField::kMultipliers:
+        status = reader.Message(field, "KeyMultipliers", [&](MessageReader& entry) {
+          return DecodeMultipliers(entry, optimizer);
+        });
+        break;
+      default:
+        status = reader.Skip(field);
+    }
+    KVS_RETURN_IF_ERROR(status);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DecodeCommand(MessageReader& reader, Command* command) {
+  while (!reader.done()) {
+    Field field;
+    KVS_RETURN_IF_ERROR(reader.Next(&field));
+    absl::Status status;
+    switch (field.number) {
+      case CommandField::kId:
+        status = reader.Enum32(field, &command->id);
+        break;
+      case CommandField::kBody: {
+        Payload body;
+        status = reader.Bytes(field, &body);
+        command->body = body.ToString();
+        break;
+      }
       default:
         status = reader.Skip(field);
     }
@@ -429,6 +498,12 @@ absl::Status DecodeFields(MessageReader& reader, RawFrame* raw) {
           return DecodeOptimizer(optimizer, &*raw->frame.optimizer);
         });
         break;
+      case FrameField::kCommand:
+        if (!raw->frame.command) raw->frame.command.emplace();
+        status = reader.Message(field, "Command", [&](MessageReader& command) {
+          return DecodeCommand(command, &*raw->frame.command);
+        });
+        break;
       case FrameField::kPayload:
         if (raw->has_payload) return reader.Bad("one payload expected, got a second one");
         raw->has_payload = true;
@@ -476,6 +551,7 @@ absl::StatusOr<Frame> DecodeFrame(const Payload& bytes) {
   MessageReader reader("Frame", &cursor, bytes.size());
   KVS_RETURN_IF_ERROR(DecodeFields(reader, &raw));
   KVS_RETURN_IF_ERROR(DealOutPayload(&raw));
+  CountMovedBytes(raw.payload.size());
   return std::move(raw.frame);
 }
 

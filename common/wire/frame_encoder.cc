@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/wire/byte_counts.h"
 #include "common/wire/frame.h"
 #include "common/wire/frame_layout.h"
 #include "common/wire/utf8.h"
@@ -14,10 +15,12 @@
 namespace kvstore {
 namespace {
 
+using wire::CommandField;
 using wire::FrameField;
 using wire::GapAfter;
 using wire::KeyField;
 using wire::MapField;
+using wire::MultipliersField;
 using wire::OptimizerField;
 using wire::PartField;
 using wire::TagOf;
@@ -82,6 +85,18 @@ void PutFixed64(Sink& sink, uint32_t field, uint64_t value) {
   sink.Fixed64(value);
 }
 
+uint64_t BitsOf(double value) {
+  uint64_t bits = 0;
+  static_assert(sizeof(bits) == sizeof(value));
+  std::memcpy(&bits, &value, sizeof(bits));
+  return bits;
+}
+
+template <typename Sink>
+void PutDouble(Sink& sink, uint32_t field, double value) {
+  PutFixed64(sink, field, BitsOf(value));
+}
+
 template <typename Sink>
 void PutString(Sink& sink, uint32_t field, std::string_view value) {
   if (value.empty()) return;
@@ -127,6 +142,10 @@ void PutPart(Sink& sink, const PartEntry& part) {
   PutEnum(sink, PartField::kProgress, part.progress);
   PutVarint(sink, PartField::kRetryAfterMs, part.retry_after_ms);
   PutPacked(sink, PartField::kMissingRanks, part.missing_ranks);
+  PutVarint(sink, PartField::kRows, part.rows);
+  PutVarint(sink, PartField::kFragment, part.fragment);
+  PutVarint(sink, PartField::kFragments, part.fragments);
+  PutVarint(sink, PartField::kCreate, part.create ? 1 : 0);
 }
 
 template <typename Sink>
@@ -148,13 +167,24 @@ void PutOptimizer(Sink& sink, const OptimizerConfig& optimizer) {
       entry.Varint(TagOf(MapField::kKey, WireType::kLength));
       entry.Varint(name.size());
       entry.Bytes(name);
-      uint64_t bits = 0;
-      static_assert(sizeof(bits) == sizeof(value));
-      std::memcpy(&bits, &value, sizeof(bits));
       entry.Varint(TagOf(MapField::kValue, WireType::kFixed64));
-      entry.Fixed64(bits);
+      entry.Fixed64(BitsOf(value));
     });
   }
+  for (const auto& [key, multipliers] : optimizer.multipliers) {
+    PutMessage(sink, OptimizerField::kMultipliers,
+               [&key = key, &multipliers = multipliers](auto& entry) {
+                 PutFixed64(entry, MultipliersField::kKey, key);
+                 PutDouble(entry, MultipliersField::kLrMult, multipliers.lr_mult);
+                 PutDouble(entry, MultipliersField::kWdMult, multipliers.wd_mult);
+               });
+  }
+}
+
+template <typename Sink>
+void PutCommand(Sink& sink, const Command& command) {
+  PutEnum(sink, CommandField::kId, command.id);
+  PutString(sink, CommandField::kBody, command.body);
 }
 
 // All fields, up to and with the payload's tag and length.
@@ -177,6 +207,9 @@ void PutFrame(Sink& sink, const Frame& frame, size_t payload_bytes) {
   if (frame.optimizer) {
     PutMessage(sink, FrameField::kOptimizer,
                [&frame](auto& to) { PutOptimizer(to, *frame.optimizer); });
+  }
+  if (frame.command) {
+    PutMessage(sink, FrameField::kCommand, [&frame](auto& to) { PutCommand(to, *frame.command); });
   }
   if (payload_bytes > 0) {
     sink.Varint(TagOf(FrameField::kPayload, WireType::kLength));
@@ -213,6 +246,7 @@ Payload EncodeFrame(const Frame& frame) {
     bytes.Append(part.data);
     at += gap + part.data.size();
   }
+  CountMovedBytes(at);
   return bytes;
 }
 

@@ -35,6 +35,7 @@ struct FrameField {
     kParts = 8,
     kKeys = 9,
     kOptimizer = 10,
+    kCommand = 11,
     kPayload = 15,
   };
 };
@@ -54,6 +55,10 @@ struct PartField {
     kProgress = 11,
     kRetryAfterMs = 12,
     kMissingRanks = 13,
+    kRows = 14,
+    kFragment = 15,
+    kFragments = 16,
+    kCreate = 17,
   };
 };
 
@@ -69,7 +74,15 @@ struct KeyField {
 };
 
 struct OptimizerField {
-  enum : uint32_t { kName = 1, kParameters = 2 };
+  enum : uint32_t { kName = 1, kParameters = 2, kMultipliers = 3 };
+};
+
+struct MultipliersField {
+  enum : uint32_t { kKey = 1, kLrMult = 2, kWdMult = 3 };
+};
+
+struct CommandField {
+  enum : uint32_t { kId = 1, kBody = 2 };
 };
 
 // An entry of a map.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/wire/byte_counts.h"
 
 namespace kvstore {
 
@@ -17,6 +18,7 @@ Payload::Payload(BufferPtr buffer) {
 Payload Payload::CopyOf(std::string_view bytes) {
   auto buffer = std::make_shared<Buffer>(bytes.size());
   if (!bytes.empty()) std::memcpy(buffer->data(), bytes.data(), bytes.size());
+  CountCopiedBytes(bytes.size());
   return Payload(BufferPtr(std::move(buffer)));
 }
 
@@ -47,6 +49,7 @@ void Payload::CopyTo(void* destination) const {
     std::memcpy(to, slice.data, slice.size);
     to += slice.size;
   }
+  CountCopiedBytes(size_);
 }
 
 std::string Payload::ToString() const {

@@ -228,6 +228,7 @@ void ServerCore::Impl::OnEntry(const ReplyTo& from, const Frame& frame, const Pa
       return OnLeave(from, entry, replies);
     case Op::kSetOptimizer:
       return OnSetOptimizer(from, frame, entry, replies);
+    case Op::kCommand:
     case Op::kUnspecified:
       break;
   }

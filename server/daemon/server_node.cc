@@ -10,6 +10,7 @@
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
 #include "common/transport/host_port.h"
+#include "common/wire/byte_counts.h"
 #include "server/daemon/server_status.h"
 #include "server/engine/dense_part_math.h"
 
@@ -166,6 +167,9 @@ void ServerNode::GetStatus(const UnaryReply& reply) {
       gathering->answers.push_back(std::move(answer));
       if (gathering->answers.size() < gathering->shards) return;
       AddUpStatus(gathering->answers, SteadyNowMs(), kOpenRoundsShownMax, &gathering->status);
+      const WireBytes bytes = TotalWireBytes();
+      gathering->status.set_payload_bytes_moved(bytes.moved);
+      gathering->status.set_payload_bytes_copied(bytes.copied);
       gathering->reply(gathering->status.SerializeAsString());
     });
   }

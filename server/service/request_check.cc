@@ -201,6 +201,7 @@ absl::Status CheckEntry(const Frame& request, const PartEntry& entry) {
             "SET_OPTIMIZER: an optimizer in the frame expected, got none");
       }
       return CheckNoBytes(request, entry);
+    case Op::kCommand:
     case Op::kUnspecified:
       break;
   }

@@ -46,6 +46,8 @@ ClusterReport SomeReport() {
   server.set_rank(0);
   server.set_keys(4);
   server.set_value_bytes(2500000);
+  server.set_payload_bytes_moved(7000);
+  server.set_payload_bytes_copied(5000);
   v1::OpenRound* round = server.add_open_rounds();
   round->set_name("young");
   round->set_round(18);
@@ -135,6 +137,8 @@ TEST_CASE("the JSON says what the table says", "[cli]") {
   CHECK(server.at("slots").number_value() == 512);
   CHECK(server.at("value_bytes").number_value() == 2500000);
   CHECK(server.at("parked_bytes").number_value() == 0);
+  CHECK(server.at("payload_bytes_moved").number_value() == 7000);
+  CHECK(server.at("payload_bytes_copied").number_value() == 5000);
   const auto& silent_server = nodes.values(1).struct_value().fields();
   CHECK(silent_server.count("keys") == 0);  // it did not answer
   const auto& worker = nodes.values(3).struct_value().fields();

@@ -73,7 +73,8 @@ def part_json(part, data):
         "request": part.request, "step": part.step, "probed_op": part.probed_op & MASK32,
         "code": part.code if part.code <= 16 else 2, "message": part.message,
         "progress": part.progress & MASK32, "retry_after_ms": part.retry_after_ms,
-        "missing_ranks": list(part.missing_ranks), "data": bytes_json(data),
+        "missing_ranks": list(part.missing_ranks), "rows": part.rows, "fragment": part.fragment,
+        "fragments": part.fragments, "create": part.create, "data": bytes_json(data),
     }
 
 
@@ -85,10 +86,21 @@ def key_json(key):
     }
 
 
+def bits_of(value):
+    return struct.pack(">d", value).hex()
+
+
 def optimizer_json(optimizer):
-    bits = {name: struct.pack(">d", value).hex()
+    bits = {name: bits_of(value)
             for name, value in sorted(optimizer.parameters.items(), key=lambda kv: kv[0].encode())}
-    return {"name": optimizer.name, "parameters": bits}
+    multipliers = {each.key: [bits_of(each.lr_mult), bits_of(each.wd_mult)]
+                   for each in optimizer.multipliers}
+    return {"name": optimizer.name, "parameters": bits,
+            "multipliers": {str(key): both for key, both in sorted(multipliers.items())}}
+
+
+def command_json(command):
+    return {"id": command.id, "body": bytes_json(command.body)}
 
 
 def lines(items):
@@ -119,8 +131,10 @@ def frame_json(frame):
     header = {name: getattr(frame, name) for name in (
         "cluster", "protocol", "epoch", "job", "rank", "incarnation", "server_incarnation")}
     optimizer = dump(optimizer_json(frame.optimizer)) if frame.HasField("optimizer") else "null"
+    command = dump(command_json(frame.command)) if frame.HasField("command") else "null"
     return (f'{dump(header)[:-1]},\n"parts": {lines(parts)},\n'
-            f'"keys": {lines(map(key_json, frame.keys))},\n"optimizer": {optimizer}}}\n')
+            f'"keys": {lines(map(key_json, frame.keys))},\n"optimizer": {optimizer},\n'
+            f'"command": {command}}}\n')
 
 
 # --- the golden frames ---------------------------------------------------------------------------
@@ -216,6 +230,37 @@ def set_optimizer():
     return serialized(frame)
 
 
+def set_multipliers():
+    frame = worker_frame()
+    add_part(frame, op=data_pb2.OP_SET_OPTIMIZER, request=4)
+    frame.optimizer.name = "adam"
+    frame.optimizer.multipliers.add(key=int_key(0), lr_mult=0.5, wd_mult=0)
+    frame.optimizer.multipliers.add(key=int_key(7), lr_mult=1, wd_mult=1e-300)
+    return serialized(frame)
+
+
+def command():
+    frame = worker_frame()
+    add_part(frame, op=data_pb2.OP_COMMAND, request=5)
+    frame.command.id = -3
+    frame.command.body = b"\xff\x00 any bytes"
+    return serialized(frame)
+
+
+def rows():
+    frame = worker_frame()
+    table = types_pb2.KeySpec(key=int_key(9), dtype=types_pb2.DTYPE_F32, shape=[1000, 3],
+                              storage=types_pb2.STORAGE_ROW_SPARSE)
+    frame.keys.append(table)
+    ids = (3, 64, 125)
+    add_part(frame, struct.pack("<3q", *ids) + pattern(36, 4), op=data_pb2.OP_INIT, key=9, part=3,
+             request=1, rows=3, fragment=1, fragments=2, create=True)
+    add_part(frame, op=data_pb2.OP_PUSH, key=9, part=4, round=1, request=2)
+    add_part(frame, struct.pack("<3q", *ids), op=data_pb2.OP_PULL, key=9, part=3, round=1,
+             request=3, rows=3)
+    return serialized(frame)
+
+
 def leave():
     frame = worker_frame()
     add_part(frame, op=data_pb2.OP_LEAVE, round=99, request=77)
@@ -226,7 +271,8 @@ def largest_numbers():
     frame = data_pb2.Frame(cluster=MASK64, protocol=MASK32, epoch=MASK64, job=MASK64, rank=MASK32,
                            incarnation=MASK64, server_incarnation=MASK64)
     add_part(frame, op=-1, key=MASK64, part=MASK32, round=MASK64, request=MASK64, step=MASK64,
-             probed_op=0x7FFFFFFF, code=16, progress=-(1 << 31), retry_after_ms=MASK32)
+             probed_op=0x7FFFFFFF, code=16, progress=-(1 << 31), retry_after_ms=MASK32,
+             rows=MASK32, fragment=MASK32, fragments=MASK32, create=True)
     frame.keys.add(key=MASK64, dtype=255, shape=[-(1 << 63), (1 << 63) - 1] * 5, storage=-1)
     return serialized(frame)
 
@@ -268,6 +314,9 @@ def pieces_to_merge():
     first.optimizer.parameters["b"] = 2.0
     second.optimizer.name = "sgd"
     second.optimizer.parameters["b"] = 3.0
+    first.command.id = 4
+    first.command.body = b"kept"
+    second.command.id = 5
     return serialized(first) + serialized(second)
 
 
@@ -279,7 +328,8 @@ def gap_after_the_last_part():
 
 
 # As protobuf's own encoder writes them: our encoder must write the same bytes.
-CANONICAL = (push, push_many_parts, pull, init, replies, set_optimizer, leave, largest_numbers)
+CANONICAL = (push, push_many_parts, pull, init, replies, set_optimizer, set_multipliers, command,
+             rows, leave, largest_numbers)
 # Legal in other forms: our decoder must read them.
 UNUSUAL = (unknown_fields, fields_in_descending_order, unpacked_numbers, pieces_to_merge,
            gap_after_the_last_part)

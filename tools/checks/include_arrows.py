@@ -17,7 +17,7 @@ COMMON_MATH = COMMON_TENSOR | {"common/kernels"}
 COMMON_WIRE = COMMON_TENSOR | {"common/wire", "common/cluster", "proto"}
 COMMON_TRANSPORT = COMMON_WIRE | {"common/transport"}
 COMMON = (COMMON_TRANSPORT | COMMON_MATH
-          | {"common/membership", "common/updater", "common/codec", "common/config"})
+          | {"common/membership", "common/updater", "common/rows", "common/codec", "common/config"})
 SERVER_LEAVES = {"server/core", "server/store"}
 
 ARROWS = {
@@ -27,7 +27,8 @@ ARROWS = {
     "common/tensor": COMMON_BASE | {"common/device"},
     "common/kernels": COMMON_TENSOR,
     "common/codec": COMMON_MATH,
-    "common/updater": COMMON_MATH,
+    "common/updater": COMMON_MATH | {"common/cluster"},
+    "common/rows": COMMON_MATH | {"common/cluster", "common/wire", "common/updater"},
     "common/cluster": COMMON_BASE | {"proto"},
     "common/wire": COMMON_TENSOR | {"common/cluster", "proto"},
     "common/transport": COMMON_WIRE,

@@ -157,6 +157,14 @@ class KVSTORE_EXPORT KVStore {
   bool barrier_before_exit_ = true;
 };
 
+// What this process sent and received for its dist stores, and copied within the SDK, in bytes of
+// payload since its start. Copies in the kernel are not in it. For benchmarks.
+struct ByteCounts {
+  uint64_t moved = 0;
+  uint64_t copied = 0;
+};
+KVSTORE_EXPORT ByteCounts PayloadByteCounts();
+
 // "0.1.0".
 KVSTORE_EXPORT const char* Version();
 

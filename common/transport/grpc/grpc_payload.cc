@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/wire/byte_counts.h"
+
 namespace kvstore {
 namespace {
 
@@ -68,6 +70,7 @@ grpc::ByteBuffer ToByteBuffer(const Payload& payload) {
     size_t end = i;
     size_t size = 0;
     while (end < source.size() && IsCopied(source[end])) size += source[end++].size;
+    CountCopiedBytes(size);
     grpc::Slice copy(size);
     uint8_t* out = const_cast<uint8_t*>(copy.begin());  // ours alone until it is handed over
     for (; i < end; ++i) {

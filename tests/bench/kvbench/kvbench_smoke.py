@@ -39,6 +39,9 @@ def check_results(results, store):
         assert each["memcpy_gb_per_s"]["median"] > 0
         if store == "dist_sync":
             assert each["store"]["server_cpu_s_per_gb"]["median"] >= 0
+            # A copy where the value is received, and nothing else but headers and the test's pulls.
+            copies = [each[f"{side}_bytes_copied_per_byte"] for side in ("worker", "server")]
+            assert all(0 < ratio < 3 for ratio in copies), (each["workload"], copies)
             workers = 2 if each["workload"] == "round" else 1
             assert (each["workers"], each["servers"]) == (workers, 2), each
 

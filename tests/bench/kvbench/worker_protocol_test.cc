@@ -32,13 +32,15 @@ TEST_CASE("commands and samples survive the line", "[kvbench]") {
   CHECK(run->rounds == 12);
 
   const absl::StatusOr<Sample> sample =
-      SampleFromLine(Sent(LineOf(Sample{1.0 / 3, 7, 1 << 30, 0.25, -1, 81.5, 124})));
+      SampleFromLine(Sent(LineOf(Sample{1.0 / 3, 7, 1 << 30, 0.25, -1, {300, 200}, 81.5, 124})));
   REQUIRE(sample.ok());
   CHECK(sample->seconds == 1.0 / 3);
   CHECK(sample->operations == 7);
   CHECK(sample->payload_bytes == 1 << 30);
   CHECK(sample->client_cpu_s == 0.25);
   CHECK(sample->server_cpu_s == -1);
+  CHECK(sample->client_bytes.moved == 300);
+  CHECK(sample->client_bytes.copied == 200);
   CHECK(sample->p50_us == 81.5);
   CHECK(sample->p99_us == 124);
 }

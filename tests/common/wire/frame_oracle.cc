@@ -69,11 +69,12 @@ std::string JsonPart(const PartEntry& part) {
   return fmt::format(
       "{{\"op\": {}, \"key\": {}, \"part\": {}, \"round\": {}, \"request\": {}, \"step\": {}, "
       "\"probed_op\": {}, \"code\": {}, \"message\": {}, \"progress\": {}, \"retry_after_ms\": {}, "
-      "\"missing_ranks\": {}, \"data\": {}}}",
+      "\"missing_ranks\": {}, \"rows\": {}, \"fragment\": {}, \"fragments\": {}, \"create\": {}, "
+      "\"data\": {}}}",
       static_cast<uint32_t>(part.op), part.key, part.part, part.round, part.request, part.step,
       static_cast<uint32_t>(part.probed_op), static_cast<int>(part.code), JsonString(part.message),
       static_cast<uint32_t>(part.progress), part.retry_after_ms, JsonList(part.missing_ranks),
-      JsonBytes(part.data));
+      part.rows, part.fragment, part.fragments, part.create, JsonBytes(part.data));
 }
 
 std::string JsonKey(const KeySpec& key) {
@@ -84,16 +85,30 @@ std::string JsonKey(const KeySpec& key) {
       static_cast<uint32_t>(key.storage), key.shape_unknown);
 }
 
+std::string JsonBits(double value) {
+  uint64_t bits = 0;
+  std::memcpy(&bits, &value, sizeof(bits));
+  return fmt::format("\"{:016x}\"", bits);
+}
+
 std::string JsonOptimizer(const OptimizerConfig& optimizer) {
   std::string parameters;
   for (const auto& [name, value] : optimizer.parameters) {
-    uint64_t bits = 0;
-    std::memcpy(&bits, &value, sizeof(bits));
     parameters +=
-        fmt::format("{}{}: \"{:016x}\"", parameters.empty() ? "" : ", ", JsonString(name), bits);
+        fmt::format("{}{}: {}", parameters.empty() ? "" : ", ", JsonString(name), JsonBits(value));
   }
-  return fmt::format("{{\"name\": {}, \"parameters\": {{{}}}}}", JsonString(optimizer.name),
-                     parameters);
+  std::string multipliers;
+  for (const auto& [key, each] : optimizer.multipliers) {
+    multipliers += fmt::format("{}\"{}\": [{}, {}]", multipliers.empty() ? "" : ", ", key,
+                               JsonBits(each.lr_mult), JsonBits(each.wd_mult));
+  }
+  return fmt::format("{{\"name\": {}, \"parameters\": {{{}}}, \"multipliers\": {{{}}}}}",
+                     JsonString(optimizer.name), parameters, multipliers);
+}
+
+std::string JsonCommand(const Command& command) {
+  return fmt::format("{{\"id\": {}, \"body\": {}}}", command.id,
+                     JsonBytes(Payload::CopyOf(command.body)));
 }
 
 template <typename T, typename Json>
@@ -110,10 +125,11 @@ std::string FrameJson(const Frame& frame) {
   return fmt::format(
       "{{\"cluster\": {}, \"protocol\": {}, \"epoch\": {}, \"job\": {}, \"rank\": {}, "
       "\"incarnation\": {}, \"server_incarnation\": {},\n\"parts\": {},\n\"keys\": {},\n"
-      "\"optimizer\": {}}}\n",
+      "\"optimizer\": {},\n\"command\": {}}}\n",
       header.cluster, header.protocol, header.epoch, header.job, header.rank, header.incarnation,
       header.server_incarnation, JsonLines(frame.parts, JsonPart), JsonLines(frame.keys, JsonKey),
-      frame.optimizer ? JsonOptimizer(*frame.optimizer) : "null");
+      frame.optimizer ? JsonOptimizer(*frame.optimizer) : "null",
+      frame.command ? JsonCommand(*frame.command) : "null");
 }
 
 absl::StatusOr<Frame> OracleDecode(const std::string& bytes) {
@@ -146,6 +162,10 @@ absl::StatusOr<Frame> OracleDecode(const std::string& bytes) {
     part.progress = static_cast<Progress>(from.progress());
     part.retry_after_ms = from.retry_after_ms();
     part.missing_ranks.assign(from.missing_ranks().begin(), from.missing_ranks().end());
+    part.rows = from.rows();
+    part.fragment = from.fragment();
+    part.fragments = from.fragments();
+    part.create = from.create();
     if (from.payload_bytes() == 0) continue;
     const size_t begin = (end + 63) / 64 * 64;
     end = begin + from.payload_bytes();
@@ -169,6 +189,12 @@ absl::StatusOr<Frame> OracleDecode(const std::string& bytes) {
     for (const auto& [name, value] : proto.optimizer().parameters()) {
       frame.optimizer->parameters[name] = value;
     }
+    for (const v1::KeyMultipliers& each : proto.optimizer().multipliers()) {
+      frame.optimizer->multipliers[each.key()] = {each.lr_mult(), each.wd_mult()};
+    }
+  }
+  if (proto.has_command()) {
+    frame.command = Command{proto.command().id(), proto.command().body()};
   }
   return frame;
 }
@@ -197,6 +223,10 @@ v1::Frame ToProto(const Frame& frame) {
     part->set_progress(static_cast<v1::Progress>(from.progress));
     part->set_retry_after_ms(from.retry_after_ms);
     for (const WorkerRank rank : from.missing_ranks) part->add_missing_ranks(rank);
+    part->set_rows(from.rows);
+    part->set_fragment(from.fragment);
+    part->set_fragments(from.fragments);
+    part->set_create(from.create);
     part->set_payload_bytes(static_cast<uint32_t>(from.data.size()));
     if (from.data.empty()) continue;
     payload.resize((payload.size() + 63) / 64 * 64);
@@ -217,6 +247,16 @@ v1::Frame ToProto(const Frame& frame) {
     for (const auto& [name, value] : frame.optimizer->parameters) {
       (*proto.mutable_optimizer()->mutable_parameters())[name] = value;
     }
+    for (const auto& [key, each] : frame.optimizer->multipliers) {
+      v1::KeyMultipliers* to = proto.mutable_optimizer()->add_multipliers();
+      to->set_key(key);
+      to->set_lr_mult(each.lr_mult);
+      to->set_wd_mult(each.wd_mult);
+    }
+  }
+  if (frame.command) {
+    proto.mutable_command()->set_id(frame.command->id);
+    proto.mutable_command()->set_body(frame.command->body);
   }
   return proto;
 }

@@ -159,7 +159,7 @@ TEST_CASE("keys and ops have names, hostile bytes are escaped", "[frame]") {
         "key '" + std::string(256, 'k') + "'... (10000 bytes)");
   CHECK(OpName(Op::kInit) == "INIT");
   CHECK(OpName(Op::kSetOptimizer) == "SET_OPTIMIZER");
-  CHECK(OpName(static_cast<Op>(7)) == "OP?");
+  CHECK(OpName(static_cast<Op>(8)) == "OP?");
 }
 
 }  // namespace

@@ -105,6 +105,34 @@ Frame OptimizerFrame() {
                                  {"momentum", 0.9},
                                  {"nan", std::numeric_limits<double>::quiet_NaN()},
                                  {"wd", std::numeric_limits<double>::denorm_min()}};
+  frame.optimizer->multipliers = {{0, {1, 0}}, {17, {0, 0}}, {KeyIdOf("conv1.bias"), {0.5, 2.0}}};
+  return frame;
+}
+
+Frame CommandFrame() {
+  Frame frame;
+  frame.header = WorkerHeader();
+  frame.parts.push_back(Request(Op::kCommand, 0, 0, 6));
+  frame.command = Command{-7, std::string("not \xff UTF-8\0", 12)};
+  return frame;
+}
+
+// An Init of the first of two fragments, a push without a row, a pull of three rows.
+Frame RowsFrame() {
+  Frame frame;
+  frame.header = WorkerHeader();
+  PartEntry& init = frame.parts.emplace_back(Request(Op::kInit, 5, 0, 1));
+  init.part = 60;
+  init.create = true;
+  init.rows = 2;
+  init.fragments = 2;
+  init.data = PatternBytes(2 * (8 + 12), 3);
+  PartEntry& push = frame.parts.emplace_back(Request(Op::kPush, 5, 1, 2));
+  push.fragment = 300;
+  push.fragments = 301;
+  PartEntry& pull = frame.parts.emplace_back(Request(Op::kPull, 5, 1, 3));
+  pull.rows = 3;
+  pull.data = PatternBytes(3 * 8, 8);
   return frame;
 }
 
@@ -127,6 +155,10 @@ Frame ExtremeFrame() {
   part.progress = static_cast<Progress>(99);
   part.retry_after_ms = kMax32;
   part.missing_ranks.assign(200, kMax32);
+  part.rows = kMax32;
+  part.fragment = kMax32;
+  part.fragments = kMax32;
+  part.create = true;
   KeySpec& key = frame.keys.emplace_back();
   key.key = kMax64;
   key.dtype = static_cast<DType>(255);
@@ -183,6 +215,8 @@ std::vector<std::pair<std::string, Frame>> SampleFrames() {
   samples.emplace_back("init", InitFrame());
   samples.emplace_back("replies", ReplyFrame());
   samples.emplace_back("optimizer", OptimizerFrame());
+  samples.emplace_back("command", CommandFrame());
+  samples.emplace_back("rows", RowsFrame());
   samples.emplace_back("extremes", ExtremeFrame());
   return samples;
 }
@@ -212,6 +246,10 @@ Frame RandomFrame(std::mt19937_64& random) {
     for (uint64_t i = random() % 4; i > 0; --i) {
       part.missing_ranks.push_back(static_cast<WorkerRank>(RandomNumber(random)));
     }
+    part.rows = static_cast<uint32_t>(RandomNumber(random));
+    part.fragment = static_cast<uint32_t>(RandomNumber(random));
+    part.fragments = static_cast<uint32_t>(RandomNumber(random));
+    part.create = random() % 2 == 0;
     const size_t data_bytes = random() % 3 == 0 ? 0 : random() % 301;
     part.data = PatternBytes(data_bytes, static_cast<unsigned>(random() % 256));
   }
@@ -234,7 +272,11 @@ Frame RandomFrame(std::mt19937_64& random) {
       double value = 0;
       std::memcpy(&value, &bits, sizeof(value));
       frame.optimizer->parameters[RandomText(random)] = value;
+      frame.optimizer->multipliers[RandomNumber(random)] = {value, 1.5};
     }
+  }
+  if (random() % 3 == 0) {
+    frame.command = Command{static_cast<int32_t>(RandomNumber(random)), RandomText(random)};
   }
   return frame;
 }

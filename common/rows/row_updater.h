@@ -1,0 +1,31 @@
+// One update of a table by the sum of a round: the same rules as for dense parts
+// (common/updater), applied row by row to the rows that the sum has (lazy), or to all of them.
+#pragma once
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "common/cluster/identity.h"
+#include "common/rows/row_sum.h"
+#include "common/rows/row_table.h"
+#include "common/updater/part_updater.h"
+
+namespace kvstore {
+
+// What a rule remembers of a table: one table per state tensor, of the same height.
+struct RowState;
+
+struct RowStateDeleter {
+  void operator()(RowState* state) const;
+};
+using RowStatePtr = std::unique_ptr<RowState, RowStateDeleter>;
+
+uint64_t BytesOf(const RowState& state);
+
+// `key` names the multipliers. `*state` is null before the first update and is created, replaced
+// or dropped as the rule needs it. Consumes the sums.
+// Errors: those of PartUpdater::Update; then neither `table` nor `*state` has changed.
+absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,
+                        RowSum& sum, RowStatePtr* state);
+
+}  // namespace kvstore
