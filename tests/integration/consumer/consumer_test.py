@@ -46,7 +46,8 @@ class Consumer(unittest.TestCase):
 
     def test_find_package(self):
         build = self.folder / "cmake-build"
-        run(CMAKE, "-S", self.folder / "project", "-B", build, "-DCMAKE_BUILD_TYPE=Release",
+        run(CMAKE, "-G", "Ninja", "-S", self.folder / "project", "-B", build,
+            "-DCMAKE_BUILD_TYPE=Release",
             f"-DCMAKE_CXX_COMPILER={COMPILER}", f"-DCMAKE_PREFIX_PATH={self.prefix}")
         run(CMAKE, "--build", build)
         self.assertRegex(run(build / "consumer"), EXPECTED)
@@ -57,7 +58,7 @@ class Consumer(unittest.TestCase):
         lists = project / "CMakeLists.txt"
         lists.write_text(lists.read_text().replace("kvstore 0.1", "kvstore 99.1"))
         with self.assertRaisesRegex(AssertionError, "99.1"):
-            run(CMAKE, "-S", project, "-B", self.folder / "newer-build",
+            run(CMAKE, "-G", "Ninja", "-S", project, "-B", self.folder / "newer-build",
                 f"-DCMAKE_CXX_COMPILER={COMPILER}", f"-DCMAKE_PREFIX_PATH={self.prefix}")
 
     def test_pkg_config_and_the_plain_compiler(self):
