@@ -198,7 +198,7 @@ void SchedulerCore::Impl::GiveUp(Node* node, const std::string& why) {
   }
   EndJob(absl::StatusCode::kDataLoss, fmt::format("{}; {}", dead, LostSlots(record)));
   if (node->session) CloseSession(*node->session);
-  nodes_.erase({record.role(), record.rank()});
+  dead_servers_.insert(nodes_.extract({record.role(), record.rank()}));
 }
 
 void SchedulerCore::Impl::SetHealth(Node* node, v1::Health health) {

@@ -121,6 +121,7 @@ class SchedulerCore::Impl {
   std::map<NodeKey, Node> past_workers_;  // of that job
 
   // Volatile.
+  std::map<NodeKey, Node> dead_servers_;  // that the job before ended with
   std::map<SessionId, SessionOwner> sessions_;
   std::map<WorkerRank, Arrival> barrier_arrivals_;  // at generation barrier_generation_ + 1
   int64_t barrier_since_ms_ = 0;

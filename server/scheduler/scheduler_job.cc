@@ -223,6 +223,7 @@ void SchedulerCore::Impl::EndJob(absl::StatusCode code, const std::string& messa
     if (node.session) CloseSession(*node.session);
   }
   past_workers_.clear();
+  dead_servers_.clear();
   for (auto it = nodes_.begin(); it != nodes_.end();) {
     if (it->first.first != v1::ROLE_WORKER) {
       ++it;

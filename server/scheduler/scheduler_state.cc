@@ -158,7 +158,7 @@ v1::ClusterStatus SchedulerCore::Impl::Status(int64_t now_ms) const {
   status.set_workers(options_.workers);
   status.set_servers(options_.servers);
   status.set_store_type(store_type_);
-  for (const auto& [key, node] : nodes_) {
+  const auto add = [&](const Node& node) {
     v1::NodeStatus* entry = status.add_nodes();
     entry->set_role(node.record.role());
     entry->set_rank(node.record.rank());
@@ -169,6 +169,15 @@ v1::ClusterStatus SchedulerCore::Impl::Status(int64_t now_ms) const {
     entry->set_connected(node.session.has_value());
     entry->set_shards(node.record.shards());
     entry->set_slots(SlotsOf(node.record));
+  };
+  for (const auto& [key, node] : nodes_) add(node);
+  // Who died with a job is asked after when it is over (get_num_dead_node).
+  if (over) {
+    for (const auto* gone : {&past_workers_, &dead_servers_}) {
+      for (const auto& [key, node] : *gone) {
+        if (nodes_.count(key) == 0) add(node);
+      }
+    }
   }
   if (!barrier_arrivals_.empty()) {
     v1::BarrierStatus* barrier = status.add_barriers();

@@ -29,6 +29,7 @@ class Faults(unittest.TestCase):
             workers[1].expect(r"round 20$")
             workers[1].kill()
             for rank in (0, 2):
+                workers[rank].expect(r"dead: 1 workers, 0 servers, server 1 0, worker 1 1$")
                 self.assert_error(workers[rank], "FAILED_PRECONDITION", r"worker 1 \(\S+:\d+\)")
 
     def test_a_killed_server_ends_the_job_with_data_loss_that_names_it_and_its_slots(self):
@@ -37,6 +38,7 @@ class Faults(unittest.TestCase):
             workers[0].expect(r"round 20$")
             c.server[1].kill()
             for worker in workers:
+                worker.expect(r"dead: 0 workers, 1 servers, server 1 [01], worker 1 0$")
                 self.assert_error(worker, "DATA_LOSS",
                                   rf"server \d \({re.escape(c.server[1].address)}\).*512.*slots")
 
@@ -126,6 +128,14 @@ class Faults(unittest.TestCase):
             for rank in (0, 1):
                 workers[rank].expect(r"done 100$")
                 self.assertEqual(workers[rank].wait(), 0)
+
+    def test_doubles_have_the_closed_formula_too(self):
+        with cluster.Cluster(workers=3, servers=2) as c:
+            # Two parts and a bit: 2^17 doubles are a part.
+            workers = c.start_workers("--rounds", 10, "--dtype", "f64", "--elements", 300001)
+            for worker in workers:
+                worker.expect(r"done 10$")
+                self.assertEqual(worker.wait(), 0)
 
     def test_a_second_job_runs_on_the_same_cluster(self):
         with cluster.Cluster(workers=2, servers=2) as c:

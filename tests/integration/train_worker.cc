@@ -3,6 +3,7 @@
 //
 //   rank 0 round 12            after each round (flushed)
 //   rank 0 done 40             after the last one
+//   rank 0 dead: 0 workers, 1 servers, server 1 1, worker 1 0
 //   rank 0 error DATA_LOSS after 1.25 s: server 1 (127.0.0.1:4711) died …
 //
 // Key k of worker r gets the gradient (r+1)·(k+1) in every round; the optimizer is `sum`, so after
@@ -28,6 +29,7 @@ using Clock = std::chrono::steady_clock;
 
 struct Options {
   std::string store = "dist_sync";
+  std::string dtype = "f32";
   int rounds = 10;
   int keys = 3;
   int64_t elements = 1000;
@@ -45,6 +47,7 @@ void Say(int rank, const std::string& line) {
 }
 
 // Throws when an element differs from the closed formula.
+template <typename Element>
 void CheckValue(const kvstore::NDArray& value, int key, int round, int workers,
                 const Options& options) {
   double sum = 0;
@@ -52,9 +55,9 @@ void CheckValue(const kvstore::NDArray& value, int key, int round, int workers,
     sum += (rank + 1) * (rank == options.leaver ? std::min(round, options.leave_after) : round);
   }
   const double expected = sum * (key + 1);
-  const auto* data = value.data_as<float>();
+  const auto* data = value.data_as<Element>();
   for (int64_t i = 0; i < value.size(); ++i) {
-    if (data[i] != static_cast<float>(expected)) {
+    if (data[i] != static_cast<Element>(expected)) {
       throw std::runtime_error("key " + std::to_string(key) + " round " + std::to_string(round) +
                                " element " + std::to_string(i) + ": " + std::to_string(expected) +
                                " expected, got " + std::to_string(data[i]));
@@ -62,21 +65,25 @@ void CheckValue(const kvstore::NDArray& value, int key, int round, int workers,
   }
 }
 
+template <typename Element>
 void Train(const Options& options, kvstore::KVStore& store, Clock::time_point* last_good) {
   const int rank = store.get_rank();
   const int workers = store.get_group_size();
   std::mt19937 random(options.seed * 1000 + static_cast<unsigned>(rank));
+  const kvstore::DataType dtype =
+      sizeof(Element) == 8 ? kvstore::DataType::kFloat64 : kvstore::DataType::kFloat32;
+  const std::vector<int64_t> shape = {options.elements};
   std::vector<int> keys;
   std::vector<kvstore::NDArray> zeros, gradients, weights;
   std::vector<kvstore::NDArray*> outputs;
   for (int key = 0; key < options.keys; ++key) {
     keys.push_back(key);
-    zeros.emplace_back(std::vector<int64_t>{options.elements});
-    gradients.emplace_back(std::vector<int64_t>{options.elements});
-    weights.emplace_back(std::vector<int64_t>{options.elements});
-    auto* gradient = gradients.back().data_as<float>();
+    zeros.emplace_back(shape, dtype);
+    gradients.emplace_back(shape, dtype);
+    weights.emplace_back(shape, dtype);
+    auto* gradient = gradients.back().data_as<Element>();
     for (int64_t i = 0; i < options.elements; ++i) {
-      gradient[i] = static_cast<float>((rank + 1) * (key + 1));
+      gradient[i] = static_cast<Element>((rank + 1) * (key + 1));
     }
   }
   for (kvstore::NDArray& weight : weights) outputs.push_back(&weight);
@@ -94,7 +101,7 @@ void Train(const Options& options, kvstore::KVStore& store, Clock::time_point* l
     store.Pull(keys, outputs);
     for (int key = 0; key < options.keys; ++key) {
       weights[static_cast<size_t>(key)].WaitToRead();
-      CheckValue(weights[static_cast<size_t>(key)], key, round, workers, options);
+      CheckValue<Element>(weights[static_cast<size_t>(key)], key, round, workers, options);
     }
     if (options.barriers) store.Barrier();
     store.Step();
@@ -110,12 +117,23 @@ void Train(const Options& options, kvstore::KVStore& store, Clock::time_point* l
   Say(rank, "done " + std::to_string(options.rounds));
 }
 
+void SayWhoIsDead(const kvstore::KVStore& store) {
+  const std::string workers = std::to_string(store.get_num_dead_node(kvstore::kWorkerGroup));
+  const std::string servers = std::to_string(store.get_num_dead_node(kvstore::kServerGroup));
+  // Single nodes: server r is 8 + 2r, worker r is 9 + 2r.
+  const std::string server_1 = std::to_string(store.get_num_dead_node(8 + 2 * 1));
+  const std::string worker_1 = std::to_string(store.get_num_dead_node(9 + 2 * 1));
+  Say(store.get_rank(), "dead: " + workers + " workers, " + servers + " servers, server 1 " +
+                            server_1 + ", worker 1 " + worker_1);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
   CLI::App app{"a worker whose results have a closed formula"};
   app.add_option("--store", options.store);
+  app.add_option("--dtype", options.dtype)->check(CLI::IsMember({"f32", "f64"}));
   app.add_option("--rounds", options.rounds);
   app.add_option("--keys", options.keys);
   app.add_option("--elements", options.elements);
@@ -134,7 +152,16 @@ int main(int argc, char** argv) {
     rank = store->get_rank();
     Say(rank, "ready pid " + std::to_string(getpid()));
     last_good = Clock::now();
-    Train(options, *store, &last_good);
+    try {
+      if (options.dtype == "f64") {
+        Train<double>(options, *store, &last_good);
+      } else {
+        Train<float>(options, *store, &last_good);
+      }
+    } catch (const kvstore::Error&) {
+      SayWhoIsDead(*store);
+      throw;
+    }
     return 0;
   } catch (const kvstore::Error& error) {
     const double seconds = std::chrono::duration<double>(Clock::now() - last_good).count();

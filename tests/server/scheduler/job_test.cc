@@ -314,29 +314,37 @@ TEST_CASE("a node whose session is lost and not back in time is dead and named",
     f.Pass(2 * f.options.lost_dead_ms, all);
     CHECK(f.ends.empty());
     CHECK(f.Got(9, v1::SchedulerMessage::kRouting).size() == 1);
-    return;
   }
-  f.Pass(1, rest);
-  REQUIRE(f.ends.size() == 1);
-  CHECK(f.Ended(1));
-  CHECK(f.Ended(51));
-  const auto health = f.Got(1, v1::SchedulerMessage::kNodeHealth).back().node_health();
-  CHECK(health.health() == v1::HEALTH_DEAD);
-  CHECK(health.rank() == 1);
-  if (server) {
-    CHECK(EndCode(f.Ended(1)) == StatusCode::kDataLoss);
-    CHECK(f.Ended(1)->message() ==
-          "server 1 (127.0.0.1:9001) is dead: its session was lost and did not come back within "
-          "5 s; lost its 512 slots of 1024; the values in them are gone");
-    // It was fenced: what it holds belongs to a job that is over.
-    v1::Register request = ServerRegister(202, 9001);
-    request.set_incarnation(2);
-    f.Register(9, request);
-    CHECK(f.RefusedCode(9) == StatusCode::kAborted);
-  } else {
-    CHECK(EndCode(f.Ended(1)) == StatusCode::kFailedPrecondition);
-    CHECK(f.Ended(1)->message() ==
-          "worker 1 (host:102) is dead: its session was lost and did not come back within 5 s");
+  SECTION("and then the job is over") {
+    f.Pass(1, rest);
+    REQUIRE(f.ends.size() == 1);
+    CHECK(f.Ended(1));
+    CHECK(f.Ended(51));
+    const auto health = f.Got(1, v1::SchedulerMessage::kNodeHealth).back().node_health();
+    CHECK(health.health() == v1::HEALTH_DEAD);
+    CHECK(health.rank() == 1);
+    if (server) {
+      CHECK(EndCode(f.Ended(1)) == StatusCode::kDataLoss);
+      CHECK(f.Ended(1)->message() ==
+            "server 1 (127.0.0.1:9001) is dead: its session was lost and did not come back within "
+            "5 s; lost its 512 slots of 1024; the values in them are gone");
+      // It was fenced: what it holds belongs to a job that is over.
+      v1::Register request = ServerRegister(202, 9001);
+      request.set_incarnation(2);
+      f.Register(9, request);
+      CHECK(f.RefusedCode(9) == StatusCode::kAborted);
+    } else {
+      CHECK(EndCode(f.Ended(1)) == StatusCode::kFailedPrecondition);
+      CHECK(f.Ended(1)->message() ==
+            "worker 1 (host:102) is dead: its session was lost and did not come back within 5 s");
+    }
+    // Who died is known until the next job.
+    std::vector<std::string> dead;
+    for (const v1::NodeStatus& node : f.Status().nodes()) {
+      if (node.health() == v1::HEALTH_DEAD) dead.push_back(node.address());
+    }
+    CHECK(dead == std::vector<std::string>{server ? "127.0.0.1:9001" : "host:102"});
+    CHECK(f.Status().nodes_size() == 4);
   }
 }
 
