@@ -12,8 +12,8 @@ namespace kvstore {
 
 }  // namespace kvstore
 
-#define KVS_CHECK(condition)                                                 \
-  do {                                                                       \
+#define KVS_CHECK(condition)                                                  \
+  do {                                                                        \
     if (!(condition)) ::kvstore::CheckFailed(#condition, __FILE__, __LINE__); \
   } while (false)
 

@@ -7,8 +7,8 @@
 #include "absl/status/statusor.h"
 
 // Returns from the enclosing function with the status of `expr` unless it is OK.
-#define KVS_RETURN_IF_ERROR(expr)                         \
-  do {                                                    \
+#define KVS_RETURN_IF_ERROR(expr)                                                 \
+  do {                                                                            \
     if (absl::Status kvs_status_ = (expr); !kvs_status_.ok()) return kvs_status_; \
   } while (false)
 

@@ -95,7 +95,9 @@ class ServerCore::Impl {
 
   absl::StatusOr<const KeySpec*> AddKey(const KeySpec& spec);
   static absl::Status CheckSameKey(const KeySpec& have, const KeySpec& want);
-  void Park(PartSlot& slot, Waiter waiter);
+  PartSlot& AddSlot(PartId id);
+  // A repeat takes the place of what it repeats. Errors: RESOURCE_EXHAUSTED, then nothing is kept.
+  absl::Status Park(PartId id, Waiter waiter);
   void AnswerWaiters(PartId id, PartSlot& slot, ReplyBatch& replies);
   // True when the waiter got its answer.
   bool Answer(const Waiter& waiter, PartId id, const PartSlot& slot, ReplyBatch& replies);
@@ -114,6 +116,7 @@ class ServerCore::Impl {
   absl::flat_hash_map<PartId, std::unique_ptr<PartSlot>, PartIdHash> parts_;
   ParkingLot parking_;
   uint64_t value_bytes_ = 0;
+  uint64_t waiting_ = 0;  // waiters of all parts
   uint64_t committed_rounds_ = 0;
   RequestId optimizer_request_ = 0;
   Incarnation optimizer_incarnation_ = 0;
@@ -127,6 +130,7 @@ void ServerCore::Impl::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr
     parts_.clear();
     parking_.bytes = 0;
     value_bytes_ = 0;
+    waiting_ = 0;
     view_.workers = static_cast<uint32_t>(routing->workers.size());
     view_.left.assign(view_.workers, false);
     optimizer_request_ = 0;
@@ -284,16 +288,18 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const Frame& frame, const Par
     return replies.Add(from, std::move(reply));
   }
   const PartId id{entry.key, entry.part};
-  std::unique_ptr<PartSlot>& slot = parts_[id];
-  if (slot == nullptr) slot = std::make_unique<PartSlot>();
+  PartSlot* slot = Find(id);
 
   const bool creates = !entry.data.empty();
-  if (slot->rounds == nullptr && !creates) {
+  if ((slot == nullptr || slot->rounds == nullptr) && !creates) {
     Waiter waiter{Op::kInit, from, entry.request, 0, entry.step, *spec};
-    return Park(*slot, std::move(waiter));
+    const absl::Status parked = Park(id, std::move(waiter));
+    if (parked.ok()) return;
+    SetStatus(reply, parked);
+    return replies.Add(from, std::move(reply));
   }
   reply.progress = Progress::kDone;
-  if (slot->rounds != nullptr) {
+  if (slot != nullptr && slot->rounds != nullptr) {
     absl::Status status = CheckSameKey(slot->rounds->key(), *spec);
     const bool again = creates && slot->init_incarnation == from.incarnation &&
                        slot->init_request != entry.request;
@@ -325,6 +331,7 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const Frame& frame, const Par
     return replies.Add(from, std::move(reply));
   }
   value_bytes_ += needed;
+  if (slot == nullptr) slot = &AddSlot(id);
   slot->rounds = std::make_unique<PartRounds>(id, *key, math_->Copy(entry.data));
   slot->init_request = entry.request;
   slot->init_incarnation = from.incarnation;
@@ -374,7 +381,7 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const PartEntry& entry, Reply
     case PartRounds::Accepted::kRepeat:
       break;
   }
-  Park(*slot, Waiter{Op::kPush, from, entry.request, entry.round, entry.step, {}});
+  KVS_CHECK(Park(id, Waiter{Op::kPush, from, entry.request, entry.round, entry.step, {}}).ok());
   if (const int commits = rounds.CommitReady(view_, parking_, *math_); commits > 0) {
     committed_rounds_ += static_cast<uint64_t>(commits);
     AnswerWaiters(id, *slot, replies);
@@ -394,7 +401,12 @@ void ServerCore::Impl::OnPull(const ReplyTo& from, const PartEntry& entry, Reply
     return replies.Add(from, std::move(reply));
   }
   Waiter waiter{Op::kPull, from, entry.request, entry.round, entry.step, {}};
-  if (!Answer(waiter, id, *slot, replies)) Park(*slot, std::move(waiter));
+  if (Answer(waiter, id, *slot, replies)) return;
+  const absl::Status parked = Park(id, std::move(waiter));
+  if (parked.ok()) return;
+  PartEntry reply = EchoOf(entry);
+  SetStatus(reply, parked);
+  replies.Add(from, std::move(reply));
 }
 
 void ServerCore::Impl::OnProbe(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies) {
@@ -462,21 +474,39 @@ void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const Frame& frame,
   replies.Add(from, std::move(reply));
 }
 
-void ServerCore::Impl::Park(PartSlot& slot, Waiter waiter) {
-  for (Waiter& parked : slot.waiters) {
-    if (parked.to.rank == waiter.to.rank && parked.request == waiter.request) {
-      parked = std::move(waiter);
-      return;
+PartSlot& ServerCore::Impl::AddSlot(PartId id) {
+  std::unique_ptr<PartSlot>& slot = parts_[id];
+  if (slot == nullptr) slot = std::make_unique<PartSlot>();
+  return *slot;
+}
+
+absl::Status ServerCore::Impl::Park(PartId id, Waiter waiter) {
+  PartSlot* slot = Find(id);
+  if (slot != nullptr) {
+    for (Waiter& parked : slot->waiters) {
+      if (parked.to.rank == waiter.to.rank && parked.request == waiter.request) {
+        parked = std::move(waiter);
+        return absl::OkStatus();
+      }
     }
   }
-  slot.waiters.push_back(std::move(waiter));
+  // Pushes are bounded by the rounds that may be open.
+  if (waiter.op != Op::kPush && waiting_ >= options_.waiting_max) {
+    return absl::ResourceExhaustedError(
+        fmt::format("{}: at most {} requests may wait here", Label(id.key), options_.waiting_max));
+  }
+  ++waiting_;
+  (slot == nullptr ? AddSlot(id) : *slot).waiters.push_back(std::move(waiter));
+  return absl::OkStatus();
 }
 
 void ServerCore::Impl::AnswerWaiters(PartId id, PartSlot& slot, ReplyBatch& replies) {
   auto& waiters = slot.waiters;
+  const size_t before = waiters.size();
   waiters.erase(std::remove_if(waiters.begin(), waiters.end(),
                                [&](const Waiter& w) { return Answer(w, id, slot, replies); }),
                 waiters.end());
+  waiting_ -= before - waiters.size();
 }
 
 bool ServerCore::Impl::Answer(const Waiter& waiter, PartId id, const PartSlot& slot,

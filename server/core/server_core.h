@@ -50,6 +50,8 @@ struct ServerCoreOptions {
   uint64_t value_bytes_max = uint64_t{1} << 40;
   // A push further ahead than this of the committed round is refused: an acked round was lost.
   uint64_t rounds_ahead_max = 64;
+  // Pulls and Inits that wait, of this shard; more are refused.
+  uint64_t waiting_max = 1u << 20;
   uint32_t retry_after_ms = 20;
 };
 
@@ -79,7 +81,8 @@ class ServerCore {
   // A new routing table; older epochs are ignored. A higher job clears all keys. `self` is this
   // server's incarnation: a table that routes to another one means that we are replaced.
   void OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing);
-  // A decoded request. Every entry gets exactly one reply now or, when parked, later.
+  // A decoded request. Every entry gets one reply now or, when parked, later; a push whose round is
+  // still open gets two.
   void OnFrame(int64_t now_ms, PeerId peer, const Frame& request, ServerOutbox* out);
   // Statistics for ServerAdmin.GetStatus.
   ShardStatus Status() const;

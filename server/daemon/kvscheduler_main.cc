@@ -41,7 +41,9 @@ int Main(const std::vector<std::string>& arguments) {
     if (options.exit_with_job)
       stop.End(ended.code() == 0 ? kExitOk : kExitFailure, ended.message());
   };
-  GrpcTransport transport;
+  GrpcTransportOptions transport_options;
+  transport_options.server_buffer_bytes_max = options.network_bytes_max;
+  GrpcTransport transport(transport_options);
   auto service = SchedulerService::Start(service_options, std::move(file), &transport, events);
   if (!service.ok()) {
     return SayWhy({0, StartExitCode(service.status()), std::string(service.status().message())});

@@ -38,7 +38,9 @@ int Main(const std::vector<std::string>& arguments) {
     if (options.exit_with_job)
       stop.End(ended.code() == 0 ? kExitOk : kExitFailure, ended.message());
   };
-  GrpcTransport transport;
+  GrpcTransportOptions transport_options;
+  transport_options.server_buffer_bytes_max = options.network_bytes_max;
+  GrpcTransport transport(transport_options);
   auto node = ServerNode::Start(node_options, &transport, events);
   if (!node.ok()) {
     return SayWhy({0, kExitFailure, std::string(node.status().message())});

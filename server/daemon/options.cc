@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "CLI/CLI.hpp"
-#include "common/base/cpu_count.h"
+#include "common/base/machine_limits.h"
 #include "common/base/status_macros.h"
 #include "common/transport/host_port.h"
 #include "server/daemon/settings.h"
@@ -40,6 +40,11 @@ void AddCommon(Settings* settings) {
                 "multiplies every timer and timeout, 0.001 to 1000; for crowded machines and "
                 "sanitizers; default 1",
                 kTimers, {"KVSTORE_TIME_SCALE"});
+  settings->Add("--network-mib", "MIB",
+                "memory for what all connections together have on their way; over it gRPC breaks "
+                "streams, and they are dialled again; allow 8 for each worker and shard; default: "
+                "an eighth of what machine and cgroup have, at least 256",
+                kOther, {"KVSTORE_NETWORK_MIB"});
   settings->Add("--log-level", "LEVEL", "trace, debug, info, warn, error or off; default info",
                 kOther, {"KVSTORE_LOG_LEVEL"});
   settings->AddSwitch("--exit-with-job",
@@ -51,6 +56,11 @@ void AddCommon(Settings* settings) {
 absl::Status ReadCommon(const Settings& settings, DaemonOptions* out) {
   if (const auto scale = settings.Get("--time-scale")) {
     KVS_ASSIGN_OR_RETURN(out->time_scale, ReadNumber(*scale, 0.001, 1000));
+  }
+  out->network_bytes_max = std::max<uint64_t>(MemoryBytes() / 8, 256u << 20);
+  if (const auto network = settings.Get("--network-mib")) {
+    KVS_ASSIGN_OR_RETURN(const int64_t mib, ReadInteger(*network, 16, int64_t{1} << 30));
+    out->network_bytes_max = static_cast<uint64_t>(mib) << 20;
   }
   out->log_level = "info";
   if (const auto level = settings.Get("--log-level")) {
@@ -234,7 +244,14 @@ absl::Status ReadServer(const Settings& settings, ServerDaemonOptions* out) {
     KVS_ASSIGN_OR_RETURN(const int64_t mib, ReadInteger(*parked, 1, int64_t{1} << 30));
     out->core.parked_bytes_max = static_cast<uint64_t>(mib) << 20;
   }
+  // The rest is for the program itself, gRPC's buffers and what is on its way.
+  out->core.value_bytes_max = MemoryBytes() / 10 * 8;
+  if (const auto values = settings.Get("--value-mib")) {
+    KVS_ASSIGN_OR_RETURN(const int64_t mib, ReadInteger(*values, 1, int64_t{1} << 40));
+    out->core.value_bytes_max = static_cast<uint64_t>(mib) << 20;
+  }
   // The budgets are the server's; a core is one shard of it.
+  out->core.value_bytes_max = std::max<uint64_t>(out->core.value_bytes_max / out->shards, 1);
   out->core.parked_bytes_max = std::max<uint64_t>(out->core.parked_bytes_max / out->shards, 1);
   return absl::OkStatus();
 }
@@ -355,6 +372,10 @@ ParseResult<ServerDaemonOptions> ParseServerOptions(const std::vector<std::strin
                "memory for contributions that came out of order; over it workers are asked to send "
                "again later; default 256",
                kCluster, {"KVSTORE_PARKED_MIB"});
+  settings.Add("--value-mib", "MIB",
+               "memory for the values of its keys and what updating them takes; an Init over it is "
+               "refused; default: 80 % of what machine and cgroup have",
+               kCluster, {"KVSTORE_VALUE_MIB"});
   settings.Add("--connect-timeout", "SECONDS",
                "how long to wait for the scheduler; default 60, or KVSTORE_CONNECT_TIMEOUT_MS",
                kTimers);

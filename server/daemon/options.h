@@ -19,6 +19,8 @@ struct DaemonOptions {
   std::string listen;     // HOST:PORT; port 0: the system chooses
   std::string advertise;  // HOST:PORT that others dial; port 0: the one that was bound
   double time_scale = 1;  // every duration of these options is multiplied by it already
+  // What all connections together may hold in gRPC's buffers.
+  uint64_t network_bytes_max = 0;
   std::string log_level;
   bool exit_with_job = false;
   std::vector<std::string> warnings;  // to be logged

@@ -202,6 +202,30 @@ class KvctlRun(unittest.TestCase):
                                  timeout=DEADLINE_S, check=False)
             self.assertEqual(run.returncode, 2, arguments)
 
+    def test_status_and_version_from_outside(self):
+        def kvctl(*arguments, **env):
+            return subprocess.run([KVCTL, *arguments], capture_output=True, text=True,
+                                  timeout=DEADLINE_S, env={**os.environ, **env})
+
+        version = kvctl("version")
+        self.assertEqual(version.returncode, 0)
+        self.assertRegex(version.stdout, r"^(kvctl )?\d+\.\d+\.\d+")
+        nobody = kvctl("status", "--scheduler", "127.0.0.1:1", "--timeout-ms", "500")
+        self.assertEqual(nobody.returncode, 1)
+        self.assertIn("127.0.0.1:1", nobody.stderr)
+        for arguments, env, words in (
+                (("status", "--scheduler", "h:1", "--output", "yaml"), {}, "yaml"),
+                (("status",), {}, "--scheduler"),
+                (("run", "-n", "abc", "--", "true"), {}, "abc"),
+                (("run", "-n", "0", "--", "true"), {}, "0"),
+                (("run", "--", "true"), {"KVSTORE_TIME_SCALE": "abc"}, "abc")):
+            with self.subTest(arguments):
+                refused = kvctl(*arguments, **env)
+                self.assertEqual(refused.returncode, 2, refused)
+                self.assertIn(words, refused.stderr)
+        for command in ("run", "status", "version"):
+            self.assertEqual(kvctl(command, "--help").returncode, 0)
+
     def test_who_ignores_sigterm_is_killed_after_the_grace(self):
         os.mkfifo(self.folder / "ready")
         code, _, err = self.run_kvctl(

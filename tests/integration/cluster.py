@@ -70,6 +70,10 @@ class Process:
     def kill(self):
         self.signal(signal.SIGKILL)
 
+    def resident_bytes(self):
+        with open(f"/proc/{self.popen.pid}/status", encoding="ascii") as file:
+            return 1024 * next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
     def running(self):
         return self.popen.poll() is None
 

@@ -44,11 +44,12 @@ def key_id(key):
 class Stream:
     """One bidirectional stream of serialized messages."""
 
-    def __init__(self, address, method, reply_type):
-        self._channel = grpc.insecure_channel(address)
+    def __init__(self, address, method, reply_type, compression=None, timeout=None):
+        self._channel = grpc.insecure_channel(
+            address, [("grpc.max_send_message_length", -1)], compression)
         self._out = queue.Queue()
         self._in = queue.Queue()
-        call = self._channel.stream_stream(method)(iter(self._out.get, None))
+        call = self._channel.stream_stream(method)(iter(self._out.get, None), timeout=timeout)
         threading.Thread(target=self._read, args=(call, reply_type), daemon=True).start()
 
     def _read(self, call, reply_type):
@@ -117,6 +118,11 @@ class Worker:
                 data_pb2.Frame)
         return self.streams[server, shard]
 
+    def forget_streams(self):
+        for stream in self.streams.values():
+            stream.close()
+        self.streams = {}
+
     def frame(self, server=0):
         return data_pb2.Frame(
             cluster=self.identity.cluster, protocol=1, epoch=self.routing.epoch,
@@ -155,6 +161,5 @@ class Worker:
         return reply.parts[0], reply.payload
 
     def close(self):
-        for stream in self.streams.values():
-            stream.close()
+        self.forget_streams()
         self.session.close()

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import unittest
 
 import cluster
@@ -90,6 +91,87 @@ class Daemons(unittest.TestCase):
             for process in (*c.server, c.scheduler):
                 process.signal(signal.SIGTERM)
                 self.assertEqual(process.wait(), 0, process.text())
+
+    def test_a_state_directory_that_cannot_be_used_is_refused_with_4(self):
+        with cluster.Cluster(workers=1, servers=1) as c:
+            result = run(SCHEDULER, "--listen", "127.0.0.1:0", "--workers", "1", "--servers", "1",
+                         "--state-dir", c._state.name)
+            self.assert_refused(result, 4, re.escape(c._state.name))
+        with tempfile.NamedTemporaryFile() as file:
+            result = run(SCHEDULER, "--listen", "127.0.0.1:0", "--workers", "1", "--servers", "1",
+                         "--state-dir", file.name)
+            self.assert_refused(result, 4, re.escape(file.name))
+
+    def test_a_server_too_many_is_refused_with_3(self):
+        with cluster.Cluster(workers=1, servers=1) as c:
+            c.server[0].expect("registered as server 0")
+            result = run(SERVER, "--scheduler", c.address, "--listen", "127.0.0.1:0")
+            self.assert_refused(result, 3, "server")
+
+    def test_a_server_on_a_port_in_use_is_refused_with_1(self):
+        with cluster.Cluster(workers=1, servers=1) as c:
+            result = run(SERVER, "--scheduler", c.address, "--listen", c.server[0].address)
+            self.assert_refused(result, 1, re.escape(c.server[0].address))
+
+    def test_with_exit_with_job_the_daemons_end_with_the_job(self):
+        flags = ("--exit-with-job",)
+        with cluster.Cluster(workers=2, servers=2, scheduler_flags=flags, server_flags=flags) as c:
+            workers = c.start_workers("--rounds", 20)
+            for process in (*workers, *c.server, c.scheduler):
+                self.assertEqual(process.wait(), 0, process.text())
+
+    def test_a_server_ended_in_a_job_ends_with_0_and_the_workers_hear_of_it(self):
+        with cluster.Cluster(workers=2, servers=2) as c:
+            workers = c.start_workers("--rounds", 1000000)
+            workers[0].expect(r"round 20$")
+            c.server[0].signal(signal.SIGTERM)
+            self.assertEqual(c.server[0].wait(), 0, c.server[0].text())
+            for worker in workers:
+                worker.expect(rf"error DATA_LOSS .*{re.escape(c.server[0].address)}")
+                self.assertEqual(worker.wait(), 3)
+
+    def test_an_init_over_the_memory_budget_is_refused_and_the_server_lives(self):
+        with cluster.Cluster(workers=1, servers=1, server_flags=("--value-mib", "8")) as c:
+            large = c.start_worker(0, "--elements", 1 << 23)
+            large.expect(r"error RESOURCE_EXHAUSTED .*key 0: \d+ bytes needed, \d+ of 8388608")
+            self.assertEqual(large.wait(), 3)
+            small = c.start_worker(0, "--rounds", 5)
+            small.expect(r"done 5$")
+            self.assertEqual(small.wait(), 0)
+
+    def test_variables_stand_in_for_flags(self):
+        own = {"KVSTORE_LISTEN": "127.0.0.1:0", "KVSTORE_NUM_WORKERS": "1",
+               "KVSTORE_NUM_SERVERS": "1"}
+        mxnet = {"KVSTORE_LISTEN": "127.0.0.1:0", "DMLC_NUM_WORKER": "1", "DMLC_NUM_SERVER": "1"}
+        for variables in (own, mxnet):
+            with self.subTest(variables), tempfile.TemporaryDirectory() as state:
+                processes = []
+
+                def start(name, command, env):
+                    processes.append(cluster.Process(name, command, env))
+                    self.addCleanup(lambda p=processes[-1]: p.running() and p.kill())
+                    return processes[-1]
+
+                scheduler = start("scheduler", [SCHEDULER], {**variables, "KVSTORE_STATE_DIR": state})
+                address = scheduler.expect(r"^kvscheduler listening on (\S+)$").group(1)
+                host, port = address.rsplit(":", 1)
+                where = ({"KVSTORE_SCHEDULER": address} if variables is own else
+                         {"DMLC_PS_ROOT_URI": host, "DMLC_PS_ROOT_PORT": port})
+                server = start("server", [SERVER], {
+                    **where, "KVSTORE_LISTEN": "127.0.0.1:0", "KVSTORE_ADVERTISE": "localhost:0",
+                    "KVSTORE_SHARDS": "3", "KVSTORE_SERVER_RANK": "0", "KVSTORE_PARKED_MIB": "7",
+                    "KVSTORE_VALUE_MIB": "9", "KVSTORE_LOG_LEVEL": "info"})
+                server.expect(r"^kvstored listening on localhost:\d+$")
+                server.expect(r"3 shards, scheduler " + re.escape(address))
+                server.expect(r"registered as server 0")
+                worker = start("worker", [os.path.join(cluster.TESTS, "train_worker"), "--rounds",
+                                          "3"], {**where, **variables, "DMLC_ROLE": "worker"})
+                worker.expect(r"done 3$")
+                self.assertEqual(worker.wait(), 0)
+                self.assertNotEqual(os.listdir(state), [])
+                for process in (server, scheduler):
+                    process.signal(signal.SIGTERM)
+                    self.assertEqual(process.wait(), 0)
 
     def test_ipv6(self):
         with cluster.Cluster(workers=2, servers=2, host="[::1]") as c:

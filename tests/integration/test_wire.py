@@ -1,8 +1,11 @@
 """Stock gRPC and protobuf against real daemons: a second client works, and whatever cannot be is
 answered with a typed error while the server goes on serving."""
 
+import socket
 import struct
 import unittest
+
+import grpc
 
 import cluster
 from foreign_worker import Stream, Worker, data_pb2, key_id, mix64, scheduler_pb2, types_pb2
@@ -19,7 +22,9 @@ def f32(*values):
 
 class Wire(unittest.TestCase):
     def setUp(self):
-        self.cluster = cluster.Cluster(workers=1, servers=1)
+        flags = ("--network-mib", "64")
+        self.cluster = cluster.Cluster(workers=1, servers=1, scheduler_flags=flags,
+                                       server_flags=flags)
         self.addCleanup(self.cluster.__exit__)
         self.worker = Worker(self.cluster.address)
         self.addCleanup(self.worker.close)
@@ -174,6 +179,93 @@ class Wire(unittest.TestCase):
                 stream.close()
         empty = w.ask(7, w.frame())
         self.assertEqual(empty.parts[0].code, INVALID)
+        self.assert_serves()
+
+    def test_messages_over_the_limit_and_compressed_ones_are_refused(self):
+        exhausted, unimplemented = (grpc.StatusCode.RESOURCE_EXHAUSTED,
+                                    grpc.StatusCode.UNIMPLEMENTED)
+        self.init(7, 1, 2)
+        for address, method in (
+                (self.cluster.server[0].address, "/kvstore.v1.Data/Shard0"),
+                (self.cluster.address, "/kvstore.v1.Scheduler/Session")):
+            for what, message, compression, code in (
+                    ("5 MiB", bytes(5 << 20), None, exhausted),
+                    ("gzip", bytes(1 << 20), grpc.Compression.Gzip, unimplemented),
+                    ("deflate", bytes(1 << 20), grpc.Compression.Deflate, unimplemented)):
+                with self.subTest(what, address=address):
+                    stream = Stream(address, method, data_pb2.Frame, compression)
+                    stream.send(message)
+                    end = stream.receive()
+                    self.assertIsInstance(end, grpc.RpcError)
+                    self.assertEqual(end.code(), code, end)
+                    print(f"  {what}: {end.details()}")
+                    stream.close()
+        self.assert_serves()
+
+    def test_huge_messages_cost_no_more_memory_than_the_network_may(self):
+        self.init(7, 1, 2)
+        for process, method in (
+                (self.cluster.server[0], "/kvstore.v1.Data/Shard0"),
+                (self.cluster.scheduler, "/kvstore.v1.Scheduler/Session")):
+            address = self.cluster.address if process is self.cluster.scheduler else process.address
+            before = process.resident_bytes()
+            for _ in range(3):
+                stream = Stream(address, method, data_pb2.Frame)
+                stream.send(bytes(600 << 20))
+                end = stream.receive()
+                self.assertIsInstance(end, grpc.RpcError)
+                print(f"  600 MiB: {end.code()}: {end.details()}")
+                stream.close()
+            grown = process.resident_bytes() - before
+            print(f"  {process.name}: {grown >> 20} MiB more than before")
+            # gRPC notices that it is over its limit (64 MiB) a little later.
+            self.assertLess(grown, 300 << 20)
+        # The limit may have cost others their streams too: a worker dials again.
+        self.worker.forget_streams()
+        self.assert_serves()
+
+    def test_slow_and_idle_connections_harm_nobody(self):
+        self.init(7, 1, 2)
+        host, port = self.cluster.server[0].address.rsplit(":", 1)
+        idle = [socket.create_connection((host, int(port))) for _ in range(500)]
+        for n, connection in enumerate(idle):
+            self.addCleanup(connection.close)
+            # Some say nothing, some stop in the middle of HTTP/2's preface.
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[:n % 20])
+        self.assert_serves()
+
+    def test_a_call_that_the_client_gives_up_leaves_nothing_behind(self):
+        w = self.worker
+        self.init(7, 1, 2)
+        push = w.frame()
+        w.add(push, PUSH, 7, f32(5, 5), round=1)
+        cut_short = Stream(w.routing.servers[0].address, "/kvstore.v1.Data/Shard0", data_pb2.Frame,
+                           timeout=0.001)
+        cut_short.send(push)
+        end = cut_short.receive()
+        while isinstance(end, data_pb2.Frame):  # it may have been fast enough
+            end = cut_short.receive()
+        self.assertEqual(end.code(), grpc.StatusCode.DEADLINE_EXCEEDED)
+        cut_short.close()
+        # All or nothing: the push counts once, now or before.
+        entry, _ = w.request(PUSH, 7, f32(5, 5), round=1)
+        self.assertEqual((entry.code, entry.progress), (OK, DONE))
+        self.assertEqual(w.request(PULL, 7, round=1)[1], f32(5, 5))
+
+    def test_a_flood_of_barriers_is_refused(self):
+        message = scheduler_pb2.NodeMessage()
+        codes = set()
+        for generation in range(1, 2001):
+            message.barrier.generation = generation
+            self.worker.session.send(message)
+        for _ in range(2000):
+            codes.add(self.worker.expect("barrier").code)
+        # With one worker each barrier is complete at once; one of a wrong generation is refused.
+        self.assertEqual(codes, {OK})
+        message.barrier.generation = 10**6
+        self.worker.session.send(message)
+        self.assertEqual(self.worker.expect("barrier").code, INVALID)
+        self.init(7, 1, 2)
         self.assert_serves()
 
     def test_unknown_fields_are_ignored(self):

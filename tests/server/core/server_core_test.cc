@@ -271,6 +271,42 @@ TEST_CASE("Init over the memory budget is refused", "[core]") {
   CHECK(shard.Init(0, 7, 2, SpecOf(18))[0].second.code == absl::StatusCode::kResourceExhausted);
 }
 
+TEST_CASE("requests that wait are bounded, those of a known one are not counted twice", "[core]") {
+  ServerCoreOptions options;
+  options.waiting_max = 2;
+  Shard s(2, options);
+  CHECK(s.Init(1, std::nullopt, 1).empty());
+  CHECK(s.Init(1, std::nullopt, 1).empty());
+  CHECK(s.Init(1, std::nullopt, 2, SpecOf(18)).empty());
+  const auto refused = s.Init(1, std::nullopt, 3, SpecOf(19));
+  REQUIRE(refused.size() == 1);
+  CHECK(refused[0].second.code == absl::StatusCode::kResourceExhausted);
+  CHECK(refused[0].second.message == "key 19: at most 2 requests may wait here");
+  CHECK(s.Init(0, 5, 1).size() == 2);  // rank 0's own answer, and the one that waited
+  CHECK(s.Init(1, std::nullopt, 3, SpecOf(19)).empty());  // there is room again
+}
+
+TEST_CASE("a part of a slot that is another server's is sent back to be routed anew", "[core]") {
+  HashMath math;
+  ServerCore core({}, ShardAddress{1, 0}, &math);
+  auto routing = std::make_shared<RoutingTable>(*RoutingOf(1));
+  routing->servers.push_back({"h:2", kServerIncarnation, 1});
+  core.OnRouting(kCluster, kServerIncarnation, routing);
+  for (const Op op : {Op::kInit, Op::kPush, Op::kPull, Op::kProbe}) {
+    PartEntry entry;
+    entry.op = op;
+    entry.key = kKey;
+    entry.request = 1;
+    ServerOutbox out;
+    core.OnFrame(0, 1, Shard::FrameOf(0, entry), &out);
+    REQUIRE(out.size() == 1);
+    const PartEntry& reply = out[0].frame.parts.at(0);
+    CHECK(reply.code == absl::StatusCode::kUnavailable);
+    CHECK(reply.retry_after_ms > 0);
+    CHECK_THAT(reply.message, Catch::EndsWith("is not owned here"));
+  }
+}
+
 TEST_CASE("a worker that left is not waited for", "[core]") {
   Shard shard(3);
   shard.Init(0, 1, 1);

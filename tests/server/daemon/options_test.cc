@@ -231,10 +231,11 @@ TEST_CASE("where others dial follows from where it listens", "[daemon][options]"
 TEST_CASE("a server has shards by default, and shares its budget among them", "[daemon][options]") {
   Run run;
   CHECK(run.Server({"--scheduler", "h:1"}).shards >= 1);
-  const auto options =
-      run.Server({"--scheduler", "h:1", "--shards", "4", "--parked-mib", "64", "--rank", "3"});
+  const auto options = run.Server({"--scheduler", "h:1", "--shards", "4", "--parked-mib", "64",
+                                   "--rank", "3", "--value-mib", "100"});
   CHECK(options.shards == 4);
   CHECK(options.core.parked_bytes_max == 16u << 20);
+  CHECK(options.core.value_bytes_max == 25u << 20);
   CHECK(options.rank == 3u);
 }
 

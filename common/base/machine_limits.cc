@@ -1,6 +1,7 @@
-#include "common/base/cpu_count.h"
+#include "common/base/machine_limits.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -49,13 +50,10 @@ std::vector<std::string> Ancestors(const std::string& path) {
   return result;
 }
 
-}  // namespace
-
-uint32_t CgroupCpuQuota(const std::string& cgroup_root, const std::string& proc_cgroup) {
-  uint32_t least = 0;
-  const auto take = [&least](std::optional<uint32_t> cpus) {
-    if (cpus && (least == 0 || *cpus < least)) least = *cpus;
-  };
+// Calls visit(folder, is_v2) for each folder that may hold a limit of `controller` for the process.
+template <typename Visit>
+void VisitFolders(const std::string& cgroup_root, const std::string& proc_cgroup,
+                  std::string_view controller, const Visit& visit) {
   std::ifstream file(proc_cgroup);
   // "0::/path" is v2, "4:cpu,cpuacct:/path" v1.
   for (std::string line; std::getline(file, line);) {
@@ -64,19 +62,37 @@ uint32_t CgroupCpuQuota(const std::string& cgroup_root, const std::string& proc_
     if (second == std::string::npos) continue;
     const std::string controllers = line.substr(first + 1, second - first - 1);
     const std::string path = line.substr(second + 1);
-    bool cpu = false;
+    bool ours = false;
     std::istringstream names(controllers);
-    for (std::string name; std::getline(names, name, ',');) cpu = cpu || name == "cpu";
-    if (!controllers.empty() && !cpu) continue;
+    for (std::string name; std::getline(names, name, ',');) ours = ours || name == controller;
+    if (!controllers.empty() && !ours) continue;
     for (const std::string& folder : Ancestors(path)) {
       if (controllers.empty()) {
-        take(QuotaV2(cgroup_root + folder));
+        visit(cgroup_root + folder, true);
       } else {
-        take(QuotaV1(cgroup_root + "/" + controllers + folder));
-        take(QuotaV1(cgroup_root + "/cpu" + folder));
+        visit(cgroup_root + "/" + controllers + folder, false);
+        visit(cgroup_root + "/" + std::string(controller) + folder, false);
       }
     }
   }
+}
+
+// "1073741824"; "max", or v1's number near 2^63, for none.
+std::optional<uint64_t> MemoryLimitIn(const std::string& file_name) {
+  std::ifstream file(file_name);
+  uint64_t bytes = 0;
+  if (!(file >> bytes) || bytes >= uint64_t{1} << 62) return std::nullopt;
+  return bytes;
+}
+
+}  // namespace
+
+uint32_t CgroupCpuQuota(const std::string& cgroup_root, const std::string& proc_cgroup) {
+  uint32_t least = 0;
+  VisitFolders(cgroup_root, proc_cgroup, "cpu", [&least](const std::string& folder, bool v2) {
+    const std::optional<uint32_t> cpus = v2 ? QuotaV2(folder) : QuotaV1(folder);
+    if (cpus && (least == 0 || *cpus < least)) least = *cpus;
+  });
   return least;
 }
 
@@ -89,6 +105,23 @@ uint32_t CpuCount() {
   }
   const uint32_t quota = CgroupCpuQuota();
   return quota == 0 ? cpus : std::min(cpus, quota);
+}
+
+uint64_t CgroupMemoryLimit(const std::string& cgroup_root, const std::string& proc_cgroup) {
+  uint64_t least = 0;
+  VisitFolders(cgroup_root, proc_cgroup, "memory", [&least](const std::string& folder, bool v2) {
+    const std::optional<uint64_t> bytes =
+        MemoryLimitIn(folder + (v2 ? "/memory.max" : "/memory.limit_in_bytes"));
+    if (bytes && (least == 0 || *bytes < least)) least = *bytes;
+  });
+  return least;
+}
+
+uint64_t MemoryBytes() {
+  const auto pages = static_cast<uint64_t>(std::max(::sysconf(_SC_PHYS_PAGES), 1L));
+  const uint64_t machine = pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const uint64_t limit = CgroupMemoryLimit();
+  return limit == 0 ? machine : std::min(machine, limit);
 }
 
 }  // namespace kvstore
