@@ -286,6 +286,7 @@ ProcessShare& Process() {
 std::string CanonicalType(const std::string& type) {
   if (type == "dist") return "dist_sync";
   if (type == "dist_sync_device") return "dist_device_sync";
+  if (type == "dist_async_device") return "dist_device_async";
   return type;
 }
 

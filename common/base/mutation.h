@@ -19,13 +19,15 @@ enum class Mutation {
   kTornPull,              // server: a pull is answered at once with whatever version there is
   kLateReplyWritten,      // client: a reply to a request that is over is delivered
   kResendReencodes,       // client: a resend encodes the value again
+  kAsyncDedupForgotten,   // server: a worker's new stream forgets its last asynchronous push
+  kAsyncOrderSwapped,     // server: an asynchronous push is applied before its turn
 };
 
 struct MutationName {
   Mutation mutation;
   std::string_view name;
 };
-inline constexpr std::array<MutationName, 8> kMutations = {{
+inline constexpr std::array<MutationName, 10> kMutations = {{
     {Mutation::kNoDedup, "no_dedup"},
     {Mutation::kCountMessages, "count_messages"},
     {Mutation::kAckBeforeApply, "ack_before_apply"},
@@ -34,6 +36,8 @@ inline constexpr std::array<MutationName, 8> kMutations = {{
     {Mutation::kTornPull, "torn_pull"},
     {Mutation::kLateReplyWritten, "late_reply_written"},
     {Mutation::kResendReencodes, "resend_reencodes"},
+    {Mutation::kAsyncDedupForgotten, "async_dedup_forgotten"},
+    {Mutation::kAsyncOrderSwapped, "async_order_swapped"},
 }};
 
 #ifdef KVS_WITH_MUTATIONS

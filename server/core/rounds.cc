@@ -14,11 +14,11 @@ constexpr size_t kFailedRoundsKept = 64;
 
 }  // namespace
 
-PartRounds::Accepted PartRounds::Contribute(int64_t now_ms, WorkerRank rank, Round round,
-                                            const Payload& data, const View& view,
-                                            ParkingLot& parking, PartMath& math) {
-  if (round <= version_) return Accepted::kCommitted;
-  const bool current = round == version_ + 1;
+Part::Accepted PartRounds::Contribute(int64_t now_ms, WorkerRank rank, Round round,
+                                      const Payload& data, const View& view, ParkingLot& parking,
+                                      PartMath& math) {
+  if (round <= version()) return Accepted::kDone;
+  const bool current = round == version() + 1;
   if (HasContribution(rank, round)) {
     OpenRound& open = rounds_.at(round);
     ++open.messages;
@@ -50,7 +50,7 @@ PartRounds::Accepted PartRounds::Contribute(int64_t now_ms, WorkerRank rank, Rou
 
 int PartRounds::CommitReady(const View& view, ParkingLot& parking, PartMath& math) {
   int commits = 0;
-  while (!rounds_.empty() && rounds_.begin()->first == version_ + 1) {
+  while (!rounds_.empty() && rounds_.begin()->first == version() + 1) {
     OpenRound& open = rounds_.begin()->second;
     Advance(open, view, parking, math);
     if (!Complete(open, view)) break;
@@ -67,7 +67,7 @@ bool PartRounds::HasContribution(WorkerRank rank, Round round) const {
   return it != rounds_.end() && it->second.have[rank];
 }
 
-absl::Status PartRounds::RoundStatus(Round round) const {
+absl::Status PartRounds::PushStatus(WorkerRank, Round round) const {
   const auto it = failed_.find(round);
   return it == failed_.end() ? absl::OkStatus() : it->second;
 }
@@ -75,16 +75,9 @@ absl::Status PartRounds::RoundStatus(Round round) const {
 std::vector<WorkerRank> PartRounds::Missing(const View& view) const {
   std::vector<WorkerRank> missing;
   for (WorkerRank rank = 0; rank < view.workers; ++rank) {
-    if (!view.left[rank] && !HasContribution(rank, version_ + 1)) missing.push_back(rank);
+    if (!view.left[rank] && !HasContribution(rank, version() + 1)) missing.push_back(rank);
   }
   return missing;
-}
-
-void PartRounds::ReleaseParked(ParkingLot& parking) {
-  for (auto& [number, round] : rounds_) {
-    for (auto& [rank, bytes] : round.parked) parking.bytes -= bytes->size();
-  }
-  rounds_.clear();
 }
 
 PartRounds::OpenRound& PartRounds::RoundAt(int64_t now_ms, Round round, const View& view) {
@@ -100,7 +93,7 @@ void PartRounds::Fold(OpenRound& round, const Payload& data, PartMath& math) {
   if (round.sum == nullptr) {
     round.sum = math.Copy(data);
   } else {
-    math.Accumulate(*key_, *round.sum, data);
+    math.Accumulate(key(), *round.sum, data);
   }
 }
 
@@ -118,7 +111,7 @@ void PartRounds::Advance(OpenRound& round, const View& view, ParkingLot& parking
     if (round.sum == nullptr) {
       round.sum = bytes;  // the parked copy becomes the accumulator
     } else {
-      math.Accumulate(*key_, *round.sum, Payload(BufferPtr(bytes)));
+      math.Accumulate(key(), *round.sum, Payload(BufferPtr(bytes)));
     }
   }
 }
@@ -134,14 +127,9 @@ bool PartRounds::Complete(const OpenRound& round, const View& view) {
 }
 
 void PartRounds::Commit(OpenRound& round, PartMath& math) {
-  absl::StatusOr<BufferPtr> updated =
-      math.Update(*key_, id_, value_, std::move(round.sum), &state_);
-  ++version_;
-  if (updated.ok()) {
-    value_ = *std::move(updated);
-    return;
-  }
-  failed_[version_] = updated.status();
+  absl::Status status = Apply(std::move(round.sum), math);
+  if (status.ok()) return;
+  failed_[version()] = std::move(status);
   if (failed_.size() > kFailedRoundsKept) failed_.erase(failed_.begin());
 }
 

@@ -1,4 +1,4 @@
-// Dispatch of requests, waiting and answering. The rounds themselves are in rounds.cc.
+// Dispatch of requests: what each of them asks, and what refuses it.
 #include "server/core/server_core.h"
 
 #include <fmt/format.h>
@@ -6,32 +6,14 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "common/base/check.h"
 #include "common/base/mutation.h"
-#include "server/core/reply_batch.h"
 #include "server/core/rounds.h"
+#include "server/core/sequence.h"
+#include "server/core/server_core_impl.h"
 
 namespace kvstore {
 namespace {
-
-// A request that is answered later. Named by (rank, request); asked again, it moves to the newer
-// stream.
-struct Waiter {
-  Op op = Op::kUnspecified;
-  ReplyTo to;
-  RequestId request = 0;
-  Round round = 0;
-  uint64_t step = 0;
-  KeySpec key;  // kInit: what the waiter expects the key to be
-};
-
-struct PartSlot {
-  std::unique_ptr<PartRounds> rounds;  // null until Init brought the value
-  std::vector<Waiter> waiters;
-  RequestId init_request = 0;
-  Incarnation init_incarnation = 0;
-};
 
 PartEntry EchoOf(const PartEntry& request) {
   PartEntry reply;
@@ -45,82 +27,7 @@ PartEntry EchoOf(const PartEntry& request) {
   return reply;
 }
 
-PartEntry EchoOf(const Waiter& waiter, PartId id) {
-  PartEntry reply;
-  reply.op = waiter.op;
-  reply.key = id.key;
-  reply.part = id.part;
-  reply.round = waiter.round;
-  reply.request = waiter.request;
-  reply.step = waiter.step;
-  return reply;
-}
-
-void SetStatus(PartEntry& reply, const absl::Status& status) {
-  reply.code = status.code();
-  reply.message = std::string(status.message());
-}
-
 }  // namespace
-
-class ServerCore::Impl {
- public:
-  Impl(ServerCoreOptions options, ShardAddress self, PartMath* math)
-      : options_(options), self_(self), math_(math) {
-    parking_.bytes_max = options.parked_bytes_max;
-  }
-
-  void OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing);
-  void OnFrame(int64_t now_ms, PeerId peer, const Frame& request, ServerOutbox* out);
-  ShardStatus Status() const;
-
- private:
-  // What the whole frame must satisfy before its entries are looked at. `*retry` is set when the
-  // sender should simply send it again.
-  absl::Status CheckHeader(const FrameHeader& header, bool* retry) const;
-  bool Owns(PartId id) const { return routing_->OwnerOf(id) == self_; }
-  PartSlot* Find(PartId id);
-  std::string Label(KeyId key) const;
-  FrameHeader ReplyHeader() const;
-
-  void OnEntry(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
-               ReplyBatch& replies);
-  void OnInit(const ReplyTo& from, const Frame& frame, const PartEntry& entry, ReplyBatch& replies);
-  void OnPush(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
-  void OnPull(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
-  void OnProbe(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
-  void OnLeave(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
-  void OnSetOptimizer(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
-                      ReplyBatch& replies);
-
-  absl::StatusOr<const KeySpec*> AddKey(const KeySpec& spec);
-  static absl::Status CheckSameKey(const KeySpec& have, const KeySpec& want);
-  PartSlot& AddSlot(PartId id);
-  // A repeat takes the place of what it repeats. Errors: RESOURCE_EXHAUSTED, then nothing is kept.
-  absl::Status Park(PartId id, Waiter waiter);
-  void AnswerWaiters(PartId id, PartSlot& slot, ReplyBatch& replies);
-  // True when the waiter got its answer.
-  bool Answer(const Waiter& waiter, PartId id, const PartSlot& slot, ReplyBatch& replies);
-
-  const ServerCoreOptions options_;
-  const ShardAddress self_;
-  PartMath* const math_;
-
-  ClusterId cluster_ = 0;
-  Incarnation incarnation_ = 0;
-  RoutingPtr routing_;
-  View view_;
-  int64_t now_ms_ = 0;
-
-  std::map<KeyId, std::unique_ptr<KeySpec>> keys_;
-  absl::flat_hash_map<PartId, std::unique_ptr<PartSlot>, PartIdHash> parts_;
-  ParkingLot parking_;
-  uint64_t value_bytes_ = 0;
-  uint64_t waiting_ = 0;  // waiters of all parts
-  uint64_t committed_rounds_ = 0;
-  RequestId optimizer_request_ = 0;
-  Incarnation optimizer_incarnation_ = 0;
-};
 
 void ServerCore::Impl::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing) {
   if (routing_ != nullptr && routing->epoch <= routing_->epoch) return;
@@ -131,8 +38,10 @@ void ServerCore::Impl::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr
     parking_.bytes = 0;
     value_bytes_ = 0;
     waiting_ = 0;
+    mode_ = StoreModeOf(routing->store_type);
     view_.workers = static_cast<uint32_t>(routing->workers.size());
     view_.left.assign(view_.workers, false);
+    view_.has_updater = false;
     optimizer_request_ = 0;
     optimizer_incarnation_ = 0;
   }
@@ -197,6 +106,10 @@ void ServerCore::Impl::OnFrame(int64_t now_ms, PeerId peer, const Frame& request
   const ReplyTo from{peer, request.header.rank, request.header.incarnation};
   bool retry = false;
   const absl::Status header = CheckHeader(request.header, &retry);
+  if (Broken(Mutation::kAsyncDedupForgotten) && header.ok() &&
+      std::exchange(peers_[from.rank], peer) != peer) {
+    ForgetLast(from.rank);
+  }
   for (const PartEntry& entry : request.parts) {
     absl::Status status = header;
     bool retry_entry = retry;
@@ -252,6 +165,14 @@ std::string ServerCore::Impl::Label(KeyId key) const {
   return KeyLabel(key, it == keys_.end() ? std::string_view() : it->second->name);
 }
 
+std::unique_ptr<Part> ServerCore::Impl::MakePart(PartId id, const KeySpec* key,
+                                                 BufferPtr value) const {
+  if (mode_ == StoreMode::kAsync) {
+    return std::make_unique<PartSequence>(id, key, std::move(value), view_.workers);
+  }
+  return std::make_unique<PartRounds>(id, key, std::move(value));
+}
+
 absl::Status ServerCore::Impl::CheckSameKey(const KeySpec& have, const KeySpec& want) {
   if (have.name != want.name) {
     return absl::AlreadyExistsError(
@@ -291,7 +212,7 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const Frame& frame, const Par
   PartSlot* slot = Find(id);
 
   const bool creates = !entry.data.empty();
-  if ((slot == nullptr || slot->rounds == nullptr) && !creates) {
+  if ((slot == nullptr || slot->part == nullptr) && !creates) {
     Waiter waiter{Op::kInit, from, entry.request, 0, entry.step, *spec};
     const absl::Status parked = Park(id, std::move(waiter));
     if (parked.ok()) return;
@@ -299,8 +220,8 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const Frame& frame, const Par
     return replies.Add(from, std::move(reply));
   }
   reply.progress = Progress::kDone;
-  if (slot != nullptr && slot->rounds != nullptr) {
-    absl::Status status = CheckSameKey(slot->rounds->key(), *spec);
+  if (slot != nullptr && slot->part != nullptr) {
+    absl::Status status = CheckSameKey(slot->part->key(), *spec);
     const bool again = creates && slot->init_incarnation == from.incarnation &&
                        slot->init_request != entry.request;
     if (status.ok() && again) {
@@ -332,7 +253,7 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const Frame& frame, const Par
   }
   value_bytes_ += needed;
   if (slot == nullptr) slot = &AddSlot(id);
-  slot->rounds = std::make_unique<PartRounds>(id, *key, math_->Copy(entry.data));
+  slot->part = MakePart(id, *key, math_->Copy(entry.data));
   slot->init_request = entry.request;
   slot->init_incarnation = from.incarnation;
   replies.Add(from, std::move(reply));
@@ -347,46 +268,46 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const PartEntry& entry, Reply
     SetStatus(reply, status);
     replies.Add(from, std::move(reply));
   };
-  if (slot == nullptr || slot->rounds == nullptr) {
+  if (slot == nullptr || slot->part == nullptr) {
     return refuse(absl::NotFoundError(fmt::format("{} has no Init", Label(entry.key))));
   }
-  PartRounds& rounds = *slot->rounds;
-  if (entry.data.size() != rounds.value()->size()) {
-    return refuse(absl::InvalidArgumentError(
-        fmt::format("{} part {}: {} bytes expected, got {}", Label(entry.key), entry.part,
-                    rounds.value()->size(), entry.data.size())));
+  Part& part = *slot->part;
+  if (entry.data.size() != part.value()->size()) {
+    return refuse(absl::InvalidArgumentError(fmt::format("{} part {}: {} bytes expected, got {}",
+                                                         Label(entry.key), entry.part,
+                                                         part.value()->size(), entry.data.size())));
   }
-  if (entry.round > rounds.version() &&
-      entry.round - rounds.version() > options_.rounds_ahead_max) {
-    return refuse(absl::FailedPreconditionError(fmt::format(
-        "{} part {}: round {} is more than {} ahead of version {}: an acknowledged "
-        "round was lost",
-        Label(entry.key), entry.part, entry.round, options_.rounds_ahead_max, rounds.version())));
+  const Round done = part.DoneThrough(from.rank);
+  if (entry.round > done && entry.round - done > options_.rounds_ahead_max) {
+    return refuse(absl::FailedPreconditionError(
+        fmt::format("{} part {}: round {} is more than {} ahead of version {}: an acknowledged "
+                    "round was lost",
+                    Label(entry.key), entry.part, entry.round, options_.rounds_ahead_max, done)));
   }
-  if (entry.round > rounds.version() && view_.left[from.rank] &&
-      !rounds.HasContribution(from.rank, entry.round)) {
+  if (entry.round > done && view_.left[from.rank] &&
+      !part.HasContribution(from.rank, entry.round)) {
     return refuse(absl::FailedPreconditionError(
         fmt::format("{}: worker {} has left the job", Label(entry.key), from.rank)));
   }
-  switch (rounds.Contribute(now_ms_, from.rank, entry.round, entry.data, view_, parking_, *math_)) {
-    case PartRounds::Accepted::kCommitted:
+  switch (part.Contribute(now_ms_, from.rank, entry.round, entry.data, view_, parking_, *math_)) {
+    case Part::Accepted::kDone:
       reply.progress = Progress::kDone;
-      return refuse(rounds.RoundStatus(entry.round));
-    case PartRounds::Accepted::kNoRoom:
+      return refuse(part.PushStatus(from.rank, entry.round));
+    case Part::Accepted::kNoRoom:
       reply.retry_after_ms = options_.retry_after_ms;
       return refuse(absl::ResourceExhaustedError(
           fmt::format("{} part {}: {} of {} bytes for early contributions are in use",
                       Label(entry.key), entry.part, parking_.bytes, parking_.bytes_max)));
-    case PartRounds::Accepted::kTaken:
-    case PartRounds::Accepted::kRepeat:
+    case Part::Accepted::kTaken:
+    case Part::Accepted::kRepeat:
       break;
   }
   KVS_CHECK(Park(id, Waiter{Op::kPush, from, entry.request, entry.round, entry.step, {}}).ok());
-  if (const int commits = rounds.CommitReady(view_, parking_, *math_); commits > 0) {
+  if (const int commits = part.CommitReady(view_, parking_, *math_); commits > 0) {
     committed_rounds_ += static_cast<uint64_t>(commits);
     AnswerWaiters(id, *slot, replies);
   }
-  if (rounds.version() < entry.round) {
+  if (part.DoneThrough(from.rank) < entry.round) {
     reply.progress = Broken(Mutation::kAckBeforeApply) ? Progress::kDone : Progress::kReceived;
     replies.Add(from, std::move(reply));
   }
@@ -395,7 +316,7 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const PartEntry& entry, Reply
 void ServerCore::Impl::OnPull(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies) {
   const PartId id{entry.key, entry.part};
   PartSlot* slot = Find(id);
-  if (slot == nullptr || slot->rounds == nullptr) {
+  if (slot == nullptr || slot->part == nullptr) {
     PartEntry reply = EchoOf(entry);
     SetStatus(reply, absl::NotFoundError(fmt::format("{} has no Init", Label(entry.key))));
     return replies.Add(from, std::move(reply));
@@ -414,20 +335,23 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const PartEntry& entry, Repl
   reply.progress = Progress::kUnknown;
   PartSlot* slot = Find({entry.key, entry.part});
   if (slot == nullptr) return replies.Add(from, std::move(reply));
-  PartRounds* rounds = slot->rounds.get();
+  const Part* part = slot->part.get();
 
   // A parked request moves to the stream that asks.
   for (Waiter& waiter : slot->waiters) {
     if (waiter.to.rank != from.rank || waiter.request != entry.request) continue;
     waiter.to = from;
     reply.progress = Progress::kReceived;
-    reply.missing_ranks = rounds == nullptr ? std::vector<WorkerRank>{0} : rounds->Missing(view_);
+    reply.missing_ranks = part == nullptr ? std::vector<WorkerRank>{0} : part->Missing(view_);
     return replies.Add(from, std::move(reply));
   }
   // A push is known by its round, whoever waits for it; anything else is simply asked again.
-  if (entry.probed_op == Op::kPush && rounds != nullptr && entry.round <= rounds->version()) {
+  const bool over = entry.probed_op == Op::kPush && part != nullptr &&
+                    entry.round <= part->DoneThrough(from.rank) &&
+                    !IsForgotten(*part, from.rank, entry.round);
+  if (over) {
     reply.progress = Progress::kDone;
-    SetStatus(reply, rounds->RoundStatus(entry.round));
+    SetStatus(reply, part->PushStatus(from.rank, entry.round));
   }
   replies.Add(from, std::move(reply));
 }
@@ -440,12 +364,12 @@ void ServerCore::Impl::OnLeave(const ReplyTo& from, const PartEntry& entry, Repl
   view_.left[from.rank] = true;
   std::vector<PartId> ids;
   for (const auto& [id, slot] : parts_) {
-    if (slot->rounds != nullptr && slot->rounds->open()) ids.push_back(id);
+    if (slot->part != nullptr && slot->part->open()) ids.push_back(id);
   }
   std::sort(ids.begin(), ids.end());
   for (const PartId id : ids) {
     PartSlot& slot = *parts_.at(id);
-    const int commits = slot.rounds->CommitReady(view_, parking_, *math_);
+    const int commits = slot.part->CommitReady(view_, parking_, *math_);
     if (commits == 0) continue;
     committed_rounds_ += static_cast<uint64_t>(commits);
     AnswerWaiters(id, slot, replies);
@@ -469,102 +393,10 @@ void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const Frame& frame,
     if (status.ok()) {
       optimizer_incarnation_ = from.incarnation;
       optimizer_request_ = entry.request;
+      view_.has_updater = true;
     }
   }
   replies.Add(from, std::move(reply));
-}
-
-PartSlot& ServerCore::Impl::AddSlot(PartId id) {
-  std::unique_ptr<PartSlot>& slot = parts_[id];
-  if (slot == nullptr) slot = std::make_unique<PartSlot>();
-  return *slot;
-}
-
-absl::Status ServerCore::Impl::Park(PartId id, Waiter waiter) {
-  PartSlot* slot = Find(id);
-  if (slot != nullptr) {
-    for (Waiter& parked : slot->waiters) {
-      if (parked.to.rank == waiter.to.rank && parked.request == waiter.request) {
-        parked = std::move(waiter);
-        return absl::OkStatus();
-      }
-    }
-  }
-  // Pushes are bounded by the rounds that may be open.
-  if (waiter.op != Op::kPush && waiting_ >= options_.waiting_max) {
-    return absl::ResourceExhaustedError(
-        fmt::format("{}: at most {} requests may wait here", Label(id.key), options_.waiting_max));
-  }
-  ++waiting_;
-  (slot == nullptr ? AddSlot(id) : *slot).waiters.push_back(std::move(waiter));
-  return absl::OkStatus();
-}
-
-void ServerCore::Impl::AnswerWaiters(PartId id, PartSlot& slot, ReplyBatch& replies) {
-  auto& waiters = slot.waiters;
-  const size_t before = waiters.size();
-  waiters.erase(std::remove_if(waiters.begin(), waiters.end(),
-                               [&](const Waiter& w) { return Answer(w, id, slot, replies); }),
-                waiters.end());
-  waiting_ -= before - waiters.size();
-}
-
-bool ServerCore::Impl::Answer(const Waiter& waiter, PartId id, const PartSlot& slot,
-                              ReplyBatch& replies) {
-  const PartRounds& rounds = *slot.rounds;
-  PartEntry reply = EchoOf(waiter, id);
-  reply.progress = Progress::kDone;
-  switch (waiter.op) {
-    case Op::kInit:
-      SetStatus(reply, CheckSameKey(rounds.key(), waiter.key));
-      break;
-    case Op::kPush:
-      if (rounds.version() < waiter.round) return false;
-      SetStatus(reply, rounds.RoundStatus(waiter.round));
-      break;
-    default:  // kPull
-      if (rounds.version() < waiter.round && !Broken(Mutation::kTornPull)) return false;
-      if (waiter.round != 0 && waiter.round < rounds.version()) {
-        // Its worker has pushed again since, so it had the answer: a late duplicate.
-        SetStatus(reply, absl::AbortedError(fmt::format("{} part {}: version {} is over, at {}",
-                                                        Label(id.key), id.part, waiter.round,
-                                                        rounds.version())));
-        break;
-      }
-      reply.round = rounds.version();
-      reply.data = Payload(rounds.value());
-      break;
-  }
-  replies.Add(waiter.to, std::move(reply));
-  return true;
-}
-
-ShardStatus ServerCore::Impl::Status() const {
-  ShardStatus status;
-  status.keys = keys_.size();
-  status.value_bytes = value_bytes_;
-  status.parked_bytes = parking_.bytes;
-  status.committed_rounds = committed_rounds_;
-  std::map<KeyId, OpenRoundInfo> open;
-  for (const auto& [id, slot] : parts_) {
-    if (slot->rounds == nullptr || !slot->rounds->open()) continue;
-    const PartRounds& rounds = *slot->rounds;
-    OpenRoundInfo& info = open[id.key];
-    const Round round = rounds.version() + 1;
-    if (info.parts++ == 0 || round < info.round) {
-      info.key = id.key;
-      info.name = rounds.key().name;
-      info.round = round;
-      info.missing = rounds.Missing(view_);
-    }
-    info.since_ms =
-        info.parts == 1 ? rounds.open_since_ms() : std::min(info.since_ms, rounds.open_since_ms());
-  }
-  for (auto& [key, info] : open) status.open_rounds.push_back(std::move(info));
-  std::stable_sort(
-      status.open_rounds.begin(), status.open_rounds.end(),
-      [](const OpenRoundInfo& a, const OpenRoundInfo& b) { return a.since_ms < b.since_ms; });
-  return status;
 }
 
 ServerCore::ServerCore(ServerCoreOptions options, ShardAddress self, PartMath* math)

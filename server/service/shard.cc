@@ -58,7 +58,6 @@ void Shard::GetStatus(std::function<void(ShardStatus)> done) {
 }
 
 void Shard::Accept(std::unique_ptr<MessageStream> stream) {
-  if (core_ == nullptr) return;  // destroying it closes it
   const PeerId peer = ++last_peer_;
   StreamEvents events;
   events.on_message = [this, peer](const Payload& message) { OnMessage(peer, message); };
@@ -75,6 +74,7 @@ void Shard::OnMessage(PeerId peer, const Payload& message) {
   absl::StatusOr<Frame> request = DecodeFrame(message);
   if (!request.ok()) return RefuseBytes(peer, request.status());
   RefuseEntries(peer, &*request);
+  if (core_ == nullptr) return PutOff(peer, *request);
   ServerOutbox out;
   core_->OnFrame(SteadyNowMs(), peer, *request, &out);
   for (const ServerFrame& reply : out) Send(reply.peer, reply.frame);
@@ -108,6 +108,17 @@ void Shard::RefuseEntries(PeerId peer, Frame* request) {
   refusals.header.rank = request->header.rank;
   refusals.header.incarnation = request->header.incarnation;
   Send(peer, refusals);
+}
+
+void Shard::PutOff(PeerId peer, const Frame& request) {
+  Frame reply;
+  reply.header = request.header;
+  for (const PartEntry& entry : request.parts) {
+    reply.parts.push_back(
+        Refusal(entry, absl::UnavailableError("the server has no routing table yet")));
+    reply.parts.back().retry_after_ms = options_.retry_after_ms;
+  }
+  Send(peer, reply);
 }
 
 void Shard::Send(PeerId peer, const Frame& frame) {

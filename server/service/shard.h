@@ -25,8 +25,8 @@ class Shard {
   // What the server's listener serves: streams of /kvstore.v1.Data/Shard<index>, on the loop.
   ServedMethod Method();
 
-  // A new routing table. Before the first one every stream is closed at once: the server has no
-  // rank yet. Thread-safe.
+  // A new routing table. Before the first one every request is put off: a worker may have its table
+  // a moment earlier than we. Thread-safe.
   void OnRouting(ClusterId cluster, ServerRank rank, Incarnation incarnation, RoutingPtr routing);
   // Calls `done` with the shard's numbers, on the loop. Thread-safe.
   void GetStatus(std::function<void(ShardStatus)> done);
@@ -38,6 +38,8 @@ class Shard {
   void RefuseBytes(PeerId peer, const absl::Status& status);
   // Takes the entries that cannot be out of `request` and answers them.
   void RefuseEntries(PeerId peer, Frame* request);
+  // Asks for the entries again, later.
+  void PutOff(PeerId peer, const Frame& request);
   void Send(PeerId peer, const Frame& frame);
 
   const ShardIndex index_;

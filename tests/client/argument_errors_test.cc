@@ -53,8 +53,7 @@ TEST_CASE("unknown types of store are errors that list the known ones", "[errors
 }
 
 TEST_CASE("types of store that are still to come say so", "[errors]") {
-  const auto type = GENERATE(as<std::string>(), "nccl", "dist_async", "dist_device_async",
-                             "dist_async_device", "dist_ssp:3", "p3", "NCCL");
+  const auto type = GENERATE(as<std::string>(), "nccl", "dist_ssp:3", "p3", "NCCL");
   CHECK_ERROR(KVStore::CreateUnique(type), kUnimplemented, "still to come");
 }
 

@@ -90,13 +90,14 @@ class DistCluster {
 
   // Runs `body` as every worker, each in its own thread, stores made before and destroyed after it.
   // Returns what each threw ("" for nothing).
-  std::vector<std::string> Run(const std::function<void(KVStore& store, int rank)>& body) {
+  std::vector<std::string> Run(const std::function<void(KVStore& store, int rank)>& body,
+                               const std::string& type = "dist_sync") {
     std::vector<std::string> thrown(options_.workers);
     std::vector<std::thread> threads;
     for (int rank = 0; rank < static_cast<int>(options_.workers); ++rank) {
       threads.emplace_back([&, rank] {
         try {
-          const auto store = Join(rank);
+          const auto store = Join(rank, type);
           body(*store, rank);
         } catch (const std::exception& error) {
           thrown[static_cast<size_t>(rank)] = error.what();

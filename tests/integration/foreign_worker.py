@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import grpc
 
@@ -19,6 +20,7 @@ subprocess.run(
 sys.path.insert(0, _generated.name)
 from kvstore.v1 import data_pb2, scheduler_pb2, types_pb2  # noqa: E402  (generated above)
 
+UNAVAILABLE = 14
 SLOTS = 1024
 PART_BYTES = 1 << 20
 ALIGNMENT = 64
@@ -158,6 +160,10 @@ class Worker:
             frame.keys.append(spec)
         reply = self.ask(key, frame, part)
         assert isinstance(reply, data_pb2.Frame), reply
+        while reply.parts and reply.parts[0].code == UNAVAILABLE and reply.parts[0].retry_after_ms:
+            # Put off: our routing table was faster than the server's.
+            time.sleep(reply.parts[0].retry_after_ms / 1000)
+            reply = self.ask(key, frame, part)
         return reply.parts[0], reply.payload
 
     def close(self):

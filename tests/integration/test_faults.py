@@ -129,6 +129,18 @@ class Faults(unittest.TestCase):
                 workers[rank].expect(r"done 100$")
                 self.assertEqual(workers[rank].wait(), 0)
 
+    def test_asynchronous_pushes_count_once_while_the_scheduler_dies(self):
+        with cluster.Cluster(workers=3, servers=2) as c:
+            workers = c.start_workers("--store", "dist_async", "--rounds", 300, "--delay-ms", 5)
+            for round_ in (20, 100):
+                workers[0].expect(rf"round {round_}$")
+                c.scheduler.kill()
+                c.scheduler.wait()
+                c.restart_scheduler()
+            for worker in workers:
+                worker.expect(r"done 300$")
+                self.assertEqual(worker.wait(), 0)
+
     def test_doubles_have_the_closed_formula_too(self):
         with cluster.Cluster(workers=3, servers=2) as c:
             # Two parts and a bit: 2^17 doubles are a part.

@@ -39,7 +39,7 @@ class HashMath : public PartMath {
     ++world_.stats().commits;
     if (oracle_.UpdateFails(id, version)) {
       world_.stats().Count(Fault::kUpdateFailed);
-      oracle_.OnCommit(id, version, Read(*value));
+      oracle_.OnCommit(id, version, Read(*sum), Read(*value));
       return absl::InternalError("the updater refuses this round");
     }
     if (*state == nullptr) *state = std::make_unique<State>();
@@ -47,7 +47,7 @@ class HashMath : public PartMath {
     const uint64_t total = Read(*sum);
     hash = NextState(hash, total);
     const uint64_t next = NextValue(Read(*value), total, hash, parameter_);
-    oracle_.OnCommit(id, version, next);
+    oracle_.OnCommit(id, version, total, next);
     Write(*sum, next);
     return BufferPtr(std::move(sum));
   }

@@ -18,6 +18,13 @@ void Oracle::BeginJob(JobId job, const Programs& programs) {
       std::vector<uint64_t>& values = parts_[id].values;
       uint64_t state = 0;
       values.push_back(Initial(id));
+      if (async()) {
+        for (const Program& program : programs.ranks) {
+          parts_[id].pushes.push_back(program.pushes[key]);
+          parts_[id].made.emplace_back();
+        }
+        continue;
+      }
       for (Round round = 1; round <= last; ++round) {
         // A round needs everybody who has not left before it.
         bool first = true;
@@ -69,7 +76,22 @@ uint64_t Oracle::Value(PartId id, Round version) const {
   return p.values[version];
 }
 
-void Oracle::OnCommit(PartId id, Round version, uint64_t value) {
+void Oracle::OnCommit(PartId id, Round version, uint64_t sum, uint64_t value) {
+  if (async()) {
+    Part& p = parts_.at(id);
+    for (WorkerRank rank = 0; rank < p.made.size(); ++rank) {
+      std::vector<Round>& made = p.made[rank];
+      if (made.size() == p.pushes[rank] || sum != Contribution(id, rank, made.size() + 1)) continue;
+      made.push_back(version);
+      p.values.push_back(value);
+      p.committed = version;
+      return;
+    }
+    world_.Fail(
+        fmt::format("part {} of key {:x}: version {} is made of {:016x}, which is no worker's next "
+                    "push: one was lost, repeated, changed or applied out of its worker's order",
+                    id.part, id.key, version, sum));
+  }
   const uint64_t expected = Value(id, version);
   if (value != expected) {
     world_.Fail(fmt::format(
@@ -85,8 +107,28 @@ void Oracle::OnCommit(PartId id, Round version, uint64_t value) {
   p.committed = version;
 }
 
+bool Oracle::PushIsIn(PartId id, WorkerRank rank, Round round, Round version) const {
+  if (round == 0) return true;
+  if (!async()) return version >= round;
+  const std::vector<Round>& made = part(id).made[rank];
+  return made.size() >= round && made[round - 1] <= version;
+}
+
+bool Oracle::PushFailed(PartId id, WorkerRank rank, Round round) const {
+  if (!async()) return UpdateFails(id, round);
+  const std::vector<Round>& made = part(id).made[rank];
+  return made.size() >= round && UpdateFails(id, made[round - 1]);
+}
+
 void Oracle::CheckAllCommitted() const {
   for (const auto& [id, p] : parts_) {
+    for (WorkerRank rank = 0; rank < p.made.size(); ++rank) {
+      if (p.made[rank].size() == p.pushes[rank]) continue;
+      world_.Fail(
+          fmt::format("part {} of key {:x}: everybody left when {} pushes of rank {} were "
+                      "applied, {} expected",
+                      id.part, id.key, p.made[rank].size(), rank, p.pushes[rank]));
+    }
     if (p.committed + 1 != p.values.size()) {
       world_.Fail(fmt::format("part {} of key {:x}: everybody left at version {}, {} expected",
                               id.part, id.key, p.committed, p.values.size() - 1));

@@ -1,6 +1,7 @@
 // Oracle: knows, from the programs alone, which value every version of every part must have, and
-// records what the servers committed. Weights are hashes, so that any loss, repeat or reordering
-// of contributions gives another value.
+// records what the servers committed. Of an asynchronous store it knows what each worker pushes, in
+// which order, and takes from the servers in which order the workers came. Weights are hashes, so
+// that any loss, repeat or reordering of contributions gives another value.
 #pragma once
 
 #include <cstdint>
@@ -37,18 +38,27 @@ class Oracle {
   uint64_t Value(PartId id, Round version) const;
   Round LastVersion(PartId id) const { return part(id).values.size() - 1; }
 
-  // A server made `version` with `value` (`failed`: the updater refused, on purpose).
-  void OnCommit(PartId id, Round version, uint64_t value);
+  // A server made `version` with `value` out of `sum`. Of an asynchronous store every version must
+  // be made by the next push of one worker; which one, `sum` tells.
+  void OnCommit(PartId id, Round version, uint64_t sum, uint64_t value);
+  // Whether what `rank` pushed as its `round` (0: nothing) is in the value of `version`.
+  bool PushIsIn(PartId id, WorkerRank rank, Round round, Round version) const;
+  // Whether the updater refused the round, or the version that was made of the push.
+  bool PushFailed(PartId id, WorkerRank rank, Round round) const;
   Round committed(PartId id) const { return part(id).committed; }
   // All parts are at their last version.
   void CheckAllCommitted() const;
 
  private:
   struct Part {
-    std::vector<uint64_t> values;  // by version
+    std::vector<uint64_t> values;  // by version; asynchronous: of those that were made
     Round committed = 0;
+    // Asynchronous: by rank, the version that each of its pushes made, and how many it makes.
+    std::vector<std::vector<Round>> made;
+    std::vector<Round> pushes;
   };
   const Part& part(PartId id) const;
+  bool async() const { return world_.params().async; }
 
   World& world_;
   JobId job_ = 0;

@@ -17,6 +17,12 @@ class Maker {
   Program Make() {
     MaybeSleep(300);
     InitAll();
+    if (p_.async) {
+      // No asynchronous push before there is an updater.
+      if (rank_ == 0) ChangeOptimizer();
+      Wait(0);
+      Add({Action::Kind::kBarrier, {}, 0});
+    }
     for (uint32_t epoch = 0; epoch < p_.epochs; ++epoch) {
       if (rank_ == 0 && rng_.Permille(epoch == 0 ? 500 : 300)) ChangeOptimizer();
       const uint32_t rounds = p_.rounds * (epoch + 1) / p_.epochs - p_.rounds * epoch / p_.epochs;

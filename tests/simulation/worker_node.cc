@@ -37,7 +37,7 @@ void WorkerNode::Start() {
   options.registration.set_address(fmt::format("host{}:{}", index_, 100 + rng_.Below(900)));
   options.registration.set_nonce(rng_.Next() | 1);
   options.registration.set_protocol(kProtocolVersion);
-  options.registration.set_store_type("dist_sync");
+  options.registration.set_store_type(p.async ? "dist_async" : "dist_sync");
   if (p.explicit_ranks) options.registration.set_wanted_rank_plus_one(index_ + 1);
   member_ = std::make_unique<Member>(world_, network_, scheduler_, process_, std::move(options),
                                      [this](const MembershipOutbox& out) { OnLearned(out); });
@@ -241,7 +241,7 @@ void WorkerNode::CheckDone(const Completion& done, const Asked& asked) {
     }
     return;
   }
-  if (asked.op == Op::kPush && oracle_.UpdateFails(asked.id, asked.round)) {
+  if (asked.op == Op::kPush && oracle_.PushFailed(asked.id, rank(), asked.round)) {
     if (!absl::IsInternal(done.status)) {
       fail("the updater's error expected, got " + done.status.ToString());
     }
@@ -252,17 +252,20 @@ void WorkerNode::CheckDone(const Completion& done, const Asked& asked) {
     case Op::kPush:
       ++world_.stats().pushes;
       if (done.round != asked.round) fail(fmt::format("completed as round {}", done.round));
-      if (oracle_.committed(asked.id) < asked.round) {
+      if (!oracle_.PushIsIn(asked.id, rank(), asked.round, oracle_.committed(asked.id))) {
         fail(fmt::format("completed at version {}", oracle_.committed(asked.id)));
       }
       return;
     case Op::kPull: {
       ++world_.stats().pulls;
-      if (asked.round != 0 && done.round != asked.round) {
+      if (!world_.params().async && asked.round != 0 && done.round != asked.round) {
         fail(fmt::format("completed with version {}", done.round));
       }
       if (done.round > oracle_.committed(asked.id)) {
         fail(fmt::format("completed with version {}, which is not committed", done.round));
+      }
+      if (!oracle_.PushIsIn(asked.id, rank(), asked.round, done.round)) {
+        fail(fmt::format("completed with version {}, without its own last push", done.round));
       }
       if (done.data.size() != 8 || ReadU64(done.data) != oracle_.Value(asked.id, done.round)) {
         fail(fmt::format("{:016x} expected as version {}, got {:016x}",

@@ -43,8 +43,9 @@ class KVSTORE_EXPORT KVStore {
       std::function<void(const std::string& key, const NDArray& merged, NDArray* stored)>;
 
   // Types: local, local_update_cpu, local_allreduce_cpu, device, local_allreduce_device; dist,
-  // dist_sync, dist_device_sync, dist_sync_device. A dist store reads the cluster from InitPSEnv
-  // or the environment (KVSTORE_*, DMLC_*) and returns when the cluster is complete.
+  // dist_sync, dist_device_sync, dist_sync_device; dist_async, dist_device_async,
+  // dist_async_device. A dist store reads the cluster from InitPSEnv or the environment (KVSTORE_*,
+  // DMLC_*) and returns when the cluster is complete.
   // Errors: kInvalidArgument lists the known types; kUnimplemented for those still to come;
   // kDeadlineExceeded when the cluster does not complete (KVSTORE_CONNECT_TIMEOUT_MS, default
   // 60000); kFailedPrecondition when the workers name different types.
@@ -63,14 +64,17 @@ class KVSTORE_EXPORT KVStore {
   virtual void Init(const std::vector<int>& keys, const std::vector<NDArray>& values) = 0;
   virtual void Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) = 0;
 
-  // The n-th push of a worker to a key is its contribution to round n of that key. Dense f32 and
-  // f64. A higher priority goes first.
+  // The n-th push of a worker to a key is its contribution to round n of that key; on dist_async it
+  // is an update of its own, applied when it arrives, in the order of this worker's pushes of the
+  // key, and SetOptimizer must come before (kFailedPrecondition). Dense f32 and f64. A higher
+  // priority goes first.
   virtual void Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
                     int priority = 0) = 0;
   virtual void Push(const std::vector<std::string>& keys, const std::vector<NDArray>& values,
                     int priority = 0) = 0;
 
-  // Fills `outputs` with the value after this worker's last push of the key.
+  // Fills `outputs` with the value after this worker's last push of the key (on dist_async other
+  // workers' pushes may be in it already).
   virtual void Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
                     int priority = 0, bool ignore_sparse = true) = 0;
   virtual void Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,

@@ -23,8 +23,10 @@ KeySpec SpecOf(KeyId key) {
   return spec;
 }
 
-RoutingPtr RoutingOf(uint32_t workers, JobId job = 1, Epoch epoch = 1) {
+RoutingPtr RoutingOf(uint32_t workers, JobId job = 1, Epoch epoch = 1,
+                     const std::string& type = "dist_sync") {
   RoutingTable table;
+  table.store_type = type;
   table.epoch = epoch;
   table.job = job;
   table.servers = {{"h:1", kServerIncarnation, 1}};
@@ -36,9 +38,10 @@ RoutingPtr RoutingOf(uint32_t workers, JobId job = 1, Epoch epoch = 1) {
 // One shard and the frames that its workers send; worker r asks over peer r + 1.
 class Shard {
  public:
-  explicit Shard(uint32_t workers, ServerCoreOptions options = {})
+  explicit Shard(uint32_t workers, ServerCoreOptions options = {},
+                 const std::string& type = "dist_sync")
       : core(options, ShardAddress{0, 0}, &math) {
-    core.OnRouting(kCluster, kServerIncarnation, RoutingOf(workers));
+    core.OnRouting(kCluster, kServerIncarnation, RoutingOf(workers, 1, 1, type));
   }
 
   static Frame FrameOf(WorkerRank rank, PartEntry entry) {
@@ -92,6 +95,13 @@ class Shard {
     entry.probed_op = op;
     entry.round = round;
     return Send(FrameOf(rank, entry), peer);
+  }
+  auto SetOptimizer(WorkerRank rank, const std::string& name, RequestId request) {
+    PartEntry entry = EntryOf(Op::kSetOptimizer, request);
+    entry.key = 0;
+    Frame frame = FrameOf(rank, entry);
+    frame.optimizer = OptimizerConfig{name, {}};
+    return Send(frame);
   }
   auto Leave(WorkerRank rank) {
     PartEntry entry = EntryOf(Op::kLeave, 9000);
@@ -442,6 +452,67 @@ TEST_CASE("status names the open rounds, the oldest first, and who is missing", 
   CHECK(status.open_rounds[0].missing == std::vector<WorkerRank>{0, 2});
   CHECK(status.open_rounds[1].missing == std::vector<WorkerRank>{1, 2});
   CHECK(status.parked_bytes == 8);
+}
+
+TEST_CASE("an asynchronous push is applied at once and once, in its worker's order",
+          "[core][async]") {
+  ServerCoreOptions options;
+  options.parked_bytes_max = 16;  // two early pushes
+  Shard s(2, options, "dist_async");
+  s.Init(0, 5, 1);
+  const auto early = s.Push(0, 1, 10);
+  REQUIRE(early.size() == 1);
+  // No updater yet. The push is over, as an update that failed is: the next ones do not wait for it.
+  CHECK(early[0].second.code == absl::StatusCode::kFailedPrecondition);
+  CHECK(early[0].second.progress == Progress::kDone);
+  CHECK(NumberOf(s.Pull(0, 1)[0].second.data) == 5);
+  s.SetOptimizer(0, "sum", 2);
+  CHECK(s.Push(0, 1, 10)[0].second.code == absl::StatusCode::kFailedPrecondition);  // a repeat
+
+  const auto done = s.Push(0, 2, 10, 12);
+  REQUIRE(done.size() == 1);
+  CHECK(done[0].second.progress == Progress::kDone);
+  uint64_t value = HashMath::Expected(5, {10});
+  CHECK(NumberOf(s.Pull(1, 0)[0].second.data) == value);
+  CHECK(s.Push(0, 2, 10, 12)[0].second.progress == Progress::kDone);  // a repeat
+  CHECK(NumberOf(s.Pull(1, 0)[0].second.data) == value);
+
+  // Rounds 4 and 5 come before 3: they wait, and so does a pull that is to see them.
+  CHECK(s.Push(0, 4, 30, 103)[0].second.progress == Progress::kReceived);
+  CHECK(s.Push(0, 5, 40, 104)[0].second.progress == Progress::kReceived);
+  CHECK(s.Push(0, 6, 50, 105)[0].second.retry_after_ms > 0);  // no room
+  CHECK(s.Pull(0, 5, 200).empty());
+  CHECK(s.core.Status().parked_bytes == 16);
+  CHECK(s.Probe(0, Op::kPush, 4, 103)[0].second.progress == Progress::kReceived);
+  value = HashMath::Expected(value, {70});
+  CHECK(s.Push(1, 1, 70)[0].second.progress == Progress::kDone);  // another worker waits for nobody
+  const auto all = s.Push(0, 3, 20, 102);
+  for (const uint64_t next : {20, 30, 40}) value = HashMath::Expected(value, {next});
+  std::map<RequestId, Progress> answers;
+  for (const auto& [rank, entry] : all) {
+    CHECK(rank == 0);
+    answers[entry.request] = entry.progress;
+    if (entry.request == 200) CHECK(NumberOf(entry.data) == value);
+  }
+  CHECK(answers == std::map<RequestId, Progress>{{102, Progress::kDone},
+                                                 {103, Progress::kDone},
+                                                 {104, Progress::kDone},
+                                                 {200, Progress::kDone}});
+  CHECK(s.core.Status().parked_bytes == 0);
+  CHECK(s.core.Status().committed_rounds == 6);
+}
+
+TEST_CASE("an asynchronous update that fails is told to its worker and blocks nothing",
+          "[core][async]") {
+  Shard s(1, {}, "dist_async");
+  s.Init(0, 5, 1);
+  s.SetOptimizer(0, "sum", 2);
+  s.math.fail_updates = true;
+  CHECK(s.Push(0, 1, 10)[0].second.code == absl::StatusCode::kInternal);
+  s.math.fail_updates = false;
+  CHECK(s.Push(0, 1, 10)[0].second.code == absl::StatusCode::kInternal);  // a repeat hears the same
+  CHECK(s.Push(0, 2, 20)[0].second.code == absl::StatusCode::kOk);
+  CHECK(NumberOf(s.Pull(0, 2)[0].second.data) == HashMath::Expected(5, {20}));
 }
 
 }  // namespace

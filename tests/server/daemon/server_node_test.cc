@@ -64,7 +64,7 @@ struct Server {
     return status;
   }
 
-  // Until its shards have a routing table, a server closes every stream (workers dial again; the
+  // Until its shards have a routing table, a server puts every request off (workers ask again; the
   // worker of this test does not).
   void AwaitRouted() {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kDeadlineMs);
@@ -249,6 +249,24 @@ TEST_CASE("bytes that are no frame are answered, their stream is closed, the ser
   CHECK(reply.parts[0].code == absl::StatusCode::kInvalidArgument);
   (void)worker.closed.Await();  // OK or not, it ends
   CHECK(server.Status().epoch() == 1);
+}
+
+TEST_CASE("a request that comes before the server has a routing table is put off",
+          "[daemon][server_node]") {
+  Cluster cluster(1, 2);  // one server is missing: nobody is routed
+  Server server(cluster.network, 1, kScheduler);
+  Worker worker(cluster.network, 5);
+  Frame frame;
+  frame.header.cluster = 77;
+  frame.parts.push_back(Entry(Op::kPull, 7, 0));
+  frame.parts[0].request = 3;
+  worker.Send(server.node->address(), 0, EncodeFrame(frame));
+  const Frame reply = worker.replies.Await();
+  CHECK(reply.header.cluster == 77);
+  REQUIRE(reply.parts.size() == 1);
+  CHECK(reply.parts[0].request == 3);
+  CHECK(reply.parts[0].code == absl::StatusCode::kUnavailable);
+  CHECK(reply.parts[0].retry_after_ms > 0);
 }
 
 TEST_CASE("a server that finds no scheduler says so in time", "[daemon][server_node]") {

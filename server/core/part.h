@@ -1,0 +1,95 @@
+// Part: the value of one part at its version, and what becomes of the contributions to it. What a
+// job's store makes of them (common/cluster/store_mode.h) tells the kinds apart: PartRounds,
+// PartSequence.
+//
+// Shard-bound, pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/wire/frame.h"
+#include "server/core/part_math.h"
+
+namespace kvstore {
+
+// Bytes of contributions that wait for their turn, over all parts of a shard.
+struct ParkingLot {
+  uint64_t bytes = 0;
+  uint64_t bytes_max = 0;
+
+  bool Fits(uint64_t more) const { return bytes + more <= bytes_max; }
+};
+
+// The job, as the parts see it.
+struct View {
+  uint32_t workers = 0;
+  std::vector<bool> left;  // by rank: rounds close without it, except those it contributed to
+  bool has_updater = false;  // SetOptimizer came: what an asynchronous push needs
+};
+
+class Part {
+ public:
+  Part(PartId id, const KeySpec* key, BufferPtr value)
+      : id_(id), key_(key), value_(std::move(value)) {}
+  virtual ~Part() = default;
+  Part(const Part&) = delete;
+  Part& operator=(const Part&) = delete;
+
+  enum class Accepted {
+    kTaken,   // folded, applied or parked: ours now
+    kRepeat,  // had it already, its outcome is still open
+    kDone,    // it is over: PushStatus() says how it went
+    kNoRoom,  // nothing was kept: the parking lot is full
+  };
+  // The contribution that `rank` pushed as its round `round` > 0. Does not commit: call
+  // CommitReady() next.
+  virtual Accepted Contribute(int64_t now_ms, WorkerRank rank, Round round, const Payload& data,
+                              const View& view, ParkingLot& parking, PartMath& math) = 0;
+  // Makes every version that can be made, in order. Returns how many.
+  virtual int CommitReady(const View& view, ParkingLot& parking, PartMath& math) = 0;
+
+  // The last round of `rank`'s pushes that is over, and with it all before.
+  virtual Round DoneThrough(WorkerRank rank) const = 0;
+  // Whether a contribution is held here that is not over yet.
+  virtual bool HasContribution(WorkerRank rank, Round round) const = 0;
+  // Of a push that is over: OK, or why its update failed (the value stayed as it was). Kept for the
+  // latest failures only.
+  virtual absl::Status PushStatus(WorkerRank rank, Round round) const = 0;
+  // Whether the answer to a pull that names `round` > 0 can no longer be given: its worker has
+  // pushed again since, so it had the answer.
+  virtual bool PullIsLate(Round round) const = 0;
+
+  // Whether anything waits for others; since when; for whom.
+  virtual bool open() const = 0;
+  virtual int64_t open_since_ms() const = 0;
+  virtual std::vector<WorkerRank> Missing(const View& view) const = 0;
+
+  Round version() const { return version_; }
+  const BufferPtr& value() const { return value_; }
+  const KeySpec& key() const { return *key_; }
+  PartId id() const { return id_; }
+
+ protected:
+  // Makes the next version. Errors: the updater's; then it has the same value.
+  absl::Status Apply(MutableBufferPtr sum, PartMath& math) {
+    absl::StatusOr<BufferPtr> updated = math.Update(*key_, id_, value_, std::move(sum), &state_);
+    ++version_;  // a failed round is over, too
+    if (!updated.ok()) return updated.status();
+    value_ = *std::move(updated);
+    return absl::OkStatus();
+  }
+
+ private:
+  PartId id_;
+  const KeySpec* key_;
+  Round version_ = 0;
+  BufferPtr value_;
+  std::unique_ptr<PartState> state_;
+};
+
+}  // namespace kvstore

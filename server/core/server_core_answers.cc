@@ -1,0 +1,135 @@
+// Requests that wait for others, and their answers; the numbers of a shard.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "common/base/mutation.h"
+#include "server/core/sequence.h"
+#include "server/core/server_core_impl.h"
+
+namespace kvstore {
+namespace {
+
+PartEntry EchoOf(const Waiter& waiter, PartId id) {
+  PartEntry reply;
+  reply.op = waiter.op;
+  reply.key = id.key;
+  reply.part = id.part;
+  reply.round = waiter.round;
+  reply.request = waiter.request;
+  reply.step = waiter.step;
+  return reply;
+}
+
+}  // namespace
+
+PartSlot& ServerCore::Impl::AddSlot(PartId id) {
+  std::unique_ptr<PartSlot>& slot = parts_[id];
+  if (slot == nullptr) slot = std::make_unique<PartSlot>();
+  return *slot;
+}
+
+absl::Status ServerCore::Impl::Park(PartId id, Waiter waiter) {
+  PartSlot* slot = Find(id);
+  if (slot != nullptr) {
+    for (Waiter& parked : slot->waiters) {
+      if (parked.to.rank == waiter.to.rank && parked.request == waiter.request) {
+        parked = std::move(waiter);
+        return absl::OkStatus();
+      }
+    }
+  }
+  // Pushes are bounded by the rounds that may be open.
+  if (waiter.op != Op::kPush && waiting_ >= options_.waiting_max) {
+    return absl::ResourceExhaustedError(
+        fmt::format("{}: at most {} requests may wait here", Label(id.key), options_.waiting_max));
+  }
+  ++waiting_;
+  (slot == nullptr ? AddSlot(id) : *slot).waiters.push_back(std::move(waiter));
+  return absl::OkStatus();
+}
+
+void ServerCore::Impl::AnswerWaiters(PartId id, PartSlot& slot, ReplyBatch& replies) {
+  auto& waiters = slot.waiters;
+  const size_t before = waiters.size();
+  waiters.erase(std::remove_if(waiters.begin(), waiters.end(),
+                               [&](const Waiter& w) { return Answer(w, id, slot, replies); }),
+                waiters.end());
+  waiting_ -= before - waiters.size();
+}
+
+bool ServerCore::Impl::Answer(const Waiter& waiter, PartId id, const PartSlot& slot,
+                              ReplyBatch& replies) {
+  const Part& part = *slot.part;
+  PartEntry reply = EchoOf(waiter, id);
+  reply.progress = Progress::kDone;
+  switch (waiter.op) {
+    case Op::kInit:
+      SetStatus(reply, CheckSameKey(part.key(), waiter.key));
+      break;
+    case Op::kPush:
+      if (part.DoneThrough(waiter.to.rank) < waiter.round) return false;
+      SetStatus(reply, part.PushStatus(waiter.to.rank, waiter.round));
+      break;
+    default:  // kPull
+      if (part.DoneThrough(waiter.to.rank) < waiter.round && !Broken(Mutation::kTornPull)) {
+        return false;
+      }
+      if (waiter.round != 0 && part.PullIsLate(waiter.round)) {
+        // A late duplicate.
+        SetStatus(reply, absl::AbortedError(fmt::format("{} part {}: version {} is over, at {}",
+                                                        Label(id.key), id.part, waiter.round,
+                                                        part.version())));
+        break;
+      }
+      reply.round = part.version();
+      reply.data = Payload(part.value());
+      break;
+  }
+  replies.Add(waiter.to, std::move(reply));
+  return true;
+}
+
+void ServerCore::Impl::ForgetLast(WorkerRank rank) {
+  for (auto& [id, slot] : parts_) {
+    if (auto* sequence = dynamic_cast<PartSequence*>(slot->part.get())) sequence->ForgetLast(rank);
+  }
+}
+
+bool ServerCore::Impl::IsForgotten(const Part& part, WorkerRank rank, Round round) {
+  if (!Broken(Mutation::kAsyncDedupForgotten)) return false;
+  const auto* sequence = dynamic_cast<const PartSequence*>(&part);
+  return sequence != nullptr && sequence->Forgotten(rank, round);
+}
+
+ShardStatus ServerCore::Impl::Status() const {
+  ShardStatus status;
+  status.keys = keys_.size();
+  status.value_bytes = value_bytes_;
+  status.parked_bytes = parking_.bytes;
+  status.committed_rounds = committed_rounds_;
+  std::map<KeyId, OpenRoundInfo> open;
+  for (const auto& [id, slot] : parts_) {
+    if (slot->part == nullptr || !slot->part->open()) continue;
+    const Part& part = *slot->part;
+    OpenRoundInfo& info = open[id.key];
+    const Round round = part.version() + 1;
+    if (info.parts++ == 0 || round < info.round) {
+      info.key = id.key;
+      info.name = part.key().name;
+      info.round = round;
+      info.missing = part.Missing(view_);
+    }
+    info.since_ms =
+        info.parts == 1 ? part.open_since_ms() : std::min(info.since_ms, part.open_since_ms());
+  }
+  for (auto& [key, info] : open) status.open_rounds.push_back(std::move(info));
+  std::stable_sort(
+      status.open_rounds.begin(), status.open_rounds.end(),
+      [](const OpenRoundInfo& a, const OpenRoundInfo& b) { return a.since_ms < b.since_ms; });
+  return status;
+}
+
+}  // namespace kvstore

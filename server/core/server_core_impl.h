@@ -1,0 +1,107 @@
+// What ServerCore is made of: its parts, the requests that wait, and the handlers. Dispatch of
+// requests is in server_core.cc, waiting and answering in server_core_answers.cc, what a push does
+// to a part in rounds.cc and sequence.cc.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/cluster/store_mode.h"
+#include "server/core/part.h"
+#include "server/core/reply_batch.h"
+#include "server/core/server_core.h"
+
+namespace kvstore {
+
+// A request that is answered later. Named by (rank, request); asked again, it moves to the newer
+// stream.
+struct Waiter {
+  Op op = Op::kUnspecified;
+  ReplyTo to;
+  RequestId request = 0;
+  Round round = 0;
+  uint64_t step = 0;
+  KeySpec key;  // kInit: what the waiter expects the key to be
+};
+
+struct PartSlot {
+  std::unique_ptr<Part> part;  // null until Init brought the value
+  std::vector<Waiter> waiters;
+  RequestId init_request = 0;
+  Incarnation init_incarnation = 0;
+};
+
+inline void SetStatus(PartEntry& reply, const absl::Status& status) {
+  reply.code = status.code();
+  reply.message = std::string(status.message());
+}
+
+class ServerCore::Impl {
+ public:
+  Impl(ServerCoreOptions options, ShardAddress self, PartMath* math)
+      : options_(options), self_(self), math_(math) {
+    parking_.bytes_max = options.parked_bytes_max;
+  }
+
+  void OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing);
+  void OnFrame(int64_t now_ms, PeerId peer, const Frame& request, ServerOutbox* out);
+  ShardStatus Status() const;
+
+ private:
+  // What the whole frame must satisfy before its entries are looked at. `*retry` is set when the
+  // sender should simply send it again.
+  absl::Status CheckHeader(const FrameHeader& header, bool* retry) const;
+  bool Owns(PartId id) const { return routing_->OwnerOf(id) == self_; }
+  PartSlot* Find(PartId id);
+  std::string Label(KeyId key) const;
+  FrameHeader ReplyHeader() const;
+
+  void OnEntry(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
+               ReplyBatch& replies);
+  void OnInit(const ReplyTo& from, const Frame& frame, const PartEntry& entry, ReplyBatch& replies);
+  void OnPush(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
+  void OnPull(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
+  void OnProbe(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
+  void OnLeave(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
+  void OnSetOptimizer(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
+                      ReplyBatch& replies);
+
+  std::unique_ptr<Part> MakePart(PartId id, const KeySpec* key, BufferPtr value) const;
+  absl::StatusOr<const KeySpec*> AddKey(const KeySpec& spec);
+  static absl::Status CheckSameKey(const KeySpec& have, const KeySpec& want);
+  PartSlot& AddSlot(PartId id);
+  // A repeat takes the place of what it repeats. Errors: RESOURCE_EXHAUSTED, then nothing is kept.
+  absl::Status Park(PartId id, Waiter waiter);
+  void AnswerWaiters(PartId id, PartSlot& slot, ReplyBatch& replies);
+  // For a broken variant, which forgets a worker's last asynchronous push.
+  void ForgetLast(WorkerRank rank);
+  static bool IsForgotten(const Part& part, WorkerRank rank, Round round);
+  // True when the waiter got its answer.
+  bool Answer(const Waiter& waiter, PartId id, const PartSlot& slot, ReplyBatch& replies);
+
+  const ServerCoreOptions options_;
+  const ShardAddress self_;
+  PartMath* const math_;
+
+  ClusterId cluster_ = 0;
+  Incarnation incarnation_ = 0;
+  RoutingPtr routing_;
+  StoreMode mode_ = StoreMode::kSync;
+  View view_;
+  int64_t now_ms_ = 0;
+
+  std::map<KeyId, std::unique_ptr<KeySpec>> keys_;
+  absl::flat_hash_map<PartId, std::unique_ptr<PartSlot>, PartIdHash> parts_;
+  ParkingLot parking_;
+  uint64_t value_bytes_ = 0;
+  uint64_t waiting_ = 0;  // waiters of all parts
+  uint64_t committed_rounds_ = 0;
+  RequestId optimizer_request_ = 0;  // 0: none was set in this job
+  Incarnation optimizer_incarnation_ = 0;
+  std::map<WorkerRank, PeerId> peers_;  // only for a broken variant
+};
+
+}  // namespace kvstore
