@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <new>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -111,9 +110,6 @@ class DistBackend final : public StoreBackend {
   mutable int borrowers_ KVS_GUARDED_BY(mutex_) = 0;
   bool stopped_ KVS_GUARDED_BY(mutex_) = false;
   uint64_t step_ KVS_GUARDED_BY(mutex_) = 0;
-  // Keys that Init waited for without knowing their shape: their other parts are still to be
-  // waited for.
-  std::unordered_set<KeyId> half_known_ KVS_GUARDED_BY(mutex_);
   const WorkerRank rank_;
   const uint32_t workers_;
   const int64_t timeout_ms_;
@@ -201,17 +197,9 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
 
 void DistBackend::Send(DistSession& session, const std::shared_ptr<KeyOperation>& operation,
                        const TokenPtr& token, DistOperation::Source source) {
-  bool after_init = false;
-  {
-    MutexLock lock(mutex_);
-    if (operation->kind == OperationKind::kInit) {
-      if (!operation->spec.known) half_known_.insert(operation->key->id);
-    } else {
-      after_init = half_known_.erase(operation->key->id) > 0;
-    }
-  }
-  const auto sink = std::make_shared<DistOperation>(operation, token, std::move(source));
-  session.Add(sink->Requests(rank_ == 0, after_init), sink);
+  const auto sink =
+      std::make_shared<DistOperation>(operation, token, std::move(source), rank_ == 0);
+  session.Add(sink->Requests(), sink);
 }
 
 absl::Status DistBackend::SetOptimizer(const std::string& name,

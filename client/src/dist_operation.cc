@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "client/src/ndarray_impl.h"
-#include "common/cluster/partitioner.h"
 #include "common/kernels/kernels.h"
 #include "common/tensor/buffer.h"
 
@@ -43,8 +42,12 @@ DistOperation::Source DistOperation::SourceOf(const KeyOperation& operation) {
   return {sum->data(), sum};
 }
 
-DistOperation::DistOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token, Source source)
-    : token_(std::move(token)), operation_(std::move(operation)), source_(std::move(source)) {
+DistOperation::DistOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token, Source source,
+                             bool rank_0)
+    : token_(std::move(token)),
+      operation_(std::move(operation)),
+      source_(std::move(source)),
+      rank_0_(rank_0) {
   const std::vector<NDArray>& outputs = operation_->outputs;
   in_place_ = source_.data != nullptr && source_.copy == nullptr &&
               std::any_of(outputs.begin(), outputs.end(),
@@ -67,26 +70,36 @@ Slice DistOperation::SliceOf(PartIndex part) {
   return slice;
 }
 
-std::vector<PartRequest> DistOperation::Requests(bool is_rank_0, bool after_init) {
-  const KeyOperation& operation = *operation_;
-  const ValueSpec& spec = operation.spec;
+KeySpec DistOperation::WireKey() const {
+  const ValueSpec& spec = operation_->spec;
   KeySpec key;
-  key.key = operation.key->id;
-  key.name = operation.key->name;
+  key.key = operation_->key->id;
+  key.name = operation_->key->name;
   key.shape_unknown = !spec.known;
   if (spec.known) {
     key.dtype = spec.dtype;
     key.shape = spec.shape;
     key.storage = Storage::kDense;
   }
+  return key;
+}
+
+std::vector<PartRequest> DistOperation::Requests() {
+  const bool waits = operation_->kind == OperationKind::kInit && !rank_0_;
+  std::vector<PartRequest> requests = RequestsOf(0, waits ? 1 : Parts());
+  open_ = requests.size();
+  return requests;
+}
+
+std::vector<PartRequest> DistOperation::RequestsOf(PartIndex begin, PartIndex end) {
+  const KeyOperation& operation = *operation_;
+  const KeySpec key = WireKey();
   const bool init = operation.kind == OperationKind::kInit;
   const bool push =
       operation.kind == OperationKind::kPush || operation.kind == OperationKind::kPushPull;
   const bool pull =
       operation.kind == OperationKind::kPull || operation.kind == OperationKind::kPushPull;
-  // Of a key whose shape is not known, the first part stands for all: every value has it.
-  const PartIndex parts = spec.known ? PartCount(spec.bytes) : 1;
-  if (in_place_) loans_.resize(parts);
+  if (in_place_) loans_.resize(end);
 
   std::vector<PartRequest> requests;
   const auto add = [&](Op op, PartIndex part, bool with_bytes) {
@@ -98,18 +111,23 @@ std::vector<PartRequest> DistOperation::Requests(bool is_rank_0, bool after_init
     if (op == Op::kInit) request.key = key;
     if (with_bytes) request.data = Payload(SliceOf(part));
   };
-  requests.reserve(parts * (size_t{init} + size_t{after_init} + size_t{push} + size_t{pull}));
-  for (PartIndex part = 0; part < parts; ++part) {
-    if (init || after_init) add(Op::kInit, part, init && is_rank_0);
+  requests.reserve((end - begin) * (size_t{init} + size_t{push} + size_t{pull}));
+  for (PartIndex part = begin; part < end; ++part) {
+    if (init) add(Op::kInit, part, rank_0_);
     if (push) add(Op::kPush, part, true);
     if (pull) add(Op::kPull, part, false);
   }
-  open_ = requests.size();
   return requests;
 }
 
-void DistOperation::OnPart(Op op, const Completion& completion) {
+std::vector<PartRequest> DistOperation::OnPart(Op op, const Completion& completion) {
   absl::Status status = completion.status;
+  std::vector<PartRequest> next;
+  if (op == Op::kInit && !rank_0_ && completion.id.part == 0) {
+    if (status.ok() && !operation_->spec.known) status = Learn(completion.key.get());
+    if (status.ok()) next = RequestsOf(1, Parts());
+    open_ += next.size();
+  }
   if (op == Op::kPull && status.ok()) {
     status = CheckPulled(completion);
     if (status.ok()) {
@@ -123,17 +141,39 @@ void DistOperation::OnPart(Op op, const Completion& completion) {
   }
   if (status_.ok() && !status.ok()) status_ = std::move(status);
   if (--open_ == 0) token_->Finish(status_);
+  return next;
 }
 
-// Differs only on a worker that took the shape from its own array.
+absl::Status DistOperation::Learn(const KeySpec* key) {
+  const std::string& label = operation_->key->label;
+  if (key == nullptr) {
+    return absl::InternalError(fmt::format("{}: the server did not describe it", label));
+  }
+  const absl::StatusOr<int64_t> elements = ElementCount(key->shape);
+  if (!elements.ok() || DTypeBytes(key->dtype) == 0 || key->storage == Storage::kRowSparse) {
+    return absl::InternalError(fmt::format(
+        "{}: a dense array expected, the server describes dtype {}, shape {}, storage {}", label,
+        static_cast<uint32_t>(key->dtype), ShapeString(key->shape),
+        static_cast<uint32_t>(key->storage)));
+  }
+  ValueSpec& spec = operation_->spec;
+  spec.known = true;
+  spec.dtype = key->dtype;
+  spec.shape = key->shape;
+  spec.bytes = static_cast<uint64_t>(*elements) * DTypeBytes(key->dtype);
+  operation_->learned.store(true, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+// What comes from the network is not trusted to fit.
 absl::Status DistOperation::CheckPulled(const Completion& completion) const {
   const ValueSpec& spec = operation_->spec;
   const PartIndex part = completion.id.part;
   const size_t expected = PartBytes(spec.bytes, part);
   if (completion.data.size() == expected) return absl::OkStatus();
-  return absl::InvalidArgumentError(fmt::format(
-      "{} part {}: {} bytes expected for shape {}, the server has {}", operation_->key->label, part,
-      expected, ShapeString(spec.shape), completion.data.size()));
+  return absl::InternalError(fmt::format(
+      "{} part {}: {} bytes expected for shape {}, the server sent {}", operation_->key->label,
+      part, expected, ShapeString(spec.shape), completion.data.size()));
 }
 
 void DistOperation::Write(PartIndex part, const Payload& data) const {

@@ -18,6 +18,7 @@
 #include "client/src/dependency_engine.h"
 #include "client/src/dist_session.h"
 #include "client/src/store_backend.h"
+#include "common/cluster/partitioner.h"
 
 namespace kvstore {
 
@@ -34,18 +35,26 @@ class DistOperation final : public PartSink, public std::enable_shared_from_this
   // list order as a copy. Nothing for a pull or an empty array. May throw std::bad_alloc.
   static Source SourceOf(const KeyOperation& operation);
 
-  DistOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token, Source source);
+  // `rank_0`: this worker brings the value of an Init.
+  DistOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token, Source source,
+                bool rank_0);
 
-  // Called once. `after_init`: each part waits for its creation first, since the Init did not know
-  // how many there are.
-  std::vector<PartRequest> Requests(bool is_rank_0, bool after_init);
+  // Called once. Another's Init than rank 0's asks about part 0, which every
+  // value has; the answer says whether both mean the same key, and what it is if that was not
+  // known. Then it asks about the other parts.
+  std::vector<PartRequest> Requests();
 
   uint64_t operation_id() const override { return token_->id(); }
-  void OnPart(Op op, const Completion& completion) override;
+  std::vector<PartRequest> OnPart(Op op, const Completion& completion) override;
 
  private:
   class Loan;
 
+  KeySpec WireKey() const;
+  std::vector<PartRequest> RequestsOf(PartIndex begin, PartIndex end);
+  // Takes over what the server says of the key; null: nothing.
+  absl::Status Learn(const KeySpec* key);
+  PartIndex Parts() const { return PartCount(operation_->spec.bytes); }
   Slice SliceOf(PartIndex part);
   absl::Status CheckPulled(const Completion& completion) const;
   void Write(PartIndex part, const Payload& data) const;
@@ -55,6 +64,7 @@ class DistOperation final : public PartSink, public std::enable_shared_from_this
   const TokenPtr token_;
   const std::shared_ptr<KeyOperation> operation_;
   const Source source_;
+  const bool rank_0_;
   bool in_place_ = false;
   std::vector<std::weak_ptr<Loan>> loans_;  // by part; only in place
   // Loop.

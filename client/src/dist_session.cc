@@ -111,6 +111,10 @@ void DistSession::SubmitQueued() {
     queued.swap(queued_);
     flush_posted_ = false;
   }
+  Submit(std::move(queued));
+}
+
+void DistSession::Submit(std::vector<Queued> queued) {
   std::vector<PartRequest> requests;
   for (Queued& each : queued) {
     for (PartRequest& request : each.requests) {
@@ -137,12 +141,15 @@ void DistSession::HandleClient(ClientOutbox out) {
     shards_.at(send.to)->Send(EncodeFrame(send.frame));
   }
   for (const ShardAddress shard : out.dial) DialShard(shard);
+  std::vector<Queued> next;
   for (const Completion& done : out.done) {
     const auto it = open_.find(done.ticket);
     const Open open = std::move(it->second);
     open_.erase(it);
-    open.sink->OnPart(open.op, done);
+    std::vector<PartRequest> more = open.sink->OnPart(open.op, done);
+    if (!more.empty()) next.push_back({std::move(more), open.sink});
   }
+  if (!next.empty()) Submit(std::move(next));
   if (!inquiries_.empty()) EndInquiries(nullptr);
   ArmTimer();
 }

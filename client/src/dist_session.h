@@ -33,8 +33,9 @@ namespace kvstore {
 class PartSink {
  public:
   virtual ~PartSink() = default;
-  // One request about a part is over. On the loop; must not block.
-  virtual void OnPart(Op op, const Completion& completion) = 0;
+  // One request about a part is over. Returns what the operation asks next. On the loop; must not
+  // block.
+  virtual std::vector<PartRequest> OnPart(Op op, const Completion& completion) = 0;
   // Of the operation, for explanations.
   virtual uint64_t operation_id() const = 0;
 };
@@ -98,6 +99,7 @@ class DistSession {
   void DialShard(ShardAddress shard);
   void OnShardMessage(ShardAddress shard, const Payload& message);
   void SubmitQueued() KVS_EXCLUDES(mutex_);
+  void Submit(std::vector<Queued> queued);
   void SubmitToShards(ShardRequest request, std::shared_ptr<PartSink> sink);
   void OnTimer();
   void ArmTimer();

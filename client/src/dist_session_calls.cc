@@ -25,11 +25,12 @@ constexpr int64_t kAnswerGraceMs = 2000;
 // The answer of all shards to one request, for a caller that blocks.
 class BlockingSink final : public PartSink {
  public:
-  void OnPart(Op, const Completion& completion) override {
+  std::vector<PartRequest> OnPart(Op, const Completion& completion) override {
     MutexLock lock(mutex_);
     status_ = completion.status;
     done_ = true;
     changed_.NotifyAll();
+    return {};
   }
   uint64_t operation_id() const override { return 0; }
   // Nothing at the deadline.

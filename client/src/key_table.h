@@ -33,6 +33,7 @@ struct KeyName {
 struct KeyState {
   KeyPtr key;
   ValueSpec spec;
+  std::shared_ptr<const KeyOperation> init;  // while `spec` is unknown: who learns it
   VarPtr var;  // orders the key's operations, and remembers their failures
   // The last call that named the key, and its place among that call's keys: grouping without a
   // table per call.

@@ -3,6 +3,7 @@
 // one operation on one key at a time, asynchronously.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -31,8 +32,8 @@ struct Key {
 };
 using KeyPtr = std::shared_ptr<const Key>;
 
-// What Init fixes about a key. `known` is false on a worker that initialised the key with an empty
-// array and has not used it yet.
+// What Init fixes about a key. `known` is false on a worker that initialises the key with an empty
+// array, until the Init is done.
 struct ValueSpec {
   bool known = false;
   DType dtype = DType::kUnspecified;
@@ -53,6 +54,8 @@ struct KeyOperation {
   // What the backend noted in Prepare: a local store the updater, a dist store the step.
   std::shared_ptr<const void> as_of_call;
   uint64_t step = 0;
+  // kInit with an empty array: set by the backend, once, after it filled in `spec`.
+  std::atomic<bool> learned{false};
 };
 
 // Threading: thread-safe, but for Prepare, which the facade calls one at a time.

@@ -52,7 +52,8 @@ ValueSpec SpecFrom(const NDArray& array) {
   return spec;
 }
 
-// Compares `array` with what is known of the key; takes what is unknown from it.
+// Compares `array` with what is known of the key. Nothing is known before its Init: then `array`
+// says it.
 absl::Status CheckArray(const std::string& label, const NDArray& array, ValueSpec* spec) {
   if (array.empty()) {
     return absl::InvalidArgumentError(
@@ -144,6 +145,18 @@ absl::Status StoreFacade::MayBlock() const {
       "a call that waits was made by an updater: it would wait for itself");
 }
 
+absl::StatusOr<KeyState*> StoreFacade::Use(const KeyName& name) const {
+  const auto state = keys_.Get(name);
+  if (!state.ok() || (*state)->spec.known) return state;
+  if (!(*state)->init->learned.load(std::memory_order_acquire)) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: its Init is not done yet", (*state)->key->label));
+  }
+  (*state)->spec = (*state)->init->spec;
+  (*state)->init.reset();
+  return state;
+}
+
 StoreFacade::Group& StoreFacade::GroupOf(KeyState* state, OperationKind kind, int priority,
                                          Groups* groups) {
   if (state->call != calls_) {
@@ -162,7 +175,7 @@ StoreFacade::Group& StoreFacade::GroupOf(KeyState* state, OperationKind kind, in
 KeyedStatus StoreFacade::AddValues(const Names& keys, const std::vector<NDArray>& values,
                                    OperationKind kind, int priority, Groups* groups) {
   for (size_t i = 0; i < keys.size(); ++i) {
-    const auto state = keys_.Get(keys[i]);
+    const auto state = Use(keys[i]);
     if (!state.ok()) return {state.status(), TextOf(keys[i])};
     Group& group = GroupOf(*state, kind, priority, groups);
     const Key& key = *group.operation->key;
@@ -176,7 +189,7 @@ KeyedStatus StoreFacade::AddValues(const Names& keys, const std::vector<NDArray>
 KeyedStatus StoreFacade::AddOutputs(const Names& keys, const std::vector<NDArray*>& outputs,
                                     OperationKind kind, int priority, Groups* groups) {
   for (size_t i = 0; i < keys.size(); ++i) {
-    const auto state = keys_.Get(keys[i]);
+    const auto state = Use(keys[i]);
     if (!state.ok()) return {state.status(), TextOf(keys[i])};
     Group& group = GroupOf(*state, kind, priority, groups);
     const Key& key = *group.operation->key;
@@ -253,7 +266,6 @@ KeyedStatus StoreFacade::Queue(OperationKind kind, const Names& push_keys,
     std::vector<OperationSpec> specs;
     specs.reserve(groups.size());
     for (const Group& group : groups) {
-      group.state->spec = group.operation->spec;  // news only where it was unknown
       specs.push_back(SpecOf(group));
     }
     ready = engine_.Append(std::move(specs));
@@ -306,6 +318,7 @@ KeyedStatus StoreFacade::InitKeys(const Names& keys, const std::vector<NDArray>&
     keys_.FixKind(keys[0].is_int);
     for (auto& operation : operations) {
       KeyState* state = keys_.Add(operation->key, operation->spec);
+      if (!operation->spec.known) state->init = operation;
       vars.push_back(state->var);
       made.push_back(state->key);
       specs.push_back(SpecOf({state, std::move(operation)}));
@@ -319,7 +332,8 @@ KeyedStatus StoreFacade::InitKeys(const Names& keys, const std::vector<NDArray>&
   for (size_t i = 0; i < vars.size(); ++i) {
     KeyedStatus failed = engine_.TakeFailure(vars[i], /*readers=*/true);
     if (failed.ok()) continue;
-    // The key does not exist here: Init may be tried again.
+    // The key does not exist here. Init may be tried again: parts that the servers made meanwhile
+    // are there already, and refuse a second value from this worker (ALREADY_EXISTS).
     MutexLock lock(mutex_);
     keys_.Remove(*made[i]);
     if (first.ok()) first = std::move(failed);
@@ -349,7 +363,7 @@ KeyedStatus StoreFacade::BroadcastKeys(const Names& init_keys, const Names& pull
     for (size_t i = 0; i < pull_keys.size(); ++i) {
       auto spec = specs.find(IdOf(pull_keys[i]));
       if (spec == specs.end()) {
-        const auto state = keys_.Get(pull_keys[i]);
+        const auto state = Use(pull_keys[i]);
         if (!state.ok()) return {state.status(), TextOf(pull_keys[i])};
         spec = specs.emplace(IdOf(pull_keys[i]), (*state)->spec).first;
       }

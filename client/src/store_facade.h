@@ -90,6 +90,9 @@ class StoreFacade final : public KVStore {
   KeyedStatus WaitKeys(const Names& keys) KVS_EXCLUDES(mutex_);
   std::string KeyStatus(const KeyName& key) const KVS_EXCLUDES(mutex_);
 
+  // The key of a call that uses it. Errors: NOT_FOUND; INVALID_ARGUMENT; FAILED_PRECONDITION while
+  // its Init is under way.
+  absl::StatusOr<KeyState*> Use(const KeyName& name) const KVS_REQUIRES(mutex_);
   Group& GroupOf(KeyState* state, OperationKind kind, int priority, Groups* groups)
       KVS_REQUIRES(mutex_);
   KeyedStatus AddValues(const Names& keys, const std::vector<NDArray>& values, OperationKind kind,

@@ -5,6 +5,7 @@
 #include <map>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "server/core/server_core.h"
 
@@ -22,7 +23,8 @@ class ReplyBatch {
   // `header`: cluster, epoch, job, server incarnation of every frame. `out` outlives the batch.
   ReplyBatch(const FrameHeader& header, ServerOutbox* out) : header_(header), out_(out) {}
 
-  void Add(const ReplyTo& to, PartEntry entry) {
+  // `description`: of the key, if the reader is to learn it.
+  void Add(const ReplyTo& to, PartEntry entry, const KeySpec* description = nullptr) {
     const auto key = std::make_tuple(to.peer, to.rank, to.incarnation);
     const auto it = open_.find(key);
     const size_t bytes = entry.data.size();
@@ -37,6 +39,11 @@ class ReplyBatch {
     }
     Open& open = open_[key];
     open.bytes += bytes;
+    std::vector<KeySpec>& keys = (*out_)[open.index].frame.keys;
+    // Entries about a key come together: its description is the last one, if it is there.
+    if (description != nullptr && (keys.empty() || keys.back().key != description->key)) {
+      keys.push_back(*description);
+    }
     (*out_)[open.index].frame.parts.push_back(std::move(entry));
   }
 

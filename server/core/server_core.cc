@@ -228,7 +228,7 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const Frame& frame, const Par
       status = absl::AlreadyExistsError(fmt::format("{} exists already", Label(entry.key)));
     }
     SetStatus(reply, status);
-    return replies.Add(from, std::move(reply));
+    return replies.Add(from, std::move(reply), spec->shape_unknown ? &slot->part->key() : nullptr);
   }
 
   if (from.rank != 0) {

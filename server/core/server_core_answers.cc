@@ -65,9 +65,11 @@ bool ServerCore::Impl::Answer(const Waiter& waiter, PartId id, const PartSlot& s
   const Part& part = *slot.part;
   PartEntry reply = EchoOf(waiter, id);
   reply.progress = Progress::kDone;
+  const KeySpec* learns = nullptr;
   switch (waiter.op) {
     case Op::kInit:
       SetStatus(reply, CheckSameKey(part.key(), waiter.key));
+      if (waiter.key.shape_unknown) learns = &part.key();
       break;
     case Op::kPush:
       if (part.DoneThrough(waiter.to.rank) < waiter.round) return false;
@@ -88,7 +90,7 @@ bool ServerCore::Impl::Answer(const Waiter& waiter, PartId id, const PartSlot& s
       reply.data = Payload(part.value());
       break;
   }
-  replies.Add(waiter.to, std::move(reply));
+  replies.Add(waiter.to, std::move(reply), learns);
   return true;
 }
 

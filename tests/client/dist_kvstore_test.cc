@@ -1,7 +1,9 @@
 // What the stores of a cluster promise when nothing goes wrong; dense, synchronous.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <random>
+#include <thread>
 
 #include "tests/client/dist_cluster.h"
 #include "tests/client/expect_error.h"
@@ -149,11 +151,65 @@ TEST_CASE("workers may initialise in any order, and all but rank 0 with empty ar
 }
 
 TEST_CASE("a worker whose shape differs from rank 0's is told", "[dist]") {
-  DistCluster cluster({2, 1});
+  // Also when it has parts that rank 0's value has not, on servers that know nothing of the key.
+  const int64_t other = GENERATE(int64_t{5}, 4 * kSeveralParts);
+  DistCluster cluster({2, 3});
   const auto thrown = cluster.Run(
-      [](KVStore& store, int rank) { store.Init(Ints{1}, {NDArray({rank == 0 ? 6 : 5})}); });
+      [&](KVStore& store, int rank) { store.Init(Ints{1}, {NDArray({rank == 0 ? 6 : other})}); });
   CHECK(thrown[0].empty());
-  CHECK_THAT(thrown[1], Catch::Contains("key 1"));
+  CHECK_THAT(thrown[1], Catch::Contains("key 1: shape [6] of f32 expected"));
+}
+
+TEST_CASE("a worker that gave Init an empty array knows the key afterwards", "[dist]") {
+  DistCluster cluster({2, 3});
+  CHECK(cluster.Run([](KVStore& store, int rank) {
+    NDArray value({2, 3});
+    std::fill_n(value.data_as<float>(), 6, 1.f);
+    store.Init(Ints{1}, {rank == 0 ? value : NDArray()});
+    // Of as many bytes, of fewer, of more parts, of another dtype: nothing of these is pushed.
+    const auto refused = [&](const NDArray& array, const char* message) {
+      MUST_THROW(store.Push(Ints{1}, {array}), kInvalidArgument, message);
+      NDArray out = array;
+      MUST_THROW(store.Pull(Ints{1}, {&out}), kInvalidArgument, message);
+    };
+    refused(NDArray({3, 2}), "key 1: shape [2,3] expected, got [3,2]");
+    refused(NDArray({1}), "key 1: shape [2,3] expected, got [1]");
+    refused(NDArray({kSeveralParts}), "key 1: shape [2,3] expected, got [");
+    refused(NDArray({3}, DataType::kFloat64), "key 1: dtype f32 expected, got f64");
+    refused(NDArray({2, 3}, DataType::kInt32), "key 1: dtype f32 expected, got i32");
+    store.Push(Ints{1}, {value});
+    NDArray out({2, 3});
+    store.Pull(Ints{1}, {&out});
+    if (Read(out) != Floats(6, 2)) throw std::runtime_error("not the sum of two");
+  }) == NothingThrown(2));
+}
+
+TEST_CASE("a key is used after its Init is done, not before", "[dist]") {
+  DistCluster cluster({2, 1});
+  CHECK(cluster.Run([](KVStore& store, int rank) {
+    if (rank == 0) {
+      store.Barrier();  // rank 1 has begun, and tried
+      store.Init(Ints{1}, {Array({3})});
+      return;
+    }
+    std::thread init([&] { store.Init(Ints{1}, {NDArray()}); });
+    NDArray out({1});
+    // Not known at all until the other thread has begun.
+    ErrorCode code = ErrorCode::kNotFound;
+    while (code == ErrorCode::kNotFound) {
+      try {
+        store.Pull(Ints{1}, {&out});
+        code = ErrorCode::kUnknown;
+      } catch (const Error& error) {
+        code = error.code();
+      }
+    }
+    store.Barrier();
+    init.join();
+    if (code != ErrorCode::kFailedPrecondition) throw std::runtime_error("taken before its time");
+    store.Pull(Ints{1}, {&out});
+    if (Read(out) != Floats{3}) throw std::runtime_error("not rank 0's value");
+  }) == NothingThrown(2));
 }
 
 TEST_CASE("Init of a key that exists is refused on every rank, and the key stays", "[dist]") {

@@ -62,8 +62,11 @@ class ClientCore::Impl {
   void Pump(int64_t now_ms, ShardAddress shard, ClientOutbox* out);
   void PumpAll(int64_t now_ms, ClientOutbox* out);
   void Retry(Request& request);
-  void OnReply(int64_t now_ms, Request& request, const PartEntry& reply, ClientOutbox* out);
-  void Finish(Request& request, absl::Status status, const PartEntry* reply, ClientOutbox* out);
+  // `entry` is of `reply`.
+  void OnReply(int64_t now_ms, Request& request, const Frame& reply, const PartEntry& entry,
+               ClientOutbox* out);
+  // `done`: the value or description that came; the rest is filled in here.
+  void Finish(Request& request, absl::Status status, Completion done, ClientOutbox* out);
   FrameHeader HeaderFor(ShardAddress shard) const;
 
   const ClientCoreOptions options_;
@@ -183,7 +186,7 @@ void ClientCore::Impl::OnJobEnded(absl::Status status, ClientOutbox* out) {
     if (!request->over) open.emplace_back(request->order, request.get());
   }
   std::sort(open.begin(), open.end());
-  for (const auto& [order, request] : open) Finish(*request, job_ended_, nullptr, out);
+  for (const auto& [order, request] : open) Finish(*request, job_ended_, Completion(), out);
 }
 
 int64_t ClientCore::Impl::NextTimerMs() const {
@@ -246,7 +249,7 @@ void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest> requests,
                            routing_ == nullptr
                                ? absl::FailedPreconditionError("the cluster is not routed yet")
                                : job_ended_,
-                           Payload(), 0});
+                           Payload(), 0, nullptr});
       continue;
     }
     Request* request = Add(std::move(ask));
@@ -267,7 +270,7 @@ void ClientCore::Impl::Submit(int64_t now_ms, ShardRequest request, ClientOutbox
     const absl::Status status = job_ended_.ok()
                                     ? absl::FailedPreconditionError("the cluster is not routed yet")
                                     : job_ended_;
-    out->done.push_back({request.ticket, {}, status, Payload(), 0});
+    out->done.push_back({request.ticket, {}, status, Payload(), 0, nullptr});
     return;
   }
   groups_[request.ticket] = {streams_.size(), absl::OkStatus()};
@@ -414,16 +417,16 @@ void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const Frame& r
     }
     // Over, and still here, only in a broken variant.
     if (request.over && (entry.op != Op::kPull || entry.code != absl::StatusCode::kOk)) continue;
-    OnReply(now_ms, request, entry, out);
+    OnReply(now_ms, request, reply, entry, out);
   }
   PumpAll(now_ms, out);
 }
 
-void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const PartEntry& reply,
-                               ClientOutbox* out) {
-  if (reply.code != absl::StatusCode::kOk) {
-    if (reply.retry_after_ms == 0) {
-      Finish(request, absl::Status(reply.code, reply.message), nullptr, out);
+void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const Frame& reply,
+                               const PartEntry& entry, ClientOutbox* out) {
+  if (entry.code != absl::StatusCode::kOk) {
+    if (entry.retry_after_ms == 0) {
+      Finish(request, absl::Status(entry.code, entry.message), Completion(), out);
       return;
     }
     TakeBack(request);
@@ -431,21 +434,30 @@ void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const PartEntry
     const int doublings = std::min(request.refusals++, kBackoffDoublingsMax);
     request.state = State::kBackoff;
     request.as_probe = false;
-    request.backoff_until_ms = now_ms + (int64_t{reply.retry_after_ms} << doublings);
+    request.backoff_until_ms = now_ms + (int64_t{entry.retry_after_ms} << doublings);
     backoff_.insert({request.backoff_until_ms, request.id});
     return;
   }
-  if (reply.op == Op::kProbe) {
+  if (entry.op == Op::kProbe) {
     request.probe_answered = true;
-    request.missing = reply.missing_ranks;
+    request.missing = entry.missing_ranks;
   }
-  switch (reply.progress) {
-    case Progress::kDone:
-      // A pull ends with its value only, never with a probe's word.
-      if (request.ask.op != Op::kPull || reply.op == Op::kPull) {
-        Finish(request, absl::OkStatus(), &reply, out);
+  switch (entry.progress) {
+    case Progress::kDone: {
+      // A probe's word ends a push only: whatever else is answered with more than "done".
+      if (request.ask.op != entry.op && request.ask.op != Op::kPush) return;
+      Completion done;
+      if (request.ask.op == Op::kPull) {
+        done.data = entry.data;
+        done.round = entry.round;
       }
+      const bool learns = request.ask.op == Op::kInit && request.ask.key.shape_unknown;
+      if (const KeySpec* key = learns ? FindKeySpec(reply, entry) : nullptr) {
+        done.key = std::make_shared<KeySpec>(*key);
+      }
+      Finish(request, absl::OkStatus(), std::move(done), out);
       return;
+    }
     case Progress::kUnknown:
       if (request.state != State::kSent && request.state != State::kOwned) return;
       TakeBack(request);
@@ -473,7 +485,7 @@ void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const PartEntry
   }
 }
 
-void ClientCore::Impl::Finish(Request& request, absl::Status status, const PartEntry* reply,
+void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion done,
                               ClientOutbox* out) {
   const bool late = request.over;  // only in a broken variant
   if (!late) {
@@ -493,17 +505,18 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, const PartE
               : status;
     }
     if (--group.remaining == 0) {
-      out->done.push_back({request.ask.ticket, {}, group.status, Payload(), 0});
+      done.ticket = request.ask.ticket;
+      done.status = std::move(group.status);
+      out->done.push_back(std::move(done));
       groups_.erase(request.ask.ticket);
     }
     requests_.erase(request.id);
     return;
   }
-  Completion done{request.ask.ticket, request.ask.id, std::move(status), Payload(), request.round};
-  if (reply != nullptr && request.ask.op == Op::kPull) {
-    done.data = reply->data;
-    done.round = reply->round;
-  }
+  done.ticket = request.ask.ticket;
+  done.id = request.ask.id;
+  if (request.ask.op == Op::kPush || !status.ok()) done.round = request.round;
+  done.status = std::move(status);
   out->done.push_back(std::move(done));
   if (late) return;
 

@@ -68,6 +68,8 @@ struct Completion {
   // kPull: the bytes of the part.
   Payload data;
   Round round = 0;  // kPush: the round; kPull: the version
+  // kInit of a key whose shape was unknown: what the server has.
+  std::shared_ptr<const KeySpec> key;
 };
 
 struct ClientOutbox {

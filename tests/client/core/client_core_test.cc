@@ -126,6 +126,33 @@ TEST_CASE("a push is held until the earlier pull of its part is answered", "[cor
   CHECK(sent[0].round == 2);
 }
 
+TEST_CASE("an Init of unknown shape ends with the description that the server sent", "[core]") {
+  Client client;
+  PartRequest request;
+  request.op = Op::kInit;
+  request.id = {17, 0};
+  request.ticket = 1;
+  request.key.key = 17;
+  request.key.shape_unknown = true;
+  client.core.Submit(0, {request}, &client.out);
+  PartEntry entry = client.Sent().at(0);
+  PartEntry probe = entry;
+  probe.op = Op::kProbe;
+  client.Reply(probe, Progress::kDone);  // a word without the description: not the answer
+  CHECK(client.Done().empty());
+  entry.progress = Progress::kDone;
+  Frame frame;
+  frame.header.cluster = kCluster;
+  frame.header.rank = kRank;
+  frame.header.incarnation = kIncarnation;
+  frame.parts.push_back(entry);
+  frame.keys.push_back({17, "", DType::kFloat32, {2, 3}, Storage::kDense, false});
+  client.core.OnFrame(0, {0, 0}, frame, &client.out);
+  REQUIRE(client.out.done.size() == 1);
+  REQUIRE(client.out.done[0].key != nullptr);
+  CHECK(client.out.done[0].key->shape == Shape{2, 3});
+}
+
 TEST_CASE("everything of a part waits for its Init", "[core]") {
   Client client;
   client.Submit(Op::kInit, 1, "aaaa");

@@ -60,7 +60,11 @@ class Shard {
     ServerOutbox out;
     core.OnFrame(now_ms, peer == 0 ? frame.header.rank + 1 : peer, frame, &out);
     std::vector<std::pair<WorkerRank, PartEntry>> replies;
+    described.clear();
     for (const ServerFrame& sent : out) {
+      for (const KeySpec& key : sent.frame.keys) {
+        described[sent.frame.header.rank].push_back(ShapeString(key.shape));
+      }
       last_peer[sent.frame.header.rank] = sent.peer;
       CHECK(sent.frame.header.incarnation == 100 + sent.frame.header.rank);
       for (const PartEntry& entry : sent.frame.parts) {
@@ -120,7 +124,11 @@ class Shard {
   ServerCore core;
   int64_t now_ms = 0;
   std::map<WorkerRank, PeerId> last_peer;
+  // The descriptions of keys that came with the last replies.
+  std::map<WorkerRank, std::vector<std::string>> described;
 };
+
+using Described = decltype(Shard::described);
 
 TEST_CASE("a round commits when every worker contributed, and tells all of them", "[core]") {
   Shard shard(3);
@@ -268,9 +276,22 @@ TEST_CASE("Init that does not fit the key is refused and names both", "[core]") 
   CHECK(reply.code == absl::StatusCode::kInvalidArgument);
   CHECK(reply.message == "key 17: shape [1] of f64 expected, got [2] of f64");
   other.shape_unknown = true;
+  CHECK(shard.described.empty());
   CHECK(shard.Init(1, std::nullopt, 2, other)[0].second.code == absl::StatusCode::kOk);
+  CHECK(shard.described == Described{{1, {"[1]"}}});
   other.name = "weight";
   CHECK(shard.Init(1, std::nullopt, 3, other)[0].second.code == absl::StatusCode::kAlreadyExists);
+}
+
+TEST_CASE("a worker that does not know the shape is told it when the key exists", "[core]") {
+  Shard shard(3);
+  KeySpec unknown;
+  unknown.key = kKey;
+  unknown.shape_unknown = true;
+  CHECK(shard.Init(1, std::nullopt, 1, unknown).empty());
+  CHECK(shard.Init(2, std::nullopt, 1).empty());  // knows
+  CHECK(shard.Init(0, 7, 1).size() == 3);
+  CHECK(shard.described == Described{{1, {"[1]"}}});
 }
 
 TEST_CASE("Init over the memory budget is refused", "[core]") {
