@@ -128,7 +128,7 @@ absl::Status LocalBackend::Execute(const KeyOperation& operation) {
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value) {
   const Key& key = *operation.key;
   const auto& rule = *static_cast<const Rule*>(operation.as_of_call.get());
-  if (!rule.by_user()) return value->Push(operation.values, rule.parts, &scratch_);
+  if (!rule.by_user()) return value->Push(key.id, operation.values, rule.parts, &scratch_);
   const WholeUpdate update = [&](const NDArray& merged, NDArray* stored) {
     if (key.is_int) {
       rule.for_int(static_cast<int>(key.number), merged, stored);

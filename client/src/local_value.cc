@@ -58,14 +58,14 @@ void LocalValue::ToWhole() {
   parts_.clear();
 }
 
-absl::Status LocalValue::Push(const std::vector<NDArray>& values, const PartUpdater& rule,
-                              Scratch* scratch) {
+absl::Status LocalValue::Push(KeyId key, const std::vector<NDArray>& values,
+                              const PartUpdater& rule, Scratch* scratch) {
   ToParts();
   for (PartIndex part = 0; part < parts_.size(); ++part) {
     const size_t bytes = PartBytes(spec_.bytes, part);
     MutableBufferPtr sum = TakeBuffer(bytes, &scratch->part);
     Fold(spec_, values, PartOffset(part), bytes, sum->data());
-    const auto updated = rule.Update(spec_.dtype, *parts_[part], sum, &states_[part]);
+    const auto updated = rule.Update(key, spec_.dtype, *parts_[part], sum, &states_[part]);
     // A rule knows the dtype or does not, so that the first part speaks for all.
     if (!updated.ok()) return updated.status();
     KVS_CHECK(updated->get() == sum.get());

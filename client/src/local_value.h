@@ -36,7 +36,8 @@ class LocalValue {
 
   // One round: the left fold of `values` in list order, then the rule.
   // Errors: the rule's; then the value stays as it was.
-  absl::Status Push(const std::vector<NDArray>& values, const PartUpdater& rule, Scratch* scratch);
+  absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& rule,
+                    Scratch* scratch);
   // The same with a user's updater. What that throws comes through; what it has written until then
   // stays.
   void Push(const std::vector<NDArray>& values, const WholeUpdate& update, Scratch* scratch);

@@ -21,6 +21,12 @@
 
 namespace kvstore {
 
+// The dtype in which values of `dtype` are summed: a sum of f16 or bf16 is an f32 and is rounded
+// once, when it is complete.
+constexpr DType AccumulatorOf(DType dtype) {
+  return dtype == DType::kFloat16 || dtype == DType::kBFloat16 ? DType::kFloat32 : dtype;
+}
+
 constexpr bool KernelsSupport(DType dtype) {
   return dtype == DType::kFloat32 || dtype == DType::kFloat64;
 }

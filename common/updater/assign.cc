@@ -9,9 +9,9 @@ namespace {
 class AssignRule final : public Updater {
  public:
   std::string_view name() const override { return "assign"; }
-  absl::Status Update(const UpdaterPart&, const void*, void*, UpdaterState*) const override {
-    return absl::OkStatus();  // the sum already lies where the new value is wanted
-  }
+  absl::Status CheckDType(DType) const override { return absl::OkStatus(); }
+  // The sum already lies where the new value is wanted.
+  void Update(const UpdaterRun&, const void*, void*, void* const*) const override {}
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// PartUpdater: the updater that is set, applied to parts. The daemons' engine and the local store
-// both run exactly this, which is why their bits agree.
+// PartUpdater: the updater that is set, applied to dense parts and to rows. The daemons' engine and
+// the local store both run exactly this, which is why their bits agree.
 #pragma once
 
 #include <memory>
@@ -9,11 +9,18 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/cluster/identity.h"
 #include "common/tensor/buffer.h"
 #include "common/tensor/dtype.h"
 #include "common/updater/updater.h"
 
 namespace kvstore {
+
+// What is kept beside a value: tensors of the value's length, zero before the first update.
+struct StateLayout {
+  std::vector<std::string> names;  // empty: nothing
+  DType dtype = DType::kUnspecified;
+};
 
 // Threading: thread-compatible (one owner: a shard, or a store).
 class PartUpdater {
@@ -30,18 +37,32 @@ class PartUpdater {
   const std::string& name() const { return name_; }
   const UpdaterParameters& parameters() const { return parameters_; }
 
-  // One update of one part. `value` stays as it is; `sum` becomes the result. Both hold the same
-  // number of bytes, whole elements of `dtype` (KVS_CHECKed). `*state` is null before the part's
-  // first update, and is created, replaced or dropped as the rule needs it.
-  // Errors: UNIMPLEMENTED names the dtype; then neither `value` nor `*state` has changed.
-  absl::StatusOr<BufferPtr> Update(DType dtype, const Buffer& value, MutableBufferPtr sum,
+  // Whether values of `dtype` can be updated.
+  // Errors: UNIMPLEMENTED names the rule and the dtype.
+  absl::Status CheckDType(DType dtype) const;
+  // What the rule keeps beside values of `dtype`.
+  StateLayout LayoutFor(DType dtype) const;
+
+  // One update of one dense part of `key`. `value`, in `dtype`, stays as it is; `sum`, in
+  // AccumulatorOf(dtype) (kernels.h), is used up: it becomes the result where the two dtypes are
+  // the same. Both hold as many elements (KVS_CHECKed). `*state` is null before the part's first
+  // update, and is created, replaced or dropped as the rule needs it.
+  // Errors: those of CheckDType; then neither `value` nor `*state` has changed.
+  absl::StatusOr<BufferPtr> Update(KeyId key, DType dtype, const Buffer& value,
+                                   MutableBufferPtr sum,
                                    std::unique_ptr<UpdaterState>* state) const;
+
+  // The same for `elements` elements of `key` that lie in a row, such as a row of a row-sparse
+  // value; `dtype` passed CheckDType. `update`: which update of the key's stripe this is, from 1,
+  // counted since its state was zero. `value` is overwritten, `sum` is used up, `state` has as many
+  // arrays as LayoutFor(dtype) has names, in its dtype. None needs alignment; they do not overlap.
+  void UpdateRun(KeyId key, DType dtype, uint64_t update, size_t elements, void* value, void* sum,
+                 void* const* state) const;
 
  private:
   std::string name_;
   UpdaterParameters parameters_;
   std::unique_ptr<Updater> updater_;
-  std::vector<std::string> state_names_;  // of updater_
 };
 
 }  // namespace kvstore

@@ -15,15 +15,13 @@ class SgdRule final : public Updater {
     if (numbers_.momentum == 0) return {};
     return {"momentum"};
   }
-  absl::Status Update(const UpdaterPart& part, const void* value, void* sum,
-                      UpdaterState* state) const override {
-    KVS_RETURN_IF_ERROR(CheckFloatDType(*this, part));
+  void Update(const UpdaterRun& run, const void* value, void* sum,
+              void* const* state) const override {
     if (numbers_.momentum == 0) {
-      Sgd(part.dtype, numbers_, value, sum, part.elements);
+      Sgd(run.dtype, numbers_, value, sum, run.elements);
     } else {
-      SgdMomentum(part.dtype, numbers_, value, state->tensors[0]->data(), sum, part.elements);
+      SgdMomentum(run.dtype, numbers_, value, state[0], sum, run.elements);
     }
-    return absl::OkStatus();
   }
 
  private:

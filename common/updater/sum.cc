@@ -10,11 +10,8 @@ namespace {
 class SumRule final : public Updater {
  public:
   std::string_view name() const override { return "sum"; }
-  absl::Status Update(const UpdaterPart& part, const void* value, void* sum,
-                      UpdaterState*) const override {
-    KVS_RETURN_IF_ERROR(CheckFloatDType(*this, part));
-    Accumulate(part.dtype, sum, value, part.elements);
-    return absl::OkStatus();
+  void Update(const UpdaterRun& run, const void* value, void* sum, void* const*) const override {
+    Accumulate(run.dtype, sum, value, run.elements);
   }
 };
 

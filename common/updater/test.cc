@@ -11,11 +11,8 @@ class TestRule final : public Updater {
  public:
   explicit TestRule(double rescale_grad) : rescale_grad_(rescale_grad) {}
   std::string_view name() const override { return "test"; }
-  absl::Status Update(const UpdaterPart& part, const void* value, void* sum,
-                      UpdaterState*) const override {
-    KVS_RETURN_IF_ERROR(CheckFloatDType(*this, part));
-    AddScaled(part.dtype, rescale_grad_, value, sum, part.elements);
-    return absl::OkStatus();
+  void Update(const UpdaterRun& run, const void* value, void* sum, void* const*) const override {
+    AddScaled(run.dtype, rescale_grad_, value, sum, run.elements);
   }
 
  private:

@@ -12,10 +12,10 @@ size_t UpdaterState::bytes() const {
   return total;
 }
 
-absl::Status CheckFloatDType(const Updater& updater, const UpdaterPart& part) {
-  if (KernelsSupport(part.dtype)) return absl::OkStatus();
-  return absl::UnimplementedError(fmt::format("optimizer '{}': dtype f32 or f64 expected, got {}",
-                                              updater.name(), DTypeName(part.dtype)));
+absl::Status Updater::CheckDType(DType dtype) const {
+  if (KernelsSupport(dtype)) return absl::OkStatus();
+  return absl::UnimplementedError(
+      fmt::format("optimizer '{}': dtype f32 or f64 expected, got {}", name(), DTypeName(dtype)));
 }
 
 }  // namespace kvstore

@@ -1,8 +1,9 @@
 // Updater: one rule that makes a part's new value out of its old one and the sum of a round.
 //
-// A rule is elementwise and sees one part at a time; it holds its numbers, and what it remembers of
-// a part lies in that part's UpdaterState. So a value gives the same bits however it is cut, on
-// whatever server, and in the local store (kernels.h: the order of operations is a contract).
+// A rule is elementwise and sees one run of elements at a time: a dense part, or rows of a
+// row-sparse value. It holds its numbers; what it remembers lies in state tensors beside the value.
+// So a value gives the same bits however it is cut, on whatever server, and in the local store
+// (kernels.h: the order of operations is a contract).
 //
 // Adding a rule: a file pair here, one line in register_updaters.cc, a section in
 // docs/optimizers.md, vectors in tests/golden/optimizers.
@@ -25,21 +26,23 @@ namespace kvstore {
 // Numbers of a rule by name; absent ones have the rule's default.
 using UpdaterParameters = std::map<std::string, double>;
 
-// What a rule remembers of a part: tensors of the part's dtype and length, zero before the first
-// update. Plain data, so that it can be counted, checkpointed and replicated.
+// What a rule remembers of a dense part: tensors of the part's length, zero before the first update.
+// Plain data, so that it can be counted, checkpointed and replicated.
 // Threading: thread-compatible; belongs to the owner of the part.
 struct UpdaterState {
   std::vector<std::string> names;         // of the tensors, as in Updater::StateNames
   std::vector<MutableBufferPtr> tensors;  // same order
   DType dtype = DType::kUnspecified;
+  uint64_t updates = 0;  // how many there were since the tensors were zero
 
   size_t bytes() const;
 };
 
-// The part that is updated.
-struct UpdaterPart {
+// The elements that are updated: value, sum and state have them at the same places.
+struct UpdaterRun {
   DType dtype = DType::kUnspecified;
   size_t elements = 0;
+  uint64_t update = 1;  // which update of the part this is, from 1
 };
 
 // Immutable once made. Threading: const methods from any thread, on different parts.
@@ -49,14 +52,16 @@ class Updater {
 
   // "sgd".
   virtual std::string_view name() const = 0;
-  // The tensors that this rule, with these numbers, keeps per part; empty: none.
+  // The tensors that this rule, with these numbers, keeps beside the value; empty: none.
   virtual std::vector<std::string> StateNames() const { return {}; }
+  // Whether the rule can compute in `dtype`. Errors: UNIMPLEMENTED names the rule and the dtype.
+  // By default: as the kernels can.
+  virtual absl::Status CheckDType(DType dtype) const;
   // `value`: the old value, only read. `sum`: holds the sum of the round, is overwritten with the
-  // new value. `state`: has the tensors of StateNames(); null when there are none.
-  // Neither array needs alignment; they do not overlap.
-  // Errors: UNIMPLEMENTED for a dtype that the rule cannot compute in; then nothing was written.
-  virtual absl::Status Update(const UpdaterPart& part, const void* value, void* sum,
-                              UpdaterState* state) const = 0;
+  // new value. `state`: as many arrays as StateNames(). All have the run's dtype, which CheckDType
+  // allows. None needs alignment; they do not overlap.
+  virtual void Update(const UpdaterRun& run, const void* value, void* sum,
+                      void* const* state) const = 0;
 };
 
 // The rule `name` with `parameters`.
@@ -64,10 +69,6 @@ class Updater {
 // the rule's parameters), or a number out of its range (names the range and the number).
 absl::StatusOr<std::unique_ptr<Updater>> MakeUpdater(std::string_view name,
                                                      const UpdaterParameters& parameters);
-
-// For rules that compute with kernels.h: UNIMPLEMENTED, naming the rule and the dtype, unless the
-// kernels have the part's dtype.
-absl::Status CheckFloatDType(const Updater& updater, const UpdaterPart& part);
 
 // Names of the known rules, in the order of the list.
 std::vector<std::string> UpdaterNames();

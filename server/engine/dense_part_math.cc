@@ -63,7 +63,7 @@ absl::StatusOr<BufferPtr> DensePartMath::Update(const KeySpec& key, PartId part,
                                                 std::unique_ptr<PartState>* state) {
   auto* held = static_cast<DensePartState*>(state->get());
   std::unique_ptr<UpdaterState> current = held != nullptr ? std::move(held->state) : nullptr;
-  absl::StatusOr<BufferPtr> updated = updater_.Update(key.dtype, *value, std::move(sum), &current);
+  absl::StatusOr<BufferPtr> updated = updater_.Update(key.key, key.dtype, *value, std::move(sum), &current);
   if (current == nullptr) {
     state->reset();
   } else {

@@ -40,7 +40,7 @@ std::vector<std::vector<T>> Run(const GoldenCase& golden) {
   std::unique_ptr<UpdaterState> state;
   std::vector<std::vector<T>> values;
   for (const auto& [round, sum] : golden.sums) {
-    auto updated = updater.Update(golden.dtype, *value, ToBuffer(FromBits<T>(sum)), &state);
+    auto updated = updater.Update(17, golden.dtype, *value, ToBuffer(FromBits<T>(sum)), &state);
     REQUIRE(updated.ok());
     value = *updated;
     values.push_back(ToVector<T>(*value));

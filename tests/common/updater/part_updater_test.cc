@@ -25,7 +25,7 @@ struct Part {
   std::unique_ptr<UpdaterState> state;
 
   void Update(const PartUpdater& updater, const std::vector<float>& sum) {
-    auto updated = updater.Update(DType::kFloat32, *value, Floats(sum), &state);
+    auto updated = updater.Update(17, DType::kFloat32, *value, Floats(sum), &state);
     REQUIRE(updated.ok());
     value = *updated;
   }
@@ -44,10 +44,10 @@ TEST_CASE("without an optimizer the value becomes the sum", "[updater]") {
 
 TEST_CASE("assign takes every dtype and moves no byte", "[updater]") {
   const PartUpdater updater;
-  for (const DType dtype : {DType::kFloat16, DType::kInt64, DType::kBool}) {
+  for (const DType dtype : {DType::kUInt8, DType::kInt64, DType::kBool}) {
     std::unique_ptr<UpdaterState> state;
     const MutableBufferPtr sum = Floats({1, 2});
-    const auto updated = updater.Update(dtype, *Floats({5, 6}), sum, &state);
+    const auto updated = updater.Update(17, dtype, *Floats({5, 6}), sum, &state);
     REQUIRE(updated.ok());
     CHECK(*updated == sum);
     CHECK(Values(**updated) == std::vector<float>{1, 2});
@@ -60,7 +60,7 @@ TEST_CASE("the old value stays as it was and the sum's buffer becomes the new on
   const BufferPtr old_value = Floats({1, 2, 3});
   const MutableBufferPtr sum = Floats({2, 4, 6});
   std::unique_ptr<UpdaterState> state;
-  const auto updated = updater.Update(DType::kFloat32, *old_value, sum, &state);
+  const auto updated = updater.Update(17, DType::kFloat32, *old_value, sum, &state);
   REQUIRE(updated.ok());
   CHECK(*updated == sum);
   CHECK(Values(*old_value) == std::vector<float>{1, 2, 3});
@@ -121,7 +121,7 @@ TEST_CASE("a state of another dtype or length does not fit", "[updater]") {
   CHECK(Values(*part.value) == std::vector<float>{-1, -1, -1, -1});
   CHECK(part.state->bytes() == 16);
   const auto updated =
-      updater.Update(DType::kFloat64, *Floats({0, 0, 0, 0}), Floats({0, 0, 0, 0}), &part.state);
+      updater.Update(17, DType::kFloat64, *Floats({0, 0, 0, 0}), Floats({0, 0, 0, 0}), &part.state);
   REQUIRE(updated.ok());
   CHECK(part.state->dtype == DType::kFloat64);
 }
@@ -143,14 +143,39 @@ TEST_CASE("an update that fails changes neither the value nor the state", "[upda
   Part part{Floats({0}), nullptr};
   part.Update(updater, {1});
   const UpdaterState* before = part.state.get();
-  const auto failed = updater.Update(DType::kInt32, *part.value, Floats({1}), &part.state);
+  const auto failed = updater.Update(17, DType::kInt32, *part.value, Floats({1}), &part.state);
   CHECK(failed.status().code() == absl::StatusCode::kUnimplemented);
   CHECK(part.state.get() == before);
   CHECK(Values(*part.state->tensors[0]) == std::vector<float>{-1});
   CHECK(Values(*part.value) == std::vector<float>{-1});
   std::unique_ptr<UpdaterState> none;
-  CHECK(!updater.Update(DType::kInt32, *part.value, Floats({1}), &none).ok());
+  CHECK(!updater.Update(17, DType::kInt32, *part.value, Floats({1}), &none).ok());
   CHECK(none == nullptr);
+}
+
+TEST_CASE("a run of elements is updated where it lies, with the bits of a part", "[updater]") {
+  for (const std::string& name : UpdaterNames()) {
+    CAPTURE(name);
+    PartUpdater updater;
+    REQUIRE(updater.Set(name, {}).ok());
+    Part part{Floats({1, 2, 3, 4, 5}), nullptr};
+    const MutableBufferPtr value = Floats({1, 2, 3, 4, 5});
+    std::vector<MutableBufferPtr> tensors;
+    std::vector<void*> heads, tails;
+    for (size_t i = 0; i < updater.LayoutFor(DType::kFloat32).names.size(); ++i) {
+      tensors.push_back(Floats({0, 0, 0, 0, 0}));
+      heads.push_back(tensors.back()->data());
+      tails.push_back(tensors.back()->data() + 2 * sizeof(float));
+    }
+    for (const uint64_t update : {1, 2, 3}) {
+      part.Update(updater, {0.5f, -1, 2, 0.25f, -3});
+      const MutableBufferPtr sum = Floats({0.5f, -1, 2, 0.25f, -3});
+      updater.UpdateRun(17, DType::kFloat32, update, 2, value->data(), sum->data(), heads.data());
+      updater.UpdateRun(17, DType::kFloat32, update, 3, value->data() + 2 * sizeof(float),
+                        sum->data() + 2 * sizeof(float), tails.data());
+      CHECK(Values(*value) == Values(*part.value));
+    }
+  }
 }
 
 TEST_CASE("an empty part is updated to an empty part", "[updater]") {
