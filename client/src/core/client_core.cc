@@ -51,7 +51,6 @@ class ClientCore::Impl {
   // Moves to the ready queue what nothing earlier of its part holds back any more.
   void Unhold(PartQueue& part);
   void MakeReady(Request& request);
-  Stream::Queue& ReadyQueue(const Request& request);
   // Whoever comes before a request of this priority, in its part, is as urgent: the order within a
   // part holds whatever the priorities (C1). Leaves the part's open requests in falling priority.
   void RaiseTo(int priority, PartQueue& part);
@@ -309,12 +308,12 @@ void ClientCore::Impl::Unhold(PartQueue& part) {
 
 void ClientCore::Impl::MakeReady(Request& request) {
   request.state = State::kReady;
-  ReadyQueue(request)[{-int64_t{request.ask.priority}, request.order}] = &request;
-}
-
-Stream::Queue& ClientCore::Impl::ReadyQueue(const Request& request) {
   Stream& stream = streams_.at(request.shard);
-  return request.as_probe ? stream.ready_probes : stream.ready;
+  if (request.as_probe) {
+    stream.ready_probes[request.order] = &request;
+  } else {
+    stream.ready.Add(&request);
+  }
 }
 
 void ClientCore::Impl::RaiseTo(int priority, PartQueue& part) {
@@ -332,7 +331,11 @@ void ClientCore::Impl::TakeBack(Request& request) {
   Stream& stream = streams_.at(request.shard);
   switch (request.state) {
     case State::kReady:
-      ReadyQueue(request).erase({-int64_t{request.ask.priority}, request.order});
+      if (request.as_probe) {
+        stream.ready_probes.erase(request.order);
+      } else {
+        stream.ready.Remove(request);
+      }
       break;
     case State::kSent:
     case State::kOwned:
@@ -379,13 +382,13 @@ void ClientCore::Impl::Pump(int64_t now_ms, ShardAddress shard, ClientOutbox* ou
   };
   for (const auto& [order, request] : std::exchange(stream.ready_probes, {})) send(*request);
   while (!stream.ready.empty()) {
-    Request& request = *stream.ready.begin()->second;
+    Request& request = stream.ready.Next();
     const size_t bytes = request.ask.data.size();
     if (bytes > 0 && stream.window_bytes > 0 &&
         stream.window_bytes + bytes > options_.window_bytes) {
       break;
     }
-    stream.ready.erase(stream.ready.begin());
+    stream.ready.Take();
     if (Broken(Mutation::kResendReencodes) && bytes > 0 && request.sent_before) {
       std::string again = request.ask.data.ToString();
       again.back() = static_cast<char>(again.back() ^ 1);

@@ -39,7 +39,8 @@ struct PartRequest {
   Payload data;
   // kInit.
   KeySpec key;
-  // Higher goes first among requests that wait for the same stream; equal ones keep their order.
+  // Higher goes first among requests that wait for the same stream; equal ones keep their order. A
+  // low one waits a bounded number of turns (core/requests.h).
   int priority = 0;
   uint64_t step = 0;
 };

@@ -51,17 +51,47 @@ struct PartQueue {
   std::deque<Request*> open;  // in order of submission
 };
 
+// The requests that may be sent: the highest priority first, equal ones in the order of submission.
+// Every kAgingInterval-th turn goes to the one that was submitted first, so that a low priority
+// waits a bounded time. (An earlier request of a part is never behind a later one in either order.)
+class ReadyQueue {
+ public:
+  static constexpr uint64_t kAgingInterval = 16;
+
+  bool empty() const { return by_age_.empty(); }
+  void Add(Request* request) {
+    by_priority_[{-int64_t{request->ask.priority}, request->order}] = request;
+    by_age_[request->order] = request;
+  }
+  void Remove(const Request& request) {
+    by_priority_.erase({-int64_t{request.ask.priority}, request.order});
+    by_age_.erase(request.order);
+  }
+  // Whose turn it is; the same until Take().
+  Request& Next() const {
+    return turn_ % kAgingInterval == 0 ? *by_age_.begin()->second : *by_priority_.begin()->second;
+  }
+  void Take() {
+    Remove(Next());
+    ++turn_;
+  }
+
+ private:
+  std::map<std::pair<int64_t, uint64_t>, Request*> by_priority_;  // (-priority, order)
+  std::map<uint64_t, Request*> by_age_;                           // order
+  uint64_t turn_ = 1;
+};
+
 struct Stream {
   enum class Link { kDown, kDialing, kUp };
   Link link = Link::kDown;
   int64_t redial_at_ms = kNever;
   int64_t redial_delay_ms = 0;
   size_t window_bytes = 0;
-  // (-priority, order) -> request
-  using Queue = std::map<std::pair<int64_t, uint64_t>, Request*>;
-  Queue ready;
-  Queue ready_probes;                  // never held up by the window: an answer may open it
-  std::map<RequestId, Request*> sent;  // kSent and kOwned
+  ReadyQueue ready;
+  std::map<uint64_t, Request*> ready_probes;  // by order; never held up by the window, which an
+                                              // answer may open
+  std::map<RequestId, Request*> sent;         // kSent and kOwned
   // Try deadlines in the order of sending; entries of requests that moved on are stale.
   std::deque<std::pair<int64_t, RequestId>> tries;
 };

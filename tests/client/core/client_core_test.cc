@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "client/src/core/requests.h"
+
 namespace kvstore {
 namespace {
 
@@ -306,6 +308,24 @@ TEST_CASE("a higher priority goes first among those that wait", "[core]") {
     }
   }
   CHECK(order == std::vector<KeyId>{3, 4, 2});
+}
+
+TEST_CASE("a low priority is sent within a bounded number of turns", "[core]") {
+  ClientCoreOptions options;
+  options.window_bytes = 4;
+  Client client(1, options);
+  client.Submit(Op::kPush, 1, "aaaa", {1, 0}, 9);
+  PartEntry sent = client.Sent().at(0);
+  client.Submit(Op::kPush, 2, "bbbb", {2, 0}, -5);
+  int turns = 0;
+  // Something more urgent is there, whenever the window opens.
+  for (Ticket ticket = 3; sent.key != 2 && turns < 100; ++ticket) {
+    client.Submit(Op::kPush, ticket, "cccc", {ticket, 0}, 9);
+    client.Reply(sent, Progress::kReceived);
+    sent = client.Sent().at(0);
+    ++turns;
+  }
+  CHECK(turns <= static_cast<int>(client_internal::ReadyQueue::kAgingInterval));
 }
 
 TEST_CASE("a refusal with retry-after keeps the request, another one ends it", "[core]") {
