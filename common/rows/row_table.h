@@ -8,30 +8,37 @@
 #include <memory>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+
 namespace kvstore {
 
-// Rows lie in pages of about 64 KiB, at least one row; a page exists once one of its rows was
-// written. A lookup costs one load, whatever the height; an empty table costs a pointer per page.
+// Rows lie in pages of at most 4 KiB, at least one row; a page exists once one of its rows was
+// touched. So the memory follows the rows that are used, not the height: a lookup is one probe of a
+// hash table, an empty table costs nothing, and a lonely row costs a page.
 // Threading: thread-compatible.
 class RowTable {
  public:
+  // Both at least 1.
   RowTable(int64_t rows, size_t row_bytes);
 
   int64_t rows() const { return rows_; }
   size_t row_bytes() const { return row_bytes_; }
-  // Null: the row's page was never written, the row is zero. `row` is KVS_CHECKed.
+  // Null: the row's page was never touched, the row is zero. `row` is KVS_CHECKed. The pointer
+  // stays good as long as the table does.
   const uint8_t* Find(int64_t row) const;
   // The row, to be written. Zero at first.
   uint8_t* Touch(int64_t row);
+  // The rows that have a byte other than zero, ascending. Visits every page that exists.
+  std::vector<int64_t> NonZeroRows() const;
   // Of the pages that exist.
-  uint64_t bytes() const { return bytes_; }
+  uint64_t bytes() const { return pages_.size() * page_bytes_; }
 
  private:
   int64_t rows_;
   size_t row_bytes_;
   int rows_per_page_log2_;
-  uint64_t bytes_ = 0;
-  std::vector<std::unique_ptr<uint8_t[]>> pages_;
+  size_t page_bytes_;
+  absl::flat_hash_map<int64_t, std::unique_ptr<uint8_t[]>> pages_;
 };
 
 }  // namespace kvstore

@@ -1,5 +1,6 @@
-// One update of a table by the sum of a round: the same rules as for dense parts
-// (common/updater), applied row by row to the rows that the sum has (lazy), or to all of them.
+// One update of a table by the sum of a round: the same rules as for dense parts (common/updater),
+// applied row by row to the rows that the sum has, and to no others: the lazy update. With "assign"
+// the whole table becomes the sum, as MXNet does it: rows that the sum has not are zero afterwards.
 #pragma once
 
 #include <memory>
@@ -12,7 +13,8 @@
 
 namespace kvstore {
 
-// What a rule remembers of a table: one table per state tensor, of the same height.
+// What a rule remembers of a table: one table per state tensor, of the same height, and the number
+// of updates.
 struct RowState;
 
 struct RowStateDeleter {
@@ -23,8 +25,9 @@ using RowStatePtr = std::unique_ptr<RowState, RowStateDeleter>;
 uint64_t BytesOf(const RowState& state);
 
 // `key` names the multipliers. `*state` is null before the first update and is created, replaced
-// or dropped as the rule needs it. Consumes the sums.
-// Errors: those of PartUpdater::Update; then neither `table` nor `*state` has changed.
+// or dropped as the rule needs it. Consumes the sums. A sum without rows is an update too: it is
+// counted.
+// Errors: those of PartUpdater::CheckDType; then neither `table` nor `*state` has changed.
 absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,
                         RowSum& sum, RowStatePtr* state);
 

@@ -1,0 +1,68 @@
+#include "common/rows/row_table.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <map>
+#include <random>
+
+namespace kvstore {
+
+TEST_CASE("rows are zero until they are written, and keep what was written", "[rows]") {
+  const int64_t rows = GENERATE(int64_t{1}, 7, 64, 1009, 300007, int64_t{1} << 40);
+  const size_t row_bytes = GENERATE(size_t{1}, 2, 12, 256, 4096, 4097, 20000);
+  CAPTURE(rows, row_bytes);
+  RowTable table(rows, row_bytes);
+  CHECK(table.bytes() == 0);
+  std::map<int64_t, std::vector<uint8_t>> model;
+  std::mt19937_64 random(7);
+  const std::vector<uint8_t> zeros(row_bytes);
+  for (int i = 0; i < 200; ++i) {
+    // Near both ends too.
+    const auto near = static_cast<int64_t>(random() % 8);
+    auto row = static_cast<int64_t>(random() % static_cast<uint64_t>(rows));
+    if (random() % 4 == 0) row = std::min(near, rows - 1);
+    if (random() % 4 == 0) row = std::max(rows - 1 - near, int64_t{0});
+    const auto written = model.find(row);
+    const std::vector<uint8_t>& expected = written == model.end() ? zeros : written->second;
+    if (random() % 2 == 0) {
+      std::vector<uint8_t> next = expected;
+      next[0] = static_cast<uint8_t>(random());
+      next[row_bytes - 1] = static_cast<uint8_t>(random());
+      uint8_t* const bytes = table.Touch(row);
+      CHECK(std::memcmp(bytes, expected.data(), row_bytes) == 0);
+      std::memcpy(bytes, next.data(), row_bytes);
+      model[row] = std::move(next);
+    } else {
+      const uint8_t* const bytes = table.Find(row);
+      CHECK((bytes != nullptr || written == model.end()));
+      if (bytes != nullptr) CHECK(std::memcmp(bytes, expected.data(), row_bytes) == 0);
+    }
+  }
+  std::vector<int64_t> not_zero;
+  for (const auto& [row, bytes] : model) {
+    if (bytes != zeros) not_zero.push_back(row);
+  }
+  CHECK(table.NonZeroRows() == not_zero);
+}
+
+TEST_CASE("a table takes memory for the rows that are used, whatever its height", "[rows]") {
+  RowTable table(int64_t{1} << 40, 256);
+  for (int64_t i = 0; i < 1000; ++i) table.Touch(i * 1000003);
+  CHECK(table.bytes() == 1000 * 4096);
+  RowTable low(3, 256);  // no page is larger than the table needs
+  low.Touch(1);
+  CHECK(low.bytes() == 4 * 256);
+}
+
+TEST_CASE("rows stay where they are while others are touched", "[rows]") {
+  RowTable table(100000, 8);
+  uint8_t* const first = table.Touch(50000);
+  first[0] = 42;
+  for (int64_t row = 0; row < 100000; row += 17) table.Touch(row);
+  CHECK(table.Touch(50000) == first);
+  CHECK(table.Find(50000) == first);
+  CHECK(first[0] == 42);
+}
+
+}  // namespace kvstore

@@ -1,0 +1,159 @@
+// UpdateRows against plain arithmetic on a map of rows, and what becomes of states.
+#include "common/rows/row_updater.h"
+
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <map>
+#include <random>
+
+namespace kvstore {
+namespace {
+
+using Rows = std::map<int64_t, std::vector<float>>;
+
+constexpr int64_t kHeight = 1000;
+constexpr size_t kWidth = 5;
+constexpr size_t kRowBytes = kWidth * sizeof(float);
+constexpr KeyId kKey = 17;
+
+template <typename T>
+void FoldRow(RowSum* sum, int64_t row, const std::vector<T>& value) {
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(value.data());
+  sum->Fold(&row, 1, Payload(Slice{bytes, kRowBytes, nullptr}));
+}
+
+struct Table {
+  RowTable rows{kHeight, kRowBytes};
+  RowStatePtr state;
+
+  void Update(const PartUpdater& updater, const Rows& gradient) {
+    RowSum sum(DType::kFloat32, kWidth);
+    for (const auto& [row, value] : gradient) FoldRow(&sum, row, value);
+    REQUIRE(UpdateRows(updater, kKey, DType::kFloat32, rows, sum, &state).ok());
+  }
+  std::vector<float> Row(int64_t row) const {
+    std::vector<float> out(kWidth);
+    const uint8_t* const bytes = rows.Find(row);
+    if (bytes != nullptr) std::memcpy(out.data(), bytes, kRowBytes);
+    return out;
+  }
+};
+
+PartUpdater Rule(const std::string& name, const UpdaterParameters& parameters = {}) {
+  PartUpdater updater;
+  REQUIRE(updater.Set(name, parameters).ok());
+  return updater;
+}
+
+Rows RandomRows(std::mt19937_64& random, size_t count) {
+  std::uniform_real_distribution<float> number(-1, 1);
+  Rows rows;
+  while (rows.size() < count) {
+    std::vector<float>& value = rows[static_cast<int64_t>(random() % kHeight)];
+    value.resize(kWidth);
+    for (float& x : value) x = number(random);
+  }
+  return rows;
+}
+
+std::vector<float> All(float value) { return std::vector<float>(kWidth, value); }
+
+}  // namespace
+
+TEST_CASE("without an optimizer the table becomes the sum, other rows become zero", "[rows]") {
+  const PartUpdater updater;
+  Table table;
+  table.Update(updater, {{3, All(1)}, {999, All(2)}});
+  CHECK(table.Row(3) == All(1));
+  CHECK(table.Row(999) == All(2));
+  table.Update(updater, {{4, All(5)}});
+  CHECK(table.Row(3) == All(0));
+  CHECK(table.Row(4) == All(5));
+  CHECK(table.rows.NonZeroRows() == std::vector<int64_t>{4});
+  table.Update(updater, {});
+  CHECK(table.rows.NonZeroRows().empty());
+  CHECK(table.state == nullptr);
+}
+
+TEST_CASE("sgd with momentum moves the rows that the sum has, and no others", "[rows]") {
+  const PartUpdater updater =
+      Rule("sgd", {{"learning_rate", 0.5}, {"momentum", 0.25}, {"wd", 0.125}});
+  Table table;
+  Rows weights, momenta;
+  std::mt19937_64 random(5);
+  for (int round = 0; round < 50; ++round) {
+    const Rows gradient = RandomRows(random, round % 10 == 9 ? 0 : 1 + random() % 100);
+    table.Update(updater, gradient);
+    for (const auto& [row, value] : gradient) {
+      std::vector<float>& w = weights[row];
+      std::vector<float>& m = momenta[row];
+      w.resize(kWidth);
+      m.resize(kWidth);
+      for (size_t i = 0; i < kWidth; ++i) {
+        const float g = value[i] + 0.125f * w[i];
+        m[i] = 0.25f * m[i] - 0.5f * g;
+        w[i] = w[i] + m[i];
+      }
+    }
+    for (const auto& [row, w] : weights) {
+      REQUIRE(std::memcmp(table.Row(row).data(), w.data(), kRowBytes) == 0);
+    }
+  }
+  CHECK(BytesOf(*table.state) == table.rows.bytes());
+}
+
+TEST_CASE("every rule gives a row the bits that it gives a dense part", "[rows]") {
+  for (const std::string& name : UpdaterNames()) {
+    CAPTURE(name);
+    const PartUpdater updater = Rule(name);
+    std::mt19937_64 random(9);
+    Table table;
+    // A part of all rows, each of which has a sum in every round.
+    auto zeros = std::make_shared<Buffer>(kHeight * kRowBytes);
+    std::memset(zeros->data(), 0, zeros->size());
+    BufferPtr value = zeros;
+    std::unique_ptr<UpdaterState> state;
+    for (int round = 0; round < 3; ++round) {
+      const Rows gradient = RandomRows(random, kHeight);
+      auto sum = std::make_shared<Buffer>(value->size());
+      for (const auto& [row, x] : gradient) {
+        std::memcpy(sum->data() + static_cast<size_t>(row) * kRowBytes, x.data(), kRowBytes);
+      }
+      table.Update(updater, gradient);
+      const auto updated = updater.Update(kKey, DType::kFloat32, *value, sum, &state);
+      REQUIRE(updated.ok());
+      value = *updated;
+    }
+    for (int64_t row = 0; row < kHeight; ++row) {
+      const uint8_t* const dense = value->data() + static_cast<size_t>(row) * kRowBytes;
+      REQUIRE(std::memcmp(table.Row(row).data(), dense, kRowBytes) == 0);
+    }
+  }
+}
+
+TEST_CASE("another rule keeps the state that fits it, else begins with zeros", "[rows]") {
+  Table table;
+  table.Update(Rule("sgd", {{"learning_rate", 1}, {"momentum", 0.5}}), {{1, All(1)}});
+  CHECK(table.Row(1) == All(-1));
+  // The momentum of -1 is kept: -0.5 * 1 - 0.5 * 1 more.
+  table.Update(Rule("sgd", {{"learning_rate", 0.5}, {"momentum", 0.5}}), {{1, All(1)}});
+  CHECK(table.Row(1) == All(-2));
+  table.Update(Rule("sgd", {{"learning_rate", 1}}), {{1, All(1)}});
+  CHECK(table.state == nullptr);
+  table.Update(Rule("sgd", {{"learning_rate", 1}, {"momentum", 0.5}}), {{1, All(0)}});
+  CHECK(table.Row(1) == All(-3));
+}
+
+TEST_CASE("a dtype that the rule has not is refused, and nothing changes", "[rows]") {
+  const PartUpdater updater = Rule("sgd", {{"momentum", 0.5}});
+  RowTable table(kHeight, kRowBytes);
+  table.Touch(2)[0] = 1;
+  RowSum sum(DType::kInt32, kWidth);
+  FoldRow(&sum, 2, std::vector<int32_t>(kWidth, 1));
+  RowStatePtr state;
+  CHECK_FALSE(UpdateRows(updater, kKey, DType::kInt32, table, sum, &state).ok());
+  CHECK(state == nullptr);
+  CHECK(table.Find(2)[0] == 1);
+}
+
+}  // namespace kvstore
