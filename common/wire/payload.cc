@@ -43,6 +43,12 @@ Payload Payload::Sub(size_t offset, size_t length) const {
   return sub;
 }
 
+Payload Payload::Copy() const {
+  auto buffer = std::make_shared<Buffer>(size_);
+  CopyTo(buffer->data());
+  return Payload(BufferPtr(std::move(buffer)));
+}
+
 void Payload::CopyTo(void* destination) const {
   auto* to = static_cast<uint8_t*>(destination);
   for (const Slice& slice : slices_) {

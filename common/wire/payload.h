@@ -44,6 +44,8 @@ class Payload {
 
   // The bytes [offset, offset + length), sharing the owners. KVS_CHECKs the range.
   Payload Sub(size_t offset, size_t length) const;
+  // The same bytes in one slice of memory of its own.
+  Payload Copy() const;
   // Copies all size() bytes to `destination`.
   void CopyTo(void* destination) const;
   std::string ToString() const;

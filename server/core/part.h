@@ -34,7 +34,7 @@ struct View {
 
 class Part {
  public:
-  Part(PartId id, const KeySpec* key, BufferPtr value)
+  Part(PartId id, const KeySpec* key, std::unique_ptr<PartValue> value)
       : id_(id), key_(key), value_(std::move(value)) {}
   virtual ~Part() = default;
   Part(const Part&) = delete;
@@ -48,7 +48,7 @@ class Part {
   };
   // The contribution that `rank` pushed as its round `round` > 0. Does not commit: call
   // CommitReady() next.
-  virtual Accepted Contribute(int64_t now_ms, WorkerRank rank, Round round, const Payload& data,
+  virtual Accepted Contribute(int64_t now_ms, WorkerRank rank, Round round, const Piece& piece,
                               const View& view, ParkingLot& parking, PartMath& math) = 0;
   // Makes every version that can be made, in order. Returns how many.
   virtual int CommitReady(const View& view, ParkingLot& parking, PartMath& math) = 0;
@@ -70,25 +70,22 @@ class Part {
   virtual std::vector<WorkerRank> Missing(const View& view) const = 0;
 
   Round version() const { return version_; }
-  const BufferPtr& value() const { return value_; }
+  const PartValue& value() const { return *value_; }
   const KeySpec& key() const { return *key_; }
   PartId id() const { return id_; }
 
  protected:
   // Makes the next version. Errors: the updater's; then it has the same value.
-  absl::Status Apply(MutableBufferPtr sum, PartMath& math) {
-    absl::StatusOr<BufferPtr> updated = math.Update(*key_, id_, value_, std::move(sum), &state_);
+  absl::Status Apply(std::unique_ptr<PartSum> sum, PartMath& math) {
     ++version_;  // a failed round is over, too
-    if (!updated.ok()) return updated.status();
-    value_ = *std::move(updated);
-    return absl::OkStatus();
+    return math.Update(*key_, id_, std::move(sum), &value_, &state_);
   }
 
  private:
   PartId id_;
   const KeySpec* key_;
   Round version_ = 0;
-  BufferPtr value_;
+  std::unique_ptr<PartValue> value_;
   std::unique_ptr<PartState> state_;
 };
 

@@ -1,37 +1,69 @@
-// The arithmetic that ServerCore asks for. The daemons run it on tensors (server/engine), the
-// simulator on hashes, so that both run the same core.
+// The arithmetic that ServerCore asks for. The daemons run it on dense tensors and tables of rows
+// (server/engine), the simulator on hashes, so that all run the same core.
+//
+// The core owns values, sums and states, and never looks into one.
 #pragma once
 
 #include <memory>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "common/tensor/buffer.h"
 #include "common/wire/frame.h"
 
 namespace kvstore {
 
-// What an updater keeps beside a part's value (momentum, …). Owned by the core, opaque to it.
+// A part at its version.
+class PartValue {
+ public:
+  virtual ~PartValue() = default;
+};
+
+// The fold of contributions that is under way.
+class PartSum {
+ public:
+  virtual ~PartSum() = default;
+};
+
+// What an updater keeps beside a part's value (momentum, …).
 class PartState {
  public:
   virtual ~PartState() = default;
 };
 
-// Shard-bound; pure: no clock, thread, I/O.
+// What an entry brings about a part, as it came. Of a dense key: all of the part's bytes. Of a
+// row-sparse one: `rows` ids, then their rows; in a pull the ids alone.
+struct Piece {
+  uint32_t rows = 0;
+  Payload data;
+};
+
+// Shard-bound; pure: no clock, thread, I/O. Every piece passed Check() first. Nothing keeps a
+// reference to a piece's memory, which is gRPC's.
 class PartMath {
  public:
   virtual ~PartMath() = default;
 
-  // A private copy of a contribution's bytes, charged to our own memory (never gRPC's).
-  virtual MutableBufferPtr Copy(const Payload& contribution) = 0;
-  // accumulator += contribution, elementwise in the key's dtype: one step of the left fold.
-  virtual void Accumulate(const KeySpec& key, Buffer& accumulator, const Payload& contribution) = 0;
-  // One update of the part: from the stored value and the finished sum to the new value. Takes the
-  // sum over (it may become the new value). `*state` is created on first use.
-  // Errors: the value stays as it was, the round is marked failed.
-  virtual absl::StatusOr<BufferPtr> Update(const KeySpec& key, PartId part, const BufferPtr& value,
-                                           MutableBufferPtr sum,
-                                           std::unique_ptr<PartState>* state) = 0;
+  // The memory that a part takes: its value, a sum where that is as large, and what the updater
+  // that is set keeps beside it.
+  virtual uint64_t BytesOf(const KeySpec& key, PartIndex part) const = 0;
+  // Whether `op` (kInit, kPush or kPull) may bring this.
+  // Errors: INVALID_ARGUMENT, OUT_OF_RANGE: name key and part, what was expected and what came.
+  virtual absl::Status Check(const KeySpec& key, PartId part, Op op, const Piece& piece) const = 0;
+
+  // Puts a piece of an Init where it belongs; null: begins the value.
+  virtual void Fill(const KeySpec& key, PartId part, const Piece& piece,
+                    std::unique_ptr<PartValue>* value) = 0;
+  // One step of the left fold; null: begins it.
+  virtual void Fold(const KeySpec& key, PartId part, const Piece& piece,
+                    std::unique_ptr<PartSum>* sum) = 0;
+  // One update of the part by the finished sum. `*state` is created on first use.
+  // Errors: value and state stay as they were, the round is marked failed.
+  virtual absl::Status Update(const KeySpec& key, PartId part, std::unique_ptr<PartSum> sum,
+                              std::unique_ptr<PartValue>* value,
+                              std::unique_ptr<PartState>* state) = 0;
+  // What a pull that asks for `asked` is answered. Later updates do not change it.
+  virtual Payload Read(const KeySpec& key, PartId part, const PartValue& value,
+                       const Piece& asked) = 0;
+
   // Replaces the updater of this shard. The same spec again changes nothing; a new one keeps the
   // states that still fit. Errors: INVALID_ARGUMENT names the parameter and the known ones.
   virtual absl::Status SetOptimizer(const OptimizerConfig& spec) = 0;

@@ -15,14 +15,14 @@ constexpr size_t kFailedRoundsKept = 64;
 }  // namespace
 
 Part::Accepted PartRounds::Contribute(int64_t now_ms, WorkerRank rank, Round round,
-                                      const Payload& data, const View& view, ParkingLot& parking,
+                                      const Piece& piece, const View& view, ParkingLot& parking,
                                       PartMath& math) {
   if (round <= version()) return Accepted::kDone;
   const bool current = round == version() + 1;
   if (HasContribution(rank, round)) {
     OpenRound& open = rounds_.at(round);
     ++open.messages;
-    if (Broken(Mutation::kNoDedup) && open.sum != nullptr) Fold(open, data, math);
+    if (Broken(Mutation::kNoDedup) && open.sum != nullptr) math.Fold(key(), id(), piece, &open.sum);
     return Accepted::kRepeat;
   }
   if (current) {
@@ -31,20 +31,20 @@ Part::Accepted PartRounds::Contribute(int64_t now_ms, WorkerRank rank, Round rou
     if (open.next == rank || Broken(Mutation::kSumInArrivalOrder)) {
       ++open.messages;
       open.have[rank] = true;
-      Fold(open, data, math);
+      math.Fold(key(), id(), piece, &open.sum);
       if (open.next == rank) ++open.next;
       return Accepted::kTaken;
     }
   }
-  if (!parking.Fits(data.size())) {
+  if (!parking.Fits(piece.data.size())) {
     if (current && !rounds_.at(round).sum && rounds_.at(round).parked.empty()) rounds_.erase(round);
     return Accepted::kNoRoom;
   }
   OpenRound& open = RoundAt(now_ms, round, view);
   ++open.messages;
   open.have[rank] = true;
-  open.parked[rank] = math.Copy(data);
-  parking.bytes += data.size();
+  open.parked[rank] = {piece.rows, piece.data.Copy()};
+  parking.bytes += piece.data.size();
   return Accepted::kTaken;
 }
 
@@ -54,7 +54,7 @@ int PartRounds::CommitReady(const View& view, ParkingLot& parking, PartMath& mat
     OpenRound& open = rounds_.begin()->second;
     Advance(open, view, parking, math);
     if (!Complete(open, view)) break;
-    for (const auto& [rank, bytes] : open.parked) parking.bytes -= bytes->size();
+    for (const auto& [rank, piece] : open.parked) parking.bytes -= piece.data.size();
     Commit(open, math);
     rounds_.erase(rounds_.begin());
     ++commits;
@@ -89,14 +89,6 @@ PartRounds::OpenRound& PartRounds::RoundAt(int64_t now_ms, Round round, const Vi
   return it->second;
 }
 
-void PartRounds::Fold(OpenRound& round, const Payload& data, PartMath& math) {
-  if (round.sum == nullptr) {
-    round.sum = math.Copy(data);
-  } else {
-    math.Accumulate(key(), *round.sum, data);
-  }
-}
-
 void PartRounds::Advance(OpenRound& round, const View& view, ParkingLot& parking, PartMath& math) {
   for (; round.next < view.workers; ++round.next) {
     if (!round.have[round.next]) {
@@ -105,14 +97,9 @@ void PartRounds::Advance(OpenRound& round, const View& view, ParkingLot& parking
     }
     const auto it = round.parked.find(round.next);
     if (it == round.parked.end()) continue;  // folded on arrival (a broken variant only)
-    const MutableBufferPtr bytes = std::move(it->second);
+    math.Fold(key(), id(), it->second, &round.sum);
+    parking.bytes -= it->second.data.size();
     round.parked.erase(it);
-    parking.bytes -= bytes->size();
-    if (round.sum == nullptr) {
-      round.sum = bytes;  // the parked copy becomes the accumulator
-    } else {
-      math.Accumulate(key(), *round.sum, Payload(BufferPtr(bytes)));
-    }
   }
 }
 

@@ -18,7 +18,7 @@ class PartRounds final : public Part {
   using Part::Part;
 
   // A contribution to `round`, from every worker of the view.
-  Accepted Contribute(int64_t now_ms, WorkerRank rank, Round round, const Payload& data,
+  Accepted Contribute(int64_t now_ms, WorkerRank rank, Round round, const Piece& piece,
                       const View& view, ParkingLot& parking, PartMath& math) override;
   // Commits every round that is complete.
   int CommitReady(const View& view, ParkingLot& parking, PartMath& math) override;
@@ -41,13 +41,12 @@ class PartRounds final : public Part {
     std::vector<bool> have;  // by rank: contributed
     uint32_t messages = 0;   // only for a broken variant
     // Fold of the contributions of all ranks below `next`; only in round version+1.
-    MutableBufferPtr sum;
+    std::unique_ptr<PartSum> sum;
     WorkerRank next = 0;
-    std::map<WorkerRank, MutableBufferPtr> parked;
+    std::map<WorkerRank, Piece> parked;
   };
 
   OpenRound& RoundAt(int64_t now_ms, Round round, const View& view);
-  void Fold(OpenRound& round, const Payload& data, PartMath& math);
   // Folds parked contributions whose turn it is and skips workers that left.
   void Advance(OpenRound& round, const View& view, ParkingLot& parking, PartMath& math);
   static bool Complete(const OpenRound& round, const View& view);

@@ -15,41 +15,47 @@ constexpr Round kFailuresKept = 64;
 }  // namespace
 
 Part::Accepted PartSequence::Contribute(int64_t now_ms, WorkerRank rank, Round round,
-                                        const Payload& data, const View& view, ParkingLot& parking,
+                                        const Piece& piece, const View& view, ParkingLot& parking,
                                         PartMath& math) {
   const PushId id{rank, round};
   if (round <= applied_[rank]) {
     if (Broken(Mutation::kAsyncDedupForgotten) && forgotten_.erase(id) != 0) {
-      (void)Apply(math.Copy(data), math);
+      (void)ApplyOne(piece, math);
       ++applied_now_;
     }
     return Accepted::kDone;
   }
   if (round == applied_[rank] + 1) {
-    ApplyNext(rank, math.Copy(data), view, math);
+    ApplyNext(rank, piece, view, math);
     return Accepted::kTaken;
   }
   if (Broken(Mutation::kAsyncOrderSwapped)) {
     if (!swapped_.insert(id).second) return Accepted::kRepeat;
-    (void)Apply(math.Copy(data), math);
+    (void)ApplyOne(piece, math);
     ++applied_now_;
     return Accepted::kTaken;
   }
   if (early_.count(id) != 0) return Accepted::kRepeat;
-  if (!parking.Fits(data.size())) return Accepted::kNoRoom;
+  if (!parking.Fits(piece.data.size())) return Accepted::kNoRoom;
   if (early_.empty()) since_ms_ = now_ms;
-  early_[id] = math.Copy(data);
-  parking.bytes += data.size();
+  early_[id] = {piece.rows, piece.data.Copy()};
+  parking.bytes += piece.data.size();
   return Accepted::kTaken;
 }
 
-void PartSequence::ApplyNext(WorkerRank rank, MutableBufferPtr data, const View& view,
+absl::Status PartSequence::ApplyOne(const Piece& piece, PartMath& math) {
+  std::unique_ptr<PartSum> sum;
+  math.Fold(key(), id(), piece, &sum);
+  return Apply(std::move(sum), math);
+}
+
+void PartSequence::ApplyNext(WorkerRank rank, const Piece& piece, const View& view,
                              PartMath& math) {
   const Round round = ++applied_[rank];
   ++applied_now_;
   absl::Status status =
       view.has_updater
-          ? Apply(std::move(data), math)
+          ? ApplyOne(piece, math)
           : absl::FailedPreconditionError(fmt::format(
                 "{}: an asynchronous push needs an updater: call SetOptimizer before the first "
                 "Push",
@@ -75,10 +81,10 @@ int PartSequence::CommitReady(const View& view, ParkingLot& parking, PartMath& m
       ++it;
       continue;
     }
-    const MutableBufferPtr data = std::move(it->second);
+    const Piece piece = std::move(it->second);
     it = early_.erase(it);
-    parking.bytes -= data->size();
-    ApplyNext(rank, data, view, math);
+    parking.bytes -= piece.data.size();
+    ApplyNext(rank, piece, view, math);
   }
   return std::exchange(applied_now_, 0);
 }
@@ -90,7 +96,7 @@ absl::Status PartSequence::PushStatus(WorkerRank rank, Round round) const {
 
 std::vector<WorkerRank> PartSequence::Missing(const View&) const {
   std::vector<WorkerRank> missing;
-  for (const auto& [id, data] : early_) {
+  for (const auto& [id, piece] : early_) {
     if (missing.empty() || missing.back() != id.first) missing.push_back(id.first);
   }
   return missing;

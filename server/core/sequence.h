@@ -20,10 +20,10 @@ namespace kvstore {
 
 class PartSequence final : public Part {
  public:
-  PartSequence(PartId id, const KeySpec* key, BufferPtr value, uint32_t workers)
+  PartSequence(PartId id, const KeySpec* key, std::unique_ptr<PartValue> value, uint32_t workers)
       : Part(id, key, std::move(value)), applied_(workers) {}
 
-  Accepted Contribute(int64_t now_ms, WorkerRank rank, Round round, const Payload& data,
+  Accepted Contribute(int64_t now_ms, WorkerRank rank, Round round, const Piece& piece,
                       const View& view, ParkingLot& parking, PartMath& math) override;
   int CommitReady(const View& view, ParkingLot& parking, PartMath& math) override;
 
@@ -48,13 +48,14 @@ class PartSequence final : public Part {
  private:
   using PushId = std::pair<WorkerRank, Round>;
   // Applies the next push of `rank`, or notes why it cannot be: it is over in any case.
-  void ApplyNext(WorkerRank rank, MutableBufferPtr data, const View& view, PartMath& math);
+  void ApplyNext(WorkerRank rank, const Piece& piece, const View& view, PartMath& math);
+  absl::Status ApplyOne(const Piece& piece, PartMath& math);
 
-  std::vector<Round> applied_;                // by rank: the last push that is over
-  std::map<PushId, MutableBufferPtr> early_;  // before their turn: all above applied_ + 1
-  std::map<PushId, absl::Status> failed_;     // the latest of each worker
-  int64_t since_ms_ = 0;                      // when early_ stopped being empty
-  int applied_now_ = 0;                       // versions since the last CommitReady
+  std::vector<Round> applied_;             // by rank: the last push that is over
+  std::map<PushId, Piece> early_;          // before their turn: all above applied_ + 1
+  std::map<PushId, absl::Status> failed_;  // the latest of each worker
+  int64_t since_ms_ = 0;                   // when early_ stopped being empty
+  int applied_now_ = 0;                    // versions since the last CommitReady
   // Only in broken variants: applied before their turn; to be taken for new.
   std::set<PushId> swapped_, forgotten_;
 };

@@ -8,6 +8,7 @@
 
 #include "common/base/check.h"
 #include "common/base/mutation.h"
+#include "common/base/status_macros.h"
 #include "server/core/rounds.h"
 #include "server/core/sequence.h"
 #include "server/core/server_core_impl.h"
@@ -32,11 +33,11 @@ PartEntry EchoOf(const PartEntry& request) {
 void ServerCore::Impl::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing) {
   if (routing_ != nullptr && routing->epoch <= routing_->epoch) return;
   if (routing_ == nullptr || routing->job != routing_->job) {
-    if (routing_ != nullptr) KVS_CHECK(math_->SetOptimizer(OptimizerConfig{"assign", {}}).ok());
     keys_.clear();
     parts_.clear();
     parking_.bytes = 0;
     value_bytes_ = 0;
+    if (routing_ != nullptr) KVS_CHECK(SetUpdater(OptimizerConfig{"assign", {}}).ok());
     waiting_ = 0;
     mode_ = StoreModeOf(routing->store_type);
     view_.workers = static_cast<uint32_t>(routing->workers.size());
@@ -166,7 +167,7 @@ std::string ServerCore::Impl::Label(KeyId key) const {
 }
 
 std::unique_ptr<Part> ServerCore::Impl::MakePart(PartId id, const KeySpec* key,
-                                                 BufferPtr value) const {
+                                                 std::unique_ptr<PartValue> value) const {
   if (mode_ == StoreMode::kAsync) {
     return std::make_unique<PartSequence>(id, key, std::move(value), view_.workers);
   }
@@ -237,8 +238,12 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const Frame& frame, const Par
                                      KeyLabel(spec->key, spec->name), from.rank)));
     return replies.Add(from, std::move(reply));
   }
-  // The value, and the accumulator that invariant I5 reserves.
-  const uint64_t needed = 2 * entry.data.size();
+  const Piece piece{entry.rows, entry.data};
+  if (const absl::Status fits = math_->Check(*spec, id, Op::kInit, piece); !fits.ok()) {
+    SetStatus(reply, fits);
+    return replies.Add(from, std::move(reply));
+  }
+  const uint64_t needed = math_->BytesOf(*spec, id.part);
   if (value_bytes_ + needed > options_.value_bytes_max) {
     SetStatus(reply,
               absl::ResourceExhaustedError(fmt::format("{}: {} bytes needed, {} of {} are in use",
@@ -253,7 +258,9 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const Frame& frame, const Par
   }
   value_bytes_ += needed;
   if (slot == nullptr) slot = &AddSlot(id);
-  slot->part = MakePart(id, *key, math_->Copy(entry.data));
+  std::unique_ptr<PartValue> value;
+  math_->Fill(**key, id, piece, &value);
+  slot->part = MakePart(id, *key, std::move(value));
   slot->init_request = entry.request;
   slot->init_incarnation = from.incarnation;
   replies.Add(from, std::move(reply));
@@ -272,10 +279,9 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const PartEntry& entry, Reply
     return refuse(absl::NotFoundError(fmt::format("{} has no Init", Label(entry.key))));
   }
   Part& part = *slot->part;
-  if (entry.data.size() != part.value()->size()) {
-    return refuse(absl::InvalidArgumentError(fmt::format("{} part {}: {} bytes expected, got {}",
-                                                         Label(entry.key), entry.part,
-                                                         part.value()->size(), entry.data.size())));
+  const Piece piece{entry.rows, entry.data};
+  if (const absl::Status fits = math_->Check(part.key(), id, Op::kPush, piece); !fits.ok()) {
+    return refuse(fits);
   }
   const Round done = part.DoneThrough(from.rank);
   if (entry.round > done && entry.round - done > options_.rounds_ahead_max) {
@@ -289,7 +295,7 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const PartEntry& entry, Reply
     return refuse(absl::FailedPreconditionError(
         fmt::format("{}: worker {} has left the job", Label(entry.key), from.rank)));
   }
-  switch (part.Contribute(now_ms_, from.rank, entry.round, entry.data, view_, parking_, *math_)) {
+  switch (part.Contribute(now_ms_, from.rank, entry.round, piece, view_, parking_, *math_)) {
     case Part::Accepted::kDone:
       reply.progress = Progress::kDone;
       return refuse(part.PushStatus(from.rank, entry.round));
@@ -388,7 +394,7 @@ void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const Frame& frame,
     SetStatus(reply, absl::InvalidArgumentError(fmt::format(
                          "SetOptimizer comes from rank 0, got it from rank {}", from.rank)));
   } else if (!repeat) {
-    const absl::Status status = math_->SetOptimizer(*frame.optimizer);
+    const absl::Status status = SetUpdater(*frame.optimizer);
     SetStatus(reply, status);
     if (status.ok()) {
       optimizer_incarnation_ = from.incarnation;
@@ -397,6 +403,23 @@ void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const Frame& frame,
     }
   }
   replies.Add(from, std::move(reply));
+}
+
+absl::Status ServerCore::Impl::SetUpdater(const OptimizerConfig& spec) {
+  KVS_RETURN_IF_ERROR(math_->SetOptimizer(spec));
+  uint64_t needed = 0;
+  for (const auto& [id, slot] : parts_) {
+    if (slot->part != nullptr) needed += math_->BytesOf(slot->part->key(), id.part);
+  }
+  if (needed > options_.value_bytes_max) {
+    KVS_CHECK(math_->SetOptimizer(optimizer_).ok());
+    return absl::ResourceExhaustedError(
+        fmt::format("optimizer '{}': {} bytes needed for values and states, at most {} expected",
+                    spec.name, needed, options_.value_bytes_max));
+  }
+  optimizer_ = spec;
+  value_bytes_ = needed;
+  return absl::OkStatus();
 }
 
 ServerCore::ServerCore(ServerCoreOptions options, ShardAddress self, PartMath* math)

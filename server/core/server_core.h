@@ -46,7 +46,8 @@ using ServerOutbox = std::vector<ServerFrame>;
 struct ServerCoreOptions {
   // Parked contributions (out of rank order, or of a later round) of this shard.
   uint64_t parked_bytes_max = 256u << 20;
-  // Values, states and accumulators of this shard; Init over it is refused.
+  // Values, accumulators and optimizer states of this shard; an Init or an optimizer over it is
+  // refused.
   uint64_t value_bytes_max = uint64_t{1} << 40;
   // A push further ahead than this of the committed round is refused: an acked round was lost.
   uint64_t rounds_ahead_max = 64;

@@ -87,7 +87,7 @@ bool ServerCore::Impl::Answer(const Waiter& waiter, PartId id, const PartSlot& s
         break;
       }
       reply.round = part.version();
-      reply.data = Payload(part.value());
+      reply.data = math_->Read(part.key(), id, part.value(), Piece());
       break;
   }
   replies.Add(waiter.to, std::move(reply), learns);

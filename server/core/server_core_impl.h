@@ -69,10 +69,14 @@ class ServerCore::Impl {
   void OnSetOptimizer(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
                       ReplyBatch& replies);
 
-  std::unique_ptr<Part> MakePart(PartId id, const KeySpec* key, BufferPtr value) const;
+  std::unique_ptr<Part> MakePart(PartId id, const KeySpec* key,
+                                 std::unique_ptr<PartValue> value) const;
   absl::StatusOr<const KeySpec*> AddKey(const KeySpec& spec);
   static absl::Status CheckSameKey(const KeySpec& have, const KeySpec& want);
   PartSlot& AddSlot(PartId id);
+  // Sets the updater. Errors: the math's; RESOURCE_EXHAUSTED, and the old one stays, when what it
+  // keeps of the parts goes over the budget.
+  absl::Status SetUpdater(const OptimizerConfig& spec);
   // A repeat takes the place of what it repeats. Errors: RESOURCE_EXHAUSTED, then nothing is kept.
   absl::Status Park(PartId id, Waiter waiter);
   void AnswerWaiters(PartId id, PartSlot& slot, ReplyBatch& replies);
@@ -96,7 +100,8 @@ class ServerCore::Impl {
   std::map<KeyId, std::unique_ptr<KeySpec>> keys_;
   absl::flat_hash_map<PartId, std::unique_ptr<PartSlot>, PartIdHash> parts_;
   ParkingLot parking_;
-  uint64_t value_bytes_ = 0;
+  OptimizerConfig optimizer_{"assign", {}};  // that is set
+  uint64_t value_bytes_ = 0;   // PartMath::BytesOf() of all parts
   uint64_t waiting_ = 0;  // waiters of all parts
   uint64_t committed_rounds_ = 0;
   RequestId optimizer_request_ = 0;  // 0: none was set in this job

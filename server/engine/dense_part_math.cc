@@ -4,18 +4,38 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/cluster/partitioner.h"
 #include "common/kernels/kernels.h"
 
 namespace kvstore {
 namespace {
 
-// The state of a part, as ServerCore holds it.
-struct DensePartState final : PartState {
+// A part as ServerCore holds it.
+struct DenseValue final : PartValue {
+  BufferPtr buffer;
+};
+struct DenseSum final : PartSum {
+  MutableBufferPtr buffer;
+};
+struct DenseState final : PartState {
   std::unique_ptr<UpdaterState> state;
 };
+
+size_t BytesOfPart(const KeySpec& key, PartIndex part) {
+  uint64_t bytes = DTypeBytes(key.dtype);
+  for (const int64_t dimension : key.shape) bytes *= static_cast<uint64_t>(dimension);
+  return PartBytes(bytes, part);
+}
+
+MutableBufferPtr Copied(const Payload& payload) {
+  auto copy = std::make_shared<Buffer>(payload.size());
+  payload.CopyTo(copy->data());
+  return copy;
+}
 
 }  // namespace
 
@@ -47,28 +67,58 @@ void AccumulatePayload(DType dtype, Buffer& acc, const Payload& x) {
   }
 }
 
-MutableBufferPtr DensePartMath::Copy(const Payload& contribution) {
-  auto copy = std::make_shared<Buffer>(contribution.size());
-  contribution.CopyTo(copy->data());
-  return copy;
+uint64_t DensePartMath::BytesOf(const KeySpec& key, PartIndex part) const {
+  const size_t bytes = BytesOfPart(key, part);
+  const StateLayout state = updater_.LayoutFor(key.dtype);
+  return bytes + bytes / DTypeBytes(key.dtype) * (DTypeBytes(AccumulatorOf(key.dtype)) +
+                                                  state.names.size() * DTypeBytes(state.dtype));
 }
 
-void DensePartMath::Accumulate(const KeySpec& key, Buffer& accumulator,
-                               const Payload& contribution) {
-  AccumulatePayload(key.dtype, accumulator, contribution);
+absl::Status DensePartMath::Check(const KeySpec& key, PartId part, Op op,
+                                  const Piece& piece) const {
+  const size_t expected = op == Op::kPull ? 0 : BytesOfPart(key, part.part);
+  if (piece.rows == 0 && piece.data.size() == expected) return absl::OkStatus();
+  const std::string label = fmt::format("{} part {}", KeyLabel(key.key, key.name), part.part);
+  if (piece.rows != 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: no rows expected, the key is dense, got {}", label, piece.rows));
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("{}: {} bytes expected, got {}", label, expected, piece.data.size()));
 }
 
-absl::StatusOr<BufferPtr> DensePartMath::Update(const KeySpec& key, PartId part,
-                                                const BufferPtr& value, MutableBufferPtr sum,
-                                                std::unique_ptr<PartState>* state) {
-  auto* held = static_cast<DensePartState*>(state->get());
+void DensePartMath::Fill(const KeySpec&, PartId, const Piece& piece,
+                         std::unique_ptr<PartValue>* value) {
+  auto made = std::make_unique<DenseValue>();
+  made->buffer = Copied(piece.data);
+  *value = std::move(made);
+}
+
+void DensePartMath::Fold(const KeySpec& key, PartId, const Piece& piece,
+                         std::unique_ptr<PartSum>* sum) {
+  if (*sum != nullptr) {
+    AccumulatePayload(key.dtype, *static_cast<DenseSum&>(**sum).buffer, piece.data);
+    return;
+  }
+  auto begun = std::make_unique<DenseSum>();
+  begun->buffer = Copied(piece.data);
+  *sum = std::move(begun);
+}
+
+absl::Status DensePartMath::Update(const KeySpec& key, PartId part, std::unique_ptr<PartSum> sum,
+                                   std::unique_ptr<PartValue>* value,
+                                   std::unique_ptr<PartState>* state) {
+  BufferPtr& buffer = static_cast<DenseValue&>(**value).buffer;
+  auto* held = static_cast<DenseState*>(state->get());
   std::unique_ptr<UpdaterState> current = held != nullptr ? std::move(held->state) : nullptr;
-  absl::StatusOr<BufferPtr> updated = updater_.Update(key.key, key.dtype, *value, std::move(sum), &current);
+  absl::StatusOr<BufferPtr> updated =
+      updater_.Update(key.key, key.dtype, *buffer,
+                      std::move(static_cast<DenseSum&>(*sum).buffer), &current);
   if (current == nullptr) {
     state->reset();
   } else {
     if (held == nullptr) {
-      auto made = std::make_unique<DensePartState>();
+      auto made = std::make_unique<DenseState>();
       held = made.get();
       *state = std::move(made);
     }
@@ -80,7 +130,12 @@ absl::StatusOr<BufferPtr> DensePartMath::Update(const KeySpec& key, PartId part,
                                     std::string_view(updated.status().message().data(),
                                                      updated.status().message().size())));
   }
-  return updated;
+  buffer = *std::move(updated);
+  return absl::OkStatus();
+}
+
+Payload DensePartMath::Read(const KeySpec&, PartId, const PartValue& value, const Piece&) {
+  return Payload(static_cast<const DenseValue&>(value).buffer);
 }
 
 absl::Status DensePartMath::SetOptimizer(const OptimizerConfig& spec) {

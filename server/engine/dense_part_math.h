@@ -20,11 +20,18 @@ class DensePartMath final : public PartMath {
   // Starts with the updater "assign".
   DensePartMath() = default;
 
-  MutableBufferPtr Copy(const Payload& contribution) override;
-  void Accumulate(const KeySpec& key, Buffer& accumulator, const Payload& contribution) override;
-  absl::StatusOr<BufferPtr> Update(const KeySpec& key, PartId part, const BufferPtr& value,
-                                   MutableBufferPtr sum,
-                                   std::unique_ptr<PartState>* state) override;
+  uint64_t BytesOf(const KeySpec& key, PartIndex part) const override;
+  absl::Status Check(const KeySpec& key, PartId part, Op op, const Piece& piece) const override;
+  void Fill(const KeySpec& key, PartId part, const Piece& piece,
+            std::unique_ptr<PartValue>* value) override;
+  void Fold(const KeySpec& key, PartId part, const Piece& piece,
+            std::unique_ptr<PartSum>* sum) override;
+  absl::Status Update(const KeySpec& key, PartId part, std::unique_ptr<PartSum> sum,
+                      std::unique_ptr<PartValue>* value,
+                      std::unique_ptr<PartState>* state) override;
+  // The stored buffer itself: a value is never written to, an update makes another one.
+  Payload Read(const KeySpec& key, PartId part, const PartValue& value,
+               const Piece& asked) override;
   absl::Status SetOptimizer(const OptimizerConfig& spec) override;
 
  private:

@@ -2,9 +2,7 @@
 // it. Tells the oracle of every commit.
 #pragma once
 
-#include <cstring>
 #include <memory>
-#include <string>
 
 #include "server/core/part_math.h"
 #include "tests/simulation/oracle.h"
@@ -21,35 +19,43 @@ class HashMath : public PartMath {
  public:
   HashMath(World& world, Oracle& oracle) : world_(world), oracle_(oracle) {}
 
-  MutableBufferPtr Copy(const Payload& contribution) override {
-    auto buffer = std::make_shared<Buffer>(contribution.size());
-    contribution.CopyTo(buffer->data());
-    return buffer;
+  uint64_t BytesOf(const KeySpec&, PartIndex) const override { return 2 * sizeof(uint64_t); }
+  absl::Status Check(const KeySpec&, PartId, Op, const Piece& piece) const override {
+    if (piece.data.size() == sizeof(uint64_t)) return absl::OkStatus();
+    return absl::InvalidArgumentError("a number expected");
+  }
+  void Fill(const KeySpec&, PartId, const Piece& piece,
+            std::unique_ptr<PartValue>* value) override {
+    *value = std::make_unique<Value>(ReadU64(piece.data));
+  }
+  void Fold(const KeySpec&, PartId, const Piece& piece, std::unique_ptr<PartSum>* sum) override {
+    const uint64_t x = ReadU64(piece.data);
+    *sum = std::make_unique<Sum>(*sum == nullptr ? x : FoldOne(Of(**sum), x));
   }
 
-  void Accumulate(const KeySpec&, Buffer& accumulator, const Payload& contribution) override {
-    Write(accumulator, FoldOne(Read(accumulator), ReadU64(contribution)));
-  }
-
-  absl::StatusOr<BufferPtr> Update(const KeySpec& key, PartId id, const BufferPtr& value,
-                                   MutableBufferPtr sum,
-                                   std::unique_ptr<PartState>* state) override {
+  absl::Status Update(const KeySpec& key, PartId id, std::unique_ptr<PartSum> sum,
+                      std::unique_ptr<PartValue>* value,
+                      std::unique_ptr<PartState>* state) override {
     if (key.key != id.key) world_.Fail("an update got the description of another key");
     const Round version = oracle_.committed(id) + 1;
+    const uint64_t total = Of(*sum);
     ++world_.stats().commits;
     if (oracle_.UpdateFails(id, version)) {
       world_.stats().Count(Fault::kUpdateFailed);
-      oracle_.OnCommit(id, version, Read(*sum), Read(*value));
+      oracle_.OnCommit(id, version, total, Of(**value));
       return absl::InternalError("the updater refuses this round");
     }
     if (*state == nullptr) *state = std::make_unique<State>();
     uint64_t& hash = static_cast<State&>(**state).hash;
-    const uint64_t total = Read(*sum);
     hash = NextState(hash, total);
-    const uint64_t next = NextValue(Read(*value), total, hash, parameter_);
+    const uint64_t next = NextValue(Of(**value), total, hash, parameter_);
     oracle_.OnCommit(id, version, total, next);
-    Write(*sum, next);
-    return BufferPtr(std::move(sum));
+    *value = std::make_unique<Value>(next);
+    return absl::OkStatus();
+  }
+  Payload Read(const KeySpec&, PartId, const PartValue& value, const Piece&) override {
+    const uint64_t number = Of(value);
+    return Payload::CopyOf({reinterpret_cast<const char*>(&number), sizeof number});
   }
 
   absl::Status SetOptimizer(const OptimizerConfig& spec) override {
@@ -67,14 +73,16 @@ class HashMath : public PartMath {
   struct State : PartState {
     uint64_t hash = 0;
   };
-  static uint64_t Read(const Buffer& buffer) {
-    uint64_t value = 0;
-    std::memcpy(&value, buffer.data(), sizeof value);
-    return value;
-  }
-  static void Write(Buffer& buffer, uint64_t value) {
-    std::memcpy(buffer.data(), &value, sizeof value);
-  }
+  struct Value : PartValue {
+    explicit Value(uint64_t x) : number(x) {}
+    uint64_t number;
+  };
+  struct Sum : PartSum {
+    explicit Sum(uint64_t x) : number(x) {}
+    uint64_t number;
+  };
+  static uint64_t Of(const PartValue& value) { return static_cast<const Value&>(value).number; }
+  static uint64_t Of(const PartSum& sum) { return static_cast<const Sum&>(sum).number; }
 
   World& world_;
   Oracle& oracle_;

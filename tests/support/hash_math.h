@@ -16,11 +16,6 @@ inline uint64_t NumberOf(const Payload& data) {
   if (data.size() == sizeof number) data.CopyTo(&number);
   return number;
 }
-inline uint64_t NumberOf(const Buffer& buffer) {
-  uint64_t number = 0;
-  std::memcpy(&number, buffer.data(), sizeof number);
-  return number;
-}
 inline Payload NumberPayload(uint64_t number) {
   return Payload::CopyOf({reinterpret_cast<const char*>(&number), sizeof number});
 }
@@ -30,37 +25,58 @@ class HashMath : public PartMath {
   // The value after a round with these contributions, in rank order.
   static uint64_t Expected(uint64_t value, const std::vector<uint64_t>& contributions) {
     uint64_t sum = contributions.at(0);
-    for (size_t i = 1; i < contributions.size(); ++i) sum = Fold(sum, contributions[i]);
+    for (size_t i = 1; i < contributions.size(); ++i) sum = FoldOne(sum, contributions[i]);
     return Apply(value, sum);
   }
 
-  MutableBufferPtr Copy(const Payload& contribution) override {
-    auto copy = std::make_shared<Buffer>(contribution.size());
-    contribution.CopyTo(copy->data());
-    return copy;
+  // A value, a sum, and `state_bytes` of the updater.
+  uint64_t BytesOf(const KeySpec&, PartIndex) const override {
+    return 2 * sizeof(uint64_t) + state_bytes;
   }
-  void Accumulate(const KeySpec&, Buffer& accumulator, const Payload& contribution) override {
-    const uint64_t sum = Fold(NumberOf(accumulator), NumberOf(contribution));
-    std::memcpy(accumulator.data(), &sum, sizeof sum);
+  absl::Status Check(const KeySpec&, PartId, Op, const Piece& piece) const override {
+    if (piece.data.size() == sizeof(uint64_t)) return absl::OkStatus();
+    return absl::InvalidArgumentError("a number expected");
   }
-  absl::StatusOr<BufferPtr> Update(const KeySpec&, PartId, const BufferPtr& value,
-                                   MutableBufferPtr sum, std::unique_ptr<PartState>*) override {
+  void Fill(const KeySpec&, PartId, const Piece& piece,
+            std::unique_ptr<PartValue>* value) override {
+    *value = std::make_unique<Value>(NumberOf(piece.data));
+  }
+  void Fold(const KeySpec&, PartId, const Piece& piece, std::unique_ptr<PartSum>* sum) override {
+    const uint64_t x = NumberOf(piece.data);
+    *sum = std::make_unique<Sum>(*sum == nullptr ? x : FoldOne(Of(**sum), x));
+  }
+  absl::Status Update(const KeySpec&, PartId, std::unique_ptr<PartSum> sum,
+                      std::unique_ptr<PartValue>* value, std::unique_ptr<PartState>*) override {
     if (fail_updates) return absl::InternalError("the updater failed");
-    const uint64_t updated = Apply(NumberOf(*value), NumberOf(*sum));
-    std::memcpy(sum->data(), &updated, sizeof updated);
-    return BufferPtr(std::move(sum));
+    *value = std::make_unique<Value>(Apply(Of(**value), Of(*sum)));
+    return absl::OkStatus();
+  }
+  Payload Read(const KeySpec&, PartId, const PartValue& value, const Piece&) override {
+    return NumberPayload(Of(value));
   }
   absl::Status SetOptimizer(const OptimizerConfig& spec) override {
     if (spec.name == "bad") return absl::InvalidArgumentError("no such optimizer: bad");
+    state_bytes = spec.name == "adam" ? 2 * sizeof(uint64_t) : 0;
     optimizers.push_back(spec.name);
     return absl::OkStatus();
   }
 
   bool fail_updates = false;
+  uint64_t state_bytes = 0;
   std::vector<std::string> optimizers;
 
  private:
-  static uint64_t Fold(uint64_t sum, uint64_t x) { return Mix64(sum * 31 + x); }
+  struct Value : PartValue {
+    explicit Value(uint64_t x) : number(x) {}
+    uint64_t number;
+  };
+  struct Sum : PartSum {
+    explicit Sum(uint64_t x) : number(x) {}
+    uint64_t number;
+  };
+  static uint64_t Of(const PartValue& value) { return static_cast<const Value&>(value).number; }
+  static uint64_t Of(const PartSum& sum) { return static_cast<const Sum&>(sum).number; }
+  static uint64_t FoldOne(uint64_t sum, uint64_t x) { return Mix64(sum * 31 + x); }
   static uint64_t Apply(uint64_t value, uint64_t sum) { return Mix64(value ^ (sum * 7)); }
 };
 

@@ -55,6 +55,16 @@ TEST_CASE("CopyOf does not refer to its argument", "[payload]") {
   CHECK(payload.empty() == before.empty());
 }
 
+TEST_CASE("a copy is one slice that outlives what it was made of", "[payload]") {
+  const std::string text = Text(GENERATE(size_t{1}, 7, 61, 4096));
+  Payload cut = CutEvery(text, 5);
+  const Payload copy = cut.Copy();
+  cut = Payload();
+  REQUIRE(copy.slices().size() == 1);
+  CHECK(copy.ToString() == text);
+  CHECK(Payload().Copy().empty());
+}
+
 TEST_CASE("empty slices are dropped", "[payload]") {
   Payload payload;
   payload.Append(Slice{});

@@ -302,6 +302,25 @@ TEST_CASE("Init over the memory budget is refused", "[core]") {
   CHECK(shard.Init(0, 7, 2, SpecOf(18))[0].second.code == absl::StatusCode::kResourceExhausted);
 }
 
+TEST_CASE("an optimizer whose states go over the memory budget is refused, the old one stays",
+          "[core]") {
+  ServerCoreOptions options;
+  options.value_bytes_max = 32;
+  Shard shard(1, options);
+  shard.Init(0, 7, 1);
+  CHECK(shard.SetOptimizer(0, "adam", 2)[0].second.code == absl::StatusCode::kOk);
+  CHECK(shard.core.Status().value_bytes == 32);
+  CHECK(shard.Init(0, 7, 3, SpecOf(18))[0].second.code == absl::StatusCode::kResourceExhausted);
+  CHECK(shard.SetOptimizer(0, "sum", 4)[0].second.code == absl::StatusCode::kOk);
+  CHECK(shard.Init(0, 7, 5, SpecOf(18))[0].second.code == absl::StatusCode::kOk);
+  const PartEntry refused = shard.SetOptimizer(0, "adam", 6)[0].second;
+  CHECK(refused.code == absl::StatusCode::kResourceExhausted);
+  CHECK(refused.message ==
+        "optimizer 'adam': 64 bytes needed for values and states, at most 32 expected");
+  CHECK(shard.math.optimizers.back() == "sum");
+  CHECK(shard.core.Status().value_bytes == 32);
+}
+
 TEST_CASE("requests that wait are bounded, those of a known one are not counted twice", "[core]") {
   ServerCoreOptions options;
   options.waiting_max = 2;

@@ -16,11 +16,12 @@ using Catch::Matchers::Contains;
 constexpr uint64_t kSeed = 20240302;
 
 template <typename T>
-KeySpec Key() {
+KeySpec Key(size_t elements = 1) {
   KeySpec key;
   key.key = 17;
   key.name = "conv1.weight";
   key.dtype = sizeof(T) == 4 ? DType::kFloat32 : DType::kFloat64;
+  key.shape = {static_cast<int64_t>(elements)};
   return key;
 }
 
@@ -46,17 +47,48 @@ Payload Whole(const std::vector<T>& values) {
 }
 
 template <typename T>
-MutableBufferPtr ToBuffer(const std::vector<T>& values) {
-  auto buffer = std::make_shared<Buffer>(values.size() * sizeof(T));
-  if (!values.empty()) std::memcpy(buffer->data(), values.data(), buffer->size());
-  return buffer;
+std::vector<T> ToVector(const Payload& payload) {
+  std::vector<T> out(payload.size() / sizeof(T));
+  payload.CopyTo(out.data());
+  return out;
 }
 
+// One part and what happens to it.
 template <typename T>
-std::vector<T> ToVector(const Buffer& buffer) {
-  std::vector<T> out(buffer.size() / sizeof(T));
-  if (!out.empty()) std::memcpy(out.data(), buffer.data(), buffer.size());
-  return out;
+class PartOf {
+ public:
+  PartOf(DensePartMath& math, const std::vector<T>& value, PartIndex part = 0)
+      : math_(math), key(Key<T>(value.size())), id_{17, part} {
+    math.Fill(key, {17, 0}, {0, Whole(value)}, &value_);
+  }
+  // A round with these contributions.
+  absl::Status Update(const std::vector<Payload>& contributions) {
+    std::unique_ptr<PartSum> sum;
+    for (const Payload& data : contributions) math_.Fold(key, {17, 0}, {0, data}, &sum);
+    return math_.Update(key, id_, std::move(sum), &value_, &state);
+  }
+  Payload Read() { return math_.Read(key, id_, *value_, Piece()); }
+  std::vector<T> value() { return ToVector<T>(Read()); }
+
+ private:
+  DensePartMath& math_;
+
+ public:
+  KeySpec key;
+  std::unique_ptr<PartState> state;
+
+ private:
+  PartId id_;
+  std::unique_ptr<PartValue> value_;
+};
+
+// The fold of `contributions`: what the updater `assign` makes the value.
+template <typename T>
+std::vector<T> Folded(size_t elements, const std::vector<Payload>& contributions) {
+  DensePartMath math;
+  PartOf<T> part(math, std::vector<T>(elements));
+  REQUIRE(part.Update(contributions).ok());
+  return part.value();
 }
 
 template <typename T>
@@ -84,7 +116,6 @@ TEMPLATE_TEST_CASE("a payload is summed the same however its slices cut the elem
                    float, double) {
   CAPTURE(kSeed);
   std::mt19937_64 random(kSeed);
-  DensePartMath math;
   for (const size_t elements : {1, 2, 7, 8, 9, 61, 1009}) {
     const std::vector<TestType> acc = Numbers<TestType>(random, elements);
     const std::vector<TestType> x = Numbers<TestType>(random, elements);
@@ -94,40 +125,67 @@ TEMPLATE_TEST_CASE("a payload is summed the same however its slices cut the elem
     // over many slices.
     for (size_t length = 1; length <= 3 * sizeof(TestType); ++length) {
       CAPTURE(elements, length);
-      const MutableBufferPtr sum = ToBuffer(acc);
-      math.Accumulate(Key<TestType>(), *sum, Cut(x, [&] { return length; }));
-      REQUIRE(SameBits(ToVector<TestType>(*sum), expected));
+      const Payload cut = Cut(x, [&] { return length; });
+      REQUIRE(SameBits(Folded<TestType>(elements, {Whole(acc), cut}), expected));
     }
     for (int trial = 0; trial < 50; ++trial) {
       CAPTURE(elements, trial);
-      const MutableBufferPtr sum = ToBuffer(acc);
-      math.Accumulate(Key<TestType>(), *sum, Cut(x, [&] { return 1 + random() % 200; }));
-      REQUIRE(SameBits(ToVector<TestType>(*sum), expected));
+      const Payload cut = Cut(x, [&] { return 1 + random() % 200; });
+      REQUIRE(SameBits(Folded<TestType>(elements, {Whole(acc), cut}), expected));
     }
   }
 }
 
-TEST_CASE("an empty payload adds nothing to an empty part", "[engine]") {
-  DensePartMath math;
-  Buffer empty(0);
-  math.Accumulate(Key<float>(), empty, Payload());
-  CHECK(math.Copy(Payload())->size() == 0);
-}
-
-TEST_CASE("a copy has the payload's bytes in memory of its own", "[engine]") {
+TEST_CASE("a value has the payload's bytes in memory of its own", "[engine]") {
   CAPTURE(kSeed);
   std::mt19937_64 random(kSeed);
   DensePartMath math;
   const std::vector<float> x = Numbers<float>(random, 1009);
-  MutableBufferPtr copy;
-  {
-    const Payload payload = Cut(x, [&] { return 1 + random() % 97; });
-    copy = math.Copy(payload);
-    for (const Slice& slice : payload.slices()) {
-      CHECK((slice.data + slice.size <= copy->data() || slice.data >= copy->data() + copy->size()));
-    }
+  const Payload payload = Cut(x, [&] { return 1 + random() % 97; });
+  const KeySpec key = Key<float>(x.size());
+  std::unique_ptr<PartValue> value;
+  math.Fill(key, {17, 0}, {0, payload}, &value);
+  const Payload read = math.Read(key, {17, 0}, *value, Piece());
+  REQUIRE(read.slices().size() == 1);
+  const Slice& own = read.slices()[0];
+  for (const Slice& slice : payload.slices()) {
+    CHECK((slice.data + slice.size <= own.data || slice.data >= own.data + own.size));
   }
-  CHECK(SameBits(ToVector<float>(*copy), x));
+  CHECK(SameBits(ToVector<float>(read), x));
+}
+
+TEST_CASE("a pull is handed the value itself, which later updates leave alone", "[engine]") {
+  DensePartMath math;
+  PartOf<float> part(math, {1, 2});
+  const Payload first = part.Read();
+  CHECK(first.slices()[0].data == part.Read().slices()[0].data);
+  REQUIRE(part.Update({Whole<float>({3, 4})}).ok());
+  CHECK(ToVector<float>(first) == std::vector<float>{1, 2});
+  CHECK(part.value() == std::vector<float>{3, 4});
+}
+
+TEST_CASE("a piece that is not the part's bytes is refused and says what is", "[engine]") {
+  DensePartMath math;
+  KeySpec key = Key<float>((1 << 18) + 3);  // parts of 1 MiB and of 12 bytes
+  const auto check = [&](PartIndex part, Op op, size_t bytes, uint32_t rows = 0) {
+    const Piece piece{rows, Payload::CopyOf(std::string(bytes, 'x'))};
+    return std::string(math.Check(key, {17, part}, op, piece).message());
+  };
+  CHECK(check(0, Op::kPush, 1 << 20).empty());
+  CHECK(check(1, Op::kPush, 12).empty());
+  CHECK(check(1, Op::kPull, 0).empty());
+  CHECK(check(1, Op::kPush, 8) == "key 'conv1.weight' part 1: 12 bytes expected, got 8");
+  CHECK(check(1, Op::kPull, 8) == "key 'conv1.weight' part 1: 0 bytes expected, got 8");
+  CHECK(check(1, Op::kPush, 12, 3) ==
+        "key 'conv1.weight' part 1: no rows expected, the key is dense, got 3");
+}
+
+TEST_CASE("a part takes its value, a sum and what the optimizer keeps", "[engine]") {
+  DensePartMath math;
+  const KeySpec key = Key<double>(10);
+  CHECK(math.BytesOf(key, 0) == 160);
+  REQUIRE(math.SetOptimizer({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
+  CHECK(math.BytesOf(key, 0) == 240);
 }
 
 TEMPLATE_TEST_CASE("a round is the left fold of its contributions from the first value", "[engine]",
@@ -139,15 +197,16 @@ TEMPLATE_TEST_CASE("a round is the left fold of its contributions from the first
       Limits::max(), Limits::infinity(), -Limits::infinity(),  Limits::quiet_NaN(),
       Limits::min(), TestType(1)};
   std::mt19937_64 random(kSeed);
-  DensePartMath math;
   for (const size_t workers : {1, 2, 3, 7}) {
     CAPTURE(workers);
     std::vector<std::vector<TestType>> contributions;
+    std::vector<Payload> pieces;
     for (size_t rank = 0; rank < workers; ++rank) {
       std::vector<TestType> x = Numbers<TestType>(random, 257);
       for (size_t i = 0; i < x.size(); i += 3) x[i] = awkward[random() % awkward.size()];
       x[0] = TestType(-0.0);  // from every worker: the sum is -0.0, not 0
       contributions.push_back(x);
+      pieces.push_back(Cut(x, [&] { return 1 + random() % 100; }));
     }
     std::vector<TestType> expected = contributions[0];
     for (size_t rank = 1; rank < workers; ++rank) {
@@ -155,13 +214,7 @@ TEMPLATE_TEST_CASE("a round is the left fold of its contributions from the first
         expected[i] = expected[i] + contributions[rank][i];
       }
     }
-    const MutableBufferPtr sum =
-        math.Copy(Cut(contributions[0], [&] { return 1 + random() % 100; }));
-    for (size_t rank = 1; rank < workers; ++rank) {
-      math.Accumulate(Key<TestType>(), *sum,
-                      Cut(contributions[rank], [&] { return 1 + random() % 100; }));
-    }
-    const std::vector<TestType> folded = ToVector<TestType>(*sum);
+    const std::vector<TestType> folded = Folded<TestType>(257, pieces);
     REQUIRE(SameBits(folded, expected));
     REQUIRE(std::signbit(folded[0]));
   }
@@ -169,26 +222,10 @@ TEMPLATE_TEST_CASE("a round is the left fold of its contributions from the first
 
 TEST_CASE("the order of a fold shows in its bits", "[engine]") {
   // Else the tests of the order would prove nothing.
-  DensePartMath math;
-  const std::vector<float> big = {1e8f}, minus_big = {-1e8f}, small = {1.0f};
-  const auto fold = [&](const std::vector<std::vector<float>>& xs) {
-    const MutableBufferPtr sum = math.Copy(Whole(xs[0]));
-    for (size_t k = 1; k < xs.size(); ++k) math.Accumulate(Key<float>(), *sum, Whole(xs[k]));
-    return ToVector<float>(*sum)[0];
-  };
-  CHECK(fold({big, minus_big, small}) == 1.0f);
-  CHECK(fold({big, small, minus_big}) == 0.0f);
-}
-
-TEST_CASE("a part without an optimizer takes the sum over", "[engine]") {
-  DensePartMath math;
-  std::unique_ptr<PartState> state;
-  const MutableBufferPtr sum = ToBuffer<float>({1, 2});
-  const auto updated = math.Update(Key<float>(), {17, 0}, ToBuffer<float>({5, 6}), sum, &state);
-  REQUIRE(updated.ok());
-  CHECK(*updated == sum);
-  CHECK(ToVector<float>(**updated) == std::vector<float>{1, 2});
-  CHECK(state == nullptr);
+  const Payload big = Whole<float>({1e8f}), minus_big = Whole<float>({-1e8f}),
+                small = Whole<float>({1.0f});
+  CHECK(Folded<float>(1, {big, minus_big, small})[0] == 1.0f);
+  CHECK(Folded<float>(1, {big, small, minus_big})[0] == 0.0f);
 }
 
 TEST_CASE("an optimizer's state stays with its part from round to round", "[engine]") {
@@ -197,35 +234,28 @@ TEST_CASE("an optimizer's state stays with its part from round to round", "[engi
   spec.name = "sgd";
   spec.parameters = {{"learning_rate", 0.5}, {"momentum", 0.5}};
   REQUIRE(math.SetOptimizer(spec).ok());
-  std::unique_ptr<PartState> state_0, state_1;
-  const BufferPtr start = ToBuffer<double>({0});
-  BufferPtr value = start;
+  const Payload one = Whole<double>({1});
+  PartOf<double> part(math, {0});
   for (const double expected : {-0.5, -1.25}) {
-    const auto updated =
-        math.Update(Key<double>(), {17, 0}, value, ToBuffer<double>({1}), &state_0);
-    REQUIRE(updated.ok());
-    value = *updated;
-    CHECK(ToVector<double>(*value) == std::vector<double>{expected});
+    REQUIRE(part.Update({one}).ok());
+    CHECK(part.value() == std::vector<double>{expected});
   }
-  CHECK(ToVector<double>(*start) == std::vector<double>{0});
-  const auto other = math.Update(Key<double>(), {17, 1}, start, ToBuffer<double>({1}), &state_1);
-  REQUIRE(other.ok());
-  CHECK(ToVector<double>(**other) == std::vector<double>{-0.5});
+  PartOf<double> other(math, {0}, 1);
+  REQUIRE(other.Update({one}).ok());
+  CHECK(other.value() == std::vector<double>{-0.5});
 
   SECTION("the same spec again and another learning rate keep it") {
     REQUIRE(math.SetOptimizer(spec).ok());
     spec.parameters["learning_rate"] = 0.25;
     REQUIRE(math.SetOptimizer(spec).ok());
-    const auto updated =
-        math.Update(Key<double>(), {17, 0}, value, ToBuffer<double>({1}), &state_0);
-    REQUIRE(updated.ok());
-    CHECK(ToVector<double>(**updated) == std::vector<double>{-1.25 - 0.375 - 0.25});
+    REQUIRE(part.Update({one}).ok());
+    CHECK(part.value() == std::vector<double>{-1.25 - 0.375 - 0.25});
   }
   SECTION("a rule that keeps nothing drops it") {
     spec = OptimizerConfig{"sum", {}};
     REQUIRE(math.SetOptimizer(spec).ok());
-    REQUIRE(math.Update(Key<double>(), {17, 0}, value, ToBuffer<double>({1}), &state_0).ok());
-    CHECK(state_0 == nullptr);
+    REQUIRE(part.Update({one}).ok());
+    CHECK(part.state == nullptr);
   }
 }
 
@@ -237,30 +267,27 @@ TEST_CASE("a refused optimizer leaves the one that was set", "[engine]") {
   CHECK_THAT(std::string(unknown.message()), Contains("assign, sum, test, sgd"));
   const absl::Status bad = math.SetOptimizer({"sgd", {{"learning_rate", -1.0}}});
   CHECK(bad.code() == absl::StatusCode::kInvalidArgument);
-  std::unique_ptr<PartState> state;
-  const auto updated =
-      math.Update(Key<float>(), {17, 0}, ToBuffer<float>({5}), ToBuffer<float>({1}), &state);
-  REQUIRE(updated.ok());
-  CHECK(ToVector<float>(**updated) == std::vector<float>{6});
+  PartOf<float> part(math, {5});
+  REQUIRE(part.Update({Whole<float>({1})}).ok());
+  CHECK(part.value() == std::vector<float>{6});
 }
 
 TEST_CASE("an update that fails names key and part and keeps value and state", "[engine]") {
   DensePartMath math;
   REQUIRE(math.SetOptimizer({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
-  std::unique_ptr<PartState> state;
-  const BufferPtr value = ToBuffer<float>({0});
-  REQUIRE(math.Update(Key<float>(), {17, 3}, value, ToBuffer<float>({1}), &state).ok());
-  const PartState* before = state.get();
-  KeySpec ints = Key<float>();
-  ints.dtype = DType::kInt32;
-  const auto failed = math.Update(ints, {17, 3}, value, ToBuffer<float>({1}), &state);
-  CHECK(failed.status().code() == absl::StatusCode::kUnimplemented);
-  CHECK_THAT(std::string(failed.status().message()), Contains("key 'conv1.weight': part 3: "));
-  CHECK(state.get() == before);
-  CHECK(ToVector<float>(*value) == std::vector<float>{0});
-  const auto next = math.Update(Key<float>(), {17, 3}, value, ToBuffer<float>({1}), &state);
-  REQUIRE(next.ok());
-  CHECK(ToVector<float>(**next) == std::vector<float>{-1.5f});  // m = -0.5 - 1
+  const Payload one = Whole<float>({1});
+  PartOf<float> part(math, {0}, 3);
+  REQUIRE(part.Update({one}).ok());
+  const PartState* before = part.state.get();
+  part.key.dtype = DType::kInt32;
+  const absl::Status failed = part.Update({one});
+  CHECK(failed.code() == absl::StatusCode::kUnimplemented);
+  CHECK_THAT(std::string(failed.message()), Contains("key 'conv1.weight': part 3: "));
+  CHECK(part.state.get() == before);
+  CHECK(part.value() == std::vector<float>{-1});
+  part.key.dtype = DType::kFloat32;
+  REQUIRE(part.Update({one}).ok());
+  CHECK(part.value() == std::vector<float>{-2.5f});  // m = -0.5 - 1
 }
 
 }  // namespace kvstore
