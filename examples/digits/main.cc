@@ -18,7 +18,7 @@
 
 #include "examples/digits/data.h"
 #include "examples/digits/model.h"
-#include "examples/digits/sha256.h"
+#include "examples/support/sha256.h"
 #include "kvstore/kvstore.h"
 
 namespace digits {
@@ -142,7 +142,7 @@ class Trainer {
   }
 
   std::string HashOfWeights() const {
-    Sha256 hash;
+    examples::Sha256 hash;
     for (const kvstore::NDArray& array : weights_) hash.Update(array.data(), array.bytes());
     return hash.Hex();
   }

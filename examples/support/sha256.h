@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-namespace digits {
+namespace examples {
 
 class Sha256 {
  public:
@@ -23,4 +23,4 @@ class Sha256 {
   uint64_t bytes_ = 0;
 };
 
-}  // namespace digits
+}  // namespace examples

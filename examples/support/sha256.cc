@@ -1,9 +1,9 @@
-#include "examples/digits/sha256.h"
+#include "examples/support/sha256.h"
 
 #include <algorithm>
 #include <cstring>
 
-namespace digits {
+namespace examples {
 namespace {
 
 constexpr uint32_t kRound[64] = {
@@ -74,4 +74,4 @@ std::string Sha256::Hex() {
   return hex;
 }
 
-}  // namespace digits
+}  // namespace examples

@@ -1,9 +1,9 @@
-#include "examples/digits/sha256.h"
+#include "examples/support/sha256.h"
 
 #include <catch2/catch.hpp>
 #include <string>
 
-namespace digits {
+namespace examples {
 namespace {
 
 std::string HashOf(const std::string& text) {
@@ -13,7 +13,7 @@ std::string HashOf(const std::string& text) {
 }
 
 // Source: NIST, "Example values: SHA-256", and FIPS 180-4's byte-oriented test vectors.
-TEST_CASE("sha256 gives the values of NIST's examples", "[digits]") {
+TEST_CASE("sha256 gives the values of NIST's examples", "[examples]") {
   CHECK(HashOf("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   CHECK(HashOf("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   CHECK(HashOf("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq") ==
@@ -22,7 +22,7 @@ TEST_CASE("sha256 gives the values of NIST's examples", "[digits]") {
         "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
-TEST_CASE("sha256 does not depend on how the bytes are cut", "[digits]") {
+TEST_CASE("sha256 does not depend on how the bytes are cut", "[examples]") {
   const std::string text(200, 'x');
   const size_t piece = GENERATE(1, 7, 55, 56, 63, 64, 65, 199);
   CAPTURE(piece);
@@ -34,4 +34,4 @@ TEST_CASE("sha256 does not depend on how the bytes are cut", "[digits]") {
 }
 
 }  // namespace
-}  // namespace digits
+}  // namespace examples
