@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "server/service/request_check.h"
@@ -74,7 +75,10 @@ void Shard::OnMessage(PeerId peer, const Payload& message) {
   absl::StatusOr<Frame> request = DecodeFrame(message);
   if (!request.ok()) return RefuseBytes(peer, request.status());
   RefuseEntries(peer, &*request);
-  if (core_ == nullptr) return PutOff(peer, *request);
+  if (core_ == nullptr) {
+    return PutOff(peer, *request, absl::UnavailableError("the server has no routing table yet"));
+  }
+  PutOffUnread(peer, &*request);
   ServerOutbox out;
   core_->OnFrame(SteadyNowMs(), peer, *request, &out);
   for (const ServerFrame& reply : out) Send(reply.peer, reply.frame);
@@ -110,12 +114,26 @@ void Shard::RefuseEntries(PeerId peer, Frame* request) {
   Send(peer, refusals);
 }
 
-void Shard::PutOff(PeerId peer, const Frame& request) {
+void Shard::PutOffUnread(PeerId peer, Frame* request) {
+  const size_t queued = streams_.at(peer)->queued_bytes();
+  if (queued <= kQueuedReplyBytesMax) return;
+  const auto pulls = std::stable_partition(request->parts.begin(), request->parts.end(),
+                                           [](const PartEntry& e) { return e.op != Op::kPull; });
+  Frame unread;
+  unread.header = request->header;
+  std::move(pulls, request->parts.end(), std::back_inserter(unread.parts));
+  request->parts.erase(pulls, request->parts.end());
+  if (unread.parts.empty()) return;
+  PutOff(peer, unread,
+         absl::ResourceExhaustedError(fmt::format(
+             "{} bytes of replies wait to be read, at most {} may", queued, kQueuedReplyBytesMax)));
+}
+
+void Shard::PutOff(PeerId peer, const Frame& request, const absl::Status& status) {
   Frame reply;
   reply.header = request.header;
   for (const PartEntry& entry : request.parts) {
-    reply.parts.push_back(
-        Refusal(entry, absl::UnavailableError("the server has no routing table yet")));
+    reply.parts.push_back(Refusal(entry, status));
     reply.parts.back().retry_after_ms = options_.retry_after_ms;
   }
   Send(peer, reply);

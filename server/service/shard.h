@@ -15,6 +15,10 @@
 
 namespace kvstore {
 
+// Replies queued for one stream. While there are more, its worker does not read, and its pulls are
+// put off: whoever asks without reading costs a bounded amount of memory.
+inline constexpr size_t kQueuedReplyBytesMax = 64u << 20;
+
 class Shard {
  public:
   // `loop` outlives the shard's streams; the shard outlives the loop's tasks.
@@ -38,8 +42,10 @@ class Shard {
   void RefuseBytes(PeerId peer, const absl::Status& status);
   // Takes the entries that cannot be out of `request` and answers them.
   void RefuseEntries(PeerId peer, Frame* request);
-  // Asks for the entries again, later.
-  void PutOff(PeerId peer, const Frame& request);
+  // Takes the pulls out of `request` and puts them off, while the peer does not read its replies.
+  void PutOffUnread(PeerId peer, Frame* request);
+  // Asks for the entries again, later, because of `status`.
+  void PutOff(PeerId peer, const Frame& request, const absl::Status& status);
   void Send(PeerId peer, const Frame& frame);
 
   const ShardIndex index_;

@@ -74,6 +74,30 @@ class Stream:
         self._channel.close()
 
 
+class UnreadStream:
+    """A stream that sends all of its messages before it reads a first reply."""
+
+    def __init__(self, address, method, messages):
+        sent = threading.Event()
+
+        def requests():
+            yield from (message.SerializeToString() for message in messages)
+            sent.set()
+            self._closed.wait()
+
+        self._closed = threading.Event()
+        self._channel = grpc.insecure_channel(address)
+        self._call = self._channel.stream_stream(method)(requests())
+        sent.wait(30)
+
+    def receive(self):
+        return data_pb2.Frame.FromString(next(self._call))
+
+    def close(self):
+        self._closed.set()
+        self._channel.close()
+
+
 class Worker:
     """Registers, learns the routes, and speaks frames."""
 

@@ -8,7 +8,7 @@ import unittest
 import grpc
 
 import cluster
-from foreign_worker import Stream, Worker, data_pb2, key_id, mix64, scheduler_pb2, types_pb2
+from foreign_worker import Stream, UnreadStream, Worker, data_pb2, key_id, mix64, scheduler_pb2, types_pb2
 
 OK, INVALID, NOT_FOUND, EXISTS, EXHAUSTED, PRECONDITION, ABORTED, UNIMPLEMENTED, UNAVAILABLE = (
     0, 3, 5, 6, 8, 9, 10, 12, 14)
@@ -223,6 +223,33 @@ class Wire(unittest.TestCase):
         # The limit may have cost others their streams too: a worker dials again.
         self.worker.forget_streams()
         self.assert_serves()
+
+    def test_pulls_of_a_worker_that_does_not_read_are_put_off(self):
+        w = self.worker
+        value = bytes(1 << 20)
+        entry, _ = w.request(INIT, 7, value, spec=w.key_spec(7, shape=(1 << 18,)))
+        self.assertEqual(entry.code, OK, entry.message)
+        frame = w.frame()
+        for _ in range(10):
+            w.add(frame, PULL, 7)
+        pulls = 400
+        last = w.frame()
+        w.add(last, PUSH, 7, value, round=1)
+        stream = UnreadStream(w.routing.servers[0].address, "/kvstore.v1.Data/Shard0",
+                              [frame] * (pulls // 10) + [last])
+        # This pull waits for the push: when it is answered the server has read all of the frames.
+        entry, _ = w.request(PULL, 7, round=1)
+        self.assertEqual((entry.code, entry.round), (OK, 1))
+        codes = []
+        while len(codes) < pulls:
+            codes += [(part.code, part.retry_after_ms > 0) for part in stream.receive().parts
+                      if part.op == PULL]
+        stream.close()
+        self.assertEqual(set(codes), {(OK, False), (EXHAUSTED, True)})
+        served = codes.count((OK, False))
+        print(f"  {served} of {pulls} pulls of 1 MiB were answered, the others put off")
+        # 64 MiB, what one frame asks for beyond that, and what the connection itself holds.
+        self.assertLess(served, 64 + 10 + 64)
 
     def test_slow_and_idle_connections_harm_nobody(self):
         self.init(7, 1, 2)
