@@ -116,6 +116,12 @@ class ClientCore::Impl::FrameCutter {
       return;
     }
     entry.data = request.ask.data;
+    entry.rows = request.ask.rows;
+    if (request.ask.fragments > 1) {
+      entry.fragment = request.ask.fragment;
+      entry.fragments = request.ask.fragments;
+    }
+    entry.create = request.ask.create;
     if (entry.op == Op::kInit && keys_.insert(entry.key).second) {
       frame.keys.push_back(request.ask.key);
     }
@@ -256,7 +262,7 @@ void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest> requests,
     by_ticket_[request->ask.ticket] = request;
     PartQueue& part = parts_[request->ask.id];
     RaiseTo(request->ask.priority, part);
-    if (request->ask.op == Op::kPush) ++part.last_round;
+    if (request->ask.op == Op::kPush && request->ask.fragment == 0) ++part.last_round;
     if (request->ask.op != Op::kInit) request->round = part.last_round;
     part.open.push_back(request);
     Unhold(part);
@@ -290,19 +296,24 @@ void ClientCore::Impl::Unhold(PartQueue& part) {
   bool init_open = false;
   bool pull_open = false;
   bool refused = false;  // and not taken since
-  uint32_t pushes_open = 0;
+  uint32_t rounds_open = 0;
+  Round last_round = 0;  // of those
   for (Request* request : part.open) {
     const Op op = request->ask.op;
     if (request->state == State::kHeld) {
       const bool push_held =
-          op == Op::kPush && (pull_open || pushes_open >= options_.rounds_ahead_max);
+          op == Op::kPush && (pull_open || (request->round != last_round &&
+                                            rounds_open >= options_.rounds_ahead_max));
       if (init_open || refused || push_held) return;  // and so is everything behind it
       MakeReady(*request);
     }
     init_open |= op == Op::kInit;
     refused |= request->refusals > 0 && request->state != State::kOwned;
     pull_open |= op == Op::kPull;
-    pushes_open += op == Op::kPush ? 1 : 0;
+    if (op == Op::kPush && request->round != last_round) {
+      ++rounds_open;
+      last_round = request->round;
+    }
   }
 }
 

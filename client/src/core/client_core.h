@@ -12,7 +12,9 @@
 //   C5  unanswered payload bytes per stream stay under `window_bytes`.
 //   C6  when the job has ended every open and every later request fails with the job's status.
 //   C7  a refusal with retry-after keeps the request; it is sent again after that time, lower
-//       rounds first.
+//       rounds and fragments first.
+//   C8  the fragments of a contribution are one push: one round, sent in ascending order, nothing of
+//       their part between them. The fragments of an Init go one after the other (C1).
 //
 // Loop-bound: all calls from one thread.
 #pragma once
@@ -35,8 +37,15 @@ struct PartRequest {
   Op op = Op::kUnspecified;  // kInit, kPush, kPull
   PartId id;
   Ticket ticket = 0;
-  // kPush: the bytes; kInit on rank 0: the bytes. Kept, as they are, until the request is over.
+  // kPush: the bytes; kInit on rank 0: the bytes. Of a row-sparse key: `rows` ids, then their rows;
+  // kPull: the ids. Kept, as they are, until the request is over.
   Payload data;
+  uint32_t rows = 0;
+  // Which piece of how many of one kPush or kInit this is. All of them are submitted in one call, in
+  // ascending order, each with a ticket of its own.
+  uint32_t fragment = 0;
+  uint32_t fragments = 1;
+  bool create = false;  // kInit: this worker brings the value, even if `data` is empty
   // kInit.
   KeySpec key;
   // Higher goes first among requests that wait for the same stream; equal ones keep their order. A
@@ -54,7 +63,7 @@ struct ShardRequest {
 
 struct ClientCoreOptions {
   uint64_t window_bytes = 4u << 20;  // unanswered payload per stream
-  // Unfinished pushes of one part; must stay below ServerCoreOptions::rounds_ahead_max.
+  // Unfinished rounds of pushes of one part; must stay below ServerCoreOptions::rounds_ahead_max.
   uint32_t rounds_ahead_max = 32;
   int64_t try_ms = 10000;  // without an answer: probe or send again
   int64_t redial_min_ms = 100;
@@ -66,7 +75,7 @@ struct Completion {
   PartId id;
   // Definite refusals come from the server; the job's status when it ended.
   absl::Status status;
-  // kPull: the bytes of the part.
+  // kPull: the bytes of the part; of a row-sparse key the rows, in the order of the ids.
   Payload data;
   Round round = 0;  // kPush: the round; kPull: the version
   // kInit of a key whose shape was unknown: what the server has.

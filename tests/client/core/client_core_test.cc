@@ -419,6 +419,98 @@ TEST_CASE("what comes after a refused push waits until that is taken", "[core]")
   CHECK(rest[1].round == 3);
 }
 
+TEST_CASE("the fragments of a contribution are one push", "[core]") {
+  ClientCoreOptions options;
+  options.rounds_ahead_max = 1;
+  Client client(1, options);
+  const auto push = [&](Ticket first, std::vector<std::string> pieces) {
+    std::vector<PartRequest> requests(pieces.size());
+    for (uint32_t i = 0; i < pieces.size(); ++i) {
+      requests[i].op = Op::kPush;
+      requests[i].id = kPart;
+      requests[i].ticket = first + i;
+      requests[i].data = Payload::CopyOf(pieces[i]);
+      requests[i].rows = 1 + i;
+      requests[i].fragment = i;
+      requests[i].fragments = static_cast<uint32_t>(pieces.size());
+    }
+    client.core.Submit(client.now_ms, std::move(requests), &client.out);
+  };
+  push(1, {"aaaa", "bbbb", "cccc"});
+  push(4, {"dddd"});
+  client.Submit(Op::kPull, 5);
+  auto sent = client.Sent();
+  REQUIRE(sent.size() == 3);  // a second round would be one too many, and the pull names that
+  for (uint32_t i = 0; i < 3; ++i) {
+    CHECK(sent[i].round == 1);
+    CHECK(sent[i].fragment == i);
+    CHECK(sent[i].fragments == 3);
+    CHECK(sent[i].rows == 1 + i);
+  }
+
+  SECTION("each is answered by itself, the next round follows the last of them") {
+    for (const uint32_t i : {2u, 0u}) client.Reply(sent[i], Progress::kDone);
+    CHECK(client.Done() == std::vector<Ticket>{3, 1});
+    CHECK(client.Sent().empty());
+    client.Reply(sent[1], Progress::kDone);
+    sent = client.Sent();
+    REQUIRE(sent.size() == 2);
+    CHECK(sent[0].round == 2);
+    CHECK(sent[0].fragments == 0);  // a whole one
+    CHECK(sent[1].op == Op::kPull);
+    CHECK(sent[1].round == 2);
+  }
+  SECTION("a refused one is sent before the ones behind it") {
+    client.Reply(sent[0], Progress::kReceived);
+    client.Refuse(sent[1], absl::StatusCode::kResourceExhausted, 20);
+    client.Refuse(sent[2], absl::StatusCode::kResourceExhausted, 20);
+    client.RunTimers(30);
+    sent = client.Sent();
+    REQUIRE(sent.size() == 1);
+    CHECK(sent[0].fragment == 1);
+    client.Reply(sent[0], Progress::kReceived);
+    sent = client.Sent();
+    REQUIRE(sent.size() == 1);
+    CHECK(sent[0].fragment == 2);
+  }
+}
+
+TEST_CASE("the fragments of an Init go one after the other", "[core]") {
+  Client client;
+  std::vector<PartRequest> requests(2);
+  for (uint32_t i = 0; i < 2; ++i) {
+    requests[i].op = Op::kInit;
+    requests[i].id = kPart;
+    requests[i].ticket = 1 + i;
+    requests[i].create = true;
+    requests[i].fragment = i;
+    requests[i].fragments = 2;
+  }
+  client.core.Submit(0, requests, &client.out);
+  for (uint32_t i = 0; i < 2; ++i) {
+    const auto sent = client.Sent();
+    REQUIRE(sent.size() == 1);
+    CHECK(sent[0].fragment == i);
+    CHECK(sent[0].create);
+    client.Reply(sent[0], Progress::kDone);
+    CHECK(client.Done() == std::vector<Ticket>{1 + i});
+  }
+}
+
+TEST_CASE("a pull with ids leaves the window when the server has parked it", "[core]") {
+  ClientCoreOptions options;
+  options.window_bytes = 8;
+  Client client(1, options);
+  client.Submit(Op::kPull, 1, "one id..");
+  client.Submit(Op::kPush, 2, "aaaa", {18, 0});
+  const auto sent = client.Sent();
+  REQUIRE(sent.size() == 1);
+  client.Reply(sent[0], Progress::kReceived);
+  CHECK(client.Sent().size() == 1);
+  client.Reply(sent[0], Progress::kDone);
+  CHECK(client.Done() == std::vector<Ticket>{1});
+}
+
 TEST_CASE("many small parts travel in few frames", "[core]") {
   Client client;
   std::vector<PartRequest> requests;
