@@ -1,6 +1,7 @@
 #include "bench/kvbench/cases.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -12,29 +13,77 @@ namespace {
 constexpr size_t kBytesInFlightMax = size_t{64} << 20;
 constexpr size_t kKeysMax = 1024;
 
-constexpr std::array<std::pair<Workload, std::string_view>, 5> kNames = {{
+template <typename T, size_t kCount>
+using Names = std::array<std::pair<T, std::string_view>, kCount>;
+
+constexpr Names<Workload, 8> kWorkloads = {{
     {Workload::kPush, "push"},
     {Workload::kPull, "pull"},
     {Workload::kPushPull, "pushpull"},
     {Workload::kLatency, "latency"},
     {Workload::kRound, "round"},
+    {Workload::kAsync, "async"},
+    {Workload::kSmall, "small"},
+    {Workload::kInit, "init"},
 }};
 
-}  // namespace
+constexpr Names<Rule, 3> kRules = {{
+    {Rule::kAssign, "assign"},
+    {Rule::kSum, "sum"},
+    {Rule::kSgd, "sgd"},
+}};
 
-std::string_view WorkloadName(Workload workload) {
-  for (const auto& [value, name] : kNames) {
-    if (value == workload) return name;
+constexpr DataType kDataTypes[] = {DataType::kFloat32,  DataType::kFloat64, DataType::kFloat16,
+                                   DataType::kBFloat16, DataType::kUInt8,   DataType::kInt8,
+                                   DataType::kInt32,    DataType::kInt64,   DataType::kBool};
+
+template <typename T, size_t kCount>
+std::string_view NameOf(const Names<T, kCount>& names, T wanted) {
+  for (const auto& [value, name] : names) {
+    if (value == wanted) return name;
   }
   return "?";
 }
 
-absl::StatusOr<Workload> WorkloadFromName(std::string_view name) {
-  for (const auto& [value, known] : kNames) {
-    if (known == name) return value;
+template <typename T, size_t kCount>
+std::vector<std::string> AllOf(const Names<T, kCount>& names) {
+  std::vector<std::string> all;
+  for (const auto& each : names) all.emplace_back(each.second);
+  return all;
+}
+
+template <typename T, size_t kCount>
+absl::StatusOr<T> FromName(const char* what, const Names<T, kCount>& names,
+                           std::string_view wanted) {
+  for (const auto& [value, name] : names) {
+    if (name == wanted) return value;
   }
-  return absl::InvalidArgumentError(fmt::format(
-      "workload: one of push, pull, pushpull, latency, round expected, got '{}'", name));
+  return absl::InvalidArgumentError(
+      fmt::format("{}: one of {} expected, got '{}'", what, fmt::join(AllOf(names), ", "), wanted));
+}
+
+}  // namespace
+
+std::string_view WorkloadName(Workload workload) { return NameOf(kWorkloads, workload); }
+std::vector<std::string> WorkloadNames() { return AllOf(kWorkloads); }
+absl::StatusOr<Workload> WorkloadFromName(std::string_view name) {
+  return FromName("workload", kWorkloads, name);
+}
+
+std::string_view RuleName(Rule rule) { return NameOf(kRules, rule); }
+absl::StatusOr<Rule> RuleFromName(std::string_view name) { return FromName("rule", kRules, name); }
+
+std::vector<std::string> DataTypeNames() {
+  std::vector<std::string> names;
+  for (const DataType dtype : kDataTypes) names.emplace_back(DataTypeName(dtype));
+  return names;
+}
+absl::StatusOr<DataType> DataTypeFromName(std::string_view name) {
+  for (const DataType dtype : kDataTypes) {
+    if (DataTypeName(dtype) == name) return dtype;
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("dtype: one of {} expected, got '{}'", fmt::join(DataTypeNames(), ", "), name));
 }
 
 size_t DefaultKeys(size_t value_bytes) {

@@ -17,27 +17,60 @@ enum class Workload {
   kPull,      // one worker pulls, several keys in flight
   kPushPull,  // both, each key pulled right after its push
   kLatency,   // one PushPull in flight
-  kRound,     // all workers push a model, the servers update it with SGD, all pull it
+  kRound,     // all workers push a model, the servers update it, all pull it
+  kAsync,     // the same on dist_async: nobody waits for the others
+  kSmall,     // the same with thousands of keys of a few bytes
+  kInit,      // one worker creates thousands of keys of a few bytes in one call
 };
 
 // "pushpull".
 std::string_view WorkloadName(Workload workload);
+std::vector<std::string> WorkloadNames();
 // Errors: INVALID_ARGUMENT lists the names.
 absl::StatusOr<Workload> WorkloadFromName(std::string_view name);
+
+// What the servers do with a round.
+enum class Rule { kAssign, kSum, kSgd };
+
+// The optimizer's name, "sgd".
+std::string_view RuleName(Rule rule);
+// Errors: INVALID_ARGUMENT lists the names.
+absl::StatusOr<Rule> RuleFromName(std::string_view name);
+
+// "f16". Errors: INVALID_ARGUMENT lists the names.
+absl::StatusOr<DataType> DataTypeFromName(std::string_view name);
+std::vector<std::string> DataTypeNames();
 
 // Payload bytes that an operation moves per byte of its value: PushPull and a round count both
 // directions.
 constexpr uint64_t DirectionsOf(Workload workload) {
-  return workload == Workload::kPush || workload == Workload::kPull ? 1 : 2;
+  return workload == Workload::kPush || workload == Workload::kPull || workload == Workload::kInit
+             ? 1
+             : 2;
 }
+
+// Whether all workers take part and make the same number of rounds, each one call with all keys.
+constexpr bool InRounds(Workload workload) { return workload >= Workload::kRound; }
+// Whether what a round moves would fit into one message.
+constexpr bool InOneMessage(Workload workload) { return workload >= Workload::kSmall; }
 
 struct Case {
   Workload workload = Workload::kPush;
-  size_t value_bytes = 0;  // of one key; a multiple of 4
+  size_t value_bytes = 0;  // of one key; whole elements
   size_t keys = 1;
-  size_t window = 1;  // operations in flight, at most `keys`; a round has all of them in flight
+  size_t window = 1;  // operations in flight, at most `keys`; rounds have all of them in flight
   int workers = 1;
+  DataType dtype = DataType::kFloat32;
+  Rule rule = Rule::kAssign;
 };
+
+// Bytes of all keys.
+constexpr uint64_t BytesOf(const Case& measured) { return measured.value_bytes * measured.keys; }
+// Bytes that one operation of one worker moves in one direction: of a small key or of a model.
+constexpr uint64_t OperationBytes(const Case& measured) {
+  return InRounds(measured.workload) && !InOneMessage(measured.workload) ? BytesOf(measured)
+                                                                         : measured.value_bytes;
+}
 
 // The keys of a workload unless the user says: a working set of 64 MiB, at most 1024 keys.
 size_t DefaultKeys(size_t value_bytes);
@@ -47,7 +80,8 @@ size_t WindowFor(size_t value_bytes, size_t keys);
 // One repeat of one side (the store or raw TCP).
 struct Sample {
   double seconds = 0;
-  uint64_t operations = 0;     // values pushed and/or pulled; on a round: rounds
+  // Values pushed and/or pulled, or created; of kRound and kAsync: rounds. Each worker's.
+  uint64_t operations = 0;
   uint64_t payload_bytes = 0;  // of all workers, both directions
   // CPU time spent in `seconds`; below 0: not known.
   double client_cpu_s = -1;

@@ -30,7 +30,7 @@ class Exchange final : public WorkerCase {
   Exchange(const PrepareCommand& command, KVStore* store)
       : command_(command),
         case_(command.measured),
-        count_(case_.value_bytes / sizeof(float)),
+        count_(case_.value_bytes / DataTypeBytes(case_.dtype)),
         store_(*store),
         cpu_(command.server_pids),
         values_(case_.value_bytes * case_.keys),
@@ -41,8 +41,8 @@ class Exchange final : public WorkerCase {
     for (size_t i = 0; i < case_.keys; ++i) {
       Slot slot;
       slot.key = {command.first_key + static_cast<int>(i)};
-      slot.value = {NDArray::FromBlob(values_.data() + i * case_.value_bytes, shape)};
-      slot.output = NDArray::FromBlob(outputs_.data() + i * case_.value_bytes, shape);
+      slot.value = {NDArray::FromBlob(values_.data() + i * case_.value_bytes, shape, case_.dtype)};
+      slot.output = NDArray::FromBlob(outputs_.data() + i * case_.value_bytes, shape, case_.dtype);
       keys.push_back(slot.key[0]);
       initial.push_back(slot.value[0]);
       slots_.push_back(slot);
@@ -54,7 +54,7 @@ class Exchange final : public WorkerCase {
   absl::StatusOr<Sample> Run(const RunCommand& command) override {
     ++generation_;
     for (Slot& slot : slots_) {
-      Fill(PatternOf(slot), ++slot.stamp, Values(slot), count_);
+      Fill(PatternOf(slot), ++slot.stamp, ElementsOf(slot.value[0]));
       if (!Pushes()) store_.Push(slot.key, slot.value);
     }
     store_.WaitAll();
@@ -87,7 +87,7 @@ class Exchange final : public WorkerCase {
   bool Pushes() const { return case_.workload != Workload::kPull; }
   bool Pulls() const { return case_.workload != Workload::kPush; }
   Pattern PatternOf(const Slot& slot) const { return {command_.seed, slot.key[0], generation_}; }
-  static float* Values(const Slot& slot) { return slot.value[0].data_as<float>(); }
+  Elements ElementsOf(const NDArray& array) const { return {array.data(), count_, case_.dtype}; }
 
   // Works for `seconds` and waits until everything is committed. Returns the operations done.
   absl::StatusOr<uint64_t> Phase(double seconds) {
@@ -105,7 +105,7 @@ class Exchange final : public WorkerCase {
 
   void Begin(Slot* slot) {
     if (case_.workload == Workload::kLatency) begun_at_ = Clock::now();
-    if (Pushes()) Stamp(++slot->stamp, Values(*slot), count_);
+    if (Pushes()) Stamp(++slot->stamp, ElementsOf(slot->value[0]));
     switch (case_.workload) {
       case Workload::kPush:
         store_.Push(slot->key, slot->value);
@@ -126,9 +126,9 @@ class Exchange final : public WorkerCase {
     if (case_.workload == Workload::kLatency) {
       latencies_us_.push_back(1e6 * SecondsSince(begun_at_));
     }
-    float* got = slot.output.data_as<float>();
-    KVS_RETURN_IF_ERROR(CheckStamps(slot.key[0], slot.stamp, got, count_));
-    Stamp(slot.stamp + 1, got, count_);  // wrong until it is pulled again
+    const Elements got = ElementsOf(slot.output);
+    KVS_RETURN_IF_ERROR(CheckStamps(slot.key[0], slot.stamp, got));
+    Stamp(slot.stamp + 1, got);  // wrong until it is pulled again
     return absl::OkStatus();
   }
 
@@ -137,7 +137,7 @@ class Exchange final : public WorkerCase {
     for (Slot& slot : slots_) store_.Pull(slot.key, {&slot.output});
     store_.WaitAll();
     for (Slot& slot : slots_) {
-      KVS_RETURN_IF_ERROR(Check(PatternOf(slot), slot.stamp, slot.output.data_as<float>(), count_));
+      KVS_RETURN_IF_ERROR(Check(PatternOf(slot), slot.stamp, ElementsOf(slot.output)));
     }
     return absl::OkStatus();
   }

@@ -18,7 +18,6 @@ class Memory {
 
   char* data() const { return data_; }
   size_t bytes() const { return bytes_; }
-  float* floats() const { return reinterpret_cast<float*>(data_); }
 
  private:
   char* data_ = nullptr;

@@ -1,18 +1,14 @@
 #include "bench/kvbench/options.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <utility>
 
-#include "absl/status/status.h"
+#include "bench/kvbench/plan.h"
 
 namespace kvstore::bench {
 namespace {
-
-constexpr size_t kLatencyBytes = 4096;
-constexpr size_t kRoundKeys = 25;
 
 constexpr char kDescription[] =
     "Measures a KVStore beside the limits of the machine.\n\n"
@@ -21,63 +17,34 @@ constexpr char kDescription[] =
     "and prints payload bytes per second beside raw TCP and memcpy measured in the same run.\n"
     "Exit codes: 0 done, 1 a wrong result, 2 a bad flag, 3 the store or the cluster failed.";
 
-size_t ElementsOnly(uint64_t bytes) { return static_cast<size_t>(bytes / 4 * 4); }
-
-Case RoundOf(const Options& options) {
-  Case round;
-  round.workload = Workload::kRound;
-  round.keys = options.keys == 0 ? kRoundKeys : options.keys;
-  round.value_bytes = std::max<size_t>(4, ElementsOnly(options.model_bytes / round.keys));
-  round.window = round.keys;
-  round.workers = options.local() ? 1 : options.workers;
-  return round;
-}
-
-// What CLI11 cannot check. Returns what is wrong, empty if nothing is.
-std::string Problem(const Options& options) {
-  for (const uint64_t size : options.sizes) {
-    if (size == 0 || size % 4 != 0) {
-      return fmt::format("--sizes: multiples of 4 bytes expected (f32), got {}", size);
-    }
-  }
-  const bool one_worker = std::any_of(options.workloads.begin(), options.workloads.end(),
-                                      [](Workload each) { return each != Workload::kRound; });
-  if (!options.scheduler.empty() && one_worker && options.workers != 1) {
-    return fmt::format(
-        "--scheduler with --workers {}: only the workload round expected, the others have one "
-        "worker",
-        options.workers);
-  }
-  if (!options.scheduler.empty() && options.workloads.size() > 1 &&
-      std::count(options.workloads.begin(), options.workloads.end(), Workload::kRound) > 0) {
-    return "--scheduler: either round or other workloads expected, not both: they need different "
-           "optimizers, which a cluster has one of";
-  }
-  if (!options.scheduler.empty() && options.local()) {
-    return fmt::format("--scheduler: a dist store expected, got --store {}", options.store);
-  }
-  return "";
-}
-
 }  // namespace
 
 std::variant<Options, int> ParseOptions(int argc, char** argv) {
   Options options;
   std::vector<std::string> workloads = {"all"};
+  std::vector<std::string> known = WorkloadNames();
+  known.emplace_back("all");
+  std::string dtype = DataTypeName(options.dtype);
   std::string role = "main";
   CLI::App app(kDescription, "kvbench");
-  app.add_option("workload", workloads, "push, pull, pushpull, latency, round, or all")
-      ->check(CLI::IsMember({"push", "pull", "pushpull", "latency", "round", "all"}))
+  app.add_option("workload", workloads, fmt::format("{}", fmt::join(known, ", ")))
+      ->check(CLI::IsMember(known))
       ->capture_default_str();
   app.add_option("--sizes", options.sizes,
                  "bytes of a value, for push, pull and pushpull: a list such as 4k,64k,1m,16m")
       ->delimiter(',')
       ->transform(CLI::AsSizeValue(false));
-  app.add_option("--keys", options.keys, "keys (default: 64 MiB in all, at most 1024; round: 25)");
-  app.add_option("--model-bytes", options.model_bytes, "round: bytes of the model")
+  app.add_option(
+      "--keys", options.keys,
+      "keys (default: 64 MiB in all, at most 1024; round, async: 25; small, init: 10000)");
+  app.add_option("--dtype", dtype, "of push, pull, pushpull, latency and round")
+      ->check(CLI::IsMember(DataTypeNames()))
+      ->capture_default_str();
+  app.add_option("--model-bytes", options.model_bytes, "round, async: bytes of the model")
       ->transform(CLI::AsSizeValue(true))
       ->capture_default_str();
-  app.add_option("--workers", options.workers, "workers of round; the others have one")
+  app.add_option("--workers", options.workers,
+                 "workers of round, async and small; the others have one")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app.add_option("--servers", options.servers, "servers")
@@ -117,33 +84,19 @@ std::variant<Options, int> ParseOptions(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   options.worker_role = role == "worker";
+  options.dtype = *DataTypeFromName(dtype);
   for (const std::string& name : workloads) {
-    for (const char* each : {"push", "pull", "pushpull", "latency", "round"}) {
-      if (name == "all" || name == each) options.workloads.push_back(*WorkloadFromName(each));
+    if (name == "all") {
+      options.workloads = AllWorkloads(options);
+      break;
     }
+    options.workloads.push_back(*WorkloadFromName(name));
   }
-  if (const std::string problem = Problem(options); !problem.empty()) {
+  if (const std::string problem = ProblemOf(options); !problem.empty()) {
     fmt::print(stderr, "kvbench: {}\n", problem);
     return 2;
   }
   return options;
-}
-
-std::vector<Case> CasesOf(const Options& options) {
-  std::vector<Case> cases;
-  for (const Workload workload : options.workloads) {
-    if (workload == Workload::kRound) {
-      cases.push_back(RoundOf(options));
-    } else if (workload == Workload::kLatency) {
-      cases.push_back({workload, kLatencyBytes, 1, 1, 1});
-    } else {
-      for (const uint64_t size : options.sizes) {
-        const size_t keys = options.keys == 0 ? DefaultKeys(size) : options.keys;
-        cases.push_back({workload, size, keys, WindowFor(size, keys), 1});
-      }
-    }
-  }
-  return cases;
 }
 
 }  // namespace kvstore::bench

@@ -13,8 +13,9 @@ namespace kvstore::bench {
 struct Options {
   std::vector<Workload> workloads;
   std::vector<uint64_t> sizes = {4u << 10, 64u << 10, 1u << 20, 16u << 20};  // bytes of a value
-  uint64_t keys = 0;  // 0: DefaultKeys of the size; a round: 25
+  uint64_t keys = 0;  // 0: DefaultKeys of the size; a round: 25; small and init: 10,000
   uint64_t model_bytes = 100000000;
+  DataType dtype = DataType::kFloat32;  // of push, pull, pushpull, latency and round
   int workers = 1;
   int servers = 1;
   int shards = 0;  // of each server; 0: one per core it has
@@ -37,8 +38,5 @@ struct Options {
 // What to run, or the exit code of a process that is to end at once (--help, a bad flag); then
 // everything there is to say was printed.
 std::variant<Options, int> ParseOptions(int argc, char** argv);
-
-// All of the cases that `options` ask for, in the order of the table.
-std::vector<Case> CasesOf(const Options& options);
 
 }  // namespace kvstore::bench

@@ -97,7 +97,7 @@ std::string CopiesText(const CaseResult& result) {
 // Of the store, or of raw TCP where only that was measured.
 std::string OperationsText(const CaseResult& result) {
   const Summary rate = Of(result.store.empty() ? result.tcp : result.store, OperationsPerS);
-  return fmt::format("{:.{}f}", rate.median, result.measured.workload == Workload::kRound ? 2 : 0);
+  return fmt::format("{:.{}f}", rate.median, rate.median < 1000 ? 2 : 0);
 }
 
 std::string LatencyText(const std::vector<Sample>& samples) {
@@ -109,8 +109,15 @@ std::string CoresText(const Cores& cores) {
   return cores.empty() ? "any" : fmt::format("{}", fmt::join(cores, ","));
 }
 
+// "f32 sgd": what the values are, and what becomes of a round.
+std::string KindText(const Case& measured) {
+  if (!InRounds(measured.workload)) return DataTypeName(measured.dtype);
+  return fmt::format("{} {}", DataTypeName(measured.dtype), RuleName(measured.rule));
+}
+
 constexpr char kRow[] =
-    "{:<9}{:>7}{:>6}{:>7}{:>5}  {:>19}{:>10}  {:>19}{:>8}  {:>21}{:>8}  {:>10} {:>10}  {:>10}\n";
+    "{:<9}{:<11}{:>7}{:>6}{:>7}{:>5}  {:>19}{:>10}  {:>19}{:>8}  {:>21}{:>8}  {:>10} {:>10}  "
+    "{:>10}\n";
 
 void WriteSummary(JsonWriter* json, const char* name, const std::vector<double>& figures) {
   const Summary summary = Summarize(figures);
@@ -149,6 +156,8 @@ void WriteResult(JsonWriter* json, const CaseResult& result) {
   const Figure main = latency ? P50 : GigabytesPerS;
   json->BeginObject();
   json->Key("workload").String(WorkloadName(measured.workload));
+  json->Key("dtype").String(DataTypeName(measured.dtype));
+  json->Key("optimizer").String(RuleName(measured.rule));
   json->Key("value_bytes").Whole(static_cast<int64_t>(measured.value_bytes));
   json->Key("keys").Whole(static_cast<int64_t>(measured.keys));
   json->Key("in_flight").Whole(static_cast<int64_t>(measured.window));
@@ -193,7 +202,7 @@ std::string Header(const Options& options, const MachineInfo& machine, const Cor
                       options.congestion.empty() ? machine.congestion : options.congestion,
                       CoresText(cores.clients), CoresText(cores.servers));
   text +=
-      fmt::format(kRow, "workload", "value", "keys", "flight", "WxS", "store GB/s", "op/s",
+      fmt::format(kRow, "workload", "kind", "value", "keys", "flight", "WxS", "store GB/s", "op/s",
                   "raw TCP GB/s", "x TCP", "memcpy GB/s", "x copy", "CPU s/GB", "TCP's", "copies");
   return text;
 }
@@ -212,8 +221,8 @@ std::string Row(const CaseResult& result) {
   };
   const Summary our_speed = Of(ours, GigabytesPerS);
   std::string text = fmt::format(
-      kRow, WorkloadName(measured.workload), SizeText(measured.value_bytes), measured.keys,
-      measured.window,
+      kRow, WorkloadName(measured.workload), KindText(measured), SizeText(measured.value_bytes),
+      measured.keys, measured.window,
       result.servers == 0 ? "-" : fmt::format("{}x{}", measured.workers, result.servers),
       speed(ours), OperationsText(result), speed(tcp),
       both ? ratio(our_speed, Of(tcp, GigabytesPerS)) : "-", Spread(copy, 2),

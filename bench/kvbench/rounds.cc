@@ -1,13 +1,13 @@
-// round: every worker pushes the gradients of a whole model and pulls the new weights, round after
-// round, as a training job without a model would; the servers update the weights with plain SGD.
+// round, async and small: every worker pushes the gradients of a whole model and pulls the new
+// weights, round after round, as a training job without a model would.
 //
-// Gradients are small integers and the learning rate is 1, so the weights after any number of
-// rounds are known exactly (pattern.h). They are looked at every round, and checked in whole after
-// the measured time.
+// Gradients are small integers, so the weights after any number of rounds are known exactly
+// (pattern.h). They are looked at every round, and checked in whole after the measured time.
 
 #include <fmt/format.h>
 
 #include <chrono>
+#include <string>
 #include <vector>
 
 #include "bench/kvbench/cpu_meter.h"
@@ -24,27 +24,28 @@ class Rounds final : public WorkerCase {
   Rounds(const PrepareCommand& command, KVStore* store)
       : command_(command),
         case_(command.measured),
-        count_(case_.value_bytes / sizeof(float)),
+        count_(case_.value_bytes / DataTypeBytes(case_.dtype)),
         store_(*store),
         cpu_(command.server_pids),
-        gradient_memory_(case_.value_bytes * case_.keys),
-        weight_memory_(case_.value_bytes * case_.keys) {
+        gradient_memory_(BytesOf(case_)),
+        weight_memory_(BytesOf(case_)) {
     const std::vector<int64_t> shape = {static_cast<int64_t>(count_)};
     for (size_t k = 0; k < case_.keys; ++k) {
       keys_.push_back(command.first_key + static_cast<int>(k));
-      float* gradient = gradient_memory_.floats() + k * count_;
-      float* weight = weight_memory_.floats() + k * count_;
+      const size_t at = k * case_.value_bytes;
+      gradients_.push_back(NDArray::FromBlob(gradient_memory_.data() + at, shape, case_.dtype));
+      weights_.push_back(NDArray::FromBlob(weight_memory_.data() + at, shape, case_.dtype));
       const RoundPattern pattern = PatternOf(k);
       for (size_t i = 0; i < count_; ++i) {
-        gradient[i] = pattern.Gradient(i, store_.get_rank());
-        weight[i] = pattern.WeightAfter(i, 0);
+        ElementsOf(gradients_[k]).Set(i, pattern.Gradient(i, store_.get_rank(), 1));
+        ElementsOf(weights_[k]).Set(i, pattern.WeightAfter(i, 0));
       }
-      gradients_.push_back(NDArray::FromBlob(gradient, shape));
-      weights_.push_back(NDArray::FromBlob(weight, shape));
     }
     for (NDArray& array : weights_) outputs_.push_back(&array);
 
-    store_.SetOptimizer(OptimizerSpec("sgd").Set("learning_rate", 1));
+    OptimizerSpec optimizer{std::string(RuleName(case_.rule))};
+    if (case_.rule == Rule::kSgd) optimizer.Set("learning_rate", 1);
+    store_.SetOptimizer(optimizer);
     store_.Barrier();  // nobody pushes before the servers have the optimizer
     store_.Broadcast(keys_, keys_, weights_, outputs_);
     store_.WaitAll();
@@ -52,55 +53,69 @@ class Rounds final : public WorkerCase {
 
   absl::StatusOr<Sample> Run(const RunCommand& command) override {
     if (rounds_ + command.rounds > PatternOf(0).rounds_max()) {
-      return absl::OutOfRangeError(
-          fmt::format("at most {} rounds expected in one run, got {}: f32 would no longer hold "
-                      "the weights exactly; use fewer seconds or repeats",
-                      PatternOf(0).rounds_max(), rounds_ + command.rounds));
+      return absl::OutOfRangeError(fmt::format(
+          "at most {} rounds expected in one run, got {}: {} would no longer hold "
+          "the weights exactly; use fewer seconds or repeats",
+          PatternOf(0).rounds_max(), rounds_ + command.rounds, DataTypeName(case_.dtype)));
     }
+    begun_after_ = rounds_;
+    to_do_ = command.rounds;
     store_.Barrier();
     Sample sample;
     cpu_.Start();
     const auto start = std::chrono::steady_clock::now();
-    for (uint64_t round = 0; round < command.rounds; ++round) {
-      store_.Push(keys_, gradients_);
-      store_.Pull(keys_, outputs_);
-      ++rounds_;
-      KVS_RETURN_IF_ERROR(LookAtWeights());
-    }
+    for (uint64_t round = 0; round < command.rounds; ++round) KVS_RETURN_IF_ERROR(Round());
     store_.WaitAll();
     sample.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     cpu_.Stop(&sample);
-    sample.operations = command.rounds;
-    sample.payload_bytes =
-        command.rounds * case_.value_bytes * case_.keys * DirectionsOf(Workload::kRound);
+    sample.operations = command.rounds * BytesOf(case_) / OperationBytes(case_);
+    sample.payload_bytes = command.rounds * BytesOf(case_) * DirectionsOf(case_.workload);
+    if (case_.workload == Workload::kAsync) {
+      store_.Barrier();  // the others' pushes too
+      store_.Pull(keys_, outputs_);
+      store_.WaitAll();
+    }
     for (size_t k = 0; k < keys_.size(); ++k) {
-      KVS_RETURN_IF_ERROR(
-          CheckWeights(PatternOf(k), rounds_, weights_[k].data_as<float>(), count_));
+      KVS_RETURN_IF_ERROR(CheckWeights(PatternOf(k), rounds_, ElementsOf(weights_[k])));
     }
     return sample;
   }
 
  private:
+  Elements ElementsOf(const NDArray& array) const { return {array.data(), count_, case_.dtype}; }
   RoundPattern PatternOf(size_t k) const {
-    return {{command_.seed, command_.first_key + static_cast<int>(k), 0}, case_.workers};
+    return {{command_.seed, command_.first_key + static_cast<int>(k), 0},
+            case_.workers,
+            case_.rule,
+            case_.dtype};
   }
 
-  // Waits for the weights of this round and checks one element of each part.
-  absl::Status LookAtWeights() {
+  absl::Status Round() {
+    ++rounds_;
+    // The values of the last round are back: its pulls are.
+    for (size_t k = 0; k < keys_.size() && case_.rule == Rule::kAssign; ++k) {
+      PatternOf(k).Restamp(store_.get_rank(), rounds_, ElementsOf(gradients_[k]));
+    }
+    store_.Push(keys_, gradients_);
+    store_.Pull(keys_, outputs_);
+    if (case_.workload == Workload::kSmall) store_.WaitAll();
     for (size_t k = 0; k < weights_.size(); ++k) {
       weights_[k].WaitToRead();
-      const RoundPattern pattern = PatternOf(k);
-      for (size_t i = 0; i < count_; i += kPartElements) {
-        const float got = weights_[k].data_as<float>()[i];
-        const float expected = pattern.WeightAfter(i, rounds_);
-        if (got == expected) continue;
-        return absl::DataLossError(
-            fmt::format("key {} in round {}: element {} of {}: {} expected, got {}", keys_[k],
-                        rounds_, i, count_, expected, got));
-      }
+      KVS_RETURN_IF_ERROR(Look(k));
     }
     return absl::OkStatus();
+  }
+
+  absl::Status Look(size_t k) const {
+    const Elements weights = ElementsOf(weights_[k]);
+    const absl::Status status =
+        case_.workload == Workload::kAsync
+            ? LookAtWeightsBetween(PatternOf(k), store_.get_rank(), rounds_, begun_after_,
+                                   begun_after_ + to_do_, weights)
+            : LookAtWeights(PatternOf(k), rounds_, weights);
+    if (status.ok()) return status;
+    return absl::DataLossError(fmt::format("round {}: {}", rounds_, std::string(status.message())));
   }
 
   const PrepareCommand command_;
@@ -115,6 +130,9 @@ class Rounds final : public WorkerCase {
   std::vector<NDArray> weights_;
   std::vector<NDArray*> outputs_;
   uint64_t rounds_ = 0;
+  // Of this repeat.
+  uint64_t begun_after_ = 0;
+  uint64_t to_do_ = 0;
 };
 
 }  // namespace

@@ -5,9 +5,10 @@
 #include <utility>
 
 #include "bench/kvbench/interrupt.h"
-#include "bench/kvbench/pattern.h"
+#include "bench/kvbench/plan.h"
 #include "bench/kvbench/server_bytes.h"
 #include "bench/kvbench/tcp_baseline.h"
+#include "bench/kvbench/worker_case.h"
 #include "common/base/status_macros.h"
 
 namespace kvstore::bench {
@@ -16,6 +17,8 @@ namespace {
 // Shares of a repeat: to fill windows and caches before measuring, and for memcpy, which is steady.
 constexpr double kWarmupShare = 0.2;
 constexpr double kMemcpyShare = 0.25;
+// A try that shows how many rounds fit into a repeat takes at least this.
+constexpr double kTryShare = 0.1;
 
 std::string FolderOf(const std::string& program) {
   return program.substr(0, program.find_last_of('/'));
@@ -30,36 +33,37 @@ Suite::Suite(const Options& options, const std::string& program)
       memcpy_(options.memcpy_bytes, cores_.clients) {}
 
 absl::Status Suite::Run(const std::function<void(const CaseResult&)>& report) {
-  // A cluster has one optimizer and a fixed number of workers: rounds get a job of their own.
-  std::vector<Case> exchanges;
-  std::vector<Case> rounds;
+  std::vector<Case> sharing;  // those before that are still to be run
   for (const Case& each : CasesOf(options_)) {
-    (each.workload == Workload::kRound ? rounds : exchanges).push_back(each);
+    if (!sharing.empty() && !ShareJob(options_, sharing[0], each)) {
+      KVS_RETURN_IF_ERROR(RunCases(sharing, report));
+      sharing.clear();
+    }
+    sharing.push_back(each);
   }
-  KVS_RETURN_IF_ERROR(RunCases(exchanges, report));
-  return RunCases(rounds, report);
+  return RunCases(sharing, report);
 }
 
 absl::Status Suite::RunCases(const std::vector<Case>& cases,
                              const std::function<void(const CaseResult&)>& report) {
   if (cases.empty()) return absl::OkStatus();
-  KVS_ASSIGN_OR_RETURN(Job job, StartJob(cases[0].workers));
+  KVS_ASSIGN_OR_RETURN(Job job, StartJob(cases[0]));
   int first_key = 0;
   for (const Case& each : cases) {
     KVS_ASSIGN_OR_RETURN(const CaseResult result, RunCase(each, first_key, job));
     report(result);
-    first_key += static_cast<int>(each.keys);
+    first_key += static_cast<int>(each.keys);  // `init`, which needs more, has its own job
   }
   return EndJob(&job);
 }
 
-absl::StatusOr<Suite::Job> Suite::StartJob(int workers) const {
+absl::StatusOr<Suite::Job> Suite::StartJob(const Case& measured) const {
   Job job;
   if (options_.limits_only()) return job;
   WorkerGroupOptions group;
   group.program = program_;
-  group.store = options_.store;
-  group.workers = workers;
+  group.store = StoreTypeOf(options_, measured);
+  group.workers = measured.workers;
   group.servers = options_.servers;
   group.cores = cores_.clients;
   group.scheduler = options_.scheduler;
@@ -67,7 +71,7 @@ absl::StatusOr<Suite::Job> Suite::StartJob(int workers) const {
   if (!options_.local() && options_.scheduler.empty()) {
     LocalClusterOptions cluster;
     cluster.program_folder = FolderOf(program_);
-    cluster.workers = workers;
+    cluster.workers = measured.workers;
     cluster.servers = options_.servers;
     cluster.cores = cores_;
     const int server_cores =
@@ -97,17 +101,27 @@ absl::StatusOr<RunCommand> Suite::CommandFor(const Case& measured, WorkerGroup* 
   RunCommand command;
   command.warmup_s = kWarmupShare * options_.seconds;
   command.seconds = options_.seconds;
-  if (measured.workload != Workload::kRound) return command;
-  // All workers must make the same number of rounds: as many as fit, by the second of two tries.
+  if (InRounds(measured.workload)) {
+    KVS_ASSIGN_OR_RETURN(command.rounds, FittingRounds(measured, workers));
+  }
+  return command;
+}
+
+absl::StatusOr<uint64_t> Suite::FittingRounds(const Case& measured, WorkerGroup* workers) const {
+  // All workers must make the same number of rounds: as many as fit, by a try that took long
+  // enough to tell.
+  const uint64_t limit =
+      std::max<uint64_t>(1, RoundsMax(measured) / static_cast<uint64_t>(options_.repeats + 2));
+  RunCommand command;
   command.rounds = 1;
   KVS_RETURN_IF_ERROR(workers->Run(command, options_.seconds).status());
-  command.rounds = 2;
-  KVS_ASSIGN_OR_RETURN(const Sample sample, workers->Run(command, options_.seconds));
-  const uint64_t limit = RoundPattern{{}, measured.workers}.rounds_max();
-  const double fitting = std::round(options_.seconds * sample.operations_per_s());
-  command.rounds = std::clamp<uint64_t>(static_cast<uint64_t>(fitting), 1,
-                                        limit / static_cast<uint64_t>(options_.repeats + 1));
-  return command;
+  while (true) {
+    KVS_ASSIGN_OR_RETURN(const Sample sample, workers->Run(command, options_.seconds));
+    const double fitting = static_cast<double>(command.rounds) * options_.seconds / sample.seconds;
+    const auto next = std::clamp<uint64_t>(static_cast<uint64_t>(std::round(fitting)), 1, limit);
+    if (sample.seconds >= kTryShare * options_.seconds || 4 * command.rounds >= limit) return next;
+    command.rounds = std::min(4 * command.rounds, next);
+  }
 }
 
 absl::StatusOr<CaseResult> Suite::RunCase(const Case& measured, int first_key, const Job& job) {

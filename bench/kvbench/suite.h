@@ -47,15 +47,18 @@ class Suite {
     std::unique_ptr<WorkerGroup> workers;
   };
 
-  absl::StatusOr<Job> StartJob(int workers) const;
+  // For `measured` and all cases that can share a job with it.
+  absl::StatusOr<Job> StartJob(const Case& measured) const;
   absl::Status EndJob(Job* job) const;
-  // Runs `cases`, which can share a job.
+  // Runs `cases`, which share a job.
   absl::Status RunCases(const std::vector<Case>& cases,
                         const std::function<void(const CaseResult&)>& report);
   absl::StatusOr<CaseResult> RunCase(const Case& measured, int first_key, const Job& job);
   // The daemons' counts so far; zeros without a cluster.
   absl::StatusOr<ByteCounts> ServerBytes(const Job& job) const;
   absl::StatusOr<RunCommand> CommandFor(const Case& measured, WorkerGroup* workers) const;
+  // How many rounds a repeat shall have.
+  absl::StatusOr<uint64_t> FittingRounds(const Case& measured, WorkerGroup* workers) const;
 
   const Options options_;
   const std::string program_;

@@ -29,7 +29,9 @@ double SecondsSince(Clock::time_point start) {
 }
 
 bool Pushes(const Case& measured) { return measured.workload != Workload::kPull; }
-bool Pulls(const Case& measured) { return measured.workload != Workload::kPush; }
+bool Pulls(const Case& measured) {
+  return measured.workload != Workload::kPush && measured.workload != Workload::kInit;
+}
 
 bool Same(const Memory& a, const Memory& b) {
   return std::memcmp(a.data(), b.data(), b.bytes()) == 0;
@@ -126,7 +128,7 @@ struct TcpBaseline::Buffers {
         client_outputs(Pulls(measured) ? measured.value_bytes * measured.keys : 0),
         server_values(measured.value_bytes * measured.keys) {
     const Memory& origin = Pushes(measured) ? client_values : server_values;
-    Fill(Pattern{}, 1, origin.floats(), origin.bytes() / sizeof(float));
+    Fill(Pattern{}, 1, {origin.data(), origin.bytes(), DataType::kUInt8});
   }
 
   Memory client_values;
@@ -320,16 +322,15 @@ class TcpBaseline::Connection {
 };
 
 TcpBaseline::TcpBaseline(const Case& measured, int servers, const TcpOptions& options)
-    : options_(options), each_(measured) {
+    : options_(options), measured_(measured), each_(measured) {
   int connections = 1;
-  if (measured.workload == Workload::kRound) {
-    // A worker's model, cut into parts, spread over the servers.
+  if (InRounds(measured.workload)) {
+    // A worker's values, spread over the servers.
     connections = measured.workers * servers;
-    const size_t share = measured.value_bytes * measured.keys / static_cast<size_t>(servers);
-    each_.value_bytes = std::min(share, kPartElements * sizeof(float));
+    const size_t share = std::max<size_t>(1, BytesOf(measured) / static_cast<size_t>(servers));
+    each_.value_bytes = InOneMessage(measured.workload) ? share : std::min(share, kPartBytes);
     each_.keys = std::max<size_t>(1, share / each_.value_bytes);
     each_.window = WindowFor(each_.value_bytes * static_cast<size_t>(connections), each_.keys);
-    model_bytes_ = measured.value_bytes * measured.keys * static_cast<size_t>(measured.workers);
   }
   for (int i = 0; i < connections; ++i) buffers_.push_back(std::make_unique<Buffers>(each_));
 }
@@ -362,7 +363,9 @@ absl::StatusOr<Sample> TcpBaseline::Run(double warmup_s, double seconds) {
     sum.p99_us = one->p99_us;
   }
   if (!failure.ok()) return failure;
-  if (model_bytes_ > 0) sum.operations = sum.payload_bytes / (2 * model_bytes_);
+  sum.operations =
+      sum.payload_bytes / (DirectionsOf(measured_.workload) * OperationBytes(measured_) *
+                           static_cast<uint64_t>(measured_.workers));
   return sum;
 }
 

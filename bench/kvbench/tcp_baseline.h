@@ -22,8 +22,9 @@ struct TcpOptions {
 //   push      client: header + payload         server: copies it to the key's place, acknowledges
 //   pull      client: header                   server: header + payload; the client copies
 //   pushpull  client: header + payload         server: copies, answers with the key's bytes
-// latency is pushpull with one message in flight, which needs no second thread on either side;
-// round is pushpull of whole parts over workers x servers connections.
+// latency is pushpull with one message in flight, which needs no second thread on either side.
+// Rounds go over workers x servers connections: of round and async whole parts, both ways at once;
+// of the others one message that holds all, then its answer.
 // Thread-compatible.
 class TcpBaseline {
  public:
@@ -39,8 +40,8 @@ class TcpBaseline {
   class Connection;
 
   const TcpOptions options_;
+  const Case measured_;
   Case each_;                                      // of one connection
-  size_t model_bytes_ = 0;                         // of all workers; only kRound
   std::vector<std::unique_ptr<Buffers>> buffers_;  // one per connection
 };
 

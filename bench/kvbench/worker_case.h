@@ -21,7 +21,17 @@ class WorkerCase {
 // push, pull, pushpull, latency. Creates the keys. `store` must outlive the case.
 std::unique_ptr<WorkerCase> MakeExchange(const PrepareCommand& command, KVStore* store);
 
-// round. Creates the keys and sets the optimizer; all workers must come here.
+// round, async, small. Creates the keys and sets the optimizer; all workers must come here.
 std::unique_ptr<WorkerCase> MakeRounds(const PrepareCommand& command, KVStore* store);
+
+// init. Uses the keys from the first one on.
+std::unique_ptr<WorkerCase> MakeCreation(const PrepareCommand& command, KVStore* store);
+
+// Makes the case of any workload.
+std::unique_ptr<WorkerCase> MakeWorkerCase(const PrepareCommand& command, KVStore* store);
+
+// Rounds that the store's side can make in all; more than anybody waits for where nothing limits
+// it.
+uint64_t RoundsMax(const Case& measured);
 
 }  // namespace kvstore::bench

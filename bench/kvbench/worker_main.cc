@@ -22,8 +22,7 @@ absl::StatusOr<Line> CarryOut(const std::string& text, KVStore* store,
   if (line.verb == "prepare") {
     KVS_ASSIGN_OR_RETURN(const PrepareCommand command, PrepareFromLine(line));
     current->reset();  // its memory first
-    *current = command.measured.workload == Workload::kRound ? MakeRounds(command, store)
-                                                             : MakeExchange(command, store);
+    *current = MakeWorkerCase(command, store);
     return Line{"ok", {}, ""};
   }
   if (line.verb != "run" || *current == nullptr) {

@@ -89,6 +89,8 @@ Line LineOf(const PrepareCommand& command) {
            {"keys", fmt::to_string(measured.keys)},
            {"window", fmt::to_string(measured.window)},
            {"workers", fmt::to_string(measured.workers)},
+           {"dtype", DataTypeName(measured.dtype)},
+           {"rule", std::string(RuleName(measured.rule))},
            {"first_key", fmt::to_string(command.first_key)},
            {"seed", fmt::to_string(command.seed)},
            {"server_pids", pids}},
@@ -125,6 +127,8 @@ absl::StatusOr<PrepareCommand> PrepareFromLine(const Line& line) {
   command.measured.keys = reader.Whole("keys");
   command.measured.window = reader.Whole("window");
   command.measured.workers = static_cast<int>(reader.Whole("workers"));
+  const std::string dtype = reader.Text("dtype");
+  const std::string rule = reader.Text("rule");
   command.first_key = static_cast<int>(reader.Whole("first_key"));
   command.seed = reader.Whole("seed");
   std::istringstream pids(reader.Text("server_pids"));
@@ -133,6 +137,8 @@ absl::StatusOr<PrepareCommand> PrepareFromLine(const Line& line) {
   }
   KVS_RETURN_IF_ERROR(reader.status());
   KVS_ASSIGN_OR_RETURN(command.measured.workload, WorkloadFromName(workload));
+  KVS_ASSIGN_OR_RETURN(command.measured.dtype, DataTypeFromName(dtype));
+  KVS_ASSIGN_OR_RETURN(command.measured.rule, RuleFromName(rule));
   return command;
 }
 

@@ -23,9 +23,15 @@ def expect(condition, what, result):
 
 
 def check_results(results, store):
-    # 3 x 2 sizes, latency, round.
+    # 3 x 2 sizes, then one line each; small is measured with two optimizers.
     names = [each["workload"] for each in results]
-    assert names == ["push"] * 2 + ["pull"] * 2 + ["pushpull"] * 2 + ["latency", "round"], names
+    expected = ["push"] * 2 + ["pull"] * 2 + ["pushpull"] * 2 + ["latency", "round", "async",
+                                                                 "small", "small", "init"]
+    if store == "local":
+        expected.remove("async")
+    assert names == expected, names
+    assert [each["optimizer"] for each in results if each["workload"] == "small"] == ["assign",
+                                                                                      "sgd"]
     for each in results:
         sides = {"none": ["tcp"], "local": ["store"]}.get(store, ["store", "tcp"])
         for side in ("store", "tcp"):
@@ -42,7 +48,7 @@ def check_results(results, store):
             # A copy where the value is received, and nothing else but headers and the test's pulls.
             copies = [each[f"{side}_bytes_copied_per_byte"] for side in ("worker", "server")]
             assert all(0 < ratio < 3 for ratio in copies), (each["workload"], copies)
-            workers = 2 if each["workload"] == "round" else 1
+            workers = 2 if each["workload"] in ("round", "async", "small") else 1
             assert (each["workers"], each["servers"]) == (workers, 2), each
 
 
@@ -52,9 +58,10 @@ def check_whole_run(program, store, folder):
                  "--sizes", "4k,1028k", "--keys", "3", "--model-bytes", "3m",
                  "--seconds", "0.05", "--repeats", "2", "--memcpy-bytes", "1m", "--json", path)
     expect(result.returncode == 0, "exit code 0", result)
-    expect(result.stdout.count("\n") == 13, "4 lines of header, 8 cases, 1 of latency", result)
     with open(path, encoding="utf-8") as file:
         document = json.load(file)
+    expect(result.stdout.count("\n") == 5 + len(document["results"]),
+           "4 lines of header, a line per case, another one of latency", result)
     assert document["options"]["store"] == store, document["options"]
     check_results(document["results"], store)
 
@@ -63,7 +70,8 @@ def check_refusals(program):
     for flags, words in (
             (["swim"], "swim"),
             (["--sizes", "6"], "multiples of 4 bytes expected (f32), got 6"),
-            (["push", "--scheduler", "h:1", "--workers", "2"], "only the workload round expected"),
+            (["async", "--store", "local"], "a dist store expected, got --store local"),
+            (["push", "--scheduler", "h:1", "--workers", "2"], "a workload of all workers expected, push has one"),
     ):
         result = run(program, *flags)
         expect(result.returncode == 2, f"exit code 2 of {flags}", result)

@@ -41,6 +41,17 @@ TEST_CASE("a round goes over one connection per worker and server", "[kvbench]")
   CHECK(sample->operations == sample->payload_bytes / (2 * 2 * model));
 }
 
+TEST_CASE("small keys go in one message, which counts as many operations", "[kvbench]") {
+  const Workload workload = GENERATE(Workload::kSmall, Workload::kInit);
+  const uint64_t directions = DirectionsOf(workload);
+  TcpBaseline tcp({workload, 256, 100, 100, 1}, 1, {});
+  const absl::StatusOr<Sample> sample = tcp.Run(0, 0.01);
+  REQUIRE(sample.ok());
+  CHECK(sample->operations % 100 == 0);
+  CHECK(sample->operations >= 100);
+  CHECK(sample->payload_bytes == sample->operations * 256 * directions);
+}
+
 TEST_CASE("an unknown congestion control is an error that names it", "[kvbench]") {
   TcpBaseline tcp({Workload::kPush, 4096, 1, 1, 1}, 1, {{}, "no-such-control"});
   const absl::Status status = tcp.Run(0, 0.01).status();

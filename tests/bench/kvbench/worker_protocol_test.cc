@@ -13,14 +13,17 @@ Line Sent(const Line& line) {
 }
 
 TEST_CASE("commands and samples survive the line", "[kvbench]") {
-  const PrepareCommand prepare{{Workload::kPushPull, 4096, 11, 5, 3}, 70, 99, {411, 412}};
+  const PrepareCommand prepare{
+      {Workload::kSmall, 4096, 11, 5, 3, DataType::kBFloat16, Rule::kSgd}, 70, 99, {411, 412}};
   const absl::StatusOr<PrepareCommand> prepared = PrepareFromLine(Sent(LineOf(prepare)));
   REQUIRE(prepared.ok());
-  CHECK(prepared->measured.workload == Workload::kPushPull);
+  CHECK(prepared->measured.workload == Workload::kSmall);
   CHECK(prepared->measured.value_bytes == 4096);
   CHECK(prepared->measured.keys == 11);
   CHECK(prepared->measured.window == 5);
   CHECK(prepared->measured.workers == 3);
+  CHECK(prepared->measured.dtype == DataType::kBFloat16);
+  CHECK(prepared->measured.rule == Rule::kSgd);
   CHECK(prepared->first_key == 70);
   CHECK(prepared->seed == 99);
   CHECK(prepared->server_pids == std::vector<pid_t>{411, 412});

@@ -1,0 +1,135 @@
+#include "bench/kvbench/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "bench/kvbench/element.h"
+
+namespace kvstore::bench {
+namespace {
+
+constexpr size_t kLatencyBytes = 4096;
+constexpr size_t kRoundKeys = 25;
+constexpr size_t kSmallKeys = 10000;
+constexpr size_t kSmallBytes = 256;
+
+size_t WholeElements(uint64_t bytes, DataType dtype) {
+  const size_t element = DataTypeBytes(dtype);
+  return std::max<size_t>(element, bytes / element * element);
+}
+
+// Integers have no SGD.
+Rule RuleOfRounds(DataType dtype) { return IsInteger(dtype) ? Rule::kSum : Rule::kSgd; }
+
+Case RoundsOf(const Options& options, Workload workload, Rule rule) {
+  Case rounds;
+  rounds.workload = workload;
+  rounds.rule = rule;
+  rounds.workers = options.local() || workload == Workload::kInit ? 1 : options.workers;
+  if (workload == Workload::kRound) rounds.dtype = options.dtype;
+  if (InOneMessage(workload)) {
+    rounds.keys = options.keys == 0 ? kSmallKeys : options.keys;
+    rounds.value_bytes = kSmallBytes;
+  } else {
+    rounds.keys = options.keys == 0 ? kRoundKeys : options.keys;
+    rounds.value_bytes = WholeElements(options.model_bytes / rounds.keys, rounds.dtype);
+  }
+  rounds.window = rounds.keys;
+  return rounds;
+}
+
+}  // namespace
+
+std::vector<Workload> AllWorkloads(const Options& options) {
+  std::vector<Workload> all;
+  for (const std::string& name : WorkloadNames()) {
+    const Workload workload = *WorkloadFromName(name);
+    if (workload == Workload::kAsync && options.local()) continue;
+    if (workload == Workload::kRound && options.dtype == DataType::kBool) continue;
+    all.push_back(workload);
+  }
+  return all;
+}
+
+std::vector<Case> CasesOf(const Options& options) {
+  std::vector<Case> cases;
+  for (const Workload workload : options.workloads) {
+    switch (workload) {
+      case Workload::kRound:
+        cases.push_back(RoundsOf(options, workload, RuleOfRounds(options.dtype)));
+        break;
+      case Workload::kAsync:
+        cases.push_back(RoundsOf(options, workload, Rule::kSum));
+        break;
+      case Workload::kSmall:
+        cases.push_back(RoundsOf(options, workload, Rule::kAssign));
+        cases.push_back(RoundsOf(options, workload, Rule::kSgd));
+        break;
+      case Workload::kInit:
+        cases.push_back(RoundsOf(options, workload, Rule::kAssign));
+        break;
+      case Workload::kLatency:
+        cases.push_back({workload, kLatencyBytes, 1, 1, 1, options.dtype});
+        break;
+      default:
+        for (const uint64_t size : options.sizes) {
+          const size_t keys = options.keys == 0 ? DefaultKeys(size) : options.keys;
+          cases.push_back({workload, size, keys, WindowFor(size, keys), 1, options.dtype});
+        }
+    }
+  }
+  return cases;
+}
+
+std::string StoreTypeOf(const Options& options, const Case& measured) {
+  return measured.workload == Workload::kAsync ? "dist_async" : options.store;
+}
+
+bool ShareJob(const Options& options, const Case& a, const Case& b) {
+  return a.workers == b.workers && a.rule == b.rule &&
+         StoreTypeOf(options, a) == StoreTypeOf(options, b) &&
+         (a.workload == Workload::kInit) == (b.workload == Workload::kInit);
+}
+
+std::string ProblemOf(const Options& options) {
+  const size_t element = DataTypeBytes(options.dtype);
+  for (const uint64_t size : options.sizes) {
+    if (size == 0 || size % element != 0) {
+      return fmt::format("--sizes: multiples of {} bytes expected ({}), got {}", element,
+                         DataTypeName(options.dtype), size);
+    }
+  }
+  const auto has = [&](Workload workload) {
+    return std::count(options.workloads.begin(), options.workloads.end(), workload) > 0;
+  };
+  if (options.dtype == DataType::kBool && has(Workload::kRound)) {
+    return "--dtype bool: push, pull, pushpull or latency expected, got round, which sums numbers";
+  }
+  if (options.local() && has(Workload::kAsync)) {
+    return fmt::format("async: a dist store expected, got --store {}", options.store);
+  }
+  if (options.scheduler.empty()) return "";
+  if (options.local()) {
+    return fmt::format("--scheduler: a dist store expected, got --store {}", options.store);
+  }
+  const std::vector<Case> cases = CasesOf(options);
+  for (const Case& each : cases) {
+    if (each.workers != options.workers) {
+      return fmt::format(
+          "--scheduler with --workers {}: a workload of all workers expected, {} "
+          "has one",
+          options.workers, WorkloadName(each.workload));
+    }
+    if (!ShareJob(options, cases[0], each)) {
+      return fmt::format(
+          "--scheduler: workloads of one job expected, got {} with {} and {} with {}: they need "
+          "another store, optimizer or cluster",
+          WorkloadName(cases[0].workload), RuleName(cases[0].rule), WorkloadName(each.workload),
+          RuleName(each.rule));
+    }
+  }
+  return "";
+}
+
+}  // namespace kvstore::bench
