@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "client/src/core/frame_cutter.h"
 #include "client/src/core/requests.h"
 #include "common/base/check.h"
 #include "common/base/mutation.h"
@@ -15,6 +16,7 @@
 namespace kvstore {
 namespace {
 
+using client_internal::FrameCutter;
 using client_internal::kNever;
 using client_internal::PartQueue;
 using client_internal::Request;
@@ -45,8 +47,6 @@ class ClientCore::Impl {
   size_t open_requests() const { return open_; }
 
  private:
-  class FrameCutter;
-
   Request* Add(PartRequest ask);
   // Moves to the ready queue what nothing earlier of its part holds back any more.
   void Unhold(PartQueue& part);
@@ -83,59 +83,6 @@ class ClientCore::Impl {
   std::map<ShardAddress, Stream> streams_;
   std::set<std::pair<int64_t, RequestId>> backoff_;
   std::map<Ticket, ShardGroup> groups_;
-};
-
-// Packs entries into frames for one stream.
-class ClientCore::Impl::FrameCutter {
- public:
-  FrameCutter(FrameHeader header, ShardAddress to, ClientOutbox* out)
-      : header_(header), to_(to), out_(out) {}
-
-  void Add(const Request& request, bool as_probe) {
-    const size_t bytes = as_probe ? 0 : request.ask.data.size();
-    if (frame_ == kNone || bytes_ + bytes > kFramePayloadTarget ||
-        out_->frames[frame_].frame.parts.size() == kPartsPerFrameMax ||
-        (request.ask.op == Op::kSetOptimizer)) {
-      frame_ = out_->frames.size();
-      bytes_ = 0;
-      keys_.clear();
-      out_->frames.push_back({to_, {}});
-      out_->frames.back().frame.header = header_;
-    }
-    Frame& frame = out_->frames[frame_].frame;
-    bytes_ += bytes;
-    PartEntry& entry = frame.parts.emplace_back();
-    entry.op = as_probe ? Op::kProbe : request.ask.op;
-    entry.key = request.ask.id.key;
-    entry.part = request.ask.id.part;
-    entry.round = request.round;
-    entry.request = request.id;
-    entry.step = request.ask.step;
-    if (as_probe) {
-      entry.probed_op = request.ask.op;
-      return;
-    }
-    entry.data = request.ask.data;
-    entry.rows = request.ask.rows;
-    if (request.ask.fragments > 1) {
-      entry.fragment = request.ask.fragment;
-      entry.fragments = request.ask.fragments;
-    }
-    entry.create = request.ask.create;
-    if (entry.op == Op::kInit && keys_.insert(entry.key).second) {
-      frame.keys.push_back(request.ask.key);
-    }
-    if (entry.op == Op::kSetOptimizer) frame.optimizer = request.optimizer;
-  }
-
- private:
-  static constexpr size_t kNone = SIZE_MAX;
-  FrameHeader header_;
-  ShardAddress to_;
-  ClientOutbox* out_;
-  size_t frame_ = kNone;
-  size_t bytes_ = 0;
-  std::set<KeyId> keys_;
 };
 
 FrameHeader ClientCore::Impl::HeaderFor(ShardAddress shard) const {
@@ -302,8 +249,8 @@ void ClientCore::Impl::Unhold(PartQueue& part) {
     const Op op = request->ask.op;
     if (request->state == State::kHeld) {
       const bool push_held =
-          op == Op::kPush && (pull_open || (request->round != last_round &&
-                                            rounds_open >= options_.rounds_ahead_max));
+          op == Op::kPush &&
+          (pull_open || (request->round != last_round && rounds_open >= options_.rounds_ahead_max));
       if (init_open || refused || push_held) return;  // and so is everything behind it
       MakeReady(*request);
     }

@@ -13,7 +13,8 @@
 //   C6  when the job has ended every open and every later request fails with the job's status.
 //   C7  a refusal with retry-after keeps the request; it is sent again after that time, lower
 //       rounds and fragments first.
-//   C8  the fragments of a contribution are one push: one round, sent in ascending order, nothing of
+//   C8  the fragments of a contribution are one push: one round, sent in ascending order, nothing
+//   of
 //       their part between them. The fragments of an Init go one after the other (C1).
 //
 // Loop-bound: all calls from one thread.
@@ -41,8 +42,8 @@ struct PartRequest {
   // kPull: the ids. Kept, as they are, until the request is over.
   Payload data;
   uint32_t rows = 0;
-  // Which piece of how many of one kPush or kInit this is. All of them are submitted in one call, in
-  // ascending order, each with a ticket of its own.
+  // Which piece of how many of one kPush or kInit this is. All of them are submitted in one call,
+  // in ascending order, each with a ticket of its own.
   uint32_t fragment = 0;
   uint32_t fragments = 1;
   bool create = false;  // kInit: this worker brings the value, even if `data` is empty

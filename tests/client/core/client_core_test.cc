@@ -1,99 +1,10 @@
-#include "client/src/core/client_core.h"
-
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <string>
 #include <utility>
 
-#include "client/src/core/requests.h"
+#include "tests/client/core/client_core_fixture.h"
 
 namespace kvstore {
-namespace {
-
-constexpr ClusterId kCluster = 77;
-constexpr WorkerRank kRank = 1;
-constexpr Incarnation kIncarnation = 9;
-constexpr PartId kPart{17, 0};
-
-RoutingPtr RoutingOf(uint32_t servers) {
-  RoutingTable table;
-  table.epoch = 1;
-  table.job = 1;
-  for (uint32_t rank = 0; rank < servers; ++rank) table.servers.push_back({"h:1", 50 + rank, 1});
-  table.workers = {{8, "a:1"}, {kIncarnation, "b:2"}};
-  table.SpreadSlots();
-  return std::make_shared<const RoutingTable>(std::move(table));
-}
-
-// A client whose streams are up, and the server's side of the conversation.
-class Client {
- public:
-  explicit Client(uint32_t servers = 1, ClientCoreOptions options = {})
-      : core(options, kCluster, kRank, kIncarnation) {
-    core.OnRouting(now_ms, RoutingOf(servers), &out);
-    dialled = out.dial;
-    for (const ShardAddress shard : dialled) core.OnStreamUp(now_ms, shard, &out);
-    out = {};
-  }
-
-  void Submit(Op op, Ticket ticket, std::string data = {}, PartId id = kPart, int priority = 0) {
-    PartRequest request;
-    request.op = op;
-    request.id = id;
-    request.ticket = ticket;
-    request.priority = priority;
-    if (!data.empty()) request.data = Payload::CopyOf(data);
-    core.Submit(now_ms, {std::move(request)}, &out);
-  }
-  // Takes what was sent since the last call.
-  std::vector<PartEntry> Sent() {
-    std::vector<PartEntry> sent;
-    for (const ClientOutbox::Send& send : out.frames) {
-      CHECK(send.frame.header.rank == kRank);
-      CHECK(send.frame.header.incarnation == kIncarnation);
-      CHECK(send.frame.header.server_incarnation == 50 + send.to.server);
-      sent.insert(sent.end(), send.frame.parts.begin(), send.frame.parts.end());
-    }
-    frames = out.frames.size();
-    out.frames.clear();
-    return sent;
-  }
-  void Reply(PartEntry entry, Progress progress, ShardAddress from = {0, 0}) {
-    entry.progress = progress;
-    if (entry.op != Op::kPull) entry.data = Payload();
-    Frame frame;
-    frame.header.cluster = kCluster;
-    frame.header.rank = kRank;
-    frame.header.incarnation = kIncarnation;
-    frame.parts.push_back(std::move(entry));
-    core.OnFrame(now_ms, from, frame, &out);
-  }
-  void Refuse(PartEntry entry, absl::StatusCode code, uint32_t retry_after_ms = 0) {
-    entry.code = code;
-    entry.message = "refused";
-    entry.retry_after_ms = retry_after_ms;
-    Reply(std::move(entry), Progress::kUnspecified);
-  }
-  std::vector<Ticket> Done() {
-    std::vector<Ticket> tickets;
-    for (const Completion& done : out.done) tickets.push_back(done.ticket);
-    out.done.clear();
-    return tickets;
-  }
-  void RunTimers(int64_t until_ms) {
-    while (core.NextTimerMs() <= until_ms) {
-      now_ms = core.NextTimerMs();
-      core.OnTimer(now_ms, &out);
-    }
-    now_ms = until_ms;
-  }
-
-  int64_t now_ms = 0;
-  ClientCore core;
-  ClientOutbox out;
-  std::vector<ShardAddress> dialled;
-  size_t frames = 0;
-};
 
 TEST_CASE("pushes are numbered, and a pull names the last push before it", "[core]") {
   Client client;
@@ -267,67 +178,6 @@ TEST_CASE("without an answer a request is tried again", "[core]") {
   CHECK(again[1].op == Op::kPull);
 }
 
-TEST_CASE("unanswered payload stays under the window", "[core]") {
-  ClientCoreOptions options;
-  options.window_bytes = 8;
-  Client client(1, options);
-  for (Ticket ticket = 1; ticket <= 4; ++ticket) {
-    client.Submit(Op::kPush, ticket, "aaaa", {ticket, 0});
-  }
-  auto sent = client.Sent();
-  REQUIRE(sent.size() == 2);
-  client.Reply(sent[0], Progress::kReceived);
-  CHECK(client.Sent().size() == 1);
-  client.Reply(sent[1], Progress::kDone);
-  CHECK(client.Sent().size() == 1);
-}
-
-TEST_CASE("a single value larger than the window still goes", "[core]") {
-  ClientCoreOptions options;
-  options.window_bytes = 2;
-  Client client(1, options);
-  client.Submit(Op::kPush, 1, "aaaa");
-  CHECK(client.Sent().size() == 1);
-}
-
-TEST_CASE("a higher priority goes first among those that wait", "[core]") {
-  ClientCoreOptions options;
-  options.window_bytes = 4;
-  Client client(1, options);
-  client.Submit(Op::kPush, 1, "aaaa", {1, 0}, 0);
-  const PartEntry first = client.Sent().at(0);
-  client.Submit(Op::kPush, 2, "bbbb", {2, 0}, 0);
-  client.Submit(Op::kPush, 3, "cccc", {3, 0}, 5);
-  client.Submit(Op::kPush, 4, "dddd", {4, 0}, 5);
-  client.Reply(first, Progress::kReceived);
-  std::vector<KeyId> order;
-  for (auto sent = client.Sent(); !sent.empty(); sent = client.Sent()) {
-    for (const PartEntry& entry : sent) {
-      order.push_back(entry.key);
-      client.Reply(entry, Progress::kReceived);
-    }
-  }
-  CHECK(order == std::vector<KeyId>{3, 4, 2});
-}
-
-TEST_CASE("a low priority is sent within a bounded number of turns", "[core]") {
-  ClientCoreOptions options;
-  options.window_bytes = 4;
-  Client client(1, options);
-  client.Submit(Op::kPush, 1, "aaaa", {1, 0}, 9);
-  PartEntry sent = client.Sent().at(0);
-  client.Submit(Op::kPush, 2, "bbbb", {2, 0}, -5);
-  int turns = 0;
-  // Something more urgent is there, whenever the window opens.
-  for (Ticket ticket = 3; sent.key != 2 && turns < 100; ++ticket) {
-    client.Submit(Op::kPush, ticket, "cccc", {ticket, 0}, 9);
-    client.Reply(sent, Progress::kReceived);
-    sent = client.Sent().at(0);
-    ++turns;
-  }
-  CHECK(turns <= static_cast<int>(client_internal::ReadyQueue::kAgingInterval));
-}
-
 TEST_CASE("a refusal with retry-after keeps the request, another one ends it", "[core]") {
   Client client;
   client.Submit(Op::kPush, 1, "aaaa");
@@ -347,52 +197,6 @@ TEST_CASE("a refusal with retry-after keeps the request, another one ends it", "
   client.Sent();
   client.RunTimers(60000);
   CHECK(client.Sent().empty());
-}
-
-TEST_CASE("a part keeps its order whatever the priorities", "[core]") {
-  ClientCoreOptions options;
-  options.window_bytes = 4;
-  Client client(1, options);
-  client.Submit(Op::kPush, 1, "aaaa", {1, 0});
-  const PartEntry first = client.Sent().at(0);
-  client.Submit(Op::kPush, 2, "bbbb", {2, 0}, 0);
-  client.Submit(Op::kPush, 3, "cccc", {3, 0}, 2);
-  client.Submit(Op::kPull, 4, {}, {2, 0}, 5);  // makes the push before it as urgent
-  CHECK(client.Sent().empty());
-  client.Reply(first, Progress::kReceived);
-  std::vector<std::pair<Op, KeyId>> order;
-  for (auto sent = client.Sent(); !sent.empty(); sent = client.Sent()) {
-    for (const PartEntry& entry : sent) {
-      order.emplace_back(entry.op, entry.key);
-      if (entry.op == Op::kPush) client.Reply(entry, Progress::kReceived);
-    }
-  }
-  CHECK(order == std::vector<std::pair<Op, KeyId>>{{Op::kPush, 2}, {Op::kPull, 2}, {Op::kPush, 3}});
-}
-
-TEST_CASE("bytes that were not answered in time stay in the window while the stream lives",
-          "[core]") {
-  ClientCoreOptions options;
-  options.window_bytes = 4;
-  Client client(1, options);
-  client.Submit(Op::kPush, 1, "aaaa", {1, 0});
-  client.Submit(Op::kPush, 2, "bbbb", {2, 0}, 5);
-  CHECK(client.Sent().size() == 1);
-  client.RunTimers(10000);
-  const auto probe = client.Sent();
-  REQUIRE(probe.size() == 1);  // and not the second push
-  CHECK(probe[0].op == Op::kProbe);
-  client.Reply(probe[0], Progress::kReceived);
-  const auto next = client.Sent();
-  REQUIRE(next.size() == 1);
-  CHECK(next[0].key == 2);
-  // They went down with the stream: what waits for room may go on the next one.
-  client.Submit(Op::kPush, 3, "cccc", {3, 0});
-  client.core.OnStreamDown(client.now_ms, {0, 0});
-  client.core.OnStreamUp(client.now_ms, {0, 0}, &client.out);
-  const auto after = client.Sent();
-  CHECK(std::count_if(after.begin(), after.end(),
-                      [](const PartEntry& entry) { return entry.op == Op::kPush; }) == 1);
 }
 
 TEST_CASE("what comes after a refused push waits until that is taken", "[core]") {
@@ -511,22 +315,6 @@ TEST_CASE("a pull with ids leaves the window when the server has parked it", "[c
   CHECK(client.Done() == std::vector<Ticket>{1});
 }
 
-TEST_CASE("many small parts travel in few frames", "[core]") {
-  Client client;
-  std::vector<PartRequest> requests;
-  for (Ticket ticket = 1; ticket <= 10000; ++ticket) {
-    PartRequest request;
-    request.op = Op::kPush;
-    request.id = {ticket, 0};
-    request.ticket = ticket;
-    request.data = Payload::CopyOf(std::string(256, 'x'));
-    requests.push_back(std::move(request));
-  }
-  client.core.Submit(0, std::move(requests), &client.out);
-  CHECK(client.Sent().size() == 10000);
-  CHECK(client.frames == 3);  // 2,560,000 bytes at 1 MiB a frame
-}
-
 TEST_CASE("parts go to the servers that own their slots", "[core]") {
   Client client(3);
   REQUIRE(client.dialled.size() == 3);
@@ -598,5 +386,4 @@ TEST_CASE("a probe tells who is waited for", "[core]") {
   CHECK(info.round == 1);
 }
 
-}  // namespace
 }  // namespace kvstore

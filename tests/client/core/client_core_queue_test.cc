@@ -1,0 +1,133 @@
+// What goes first, how much is under way, how few frames it takes.
+#include <string>
+#include <utility>
+
+#include "client/src/core/requests.h"
+#include "tests/client/core/client_core_fixture.h"
+
+namespace kvstore {
+
+TEST_CASE("unanswered payload stays under the window", "[core]") {
+  ClientCoreOptions options;
+  options.window_bytes = 8;
+  Client client(1, options);
+  for (Ticket ticket = 1; ticket <= 4; ++ticket) {
+    client.Submit(Op::kPush, ticket, "aaaa", {ticket, 0});
+  }
+  auto sent = client.Sent();
+  REQUIRE(sent.size() == 2);
+  client.Reply(sent[0], Progress::kReceived);
+  CHECK(client.Sent().size() == 1);
+  client.Reply(sent[1], Progress::kDone);
+  CHECK(client.Sent().size() == 1);
+}
+
+TEST_CASE("a single value larger than the window still goes", "[core]") {
+  ClientCoreOptions options;
+  options.window_bytes = 2;
+  Client client(1, options);
+  client.Submit(Op::kPush, 1, "aaaa");
+  CHECK(client.Sent().size() == 1);
+}
+
+TEST_CASE("a higher priority goes first among those that wait", "[core]") {
+  ClientCoreOptions options;
+  options.window_bytes = 4;
+  Client client(1, options);
+  client.Submit(Op::kPush, 1, "aaaa", {1, 0}, 0);
+  const PartEntry first = client.Sent().at(0);
+  client.Submit(Op::kPush, 2, "bbbb", {2, 0}, 0);
+  client.Submit(Op::kPush, 3, "cccc", {3, 0}, 5);
+  client.Submit(Op::kPush, 4, "dddd", {4, 0}, 5);
+  client.Reply(first, Progress::kReceived);
+  std::vector<KeyId> order;
+  for (auto sent = client.Sent(); !sent.empty(); sent = client.Sent()) {
+    for (const PartEntry& entry : sent) {
+      order.push_back(entry.key);
+      client.Reply(entry, Progress::kReceived);
+    }
+  }
+  CHECK(order == std::vector<KeyId>{3, 4, 2});
+}
+
+TEST_CASE("a low priority is sent within a bounded number of turns", "[core]") {
+  ClientCoreOptions options;
+  options.window_bytes = 4;
+  Client client(1, options);
+  client.Submit(Op::kPush, 1, "aaaa", {1, 0}, 9);
+  PartEntry sent = client.Sent().at(0);
+  client.Submit(Op::kPush, 2, "bbbb", {2, 0}, -5);
+  int turns = 0;
+  // Something more urgent is there, whenever the window opens.
+  for (Ticket ticket = 3; sent.key != 2 && turns < 100; ++ticket) {
+    client.Submit(Op::kPush, ticket, "cccc", {ticket, 0}, 9);
+    client.Reply(sent, Progress::kReceived);
+    sent = client.Sent().at(0);
+    ++turns;
+  }
+  CHECK(turns <= static_cast<int>(client_internal::ReadyQueue::kAgingInterval));
+}
+
+TEST_CASE("a part keeps its order whatever the priorities", "[core]") {
+  ClientCoreOptions options;
+  options.window_bytes = 4;
+  Client client(1, options);
+  client.Submit(Op::kPush, 1, "aaaa", {1, 0});
+  const PartEntry first = client.Sent().at(0);
+  client.Submit(Op::kPush, 2, "bbbb", {2, 0}, 0);
+  client.Submit(Op::kPush, 3, "cccc", {3, 0}, 2);
+  client.Submit(Op::kPull, 4, {}, {2, 0}, 5);  // makes the push before it as urgent
+  CHECK(client.Sent().empty());
+  client.Reply(first, Progress::kReceived);
+  std::vector<std::pair<Op, KeyId>> order;
+  for (auto sent = client.Sent(); !sent.empty(); sent = client.Sent()) {
+    for (const PartEntry& entry : sent) {
+      order.emplace_back(entry.op, entry.key);
+      if (entry.op == Op::kPush) client.Reply(entry, Progress::kReceived);
+    }
+  }
+  CHECK(order == std::vector<std::pair<Op, KeyId>>{{Op::kPush, 2}, {Op::kPull, 2}, {Op::kPush, 3}});
+}
+
+TEST_CASE("bytes that were not answered in time stay in the window while the stream lives",
+          "[core]") {
+  ClientCoreOptions options;
+  options.window_bytes = 4;
+  Client client(1, options);
+  client.Submit(Op::kPush, 1, "aaaa", {1, 0});
+  client.Submit(Op::kPush, 2, "bbbb", {2, 0}, 5);
+  CHECK(client.Sent().size() == 1);
+  client.RunTimers(10000);
+  const auto probe = client.Sent();
+  REQUIRE(probe.size() == 1);  // and not the second push
+  CHECK(probe[0].op == Op::kProbe);
+  client.Reply(probe[0], Progress::kReceived);
+  const auto next = client.Sent();
+  REQUIRE(next.size() == 1);
+  CHECK(next[0].key == 2);
+  // They went down with the stream: what waits for room may go on the next one.
+  client.Submit(Op::kPush, 3, "cccc", {3, 0});
+  client.core.OnStreamDown(client.now_ms, {0, 0});
+  client.core.OnStreamUp(client.now_ms, {0, 0}, &client.out);
+  const auto after = client.Sent();
+  CHECK(std::count_if(after.begin(), after.end(),
+                      [](const PartEntry& entry) { return entry.op == Op::kPush; }) == 1);
+}
+
+TEST_CASE("many small parts travel in few frames", "[core]") {
+  Client client;
+  std::vector<PartRequest> requests;
+  for (Ticket ticket = 1; ticket <= 10000; ++ticket) {
+    PartRequest request;
+    request.op = Op::kPush;
+    request.id = {ticket, 0};
+    request.ticket = ticket;
+    request.data = Payload::CopyOf(std::string(256, 'x'));
+    requests.push_back(std::move(request));
+  }
+  client.core.Submit(0, std::move(requests), &client.out);
+  CHECK(client.Sent().size() == 10000);
+  CHECK(client.frames == 3);  // 2,560,000 bytes at 1 MiB a frame
+}
+
+}  // namespace kvstore
