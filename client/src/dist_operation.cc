@@ -37,8 +37,8 @@ DistOperation::Source DistOperation::SourceOf(const KeyOperation& operation) {
   std::vector<const void*> sources;
   sources.reserve(values.size());
   for (const NDArray& value : values) sources.push_back(value.data());
-  LeftFold(operation.spec.dtype, sum->data(), sources.data(), sources.size(),
-           static_cast<size_t>(values[0].size()));
+  RoundedFold(operation.spec.dtype, sum->data(), sources.data(), sources.size(),
+              static_cast<size_t>(values[0].size()));
   return {sum->data(), sum};
 }
 
@@ -93,8 +93,8 @@ std::vector<PartRequest> DistOperation::Requests() {
 
 std::vector<PartRequest> DistOperation::RequestsOf(PartIndex begin, PartIndex end) {
   const KeyOperation& operation = *operation_;
+  const KeySpec key = WireKey();
   const bool init = operation.kind == OperationKind::kInit;
-  const KeySpec key = init ? WireKey() : KeySpec();
   const bool push =
       operation.kind == OperationKind::kPush || operation.kind == OperationKind::kPushPull;
   const bool pull =
@@ -105,7 +105,7 @@ std::vector<PartRequest> DistOperation::RequestsOf(PartIndex begin, PartIndex en
   const auto add = [&](Op op, PartIndex part, bool with_bytes) {
     PartRequest& request = requests.emplace_back();
     request.op = op;
-    request.id = {operation.key->id, part};
+    request.id = {key.key, part};
     request.priority = operation.priority;
     request.step = operation.step;
     if (op == Op::kInit) request.key = key;

@@ -32,7 +32,8 @@ class DistOperation final : public PartSink, public std::enable_shared_from_this
   };
 
   // The value that the operation contributes where it is, or, of several values, their left fold in
-  // list order as a copy. Nothing for a pull or an empty array. May throw std::bad_alloc.
+  // list order, rounded once to the key's dtype, as a copy. Nothing for a pull or an empty array.
+  // May throw std::bad_alloc.
   static Source SourceOf(const KeyOperation& operation);
 
   // `rank_0`: this worker brings the value of an Init.

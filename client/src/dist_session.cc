@@ -62,7 +62,8 @@ DistSession::DistSession(std::shared_ptr<Transport> transport, const Environment
   loop_ = loop_owner_.get();
   timer_ = std::make_unique<LoopTimer>(loop_, [this] { OnTimer(); });
   member_ = std::make_unique<SchedulerSession>(
-      transport_.get(), loop_, environment_.scheduler, MembershipOf(environment_, store_type_),
+      transport_.get(), loop_, environment_.scheduler,
+      MembershipOf(environment_, store_type_),
       [this](const MembershipOutbox& learned) { OnLearned(learned); });
 }
 
@@ -115,9 +116,6 @@ void DistSession::SubmitQueued() {
 
 void DistSession::Submit(std::vector<Queued> queued) {
   std::vector<PartRequest> requests;
-  size_t count = 0;
-  for (const Queued& each : queued) count += each.requests.size();
-  requests.reserve(count);
   for (Queued& each : queued) {
     for (PartRequest& request : each.requests) {
       request.ticket = ++last_ticket_;

@@ -14,9 +14,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/src/core/client_core.h"
@@ -142,7 +142,7 @@ class DistSession {
     std::shared_ptr<PartSink> sink;
     Op op = Op::kUnspecified;
   };
-  absl::flat_hash_map<Ticket, Open> open_;
+  std::unordered_map<Ticket, Open> open_;
   Ticket last_ticket_ = 0;
   std::vector<std::shared_ptr<Inquiry>> inquiries_;
   std::unique_ptr<LoopTimer> timer_;

@@ -12,13 +12,12 @@ namespace {
 
 size_t ElementsIn(const ValueSpec& spec, size_t bytes) { return bytes / DTypeBytes(spec.dtype); }
 
-// Sums bytes [offset, offset + bytes) of the values into `sum`.
-void Fold(const ValueSpec& spec, const std::vector<NDArray>& values, uint64_t offset, size_t bytes,
-          void* sum) {
+// The values' bytes from `offset` on.
+std::vector<const void*> SourcesAt(const std::vector<NDArray>& values, uint64_t offset) {
   std::vector<const void*> sources;
   sources.reserve(values.size());
   for (const NDArray& value : values) sources.push_back(value.data_as<uint8_t>() + offset);
-  LeftFold(spec.dtype, sum, sources.data(), sources.size(), ElementsIn(spec, bytes));
+  return sources;
 }
 
 MutableBufferPtr TakeBuffer(size_t bytes, MutableBufferPtr* spare) {
@@ -62,15 +61,18 @@ absl::Status LocalValue::Push(KeyId key, const std::vector<NDArray>& values,
                               const PartUpdater& rule, Scratch* scratch) {
   ToParts();
   for (PartIndex part = 0; part < parts_.size(); ++part) {
-    const size_t bytes = PartBytes(spec_.bytes, part);
-    MutableBufferPtr sum = TakeBuffer(bytes, &scratch->part);
-    Fold(spec_, values, PartOffset(part), bytes, sum->data());
+    const size_t elements = ElementsIn(spec_, PartBytes(spec_.bytes, part));
+    MutableBufferPtr sum =
+        TakeBuffer(elements * DTypeBytes(AccumulatorOf(spec_.dtype)), &scratch->part);
+    const std::vector<const void*> sources = SourcesAt(values, PartOffset(part));
+    LeftFold(spec_.dtype, sum->data(), sources.data(), sources.size(), elements);
     const auto updated = rule.Update(key, spec_.dtype, *parts_[part], sum, &states_[part]);
     // A rule knows the dtype or does not, so that the first part speaks for all.
     if (!updated.ok()) return updated.status();
-    KVS_CHECK(updated->get() == sum.get());
-    std::swap(parts_[part], sum);
-    if (sum->size() == kPartBytesMax) scratch->part = std::move(sum);
+    // If the sum's buffer became the value, that of the old value is free, else its own.
+    if (*updated == sum) sum = std::move(parts_[part]);
+    parts_[part] = *updated;
+    if (sum->size() >= kPartBytesMax) scratch->part = std::move(sum);
   }
   if (parts_.size() == 1) whole_ = parts_[0];
   return absl::OkStatus();
@@ -86,7 +88,9 @@ void LocalValue::Push(const std::vector<NDArray>& values, const WholeUpdate& upd
       whole = nullptr;  // before the new one comes
       whole = std::make_shared<Buffer>(spec_.bytes);
     }
-    Fold(spec_, values, 0, spec_.bytes, whole->data());
+    const std::vector<const void*> sources = SourcesAt(values, 0);
+    RoundedFold(spec_.dtype, whole->data(), sources.data(), sources.size(),
+                ElementsIn(spec_, spec_.bytes));
     merged = whole->data();
   }
   const DataType dtype = ToDataType(spec_.dtype);

@@ -19,7 +19,7 @@ namespace kvstore {
 // Memory that the values of a store use in turn, so that a push allocates nothing: the thread that
 // folds and updates is one.
 struct Scratch {
-  MutableBufferPtr part;   // of kPartBytesMax bytes, or null
+  MutableBufferPtr part;   // of a part of kPartBytesMax bytes or its sum, or null
   MutableBufferPtr whole;  // of the largest merged value so far, or null
 };
 

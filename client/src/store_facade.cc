@@ -10,7 +10,6 @@
 #include "client/src/ndarray_impl.h"
 #include "client/src/sdk_log.h"
 #include "common/base/check.h"
-#include "common/kernels/kernels.h"
 
 namespace kvstore {
 namespace {
@@ -302,11 +301,6 @@ KeyedStatus StoreFacade::InitKeys(const Names& keys, const std::vector<NDArray>&
       }
       if (status.ok() && (!values[i].empty() || !backend_->empty_init_allowed())) {
         status = CheckArray(label, values[i], &operation->spec);
-      }
-      if (status.ok() && operation->spec.known && !KernelsSupport(operation->spec.dtype)) {
-        status = absl::UnimplementedError(
-            fmt::format("{}: dtype f32 or f64 expected, {} is still to come", label,
-                        DTypeName(operation->spec.dtype)));
       }
       operation->values.push_back(values[i]);
       if (status.ok()) status = backend_->Prepare(operation.get());

@@ -9,7 +9,7 @@ namespace {
 class AssignRule final : public Updater {
  public:
   std::string_view name() const override { return "assign"; }
-  absl::Status CheckDType(DType) const override { return absl::OkStatus(); }
+  bool takes_every_dtype() const override { return true; }
   // The sum already lies where the new value is wanted.
   void Update(const UpdaterRun&, const void*, void*, void* const*) const override {}
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -11,6 +12,11 @@
 
 namespace kvstore {
 namespace {
+
+// Elements of f16 and bf16 are updated in blocks that stay in the cache.
+constexpr size_t kBlock = 1024;
+// That any rule keeps.
+constexpr size_t kTensorsMax = 2;
 
 bool Fits(const UpdaterState* state, const StateLayout& layout, size_t bytes) {
   if (state == nullptr || state->dtype != layout.dtype || state->names != layout.names) {
@@ -47,41 +53,84 @@ absl::Status PartUpdater::Set(std::string_view name, const UpdaterParameters& pa
 }
 
 absl::Status PartUpdater::CheckDType(DType dtype) const {
-  if (AccumulatorOf(dtype) == dtype) return updater_->CheckDType(dtype);
-  return absl::UnimplementedError(
-      fmt::format("updates of dtype {} are still to come", DTypeName(dtype)));
+  if (updater_->takes_every_dtype() || RulesCompute(AccumulatorOf(dtype))) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("optimizer '{}': dtype f32, f64, f16 or bf16 expected, got {}", updater_->name(),
+                  DTypeName(dtype)));
 }
 
 StateLayout PartUpdater::LayoutFor(DType dtype) const { return {updater_->StateNames(), dtype}; }
 
-absl::StatusOr<BufferPtr> PartUpdater::Update(KeyId, DType dtype, const Buffer& value,
-                                              MutableBufferPtr sum,
-                                              std::unique_ptr<UpdaterState>* state) const {
+absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, const Buffer& value,
+                                                     MutableBufferPtr sum,
+                                                     std::unique_ptr<UpdaterState>* state) const {
   KVS_RETURN_IF_ERROR(CheckDType(dtype));
-  const size_t element_bytes = DTypeBytes(dtype);
-  const size_t bytes = value.size();
-  KVS_CHECK(element_bytes > 0 && bytes % element_bytes == 0 && sum->size() == bytes);
+  const size_t elements = value.size() / DTypeBytes(dtype);
+  KVS_CHECK(value.size() == elements * DTypeBytes(dtype) &&
+            sum->size() == elements * DTypeBytes(AccumulatorOf(dtype)));
   const StateLayout layout = LayoutFor(dtype);
   if (layout.names.empty()) {
     state->reset();
-  } else if (!Fits(state->get(), layout, bytes)) {
-    *state = ZeroState(layout, bytes);
+  } else if (!Fits(state->get(), layout, elements * DTypeBytes(layout.dtype))) {
+    *state = ZeroState(layout, elements * DTypeBytes(layout.dtype));
   }
-  UpdaterRun run{dtype, bytes / element_bytes};
+  uint64_t update = 1;
   std::vector<void*> tensors;
   if (*state != nullptr) {
-    run.update = ++(*state)->updates;
+    update = ++(*state)->updates;
     for (const MutableBufferPtr& tensor : (*state)->tensors) tensors.push_back(tensor->data());
   }
-  updater_->Update(run, value.data(), sum->data(), tensors.data());
-  return BufferPtr(std::move(sum));
+  MutableBufferPtr result =
+      AccumulatorOf(dtype) == dtype ? sum : std::make_shared<Buffer>(value.size());
+  Run(key, dtype, update, elements, value.data(), sum->data(), result->data(), tensors.data());
+  return result;
 }
 
-void PartUpdater::UpdateRun(KeyId, DType dtype, uint64_t update, size_t elements, void* value,
+void PartUpdater::UpdateRun(KeyId key, DType dtype, uint64_t update, size_t elements, void* value,
                             void* sum, void* const* state) const {
   KVS_CHECK(CheckDType(dtype).ok());
-  updater_->Update({dtype, elements, update}, value, sum, state);
-  std::memcpy(value, sum, elements * DTypeBytes(dtype));
+  Run(key, dtype, update, elements, value, sum, value, state);
+}
+
+void PartUpdater::Run(KeyId, DType dtype, uint64_t update, size_t elements, const void* value,
+                      void* sum, void* result, void* const* state) const {
+  const DType computed = AccumulatorOf(dtype);
+  const UpdaterRun run{computed, elements, update};
+  if (computed != dtype) {
+    RunRounded(run, dtype, static_cast<const uint8_t*>(value), static_cast<uint8_t*>(sum),
+               static_cast<uint8_t*>(result), state);
+    return;
+  }
+  updater_->Update(run, value, sum, state);
+  if (result != sum && elements > 0) std::memcpy(result, sum, elements * DTypeBytes(dtype));
+}
+
+void PartUpdater::RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
+                             uint8_t* result, void* const* state) const {
+  const size_t tensors = updater_->StateNames().size();
+  KVS_CHECK(tensors <= kTensorsMax);
+  float wide_value[kBlock];
+  float wide_state[kTensorsMax][kBlock];
+  void* const state_arrays[kTensorsMax] = {wide_state[0], wide_state[1]};
+  uint8_t rounded[kBlock * sizeof(uint16_t)];
+  UpdaterRun block = run;
+  for (size_t i = 0; i < run.elements; i += kBlock) {
+    block.elements = std::min(kBlock, run.elements - i);
+    const size_t at = i * DTypeBytes(dtype);
+    uint8_t* block_sum = sum + i * sizeof(float);
+    const auto narrow_state = [&](size_t k) { return static_cast<uint8_t*>(state[k]) + at; };
+    Widen(dtype, wide_value, value + at, block.elements);
+    Narrow(dtype, rounded, block_sum, block.elements);
+    Widen(dtype, block_sum, rounded, block.elements);
+    for (size_t k = 0; k < tensors; ++k) {
+      Widen(dtype, wide_state[k], narrow_state(k), block.elements);
+    }
+    updater_->Update(block, wide_value, block_sum, state_arrays);
+    for (size_t k = 0; k < tensors; ++k) {
+      Narrow(dtype, narrow_state(k), wide_state[k], block.elements);
+    }
+    Narrow(dtype, result + at, block_sum, block.elements);
+  }
 }
 
 }  // namespace kvstore

@@ -38,7 +38,7 @@ class PartUpdater {
   const UpdaterParameters& parameters() const { return parameters_; }
 
   // Whether values of `dtype` can be updated.
-  // Errors: UNIMPLEMENTED names the rule and the dtype.
+  // Errors: INVALID_ARGUMENT names the rule and the dtype.
   absl::Status CheckDType(DType dtype) const;
   // What the rule keeps beside values of `dtype`.
   StateLayout LayoutFor(DType dtype) const;
@@ -47,10 +47,14 @@ class PartUpdater {
   // AccumulatorOf(dtype) (kernels.h), is used up: it becomes the result where the two dtypes are
   // the same. Both hold as many elements (KVS_CHECKed). `*state` is null before the part's first
   // update, and is created, replaced or dropped as the rule needs it.
+  //
+  // f16 and bf16: the sum is rounded to `dtype` first, as if it had been made in it with one
+  // rounding. Each element's update is then computed in f32 from value, sum and state, and the new
+  // value and state are rounded once.
   // Errors: those of CheckDType; then neither `value` nor `*state` has changed.
-  absl::StatusOr<BufferPtr> Update(KeyId key, DType dtype, const Buffer& value,
-                                   MutableBufferPtr sum,
-                                   std::unique_ptr<UpdaterState>* state) const;
+  absl::StatusOr<MutableBufferPtr> Update(KeyId key, DType dtype, const Buffer& value,
+                                          MutableBufferPtr sum,
+                                          std::unique_ptr<UpdaterState>* state) const;
 
   // The same for `elements` elements of `key` that lie in a row, such as a row of a row-sparse
   // value; `dtype` passed CheckDType. `update`: which update of the key's stripe this is, from 1,
@@ -60,6 +64,13 @@ class PartUpdater {
                  void* const* state) const;
 
  private:
+  // As UpdateRun, from `value` to `result`, which may be either of `value` and, where the dtypes
+  // are the same, `sum`.
+  void Run(KeyId key, DType dtype, uint64_t update, size_t elements, const void* value, void* sum,
+           void* result, void* const* state) const;
+  void RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
+                  uint8_t* result, void* const* state) const;
+
   std::string name_;
   UpdaterParameters parameters_;
   std::unique_ptr<Updater> updater_;

@@ -10,6 +10,7 @@ namespace {
 class SumRule final : public Updater {
  public:
   std::string_view name() const override { return "sum"; }
+  bool takes_every_dtype() const override { return true; }
   void Update(const UpdaterRun& run, const void* value, void* sum, void* const*) const override {
     Accumulate(run.dtype, sum, value, run.elements);
   }

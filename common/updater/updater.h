@@ -26,9 +26,9 @@ namespace kvstore {
 // Numbers of a rule by name; absent ones have the rule's default.
 using UpdaterParameters = std::map<std::string, double>;
 
-// What a rule remembers of a dense part: tensors of the part's length, zero before the first update.
-// Plain data, so that it can be counted, checkpointed and replicated.
-// Threading: thread-compatible; belongs to the owner of the part.
+// What a rule remembers of a dense part: tensors of the part's length, zero before the first
+// update. Plain data, so that it can be counted, checkpointed and replicated. Threading:
+// thread-compatible; belongs to the owner of the part.
 struct UpdaterState {
   std::vector<std::string> names;         // of the tensors, as in Updater::StateNames
   std::vector<MutableBufferPtr> tensors;  // same order
@@ -54,12 +54,12 @@ class Updater {
   virtual std::string_view name() const = 0;
   // The tensors that this rule, with these numbers, keeps beside the value; empty: none.
   virtual std::vector<std::string> StateNames() const { return {}; }
-  // Whether the rule can compute in `dtype`. Errors: UNIMPLEMENTED names the rule and the dtype.
-  // By default: as the kernels can.
-  virtual absl::Status CheckDType(DType dtype) const;
+  // Whether the rule makes sense for ints and bools too.
+  virtual bool takes_every_dtype() const { return false; }
   // `value`: the old value, only read. `sum`: holds the sum of the round, is overwritten with the
-  // new value. `state`: as many arrays as StateNames(). All have the run's dtype, which CheckDType
-  // allows. None needs alignment; they do not overlap.
+  // new value. `state`: as many arrays as StateNames(). All have the run's dtype: f32, f64, or any
+  // that is its own AccumulatorOf (kernels.h) if the rule takes every dtype. None needs alignment;
+  // they do not overlap.
   virtual void Update(const UpdaterRun& run, const void* value, void* sum,
                       void* const* state) const = 0;
 };

@@ -37,15 +37,16 @@ MutableBufferPtr Copied(const Payload& payload) {
   return copy;
 }
 
-}  // namespace
-
-void AccumulatePayload(DType dtype, Buffer& acc, const Payload& x) {
+// Calls `use(elements, count, first)` for the elements of `payload` in their order, `count` that
+// lie together at `elements`, the first of which is number `first`. Slices may cut elements at any
+// byte: no copy is made of more than one element.
+template <typename Use>
+void ForEachRun(DType dtype, const Payload& payload, Use use) {
   const size_t element = DTypeBytes(dtype);
-  KVS_CHECK(KernelsSupport(dtype) && x.size() == acc.size() && x.size() % element == 0);
   uint8_t straddling[8];  // an element whose bytes lie in several slices
   size_t have = 0;        // how many of its bytes are there
-  uint8_t* out = acc.data();
-  for (const Slice& slice : x.slices()) {
+  size_t done = 0;
+  for (const Slice& slice : payload.slices()) {
     const uint8_t* in = slice.data;
     size_t left = slice.size;
     if (have > 0) {
@@ -55,23 +56,25 @@ void AccumulatePayload(DType dtype, Buffer& acc, const Payload& x) {
       in += take;
       left -= take;
       if (have < element) continue;
-      Accumulate(dtype, out, straddling, 1);
-      out += element;
+      use(straddling, size_t{1}, done++);
       have = 0;
     }
     const size_t whole = left / element;
-    Accumulate(dtype, out, in, whole);
-    out += whole * element;
+    if (whole > 0) use(in, whole, done);
+    done += whole;
     have = left - whole * element;
     if (have > 0) std::memcpy(straddling, in + whole * element, have);
   }
 }
 
+}  // namespace
+
 uint64_t DensePartMath::BytesOf(const KeySpec& key, PartIndex part) const {
   const size_t bytes = BytesOfPart(key, part);
   const StateLayout state = updater_.LayoutFor(key.dtype);
-  return bytes + bytes / DTypeBytes(key.dtype) * (DTypeBytes(AccumulatorOf(key.dtype)) +
-                                                  state.names.size() * DTypeBytes(state.dtype));
+  return bytes +
+         bytes / DTypeBytes(key.dtype) *
+             (DTypeBytes(AccumulatorOf(key.dtype)) + state.names.size() * DTypeBytes(state.dtype));
 }
 
 absl::Status DensePartMath::Check(const KeySpec& key, PartId part, Op op,
@@ -96,13 +99,19 @@ void DensePartMath::Fill(const KeySpec&, PartId, const Piece& piece,
 
 void DensePartMath::Fold(const KeySpec& key, PartId, const Piece& piece,
                          std::unique_ptr<PartSum>* sum) {
-  if (*sum != nullptr) {
-    AccumulatePayload(key.dtype, *static_cast<DenseSum&>(**sum).buffer, piece.data);
-    return;
+  const DType dtype = key.dtype;
+  const size_t summed_bytes = DTypeBytes(AccumulatorOf(dtype));
+  const bool begins = *sum == nullptr;
+  if (begins) {
+    auto begun = std::make_unique<DenseSum>();
+    begun->buffer = std::make_shared<Buffer>(piece.data.size() / DTypeBytes(dtype) * summed_bytes);
+    *sum = std::move(begun);
   }
-  auto begun = std::make_unique<DenseSum>();
-  begun->buffer = Copied(piece.data);
-  *sum = std::move(begun);
+  uint8_t* const out = static_cast<DenseSum&>(**sum).buffer->data();
+  ForEachRun(dtype, piece.data, [&](const uint8_t* in, size_t count, size_t first) {
+    uint8_t* const at = out + first * summed_bytes;
+    begins ? Widen(dtype, at, in, count) : Accumulate(dtype, at, in, count);
+  });
 }
 
 absl::Status DensePartMath::Update(const KeySpec& key, PartId part, std::unique_ptr<PartSum> sum,
@@ -111,9 +120,8 @@ absl::Status DensePartMath::Update(const KeySpec& key, PartId part, std::unique_
   BufferPtr& buffer = static_cast<DenseValue&>(**value).buffer;
   auto* held = static_cast<DenseState*>(state->get());
   std::unique_ptr<UpdaterState> current = held != nullptr ? std::move(held->state) : nullptr;
-  absl::StatusOr<BufferPtr> updated =
-      updater_.Update(key.key, key.dtype, *buffer,
-                      std::move(static_cast<DenseSum&>(*sum).buffer), &current);
+  absl::StatusOr<BufferPtr> updated = updater_.Update(
+      key.key, key.dtype, *buffer, std::move(static_cast<DenseSum&>(*sum).buffer), &current);
   if (current == nullptr) {
     state->reset();
   } else {

@@ -9,12 +9,9 @@
 
 namespace kvstore {
 
-// Adds the elements that `x` holds to those of `acc`: acc[i] = acc[i] + x[i] in `dtype` (f32, f64;
-// KVS_CHECKed). Slices may cut elements at any byte. `x` and `acc` hold the same number of bytes,
-// whole elements (KVS_CHECKed). No copy is made of more than one element.
-void AccumulatePayload(DType dtype, Buffer& acc, const Payload& x);
-
-// Shard-bound. dtypes f32 and f64: whoever admits an Init refuses others first.
+// Sums are in AccumulatorOf(dtype), values in the key's dtype. Slices may cut elements at any byte.
+//
+// Shard-bound.
 class DensePartMath final : public PartMath {
  public:
   // Starts with the updater "assign".

@@ -108,10 +108,6 @@ absl::Status CheckValue(const Frame& request, const PartEntry& entry, const KeyS
                    fmt::format("a dtype from 1 (f32) to 9 (bool) expected, got {}",
                                static_cast<uint32_t>(spec.dtype)));
   }
-  if (spec.dtype != DType::kFloat32 && spec.dtype != DType::kFloat64) {
-    return absl::UnimplementedError(fmt::format("{}: f32 or f64 expected, got {}",
-                                                EntryLabel(request, entry), DTypeName(spec.dtype)));
-  }
   const absl::StatusOr<int64_t> elements = ElementCount(spec.shape);
   if (!elements.ok()) return Refused(request, entry, std::string(elements.status().message()));
   // At most 2^40 elements of 8 bytes: no overflow.

@@ -38,7 +38,7 @@ absl::Status CheckRequest(const Frame& request);
 //              shape_unknown; and, unless shape_unknown: an unknown dtype, a shape that
 //              ElementCount() refuses, a part that the value does not have, a number of bytes that
 //              is not the part's
-// UNIMPLEMENTED for INIT of row_sparse storage or of a dtype other than f32 and f64.
+// UNIMPLEMENTED for INIT of row_sparse storage.
 absl::Status CheckEntry(const Frame& request, const PartEntry& entry);
 
 }  // namespace kvstore

@@ -122,12 +122,17 @@ TEST_CASE("a key is initialised once", "[errors]") {
   CHECK(f.Untouched());
 }
 
-TEST_CASE("dtypes still to come are named", "[errors]") {
+TEST_CASE("a rule with factors refuses ints and bools by name", "[errors]") {
   Fixture f;
-  const auto dtype = GENERATE(DataType::kFloat16, DataType::kBFloat16, DataType::kUInt8,
-                              DataType::kInt8, DataType::kInt32, DataType::kInt64, DataType::kBool);
-  CHECK_ERROR(f.store->Init(Ints{3}, {NDArray({4}, dtype)}), kUnimplemented,
-              std::string("key 3: dtype f32 or f64 expected, ") + DataTypeName(dtype));
+  const auto dtype = GENERATE(DataType::kUInt8, DataType::kInt8, DataType::kInt32, DataType::kInt64,
+                              DataType::kBool);
+  f.store->SetOptimizer(OptimizerSpec("sgd"));
+  const NDArray array({4}, dtype);
+  f.store->Init(Ints{3}, {array});
+  f.store->Push(Ints{3}, {array});
+  CHECK_ERROR(f.store->Wait(Ints{3}), kInvalidArgument,
+              std::string("optimizer 'sgd': dtype f32, f64, f16 or bf16 expected, got ") +
+                  DataTypeName(dtype));
 }
 
 TEST_CASE("other shapes and dtypes than Init's are refused and touch nothing", "[errors]") {

@@ -105,7 +105,7 @@ class Wire(unittest.TestCase):
             ("Init without a description", INVALID, (INIT, 8, good), {}),
             ("Init of an unknown dtype", INVALID, (INIT, 8, good),
              dict(spec=spec(8, dtype=77, shape=(2,)))),
-            ("Init of f16", UNIMPLEMENTED, (INIT, 8, b"\0\0"),
+            ("f16 of an odd number of bytes", INVALID, (INIT, 8, b"\0\0\0"),
              dict(spec=spec(8, dtype=types_pb2.DTYPE_F16))),
             ("bytes that do not fit the shape", INVALID, (INIT, 8, good),
              dict(spec=spec(8, shape=(3,)))),

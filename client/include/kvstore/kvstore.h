@@ -66,7 +66,7 @@ class KVSTORE_EXPORT KVStore {
 
   // The n-th push of a worker to a key is its contribution to round n of that key; on dist_async it
   // is an update of its own, applied when it arrives, in the order of this worker's pushes of the
-  // key, and SetOptimizer must come before (kFailedPrecondition). Dense f32 and f64. A higher
+  // key, and SetOptimizer must come before (kFailedPrecondition). Dense values. A higher
   // priority goes first.
   virtual void Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
                     int priority = 0) = 0;

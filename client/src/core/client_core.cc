@@ -25,8 +25,6 @@ using client_internal::State;
 using client_internal::Stream;
 
 constexpr int kBackoffDoublingsMax = 6;
-// Requests that are over and wait for their next use: about 2 MiB.
-constexpr size_t kSpareMax = 4096;
 
 }  // namespace
 
@@ -50,10 +48,6 @@ class ClientCore::Impl {
 
  private:
   Request* Add(PartRequest ask);
-  // The last of an open request.
-  void Drop(Request& request);
-  // The open requests among `tickets`, in that order. Looks at all: for rare questions.
-  std::vector<Request*> WithTickets(const std::vector<Ticket>& tickets) const;
   // Moves to the ready queue what nothing earlier of its part holds back any more.
   void Unhold(PartQueue& part);
   void MakeReady(Request& request);
@@ -84,7 +78,7 @@ class ClientCore::Impl {
   RequestId last_request_ = 0;
   size_t open_ = 0;
   absl::flat_hash_map<RequestId, std::unique_ptr<Request>> requests_;
-  std::vector<std::unique_ptr<Request>> spare_;  // as new
+  absl::flat_hash_map<Ticket, Request*> by_ticket_;
   absl::flat_hash_map<PartId, PartQueue, PartIdHash> parts_;
   std::map<ShardAddress, Stream> streams_;
   std::set<std::pair<int64_t, RequestId>> backoff_;
@@ -189,13 +183,7 @@ void ClientCore::Impl::OnTimer(int64_t now_ms, ClientOutbox* out) {
 }
 
 Request* ClientCore::Impl::Add(PartRequest ask) {
-  std::unique_ptr<Request> owned;
-  if (spare_.empty()) {
-    owned = std::make_unique<Request>();
-  } else {
-    owned = std::move(spare_.back());
-    spare_.pop_back();
-  }
+  auto owned = std::make_unique<Request>();
   Request* request = owned.get();
   request->id = ++last_request_;
   request->order = request->id;
@@ -203,28 +191,6 @@ Request* ClientCore::Impl::Add(PartRequest ask) {
   requests_[request->id] = std::move(owned);
   ++open_;
   return request;
-}
-
-void ClientCore::Impl::Drop(Request& request) {
-  const auto it = requests_.find(request.id);
-  if (spare_.size() < kSpareMax) {
-    request = Request();
-    spare_.push_back(std::move(it->second));
-  }
-  requests_.erase(it);
-}
-
-std::vector<Request*> ClientCore::Impl::WithTickets(const std::vector<Ticket>& tickets) const {
-  absl::flat_hash_map<Ticket, Request*> open;
-  for (const auto& [id, request] : requests_) open[request->ask.ticket] = request.get();
-  std::vector<Request*> found;
-  for (const Ticket ticket : tickets) {
-    const auto it = open.find(ticket);
-    if (it != open.end() && !it->second->over && !it->second->whole_shard) {
-      found.push_back(it->second);
-    }
-  }
-  return found;
 }
 
 void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest> requests,
@@ -240,6 +206,7 @@ void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest> requests,
     }
     Request* request = Add(std::move(ask));
     request->shard = routing_->OwnerOf(request->ask.id);
+    by_ticket_[request->ask.ticket] = request;
     PartQueue& part = parts_[request->ask.id];
     RaiseTo(request->ask.priority, part);
     if (request->ask.op == Op::kPush && request->ask.fragment == 0) ++part.last_round;
@@ -504,7 +471,7 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
       out->done.push_back(std::move(done));
       groups_.erase(request.ask.ticket);
     }
-    Drop(request);
+    requests_.erase(request.id);
     return;
   }
   done.ticket = request.ask.ticket;
@@ -514,17 +481,20 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
   out->done.push_back(std::move(done));
   if (late) return;
 
+  by_ticket_.erase(request.ask.ticket);
   PartQueue& part = parts_.at(request.ask.id);
   part.open.erase(std::find(part.open.begin(), part.open.end(), &request));
-  if (!Broken(Mutation::kLateReplyWritten)) Drop(request);
+  if (!Broken(Mutation::kLateReplyWritten)) requests_.erase(request.id);
   if (job_ended_.ok()) Unhold(part);
 }
 
 void ClientCore::Impl::Probe(const std::vector<Ticket>& tickets, ClientOutbox* out) {
   if (routing_ == nullptr) return;
   std::map<ShardAddress, FrameCutter> cutters;
-  for (Request* each : WithTickets(tickets)) {
-    Request& request = *each;
+  for (const Ticket ticket : tickets) {
+    const auto it = by_ticket_.find(ticket);
+    if (it == by_ticket_.end()) continue;
+    Request& request = *it->second;
     request.probe_answered = false;
     request.missing.clear();
     if (streams_.at(request.shard).link != Stream::Link::kUp) continue;
@@ -536,8 +506,10 @@ void ClientCore::Impl::Probe(const std::vector<Ticket>& tickets, ClientOutbox* o
 
 std::vector<WaitInfo> ClientCore::Impl::WaitingFor(const std::vector<Ticket>& tickets) const {
   std::vector<WaitInfo> infos;
-  for (const Request* each : WithTickets(tickets)) {
-    const Request& request = *each;
+  for (const Ticket ticket : tickets) {
+    const auto it = by_ticket_.find(ticket);
+    if (it == by_ticket_.end()) continue;
+    const Request& request = *it->second;
     infos.push_back({request.ask.id, request.ask.op, request.round, request.shard,
                      streams_.at(request.shard).link == Stream::Link::kUp, request.probe_answered,
                      request.missing});

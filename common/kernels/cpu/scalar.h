@@ -3,42 +3,80 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
 
+#include "common/kernels/cpu/half.h"
 #include "common/kernels/kernels.h"
 
 namespace kvstore::scalar {
 
-// SgdNumbers, rounded once to the dtype of the arrays.
-template <typename T>
-struct SgdConstants {
-  explicit SgdConstants(const SgdNumbers& numbers)
-      : learning_rate(static_cast<T>(numbers.learning_rate)),
-        rescale_grad(static_cast<T>(numbers.rescale_grad)),
-        wd(static_cast<T>(numbers.wd)),
-        clip(numbers.clip),
-        clip_gradient(static_cast<T>(numbers.clip_gradient)),
-        momentum(static_cast<T>(numbers.momentum)) {}
-
-  T learning_rate;
-  T rescale_grad;
-  T wd;
-  bool clip;
-  T clip_gradient;
-  T momentum;
+// A byte that is false when it is 0, else true.
+struct Bool {
+  uint8_t byte;
 };
 
-// T is float or double.
+// Element `i` of an array that may start at any byte.
 template <typename T>
-void Accumulate(void* acc, const void* x, size_t elements);
+T Get(const void* array, size_t i) {
+  T value;
+  std::memcpy(&value, static_cast<const uint8_t*>(array) + i * sizeof(T), sizeof(T));
+  return value;
+}
+
+template <typename T>
+void Put(void* array, size_t i, T value) {
+  std::memcpy(static_cast<uint8_t*>(array) + i * sizeof(T), &value, sizeof(T));
+}
+
+// What an element of T is summed in: T itself but for F16, BF16. Ints are summed as unsigned ones,
+// which wrap.
+template <typename T>
+T Widened(T x) {
+  return x;
+}
+inline float Widened(F16 x) { return ToF32(x); }
+inline float Widened(BF16 x) { return ToF32(x); }
+inline Bool Widened(Bool x) { return {static_cast<uint8_t>(x.byte != 0)}; }
+
+template <typename T>
+T Sum(T a, T b) {
+  return static_cast<T>(a + b);
+}
+inline Bool Sum(Bool a, Bool b) { return Widened(Bool{static_cast<uint8_t>(a.byte | b.byte)}); }
+
+template <typename T>
+void Widen(void* acc, const void* x, size_t elements) {
+  for (size_t i = 0; i < elements; ++i) Put(acc, i, Widened(Get<T>(x, i)));
+}
+
+template <typename T>
+void Accumulate(void* acc, const void* x, size_t elements) {
+  using A = decltype(Widened(T()));
+  for (size_t i = 0; i < elements; ++i) Put(acc, i, Sum(Get<A>(acc, i), Widened(Get<T>(x, i))));
+}
+
 // Elements [begin, elements) of all arrays.
 template <typename T>
-void LeftFold(void* dst, const void* const* xs, size_t count, size_t begin, size_t elements);
+void LeftFold(void* dst, const void* const* xs, size_t count, size_t begin, size_t elements) {
+  for (size_t i = begin; i < elements; ++i) {
+    auto sum = Widened(Get<T>(xs[0], i));
+    for (size_t k = 1; k < count; ++k) sum = Sum(sum, Widened(Get<T>(xs[k], i)));
+    Put(dst, i, sum);
+  }
+}
+
+// From f32 to F16 or BF16.
 template <typename T>
-void AddScaled(T scale, const void* weight, void* grad, size_t elements);
-template <typename T>
-void Sgd(const SgdConstants<T>& c, const void* weight, void* grad, size_t elements);
-template <typename T>
-void SgdMomentum(const SgdConstants<T>& c, const void* weight, void* mom, void* grad,
-                 size_t elements);
+void Narrow(void* x, const void* acc, size_t elements) {
+  for (size_t i = 0; i < elements; ++i) {
+    if constexpr (std::is_same_v<T, F16>) {
+      Put(x, i, ToF16(Get<float>(acc, i)));
+    } else {
+      Put(x, i, ToBF16(Get<float>(acc, i)));
+    }
+  }
+}
 
 }  // namespace kvstore::scalar

@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 
+#include "common/kernels/kernels.h"
+
 namespace kvstore {
 namespace {
 
@@ -42,15 +44,23 @@ TEST_CASE("without an optimizer the value becomes the sum", "[updater]") {
   CHECK(part.state == nullptr);
 }
 
-TEST_CASE("assign takes every dtype and moves no byte", "[updater]") {
-  const PartUpdater updater;
-  for (const DType dtype : {DType::kUInt8, DType::kInt64, DType::kBool}) {
-    std::unique_ptr<UpdaterState> state;
-    const MutableBufferPtr sum = Floats({1, 2});
-    const auto updated = updater.Update(17, dtype, *Floats({5, 6}), sum, &state);
-    REQUIRE(updated.ok());
-    CHECK(*updated == sum);
-    CHECK(Values(**updated) == std::vector<float>{1, 2});
+TEST_CASE("assign and sum take every dtype, rules with factors the floats", "[updater]") {
+  for (const std::string& name : UpdaterNames()) {
+    PartUpdater updater;
+    REQUIRE(updater.Set(name, {}).ok());
+    for (int number = 1; number <= 9; ++number) {
+      const auto dtype = static_cast<DType>(number);
+      CAPTURE(name, DTypeName(dtype));
+      const absl::Status status = updater.CheckDType(dtype);
+      if (name == "assign" || name == "sum" || RulesCompute(AccumulatorOf(dtype))) {
+        CHECK(status.ok());
+      } else {
+        CHECK(status.code() == absl::StatusCode::kInvalidArgument);
+        CHECK(status.message() == "optimizer '" + name +
+                                      "': dtype f32, f64, f16 or bf16 expected, got " +
+                                      std::string(DTypeName(dtype)));
+      }
+    }
   }
 }
 
@@ -144,7 +154,7 @@ TEST_CASE("an update that fails changes neither the value nor the state", "[upda
   part.Update(updater, {1});
   const UpdaterState* before = part.state.get();
   const auto failed = updater.Update(17, DType::kInt32, *part.value, Floats({1}), &part.state);
-  CHECK(failed.status().code() == absl::StatusCode::kUnimplemented);
+  CHECK(failed.status().code() == absl::StatusCode::kInvalidArgument);
   CHECK(part.state.get() == before);
   CHECK(Values(*part.state->tensors[0]) == std::vector<float>{-1});
   CHECK(Values(*part.value) == std::vector<float>{-1});

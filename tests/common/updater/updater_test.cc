@@ -96,16 +96,4 @@ TEST_CASE("sgd keeps momentum only when it has one", "[updater]") {
         std::vector<std::string>{"momentum"});
 }
 
-TEST_CASE("a dtype that a rule cannot compute in is refused by name", "[updater]") {
-  for (const char* name : {"sum", "test", "sgd"}) {
-    for (const DType dtype : {DType::kFloat16, DType::kBFloat16, DType::kInt32, DType::kBool}) {
-      CAPTURE(name, DTypeName(dtype));
-      const absl::Status status = (*MakeUpdater(name, {}))->CheckDType(dtype);
-      CHECK(status.code() == absl::StatusCode::kUnimplemented);
-      CHECK_THAT(Message(status),
-                 Contains("dtype f32 or f64 expected, got " + std::string(DTypeName(dtype))));
-    }
-  }
-}
-
 }  // namespace kvstore

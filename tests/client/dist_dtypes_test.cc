@@ -1,0 +1,176 @@
+// Values of every dtype on the stores of a cluster: the bits of the oracle, and of a local store
+// that is given the workers' contributions.
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "client/src/ndarray_impl.h"
+#include "tests/client/dist_cluster.h"
+#include "tests/client/dtype_arrays.h"
+
+namespace kvstore {
+namespace {
+
+using testing::Bytes;
+using testing::DTypeOracle;
+using testing::kEveryDType;
+using testing::PulledFrom;
+using testing::ToArray;
+
+using Ints = std::vector<int>;
+
+constexpr float kScale = 0.3f;
+
+// The arrays that worker `rank` pushes in `round`, one per device.
+std::vector<Bytes> Pushed(const DTypeOracle& oracle, int rank, int round, int devices,
+                          size_t elements) {
+  std::mt19937_64 random(static_cast<uint64_t>(rank * 100 + round));
+  std::vector<Bytes> arrays;
+  for (int device = 0; device < devices; ++device) {
+    arrays.push_back(oracle.Random(random, elements));
+  }
+  return arrays;
+}
+
+struct PlannedRound {
+  std::vector<std::vector<Bytes>> pushed;  // by rank and device
+  std::vector<Bytes> contributions;        // by rank
+  Bytes value;                             // after it
+};
+
+// Rounds of a key, with the values that they must give.
+struct Plan {
+  Plan(DataType key_dtype, uint32_t workers, int devices, size_t elements) : dtype(key_dtype) {
+    const DTypeOracle oracle(ToDType(dtype));
+    initial = Pushed(oracle, 99, 0, 1, elements)[0];
+    Bytes value = initial;
+    for (int round = 0; round < (oracle.IsFloat() ? 5 : 3); ++round) {
+      PlannedRound& made = rounds.emplace_back();
+      for (int rank = 0; rank < static_cast<int>(workers); ++rank) {
+        made.pushed.push_back(Pushed(oracle, rank, round, devices, elements));
+        made.contributions.push_back(oracle.Contribution(made.pushed.back()));
+      }
+      if (round == 0) value = oracle.Assign(made.contributions);
+      if (round == 1 || round == 2) value = oracle.Sum(value, made.contributions);
+      if (round >= 3) value = oracle.Test(value, made.contributions, kScale);
+      made.value = value;
+    }
+  }
+
+  // `push(round)` contributes, `set(spec)` replaces the rule.
+  void Run(KVStore& store, const std::function<void(const PlannedRound& round)>& push,
+           const std::function<void(const OptimizerSpec& spec)>& set) const {
+    store.Init(Ints{1}, {ToArray(initial, dtype)});
+    Expect(store, initial, 0);
+    for (size_t n = 0; n < rounds.size(); ++n) {
+      if (n == 1) set(OptimizerSpec("sum"));
+      if (n == 3) set(OptimizerSpec("test").Set("rescale_grad", double{kScale}));
+      push(rounds[n]);
+      Expect(store, rounds[n].value, n + 1);
+    }
+  }
+  void Push(KVStore& store, const std::vector<Bytes>& arrays) const {
+    std::vector<NDArray> values;
+    for (const Bytes& array : arrays) values.push_back(ToArray(array, dtype));
+    store.Push(Ints(values.size(), 1), values);
+  }
+  void Expect(KVStore& store, const Bytes& value, size_t round) const {
+    if (PulledFrom(store, 1, value.size() / DataTypeBytes(dtype), dtype) == value) return;
+    throw std::runtime_error("other bits expected after round " + std::to_string(round));
+  }
+
+  DataType dtype;
+  Bytes initial;
+  std::vector<PlannedRound> rounds;
+};
+
+}  // namespace
+
+TEST_CASE("rounds of every dtype give the oracle's bits, as local does", "[dist][dtypes]") {
+  struct Size {
+    uint32_t workers, servers;
+    int devices;
+    size_t bytes;
+  };
+  const Size shape =
+      GENERATE(Size{3, 2, 1, 67 * 8}, Size{2, 1, 3, 67 * 8}, Size{2, 3, 2, (1 << 20) + 4008});
+  CAPTURE(shape.workers, shape.servers, shape.devices, shape.bytes);
+  for (const DataType dtype : kEveryDType) {
+    CAPTURE(DataTypeName(dtype));
+    // Several parts: one dtype of each way to be summed.
+    if (shape.bytes > 1 << 20 && dtype != DataType::kFloat64 && dtype != DataType::kFloat16 &&
+        dtype != DataType::kInt32) {
+      continue;
+    }
+    const Plan plan(dtype, shape.workers, shape.devices, shape.bytes / DataTypeBytes(dtype));
+    DistCluster cluster({shape.workers, shape.servers});
+    const auto thrown = cluster.Run([&](KVStore& store, int rank) {
+      plan.Run(
+          store,
+          [&](const PlannedRound& round) {
+            plan.Push(store, round.pushed[static_cast<size_t>(rank)]);
+          },
+          [&](const OptimizerSpec& spec) {
+            store.Barrier();
+            if (rank == 0) store.SetOptimizer(spec);
+            store.Barrier();
+          });
+    });
+    CHECK(thrown == std::vector<std::string>(shape.workers));
+
+    const auto local = KVStore::CreateUnique();
+    plan.Run(
+        *local, [&](const PlannedRound& round) { plan.Push(*local, round.contributions); },
+        [&](const OptimizerSpec& spec) { local->SetOptimizer(spec); });
+  }
+}
+
+TEST_CASE("asynchronous pushes of every dtype are updates of it", "[dist][async][dtypes]") {
+  constexpr size_t kElements = 67;
+  DistCluster cluster({1, 2});
+  CHECK(cluster.Run(
+            [&](KVStore& store, int) {
+              int key = 0;
+              for (const DataType dtype : kEveryDType) {
+                const DTypeOracle oracle(ToDType(dtype));
+                Bytes value = Pushed(oracle, 99, 0, 1, kElements)[0];
+                store.Init(Ints{++key}, {ToArray(value, dtype)});
+                store.SetOptimizer(OptimizerSpec("sum"));
+                for (const int round : {1, 2, 3}) {
+                  const Bytes pushed = Pushed(oracle, 0, round, 1, kElements)[0];
+                  store.Push(Ints{key}, {ToArray(pushed, dtype)});
+                  value = oracle.Sum(value, {pushed});
+                }
+                if (PulledFrom(store, key, kElements, dtype) != value) {
+                  throw std::runtime_error(DataTypeName(dtype));
+                }
+              }
+            },
+            "dist_async") == std::vector<std::string>(1));
+}
+
+TEST_CASE("a rule that an int key cannot have fails its round, not the cluster", "[dist][dtypes]") {
+  DistCluster cluster({2, 1});
+  std::vector<std::string> refusals(2);
+  CHECK(cluster.Run([&](KVStore& store, int rank) {
+    const NDArray ints({3}, DataType::kInt32);
+    const NDArray floats({3});
+    store.Init(Ints{1, 2}, {ints, floats});
+    if (rank == 0) store.SetOptimizer(OptimizerSpec("sgd"));
+    store.Barrier();
+    store.Push(Ints{1}, {ints});
+    store.Push(Ints{2}, {floats});
+    store.Wait(Ints{2});
+    try {
+      store.Wait(Ints{1});
+    } catch (const Error& error) {
+      refusals[static_cast<size_t>(rank)] = error.what();
+    }
+  }) == std::vector<std::string>(2));
+  for (const std::string& what : refusals) {
+    CHECK_THAT(what, Catch::Matchers::Contains("INVALID_ARGUMENT: key 1") &&
+                         Catch::Matchers::Contains("optimizer 'sgd'") &&
+                         Catch::Matchers::Contains("got i32"));
+  }
+}
+
+}  // namespace kvstore
