@@ -13,6 +13,7 @@
 #include "client/src/work_queue.h"
 #include "common/base/mutex.h"
 #include "common/transport/grpc/grpc_transport.h"
+#include "common/wire/command.h"
 
 namespace kvstore {
 namespace {
@@ -74,6 +75,7 @@ class DistBackend final : public StoreBackend {
   absl::Status SetUpdater(KVStore::StrUpdater) override { return UpdaterHasNoEffect(); }
   absl::Status SetOptimizer(const std::string& name, const UpdaterParameters& parameters) override;
 
+  absl::Status SendCommand(int id, const std::string& body) override;
   absl::Status Barrier() override;
   void Step() override;
   int rank() const override { return static_cast<int>(rank_); }
@@ -208,6 +210,12 @@ absl::Status DistBackend::SetOptimizer(const std::string& name,
   if (rank_ != 0) return absl::OkStatus();
   const Session session(*this);
   return session ? session->SetOptimizer({name, parameters}) : Stopped();
+}
+
+absl::Status DistBackend::SendCommand(int id, const std::string& body) {
+  if (absl::Status valid = CheckCommand(id, body.size()); !valid.ok()) return valid;
+  const Session session(*this);
+  return session ? session->SendCommand({id, body}) : Stopped();
 }
 
 absl::Status DistBackend::Barrier() {

@@ -66,6 +66,8 @@ class DistSession {
 
   // The calls below block, for at most the operation timeout. Not from the loop.
   absl::Status SetOptimizer(const OptimizerConfig& config);
+  // Returns when every server ran it. Errors: name the servers that refused it or failed.
+  absl::Status SendCommand(Command command);
   absl::Status Barrier();
   // Tells the servers, then the scheduler. No operation is open.
   absl::Status Leave();
@@ -111,8 +113,11 @@ class DistSession {
   // Ends the inquiries to which every server answered, and `late` in any case.
   void EndInquiries(const Inquiry* late);
 
-  // Sends to all shards, waits for the answer of all.
-  absl::Status AskShards(ShardRequest request);
+  // Waits for the answer of all shards that `request` goes to. `what` names it when that takes too
+  // long.
+  absl::Status AskShards(ShardRequest request, const std::string& what);
+  // Whom the request with this sink waits for.
+  std::string LateShards(const std::shared_ptr<PartSink>& sink);
   // "worker 1 (host:pid)", "server 0 (host:port), which is not reachable": whom `infos` wait for.
   std::string WaitedFor(const std::vector<WaitInfo>& infos) const KVS_EXCLUDES(mutex_);
 

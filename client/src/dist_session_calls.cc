@@ -113,20 +113,42 @@ std::string DistSession::DescribeIncomplete() {
   return text;
 }
 
-absl::Status DistSession::AskShards(ShardRequest request) {
+absl::Status DistSession::AskShards(ShardRequest request, const std::string& what) {
   auto sink = std::make_shared<BlockingSink>();
   loop_->Post([this, request = std::move(request), sink] { SubmitToShards(request, sink); });
   const auto deadline = steady_clock::now() + milliseconds(operation_timeout_ms());
   if (const std::optional<absl::Status> status = sink->Wait(deadline)) return *status;
-  return absl::DeadlineExceededError(
-      fmt::format("not every server answered within {} ms", operation_timeout_ms()));
+  return absl::DeadlineExceededError(fmt::format("{} is not done after {} ms: it waits for {}", what,
+                                                 operation_timeout_ms(), LateShards(sink)));
+}
+
+std::string DistSession::LateShards(const std::shared_ptr<PartSink>& sink) {
+  const auto inquiry = std::make_shared<Inquiry>();
+  loop_->Post([this, sink, inquiry] {
+    for (const auto& [ticket, open] : open_) {
+      if (open.sink == sink) inquiry->tickets.push_back(ticket);
+    }
+    inquiries_.push_back(inquiry);
+    EndInquiries(inquiry.get());
+  });
+  MutexLock lock(inquiry->mutex);
+  while (!inquiry->done) inquiry->changed.Wait(inquiry->mutex);
+  return WaitedFor(inquiry->infos);
 }
 
 absl::Status DistSession::SetOptimizer(const OptimizerConfig& config) {
   ShardRequest request;
   request.op = Op::kSetOptimizer;
   request.optimizer = config;
-  return AskShards(std::move(request));
+  return AskShards(std::move(request), "SetOptimizer");
+}
+
+absl::Status DistSession::SendCommand(Command command) {
+  ShardRequest request;
+  request.op = Op::kCommand;
+  const std::string what = fmt::format("command {}", command.id);
+  request.command = std::move(command);
+  return AskShards(std::move(request), what);
 }
 
 absl::Status DistSession::Barrier() {
@@ -158,7 +180,7 @@ absl::Status DistSession::Barrier() {
 absl::Status DistSession::Leave() {
   ShardRequest request;
   request.op = Op::kLeave;
-  KVS_RETURN_IF_ERROR(AskShards(std::move(request)));
+  KVS_RETURN_IF_ERROR(AskShards(std::move(request), "Leave"));
   loop_->Post([this] { member_->Leave(); });
   const auto deadline = steady_clock::now() + milliseconds(operation_timeout_ms());
   MutexLock lock(mutex_);

@@ -42,6 +42,7 @@ class LocalBackend final : public StoreBackend {
   absl::Status SetUpdater(KVStore::StrUpdater updater) override;
   absl::Status SetOptimizer(const std::string& name, const UpdaterParameters& parameters) override;
 
+  absl::Status SendCommand(int, const std::string&) override { return absl::OkStatus(); }
   absl::Status Barrier() override { return absl::OkStatus(); }
   void Step() override {}
   int rank() const override { return 0; }

@@ -82,6 +82,9 @@ class StoreBackend : public OperationOwner {
   virtual absl::Status SetOptimizer(const std::string& name,
                                     const UpdaterParameters& parameters) = 0;
 
+  // Returns when every server ran the command; a store without servers has nobody to ask.
+  virtual absl::Status SendCommand(int id, const std::string& body) = 0;
+
   virtual absl::Status Barrier() = 0;
   virtual void Step() = 0;
   virtual int rank() const = 0;

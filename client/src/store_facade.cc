@@ -440,6 +440,11 @@ void StoreFacade::SetOptimizer(const OptimizerSpec& spec) {
   ThrowIfError(backend_->SetOptimizer(spec.name, spec.parameters));
 }
 
+void StoreFacade::SendCommandToServers(int cmd_id, const std::string& body) {
+  ThrowIfError(MayBlock());
+  ThrowIfError(backend_->SendCommand(cmd_id, body));
+}
+
 int StoreFacade::get_rank() const {
   ThrowIfError(CheckSameProcess(generation_, "this KVStore"));
   return backend_->rank();

@@ -50,6 +50,7 @@ class StoreFacade final : public KVStore {
   void set_updater(StrUpdater updater) override;
   void SetOptimizer(const OptimizerSpec& spec) override;
 
+  void SendCommandToServers(int cmd_id, const std::string& body) override;
   void Barrier() override;
   void Step() override;
   void Leave() override;

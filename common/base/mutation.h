@@ -21,13 +21,14 @@ enum class Mutation {
   kResendReencodes,       // client: a resend encodes the value again
   kAsyncDedupForgotten,   // server: a worker's new stream forgets its last asynchronous push
   kAsyncOrderSwapped,     // server: an asynchronous push is applied before its turn
+  kCommandRunAgain,       // server: a repeated command is run again
 };
 
 struct MutationName {
   Mutation mutation;
   std::string_view name;
 };
-inline constexpr std::array<MutationName, 10> kMutations = {{
+inline constexpr std::array<MutationName, 11> kMutations = {{
     {Mutation::kNoDedup, "no_dedup"},
     {Mutation::kCountMessages, "count_messages"},
     {Mutation::kAckBeforeApply, "ack_before_apply"},
@@ -38,6 +39,7 @@ inline constexpr std::array<MutationName, 10> kMutations = {{
     {Mutation::kResendReencodes, "resend_reencodes"},
     {Mutation::kAsyncDedupForgotten, "async_dedup_forgotten"},
     {Mutation::kAsyncOrderSwapped, "async_order_swapped"},
+    {Mutation::kCommandRunAgain, "command_run_again"},
 }};
 
 #ifdef KVS_WITH_MUTATIONS

@@ -45,6 +45,8 @@ void ServerCore::Impl::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr
     view_.has_updater = false;
     optimizer_request_ = 0;
     optimizer_incarnation_ = 0;
+    command_log_.Clear();
+    commands_.clear();
   }
   cluster_ = cluster;
   incarnation_ = self;
@@ -114,7 +116,8 @@ void ServerCore::Impl::OnFrame(int64_t now_ms, PeerId peer, const Frame& request
   for (const PartEntry& entry : request.parts) {
     absl::Status status = header;
     bool retry_entry = retry;
-    const bool about_part = entry.op != Op::kLeave && entry.op != Op::kSetOptimizer;
+    const bool about_part = entry.op != Op::kLeave && entry.op != Op::kSetOptimizer &&
+                            entry.op != Op::kCommand;
     if (status.ok() && about_part && !Owns({entry.key, entry.part})) {
       status = absl::UnavailableError(
           fmt::format("slot {} is not owned here", SlotOf({entry.key, entry.part})));
@@ -147,6 +150,7 @@ void ServerCore::Impl::OnEntry(const ReplyTo& from, const Frame& frame, const Pa
     case Op::kSetOptimizer:
       return OnSetOptimizer(from, frame, entry, replies);
     case Op::kCommand:
+      return OnCommand(from, frame, entry, replies);
     case Op::kUnspecified:
       break;
   }
@@ -431,6 +435,10 @@ void ServerCore::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routi
 }
 void ServerCore::OnFrame(int64_t now_ms, PeerId peer, const Frame& request, ServerOutbox* out) {
   impl_->OnFrame(now_ms, peer, request, out);
+}
+std::vector<CommandRun> ServerCore::TakeCommands() { return impl_->TakeCommands(); }
+void ServerCore::OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutbox* out) {
+  impl_->OnCommandDone(ticket, std::move(outcome), out);
 }
 ShardStatus ServerCore::Status() const { return impl_->Status(); }
 

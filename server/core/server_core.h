@@ -10,6 +10,8 @@
 //   I4  a pull that names version r > 0 is answered with version r, or not at all.
 //   I5  parked bytes never exceed the budget; the next contribution in rank order of the oldest
 //       open round is always taken, since its place (one accumulator per part) is reserved at Init.
+//   I6  a command of a worker is handed out once, however often it arrives, and every repeat gets
+//       the answer of that one run.
 //
 // A contribution is folded at once when all lower ranks of its round are folded and the round is
 // the next one; otherwise it is copied and parked.
@@ -73,6 +75,13 @@ struct ShardStatus {
   std::vector<OpenRoundInfo> open_rounds;  // oldest first
 };
 
+// A command that the shell is to run. `ticket` names it to OnCommandDone.
+struct CommandRun {
+  uint64_t ticket = 0;
+  WorkerRank from = 0;
+  Command command;
+};
+
 class ServerCore {
  public:
   // `math` outlives the core.
@@ -85,6 +94,11 @@ class ServerCore {
   // A decoded request. Every entry gets one reply now or, when parked, later; a push whose round is
   // still open gets two.
   void OnFrame(int64_t now_ms, PeerId peer, const Frame& request, ServerOutbox* out);
+  // The commands that came since the last call, each once. To be called after OnFrame; whoever runs
+  // them may take long, and says how it went with OnCommandDone.
+  std::vector<CommandRun> TakeCommands();
+  // Ignored if the job that `ticket` is of is over.
+  void OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutbox* out);
   // Statistics for ServerAdmin.GetStatus.
   ShardStatus Status() const;
 

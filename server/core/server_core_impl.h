@@ -1,15 +1,17 @@
 // What ServerCore is made of: its parts, the requests that wait, and the handlers. Dispatch of
-// requests is in server_core.cc, waiting and answering in server_core_answers.cc, what a push does
-// to a part in rounds.cc and sequence.cc.
+// requests is in server_core.cc, waiting and answering in server_core_answers.cc, commands are in
+// server_core_commands.cc, what a push does to a part in rounds.cc and sequence.cc.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "common/cluster/store_mode.h"
+#include "server/core/command_log.h"
 #include "server/core/part.h"
 #include "server/core/reply_batch.h"
 #include "server/core/server_core.h"
@@ -48,6 +50,8 @@ class ServerCore::Impl {
 
   void OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing);
   void OnFrame(int64_t now_ms, PeerId peer, const Frame& request, ServerOutbox* out);
+  std::vector<CommandRun> TakeCommands() { return std::exchange(commands_, {}); }
+  void OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutbox* out);
   ShardStatus Status() const;
 
  private:
@@ -68,6 +72,8 @@ class ServerCore::Impl {
   void OnLeave(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
   void OnSetOptimizer(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
                       ReplyBatch& replies);
+  void OnCommand(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
+                 ReplyBatch& replies);
 
   std::unique_ptr<Part> MakePart(PartId id, const KeySpec* key,
                                  std::unique_ptr<PartValue> value) const;
@@ -106,6 +112,8 @@ class ServerCore::Impl {
   uint64_t committed_rounds_ = 0;
   RequestId optimizer_request_ = 0;  // 0: none was set in this job
   Incarnation optimizer_incarnation_ = 0;
+  CommandLog command_log_;
+  std::vector<CommandRun> commands_;  // not taken yet
   std::map<WorkerRank, PeerId> peers_;  // only for a broken variant
 };
 

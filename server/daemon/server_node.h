@@ -34,6 +34,7 @@ struct ServerNodeOptions {
   uint32_t shards = 1;
   std::optional<uint32_t> rank;  // wanted
   ServerCoreOptions core;        // of each shard
+  CommandHandler on_command;     // none: commands are UNIMPLEMENTED
   // Not registered after so long: on_stop.
   int64_t connect_timeout_ms = 60000;
   double time_scale = 1;  // of the session's timers; connect_timeout_ms is scaled already

@@ -9,6 +9,7 @@
 
 #include "common/base/status_macros.h"
 #include "common/cluster/partitioner.h"
+#include "common/wire/command.h"
 
 namespace kvstore {
 namespace {
@@ -198,11 +199,16 @@ absl::Status CheckEntry(const Frame& request, const PartEntry& entry) {
       }
       return CheckNoBytes(request, entry);
     case Op::kCommand:
+      if (!request.command) {
+        return absl::InvalidArgumentError("COMMAND: a command in the frame expected, got none");
+      }
+      KVS_RETURN_IF_ERROR(CheckNoBytes(request, entry));
+      return CheckCommand(request.command->id, request.command->body.size());
     case Op::kUnspecified:
       break;
   }
   return Refused(request, entry,
-                 fmt::format("op 1 (INIT) to 6 (SET_OPTIMIZER) expected, got {}",
+                 fmt::format("op 1 (INIT) to 7 (COMMAND) expected, got {}",
                              static_cast<uint32_t>(entry.op)));
 }
 

@@ -30,9 +30,10 @@ absl::Status CheckRequest(const Frame& request);
 // Errors: INVALID_ARGUMENT for
 //   any op     an unknown op, request number 0, a round over kRoundMax
 //   PUSH       round 0, no bytes, more bytes than a part has
-//   PULL, LEAVE, SET_OPTIMIZER, PROBE   bytes
+//   PULL, LEAVE, SET_OPTIMIZER, COMMAND, PROBE   bytes
 //   PROBE      probed_op other than INIT, PUSH and PULL; round 0 when it is PUSH
 //   SET_OPTIMIZER   no optimizer in the frame
+//   COMMAND    no command in the frame; what CheckCommand() refuses (UNIMPLEMENTED, too)
 //   INIT       no KeySpec for the key in the frame; a name that is not 1 to 256 bytes of
 //              [A-Za-z0-9_./:-] or whose hash is not the key; an unknown storage; bytes with
 //              shape_unknown; and, unless shape_unknown: an unknown dtype, a shape that

@@ -27,8 +27,12 @@ PartEntry Refusal(const PartEntry& entry, const absl::Status& status) {
 }  // namespace
 
 Shard::Shard(ShardIndex index, ServerCoreOptions options, std::unique_ptr<PartMath> math,
-             EventLoop* loop)
-    : index_(index), options_(options), math_(std::move(math)), loop_(loop) {}
+             EventLoop* loop, CommandHandler on_command)
+    : index_(index),
+      options_(options),
+      math_(std::move(math)),
+      loop_(loop),
+      on_command_(std::move(on_command)) {}
 Shard::~Shard() = default;
 
 ServedMethod Shard::Method() {
@@ -82,6 +86,27 @@ void Shard::OnMessage(PeerId peer, const Payload& message) {
   ServerOutbox out;
   core_->OnFrame(SteadyNowMs(), peer, *request, &out);
   for (const ServerFrame& reply : out) Send(reply.peer, reply.frame);
+  RunCommands();
+}
+
+void Shard::RunCommands() {
+  for (const CommandRun& run : core_->TakeCommands()) {
+    const auto done = [this, ticket = run.ticket](const absl::Status& outcome) {
+      loop_->Post([this, ticket, outcome] {
+        ServerOutbox out;
+        core_->OnCommandDone(ticket, outcome, &out);
+        for (const ServerFrame& reply : out) Send(reply.peer, reply.frame);
+      });
+    };
+    if (on_command_ != nullptr) {
+      on_command_(run.from, run.command, done);
+    } else {
+      done(absl::UnimplementedError(fmt::format(
+          "command {}: a controller expected, this server has none: kvstored never has, a program "
+          "of yours has the one that it gives to RunServer",
+          run.command.id)));
+    }
+  }
 }
 
 void Shard::RefuseBytes(PeerId peer, const absl::Status& status) {

@@ -19,11 +19,17 @@ namespace kvstore {
 // put off: whoever asks without reading costs a bounded amount of memory.
 inline constexpr size_t kQueuedReplyBytesMax = 64u << 20;
 
+// Runs a command on a thread of its own choice, never this one, and calls `done` once, from any
+// thread; not after the server was destroyed. Called on the loop of shard 0.
+using CommandHandler = std::function<void(WorkerRank from, const Command& command,
+                                          std::function<void(absl::Status)> done)>;
+
 class Shard {
  public:
-  // `loop` outlives the shard's streams; the shard outlives the loop's tasks.
+  // `loop` outlives the shard's streams; the shard outlives the loop's tasks. Without `on_command`
+  // commands are answered with UNIMPLEMENTED.
   Shard(ShardIndex index, ServerCoreOptions options, std::unique_ptr<PartMath> math,
-        EventLoop* loop);
+        EventLoop* loop, CommandHandler on_command = nullptr);
   ~Shard();
 
   // What the server's listener serves: streams of /kvstore.v1.Data/Shard<index>, on the loop.
@@ -46,12 +52,15 @@ class Shard {
   void PutOffUnread(PeerId peer, Frame* request);
   // Asks for the entries again, later, because of `status`.
   void PutOff(PeerId peer, const Frame& request, const absl::Status& status);
+  // Has the commands run that came in.
+  void RunCommands();
   void Send(PeerId peer, const Frame& frame);
 
   const ShardIndex index_;
   const ServerCoreOptions options_;
   const std::unique_ptr<PartMath> math_;
   EventLoop* const loop_;
+  const CommandHandler on_command_;
 
   std::unique_ptr<ServerCore> core_;  // null until the first routing table
   FrameHeader reply_header_;          // of refusals that do not reach the core

@@ -28,6 +28,7 @@ struct DistClusterOptions {
   int64_t lost_dead_ms = 5000;
   int64_t operation_timeout_ms = 60000;
   int64_t connect_timeout_ms = 60000;
+  std::function<CommandHandler(uint32_t rank)> on_command{};
 };
 
 class DistCluster {
@@ -61,6 +62,7 @@ class DistCluster {
     server.advertise = "127.0.0.1:0";
     server.shards = options_.shards;
     server.rank = rank;
+    if (options_.on_command != nullptr) server.on_command = options_.on_command(rank);
     ServerNodeEvents events;
     events.on_stop = [](const absl::Status&) {};
     events.on_job_ended = [](const v1::JobEnded&) {};

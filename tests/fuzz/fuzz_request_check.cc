@@ -7,6 +7,7 @@
 
 #include "common/base/check.h"
 #include "common/cluster/partitioner.h"
+#include "common/wire/command.h"
 #include "common/wire/frame.h"
 #include "server/service/request_check.h"
 
@@ -41,6 +42,10 @@ void CheckPassed(const Frame& request, const PartEntry& entry) {
       KVS_CHECK(entry.data.empty() || entry.data.size() == PartBytes(bytes, entry.part));
       return;
     }
+    case Op::kCommand:
+      KVS_CHECK(request.command.has_value() && request.command->id >= 0);
+      KVS_CHECK(request.command->body.size() <= kCommandBodyBytesMax && entry.data.empty());
+      return;
     case Op::kSetOptimizer:
       KVS_CHECK(request.optimizer.has_value());
       [[fallthrough]];

@@ -12,7 +12,7 @@ from foreign_worker import Stream, UnreadStream, Worker, data_pb2, key_id, mix64
 
 OK, INVALID, NOT_FOUND, EXISTS, EXHAUSTED, PRECONDITION, ABORTED, UNIMPLEMENTED, UNAVAILABLE = (
     0, 3, 5, 6, 8, 9, 10, 12, 14)
-INIT, PUSH, PULL, PROBE, LEAVE, SET_OPTIMIZER = range(1, 7)
+INIT, PUSH, PULL, PROBE, LEAVE, SET_OPTIMIZER, COMMAND = range(1, 8)
 UNKNOWN, RECEIVED, DONE = 1, 2, 3
 
 
@@ -80,6 +80,43 @@ class Wire(unittest.TestCase):
             print(f"  {name} {parameters}: {reply.message}")
         w.request(PUSH, 7, f32(10, 20), round=2)
         self.assertEqual(w.request(PULL, 7, round=2)[1], f32(21, 42))  # still `sum`
+
+    def command(self, id_, body=b"", given=True):
+        """The answers to a command: OK and RECEIVED first, where it is handed out."""
+        w = self.worker
+        frame = w.frame()
+        w.add(frame, COMMAND, 0)
+        if given:
+            frame.command.id = id_
+            frame.command.body = body
+        w.stream(0, 0).send(frame)
+        while True:
+            entry = w.stream(0, 0).receive().parts[0]
+            self.assertEqual((entry.op, entry.request), (COMMAND, w.requests))
+            if entry.progress != RECEIVED:
+                return entry
+
+    def test_commands_of_kvstored_and_bad_ones_are_answered(self):
+        self.init(7, 1, 2)
+        for what, code, arguments in (
+                ("a controller's command", UNIMPLEMENTED, (7, b"grow")),
+                ("the longest body", UNIMPLEMENTED, (7, bytes(1 << 20))),
+                ("a body over 1 MiB", INVALID, (7, bytes((1 << 20) + 1))),
+                ("a negative id", INVALID, (-1,)),
+                ("the largest id", UNIMPLEMENTED, ((1 << 31) - 1, b"\xff\0")),
+                ("MXNet's kStopServer", INVALID, (2,)),
+                ("MXNet's kSetProfilerParams", UNIMPLEMENTED, (5,)),
+                ("no command", INVALID, (7, b"", False))):
+            with self.subTest(what):
+                entry = self.command(*arguments)
+                self.assertEqual(entry.code, code, f"{what}: {entry}")
+                print(f"  {what}: {entry.message}")
+        # A repeat is answered like the first.
+        first = self.command(7, b"grow")
+        self.worker.requests -= 1
+        again = self.command(7, b"grow")
+        self.assertEqual((first.code, first.message), (again.code, again.message))
+        self.assert_serves()
 
     def test_bad_entries_are_answered_and_harm_nothing(self):
         w = self.worker

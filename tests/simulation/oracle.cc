@@ -10,6 +10,7 @@ void Oracle::BeginJob(JobId job, const Programs& programs) {
   job_ = job;
   salt_ = Mix64(world_.params().seed * 16 + job);
   parts_.clear();
+  commands_.BeginJob();
   for (uint32_t key = 0; key < programs.keys.size(); ++key) {
     uint32_t last = 0;
     for (const Program& program : programs.ranks) last = std::max(last, program.pushes[key]);

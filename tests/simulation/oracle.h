@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include "tests/simulation/commands.h"
 #include "tests/simulation/program.h"
 #include "tests/simulation/world.h"
 
@@ -24,11 +25,12 @@ constexpr uint64_t NextValue(uint64_t value, uint64_t sum, uint64_t state, uint6
 
 class Oracle {
  public:
-  explicit Oracle(World& world) : world_(world) {}
+  explicit Oracle(World& world) : world_(world), commands_(world) {}
 
   // Forgets the job before; every job has contributions of its own.
   void BeginJob(JobId job, const Programs& programs);
   JobId job() const { return job_; }
+  Commands& commands() { return commands_; }
 
   // What `rank` pushes as its contribution to `round`, and what rank 0 gives to Init.
   uint64_t Contribution(PartId id, WorkerRank rank, Round round) const;
@@ -61,6 +63,7 @@ class Oracle {
   bool async() const { return world_.params().async; }
 
   World& world_;
+  Commands commands_;
   JobId job_ = 0;
   uint64_t salt_ = 0;
   std::map<PartId, Part> parts_;

@@ -9,6 +9,7 @@ namespace {
 
 constexpr uint64_t kValueBytes = 8;
 constexpr uint64_t kAsyncSalt = 12;
+constexpr uint64_t kCommandSalt = 2000;
 
 void ChooseShape(Rng& rng, Params& p) {
   p.workers = static_cast<uint32_t>(rng.Between(1, 5));
@@ -135,6 +136,7 @@ Params Params::FromSeed(uint64_t seed) {
   ChooseBudgets(rng, p);
   // Drawn apart, so that the seeds of regressions.txt stay what they were.
   p.async = Mix64(seed + kAsyncSalt) % 4 == 0;
+  p.commands = Mix64(seed + kCommandSalt) % 4 == 0;
   // Every fifth seed exceeds the budget.
   if (seed % 5 == 0) {
     p.lethal = static_cast<Lethal>(rng.Between(1, 7));
@@ -149,11 +151,11 @@ std::string Params::Describe() const {
   return fmt::format(
       "{} workers, {} servers ({} shards), keys of {} parts, {} rounds, ahead {}, loss {}‰, dup "
       "{}‰, delay {}..{} ms + {}‰ to {} ms, parked {} B, window {} B, try {} ms, heal {} ms, "
-      "{}{}{}{}{}"
+      "{}{}{}{}{}{}"
       "lethal: {}",
       workers, servers, fmt::join(shards, "+"), fmt::join(key_parts, "+"), rounds, ahead,
       loss_permille, dup_permille, delay_min_ms, delay_max_ms, delay_tail_permille, delay_tail_ms,
-      server.parked_bytes_max, client.window_bytes, client.try_ms, heal_ms, async ? "async, " : "",
+      server.parked_bytes_max, client.window_bytes, client.try_ms, heal_ms, async ? "async, " : "", commands ? "commands, " : "",
       reorder ? "reorder, " : "", encode_frames ? "encoded, " : "", jobs > 1 ? "two jobs, " : "",
       restarts_while_forming ? "restarts while forming, " : "", LethalName(lethal));
 }

@@ -41,7 +41,8 @@ struct Params {
   bool explicit_ranks = false;
   bool last_is_late = false;  // rank 0 does everything last
   uint32_t update_fails_permille = 0;
-  bool async = false;  // dist_async instead of dist_sync
+  bool async = false;     // dist_async instead of dist_sync
+  bool commands = false;  // workers send commands to the servers
   uint32_t jobs = 1;   // one after the other, on the same servers
 
   // Weather, until heal_ms.

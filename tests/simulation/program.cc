@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "tests/simulation/commands.h"
+
 namespace kvstore::sim {
 namespace {
 
@@ -139,6 +141,7 @@ Programs Programs::Make(const Params& params, Rng rng) {
   for (WorkerRank rank = 0; rank < params.workers; ++rank) {
     programs.ranks.push_back(Maker(params, rng, rank, programs).Make());
   }
+  AddCommands(params, &programs);
   return programs;
 }
 

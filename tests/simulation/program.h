@@ -25,6 +25,7 @@ struct Action {
     kBarrier,       // with a deadline of `number` ms
     kSetOptimizer,  // `number` is its parameter
     kInitAgain,     // of ops; must be refused
+    kCommand,       // to all servers, until all ran it
     kLeave,
   };
   Kind kind = Kind::kSubmit;

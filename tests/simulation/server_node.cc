@@ -21,6 +21,7 @@ void ServerNode::Start() {
   world_.Begin(process_);
   const Params& p = world_.params();
   shards_.clear();
+  commands_.clear();
   routed_ = false;
   MembershipOptions options = p.membership;
   options.registration.set_role(v1::ROLE_SERVER);
@@ -81,17 +82,39 @@ void ServerNode::OnFrame(ConnId stream, ShardIndex shard, const FrameInTransit& 
   if (shard >= shards_.size()) return;
   ServerOutbox out;
   shards_[shard].core->OnFrame(world_.now_ms(), stream, frame, &out);
+  Send(out);
+  for (const PartEntry& entry : frame.parts) {
+    if (entry.op != Op::kCommand) continue;
+    const bool first = commands_.insert({frame.header.incarnation, entry.request}).second;
+    if (!first) world_.stats().Count(Fault::kCommandRepeated);
+  }
+  RunCommands(shard);
+  // I5.
+  const uint64_t parked = shards_[shard].core->Status().parked_bytes;
+  if (parked > world_.params().server.parked_bytes_max) {
+    world_.Fail(fmt::format("I5: {} bytes are parked, the budget is {}", parked,
+                            world_.params().server.parked_bytes_max));
+  }
+}
+
+void ServerNode::Send(const ServerOutbox& out) {
   for (const ServerFrame& reply : out) {
     Check(reply);
     ++world_.stats().frames;
     const FrameInTransit transit(reply.frame, world_.params().encode_frames, rng_);
     network_.ToDialler(reply.peer, [this, peer = reply.peer, transit] { reply_(peer, transit); });
   }
-  // I5.
-  const uint64_t parked = shards_[shard].core->Status().parked_bytes;
-  if (parked > world_.params().server.parked_bytes_max) {
-    world_.Fail(fmt::format("I5: {} bytes are parked, the budget is {}", parked,
-                            world_.params().server.parked_bytes_max));
+}
+
+void ServerNode::RunCommands(ShardIndex shard) {
+  for (const CommandRun& run : shards_[shard].core->TakeCommands()) {
+    oracle_.commands().Handed(rank(), run.command);
+    const int64_t ms = rng_.Permille(200) ? rng_.Between(0, 5000) : rng_.Between(0, 30);
+    world_.After(ms, process_, [this, shard, run] {
+      ServerOutbox out;
+      shards_[shard].core->OnCommandDone(run.ticket, Commands::Outcome(rank(), run.command), &out);
+      Send(out);
+    });
   }
 }
 

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "server/core/server_core.h"
@@ -39,6 +41,9 @@ class ServerNode {
     std::unique_ptr<ServerCore> core;
   };
   void OnLearned(const MembershipOutbox& out);
+  void Send(const ServerOutbox& out);
+  // Each is over after a while of its own.
+  void RunCommands(ShardIndex shard);
   void Check(const ServerFrame& reply) const;
 
   World& world_;
@@ -52,6 +57,7 @@ class ServerNode {
   std::unique_ptr<Member> member_;
   std::vector<Shard> shards_;
   bool routed_ = false;
+  std::set<std::pair<Incarnation, RequestId>> commands_;  // that came
 };
 
 }  // namespace kvstore::sim

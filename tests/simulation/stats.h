@@ -30,6 +30,7 @@ enum class Fault : uint32_t {
   kNodeRestarted,
   kWorkerFailed,  // reported by itself
   kRestartedWhileForming,
+  kCommandRepeated,
   kCount
 };
 inline constexpr size_t kFaults = static_cast<size_t>(Fault::kCount);
@@ -39,7 +40,7 @@ inline constexpr std::array<std::string_view, kFaults> kFaultNames = {
     "scheduler paused",      "partitions",        "scheduler crashes", "persists lost",
     "persists kept",         "pushes refused",    "updates failed",    "workers crashed",
     "servers crashed",       "nodes frozen",      "nodes restarted",   "workers failed",
-    "restarts while forming"};
+    "restarts while forming", "commands repeated"};
 
 struct Stats {
   std::array<uint64_t, kFaults> faults{};
@@ -50,6 +51,7 @@ struct Stats {
   uint64_t pushes = 0;  // completed
   uint64_t pulls = 0;
   uint64_t barriers = 0;
+  uint64_t commands = 0;
   int64_t virtual_ms = 0;
 
   void Count(Fault fault) { ++faults[static_cast<size_t>(fault)]; }
@@ -62,6 +64,7 @@ struct Stats {
     pushes += other.pushes;
     pulls += other.pulls;
     barriers += other.barriers;
+    commands += other.commands;
     virtual_ms += other.virtual_ms;
     return *this;
   }

@@ -30,6 +30,7 @@ void WorkerNode::Start() {
   client_.reset();
   streams_.clear();
   asked_.clear();
+  command_.reset();
   at_ = 0;
   began_ = awake_ = leaving_ = false;
   MembershipOptions options = p.membership;
@@ -204,10 +205,14 @@ void WorkerNode::OnDone(const Completion& done) {
   world_.Note(done.ticket);
   Continue();
   if (done.ticket == shard_ticket_ && shard_ticket_ != 0) {
-    if (!done.status.ok() && failure_.ok()) {
+    if (command_ && failure_.ok()) {
+      oracle_.commands().CheckTold(*command_, done.status);
+      ++world_.stats().commands;
+    } else if (!done.status.ok() && failure_.ok()) {
       world_.Fail("a request to all shards fails: " + done.status.ToString());
     }
     shard_ticket_ = 0;
+    command_.reset();
     shard_request_done_ = true;
     return;
   }

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -126,6 +127,7 @@ class WorkerNode {
   uint64_t generation_ = 0;
   bool shard_request_done_ = false;
   Ticket shard_ticket_ = 0;
+  std::optional<Command> command_;  // that shard_ticket_ is of
   bool leaving_ = false;
 };
 

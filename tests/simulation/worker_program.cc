@@ -70,6 +70,16 @@ bool WorkerNode::RunAction(const Action& action) {
         Run([&](ClientOutbox* out) { client_->Submit(world_.now_ms(), request, out); });
       }
       return shard_request_done_;
+    case Action::Kind::kCommand:
+      if (first) {
+        ShardRequest request;
+        request.op = Op::kCommand;
+        request.ticket = shard_ticket_ = ++last_ticket_;
+        command_ = request.command = Commands::Make(job_, rank(), at_);
+        shard_request_done_ = false;
+        Run([&](ClientOutbox* out) { client_->Submit(world_.now_ms(), request, out); });
+      }
+      return shard_request_done_;
     case Action::Kind::kLeave:
       if (first) {
         leaving_ = true;

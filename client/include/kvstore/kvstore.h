@@ -118,6 +118,15 @@ class KVSTORE_EXPORT KVStore {
   // returns when every server has it, other ranks' calls are checked and do nothing.
   virtual void SetOptimizer(const OptimizerSpec& spec) = 0;
 
+  // Any rank: has the controller of every server (RunServer) run the command, once, and returns when
+  // all have. Not ordered with pushes that are under way. Ids are 0 or from 6 on; MXNet's 1 to 5 are
+  // other calls here. On a local store: nothing.
+  // Errors: kInvalidArgument a negative id, 1 to 3, a body over 1 MiB; kUnimplemented 4, 5, and
+  // servers without a controller; kUnknown, or the code of the Error that it threw, when a controller
+  // fails: all that failed are named, and the others have run the command; kDeadlineExceeded names
+  // the servers that are late, which go on.
+  virtual void SendCommandToServers(int cmd_id, const std::string& body) = 0;
+
   // All workers of the job meet. Does not wait for pushes and pulls (WaitAll does). Throws
   // kDeadlineExceeded naming who is missing; the next Barrier() goes on waiting for the same one.
   virtual void Barrier() = 0;

@@ -67,6 +67,8 @@ class ClientCore::Impl {
   // `done`: the value or description that came; the rest is filled in here.
   void Finish(Request& request, absl::Status status, Completion done, ClientOutbox* out);
   FrameHeader HeaderFor(ShardAddress shard) const;
+  // What the servers said, as one.
+  absl::Status Joined(const ShardGroup& group) const;
 
   const ClientCoreOptions options_;
   const ClusterId cluster_;
@@ -225,14 +227,17 @@ void ClientCore::Impl::Submit(int64_t now_ms, ShardRequest request, ClientOutbox
     out->done.push_back({request.ticket, {}, status, Payload(), 0, nullptr});
     return;
   }
-  groups_[request.ticket] = {streams_.size(), absl::OkStatus()};
+  ShardGroup& group = groups_[request.ticket];
   for (const auto& [shard, stream] : streams_) {
+    if (request.op == Op::kCommand && shard.shard != 0) continue;
+    ++group.remaining;
     PartRequest ask;
     ask.op = request.op;
     ask.ticket = request.ticket;
     Request* each = Add(std::move(ask));
     each->whole_shard = true;
     each->optimizer = request.optimizer;
+    each->command = request.command;
     each->shard = shard;
     MakeReady(*each);
   }
@@ -457,17 +462,10 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
   }
   if (request.whole_shard) {
     ShardGroup& group = groups_.at(request.ask.ticket);
-    if (group.status.ok() && !status.ok()) {
-      group.status =
-          job_ended_.ok()
-              ? absl::Status(status.code(),
-                             fmt::format("{}: {}", routing_->ServerName(request.shard.server),
-                                         std::string(status.message())))
-              : status;
-    }
+    if (!status.ok()) group.refusals.try_emplace(request.shard.server, std::move(status));
     if (--group.remaining == 0) {
       done.ticket = request.ask.ticket;
-      done.status = std::move(group.status);
+      done.status = job_ended_.ok() ? Joined(group) : job_ended_;
       out->done.push_back(std::move(done));
       groups_.erase(request.ask.ticket);
     }
@@ -486,6 +484,16 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
   part.open.erase(std::find(part.open.begin(), part.open.end(), &request));
   if (!Broken(Mutation::kLateReplyWritten)) requests_.erase(request.id);
   if (job_ended_.ok()) Unhold(part);
+}
+
+absl::Status ClientCore::Impl::Joined(const ShardGroup& group) const {
+  if (group.refusals.empty()) return absl::OkStatus();
+  std::string text;
+  for (const auto& [server, status] : group.refusals) {
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", routing_->ServerName(server),
+                        std::string(status.message()));
+  }
+  return absl::Status(group.refusals.begin()->second.code(), text);
 }
 
 void ClientCore::Impl::Probe(const std::vector<Ticket>& tickets, ClientOutbox* out) {
@@ -507,12 +515,19 @@ void ClientCore::Impl::Probe(const std::vector<Ticket>& tickets, ClientOutbox* o
 std::vector<WaitInfo> ClientCore::Impl::WaitingFor(const std::vector<Ticket>& tickets) const {
   std::vector<WaitInfo> infos;
   for (const Ticket ticket : tickets) {
+    const auto add = [&](const Request& request) {
+      infos.push_back({request.ask.id, request.ask.op, request.round, request.shard,
+                       streams_.at(request.shard).link == Stream::Link::kUp,
+                       request.probe_answered, request.missing});
+    };
     const auto it = by_ticket_.find(ticket);
-    if (it == by_ticket_.end()) continue;
-    const Request& request = *it->second;
-    infos.push_back({request.ask.id, request.ask.op, request.round, request.shard,
-                     streams_.at(request.shard).link == Stream::Link::kUp, request.probe_answered,
-                     request.missing});
+    if (it != by_ticket_.end()) {
+      add(*it->second);
+    } else if (groups_.count(ticket) != 0) {
+      for (const auto& [id, request] : requests_) {
+        if (request->ask.ticket == ticket) add(*request);
+      }
+    }
   }
   return infos;
 }

@@ -55,11 +55,13 @@ struct PartRequest {
   uint64_t step = 0;
 };
 
-// A request that goes to whole shards: one completion when all of them answered.
+// A request that goes to whole shards: one completion when all of them answered. Its status is OK or
+// names every server that refused, with the code of the lowest of them.
 struct ShardRequest {
-  Op op = Op::kUnspecified;  // kSetOptimizer, kLeave
+  Op op = Op::kUnspecified;  // kSetOptimizer, kLeave: to all; kCommand: to shard 0 of each server
   Ticket ticket = 0;
   OptimizerConfig optimizer;
+  Command command;
 };
 
 struct ClientCoreOptions {
@@ -126,7 +128,7 @@ class ClientCore {
   void Submit(int64_t now_ms, ShardRequest request, ClientOutbox* out);
 
   // Asks the servers who is waited for (probes), for the requests with these tickets. The answers
-  // are in WaitingFor once they came.
+  // are in WaitingFor once they came. WaitingFor knows whole-shard requests too.
   void Probe(const std::vector<Ticket>& tickets, ClientOutbox* out);
   std::vector<WaitInfo> WaitingFor(const std::vector<Ticket>& tickets) const;
 

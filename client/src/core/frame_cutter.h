@@ -17,10 +17,10 @@ class FrameCutter {
       : header_(header), to_(to), out_(out) {}
 
   void Add(const Request& request, bool as_probe) {
-    const size_t bytes = as_probe ? 0 : request.ask.data.size();
+    const bool alone = request.ask.op == Op::kSetOptimizer || request.ask.op == Op::kCommand;
+    const size_t bytes = as_probe ? 0 : request.ask.data.size() + request.command.body.size();
     if (frame_ == kNone || bytes_ + bytes > kFramePayloadTarget ||
-        out_->frames[frame_].frame.parts.size() == kPartsPerFrameMax ||
-        request.ask.op == Op::kSetOptimizer) {
+        out_->frames[frame_].frame.parts.size() == kPartsPerFrameMax || alone) {
       frame_ = out_->frames.size();
       bytes_ = 0;
       keys_.clear();
@@ -51,6 +51,7 @@ class FrameCutter {
       frame.keys.push_back(request.ask.key);
     }
     if (entry.op == Op::kSetOptimizer) frame.optimizer = request.optimizer;
+    if (entry.op == Op::kCommand) frame.command = request.command;
   }
 
  private:

@@ -27,6 +27,7 @@ enum class State {
 struct Request {
   PartRequest ask;  // for whole-shard requests: op, ticket
   OptimizerConfig optimizer;
+  Command command;
   RequestId id = 0;
   uint64_t order = 0;  // of submission
   Round round = 0;
@@ -98,7 +99,7 @@ struct Stream {
 
 struct ShardGroup {
   size_t remaining = 0;
-  absl::Status status;
+  std::map<ServerRank, absl::Status> refusals;  // of each server the first
 };
 
 }  // namespace kvstore::client_internal

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/cluster/partitioner.h"
+#include "common/wire/command.h"
 
 namespace kvstore {
 namespace {
@@ -111,7 +112,7 @@ TEST_CASE("unknown ops are refused", "[request_check]") {
   for (const uint32_t op : {0u, 8u, 0xffffffffu}) {
     CheckRefused(
         Check(Request(static_cast<Op>(op))),
-        "OP? of key 17: op 1 (INIT) to 6 (SET_OPTIMIZER) expected, got " + std::to_string(op));
+        "OP? of key 17: op 1 (INIT) to 7 (COMMAND) expected, got " + std::to_string(op));
   }
 }
 
@@ -267,6 +268,31 @@ TEST_CASE("a worker that only waits gives no shape and no bytes", "[request_chec
   frame.parts[0].data = Payload();
   frame.keys[0].name = "\x7f";
   CHECK_FALSE(Check(frame).ok());
+}
+
+TEST_CASE("a command has an id for controllers and a body that fits a frame", "[request_check]") {
+  Frame frame = Request(Op::kCommand, 0);
+  CheckRefused(Check(frame), "COMMAND: a command in the frame expected, got none");
+  for (const int32_t id : {0, 6, 7, std::numeric_limits<int32_t>::max()}) {
+    frame.command = Command{id, std::string(kCommandBodyBytesMax, 'x')};
+    CheckOk(frame);
+  }
+  frame.command->body += "x";
+  CheckRefused(Check(frame),
+               "command 2147483647: a body of at most 1048576 bytes expected, got 1048577");
+  frame.command = Command{7, "grow"};
+  frame.parts[0].data = Bytes(4);
+  CheckRefused(Check(frame), "COMMAND of key 0: no bytes expected, got 4");
+  frame.parts[0].data = Payload();
+  frame.command->id = -7;
+  CheckRefused(Check(frame), "a command id of at least 0 expected, got -7");
+  frame.command->id = 3;
+  CheckRefused(Check(frame), "command 3: MXNet's kSyncMode is no command here: the type of the "
+                             "store says it (dist_sync, dist_async)");
+  frame.command->id = 4;
+  CheckRefused(Check(frame), "command 4: MXNet's kSetGradientCompression is no command here: "
+                             "SetGradientCompression is still to come",
+               absl::StatusCode::kUnimplemented);
 }
 
 TEST_CASE("storage is dense", "[request_check]") {

@@ -1,0 +1,21 @@
+// Which commands may be sent to the servers: checked in the SDK, so that nothing is sent, and by
+// the servers, which trust nobody.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+
+namespace kvstore {
+
+// One frame holds it, whatever else is in the frame.
+inline constexpr size_t kCommandBodyBytesMax = 1u << 20;
+
+// Ids of a controller's commands: 0 (MXNet's kController) and those from 6 on. MXNet's servers keep
+// 1 to 5 for themselves; here other calls do what these mean there.
+// Errors: INVALID_ARGUMENT for a negative id, a body that is too long, and 1 to 3, naming the call
+// to use instead; UNIMPLEMENTED for 4 and 5, whose calls are still to come.
+absl::Status CheckCommand(int32_t id, size_t body_bytes);
+
+}  // namespace kvstore

@@ -1,0 +1,46 @@
+#include "server/core/command_log.h"
+
+#include <algorithm>
+
+#include "common/base/mutation.h"
+
+namespace kvstore {
+
+CommandLog::Arrival CommandLog::Arrived(const ReplyTo& from, RequestId request) {
+  Worker& worker = workers_[from.incarnation];
+  const auto known = worker.kept.find(request);
+  if (known != worker.kept.end() && !Broken(Mutation::kCommandRunAgain)) {
+    Entry& entry = known->second;
+    entry.to = from;
+    return {entry.done ? Kind::kDone : Kind::kRunning, 0, entry.outcome};
+  }
+  if (request <= worker.forgotten_through) return {Kind::kForgotten, 0, {}};
+  if (worker.kept.size() >= kKeptMax) {
+    const auto oldest = std::find_if(worker.kept.begin(), worker.kept.end(),
+                                     [](const auto& each) { return each.second.done; });
+    if (oldest == worker.kept.end()) return {Kind::kFull, 0, {}};
+    worker.forgotten_through = std::max(worker.forgotten_through, oldest->first);
+    worker.kept.erase(oldest);
+  }
+  worker.kept[request] = {from, false, {}};
+  running_[++last_ticket_] = {from.incarnation, request};
+  return {Kind::kNew, last_ticket_, {}};
+}
+
+std::optional<CommandLog::Answer> CommandLog::Finish(uint64_t ticket, absl::Status outcome) {
+  const auto running = running_.find(ticket);
+  if (running == running_.end()) return std::nullopt;
+  const auto [incarnation, request] = running->second;
+  running_.erase(running);
+  Entry& entry = workers_[incarnation].kept[request];
+  entry.done = true;
+  entry.outcome = std::move(outcome);
+  return Answer{entry.to, request};
+}
+
+void CommandLog::Clear() {
+  workers_.clear();
+  running_.clear();
+}
+
+}  // namespace kvstore

@@ -1,0 +1,63 @@
+// Commands: handed to the shell, which runs them, and answered when they are over.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "server/core/server_core_impl.h"
+
+namespace kvstore {
+namespace {
+
+PartEntry CommandReply(RequestId request, const absl::Status& status) {
+  PartEntry reply;
+  reply.op = Op::kCommand;
+  reply.request = request;
+  reply.progress = Progress::kDone;
+  SetStatus(reply, status);
+  return reply;
+}
+
+}  // namespace
+
+void ServerCore::Impl::OnCommand(const ReplyTo& from, const Frame& frame,
+                                 const PartEntry& entry, ReplyBatch& replies) {
+  const auto answer = [&](const absl::Status& status) {
+    replies.Add(from, CommandReply(entry.request, status));
+  };
+  if (!frame.command) return answer(absl::InvalidArgumentError("COMMAND without a command"));
+  if (self_.shard != 0) {
+    return answer(absl::InvalidArgumentError(fmt::format(
+        "command {}: shard 0 of the server expected, got shard {}", frame.command->id,
+        self_.shard)));
+  }
+  CommandLog::Arrival arrival = command_log_.Arrived(from, entry.request);
+  switch (arrival.kind) {
+    case CommandLog::Kind::kNew:
+      commands_.push_back({arrival.ticket, from.rank, *frame.command});
+      break;
+    case CommandLog::Kind::kRunning:
+      break;
+    case CommandLog::Kind::kDone:
+      return answer(arrival.outcome);
+    case CommandLog::Kind::kForgotten:
+      return answer(absl::AbortedError(fmt::format(
+          "command {}: request {} is older than the last {} commands of worker {}: not run",
+          frame.command->id, entry.request, CommandLog::kKeptMax, from.rank)));
+    case CommandLog::Kind::kFull:
+      return answer(absl::ResourceExhaustedError(
+          fmt::format("command {}: worker {} has {} commands running here, no more are taken",
+                      frame.command->id, from.rank, CommandLog::kKeptMax)));
+  }
+  PartEntry received = CommandReply(entry.request, absl::OkStatus());
+  received.progress = Progress::kReceived;
+  replies.Add(from, std::move(received));
+}
+
+void ServerCore::Impl::OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutbox* out) {
+  const auto answer = command_log_.Finish(ticket, outcome);
+  if (!answer) return;
+  ReplyBatch replies(ReplyHeader(), out);
+  replies.Add(answer->to, CommandReply(answer->request, outcome));
+}
+
+}  // namespace kvstore
