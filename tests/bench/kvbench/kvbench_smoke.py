@@ -66,10 +66,27 @@ def check_whole_run(program, store, folder):
     check_results(document["results"], store)
 
 
+def check_dtypes(program, store, folder):
+    path = os.path.join(folder, "dtypes.json")
+    for dtype in ("f64", "f16", "bf16", "u8", "i8", "i32", "i64", "bool"):
+        workloads = ["push", "pushpull"] + (["round"] if dtype != "bool" else [])
+        result = run(program, *workloads, "--store", store, "--dtype", dtype, "--sizes", "1028k",
+                     "--keys", "3", "--model-bytes", "3m", "--seconds", "0.02", "--repeats", "1",
+                     "--memcpy-bytes", "1m", "--json", path)
+        expect(result.returncode == 0, f"exit code 0 with --dtype {dtype}", result)
+        with open(path, encoding="utf-8") as file:
+            results = json.load(file)["results"]
+        assert [each["dtype"] for each in results] == [dtype] * len(workloads), results
+        if dtype != "bool":
+            rule = "sgd" if "f" in dtype else "sum"
+            assert results[-1]["optimizer"] == rule, results[-1]
+
+
 def check_refusals(program):
     for flags, words in (
             (["swim"], "swim"),
             (["--sizes", "6"], "multiples of 4 bytes expected (f32), got 6"),
+            (["round", "--dtype", "bool"], "got round, which sums numbers"),
             (["async", "--store", "local"], "a dist store expected, got --store local"),
             (["push", "--scheduler", "h:1", "--workers", "2"], "a workload of all workers expected, push has one"),
     ):
@@ -102,6 +119,8 @@ def main():
     program, store = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         check_whole_run(program, store, folder)
+        if store == "dist_sync":
+            check_dtypes(program, store, folder)
     if store == "local":
         check_refusals(program)
     with tempfile.TemporaryDirectory() as folder:
