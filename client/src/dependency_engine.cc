@@ -359,6 +359,14 @@ bool DependencyEngine::WaitAtMost(const VarPtr& var, int64_t timeout_ms) {
   return Unregister({var}, &waiter).empty();
 }
 
+bool DependencyEngine::HasWriter(const VarPtr& var) const {
+  MutexLock lock(mutex_);
+  for (const Operation::Use* use = var->first; use != nullptr; use = use->next) {
+    if (use->access == Access::kWrite) return true;
+  }
+  return false;
+}
+
 absl::Status DependencyEngine::Wait(const std::vector<VarPtr>& vars, WaitFor what) {
   const uint64_t generation = ProcessGeneration();
   Waiter waiter;

@@ -134,6 +134,9 @@ class DependencyEngine {
   // Waits likewise for at most `timeout_ms`, and asks nobody. False when some are still under way.
   bool WaitAtMost(const VarPtr& var, int64_t timeout_ms) KVS_EXCLUDES(mutex_);
 
+  // Whether an operation that writes the Var is under way.
+  bool HasWriter(const VarPtr& var) const KVS_EXCLUDES(mutex_);
+
   // The first failure, not yet handed out, of an operation that used the Var: any access but kRead,
   // and kRead too if `readers`. OK if there is none. A failure is handed out once, whichever of its
   // operation's Vars it is taken from.

@@ -160,6 +160,10 @@ absl::Status DistBackend::UpdaterHasNoEffect() {
 }
 
 absl::Status DistBackend::Prepare(KeyOperation* operation) {
+  if (operation->spec.row_sparse) {
+    return absl::UnimplementedError(
+        fmt::format("{}: row_sparse keys on dist stores are still to come", operation->key->label));
+  }
   MutexLock lock(mutex_);
   operation->step = step_;
   return absl::OkStatus();
@@ -171,13 +175,16 @@ void DistBackend::Step() {
 }
 
 void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) {
-  if (operation->values.size() <= 1) {
+  const std::vector<NDArray>& values = operation->values;
+  const bool one_is_lent =
+      values.size() <= 1 && (values.empty() || values[0].storage_type() == StorageType::kDefault);
+  if (one_is_lent) {
     const Session session(*this);
     if (!session) return token->Finish(Stopped());
     return Send(*session, operation, token, DistOperation::SourceOf(*operation));
   }
-  // Summing moves many bytes: neither the caller nor the loop should wait for it. Later operations
-  // on the key do, so that none overtakes the push.
+  // A sum, or a dense copy of rows, moves many bytes: neither the caller nor the loop should wait
+  // for it. Later operations on the key do, so that none overtakes the push.
   const KeyId key = operation->key->id;
   const int priority = operation->priority;
   sums_.Add(key, priority,

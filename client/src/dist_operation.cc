@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "client/src/ndarray_impl.h"
+#include "client/src/row_values.h"
 #include "common/kernels/kernels.h"
 #include "common/tensor/buffer.h"
 
@@ -30,9 +31,13 @@ class DistOperation::Loan {
 };
 
 DistOperation::Source DistOperation::SourceOf(const KeyOperation& operation) {
-  const std::vector<NDArray>& values = operation.values;
-  if (values.empty() || values[0].empty()) return {};
-  if (values.size() == 1) return {values[0].data_as<uint8_t>(), nullptr};
+  if (operation.values.empty() || operation.values[0].empty()) return {};
+  const std::vector<NDArray> values = AllDense(operation.values);
+  if (values.size() == 1) {
+    const std::shared_ptr<NDArray::Impl>& value = values[0].impl();
+    const bool lent = value == operation.values[0].impl();
+    return {value->data, lent ? nullptr : value};
+  }
   const auto sum = std::make_shared<Buffer>(values[0].bytes());
   std::vector<const void*> sources;
   sources.reserve(values.size());

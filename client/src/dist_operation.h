@@ -31,9 +31,9 @@ class DistOperation final : public PartSink, public std::enable_shared_from_this
     std::shared_ptr<const void> copy;
   };
 
-  // The value that the operation contributes where it is, or, of several values, their left fold in
-  // list order, rounded once to the key's dtype, as a copy. Nothing for a pull or an empty array.
-  // May throw std::bad_alloc.
+  // The value that the operation contributes: where it is, if it is one of default storage; else,
+  // as a copy, the left fold of the values in list order, rounded once to the key's dtype. Nothing
+  // for a pull or an empty array. May throw std::bad_alloc.
   static Source SourceOf(const KeyOperation& operation);
 
   // `rank_0`: this worker brings the value of an Init.

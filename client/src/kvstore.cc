@@ -27,16 +27,6 @@ KVStore::KVStore(std::string type) : type_(std::move(type)) {}
 
 KVStore::~KVStore() = default;
 
-void KVStore::PullRowSparse(const std::vector<int>&,
-                            const std::vector<std::pair<NDArray*, NDArray>>&, int) {
-  ThrowToCome("PullRowSparse", type());
-}
-
-void KVStore::PullRowSparse(const std::vector<std::string>&,
-                            const std::vector<std::pair<NDArray*, NDArray>>&, int) {
-  ThrowToCome("PullRowSparse", type());
-}
-
 void KVStore::SetGradientCompression(const std::vector<std::pair<std::string, std::string>>&) {
   ThrowToCome("SetGradientCompression", type());
 }

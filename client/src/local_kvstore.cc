@@ -7,7 +7,10 @@
 #include <unordered_map>
 #include <utility>
 
+#include "client/src/local_rows.h"
 #include "client/src/local_value.h"
+#include "client/src/ndarray_impl.h"
+#include "client/src/row_values.h"
 #include "client/src/work_queue.h"
 #include "common/base/mutex.h"
 
@@ -22,6 +25,10 @@ struct Rule {
 
   bool by_user() const { return for_int != nullptr || for_string != nullptr; }
 };
+
+absl::Status InitFailed(const Key& key) {
+  return absl::NotFoundError(fmt::format("{}: its Init failed", key.label));
+}
 
 class LocalBackend final : public StoreBackend {
  public:
@@ -58,13 +65,18 @@ class LocalBackend final : public StoreBackend {
  private:
   // On the store's thread.
   absl::Status Execute(const KeyOperation& operation);
+  absl::Status ExecuteOnRows(const KeyOperation& operation);
   absl::Status Push(const KeyOperation& operation, LocalValue* value);
+  absl::Status Push(const KeyOperation& operation, LocalRows* value);
+  // The updater of the user, for the operation's key.
+  static WholeUpdate UpdateOf(const KeyOperation& operation);
 
   const int64_t timeout_ms_;
   Mutex mutex_;
   std::shared_ptr<const Rule> rule_ KVS_GUARDED_BY(mutex_);
   // Only the store's thread touches these.
   std::unordered_map<KeyId, LocalValue> values_;
+  std::unordered_map<KeyId, LocalRows> rows_;  // row_sparse keys
   Scratch scratch_;
   WorkQueue work_;  // last: its thread uses the rest
 };
@@ -107,39 +119,71 @@ void LocalBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr
 absl::Status LocalBackend::Execute(const KeyOperation& operation) {
   const Key& key = *operation.key;
   try {
+    if (operation.spec.row_sparse) return ExecuteOnRows(operation);
     if (operation.kind == OperationKind::kInit) {
       values_.insert_or_assign(key.id, LocalValue(operation.spec, operation.values[0]));
       return absl::OkStatus();
     }
     const auto value = values_.find(key.id);
-    if (value == values_.end()) {
-      return absl::NotFoundError(fmt::format("{}: its Init failed", key.label));
-    }
+    if (value == values_.end()) return InitFailed(key);
     if (!operation.values.empty()) {
       if (absl::Status pushed = Push(operation, &value->second); !pushed.ok()) return pushed;
     }
-    for (const NDArray& output : operation.outputs) value->second.CopyTo(output);
+    for (const NDArray& output : operation.outputs) {
+      if (output.storage_type() == StorageType::kDefault) {
+        value->second.CopyTo(output);
+      } else {
+        const NDArray whole(operation.spec.shape, ToDataType(operation.spec.dtype));
+        value->second.CopyTo(whole);
+        LocalRows(operation.spec, whole).CopyTo(output);
+      }
+    }
     return absl::OkStatus();
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(
-        fmt::format("{}: {} bytes expected, out of memory", key.label, operation.spec.bytes));
+        fmt::format("{}: memory for a value of shape {} of {} expected, there is too little",
+                    key.label, ShapeString(operation.spec.shape), DTypeName(operation.spec.dtype)));
   }
 }
 
-absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value) {
+absl::Status LocalBackend::ExecuteOnRows(const KeyOperation& operation) {
   const Key& key = *operation.key;
-  const auto& rule = *static_cast<const Rule*>(operation.as_of_call.get());
-  if (!rule.by_user()) return value->Push(key.id, operation.values, rule.parts, &scratch_);
-  const WholeUpdate update = [&](const NDArray& merged, NDArray* stored) {
+  if (operation.kind == OperationKind::kInit) {
+    rows_.insert_or_assign(key.id, LocalRows(operation.spec, operation.values[0]));
+    return absl::OkStatus();
+  }
+  const auto value = rows_.find(key.id);
+  if (value == rows_.end()) return InitFailed(key);
+  if (!operation.values.empty()) {
+    if (absl::Status pushed = Push(operation, &value->second); !pushed.ok()) return pushed;
+  }
+  for (size_t i = 0; i < operation.outputs.size(); ++i) {
+    if (operation.kind == OperationKind::kPullRows) {
+      value->second.CopyRows(operation.row_ids[i].ids, operation.outputs[i]);
+    } else {
+      value->second.CopyTo(operation.outputs[i]);
+    }
+  }
+  return absl::OkStatus();
+}
+
+WholeUpdate LocalBackend::UpdateOf(const KeyOperation& operation) {
+  return [&operation](const NDArray& merged, NDArray* stored) {
+    const auto& rule = *static_cast<const Rule*>(operation.as_of_call.get());
+    const Key& key = *operation.key;
     if (key.is_int) {
       rule.for_int(static_cast<int>(key.number), merged, stored);
     } else {
       rule.for_string(key.name, merged, stored);
     }
   };
-  // What the user's code throws is the key's error, whatever it is.
+}
+
+// What the user's code throws is the key's error, whatever it is.
+template <typename RunUpdater>
+absl::Status Guarded(const Key& key, const RunUpdater& run) {
   try {
-    value->Push(operation.values, update, &scratch_);
+    run();
     return absl::OkStatus();
   } catch (const Error& error) {
     return absl::Status(static_cast<absl::StatusCode>(error.code()),
@@ -152,6 +196,21 @@ absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value
     return absl::UnknownError(
         fmt::format("{}: the updater threw something that is no std::exception", key.label));
   }
+}
+
+absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value) {
+  const Key& key = *operation.key;
+  const auto& rule = *static_cast<const Rule*>(operation.as_of_call.get());
+  const std::vector<NDArray> values = AllDense(operation.values);
+  if (!rule.by_user()) return value->Push(key.id, values, rule.parts, &scratch_);
+  return Guarded(key, [&] { value->Push(values, UpdateOf(operation), &scratch_); });
+}
+
+absl::Status LocalBackend::Push(const KeyOperation& operation, LocalRows* value) {
+  const Key& key = *operation.key;
+  const auto& rule = *static_cast<const Rule*>(operation.as_of_call.get());
+  if (!rule.by_user()) return value->Push(key.id, operation.values, rule.parts);
+  return Guarded(key, [&] { value->Push(operation.values, UpdateOf(operation)); });
 }
 
 absl::Status LocalBackend::SetUpdater(KVStore::Updater updater) {

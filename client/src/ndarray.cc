@@ -95,6 +95,44 @@ std::shared_ptr<NDArray::Impl> MakeImpl(std::vector<int64_t> shape, DataType dty
       fmt::format("arrays on {} are not there yet: cpu was expected", ContextName(context)));
 }
 
+std::shared_ptr<NDArray::Impl> MakeRowSparse(std::vector<int64_t> shape, DataType dtype,
+                                             Context context) {
+  if (shape.empty()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "a row_sparse array: a shape with at least one dimension expected, got []");
+  }
+  auto impl = MakeImpl(std::move(shape), dtype, context);
+  if (context.device != Context::Device::kCpu) ThrowNoDevice(context);
+  impl->storage = StorageType::kRowSparse;
+  return impl;
+}
+
+// What the rows of `indices` must look like.
+void CheckRows(const NDArray::Impl& array, const std::vector<int64_t>& indices,
+               const NDArray& rows) {
+  const std::string label = "a row_sparse array of shape " + ShapeString(array.shape);
+  const auto expect = [&](bool fits, const std::string& expected, const std::string& got) {
+    if (fits) return;
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("{}: {} expected, got {}", label, expected, got));
+  };
+  expect(rows.storage_type() == StorageType::kDefault, "rows of storage default", "row_sparse");
+  std::vector<int64_t> shape = array.shape;
+  shape[0] = static_cast<int64_t>(indices.size());
+  expect(indices.empty() == rows.empty() && (rows.empty() || rows.shape() == shape),
+         fmt::format("rows of shape {} for {} indices", ShapeString(shape), indices.size()),
+         rows.empty() ? "an empty array" : ShapeString(rows.shape()));
+  for (size_t i = 0; i < indices.size(); ++i) {
+    if (indices[i] < 0 || indices[i] >= array.shape[0]) {
+      throw Error(ErrorCode::kOutOfRange, fmt::format("{}: indices from 0 to {} expected, got {}",
+                                                      label, array.shape[0] - 1, indices[i]));
+    }
+    if (i == 0) continue;
+    expect(indices[i - 1] < indices[i], "ascending indices, each once",
+           fmt::format("{} after {}", indices[i], indices[i - 1]));
+  }
+}
+
 void WaitFor(const VarPtr& var, DependencyEngine::WaitFor what) {
   DependencyEngine& engine = DependencyEngine::Process();
   const absl::Status waited = engine.Wait({var}, what);
@@ -148,20 +186,82 @@ NDArray MakeDetachedArray(void* data, std::vector<int64_t> shape, DataType dtype
   return array;
 }
 
-const std::vector<int64_t>& NDArray::shape() const {
+NDArray NDArray::RowSparse(std::vector<int64_t> shape, DataType dtype, Context context) {
+  auto impl = MakeRowSparse(std::move(shape), dtype, context);
+  impl->var = DependencyEngine::NewVar();
+  return NDArray(FromImpl(), std::move(impl));
+}
+
+NDArray NDArray::RowSparse(std::vector<int64_t> shape, std::vector<int64_t> indices,
+                           const NDArray& rows) {
+  auto impl = MakeRowSparse(std::move(shape), rows.dtype(), rows.context());
+  CheckRows(*impl, indices, rows);
+  if (rows.empty()) {
+    impl->var = DependencyEngine::NewVar();
+  } else {
+    impl->memory = rows.impl()->memory;
+    impl->data = rows.impl()->data;
+    impl->var = rows.impl()->var;
+    impl->indices = std::move(indices);
+  }
+  return NDArray(FromImpl(), std::move(impl));
+}
+
+NDArray MakeDetachedRows(void* rows, std::vector<int64_t> indices, std::vector<int64_t> shape,
+                         DataType dtype) {
+  NDArray array = NDArray::RowSparse(std::move(shape), dtype);
+  array.impl()->data = static_cast<uint8_t*>(rows);
+  array.impl()->indices = std::move(indices);
+  return array;
+}
+
+size_t NDArray::Impl::row_bytes() const {
+  return static_cast<size_t>(elements / shape[0]) * DataTypeBytes(dtype);
+}
+
+uint8_t* NDArray::Impl::SetRows(std::vector<int64_t> row_indices) {
+  const size_t bytes = row_indices.size() * row_bytes();
+  if (bytes > capacity) {
+    const auto buffer = std::make_shared<Buffer>(bytes);
+    memory = std::shared_ptr<void>(buffer, buffer->data());
+    data = buffer->data();
+    capacity = bytes;
+  }
+  indices = std::move(row_indices);
+  return data;
+}
+
+namespace {
+
+const std::vector<int64_t>& NoNumbers() {
   static const std::vector<int64_t>& none = *new std::vector<int64_t>;
-  return impl_ == nullptr ? none : impl_->shape;
+  return none;
+}
+
+}  // namespace
+
+const std::vector<int64_t>& NDArray::shape() const {
+  return impl_ == nullptr ? NoNumbers() : impl_->shape;
+}
+
+const std::vector<int64_t>& NDArray::indices() const {
+  return impl_ == nullptr ? NoNumbers() : impl_->indices;
 }
 
 int64_t NDArray::size() const { return impl_ == nullptr ? 0 : impl_->elements; }
 
-size_t NDArray::bytes() const { return static_cast<size_t>(size()) * DataTypeBytes(dtype()); }
+size_t NDArray::bytes() const {
+  if (storage_type() == StorageType::kRowSparse) return impl_->indices.size() * impl_->row_bytes();
+  return static_cast<size_t>(size()) * DataTypeBytes(dtype());
+}
 
 DataType NDArray::dtype() const { return impl_ == nullptr ? DataType::kFloat32 : impl_->dtype; }
 
 Context NDArray::context() const { return impl_ == nullptr ? Context() : impl_->context; }
 
-StorageType NDArray::storage_type() const { return StorageType::kDefault; }
+StorageType NDArray::storage_type() const {
+  return impl_ == nullptr ? StorageType::kDefault : impl_->storage;
+}
 
 void* NDArray::data() const { return impl_ == nullptr ? nullptr : impl_->data; }
 

@@ -38,18 +38,29 @@ struct ValueSpec {
   bool known = false;
   DType dtype = DType::kUnspecified;
   Shape shape;
-  uint64_t bytes = 0;
+  bool row_sparse = false;
+  uint64_t bytes = 0;  // of all rows
 };
 
-enum class OperationKind { kInit, kPush, kPull, kPushPull };
+enum class OperationKind { kInit, kPush, kPull, kPushPull, kPullRows };
+
+// What kPullRows asks for one output.
+struct RowIds {
+  NDArray array;             // empty: read already
+  std::vector<int64_t> ids;  // ascending, each once
+};
 
 // One operation on one key. The arrays are what the caller gave, checked against `spec`.
 struct KeyOperation {
   OperationKind kind = OperationKind::kPush;
   KeyPtr key;
   ValueSpec spec;
-  std::vector<NDArray> values;   // kInit: one, which may be empty; kPush: the list to be summed
-  std::vector<NDArray> outputs;  // each gets the whole value
+  // kInit: one, which may be empty; kPush: the list to be summed, of either storage.
+  std::vector<NDArray> values;
+  // Each gets the whole value, in its own storage (row_sparse: the rows that are not zero); or, of
+  // kPullRows, the rows at the same place of `row_ids`.
+  std::vector<NDArray> outputs;
+  std::vector<RowIds> row_ids;
   int priority = 0;
   // What the backend noted in Prepare: a local store the updater, a dist store the step.
   std::shared_ptr<const void> as_of_call;

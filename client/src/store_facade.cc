@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "client/src/argument_checks.h"
 #include "client/src/fork_guard.h"
 #include "client/src/ndarray_impl.h"
 #include "client/src/sdk_log.h"
@@ -17,69 +18,9 @@ namespace {
 // How long a store that is destroyed in trouble waits for its arrays.
 constexpr int64_t kGiveBackMs = 2000;
 
-const char* NameOf(OperationKind kind) {
-  switch (kind) {
-    case OperationKind::kInit:
-      return "Init";
-    case OperationKind::kPush:
-      return "Push";
-    case OperationKind::kPull:
-      return "Pull";
-    case OperationKind::kPushPull:
-      return "PushPull";
-  }
-  return "operation";
-}
-
 template <typename T>
 std::vector<KeyName> NamesOf(const std::vector<T>& keys) {
   return std::vector<KeyName>(keys.begin(), keys.end());
-}
-
-absl::Status CheckLengths(OperationKind kind, size_t keys, size_t arrays, const char* what) {
-  if (keys == arrays) return absl::OkStatus();
-  return absl::InvalidArgumentError(fmt::format("{}: as many {} as keys expected, got {} and {}",
-                                                NameOf(kind), what, arrays, keys));
-}
-
-ValueSpec SpecFrom(const NDArray& array) {
-  ValueSpec spec;
-  spec.known = true;
-  spec.dtype = ToDType(array.dtype());
-  spec.shape = array.shape();
-  spec.bytes = array.bytes();
-  return spec;
-}
-
-// Compares `array` with what is known of the key. Nothing is known before its Init: then `array`
-// says it.
-absl::Status CheckArray(const std::string& label, const NDArray& array, ValueSpec* spec) {
-  if (array.empty()) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: an array expected, got an empty one", label));
-  }
-  if (!spec->known) {
-    *spec = SpecFrom(array);
-    return absl::OkStatus();
-  }
-  if (ToDType(array.dtype()) != spec->dtype) {
-    return absl::InvalidArgumentError(fmt::format("{}: dtype {} expected, got {}", label,
-                                                  DTypeName(spec->dtype),
-                                                  DataTypeName(array.dtype())));
-  }
-  if (array.shape() != spec->shape) {
-    return absl::InvalidArgumentError(fmt::format("{}: shape {} expected, got {}", label,
-                                                  ShapeString(spec->shape),
-                                                  ShapeString(array.shape())));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckOutput(const std::string& label, const NDArray* output, ValueSpec* spec) {
-  if (output == nullptr) {
-    return absl::InvalidArgumentError(fmt::format("{}: an output expected, got null", label));
-  }
-  return CheckArray(label, *output, spec);
 }
 
 }  // namespace
@@ -186,12 +127,21 @@ KeyedStatus StoreFacade::AddValues(const Names& keys, const std::vector<NDArray>
 }
 
 KeyedStatus StoreFacade::AddOutputs(const Names& keys, const std::vector<NDArray*>& outputs,
-                                    OperationKind kind, int priority, Groups* groups) {
+                                    OperationKind kind, int priority, bool ignore_sparse,
+                                    Groups* groups) {
   for (size_t i = 0; i < keys.size(); ++i) {
     const auto state = Use(keys[i]);
     if (!state.ok()) return {state.status(), TextOf(keys[i])};
     Group& group = GroupOf(*state, kind, priority, groups);
+    group.pulled = true;
     const Key& key = *group.operation->key;
+    if (ignore_sparse && outputs[i] != nullptr &&
+        outputs[i]->storage_type() != StorageType::kDefault) {
+      LogWarningOnce(
+          fmt::format("{}: {} leaves outputs of storage row_sparse alone: use PullRowSparse",
+                      key.label, NameOf(kind)));
+      continue;
+    }
     const absl::Status fits = CheckOutput(key.label, outputs[i], &group.operation->spec);
     if (!fits.ok()) return {fits, key.text};
     group.operation->outputs.push_back(*outputs[i]);
@@ -199,16 +149,45 @@ KeyedStatus StoreFacade::AddOutputs(const Names& keys, const std::vector<NDArray
   return {};
 }
 
-// The last checks: from here on, either nothing of the call happens or all of it is queued.
-KeyedStatus StoreFacade::PrepareAll(const Groups& groups) {
+KeyedStatus StoreFacade::AddRows(const Names& keys,
+                                 const std::vector<std::pair<NDArray*, NDArray>>& rows,
+                                 int priority, Groups* groups) {
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const auto state = Use(keys[i]);
+    if (!state.ok()) return {state.status(), TextOf(keys[i])};
+    Group& group = GroupOf(*state, OperationKind::kPullRows, priority, groups);
+    KeyOperation& operation = *group.operation;
+    const auto& [output, ids] = rows[i];
+    absl::Status fits = CheckRowsOutput(operation.key->label, output, ids, &operation.spec);
+    if (fits.ok()) {
+      operation.outputs.push_back(*output);
+      operation.row_ids.push_back({ids, {}});
+      // Ids that are still to be pulled are read when their turn has come.
+      if (ids.empty() || !engine_.HasWriter(ids.impl()->var)) {
+        fits = ReadRowIds(operation, &operation.row_ids.back());
+      }
+    }
+    if (!fits.ok()) return {fits, operation.key->text};
+  }
+  return {};
+}
+
+// The last checks, then either nothing of the call happens or all of it is queued. A key whose
+// outputs are all left alone is none of its business.
+KeyedStatus StoreFacade::Append(const Groups& groups, DependencyEngine::Ready* ready) {
   for (const Group& group : groups) {
     KeyedStatus failed = engine_.TakeFailure(group.state->var, /*readers=*/true);
     if (!failed.ok()) return failed;
   }
+  std::vector<OperationSpec> specs;
+  specs.reserve(groups.size());
   for (const Group& group : groups) {
-    const absl::Status prepared = backend_->Prepare(group.operation.get());
-    if (!prepared.ok()) return {prepared, group.operation->key->text};
+    KeyOperation& operation = *group.operation;
+    const absl::Status prepared = backend_->Prepare(&operation);
+    if (!prepared.ok()) return {prepared, operation.key->text};
+    if (!operation.values.empty() || !operation.outputs.empty()) specs.push_back(SpecOf(group));
   }
+  *ready = engine_.Append(std::move(specs));
   return {};
 }
 
@@ -227,7 +206,14 @@ OperationSpec StoreFacade::SpecOf(const Group& group) const {
   for (const NDArray& output : operation->outputs) {
     spec.uses.push_back({output.impl()->var, Access::kWrite});
   }
+  for (const RowIds& asked : operation->row_ids) {
+    if (!asked.array.empty()) spec.uses.push_back({asked.array.impl()->var, Access::kRead});
+  }
   spec.issue = [backend = backend_.get(), operation](const TokenPtr& token) {
+    for (RowIds& asked : operation->row_ids) {
+      const absl::Status read = ReadRowIds(*operation, &asked);
+      if (!read.ok()) return token->Finish(read);
+    }
     backend->Issue(operation, token);
   };
   return spec;
@@ -235,7 +221,8 @@ OperationSpec StoreFacade::SpecOf(const Group& group) const {
 
 KeyedStatus StoreFacade::Queue(OperationKind kind, const Names& push_keys,
                                const std::vector<NDArray>& values, const Names& pull_keys,
-                               const std::vector<NDArray*>& outputs, int priority) {
+                               const std::vector<NDArray*>& outputs, int priority,
+                               bool ignore_sparse) {
   absl::Status status = Usable();
   if (status.ok()) status = CheckLengths(kind, push_keys.size(), values.size(), "values");
   if (status.ok()) status = CheckLengths(kind, pull_keys.size(), outputs.size(), "outputs");
@@ -247,27 +234,45 @@ KeyedStatus StoreFacade::Queue(OperationKind kind, const Names& push_keys,
     ++calls_;
     Groups groups;
     KeyedStatus added = AddValues(push_keys, values, kind, priority, &groups);
-    if (added.ok()) added = AddOutputs(pull_keys, outputs, kind, priority, &groups);
+    if (added.ok()) {
+      added = AddOutputs(pull_keys, outputs, kind, priority, ignore_sparse, &groups);
+    }
     if (!added.ok()) return added;
     for (const Group& group : groups) {
-      const KeyOperation& operation = *group.operation;
-      if (kind == OperationKind::kPushPull &&
-          (operation.values.empty() || operation.outputs.empty())) {
+      KeyOperation& operation = *group.operation;
+      if (kind != OperationKind::kPushPull) continue;
+      if (operation.values.empty() || !group.pulled) {
         return {absl::InvalidArgumentError(fmt::format(
                     "PushPull: the same keys expected in both lists, {} is only {}",
                     operation.key->label, operation.values.empty() ? "pulled" : "pushed")),
                 operation.key->text};
       }
+      if (operation.outputs.empty()) operation.kind = OperationKind::kPush;
     }
-    KeyedStatus prepared = PrepareAll(groups);
-    if (!prepared.ok()) return prepared;
+    KeyedStatus appended = Append(groups, &ready);
+    if (!appended.ok()) return appended;
+  }
+  engine_.Run(std::move(ready));
+  return {};
+}
 
-    std::vector<OperationSpec> specs;
-    specs.reserve(groups.size());
-    for (const Group& group : groups) {
-      specs.push_back(SpecOf(group));
-    }
-    ready = engine_.Append(std::move(specs));
+KeyedStatus StoreFacade::QueueRows(const Names& keys,
+                                   const std::vector<std::pair<NDArray*, NDArray>>& rows,
+                                   int priority) {
+  absl::Status status = Usable();
+  if (status.ok()) {
+    status = CheckLengths(OperationKind::kPullRows, keys.size(), rows.size(), "outputs");
+  }
+  if (!status.ok()) return {status, {}};
+
+  DependencyEngine::Ready ready;
+  {
+    MutexLock lock(mutex_);
+    ++calls_;
+    Groups groups;
+    KeyedStatus added = AddRows(keys, rows, priority, &groups);
+    if (added.ok()) added = Append(groups, &ready);
+    if (!added.ok()) return added;
   }
   engine_.Run(std::move(ready));
   return {};
@@ -299,8 +304,8 @@ KeyedStatus StoreFacade::InitKeys(const Names& keys, const std::vector<NDArray>&
         status = absl::InvalidArgumentError(
             fmt::format("Init: distinct keys expected, {} comes twice", label));
       }
-      if (status.ok() && (!values[i].empty() || !backend_->empty_init_allowed())) {
-        status = CheckArray(label, values[i], &operation->spec);
+      if (status.ok()) {
+        status = CheckInit(label, values[i], backend_->empty_init_allowed(), &operation->spec);
       }
       operation->values.push_back(values[i]);
       if (status.ok()) status = backend_->Prepare(operation.get());
@@ -361,6 +366,7 @@ KeyedStatus StoreFacade::BroadcastKeys(const Names& init_keys, const Names& pull
         if (!state.ok()) return {state.status(), TextOf(pull_keys[i])};
         spec = specs.emplace(IdOf(pull_keys[i]), (*state)->spec).first;
       }
+      if (outputs[i] != nullptr && outputs[i]->storage_type() != StorageType::kDefault) continue;
       status = CheckOutput(LabelOf(pull_keys[i]), outputs[i], &spec->second);
       if (!status.ok()) return {status, TextOf(pull_keys[i])};
     }
@@ -492,12 +498,25 @@ absl::Status CheckIgnoreSparse(const StoreBackend& backend, const std::string& t
 void StoreFacade::Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
                        int priority, bool ignore_sparse) {
   ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
-  ThrowIfError(Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority));
+  ThrowIfError(
+      Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority, ignore_sparse));
 }
 void StoreFacade::Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
                        int priority, bool ignore_sparse) {
   ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
-  ThrowIfError(Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority));
+  ThrowIfError(
+      Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority, ignore_sparse));
+}
+
+void StoreFacade::PullRowSparse(
+    const std::vector<int>& keys,
+    const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids, int priority) {
+  ThrowIfError(QueueRows(NamesOf(keys), outputs_and_row_ids, priority));
+}
+void StoreFacade::PullRowSparse(
+    const std::vector<std::string>& keys,
+    const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids, int priority) {
+  ThrowIfError(QueueRows(NamesOf(keys), outputs_and_row_ids, priority));
 }
 
 void StoreFacade::PushPull(const std::vector<int>& push_keys, const std::vector<int>& pull_keys,

@@ -33,6 +33,12 @@ class StoreFacade final : public KVStore {
             bool ignore_sparse) override;
   void Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
             int priority, bool ignore_sparse) override;
+  void PullRowSparse(const std::vector<int>& keys,
+                     const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
+                     int priority) override;
+  void PullRowSparse(const std::vector<std::string>& keys,
+                     const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
+                     int priority) override;
   void PushPull(const std::vector<int>& push_keys, const std::vector<int>& pull_keys,
                 const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
                 int priority) override;
@@ -70,6 +76,7 @@ class StoreFacade final : public KVStore {
   struct Group {
     KeyState* state = nullptr;
     std::shared_ptr<KeyOperation> operation;
+    bool pulled = false;  // named for an output, which may be left alone
   };
   using Groups = std::vector<Group>;
   using Names = std::vector<KeyName>;
@@ -82,8 +89,10 @@ class StoreFacade final : public KVStore {
   // The bodies of the public calls, for both kinds of keys.
   KeyedStatus InitKeys(const Names& keys, const std::vector<NDArray>& values) KVS_EXCLUDES(mutex_);
   KeyedStatus Queue(OperationKind kind, const Names& push_keys, const std::vector<NDArray>& values,
-                    const Names& pull_keys, const std::vector<NDArray*>& outputs, int priority)
-      KVS_EXCLUDES(mutex_);
+                    const Names& pull_keys, const std::vector<NDArray*>& outputs, int priority,
+                    bool ignore_sparse = true) KVS_EXCLUDES(mutex_);
+  KeyedStatus QueueRows(const Names& keys, const std::vector<std::pair<NDArray*, NDArray>>& rows,
+                        int priority) KVS_EXCLUDES(mutex_);
   KeyedStatus BroadcastKeys(const Names& init_keys, const Names& pull_keys,
                             const std::vector<NDArray>& values,
                             const std::vector<NDArray*>& outputs, int priority)
@@ -99,8 +108,11 @@ class StoreFacade final : public KVStore {
   KeyedStatus AddValues(const Names& keys, const std::vector<NDArray>& values, OperationKind kind,
                         int priority, Groups* groups) KVS_REQUIRES(mutex_);
   KeyedStatus AddOutputs(const Names& keys, const std::vector<NDArray*>& outputs,
-                         OperationKind kind, int priority, Groups* groups) KVS_REQUIRES(mutex_);
-  KeyedStatus PrepareAll(const Groups& groups) KVS_REQUIRES(mutex_);
+                         OperationKind kind, int priority, bool ignore_sparse, Groups* groups)
+      KVS_REQUIRES(mutex_);
+  KeyedStatus AddRows(const Names& keys, const std::vector<std::pair<NDArray*, NDArray>>& rows,
+                      int priority, Groups* groups) KVS_REQUIRES(mutex_);
+  KeyedStatus Append(const Groups& groups, DependencyEngine::Ready* ready) KVS_REQUIRES(mutex_);
   OperationSpec SpecOf(const Group& group) const KVS_REQUIRES(mutex_);
 
   const std::shared_ptr<StoreBackend> backend_;

@@ -15,6 +15,9 @@ namespace kvstore {
 // A prime, so that strided and hashed ids spread.
 inline constexpr PartIndex kStripes = 61;
 
+// A row and its id fit into an entry of kPartBytesMax bytes.
+inline constexpr size_t kRowBytesMax = kPartBytesMax - sizeof(int64_t);
+
 // The shape of a row-sparse value, at least one dimension, seen as rows.
 struct RowShape {
   int64_t rows = 0;           // shape[0]

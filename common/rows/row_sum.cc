@@ -13,7 +13,7 @@ RowSum::RowSum(DType dtype, size_t row_elements)
       row_elements_(row_elements),
       row_bytes_(row_elements * DTypeBytes(dtype)),
       row_sum_bytes_(row_elements * DTypeBytes(AccumulatorOf(dtype))) {
-  KVS_CHECK(row_bytes_ > 0 && AccumulatorOf(dtype) == dtype);
+  KVS_CHECK(row_bytes_ > 0);
 }
 
 void RowSum::Fold(const int64_t* rows, size_t count, const Payload& data) {
@@ -40,7 +40,8 @@ void RowSum::FoldRow(int64_t row, const uint8_t* data) {
   const auto [place, is_new] = places_.try_emplace(row, rows_.size());
   if (is_new) {
     rows_.push_back(row);
-    sums_.insert(sums_.end(), data, data + row_bytes_);
+    sums_.resize(sums_.size() + row_sum_bytes_);
+    Widen(dtype_, &sums_[place->second * row_sum_bytes_], data, row_elements_);
   } else {
     Accumulate(dtype_, sums_.data() + place->second * row_sum_bytes_, data, row_elements_);
   }

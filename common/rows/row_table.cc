@@ -1,6 +1,7 @@
 #include "common/rows/row_table.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "common/base/check.h"
 
@@ -39,6 +40,15 @@ uint8_t* RowTable::Touch(int64_t row) {
   std::unique_ptr<uint8_t[]>& page = pages_[number];
   if (page == nullptr) page = std::make_unique<uint8_t[]>(page_bytes_);
   return page.get() + static_cast<size_t>(row - (number << rows_per_page_log2_)) * row_bytes_;
+}
+
+void RowTable::CopyTo(uint8_t* destination) const {
+  const size_t bytes = static_cast<size_t>(rows_) * row_bytes_;
+  std::memset(destination, 0, bytes);
+  for (const auto& [number, page] : pages_) {
+    const size_t offset = static_cast<size_t>(number) * page_bytes_;
+    std::memcpy(destination + offset, page.get(), std::min(page_bytes_, bytes - offset));
+  }
 }
 
 std::vector<int64_t> RowTable::NonZeroRows() const {

@@ -28,6 +28,8 @@ class RowTable {
   const uint8_t* Find(int64_t row) const;
   // The row, to be written. Zero at first.
   uint8_t* Touch(int64_t row);
+  // Writes all rows, rows() * row_bytes() bytes.
+  void CopyTo(uint8_t* destination) const;
   // The rows that have a byte other than zero, ascending. Visits every page that exists.
   std::vector<int64_t> NonZeroRows() const;
   // Of the pages that exist.

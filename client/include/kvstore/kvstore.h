@@ -38,6 +38,8 @@ class KVSTORE_EXPORT KVStore {
   // The updater of a local store: updates `stored` from the merged value. Runs on one background
   // thread of the store, with no lock held; what it throws becomes the key's error, and what it has
   // written until then stays. It may call the store, but nothing that waits.
+  // Of a row_sparse key both are row_sparse: `merged` has the rows that were pushed, ascending, and
+  // `stored` the same rows of the value, to be written in place; the other rows stay as they are.
   using Updater = std::function<void(int key, const NDArray& merged, NDArray* stored)>;
   using StrUpdater =
       std::function<void(const std::string& key, const NDArray& merged, NDArray* stored)>;
@@ -61,20 +63,26 @@ class KVSTORE_EXPORT KVStore {
 
   // Keys are created once: Init again is kAlreadyExists. On dist all workers call Init; rank 0's
   // values count, the others may pass empty arrays, and each returns when the key exists.
+  // A row_sparse array makes a row_sparse key, and may hold all of its rows, some (the others are
+  // zero) or none.
   virtual void Init(const std::vector<int>& keys, const std::vector<NDArray>& values) = 0;
   virtual void Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) = 0;
 
   // The n-th push of a worker to a key is its contribution to round n of that key; on dist_async it
   // is an update of its own, applied when it arrives, in the order of this worker's pushes of the
-  // key, and SetOptimizer must come before (kFailedPrecondition). Dense values. A higher
-  // priority goes first.
+  // key, and SetOptimizer must come before (kFailedPrecondition). A higher priority goes first.
+  // Values may be of either storage, whatever the key's: one of default storage is all rows of a
+  // row_sparse key, a row_sparse one is zero elsewhere. A push without any row counts as one, but
+  // for dist_async, where it does nothing.
   virtual void Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
                     int priority = 0) = 0;
   virtual void Push(const std::vector<std::string>& keys, const std::vector<NDArray>& values,
                     int priority = 0) = 0;
 
   // Fills `outputs` with the value after this worker's last push of the key (on dist_async other
-  // workers' pushes may be in it already).
+  // workers' pushes may be in it already). Outputs of storage kRowSparse are left alone, with one
+  // warning per key; with `ignore_sparse` = false, which local stores take, they get the rows that
+  // are not zero.
   virtual void Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
                     int priority = 0, bool ignore_sparse = true) = 0;
   virtual void Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
@@ -99,13 +107,20 @@ class KVSTORE_EXPORT KVStore {
                          const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
                          int priority = 0) = 0;
 
-  // Still to come: throws kUnimplemented on every store.
+  // Fills each output, an array of storage kRowSparse, with the rows of the key that its own ids
+  // name: an array of any dtype and shape, read as int64; their order and repetitions do not
+  // matter. Rows that were not asked for are zero; no ids (an empty array) give an array without
+  // rows. Costs what these rows cost, whatever the height of the value. Errors: kInvalidArgument
+  // unless the key and the outputs are row_sparse; kOutOfRange for an id that is no row, at once,
+  // or as the key's error if a Pull into the ids was under way.
   virtual void PullRowSparse(const std::vector<int>& keys,
                              const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
-                             int priority = 0);
+                             int priority = 0) = 0;
   virtual void PullRowSparse(const std::vector<std::string>& keys,
                              const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
-                             int priority = 0);
+                             int priority = 0) = 0;
+
+  // Still to come: throws kUnimplemented on every store.
   virtual void SetGradientCompression(
       const std::vector<std::pair<std::string, std::string>>& parameters);
 

@@ -44,6 +44,10 @@ struct Context {
 
 // A handle: copies share the array. A default-constructed NDArray is empty (no array at all).
 //
+// An array of storage kRowSparse has a shape as any other, but holds some of its rows only:
+// indices() says which, data() has them; all others are zero. Operations that fill such an array
+// replace its rows.
+//
 // Operations of a KVStore that read or write an array are ordered by the array's allocation, in
 // the order of the calls: an array that is pulled into and then pushed is pushed after the pull.
 // Two FromBlob of the same pointer are the same allocation. The program itself must ask before it
@@ -65,21 +69,40 @@ class KVSTORE_EXPORT NDArray {
                           DataType dtype = DataType::kFloat32, Context context = Context::Cpu(),
                           std::function<void(void*)> deleter = nullptr);
 
+  // A row_sparse array of `shape`, which has at least one dimension, without rows: all zero.
+  // Errors: as for an array of zeros.
+  static NDArray RowSparse(std::vector<int64_t> shape, DataType dtype = DataType::kFloat32,
+                           Context context = Context::Cpu());
+  // A row_sparse array of `shape` with the rows `indices`, ascending and each once. `rows` has them
+  // in that order: an array of default storage whose first dimension is the number of indices and
+  // whose others are those of `shape`; empty if there are none. Its bytes are not copied, and the
+  // two are one allocation.
+  // Errors: Error kInvalidArgument for a shape, an order or a storage other than that; kOutOfRange
+  // for an index below 0 or not below shape[0].
+  static NDArray RowSparse(std::vector<int64_t> shape, std::vector<int64_t> indices,
+                           const NDArray& rows);
+
   bool empty() const { return impl_ == nullptr; }
   // Of an empty handle: shape [], size 0, bytes 0, data null.
   const std::vector<int64_t>& shape() const;
-  int64_t size() const;  // elements
-  size_t bytes() const;
+  int64_t size() const;  // elements of the shape
+  size_t bytes() const;  // at data()
   DataType dtype() const;
   Context context() const;
   StorageType storage_type() const;
 
-  // The bytes. They may be in use by an operation: see WaitToRead, WaitToWrite.
+  // The bytes. They may be in use by an operation: see WaitToRead, WaitToWrite. Of a row_sparse
+  // array: of the rows in indices(), one after the other; where they are may change with each
+  // operation that fills the array.
   void* data() const;
   template <typename T>
   T* data_as() const {
     return static_cast<T*>(data());
   }
+
+  // The rows that a row_sparse array holds, ascending, each once; may be in use like data(). None
+  // for default storage.
+  const std::vector<int64_t>& indices() const;
 
   // Blocks until every operation that writes this array is done; throws the Error of the first one
   // that failed (once).

@@ -8,6 +8,9 @@
 #include <map>
 #include <random>
 
+#include "common/kernels/kernels.h"
+#include "tests/support/dtype_oracle.h"
+
 namespace kvstore {
 namespace {
 
@@ -82,6 +85,31 @@ TEST_CASE("a lone -0.0 stays -0.0", "[rows]") {
   RowSum sum(DType::kFloat32, 1);
   sum.Fold(&row, 1, Payload(Slice{reinterpret_cast<const uint8_t*>(&minus_zero), 4, nullptr}));
   CHECK(std::memcmp(sum.sums(), &minus_zero, 4) == 0);
+}
+
+TEST_CASE("rows of every dtype are summed in the accumulator's, and rounded once", "[rows]") {
+  using testing::Bytes;
+  constexpr size_t kWidth = 37;
+  std::mt19937_64 random(3);
+  for (const DType dtype :
+       {DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16, DType::kUInt8,
+        DType::kInt8, DType::kInt32, DType::kInt64, DType::kBool}) {
+    CAPTURE(DTypeName(dtype));
+    const testing::DTypeOracle oracle(dtype);
+    RowSum sum(dtype, kWidth);
+    std::vector<Bytes> rows;
+    for (const int64_t row : {7, 7, 3, 7, 7}) {
+      rows.push_back(oracle.Random(random, kWidth));
+      sum.Fold(&row, 1, Payload(Slice{rows.back().data(), rows.back().size(), nullptr}));
+    }
+    REQUIRE(sum.rows() == std::vector<int64_t>{7, 3});
+    Bytes seven(kWidth * DTypeBytes(dtype)), three = seven;
+    Narrow(dtype, seven.data(), sum.sums(), kWidth);
+    Narrow(dtype, three.data(), sum.sums() + sum.row_sum_bytes(), kWidth);
+    CHECK(three == oracle.Contribution({rows[2]}));
+    rows.erase(rows.begin() + 2);
+    CHECK(seven == oracle.Contribution(rows));
+  }
 }
 
 TEST_CASE("a sum of nothing has no rows", "[rows]") {

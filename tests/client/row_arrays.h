@@ -1,0 +1,63 @@
+// Row-sparse arrays of tests, as maps of rows.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "kvstore/ndarray.h"
+
+namespace kvstore {
+
+using RowMap = std::map<int64_t, std::vector<float>>;
+
+// A row_sparse f32 array with these rows.
+inline NDArray RowArray(std::vector<int64_t> shape, const RowMap& rows) {
+  std::vector<int64_t> indices;
+  for (const auto& [row, value] : rows) indices.push_back(row);
+  if (indices.empty()) return NDArray::RowSparse(std::move(shape));
+  std::vector<int64_t> data_shape = shape;
+  data_shape[0] = static_cast<int64_t>(indices.size());
+  const NDArray data(data_shape);
+  auto* to = data.data_as<float>();
+  for (const auto& [row, value] : rows) to = std::copy(value.begin(), value.end(), to);
+  return NDArray::RowSparse(std::move(shape), std::move(indices), data);
+}
+
+// The rows that a row_sparse array holds, once it may be read.
+inline RowMap RowsIn(const NDArray& array) {
+  array.WaitToRead();
+  RowMap rows;
+  const auto width = static_cast<size_t>(array.size() / array.shape()[0]);
+  const auto* from = array.data_as<float>();
+  for (const int64_t row : array.indices()) {
+    rows[row].assign(from, from + width);
+    from += width;
+  }
+  return rows;
+}
+
+// All rows of a dense array but those that are zero.
+inline RowMap NonZeroRowsIn(const NDArray& array) {
+  array.WaitToRead();
+  RowMap rows;
+  const auto width = static_cast<size_t>(array.size() / array.shape()[0]);
+  const auto* from = array.data_as<float>();
+  for (int64_t row = 0; row < array.shape()[0]; ++row, from += width) {
+    const std::vector<float> value(from, from + width);
+    if (value != std::vector<float>(width)) rows[row] = value;
+  }
+  return rows;
+}
+
+inline NDArray Ids(const std::vector<int64_t>& ids) {
+  if (ids.empty()) return NDArray();
+  NDArray array({static_cast<int64_t>(ids.size())}, DataType::kInt64);
+  std::memcpy(array.data(), ids.data(), array.bytes());
+  return array;
+}
+
+}  // namespace kvstore
