@@ -16,7 +16,7 @@ constexpr size_t kKeysMax = 1024;
 template <typename T, size_t kCount>
 using Names = std::array<std::pair<T, std::string_view>, kCount>;
 
-constexpr Names<Workload, 8> kWorkloads = {{
+constexpr Names<Workload, 9> kWorkloads = {{
     {Workload::kPush, "push"},
     {Workload::kPull, "pull"},
     {Workload::kPushPull, "pushpull"},
@@ -25,6 +25,7 @@ constexpr Names<Workload, 8> kWorkloads = {{
     {Workload::kAsync, "async"},
     {Workload::kSmall, "small"},
     {Workload::kInit, "init"},
+    {Workload::kRowSparse, "rowsparse"},
 }};
 
 constexpr Names<Rule, 3> kRules = {{

@@ -13,14 +13,15 @@
 namespace kvstore::bench {
 
 enum class Workload {
-  kPush,      // one worker pushes, several keys in flight
-  kPull,      // one worker pulls, several keys in flight
-  kPushPull,  // both, each key pulled right after its push
-  kLatency,   // one PushPull in flight
-  kRound,     // all workers push a model, the servers update it, all pull it
-  kAsync,     // the same on dist_async: nobody waits for the others
-  kSmall,     // the same with thousands of keys of a few bytes
-  kInit,      // one worker creates thousands of keys of a few bytes in one call
+  kPush,       // one worker pushes, several keys in flight
+  kPull,       // one worker pulls, several keys in flight
+  kPushPull,   // both, each key pulled right after its push
+  kLatency,    // one PushPull in flight
+  kRound,      // all workers push a model, the servers update it, all pull it
+  kAsync,      // the same on dist_async: nobody waits for the others
+  kSmall,      // the same with thousands of keys of a few bytes
+  kInit,       // one worker creates thousands of keys of a few bytes in one call
+  kRowSparse,  // all workers push and pull thousands of rows of one large table
 };
 
 // "pushpull".
@@ -56,20 +57,25 @@ constexpr bool InOneMessage(Workload workload) { return workload >= Workload::kS
 
 struct Case {
   Workload workload = Workload::kPush;
-  size_t value_bytes = 0;  // of one key; whole elements
-  size_t keys = 1;
+  size_t value_bytes = 0;  // of one key, or of a row; whole elements
+  size_t keys = 1;         // or rows
   size_t window = 1;  // operations in flight, at most `keys`; rounds have all of them in flight
   int workers = 1;
   DataType dtype = DataType::kFloat32;
   Rule rule = Rule::kAssign;
+  int64_t height = 0;  // rows of the table; only kRowSparse
 };
 
-// Bytes of all keys.
-constexpr uint64_t BytesOf(const Case& measured) { return measured.value_bytes * measured.keys; }
-// Bytes that one operation of one worker moves in one direction: of a small key or of a model.
+// Bytes of a key, or of a row and its id.
+constexpr uint64_t ItemBytes(const Case& measured) {
+  return measured.value_bytes + (measured.workload == Workload::kRowSparse ? sizeof(int64_t) : 0);
+}
+// Bytes of all of them.
+constexpr uint64_t BytesOf(const Case& measured) { return ItemBytes(measured) * measured.keys; }
+// Bytes that one operation of one worker moves in one direction: of a key or row, or of a model.
 constexpr uint64_t OperationBytes(const Case& measured) {
   return InRounds(measured.workload) && !InOneMessage(measured.workload) ? BytesOf(measured)
-                                                                         : measured.value_bytes;
+                                                                         : ItemBytes(measured);
 }
 
 // The keys of a workload unless the user says: a working set of 64 MiB, at most 1024 keys.
@@ -80,7 +86,7 @@ size_t WindowFor(size_t value_bytes, size_t keys);
 // One repeat of one side (the store or raw TCP).
 struct Sample {
   double seconds = 0;
-  // Values pushed and/or pulled, or created; of kRound and kAsync: rounds. Each worker's.
+  // Values or rows pushed and/or pulled, or created; of kRound and kAsync: rounds. Each worker's.
   uint64_t operations = 0;
   uint64_t payload_bytes = 0;  // of all workers, both directions
   // CPU time spent in `seconds`; below 0: not known.

@@ -43,8 +43,13 @@ std::variant<Options, int> ParseOptions(int argc, char** argv) {
   app.add_option("--model-bytes", options.model_bytes, "round, async: bytes of the model")
       ->transform(CLI::AsSizeValue(true))
       ->capture_default_str();
+  app.add_option("--rows", options.rows, "rowsparse: rows of a batch")->capture_default_str();
+  app.add_option("--heights", options.heights, "rowsparse: rows of the table, a list")
+      ->delimiter(',')
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 27))
+      ->capture_default_str();
   app.add_option("--workers", options.workers,
-                 "workers of round, async and small; the others have one")
+                 "workers of round, async, small and rowsparse; the others have one")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app.add_option("--servers", options.servers, "servers")

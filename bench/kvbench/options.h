@@ -16,6 +16,8 @@ struct Options {
   uint64_t keys = 0;  // 0: DefaultKeys of the size; a round: 25; small and init: 10,000
   uint64_t model_bytes = 100000000;
   DataType dtype = DataType::kFloat32;  // of push, pull, pushpull, latency and round
+  uint64_t rows = 10000;                // of a batch; rowsparse
+  std::vector<int64_t> heights = {100000, 1000000, 10000000};
   int workers = 1;
   int servers = 1;
   int shards = 0;  // of each server; 0: one per core it has

@@ -13,6 +13,7 @@ constexpr size_t kLatencyBytes = 4096;
 constexpr size_t kRoundKeys = 25;
 constexpr size_t kSmallKeys = 10000;
 constexpr size_t kSmallBytes = 256;
+constexpr size_t kRowBytes = 256;  // 64 x f32
 
 size_t WholeElements(uint64_t bytes, DataType dtype) {
   const size_t element = DataTypeBytes(dtype);
@@ -47,6 +48,8 @@ std::vector<Workload> AllWorkloads(const Options& options) {
     const Workload workload = *WorkloadFromName(name);
     if (workload == Workload::kAsync && options.local()) continue;
     if (workload == Workload::kRound && options.dtype == DataType::kBool) continue;
+    // Dist stores do not have row_sparse keys yet.
+    if (workload == Workload::kRowSparse && !options.local() && !options.limits_only()) continue;
     all.push_back(workload);
   }
   return all;
@@ -68,6 +71,15 @@ std::vector<Case> CasesOf(const Options& options) {
         break;
       case Workload::kInit:
         cases.push_back(RoundsOf(options, workload, Rule::kAssign));
+        break;
+      case Workload::kRowSparse:
+        for (const int64_t height : options.heights) {
+          Case table = RoundsOf(options, workload, Rule::kSgd);
+          table.keys = table.window = options.rows;
+          table.value_bytes = kRowBytes;
+          table.height = height;
+          cases.push_back(table);
+        }
         break;
       case Workload::kLatency:
         cases.push_back({workload, kLatencyBytes, 1, 1, 1, options.dtype});
@@ -108,6 +120,12 @@ std::string ProblemOf(const Options& options) {
   }
   if (options.local() && has(Workload::kAsync)) {
     return fmt::format("async: a dist store expected, got --store {}", options.store);
+  }
+  for (const int64_t height : options.heights) {
+    if (options.rows < 1 || options.rows > static_cast<uint64_t>(height) / 2) {
+      return fmt::format("--rows: 1 to {} expected, half the height {}, got {}", height / 2, height,
+                         options.rows);
+    }
   }
   if (options.scheduler.empty()) return "";
   if (options.local()) {

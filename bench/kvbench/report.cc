@@ -109,14 +109,16 @@ std::string CoresText(const Cores& cores) {
   return cores.empty() ? "any" : fmt::format("{}", fmt::join(cores, ","));
 }
 
-// "f32 sgd": what the values are, and what becomes of a round.
+// "f32 sgd 1000000": what the values are, what becomes of a round, how high the table is.
 std::string KindText(const Case& measured) {
   if (!InRounds(measured.workload)) return DataTypeName(measured.dtype);
-  return fmt::format("{} {}", DataTypeName(measured.dtype), RuleName(measured.rule));
+  std::string text = fmt::format("{} {}", DataTypeName(measured.dtype), RuleName(measured.rule));
+  if (measured.height > 0) text += fmt::format(" {}", measured.height);
+  return text;
 }
 
 constexpr char kRow[] =
-    "{:<9}{:<11}{:>7}{:>6}{:>7}{:>5}  {:>19}{:>10}  {:>19}{:>8}  {:>21}{:>8}  {:>10} {:>10}  "
+    "{:<10}{:<17}{:>7}{:>6}{:>7}{:>5}  {:>19}{:>10}  {:>19}{:>8}  {:>21}{:>8}  {:>10} {:>10}  "
     "{:>10}\n";
 
 void WriteSummary(JsonWriter* json, const char* name, const std::vector<double>& figures) {
@@ -158,6 +160,7 @@ void WriteResult(JsonWriter* json, const CaseResult& result) {
   json->Key("workload").String(WorkloadName(measured.workload));
   json->Key("dtype").String(DataTypeName(measured.dtype));
   json->Key("optimizer").String(RuleName(measured.rule));
+  if (measured.height > 0) json->Key("height").Whole(measured.height);
   json->Key("value_bytes").Whole(static_cast<int64_t>(measured.value_bytes));
   json->Key("keys").Whole(static_cast<int64_t>(measured.keys));
   json->Key("in_flight").Whole(static_cast<int64_t>(measured.window));

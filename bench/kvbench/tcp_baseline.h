@@ -24,7 +24,7 @@ struct TcpOptions {
 //   pushpull  client: header + payload         server: copies, answers with the key's bytes
 // latency is pushpull with one message in flight, which needs no second thread on either side.
 // Rounds go over workers x servers connections: of round and async whole parts, both ways at once;
-// of the others one message that holds all, then its answer.
+// of the others one message that holds all keys, or rows and their ids, then its answer.
 // Thread-compatible.
 class TcpBaseline {
  public:

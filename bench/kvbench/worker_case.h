@@ -27,6 +27,9 @@ std::unique_ptr<WorkerCase> MakeRounds(const PrepareCommand& command, KVStore* s
 // init. Uses the keys from the first one on.
 std::unique_ptr<WorkerCase> MakeCreation(const PrepareCommand& command, KVStore* store);
 
+// rowsparse. Creates one key and sets the optimizer; all workers must come here.
+std::unique_ptr<WorkerCase> MakeSparseRounds(const PrepareCommand& command, KVStore* store);
+
 // Makes the case of any workload.
 std::unique_ptr<WorkerCase> MakeWorkerCase(const PrepareCommand& command, KVStore* store);
 

@@ -91,6 +91,7 @@ Line LineOf(const PrepareCommand& command) {
            {"workers", fmt::to_string(measured.workers)},
            {"dtype", DataTypeName(measured.dtype)},
            {"rule", std::string(RuleName(measured.rule))},
+           {"height", fmt::to_string(measured.height)},
            {"first_key", fmt::to_string(command.first_key)},
            {"seed", fmt::to_string(command.seed)},
            {"server_pids", pids}},
@@ -129,6 +130,7 @@ absl::StatusOr<PrepareCommand> PrepareFromLine(const Line& line) {
   command.measured.workers = static_cast<int>(reader.Whole("workers"));
   const std::string dtype = reader.Text("dtype");
   const std::string rule = reader.Text("rule");
+  command.measured.height = static_cast<int64_t>(reader.Whole("height"));
   command.first_key = static_cast<int>(reader.Whole("first_key"));
   command.seed = reader.Whole("seed");
   std::istringstream pids(reader.Text("server_pids"));

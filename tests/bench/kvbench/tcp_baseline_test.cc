@@ -41,15 +41,16 @@ TEST_CASE("a round goes over one connection per worker and server", "[kvbench]")
   CHECK(sample->operations == sample->payload_bytes / (2 * 2 * model));
 }
 
-TEST_CASE("small keys go in one message, which counts as many operations", "[kvbench]") {
-  const Workload workload = GENERATE(Workload::kSmall, Workload::kInit);
+TEST_CASE("small keys and rows go in one message, which counts as many operations", "[kvbench]") {
+  const Workload workload = GENERATE(Workload::kSmall, Workload::kInit, Workload::kRowSparse);
+  const uint64_t bytes = workload == Workload::kRowSparse ? 256 + 8 : 256;  // and an id
   const uint64_t directions = DirectionsOf(workload);
   TcpBaseline tcp({workload, 256, 100, 100, 1}, 1, {});
   const absl::StatusOr<Sample> sample = tcp.Run(0, 0.01);
   REQUIRE(sample.ok());
   CHECK(sample->operations % 100 == 0);
   CHECK(sample->operations >= 100);
-  CHECK(sample->payload_bytes == sample->operations * 256 * directions);
+  CHECK(sample->payload_bytes == sample->operations * bytes * directions);
 }
 
 TEST_CASE("an unknown congestion control is an error that names it", "[kvbench]") {

@@ -14,7 +14,10 @@ Line Sent(const Line& line) {
 
 TEST_CASE("commands and samples survive the line", "[kvbench]") {
   const PrepareCommand prepare{
-      {Workload::kSmall, 4096, 11, 5, 3, DataType::kBFloat16, Rule::kSgd}, 70, 99, {411, 412}};
+      {Workload::kSmall, 4096, 11, 5, 3, DataType::kBFloat16, Rule::kSgd, 1000},
+      70,
+      99,
+      {411, 412}};
   const absl::StatusOr<PrepareCommand> prepared = PrepareFromLine(Sent(LineOf(prepare)));
   REQUIRE(prepared.ok());
   CHECK(prepared->measured.workload == Workload::kSmall);
@@ -24,6 +27,7 @@ TEST_CASE("commands and samples survive the line", "[kvbench]") {
   CHECK(prepared->measured.workers == 3);
   CHECK(prepared->measured.dtype == DataType::kBFloat16);
   CHECK(prepared->measured.rule == Rule::kSgd);
+  CHECK(prepared->measured.height == 1000);
   CHECK(prepared->first_key == 70);
   CHECK(prepared->seed == 99);
   CHECK(prepared->server_pids == std::vector<pid_t>{411, 412});
