@@ -22,13 +22,17 @@ enum class Mutation {
   kAsyncDedupForgotten,   // server: a worker's new stream forgets its last asynchronous push
   kAsyncOrderSwapped,     // server: an asynchronous push is applied before its turn
   kCommandRunAgain,       // server: a repeated command is run again
+  kFragmentIsWhole,       // server: the first fragment counts as the whole contribution
+  kFragmentTwice,         // server: a repeated fragment of an open contribution is folded again
+  kFragmentOutOfOrder,    // server: fragments of a contribution are folded as they arrive
+  kFragmentsLoseCount,    // client: every fragment is a push of its own round
 };
 
 struct MutationName {
   Mutation mutation;
   std::string_view name;
 };
-inline constexpr std::array<MutationName, 11> kMutations = {{
+inline constexpr std::array<MutationName, 15> kMutations = {{
     {Mutation::kNoDedup, "no_dedup"},
     {Mutation::kCountMessages, "count_messages"},
     {Mutation::kAckBeforeApply, "ack_before_apply"},
@@ -40,6 +44,10 @@ inline constexpr std::array<MutationName, 11> kMutations = {{
     {Mutation::kAsyncDedupForgotten, "async_dedup_forgotten"},
     {Mutation::kAsyncOrderSwapped, "async_order_swapped"},
     {Mutation::kCommandRunAgain, "command_run_again"},
+    {Mutation::kFragmentIsWhole, "fragment_is_whole"},
+    {Mutation::kFragmentTwice, "fragment_twice"},
+    {Mutation::kFragmentOutOfOrder, "fragment_out_of_order"},
+    {Mutation::kFragmentsLoseCount, "fragments_lose_count"},
 }};
 
 #ifdef KVS_WITH_MUTATIONS

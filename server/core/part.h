@@ -6,29 +6,21 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "common/wire/frame.h"
+#include "server/core/fragments.h"
 #include "server/core/part_math.h"
 
 namespace kvstore {
 
-// Bytes of contributions that wait for their turn, over all parts of a shard.
-struct ParkingLot {
-  uint64_t bytes = 0;
-  uint64_t bytes_max = 0;
-
-  bool Fits(uint64_t more) const { return bytes + more <= bytes_max; }
-};
-
 // The job, as the parts see it.
 struct View {
   uint32_t workers = 0;
-  std::vector<bool> left;  // by rank: rounds close without it, except those it contributed to
+  std::vector<bool> left;    // by rank: rounds close without it, except those it contributed to
   bool has_updater = false;  // SetOptimizer came: what an asynchronous push needs
 };
 
@@ -46,17 +38,18 @@ class Part {
     kDone,    // it is over: PushStatus() says how it went
     kNoRoom,  // nothing was kept: the parking lot is full
   };
-  // The contribution that `rank` pushed as its round `round` > 0. Does not commit: call
-  // CommitReady() next.
-  virtual Accepted Contribute(int64_t now_ms, WorkerRank rank, Round round, const Piece& piece,
+  // A fragment of a contribution; `push.fragments` is what the ones before it said. Does not
+  // commit: call CommitReady() next.
+  virtual Accepted Contribute(int64_t now_ms, const PushId& push, const Piece& piece,
                               const View& view, ParkingLot& parking, PartMath& math) = 0;
   // Makes every version that can be made, in order. Returns how many.
   virtual int CommitReady(const View& view, ParkingLot& parking, PartMath& math) = 0;
 
   // The last round of `rank`'s pushes that is over, and with it all before.
   virtual Round DoneThrough(WorkerRank rank) const = 0;
-  // Whether a contribution is held here that is not over yet.
-  virtual bool HasContribution(WorkerRank rank, Round round) const = 0;
+  // How many fragments the contribution has of which some are held here and that is not over yet;
+  // 0: there is none.
+  virtual uint32_t FragmentsOf(WorkerRank rank, Round round) const = 0;
   // Of a push that is over: OK, or why its update failed (the value stayed as it was). Kept for the
   // latest failures only.
   virtual absl::Status PushStatus(WorkerRank rank, Round round) const = 0;

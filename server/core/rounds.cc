@@ -1,5 +1,6 @@
 #include "server/core/rounds.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/check.h"
@@ -14,37 +15,36 @@ constexpr size_t kFailedRoundsKept = 64;
 
 }  // namespace
 
-Part::Accepted PartRounds::Contribute(int64_t now_ms, WorkerRank rank, Round round,
-                                      const Piece& piece, const View& view, ParkingLot& parking,
-                                      PartMath& math) {
-  if (round <= version()) return Accepted::kDone;
-  const bool current = round == version() + 1;
-  if (HasContribution(rank, round)) {
-    OpenRound& open = rounds_.at(round);
+Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const Piece& piece,
+                                      const View& view, ParkingLot& parking, PartMath& math) {
+  if (push.round <= version()) return Accepted::kDone;
+  const auto found = rounds_.find(push.round);
+  if (found != rounds_.end() && found->second.by_rank[push.rank].Has(push.fragment)) {
+    OpenRound& open = found->second;
     ++open.messages;
-    if (Broken(Mutation::kNoDedup) && open.sum != nullptr) math.Fold(key(), id(), piece, &open.sum);
+    const bool again = Broken(Mutation::kNoDedup) ||
+                       (Broken(Mutation::kFragmentTwice) && !open.by_rank[push.rank].complete());
+    if (again && open.sum != nullptr) math.Fold(key(), id(), piece, &open.sum);
     return Accepted::kRepeat;
   }
+  const bool current = push.round == version() + 1;
+  OpenRound& open = RoundAt(now_ms, push.round, view);
+  Fragments& mine = open.by_rank[push.rank];
   if (current) {
-    OpenRound& open = RoundAt(now_ms, round, view);
     Advance(open, view, parking, math);
-    if (open.next == rank || Broken(Mutation::kSumInArrivalOrder)) {
+    const bool next = open.next == push.rank && mine.Next(push.fragment);
+    if (next || Broken(Mutation::kSumInArrivalOrder)) {
       ++open.messages;
-      open.have[rank] = true;
-      math.Fold(key(), id(), piece, &open.sum);
-      if (open.next == rank) ++open.next;
+      mine.Fold(push, piece, key(), id(), math, &open.sum);
       return Accepted::kTaken;
     }
   }
   if (!parking.Fits(piece.data.size())) {
-    if (current && !rounds_.at(round).sum && rounds_.at(round).parked.empty()) rounds_.erase(round);
+    if (Untouched(open)) rounds_.erase(push.round);
     return Accepted::kNoRoom;
   }
-  OpenRound& open = RoundAt(now_ms, round, view);
   ++open.messages;
-  open.have[rank] = true;
-  open.parked[rank] = {piece.rows, piece.data.Copy()};
-  parking.bytes += piece.data.size();
+  mine.Park(push, piece, parking);
   return Accepted::kTaken;
 }
 
@@ -54,7 +54,7 @@ int PartRounds::CommitReady(const View& view, ParkingLot& parking, PartMath& mat
     OpenRound& open = rounds_.begin()->second;
     Advance(open, view, parking, math);
     if (!Complete(open, view)) break;
-    for (const auto& [rank, piece] : open.parked) parking.bytes -= piece.data.size();
+    for (Fragments& left_over : open.by_rank) left_over.Drop(parking);  // in broken variants only
     Commit(open, math);
     rounds_.erase(rounds_.begin());
     ++commits;
@@ -62,9 +62,9 @@ int PartRounds::CommitReady(const View& view, ParkingLot& parking, PartMath& mat
   return commits;
 }
 
-bool PartRounds::HasContribution(WorkerRank rank, Round round) const {
+uint32_t PartRounds::FragmentsOf(WorkerRank rank, Round round) const {
   const auto it = rounds_.find(round);
-  return it != rounds_.end() && it->second.have[rank];
+  return it == rounds_.end() ? 0 : it->second.by_rank[rank].count();
 }
 
 absl::Status PartRounds::PushStatus(WorkerRank, Round round) const {
@@ -73,9 +73,12 @@ absl::Status PartRounds::PushStatus(WorkerRank, Round round) const {
 }
 
 std::vector<WorkerRank> PartRounds::Missing(const View& view) const {
+  const auto it = rounds_.find(version() + 1);
   std::vector<WorkerRank> missing;
   for (WorkerRank rank = 0; rank < view.workers; ++rank) {
-    if (!view.left[rank] && !HasContribution(rank, version() + 1)) missing.push_back(rank);
+    const Fragments* mine = it == rounds_.end() ? nullptr : &it->second.by_rank[rank];
+    const bool began = mine != nullptr && mine->any();
+    if (began ? !mine->complete() : !view.left[rank]) missing.push_back(rank);
   }
   return missing;
 }
@@ -84,22 +87,22 @@ PartRounds::OpenRound& PartRounds::RoundAt(int64_t now_ms, Round round, const Vi
   auto [it, created] = rounds_.try_emplace(round);
   if (created) {
     it->second.since_ms = now_ms;
-    it->second.have.resize(view.workers);
+    it->second.by_rank.resize(view.workers);
   }
   return it->second;
 }
 
+bool PartRounds::Untouched(const OpenRound& round) {
+  return std::none_of(round.by_rank.begin(), round.by_rank.end(),
+                      [](const Fragments& fragments) { return fragments.any(); });
+}
+
 void PartRounds::Advance(OpenRound& round, const View& view, ParkingLot& parking, PartMath& math) {
   for (; round.next < view.workers; ++round.next) {
-    if (!round.have[round.next]) {
-      if (!view.left[round.next]) return;
-      continue;
-    }
-    const auto it = round.parked.find(round.next);
-    if (it == round.parked.end()) continue;  // folded on arrival (a broken variant only)
-    math.Fold(key(), id(), it->second, &round.sum);
-    parking.bytes -= it->second.data.size();
-    round.parked.erase(it);
+    Fragments& fragments = round.by_rank[round.next];
+    if (!fragments.any() && view.left[round.next]) continue;
+    fragments.Advance(key(), id(), parking, math, &round.sum);
+    if (!fragments.folded()) return;
   }
 }
 

@@ -1,6 +1,6 @@
 // PartRounds: a part of a synchronous store: rounds, from contributions to committed versions. The
-// heart of "exactly once, same bits": who contributed to which round, the left fold in rank order,
-// what is folded at once and what is parked.
+// heart of "exactly once, same bits": who contributed to which round, the left fold in the order of
+// ranks and of each one's fragments, what is folded at once and what is parked.
 //
 // Shard-bound, pure.
 #pragma once
@@ -18,13 +18,13 @@ class PartRounds final : public Part {
   using Part::Part;
 
   // A contribution to `round`, from every worker of the view.
-  Accepted Contribute(int64_t now_ms, WorkerRank rank, Round round, const Piece& piece,
-                      const View& view, ParkingLot& parking, PartMath& math) override;
+  Accepted Contribute(int64_t now_ms, const PushId& push, const Piece& piece, const View& view,
+                      ParkingLot& parking, PartMath& math) override;
   // Commits every round that is complete.
   int CommitReady(const View& view, ParkingLot& parking, PartMath& math) override;
 
   Round DoneThrough(WorkerRank) const override { return version(); }
-  bool HasContribution(WorkerRank rank, Round round) const override;
+  uint32_t FragmentsOf(WorkerRank rank, Round round) const override;
   absl::Status PushStatus(WorkerRank rank, Round round) const override;
   bool PullIsLate(Round round) const override { return round < version(); }
 
@@ -38,18 +38,19 @@ class PartRounds final : public Part {
  private:
   struct OpenRound {
     int64_t since_ms = 0;
-    std::vector<bool> have;  // by rank: contributed
-    uint32_t messages = 0;   // only for a broken variant
-    // Fold of the contributions of all ranks below `next`; only in round version+1.
+    std::vector<Fragments> by_rank;
+    uint32_t messages = 0;  // only for a broken variant
+    // Fold of the contributions of all ranks below `next` and of the first fragments of `next`;
+    // only in round version+1.
     std::unique_ptr<PartSum> sum;
     WorkerRank next = 0;
-    std::map<WorkerRank, Piece> parked;
   };
 
   OpenRound& RoundAt(int64_t now_ms, Round round, const View& view);
-  // Folds parked contributions whose turn it is and skips workers that left.
+  // Folds what is parked and has its turn, and skips workers that left.
   void Advance(OpenRound& round, const View& view, ParkingLot& parking, PartMath& math);
   static bool Complete(const OpenRound& round, const View& view);
+  static bool Untouched(const OpenRound& round);
   void Commit(OpenRound& round, PartMath& math);
 
   std::map<Round, OpenRound> rounds_;  // all above version()

@@ -14,48 +14,73 @@ constexpr Round kFailuresKept = 64;
 
 }  // namespace
 
-Part::Accepted PartSequence::Contribute(int64_t now_ms, WorkerRank rank, Round round,
-                                        const Piece& piece, const View& view, ParkingLot& parking,
-                                        PartMath& math) {
-  const PushId id{rank, round};
-  if (round <= applied_[rank]) {
-    if (Broken(Mutation::kAsyncDedupForgotten) && forgotten_.erase(id) != 0) {
-      (void)ApplyOne(piece, math);
-      ++applied_now_;
+Part::Accepted PartSequence::Contribute(int64_t now_ms, const PushId& push, const Piece& piece,
+                                        const View&, ParkingLot& parking, PartMath& math) {
+  const Name name{push.rank, push.round};
+  if (push.round <= applied_[push.rank]) {
+    if (Broken(Mutation::kAsyncDedupForgotten) && forgotten_.erase(name) != 0) {
+      ApplyOutOfTurn(piece, math);
     }
     return Accepted::kDone;
   }
-  if (round == applied_[rank] + 1) {
-    ApplyNext(rank, piece, view, math);
+  if (Broken(Mutation::kAsyncOrderSwapped) && push.fragments == 1 && !IsNext(name)) {
+    if (!swapped_.insert(name).second) return Accepted::kRepeat;
+    ApplyOutOfTurn(piece, math);
     return Accepted::kTaken;
   }
-  if (Broken(Mutation::kAsyncOrderSwapped)) {
-    if (!swapped_.insert(id).second) return Accepted::kRepeat;
-    (void)ApplyOne(piece, math);
-    ++applied_now_;
-    return Accepted::kTaken;
+  const auto found = pushes_.find(name);
+  if (found != pushes_.end() && found->second.fragments.Has(push.fragment)) {
+    Open& open = found->second;
+    if (Broken(Mutation::kFragmentTwice) && open.sum != nullptr) {
+      math.Fold(key(), id(), piece, &open.sum);
+    }
+    return Accepted::kRepeat;
   }
-  if (early_.count(id) != 0) return Accepted::kRepeat;
-  if (!parking.Fits(piece.data.size())) return Accepted::kNoRoom;
-  if (early_.empty()) since_ms_ = now_ms;
-  early_[id] = {piece.rows, piece.data.Copy()};
-  parking.bytes += piece.data.size();
+  const bool next =
+      IsNext(name) &&
+      (found == pushes_.end() ? push.fragment == 0 : found->second.fragments.Next(push.fragment));
+  if (!next && !parking.Fits(piece.data.size())) return Accepted::kNoRoom;
+  if (pushes_.empty()) since_ms_ = now_ms;
+  Open& open = pushes_[name];
+  if (next) {
+    open.fragments.Fold(push, piece, key(), id(), math, &open.sum);
+  } else {
+    open.fragments.Park(push, piece, parking);
+  }
   return Accepted::kTaken;
 }
 
-absl::Status PartSequence::ApplyOne(const Piece& piece, PartMath& math) {
-  std::unique_ptr<PartSum> sum;
-  math.Fold(key(), id(), piece, &sum);
-  return Apply(std::move(sum), math);
+int PartSequence::CommitReady(const View& view, ParkingLot& parking, PartMath& math) {
+  int commits = std::exchange(applied_out_of_turn_, 0);
+  for (auto it = swapped_.begin(); it != swapped_.end();) {
+    if (!IsNext(*it)) {
+      ++it;
+      continue;
+    }
+    ++applied_[it->first];
+    it = swapped_.erase(it);
+  }
+  for (auto it = pushes_.begin(); it != pushes_.end();) {
+    Open& open = it->second;
+    if (IsNext(it->first)) open.fragments.Advance(key(), id(), parking, math, &open.sum);
+    if (!IsNext(it->first) || !open.fragments.folded()) {
+      ++it;
+      continue;
+    }
+    open.fragments.Drop(parking);  // in broken variants only
+    ApplyNext(it->first.first, std::move(open.sum), view, math);
+    ++commits;
+    it = pushes_.erase(it);
+  }
+  return commits;
 }
 
-void PartSequence::ApplyNext(WorkerRank rank, const Piece& piece, const View& view,
+void PartSequence::ApplyNext(WorkerRank rank, std::unique_ptr<PartSum> sum, const View& view,
                              PartMath& math) {
   const Round round = ++applied_[rank];
-  ++applied_now_;
   absl::Status status =
       view.has_updater
-          ? ApplyOne(piece, math)
+          ? Apply(std::move(sum), math)
           : absl::FailedPreconditionError(fmt::format(
                 "{}: an asynchronous push needs an updater: call SetOptimizer before the first "
                 "Push",
@@ -66,27 +91,16 @@ void PartSequence::ApplyNext(WorkerRank rank, const Piece& piece, const View& vi
   failed_.erase(failed_.lower_bound({rank, 0}), failed_.lower_bound({rank, oldest}));
 }
 
-int PartSequence::CommitReady(const View& view, ParkingLot& parking, PartMath& math) {
-  for (auto it = swapped_.begin(); it != swapped_.end();) {
-    if (it->second != applied_[it->first] + 1) {
-      ++it;
-      continue;
-    }
-    ++applied_[it->first];
-    it = swapped_.erase(it);
-  }
-  for (auto it = early_.begin(); it != early_.end();) {
-    const auto [rank, round] = it->first;
-    if (round != applied_[rank] + 1) {
-      ++it;
-      continue;
-    }
-    const Piece piece = std::move(it->second);
-    it = early_.erase(it);
-    parking.bytes -= piece.data.size();
-    ApplyNext(rank, piece, view, math);
-  }
-  return std::exchange(applied_now_, 0);
+void PartSequence::ApplyOutOfTurn(const Piece& piece, PartMath& math) {
+  std::unique_ptr<PartSum> sum;
+  math.Fold(key(), id(), piece, &sum);
+  (void)Apply(std::move(sum), math);
+  ++applied_out_of_turn_;
+}
+
+uint32_t PartSequence::FragmentsOf(WorkerRank rank, Round round) const {
+  const auto it = pushes_.find({rank, round});
+  return it == pushes_.end() ? 0 : it->second.fragments.count();
 }
 
 absl::Status PartSequence::PushStatus(WorkerRank rank, Round round) const {
@@ -96,8 +110,8 @@ absl::Status PartSequence::PushStatus(WorkerRank rank, Round round) const {
 
 std::vector<WorkerRank> PartSequence::Missing(const View&) const {
   std::vector<WorkerRank> missing;
-  for (const auto& [id, piece] : early_) {
-    if (missing.empty() || missing.back() != id.first) missing.push_back(id.first);
+  for (const auto& [push, open] : pushes_) {
+    if (missing.empty() || missing.back() != push.first) missing.push_back(push.first);
   }
   return missing;
 }

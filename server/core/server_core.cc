@@ -28,6 +28,26 @@ PartEntry EchoOf(const PartEntry& request) {
   return reply;
 }
 
+uint32_t FragmentsIn(const PartEntry& entry) { return std::max(entry.fragments, 1u); }
+
+bool IsRowSparse(const KeySpec& spec) { return spec.storage == Storage::kRowSparse; }
+
+// "shape [4,8] of f32", "row_sparse shape [4,8] of f32".
+std::string ValueString(const KeySpec& spec) {
+  return fmt::format("{}shape {} of {}", IsRowSparse(spec) ? "row_sparse " : "",
+                     ShapeString(spec.shape), DTypeName(spec.dtype));
+}
+
+// `begun`: so many fragments has the contribution of which some came before; 0: none did.
+absl::Status CheckFragments(const KeySpec& key, const PushId& push, uint32_t begun) {
+  const bool many = IsRowSparse(key);
+  const uint32_t expected = begun > 0 ? begun : many ? push.fragments : 1;
+  if (push.fragments == expected && push.fragment < push.fragments) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("{}: a fragment of {}{} expected, got {} of {}", KeyLabel(key.key, key.name),
+                  expected, many ? "" : " (the key is dense)", push.fragment, push.fragments));
+}
+
 }  // namespace
 
 void ServerCore::Impl::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing) {
@@ -185,11 +205,11 @@ absl::Status ServerCore::Impl::CheckSameKey(const KeySpec& have, const KeySpec& 
                     KeyLabel(have.key, have.name), KeyLabel(want.key, want.name), have.key));
   }
   if (want.shape_unknown) return absl::OkStatus();
-  if (have.dtype != want.dtype || have.shape != want.shape) {
-    return absl::InvalidArgumentError(fmt::format("{}: shape {} of {} expected, got {} of {}",
-                                                  KeyLabel(have.key, have.name),
-                                                  ShapeString(have.shape), DTypeName(have.dtype),
-                                                  ShapeString(want.shape), DTypeName(want.dtype)));
+  if (have.dtype != want.dtype || have.shape != want.shape ||
+      IsRowSparse(have) != IsRowSparse(want)) {
+    return absl::InvalidArgumentError(fmt::format("{}: {} expected, got {}",
+                                                  KeyLabel(have.key, have.name), ValueString(have),
+                                                  ValueString(want)));
   }
   return absl::OkStatus();
 }
@@ -204,6 +224,81 @@ absl::StatusOr<const KeySpec*> ServerCore::Impl::AddKey(const KeySpec& spec) {
   return it->second.get();
 }
 
+absl::StatusOr<Creation*> ServerCore::Impl::CreationFor(PartId id, const KeySpec& spec,
+                                                        const PartEntry& entry) {
+  const uint32_t fragments = FragmentsIn(entry);
+  PartSlot* slot = Find(id);
+  if (slot != nullptr && slot->creation != nullptr) {
+    Creation* creation = slot->creation.get();
+    KVS_RETURN_IF_ERROR(CheckSameKey(*creation->key, spec));
+    if (entry.fragment < creation->filled) {
+      return absl::AlreadyExistsError(
+          fmt::format("{} is being created already", KeyLabel(spec.key, spec.name)));
+    }
+    if (fragments != creation->fragments || entry.fragment > creation->filled) {
+      return absl::InvalidArgumentError(
+          fmt::format("{} part {}: fragment {} of {} expected next, got {} of {}",
+                      KeyLabel(spec.key, spec.name), id.part, creation->filled, creation->fragments,
+                      entry.fragment, fragments));
+    }
+    return creation;
+  }
+  if (entry.fragment != 0 || (fragments != 1 && !IsRowSparse(spec))) {
+    return absl::InvalidArgumentError(fmt::format(
+        "{} part {}: fragment 0{} expected, got {} of {}", KeyLabel(spec.key, spec.name), id.part,
+        IsRowSparse(spec) ? " first" : " of 1 (the key is dense)", entry.fragment, fragments));
+  }
+  const uint64_t needed = math_->BytesOf(spec, id.part);
+  if (value_bytes_ + needed > options_.value_bytes_max) {
+    return absl::ResourceExhaustedError(fmt::format("{}: {} bytes needed, {} of {} are in use",
+                                                    KeyLabel(spec.key, spec.name), needed,
+                                                    value_bytes_, options_.value_bytes_max));
+  }
+  KVS_ASSIGN_OR_RETURN(const KeySpec* key, AddKey(spec));
+  value_bytes_ += needed;
+  slot = &AddSlot(id);
+  slot->creation = std::make_unique<Creation>();
+  slot->creation->key = key;
+  slot->creation->fragments = fragments;
+  return slot->creation.get();
+}
+
+absl::Status ServerCore::Impl::Create(const ReplyTo& from, const KeySpec& spec,
+                                      const PartEntry& entry) {
+  if (from.rank != 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: the value of Init comes from rank 0, got it from rank {}",
+                    KeyLabel(spec.key, spec.name), from.rank));
+  }
+  const PartId id{entry.key, entry.part};
+  const PartSlot* known = Find(id);
+  const bool repeat = known != nullptr && known->init_incarnation == from.incarnation &&
+                      entry.request <= known->init_request;
+  if (repeat) return absl::OkStatus();
+  const Piece piece{entry.rows, entry.data};
+  if (const absl::Status fits = math_->Check(spec, id, Op::kInit, piece); !fits.ok()) {
+    DropCreation(id);
+    return fits;
+  }
+  KVS_ASSIGN_OR_RETURN(Creation* const creation, CreationFor(id, spec, entry));
+  PartSlot& slot = *Find(id);
+  math_->Fill(*creation->key, id, piece, &creation->value);
+  slot.init_request = entry.request;
+  slot.init_incarnation = from.incarnation;
+  if (++creation->filled == creation->fragments) {
+    slot.part = MakePart(id, creation->key, std::move(creation->value));
+    slot.creation.reset();
+  }
+  return absl::OkStatus();
+}
+
+void ServerCore::Impl::DropCreation(PartId id) {
+  PartSlot* slot = Find(id);
+  if (slot == nullptr || slot->creation == nullptr) return;
+  value_bytes_ -= math_->BytesOf(*slot->creation->key, id.part);
+  slot->creation.reset();
+}
+
 void ServerCore::Impl::OnInit(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
                               ReplyBatch& replies) {
   PartEntry reply = EchoOf(entry);
@@ -214,61 +309,32 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const Frame& frame, const Par
     return replies.Add(from, std::move(reply));
   }
   const PartId id{entry.key, entry.part};
+  const bool creates = entry.create || !entry.data.empty();
   PartSlot* slot = Find(id);
-
-  const bool creates = !entry.data.empty();
-  if ((slot == nullptr || slot->part == nullptr) && !creates) {
-    Waiter waiter{Op::kInit, from, entry.request, 0, entry.step, *spec};
-    const absl::Status parked = Park(id, std::move(waiter));
+  if (slot != nullptr && slot->part != nullptr) {
+    absl::Status status = CheckSameKey(slot->part->key(), *spec);
+    const bool again =
+        creates && slot->init_incarnation == from.incarnation && entry.request > slot->init_request;
+    if (status.ok() && again) {
+      status = absl::AlreadyExistsError(fmt::format("{} exists already", Label(entry.key)));
+    }
+    reply.progress = Progress::kDone;
+    SetStatus(reply, status);
+    return replies.Add(from, std::move(reply), spec->shape_unknown ? &slot->part->key() : nullptr);
+  }
+  if (!creates) {
+    bool retry = false;
+    const absl::Status parked =
+        Park(id, {Op::kInit, from, entry.request, 0, entry.step, *spec, {}}, &retry);
     if (parked.ok()) return;
     SetStatus(reply, parked);
     return replies.Add(from, std::move(reply));
   }
   reply.progress = Progress::kDone;
-  if (slot != nullptr && slot->part != nullptr) {
-    absl::Status status = CheckSameKey(slot->part->key(), *spec);
-    const bool again = creates && slot->init_incarnation == from.incarnation &&
-                       slot->init_request != entry.request;
-    if (status.ok() && again) {
-      status = absl::AlreadyExistsError(fmt::format("{} exists already", Label(entry.key)));
-    }
-    SetStatus(reply, status);
-    return replies.Add(from, std::move(reply), spec->shape_unknown ? &slot->part->key() : nullptr);
-  }
-
-  if (from.rank != 0) {
-    SetStatus(reply, absl::InvalidArgumentError(
-                         fmt::format("{}: the value of Init comes from rank 0, got it from rank {}",
-                                     KeyLabel(spec->key, spec->name), from.rank)));
-    return replies.Add(from, std::move(reply));
-  }
-  const Piece piece{entry.rows, entry.data};
-  if (const absl::Status fits = math_->Check(*spec, id, Op::kInit, piece); !fits.ok()) {
-    SetStatus(reply, fits);
-    return replies.Add(from, std::move(reply));
-  }
-  const uint64_t needed = math_->BytesOf(*spec, id.part);
-  if (value_bytes_ + needed > options_.value_bytes_max) {
-    SetStatus(reply,
-              absl::ResourceExhaustedError(fmt::format("{}: {} bytes needed, {} of {} are in use",
-                                                       KeyLabel(spec->key, spec->name), needed,
-                                                       value_bytes_, options_.value_bytes_max)));
-    return replies.Add(from, std::move(reply));
-  }
-  absl::StatusOr<const KeySpec*> key = AddKey(*spec);
-  if (!key.ok()) {
-    SetStatus(reply, key.status());
-    return replies.Add(from, std::move(reply));
-  }
-  value_bytes_ += needed;
-  if (slot == nullptr) slot = &AddSlot(id);
-  std::unique_ptr<PartValue> value;
-  math_->Fill(**key, id, piece, &value);
-  slot->part = MakePart(id, *key, std::move(value));
-  slot->init_request = entry.request;
-  slot->init_incarnation = from.incarnation;
+  SetStatus(reply, Create(from, *spec, entry));
   replies.Add(from, std::move(reply));
-  AnswerWaiters(id, *slot, replies);
+  slot = Find(id);
+  if (slot != nullptr && slot->part != nullptr) AnswerWaiters(id, *slot, replies);
 }
 
 void ServerCore::Impl::OnPush(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies) {
@@ -283,7 +349,12 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const PartEntry& entry, Reply
     return refuse(absl::NotFoundError(fmt::format("{} has no Init", Label(entry.key))));
   }
   Part& part = *slot->part;
+  const PushId push{from.rank, entry.round, entry.fragment, FragmentsIn(entry)};
   const Piece piece{entry.rows, entry.data};
+  const uint32_t begun = part.FragmentsOf(from.rank, entry.round);
+  if (const absl::Status fits = CheckFragments(part.key(), push, begun); !fits.ok()) {
+    return refuse(fits);
+  }
   if (const absl::Status fits = math_->Check(part.key(), id, Op::kPush, piece); !fits.ok()) {
     return refuse(fits);
   }
@@ -294,25 +365,24 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const PartEntry& entry, Reply
                     "round was lost",
                     Label(entry.key), entry.part, entry.round, options_.rounds_ahead_max, done)));
   }
-  if (entry.round > done && view_.left[from.rank] &&
-      !part.HasContribution(from.rank, entry.round)) {
+  if (entry.round > done && view_.left[from.rank] && begun == 0) {
     return refuse(absl::FailedPreconditionError(
         fmt::format("{}: worker {} has left the job", Label(entry.key), from.rank)));
   }
-  switch (part.Contribute(now_ms_, from.rank, entry.round, piece, view_, parking_, *math_)) {
+  switch (part.Contribute(now_ms_, push, piece, view_, parking_, *math_)) {
     case Part::Accepted::kDone:
       reply.progress = Progress::kDone;
       return refuse(part.PushStatus(from.rank, entry.round));
     case Part::Accepted::kNoRoom:
       reply.retry_after_ms = options_.retry_after_ms;
-      return refuse(absl::ResourceExhaustedError(
-          fmt::format("{} part {}: {} of {} bytes for early contributions are in use",
-                      Label(entry.key), entry.part, parking_.bytes, parking_.bytes_max)));
+      return refuse(parking_.Full(Label(entry.key)));
     case Part::Accepted::kTaken:
     case Part::Accepted::kRepeat:
       break;
   }
-  KVS_CHECK(Park(id, Waiter{Op::kPush, from, entry.request, entry.round, entry.step, {}}).ok());
+  bool retry = false;
+  KVS_CHECK(
+      Park(id, {Op::kPush, from, entry.request, entry.round, entry.step, {}, {}}, &retry).ok());
   if (const int commits = part.CommitReady(view_, parking_, *math_); commits > 0) {
     committed_rounds_ += static_cast<uint64_t>(commits);
     AnswerWaiters(id, *slot, replies);
@@ -325,18 +395,25 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const PartEntry& entry, Reply
 
 void ServerCore::Impl::OnPull(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies) {
   const PartId id{entry.key, entry.part};
+  PartEntry reply = EchoOf(entry);
   PartSlot* slot = Find(id);
   if (slot == nullptr || slot->part == nullptr) {
-    PartEntry reply = EchoOf(entry);
     SetStatus(reply, absl::NotFoundError(fmt::format("{} has no Init", Label(entry.key))));
     return replies.Add(from, std::move(reply));
   }
-  Waiter waiter{Op::kPull, from, entry.request, entry.round, entry.step, {}};
-  if (Answer(waiter, id, *slot, replies)) return;
-  const absl::Status parked = Park(id, std::move(waiter));
-  if (parked.ok()) return;
-  PartEntry reply = EchoOf(entry);
-  SetStatus(reply, parked);
+  Waiter waiter{Op::kPull,  from, entry.request,           entry.round,
+                entry.step, {},   {entry.rows, entry.data}};
+  absl::Status status = math_->Check(slot->part->key(), id, Op::kPull, waiter.asked);
+  bool retry = false;
+  if (status.ok()) {
+    if (Answer(waiter, id, *slot, replies)) return;
+    status = Park(id, std::move(waiter), &retry);
+    if (status.ok() && entry.data.empty()) return;
+    // Its bytes are ours now: the worker may send others.
+    reply.progress = Progress::kReceived;
+  }
+  SetStatus(reply, status);
+  if (retry) reply.retry_after_ms = options_.retry_after_ms;
   replies.Add(from, std::move(reply));
 }
 
@@ -414,6 +491,7 @@ absl::Status ServerCore::Impl::SetUpdater(const OptimizerConfig& spec) {
   uint64_t needed = 0;
   for (const auto& [id, slot] : parts_) {
     if (slot->part != nullptr) needed += math_->BytesOf(slot->part->key(), id.part);
+    if (slot->creation != nullptr) needed += math_->BytesOf(*slot->creation->key, id.part);
   }
   if (needed > options_.value_bytes_max) {
     KVS_CHECK(math_->SetOptimizer(optimizer_).ok());

@@ -4,17 +4,23 @@
 // Invariants (docs/life_of_a_push.md, proved by tests/simulation):
 //   I1  version v+1 is made from exactly one contribution of every worker that the round needs:
 //       all of the view, less those that left before contributing to it.
-//   I2  the sum of a round is the left fold of its contributions in rank order.
+//   I2  the sum of a round is the left fold of its contributions in rank order, of the fragments of
+//       each in ascending order.
 //   I3  a push is answered DONE only after its round committed, and at most counted once,
 //       however often it arrives.
 //   I4  a pull that names version r > 0 is answered with version r, or not at all.
-//   I5  parked bytes never exceed the budget; the next contribution in rank order of the oldest
-//       open round is always taken, since its place (one accumulator per part) is reserved at Init.
+//   I5  parked bytes never exceed the budget; the next fragment, in the order of ranks and of their
+//       fragments, of the oldest open round is always taken. (Its place is one accumulator per
+//       part, reserved at Init; the sum of rows is as large as the rows that were contributed.)
 //   I6  a command of a worker is handed out once, however often it arrives, and every repeat gets
 //       the answer of that one run.
+//   I7  a contribution of many fragments counts when all of them have come, each once, however
+//       often it arrives; they agree on how many they are. A value that is brought in fragments
+//       exists when all are in it; they come in ascending order, and one that does not fit undoes
+//       the rest.
 //
-// A contribution is folded at once when all lower ranks of its round are folded and the round is
-// the next one; otherwise it is copied and parked.
+// A fragment is folded at once when it is the next one of the next round; otherwise it is copied
+// and parked. The ids of a pull that waits are parked, too.
 //
 // Shard-bound: all calls from the thread that owns the shard's slots.
 #pragma once
@@ -46,7 +52,7 @@ struct ServerFrame {
 using ServerOutbox = std::vector<ServerFrame>;
 
 struct ServerCoreOptions {
-  // Parked contributions (out of rank order, or of a later round) of this shard.
+  // Parked contributions (before their turn) and the ids of pulls that wait, of this shard.
   uint64_t parked_bytes_max = 256u << 20;
   // Values, accumulators and optimizer states of this shard; an Init or an optimizer over it is
   // refused.

@@ -31,12 +31,12 @@ PartSlot& ServerCore::Impl::AddSlot(PartId id) {
   return *slot;
 }
 
-absl::Status ServerCore::Impl::Park(PartId id, Waiter waiter) {
+absl::Status ServerCore::Impl::Park(PartId id, Waiter waiter, bool* retry) {
   PartSlot* slot = Find(id);
   if (slot != nullptr) {
     for (Waiter& parked : slot->waiters) {
       if (parked.to.rank == waiter.to.rank && parked.request == waiter.request) {
-        parked = std::move(waiter);
+        parked.to = waiter.to;
         return absl::OkStatus();
       }
     }
@@ -46,6 +46,12 @@ absl::Status ServerCore::Impl::Park(PartId id, Waiter waiter) {
     return absl::ResourceExhaustedError(
         fmt::format("{}: at most {} requests may wait here", Label(id.key), options_.waiting_max));
   }
+  if (!parking_.Fits(waiter.asked.data.size())) {
+    *retry = true;
+    return parking_.Full(Label(id.key));
+  }
+  if (!waiter.asked.data.empty()) waiter.asked.data = waiter.asked.data.Copy();
+  parking_.bytes += waiter.asked.data.size();
   ++waiting_;
   (slot == nullptr ? AddSlot(id) : *slot).waiters.push_back(std::move(waiter));
   return absl::OkStatus();
@@ -54,9 +60,12 @@ absl::Status ServerCore::Impl::Park(PartId id, Waiter waiter) {
 void ServerCore::Impl::AnswerWaiters(PartId id, PartSlot& slot, ReplyBatch& replies) {
   auto& waiters = slot.waiters;
   const size_t before = waiters.size();
-  waiters.erase(std::remove_if(waiters.begin(), waiters.end(),
-                               [&](const Waiter& w) { return Answer(w, id, slot, replies); }),
-                waiters.end());
+  const auto answered = [&](const Waiter& waiter) {
+    if (!Answer(waiter, id, slot, replies)) return false;
+    parking_.bytes -= waiter.asked.data.size();
+    return true;
+  };
+  waiters.erase(std::remove_if(waiters.begin(), waiters.end(), answered), waiters.end());
   waiting_ -= before - waiters.size();
 }
 
@@ -87,7 +96,7 @@ bool ServerCore::Impl::Answer(const Waiter& waiter, PartId id, const PartSlot& s
         break;
       }
       reply.round = part.version();
-      reply.data = math_->Read(part.key(), id, part.value(), Piece());
+      reply.data = math_->Read(part.key(), id, part.value(), waiter.asked);
       break;
   }
   replies.Add(waiter.to, std::move(reply), learns);

@@ -27,12 +27,22 @@ struct Waiter {
   Round round = 0;
   uint64_t step = 0;
   KeySpec key;  // kInit: what the waiter expects the key to be
+  Piece asked;  // kPull; a copy, in the parking lot
+};
+
+// A value that is brought in several fragments.
+struct Creation {
+  const KeySpec* key = nullptr;
+  std::unique_ptr<PartValue> value;
+  uint32_t fragments = 1;
+  uint32_t filled = 0;  // so many of them are in the value
 };
 
 struct PartSlot {
-  std::unique_ptr<Part> part;  // null until Init brought the value
+  std::unique_ptr<Part> part;          // null until Init brought the value
+  std::unique_ptr<Creation> creation;  // until then, while it is being brought
   std::vector<Waiter> waiters;
-  RequestId init_request = 0;
+  RequestId init_request = 0;  // the last one of those that brought it
   Incarnation init_incarnation = 0;
 };
 
@@ -77,14 +87,19 @@ class ServerCore::Impl {
 
   std::unique_ptr<Part> MakePart(PartId id, const KeySpec* key,
                                  std::unique_ptr<PartValue> value) const;
+  // The fragment of a value that `entry` brings.
+  absl::Status Create(const ReplyTo& from, const KeySpec& spec, const PartEntry& entry);
+  absl::StatusOr<Creation*> CreationFor(PartId id, const KeySpec& spec, const PartEntry& entry);
+  void DropCreation(PartId id);
   absl::StatusOr<const KeySpec*> AddKey(const KeySpec& spec);
   static absl::Status CheckSameKey(const KeySpec& have, const KeySpec& want);
   PartSlot& AddSlot(PartId id);
   // Sets the updater. Errors: the math's; RESOURCE_EXHAUSTED, and the old one stays, when what it
   // keeps of the parts goes over the budget.
   absl::Status SetUpdater(const OptimizerConfig& spec);
-  // A repeat takes the place of what it repeats. Errors: RESOURCE_EXHAUSTED, then nothing is kept.
-  absl::Status Park(PartId id, Waiter waiter);
+  // A repeat is answered in the place of what it repeats. What a pull asks for is copied. Errors:
+  // RESOURCE_EXHAUSTED, then nothing is kept; `*retry`: there will be room again.
+  absl::Status Park(PartId id, Waiter waiter, bool* retry);
   void AnswerWaiters(PartId id, PartSlot& slot, ReplyBatch& replies);
   // For a broken variant, which forgets a worker's last asynchronous push.
   void ForgetLast(WorkerRank rank);
@@ -107,8 +122,8 @@ class ServerCore::Impl {
   absl::flat_hash_map<PartId, std::unique_ptr<PartSlot>, PartIdHash> parts_;
   ParkingLot parking_;
   OptimizerConfig optimizer_{"assign", {}};  // that is set
-  uint64_t value_bytes_ = 0;   // PartMath::BytesOf() of all parts
-  uint64_t waiting_ = 0;  // waiters of all parts
+  uint64_t value_bytes_ = 0;                 // PartMath::BytesOf() of all parts
+  uint64_t waiting_ = 0;                     // waiters of all parts
   uint64_t committed_rounds_ = 0;
   RequestId optimizer_request_ = 0;  // 0: none was set in this job
   Incarnation optimizer_incarnation_ = 0;

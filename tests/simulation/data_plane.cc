@@ -40,11 +40,13 @@ std::string DescribeFrame(const Frame& frame) {
   static constexpr std::string_view kProgress[] = {"", " UNKNOWN", " RECEIVED", " DONE"};
   std::string text;
   for (const PartEntry& entry : frame.parts) {
-    fmt::format_to(std::back_inserter(text), "{}{} {:x}/{} r{} #{}{}{}{}", text.empty() ? "" : ", ",
-                   OpName(entry.op), entry.key & 0xfff, entry.part, entry.round, entry.request,
-                   kProgress[static_cast<size_t>(entry.progress)],
-                   entry.retry_after_ms > 0 ? " LATER" : "",
-                   entry.code == absl::StatusCode::kOk ? "" : " " + entry.message);
+    fmt::format_to(
+        std::back_inserter(text), "{}{} {:x}/{} r{}{} #{}{}{}{}", text.empty() ? "" : ", ",
+        OpName(entry.op), entry.key & 0xfff, entry.part, entry.round,
+        entry.fragments > 1 ? fmt::format(".{}/{}", entry.fragment, entry.fragments) : "",
+        entry.request, kProgress[static_cast<size_t>(entry.progress)],
+        entry.retry_after_ms > 0 ? " LATER" : "",
+        entry.code == absl::StatusCode::kOk ? "" : " " + entry.message);
   }
   return text;
 }

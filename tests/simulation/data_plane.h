@@ -23,7 +23,7 @@ class FrameInTransit {
   std::shared_ptr<const Payload> bytes_;
 };
 
-// "PUSH 3/1 r4 #17 RECEIVED, PULL …" for traces.
+// "PUSH 3/1 r4.0/2 #17 RECEIVED, PULL …" for traces.
 std::string DescribeFrame(const Frame& frame);
 
 }  // namespace kvstore::sim

@@ -20,13 +20,17 @@ class HashMath : public PartMath {
   HashMath(World& world, Oracle& oracle) : world_(world), oracle_(oracle) {}
 
   uint64_t BytesOf(const KeySpec&, PartIndex) const override { return 2 * sizeof(uint64_t); }
-  absl::Status Check(const KeySpec&, PartId, Op, const Piece& piece) const override {
-    if (piece.data.size() == sizeof(uint64_t)) return absl::OkStatus();
+  absl::Status Check(const KeySpec& key, PartId, Op op, const Piece& piece) const override {
+    const bool rows = key.storage == Storage::kRowSparse;
+    const bool empty = piece.data.empty() && (rows || op == Op::kPull);
+    const bool number = piece.data.size() == sizeof(uint64_t) && (rows || op != Op::kPull);
+    if (empty || number) return absl::OkStatus();
     return absl::InvalidArgumentError("a number expected");
   }
   void Fill(const KeySpec&, PartId, const Piece& piece,
             std::unique_ptr<PartValue>* value) override {
-    *value = std::make_unique<Value>(ReadU64(piece.data));
+    const uint64_t x = ReadU64(piece.data);
+    *value = std::make_unique<Value>(*value == nullptr ? x : FoldOne(Of(**value), x));
   }
   void Fold(const KeySpec&, PartId, const Piece& piece, std::unique_ptr<PartSum>* sum) override {
     const uint64_t x = ReadU64(piece.data);
@@ -53,8 +57,8 @@ class HashMath : public PartMath {
     *value = std::make_unique<Value>(next);
     return absl::OkStatus();
   }
-  Payload Read(const KeySpec&, PartId, const PartValue& value, const Piece&) override {
-    const uint64_t number = Of(value);
+  Payload Read(const KeySpec&, PartId, const PartValue& value, const Piece& asked) override {
+    const uint64_t number = asked.data.empty() ? Of(value) : RowsOf(Of(value), ReadU64(asked.data));
     return Payload::CopyOf({reinterpret_cast<const char*>(&number), sizeof number});
   }
 

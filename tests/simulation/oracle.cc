@@ -16,9 +16,10 @@ void Oracle::BeginJob(JobId job, const Programs& programs) {
     for (const Program& program : programs.ranks) last = std::max(last, program.pushes[key]);
     for (PartIndex index = 0; index < world_.params().key_parts[key]; ++index) {
       const PartId id{programs.keys[key].key, index};
+      parts_[id].row_sparse = programs.keys[key].storage == Storage::kRowSparse;
       std::vector<uint64_t>& values = parts_[id].values;
       uint64_t state = 0;
-      values.push_back(Initial(id));
+      values.push_back(Folded(id, 0, 0));
       if (async()) {
         for (const Program& program : programs.ranks) {
           parts_[id].pushes.push_back(program.pushes[key]);
@@ -32,9 +33,10 @@ void Oracle::BeginJob(JobId job, const Programs& programs) {
         uint64_t sum = 0;
         for (WorkerRank rank = 0; rank < programs.ranks.size(); ++rank) {
           if (programs.ranks[rank].pushes[key] < round) continue;
-          const uint64_t contribution = Contribution(id, rank, round);
-          sum = first ? contribution : FoldOne(sum, contribution);
-          first = false;
+          for (const uint64_t fragment : Fragments(id, rank, round)) {
+            sum = first ? fragment : FoldOne(sum, fragment);
+            first = false;
+          }
         }
         if (UpdateFails(id, round)) {
           values.push_back(values.back());
@@ -63,6 +65,26 @@ uint64_t Oracle::Contribution(PartId id, WorkerRank rank, Round round) const {
   return Mix64(Mix64(Mix64(salt_ ^ id.key) + id.part * 64 + rank) + round);
 }
 
+std::vector<uint64_t> Oracle::Fragments(PartId id, WorkerRank rank, Round round) const {
+  const uint64_t whole = Contribution(id, rank, round);
+  if (!part(id).row_sparse) return {whole};
+  std::vector<uint64_t> fragments(1 + Mix64(whole + 1) % 4);
+  for (size_t i = 0; i < fragments.size(); ++i) {
+    const uint64_t hash = Mix64(whole + 100 + i);
+    // The first one tells asynchronous pushes apart.
+    const bool empty = hash % 5 == 0 && (i > 0 || !async());
+    fragments[i] = empty ? 0 : hash;
+  }
+  return fragments;
+}
+
+uint64_t Oracle::Folded(PartId id, WorkerRank rank, Round round) const {
+  const std::vector<uint64_t> fragments = Fragments(id, rank, round);
+  uint64_t sum = fragments[0];
+  for (size_t i = 1; i < fragments.size(); ++i) sum = FoldOne(sum, fragments[i]);
+  return sum;
+}
+
 bool Oracle::UpdateFails(PartId id, Round round) const {
   const uint32_t permille = world_.params().update_fails_permille;
   return permille > 0 && Mix64(Contribution(id, 63, round)) % 1000 < permille;
@@ -82,7 +104,7 @@ void Oracle::OnCommit(PartId id, Round version, uint64_t sum, uint64_t value) {
     Part& p = parts_.at(id);
     for (WorkerRank rank = 0; rank < p.made.size(); ++rank) {
       std::vector<Round>& made = p.made[rank];
-      if (made.size() == p.pushes[rank] || sum != Contribution(id, rank, made.size() + 1)) continue;
+      if (made.size() == p.pushes[rank] || sum != Folded(id, rank, made.size() + 1)) continue;
       made.push_back(version);
       p.values.push_back(value);
       p.committed = version;
@@ -97,7 +119,7 @@ void Oracle::OnCommit(PartId id, Round version, uint64_t sum, uint64_t value) {
   if (value != expected) {
     world_.Fail(fmt::format(
         "part {} of key {:x}: version {} must be {:016x}, the server made {:016x}: a contribution "
-        "was lost, repeated, changed or folded out of rank order",
+        "was lost, repeated, changed or folded out of order",
         id.part, id.key, version, expected, value));
   }
   Part& p = parts_.at(id);

@@ -18,6 +18,8 @@ namespace kvstore::sim {
 constexpr uint64_t FoldOne(uint64_t sum, uint64_t contribution) {
   return Mix64(sum * 0x2545f4914f6cdd1du + contribution);
 }
+// What a pull of `value` is answered that asks for rows.
+constexpr uint64_t RowsOf(uint64_t value, uint64_t ids) { return Mix64(value + 11 * ids); }
 constexpr uint64_t NextState(uint64_t state, uint64_t sum) { return Mix64(state + 3 * sum); }
 constexpr uint64_t NextValue(uint64_t value, uint64_t sum, uint64_t state, uint64_t parameter) {
   return Mix64(Mix64(value + 5 * sum) + state + 7 * parameter);
@@ -32,9 +34,9 @@ class Oracle {
   JobId job() const { return job_; }
   Commands& commands() { return commands_; }
 
-  // What `rank` pushes as its contribution to `round`, and what rank 0 gives to Init.
-  uint64_t Contribution(PartId id, WorkerRank rank, Round round) const;
-  uint64_t Initial(PartId id) const { return Contribution(id, 0, 0); }
+  // What `rank` pushes as its contribution to `round`, and rank 0 gives to Init as round 0,
+  // fragment by fragment; 0 goes without bytes.
+  std::vector<uint64_t> Fragments(PartId id, WorkerRank rank, Round round) const;
   bool UpdateFails(PartId id, Round round) const;
   // Of a version that can be.
   uint64_t Value(PartId id, Round version) const;
@@ -47,12 +49,14 @@ class Oracle {
   bool PushIsIn(PartId id, WorkerRank rank, Round round, Round version) const;
   // Whether the updater refused the round, or the version that was made of the push.
   bool PushFailed(PartId id, WorkerRank rank, Round round) const;
+  bool row_sparse(PartId id) const { return part(id).row_sparse; }
   Round committed(PartId id) const { return part(id).committed; }
   // All parts are at their last version.
   void CheckAllCommitted() const;
 
  private:
   struct Part {
+    bool row_sparse = false;
     std::vector<uint64_t> values;  // by version; asynchronous: of those that were made
     Round committed = 0;
     // Asynchronous: by rank, the version that each of its pushes made, and how many it makes.
@@ -60,6 +64,9 @@ class Oracle {
     std::vector<Round> pushes;
   };
   const Part& part(PartId id) const;
+  uint64_t Contribution(PartId id, WorkerRank rank, Round round) const;
+  // The fold of its fragments.
+  uint64_t Folded(PartId id, WorkerRank rank, Round round) const;
   bool async() const { return world_.params().async; }
 
   World& world_;

@@ -10,6 +10,7 @@ namespace {
 constexpr uint64_t kValueBytes = 8;
 constexpr uint64_t kAsyncSalt = 12;
 constexpr uint64_t kCommandSalt = 2000;
+constexpr uint64_t kRowsSalt = 72;
 
 void ChooseShape(Rng& rng, Params& p) {
   p.workers = static_cast<uint32_t>(rng.Between(1, 5));
@@ -137,6 +138,10 @@ Params Params::FromSeed(uint64_t seed) {
   // Drawn apart, so that the seeds of regressions.txt stay what they were.
   p.async = Mix64(seed + kAsyncSalt) % 4 == 0;
   p.commands = Mix64(seed + kCommandSalt) % 4 == 0;
+  const uint64_t rows = Mix64(seed + kRowsSalt);
+  for (size_t k = 0; k < p.key_parts.size(); ++k) {
+    p.row_sparse.push_back(rows % 3 == 0 && (rows >> (8 + k)) % 2 == 0);
+  }
   // Every fifth seed exceeds the budget.
   if (seed % 5 == 0) {
     p.lethal = static_cast<Lethal>(rng.Between(1, 7));
@@ -149,15 +154,18 @@ Params Params::FromSeed(uint64_t seed) {
 
 std::string Params::Describe() const {
   return fmt::format(
-      "{} workers, {} servers ({} shards), keys of {} parts, {} rounds, ahead {}, loss {}‰, dup "
+      "{} workers, {} servers ({} shards), keys of {} parts ({} of rows), {} rounds, ahead {}, "
+      "loss {}‰, dup "
       "{}‰, delay {}..{} ms + {}‰ to {} ms, parked {} B, window {} B, try {} ms, heal {} ms, "
       "{}{}{}{}{}{}"
       "lethal: {}",
-      workers, servers, fmt::join(shards, "+"), fmt::join(key_parts, "+"), rounds, ahead,
-      loss_permille, dup_permille, delay_min_ms, delay_max_ms, delay_tail_permille, delay_tail_ms,
-      server.parked_bytes_max, client.window_bytes, client.try_ms, heal_ms, async ? "async, " : "", commands ? "commands, " : "",
-      reorder ? "reorder, " : "", encode_frames ? "encoded, " : "", jobs > 1 ? "two jobs, " : "",
-      restarts_while_forming ? "restarts while forming, " : "", LethalName(lethal));
+      workers, servers, fmt::join(shards, "+"), fmt::join(key_parts, "+"),
+      std::count(row_sparse.begin(), row_sparse.end(), true), rounds, ahead, loss_permille,
+      dup_permille, delay_min_ms, delay_max_ms, delay_tail_permille, delay_tail_ms,
+      server.parked_bytes_max, client.window_bytes, client.try_ms, heal_ms, async ? "async, " : "",
+      commands ? "commands, " : "", reorder ? "reorder, " : "", encode_frames ? "encoded, " : "",
+      jobs > 1 ? "two jobs, " : "", restarts_while_forming ? "restarts while forming, " : "",
+      LethalName(lethal));
 }
 
 }  // namespace kvstore::sim

@@ -34,6 +34,7 @@ struct Params {
   uint32_t servers = 1;
   std::vector<uint32_t> shards;     // by server process
   std::vector<uint32_t> key_parts;  // parts of each key
+  std::vector<bool> row_sparse;     // by key: contributions have fragments, pulls ask for rows
   uint32_t rounds = 3;              // pushes of each worker to each key before the last barrier
   uint32_t ahead = 1;               // part requests a worker leaves unanswered before it waits
   bool burst = false;               // pushes, hardly a pull: as far ahead as the client lets go

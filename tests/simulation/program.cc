@@ -136,7 +136,7 @@ Programs Programs::Make(const Params& params, Rng rng) {
     spec.key = named ? KeyIdOf(std::string_view(spec.name)) : KeyIdOf(static_cast<int64_t>(k));
     spec.dtype = DType::kFloat64;
     spec.shape = {params.key_parts[k]};
-    spec.storage = Storage::kDense;
+    spec.storage = params.row_sparse[k] ? Storage::kRowSparse : Storage::kDense;
   }
   for (WorkerRank rank = 0; rank < params.workers; ++rank) {
     programs.ranks.push_back(Maker(params, rng, rank, programs).Make());

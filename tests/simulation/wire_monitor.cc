@@ -6,8 +6,8 @@
 
 namespace kvstore::sim {
 
-void WireMonitor::Submitted(Op op, PartId id, Round round) {
-  parts_[id].submitted.push_back({op, round, false});
+void WireMonitor::Submitted(Op op, PartId id, Round round, uint32_t fragment) {
+  parts_[id].submitted.push_back({op, round, fragment, false});
 }
 
 void WireMonitor::Completed(Op op, PartId id, Round round) {
@@ -18,17 +18,20 @@ void WireMonitor::Completed(Op op, PartId id, Round round) {
   }
 }
 
-// C1, C2: requests of a part go out in the order of submission, with the round that was named
-// then; a push waits for the pulls before it.
+// C1, C2, C8: requests of a part go out in the order of submission, fragment by fragment, with the
+// round that was named then; a push waits for the pulls before it.
 void WireMonitor::FirstSent(const PartEntry& entry) {
   PartLog& part = parts_[{entry.key, entry.part}];
   while (part.sent < part.submitted.size() && part.submitted[part.sent].completed) ++part.sent;
   if (part.sent == part.submitted.size()) world_.Fail(who_ + " sends what nobody submitted");
   const Ask& ask = part.submitted[part.sent++];
-  if (ask.op != entry.op || (entry.op != Op::kInit && ask.round != entry.round)) {
-    world_.Fail(fmt::format("{}: C1, C2: {} round {} of part {} expected next, sent {} round {}",
-                            who_, OpName(ask.op), ask.round, entry.part, OpName(entry.op),
-                            entry.round));
+  if (ask.op != entry.op || ask.fragment != entry.fragment ||
+      (entry.op != Op::kInit && ask.round != entry.round)) {
+    world_.Fail(
+        fmt::format("{}: C1, C2, C8: {} round {} fragment {} of part {} expected next, sent "
+                    "{} round {} fragment {}",
+                    who_, OpName(ask.op), ask.round, ask.fragment, entry.part, OpName(entry.op),
+                    entry.round, entry.fragment));
   }
   if (entry.op != Op::kPush) return;
   for (size_t i = 0; i + 1 < part.sent; ++i) {
@@ -57,7 +60,9 @@ void WireMonitor::Sent(ConnId stream, const Frame& frame) {
     }
     // C3.
     if (entry.op != log.first.op || entry.key != log.first.key || entry.part != log.first.part ||
-        entry.round != log.first.round || bytes != log.bytes) {
+        entry.round != log.first.round || entry.rows != log.first.rows ||
+        entry.fragment != log.first.fragment || entry.fragments != log.first.fragments ||
+        bytes != log.bytes) {
       world_.Fail(fmt::format("{}: C3: request {} is sent again with other bytes, round or part",
                               who_, entry.request));
     }

@@ -1,5 +1,5 @@
 // WireMonitor: looks at every frame a worker sends and is handed, and holds the client core to its
-// rules C1 to C5, whether or not a broken one would harm this run.
+// rules C1 to C5 and C8, whether or not a broken one would harm this run.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ class WireMonitor {
       : world_(world), who_(std::move(who)), window_bytes_(window_bytes) {}
 
   // In the order of submission.
-  void Submitted(Op op, PartId id, Round round);
+  void Submitted(Op op, PartId id, Round round, uint32_t fragment);
   void Completed(Op op, PartId id, Round round);
   void Sent(ConnId stream, const Frame& frame);
   // Just before the core is handed it.
@@ -28,6 +28,7 @@ class WireMonitor {
   struct Ask {
     Op op = Op::kUnspecified;
     Round round = 0;
+    uint32_t fragment = 0;
     bool completed = false;
   };
   struct PartLog {

@@ -272,9 +272,11 @@ void WorkerNode::CheckDone(const Completion& done, const Asked& asked) {
       if (!oracle_.PushIsIn(asked.id, rank(), asked.round, done.round)) {
         fail(fmt::format("completed with version {}, without its own last push", done.round));
       }
-      if (done.data.size() != 8 || ReadU64(done.data) != oracle_.Value(asked.id, done.round)) {
-        fail(fmt::format("{:016x} expected as version {}, got {:016x}",
-                         oracle_.Value(asked.id, done.round), done.round, ReadU64(done.data)));
+      const uint64_t value = oracle_.Value(asked.id, done.round);
+      const uint64_t expected = asked.ids == 0 ? value : RowsOf(value, asked.ids);
+      if (done.data.size() != 8 || ReadU64(done.data) != expected) {
+        fail(fmt::format("{:016x} expected as version {}, got {:016x}", expected, done.round,
+                         ReadU64(done.data)));
       }
       return;
     }

@@ -65,6 +65,7 @@ class WorkerNode {
     PartId id;
     Round round = 0;           // kPush: its round; kPull: the one that it must name, 0: any
     bool again = false;        // an Init that must be refused
+    uint64_t ids = 0;          // kPull: the rows that it asks for, if any
     size_t memory = SIZE_MAX;  // index into memory_ of what the user lends
   };
 
@@ -91,6 +92,9 @@ class WorkerNode {
   void Step();
   bool RunAction(const Action& action);  // false: it waits
   void Submit(const Action& action, bool again);
+  // The requests of one op on one part.
+  void Ask(const KeyOp& op, PartIndex part, int priority, bool again,
+           std::vector<PartRequest>* requests);
   void ProbeSometimes();
   bool Blocks(int64_t unanswered) const { return static_cast<int64_t>(asked_.size()) > unanswered; }
 

@@ -103,44 +103,67 @@ bool WorkerNode::RunAction(const Action& action) {
 void WorkerNode::Submit(const Action& action, bool again) {
   std::vector<PartRequest> requests;
   for (const KeyOp& op : action.ops) {
-    const KeySpec& key = programs_.keys[op.key];
     for (PartIndex part = 0; part < world_.params().key_parts[op.key]; ++part) {
-      PartRequest& request = requests.emplace_back();
-      request.op = op.op;
-      request.id = {key.key, part};
-      request.ticket = ++last_ticket_;
-      request.priority = action.priority;
-      Asked asked{op.op, request.id, 0, again};
-      const auto give = [&](uint64_t value) {
-        asked.memory = memory_.size();
-        memory_.push_back(std::make_unique<std::array<uint8_t, 8>>());
-        std::memcpy(memory_.back()->data(), &value, sizeof value);
-        request.data = Payload(Slice{memory_.back()->data(), sizeof value, nullptr});
-      };
-      switch (op.op) {
-        case Op::kInit:
-          request.key = key;
-          if (rank() == 0) {
-            give(oracle_.Initial(request.id));
-          } else if (rng_.Coin()) {
-            request.key.shape_unknown = true;
-            request.key.shape.clear();
-            request.key.dtype = DType::kUnspecified;
-          }
-          break;
-        case Op::kPush:
-          asked.round = ++pushed_[request.id];
-          give(oracle_.Contribution(request.id, rank(), asked.round));
-          break;
-        default:
-          asked.round = pushed_[request.id];
-          break;
-      }
-      asked_[request.ticket] = asked;
-      monitor_->Submitted(asked.op, asked.id, asked.round);
+      Ask(op, part, action.priority, again, &requests);
     }
   }
   Run([&](ClientOutbox* out) { client_->Submit(world_.now_ms(), std::move(requests), out); });
+}
+
+void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again,
+                     std::vector<PartRequest>* requests) {
+  const KeySpec& key = programs_.keys[op.key];
+  const PartId id{key.key, part};
+  const bool row_sparse = world_.params().row_sparse[op.key];
+  Round round = 0;
+  std::vector<uint64_t> pieces(1);  // what goes with each request; 0: no bytes
+  switch (op.op) {
+    case Op::kInit:
+      if (rank() == 0) pieces = oracle_.Fragments(id, 0, 0);
+      break;
+    case Op::kPush:
+      round = ++pushed_[id];
+      pieces = oracle_.Fragments(id, rank(), round);
+      break;
+    default:
+      round = pushed_[id];
+      if (row_sparse) {
+        pieces.resize(1 + rng_.Below(3));
+        for (uint64_t& ids : pieces) ids = rng_.Below(3);
+      }
+      break;
+  }
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    PartRequest& request = requests->emplace_back();
+    request.op = op.op;
+    request.id = id;
+    request.ticket = ++last_ticket_;
+    request.priority = priority;
+    Asked asked{op.op, id, round, again, op.op == Op::kPull ? pieces[i] : 0};
+    if (op.op != Op::kPull) {
+      request.fragment = static_cast<uint32_t>(i);
+      request.fragments = static_cast<uint32_t>(pieces.size());
+    }
+    if (pieces[i] != 0) {
+      asked.memory = memory_.size();
+      memory_.push_back(std::make_unique<std::array<uint8_t, 8>>());
+      std::memcpy(memory_.back()->data(), &pieces[i], sizeof pieces[i]);
+      request.data = Payload(Slice{memory_.back()->data(), sizeof pieces[i], nullptr});
+      request.rows = row_sparse ? 1 : 0;
+    }
+    if (op.op == Op::kInit) {
+      request.key = key;
+      request.create = row_sparse && rank() == 0;
+      if (rank() != 0 && rng_.Coin()) {
+        request.key.shape_unknown = true;
+        request.key.shape.clear();
+        request.key.dtype = DType::kUnspecified;
+        request.key.storage = Storage::kUnspecified;
+      }
+    }
+    asked_[request.ticket] = asked;
+    monitor_->Submitted(asked.op, asked.id, asked.round, request.fragment);
+  }
 }
 
 // As Wait() does at its deadline: ask who is waited for.

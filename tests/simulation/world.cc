@@ -17,7 +17,7 @@ void World::Begin(ProcessId id) {
   Process& process = processes_[id];
   ++process.life;
   process.up = true;
-  process.paused = false;
+  process.paused = process.paused_for_good = false;
   process.backlog.clear();
 }
 
@@ -29,6 +29,8 @@ void World::Kill(ProcessId id) {
 
 void World::Pause(ProcessId id, int64_t for_ms) {
   Process& process = processes_[id];
+  if (process.paused_for_good) return;  // or a pause would wake it
+  process.paused_for_good = for_ms == INT64_MAX;
   process.paused = true;
   const uint64_t pause = ++process.pauses;
   const uint32_t life = process.life;

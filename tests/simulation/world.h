@@ -69,6 +69,7 @@ class World {
     uint32_t life = 0;
     bool up = false;
     bool paused = false;
+    bool paused_for_good = false;
     uint64_t pauses = 0;
     std::vector<Task> backlog;
   };

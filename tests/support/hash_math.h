@@ -29,17 +29,28 @@ class HashMath : public PartMath {
     return Apply(value, sum);
   }
 
+  // The value that these fragments of an Init make.
+  static uint64_t Filled(const std::vector<uint64_t>& fragments) {
+    uint64_t value = fragments.at(0);
+    for (size_t i = 1; i < fragments.size(); ++i) value = FoldOne(value, fragments[i]);
+    return value;
+  }
+  // What a pull that asks for rows gets.
+  static uint64_t Rows(uint64_t value, uint64_t ids) { return Mix64(value + ids); }
+
   // A value, a sum, and `state_bytes` of the updater.
   uint64_t BytesOf(const KeySpec&, PartIndex) const override {
     return 2 * sizeof(uint64_t) + state_bytes;
   }
-  absl::Status Check(const KeySpec&, PartId, Op, const Piece& piece) const override {
-    if (piece.data.size() == sizeof(uint64_t)) return absl::OkStatus();
+  absl::Status Check(const KeySpec&, PartId, Op op, const Piece& piece) const override {
+    const bool empty = op == Op::kPull || (op == Op::kInit && empty_init);
+    if (empty || piece.data.size() == sizeof(uint64_t)) return absl::OkStatus();
     return absl::InvalidArgumentError("a number expected");
   }
   void Fill(const KeySpec&, PartId, const Piece& piece,
             std::unique_ptr<PartValue>* value) override {
-    *value = std::make_unique<Value>(NumberOf(piece.data));
+    const uint64_t x = NumberOf(piece.data);
+    *value = std::make_unique<Value>(*value == nullptr ? x : FoldOne(Of(**value), x));
   }
   void Fold(const KeySpec&, PartId, const Piece& piece, std::unique_ptr<PartSum>* sum) override {
     const uint64_t x = NumberOf(piece.data);
@@ -51,8 +62,8 @@ class HashMath : public PartMath {
     *value = std::make_unique<Value>(Apply(Of(**value), Of(*sum)));
     return absl::OkStatus();
   }
-  Payload Read(const KeySpec&, PartId, const PartValue& value, const Piece&) override {
-    return NumberPayload(Of(value));
+  Payload Read(const KeySpec&, PartId, const PartValue& value, const Piece& asked) override {
+    return NumberPayload(asked.rows == 0 ? Of(value) : Rows(Of(value), NumberOf(asked.data)));
   }
   absl::Status SetOptimizer(const OptimizerConfig& spec) override {
     if (spec.name == "bad") return absl::InvalidArgumentError("no such optimizer: bad");
@@ -62,6 +73,7 @@ class HashMath : public PartMath {
   }
 
   bool fail_updates = false;
+  bool empty_init = false;  // Init may bring nothing
   uint64_t state_bytes = 0;
   std::vector<std::string> optimizers;
 

@@ -211,7 +211,8 @@ void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest> requests,
     by_ticket_[request->ask.ticket] = request;
     PartQueue& part = parts_[request->ask.id];
     RaiseTo(request->ask.priority, part);
-    if (request->ask.op == Op::kPush && request->ask.fragment == 0) ++part.last_round;
+    const bool first = request->ask.fragment == 0 || Broken(Mutation::kFragmentsLoseCount);
+    if (request->ask.op == Op::kPush && first) ++part.last_round;
     if (request->ask.op != Op::kInit) request->round = part.last_round;
     part.open.push_back(request);
     Unhold(part);

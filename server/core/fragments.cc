@@ -1,0 +1,60 @@
+#include "server/core/fragments.h"
+
+#include <fmt/format.h>
+
+#include "common/base/mutation.h"
+
+namespace kvstore {
+
+absl::Status ParkingLot::Full(const std::string& key) const {
+  return absl::ResourceExhaustedError(fmt::format(
+      "{}: {} of {} bytes for what comes before its turn are in use", key, bytes, bytes_max));
+}
+
+bool Fragments::folded() const {
+  return any() && (folded_ == count_ || (Broken(Mutation::kFragmentIsWhole) && folded_ > 0));
+}
+
+bool Fragments::Next(uint32_t fragment) const {
+  return fragment == folded_ || Broken(Mutation::kFragmentOutOfOrder);
+}
+
+void Fragments::Fold(const PushId& push, const Piece& piece, const KeySpec& key, PartId part,
+                     PartMath& math, std::unique_ptr<PartSum>* sum) {
+  count_ = push.fragments;
+  math.Fold(key, part, piece, sum);
+  if (push.fragment == folded_) {
+    ++folded_;
+  } else {
+    swapped_.insert(push.fragment);
+  }
+}
+
+void Fragments::Park(const PushId& push, const Piece& piece, ParkingLot& parking) {
+  count_ = push.fragments;
+  parked_[push.fragment] = {piece.rows, piece.data.Copy()};
+  parking.bytes += piece.data.size();
+}
+
+void Fragments::Advance(const KeySpec& key, PartId part, ParkingLot& parking, PartMath& math,
+                        std::unique_ptr<PartSum>* sum) {
+  while (true) {
+    if (swapped_.erase(folded_) != 0) {
+      ++folded_;
+      continue;
+    }
+    const auto it = parked_.find(folded_);
+    if (it == parked_.end()) return;
+    math.Fold(key, part, it->second, sum);
+    parking.bytes -= it->second.data.size();
+    parked_.erase(it);
+    ++folded_;
+  }
+}
+
+void Fragments::Drop(ParkingLot& parking) {
+  for (const auto& [fragment, piece] : parked_) parking.bytes -= piece.data.size();
+  parked_.clear();
+}
+
+}  // namespace kvstore

@@ -1,0 +1,71 @@
+// Fragments: what of one contribution has come. A contribution of many fragments counts when all
+// are there; they are folded in ascending order, and those that come before their turn are parked.
+//
+// Shard-bound, pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "common/wire/frame.h"
+#include "server/core/part_math.h"
+
+namespace kvstore {
+
+// Bytes of contributions that wait for their turn, over all parts of a shard.
+struct ParkingLot {
+  uint64_t bytes = 0;
+  uint64_t bytes_max = 0;
+
+  bool Fits(uint64_t more) const { return bytes + more <= bytes_max; }
+  // Why something about `key` does not fit.
+  absl::Status Full(const std::string& key) const;
+};
+
+// Names a fragment of a contribution: what `rank` pushed as its round `round` > 0.
+struct PushId {
+  WorkerRank rank = 0;
+  Round round = 0;
+  uint32_t fragment = 0;
+  uint32_t fragments = 1;  // of the contribution; fragment < fragments
+};
+
+// The fragments of a contribution that have come and are folded in ascending order: a prefix of
+// them is in the sum, others wait in the parking lot.
+class Fragments {
+ public:
+  bool any() const { return count_ > 0; }
+  // How many the contribution has; 0: none has come.
+  uint32_t count() const { return count_; }
+  bool Has(uint32_t fragment) const {
+    return fragment < folded_ || parked_.count(fragment) != 0 || swapped_.count(fragment) != 0;
+  }
+  // All of them came.
+  bool complete() const { return any() && folded_ + parked_.size() + swapped_.size() == count_; }
+  // All of them are in the sum.
+  bool folded() const;
+  // Whether `fragment` is the next one to be folded.
+  bool Next(uint32_t fragment) const;
+
+  void Fold(const PushId& push, const Piece& piece, const KeySpec& key, PartId part, PartMath& math,
+            std::unique_ptr<PartSum>* sum);
+  // Keeps a copy of the piece, which fits the parking lot.
+  void Park(const PushId& push, const Piece& piece, ParkingLot& parking);
+  // Folds the parked ones whose turn it is.
+  void Advance(const KeySpec& key, PartId part, ParkingLot& parking, PartMath& math,
+               std::unique_ptr<PartSum>* sum);
+  // What is still parked is dropped.
+  void Drop(ParkingLot& parking);
+
+ private:
+  uint32_t count_ = 0;
+  uint32_t folded_ = 0;
+  std::map<uint32_t, Piece> parked_;
+  std::set<uint32_t> swapped_;  // folded before their turn: only in broken variants
+};
+
+}  // namespace kvstore
