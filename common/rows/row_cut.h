@@ -15,6 +15,8 @@ namespace kvstore {
 // A prime, so that strided and hashed ids spread.
 inline constexpr PartIndex kStripes = 61;
 
+// Rows of one entry of a frame.
+inline constexpr uint32_t kRowsPerEntryMax = 1u << 18;
 // A row and its id fit into an entry of kPartBytesMax bytes.
 inline constexpr size_t kRowBytesMax = kPartBytesMax - sizeof(int64_t);
 

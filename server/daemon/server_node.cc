@@ -12,7 +12,7 @@
 #include "common/transport/host_port.h"
 #include "common/wire/byte_counts.h"
 #include "server/daemon/server_status.h"
-#include "server/engine/dense_part_math.h"
+#include "server/engine/shard_math.h"
 
 namespace kvstore {
 
@@ -44,7 +44,7 @@ ServerNode::ServerNode(ServerNodeOptions options, Transport* transport, ServerNo
   for (ShardIndex shard = 0; shard < options_.shards; ++shard) {
     shard_loops_.push_back(transport_->MakeServerLoop(fmt::format("shard{}", shard)));
     shards_.push_back(std::make_unique<Shard>(
-        shard, options_.core, std::make_unique<DensePartMath>(), shard_loops_.back().get(),
+        shard, options_.core, std::make_unique<ShardMath>(), shard_loops_.back().get(),
         options_.on_command));
   }
   control_ = transport_->MakeServerLoop("control");

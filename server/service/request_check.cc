@@ -9,6 +9,7 @@
 
 #include "common/base/status_macros.h"
 #include "common/cluster/partitioner.h"
+#include "common/rows/row_cut.h"
 #include "common/wire/command.h"
 
 namespace kvstore {
@@ -29,6 +30,36 @@ absl::Status CheckNoBytes(const Frame& request, const PartEntry& entry) {
   return Refused(request, entry, fmt::format("no bytes expected, got {}", entry.data.size()));
 }
 
+// That the ids are there. Whether the bytes behind them are those of the rows, and whether the
+// value has the rows, only its description tells.
+absl::Status CheckRows(const Frame& request, const PartEntry& entry) {
+  if (entry.rows > kRowsPerEntryMax) {
+    return Refused(request, entry,
+                   fmt::format("at most {} rows expected, got {}", kRowsPerEntryMax, entry.rows));
+  }
+  if (entry.data.size() > kPartBytesMax) {
+    return Refused(
+        request, entry,
+        fmt::format("at most {} bytes expected, got {}", kPartBytesMax, entry.data.size()));
+  }
+  const size_t ids_bytes = entry.rows * sizeof(int64_t);
+  const bool ids_alone = entry.op == Op::kPull;
+  if (ids_alone ? entry.data.size() != ids_bytes : entry.data.size() < ids_bytes) {
+    return Refused(
+        request, entry,
+        fmt::format("{} bytes {}expected for {} rows, got {}", ids_bytes,
+                    ids_alone ? "of ids " : "of ids at least ", entry.rows, entry.data.size()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFragment(const Frame& request, const PartEntry& entry) {
+  const uint32_t fragments = std::max(entry.fragments, 1u);
+  if (entry.fragment < fragments) return absl::OkStatus();
+  return Refused(request, entry,
+                 fmt::format("a fragment below {} expected, got {}", fragments, entry.fragment));
+}
+
 absl::Status CheckRoundFromOne(const Frame& request, const PartEntry& entry) {
   if (entry.round > 0) return absl::OkStatus();
   return Refused(request, entry, "a round of at least 1 expected, got 0");
@@ -36,13 +67,8 @@ absl::Status CheckRoundFromOne(const Frame& request, const PartEntry& entry) {
 
 absl::Status CheckPush(const Frame& request, const PartEntry& entry) {
   KVS_RETURN_IF_ERROR(CheckRoundFromOne(request, entry));
-  if (entry.data.empty()) return Refused(request, entry, "the part's bytes expected, got none");
-  if (entry.data.size() > kPartBytesMax) {
-    return Refused(request, entry,
-                   fmt::format("a part of at most {} bytes expected, got {}", kPartBytesMax,
-                               entry.data.size()));
-  }
-  return absl::OkStatus();
+  KVS_RETURN_IF_ERROR(CheckFragment(request, entry));
+  return CheckRows(request, entry);
 }
 
 absl::Status CheckProbe(const Frame& request, const PartEntry& entry) {
@@ -92,14 +118,32 @@ absl::Status CheckStorage(const Frame& request, const PartEntry& entry, const Ke
   switch (spec.storage) {
     case Storage::kUnspecified:
     case Storage::kDense:
-      return absl::OkStatus();
     case Storage::kRowSparse:
-      return absl::UnimplementedError(
-          fmt::format("{}: dense storage expected, got row_sparse", EntryLabel(request, entry)));
+      return absl::OkStatus();
   }
-  return Refused(
-      request, entry,
-      fmt::format("dense storage (1) expected, got {}", static_cast<uint32_t>(spec.storage)));
+  return Refused(request, entry,
+                 fmt::format("storage 1 (dense) or 2 (row_sparse) expected, got {}",
+                             static_cast<uint32_t>(spec.storage)));
+}
+
+// A value that is cut into stripes.
+absl::Status CheckRowSparse(const Frame& request, const PartEntry& entry, const KeySpec& spec) {
+  if (spec.shape.empty()) {
+    return Refused(request, entry, "a row_sparse shape of at least 1 dimension expected, got []");
+  }
+  const RowShape cut = RowShapeOf(spec.shape, spec.dtype);
+  if (cut.row_bytes > kRowBytesMax) {
+    return Refused(
+        request, entry,
+        fmt::format("rows of at most {} bytes expected, got {} of shape {}: {} bytes", kRowBytesMax,
+                    DTypeName(spec.dtype), ShapeString(spec.shape), cut.row_bytes));
+  }
+  if (entry.part >= cut.stripes) {
+    return Refused(request, entry,
+                   fmt::format("a stripe below {} expected for {} of shape {}, got {}", cut.stripes,
+                               DTypeName(spec.dtype), ShapeString(spec.shape), entry.part));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckValue(const Frame& request, const PartEntry& entry, const KeySpec& spec) {
@@ -112,6 +156,7 @@ absl::Status CheckValue(const Frame& request, const PartEntry& entry, const KeyS
   const absl::StatusOr<int64_t> elements = ElementCount(spec.shape);
   if (!elements.ok()) return Refused(request, entry, std::string(elements.status().message()));
   // At most 2^40 elements of 8 bytes: no overflow.
+  if (spec.storage == Storage::kRowSparse) return CheckRowSparse(request, entry, spec);
   const uint64_t value_bytes = static_cast<uint64_t>(*elements) * element_bytes;
   const PartIndex parts = PartCount(value_bytes);
   if (entry.part >= parts) {
@@ -139,7 +184,13 @@ absl::Status CheckInit(const Frame& request, const PartEntry& entry) {
   }
   KVS_RETURN_IF_ERROR(CheckName(request, entry, *spec));
   KVS_RETURN_IF_ERROR(CheckStorage(request, entry, *spec));
-  if (spec->shape_unknown) return CheckNoBytes(request, entry);
+  if (spec->shape_unknown) {
+    if (entry.create)
+      return Refused(request, entry, "a shape expected of whoever creates, got none");
+    return CheckNoBytes(request, entry);
+  }
+  KVS_RETURN_IF_ERROR(CheckFragment(request, entry));
+  KVS_RETURN_IF_ERROR(CheckRows(request, entry));
   return CheckValue(request, entry, *spec);
 }
 
@@ -188,6 +239,7 @@ absl::Status CheckEntry(const Frame& request, const PartEntry& entry) {
     case Op::kPush:
       return CheckPush(request, entry);
     case Op::kPull:
+      return CheckRows(request, entry);
     case Op::kLeave:
       return CheckNoBytes(request, entry);
     case Op::kProbe:
@@ -207,9 +259,9 @@ absl::Status CheckEntry(const Frame& request, const PartEntry& entry) {
     case Op::kUnspecified:
       break;
   }
-  return Refused(request, entry,
-                 fmt::format("op 1 (INIT) to 7 (COMMAND) expected, got {}",
-                             static_cast<uint32_t>(entry.op)));
+  return Refused(
+      request, entry,
+      fmt::format("op 1 (INIT) to 7 (COMMAND) expected, got {}", static_cast<uint32_t>(entry.op)));
 }
 
 }  // namespace kvstore

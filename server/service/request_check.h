@@ -29,17 +29,20 @@ absl::Status CheckRequest(const Frame& request);
 // Problems of one entry of `request`, which passed CheckRequest().
 // Errors: INVALID_ARGUMENT for
 //   any op     an unknown op, request number 0, a round over kRoundMax
-//   PUSH       round 0, no bytes, more bytes than a part has
-//   PULL, LEAVE, SET_OPTIMIZER, COMMAND, PROBE   bytes
+//   INIT, PUSH, PULL   more than kPartBytesMax bytes or kRowsPerEntryMax rows, bytes that cannot
+//   hold
+//              the ids of the rows
+//   INIT, PUSH a fragment that is not below `fragments`
+//   PUSH       round 0
+//   LEAVE, SET_OPTIMIZER, COMMAND, PROBE   bytes
 //   PROBE      probed_op other than INIT, PUSH and PULL; round 0 when it is PUSH
 //   SET_OPTIMIZER   no optimizer in the frame
 //   COMMAND    no command in the frame; what CheckCommand() refuses (UNIMPLEMENTED, too)
 //   INIT       no KeySpec for the key in the frame; a name that is not 1 to 256 bytes of
-//              [A-Za-z0-9_./:-] or whose hash is not the key; an unknown storage; bytes with
-//              shape_unknown; and, unless shape_unknown: an unknown dtype, a shape that
-//              ElementCount() refuses, a part that the value does not have, a number of bytes that
-//              is not the part's
-// UNIMPLEMENTED for INIT of row_sparse storage.
+//              [A-Za-z0-9_./:-] or whose hash is not the key; an unknown storage; bytes or
+//              `create` with shape_unknown; and, unless shape_unknown: an unknown dtype, a shape
+//              that ElementCount() refuses, a part that the value does not have; dense: a number of
+//              bytes that is not the part's; row_sparse: no dimension, rows over kRowBytesMax
 absl::Status CheckEntry(const Frame& request, const PartEntry& entry);
 
 }  // namespace kvstore

@@ -23,6 +23,7 @@ from kvstore.v1 import data_pb2, scheduler_pb2, types_pb2  # noqa: E402  (genera
 UNAVAILABLE = 14
 SLOTS = 1024
 PART_BYTES = 1 << 20
+STRIPES = 61
 ALIGNMENT = 64
 MASK = (1 << 64) - 1
 
@@ -166,9 +167,10 @@ class Worker:
             frame.payload += bytes(-len(frame.payload) % ALIGNMENT) + data
         return entry
 
-    def key_spec(self, key, dtype=types_pb2.DTYPE_F32, shape=(1,)):
+    def key_spec(self, key, dtype=types_pb2.DTYPE_F32, shape=(1,),
+                 storage=types_pb2.STORAGE_DENSE):
         return types_pb2.KeySpec(key=key_id(key), name="" if isinstance(key, int) else key,
-                                 dtype=dtype, shape=shape, storage=types_pb2.STORAGE_DENSE)
+                                 dtype=dtype, shape=shape, storage=storage)
 
     def ask(self, key, frame, part=0):
         """Sends the frame to the owner of the key's part; the next frame that comes back."""

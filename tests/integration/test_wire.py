@@ -8,16 +8,28 @@ import unittest
 import grpc
 
 import cluster
-from foreign_worker import Stream, UnreadStream, Worker, data_pb2, key_id, mix64, scheduler_pb2, types_pb2
+from foreign_worker import (
+    STRIPES, Stream, UnreadStream, Worker, data_pb2, key_id, mix64, scheduler_pb2, types_pb2)
 
 OK, INVALID, NOT_FOUND, EXISTS, EXHAUSTED, PRECONDITION, ABORTED, UNIMPLEMENTED, UNAVAILABLE = (
     0, 3, 5, 6, 8, 9, 10, 12, 14)
+OUT_OF_RANGE = 11
 INIT, PUSH, PULL, PROBE, LEAVE, SET_OPTIMIZER, COMMAND = range(1, 8)
 UNKNOWN, RECEIVED, DONE = 1, 2, 3
 
 
 def f32(*values):
     return struct.pack(f"<{len(values)}f", *values)
+
+
+def ids(*numbers):
+    return struct.pack(f"<{len(numbers)}q", *numbers)
+
+
+def rows(values):
+    """Ids, then rows: of {id: (f32, ...)}, or of a list of such pairs."""
+    pairs = list(values.items()) if isinstance(values, dict) else values
+    return ids(*(id_ for id_, _ in pairs)) + b"".join(f32(*row) for _, row in pairs)
 
 
 class Wire(unittest.TestCase):
@@ -153,8 +165,11 @@ class Wire(unittest.TestCase):
             ("nine dimensions", INVALID, (INIT, 8, good), dict(spec=spec(8, shape=(1,) * 9))),
             ("a part that the value does not have", INVALID, (INIT, 8, good),
              dict(spec=spec(8, shape=(2,)), part=5)),
-            ("row_sparse", UNIMPLEMENTED, (INIT, 8, good),
-             dict(spec=types_pb2.KeySpec(key=8, dtype=1, shape=[2], storage=2))),
+            ("no such storage", INVALID, (INIT, 8, good),
+             dict(spec=types_pb2.KeySpec(key=8, dtype=1, shape=[2], storage=9))),
+            ("rows of a dense key", INVALID, (PUSH, 7, rows({0: (1, 2)})), dict(round=1, rows=1)),
+            ("ids for a dense key", INVALID, (PULL, 7, ids(0)), dict(rows=1)),
+            ("fragments of a dense key", INVALID, (PUSH, 7, good), dict(round=1, fragments=2)),
             ("a name with a blank", INVALID, (INIT, "a b", good), dict(spec=named)),
             ("a name of 257 bytes", INVALID, (INIT, "x" * 257, good), dict(spec=long_name)),
             ("a name that is not the key's", INVALID, (INIT, 9, good),
@@ -165,6 +180,145 @@ class Wire(unittest.TestCase):
                 entry, _ = w.request(*arguments, **fields)
                 self.assertEqual(entry.code, code, f"{what}: {entry}")
                 print(f"  {what}: {entry.message}")
+        self.assert_serves()
+
+    def init_rows(self, key, shape, values):
+        """Every stripe of a row_sparse key, in one entry each."""
+        w = self.worker
+        spec = w.key_spec(key, shape=shape, storage=types_pb2.STORAGE_ROW_SPARSE)
+        bytes_ = 4
+        for dimension in shape:
+            bytes_ *= dimension
+        stripes = 1 if bytes_ <= 1 << 20 else STRIPES
+        for stripe in range(stripes):
+            mine = {id_: row for id_, row in values.items() if id_ % stripes == stripe}
+            entry, _ = w.request(INIT, key, rows(mine), part=stripe, spec=spec, rows=len(mine),
+                                 create=True)
+            self.assertEqual((entry.code, entry.progress), (OK, DONE), entry.message)
+
+    def set_optimizer(self, name, key, part=0):
+        """Of the shard that has the key's part."""
+        frame = self.worker.frame()
+        self.worker.add(frame, SET_OPTIMIZER, 0)
+        frame.optimizer.name = name
+        self.assertEqual(self.worker.ask(key, frame, part).parts[0].code, OK)
+
+    def test_rows_are_pushed_and_pulled(self):
+        w = self.worker
+        self.init_rows("emb", (10, 2), {3: (1, 2), 7: (3, 4)})
+        # Without an optimizer the sum becomes the value; ids in any order, an id twice.
+        push = rows([(7, (1, 1)), (3, (5, 5)), (7, (2, 2))])
+        entry, _ = w.request(PUSH, "emb", push, round=1, rows=3)
+        self.assertEqual((entry.code, entry.progress), (OK, DONE), entry.message)
+        entry, payload = w.request(PULL, "emb", ids(7, 0, 3, 7), round=1, rows=4)
+        self.assertEqual((entry.code, entry.progress, entry.round, entry.rows), (OK, DONE, 1, 0))
+        self.assertEqual(payload, f32(3, 3, 0, 0, 5, 5, 3, 3))
+        # With one, rows that a push does not name stay; no rows are a contribution too.
+        self.set_optimizer("sum", "emb")
+        entry, _ = w.request(PUSH, "emb", rows({0: (1, 1)}), round=2, rows=1)
+        self.assertEqual((entry.code, entry.progress), (OK, DONE), entry.message)
+        entry, _ = w.request(PUSH, "emb", round=3)
+        self.assertEqual((entry.code, entry.progress), (OK, DONE), entry.message)
+        entry, payload = w.request(PULL, "emb", ids(0, 3, 7, 9), round=3, rows=4)
+        self.assertEqual((entry.round, payload), (3, f32(1, 1, 5, 5, 3, 3, 0, 0)))
+        entry, payload = w.request(PULL, "emb", round=3)
+        self.assertEqual((entry.code, entry.progress, payload), (OK, DONE, b""))
+
+    def test_a_tall_value_has_stripes_and_contributions_have_fragments(self):
+        w = self.worker
+        height = 1 << 20  # of 8 bytes: 61 stripes
+        spec = w.key_spec("tall", shape=(height, 2), storage=types_pb2.STORAGE_ROW_SPARSE)
+        stripe = 5
+        # An Init in fragments, one after the other; the part exists after the last.
+        for fragment, id_ in enumerate((5, 66)):
+            self.assertEqual(w.request(PULL, "tall", part=stripe)[0].code, NOT_FOUND)
+            entry, _ = w.request(INIT, "tall", rows({id_: (id_, id_)}), part=stripe, spec=spec,
+                                 rows=1, create=True, fragment=fragment, fragments=2)
+            self.assertEqual((entry.code, entry.progress), (OK, DONE), entry.message)
+        last = height - 1 - (height - 1 - stripe) % STRIPES
+        entry, payload = w.request(PULL, "tall", ids(last, 66, 5), part=stripe, rows=3)
+        self.assertEqual(payload, f32(0, 0, 66, 66, 5, 5))
+        # A push in fragments counts when all came, whatever their order; a pull waits for it.
+        self.set_optimizer("sum", "tall", stripe)
+        entry, _ = w.request(PUSH, "tall", rows({last: (2, 2)}), part=stripe, rows=1, round=1,
+                             fragment=1, fragments=2)
+        second = entry.request
+        self.assertEqual((entry.code, entry.progress), (OK, RECEIVED), entry.message)
+        entry, _ = w.request(PULL, "tall", ids(last, 5), part=stripe, rows=2, round=1)
+        pull = entry.request
+        self.assertEqual((entry.code, entry.progress), (OK, RECEIVED), entry.message)
+        entry, _ = w.request(PROBE, "tall", part=stripe, round=1, probed_op=PUSH, request=second)
+        self.assertEqual((entry.progress, list(entry.missing_ranks)), (RECEIVED, [0]))
+        frame = w.frame()
+        w.add(frame, PUSH, "tall", rows({5: (1, 1), last: (1, 1)}), part=stripe, rows=2, round=1,
+              fragments=2)
+        first = frame.parts[0].request
+        reply = w.ask("tall", frame, part=stripe)
+        answers = {entry.request: entry for entry in reply.parts}
+        self.assertEqual({request: entry.progress for request, entry in answers.items()},
+                         {first: DONE, second: DONE, pull: DONE})
+        self.assertEqual(answers[pull].round, 1)
+        self.assertEqual(reply.payload, f32(3, 3, 6, 6))
+
+    def test_rows_that_cannot_be_are_answered_and_harm_nothing(self):
+        w = self.worker
+        self.init(7, 1, 2)
+        self.init_rows(8, (10, 2), {3: (1, 2)})
+
+        def sparse(shape):
+            return w.key_spec(9, shape=shape, storage=types_pb2.STORAGE_ROW_SPARSE)
+
+        one = rows({3: (1, 2)})
+        cases = [
+            ("push of a row below 0", OUT_OF_RANGE, (PUSH, 8, rows({-1: (1, 2)})),
+             dict(round=1, rows=1)),
+            ("push of a row above the last", OUT_OF_RANGE, (PUSH, 8, rows({10: (1, 2)})),
+             dict(round=1, rows=1)),
+            ("pull of a row above the last", OUT_OF_RANGE, (PULL, 8, ids(3, 1 << 62)),
+             dict(rows=2)),
+            ("Init with a row above the last", OUT_OF_RANGE, (INIT, 9, rows({2: (1,)})),
+             dict(spec=sparse((2,)), rows=1, create=True)),
+            ("rows with more bytes", INVALID, (PUSH, 8, one + b"1234"), dict(round=1, rows=1)),
+            ("rows with fewer bytes", INVALID, (PUSH, 8, one[:-4]), dict(round=1, rows=1)),
+            ("fewer ids than rows", INVALID, (PUSH, 8, ids(3)), dict(round=1, rows=2)),
+            ("2^18 + 1 rows", INVALID, (PULL, 8, ids(3)), dict(rows=(1 << 18) + 1)),
+            ("a pull with rows", INVALID, (PULL, 8, one), dict(rows=1)),
+            ("a pull of more than 1 MiB of ids", INVALID, (PULL, 8, bytes(8 * 131073)),
+             dict(rows=131073)),
+            ("a dense push to a row_sparse key", INVALID, (PUSH, 8, f32(*range(20))),
+             dict(round=1)),
+            ("fragment 2 of 2", INVALID, (PUSH, 8, one), dict(round=1, rows=1, fragment=2,
+                                                              fragments=2)),
+            ("a dense Init of a row_sparse key", INVALID, (INIT, 8, f32(*range(20))),
+             dict(spec=w.key_spec(8, shape=(10, 2)))),
+            ("an Init whose first fragment is the second", INVALID, (INIT, 9, rows({1: (1,)})),
+             dict(spec=sparse((2,)), rows=1, create=True, fragment=1, fragments=2)),
+            ("no dimension", INVALID, (INIT, 9), dict(spec=sparse(()), create=True)),
+            ("a row of 1 MiB", INVALID, (INIT, 9), dict(spec=sparse((2, 1 << 18)), create=True)),
+            ("stripe 61", INVALID, (INIT, 9), dict(spec=sparse((1 << 20,)), part=61, create=True)),
+            ("a row of another stripe", INVALID, (INIT, 9, rows({1: (1,)})),
+             dict(spec=sparse((1 << 20,)), rows=1, create=True)),
+            ("create without a shape", INVALID, (INIT, 9),
+             dict(spec=types_pb2.KeySpec(key=9, storage=2, shape_unknown=True), create=True)),
+        ]
+        for what, code, arguments, fields in cases:
+            with self.subTest(what):
+                entry, _ = w.request(*arguments, **fields)
+                self.assertEqual(entry.code, code, f"{what}: {entry}")
+                print(f"  {what}: {entry.message}")
+        # Nothing of them was kept: the round is still open, and no key 9 came to be.
+        self.assertEqual(w.request(PULL, 9)[0].code, NOT_FOUND)
+        entry, _ = w.request(PUSH, 8, one, round=1, rows=1)
+        self.assertEqual((entry.code, entry.progress), (OK, DONE), entry.message)
+        self.assertEqual(w.request(PULL, 8, ids(3), round=1, rows=1)[1], f32(1, 2))
+        # Fragments of one contribution agree on how many they are.
+        w.request(PUSH, 8, one, round=2, rows=1, fragments=2)
+        entry, _ = w.request(PUSH, 8, one, round=2, rows=1, fragment=1, fragments=3)
+        self.assertEqual(entry.code, INVALID)
+        print(f"  fragments that do not agree: {entry.message}")
+        entry, _ = w.request(PUSH, 8, one, round=2, rows=1, fragment=1, fragments=2)
+        self.assertEqual((entry.code, entry.progress), (OK, DONE), entry.message)
+        self.assertEqual(w.request(PULL, 8, ids(3), round=2, rows=1)[1], f32(2, 4))
         self.assert_serves()
 
     def test_bad_headers_are_answered(self):

@@ -110,9 +110,8 @@ TEST_CASE("a frame that describes a key twice is refused", "[request_check]") {
 
 TEST_CASE("unknown ops are refused", "[request_check]") {
   for (const uint32_t op : {0u, 8u, 0xffffffffu}) {
-    CheckRefused(
-        Check(Request(static_cast<Op>(op))),
-        "OP? of key 17: op 1 (INIT) to 7 (COMMAND) expected, got " + std::to_string(op));
+    CheckRefused(Check(Request(static_cast<Op>(op))),
+                 "OP? of key 17: op 1 (INIT) to 7 (COMMAND) expected, got " + std::to_string(op));
   }
 }
 
@@ -136,17 +135,47 @@ TEST_CASE("rounds lie between 1 and 2^63 - 1, requests from 1", "[request_check]
 
 TEST_CASE("a push has the bytes of a part", "[request_check]") {
   Frame push = Push();
-  push.parts[0].data = Payload();
-  CheckRefused(Check(push), "PUSH of key 17: the part's bytes expected, got none");
   push.parts[0].data = Bytes(kPartBytesMax);
   CheckOk(push);
   push.parts[0].data = Bytes(kPartBytesMax + 1);
-  CheckRefused(Check(push),
-               "PUSH of key 17: a part of at most 1048576 bytes expected, got 1048577");
+  CheckRefused(Check(push), "PUSH of key 17: at most 1048576 bytes expected, got 1048577");
+}
+
+TEST_CASE("rows have ids, and there are not too many of them", "[request_check]") {
+  Frame push = Push();
+  push.parts[0].rows = 2;
+  push.parts[0].data = Bytes(16 + 3);
+  CheckOk(push);
+  push.parts[0].data = Bytes(15);
+  CheckRefused(Check(push), "PUSH of key 17: 16 bytes of ids at least expected for 2 rows, got 15");
+  push.parts[0].rows = 0;
+  push.parts[0].data = Payload();  // a contribution without rows
+  CheckOk(push);
+  push.parts[0].rows = (1 << 18) + 1;
+  CheckRefused(Check(push), "PUSH of key 17: at most 262144 rows expected, got 262145");
+
+  Frame pull = Request(Op::kPull);
+  pull.parts[0].rows = 2;
+  pull.parts[0].data = Bytes(16);
+  CheckOk(pull);
+  pull.parts[0].data = Bytes(17);
+  CheckRefused(Check(pull), "PULL of key 17: 16 bytes of ids expected for 2 rows, got 17");
+}
+
+TEST_CASE("a fragment is one of those that there are", "[request_check]") {
+  Frame push = Push();
+  push.parts[0].fragments = 3;
+  push.parts[0].fragment = 2;
+  CheckOk(push);
+  push.parts[0].fragment = 3;
+  CheckRefused(Check(push), "PUSH of key 17: a fragment below 3 expected, got 3");
+  push.parts[0].fragments = 0;
+  push.parts[0].fragment = 1;
+  CheckRefused(Check(push), "PUSH of key 17: a fragment below 1 expected, got 1");
 }
 
 TEST_CASE("requests that carry no bytes are refused with some", "[request_check]") {
-  const Op op = GENERATE(Op::kPull, Op::kProbe, Op::kLeave, Op::kSetOptimizer);
+  const Op op = GENERATE(Op::kProbe, Op::kLeave, Op::kSetOptimizer);
   Frame frame = Request(op);
   frame.parts[0].probed_op = Op::kPull;
   frame.optimizer.emplace();
@@ -287,23 +316,49 @@ TEST_CASE("a command has an id for controllers and a body that fits a frame", "[
   frame.command->id = -7;
   CheckRefused(Check(frame), "a command id of at least 0 expected, got -7");
   frame.command->id = 3;
-  CheckRefused(Check(frame), "command 3: MXNet's kSyncMode is no command here: the type of the "
-                             "store says it (dist_sync, dist_async)");
+  CheckRefused(Check(frame),
+               "command 3: MXNet's kSyncMode is no command here: the type of the "
+               "store says it (dist_sync, dist_async)");
   frame.command->id = 4;
-  CheckRefused(Check(frame), "command 4: MXNet's kSetGradientCompression is no command here: "
-                             "SetGradientCompression is still to come",
+  CheckRefused(Check(frame),
+               "command 4: MXNet's kSetGradientCompression is no command here: "
+               "SetGradientCompression is still to come",
                absl::StatusCode::kUnimplemented);
 }
 
-TEST_CASE("storage is dense", "[request_check]") {
+TEST_CASE("storage is dense or row_sparse", "[request_check]") {
   Frame frame = Init("w", DType::kFloat32, {1});
   frame.keys[0].storage = Storage::kDense;
   CheckOk(frame);
   frame.keys[0].storage = Storage::kRowSparse;
-  CheckRefused(Check(frame), "INIT of key 'w': dense storage expected, got row_sparse",
-               absl::StatusCode::kUnimplemented);
+  CheckOk(frame);
   frame.keys[0].storage = static_cast<Storage>(9);
-  CheckRefused(Check(frame), "INIT of key 'w': dense storage (1) expected, got 9");
+  CheckRefused(Check(frame),
+               "INIT of key 'w': storage 1 (dense) or 2 (row_sparse) expected, got 9");
+}
+
+TEST_CASE("a row_sparse value has stripes, and rows that fit an entry", "[request_check]") {
+  Frame frame = Init("w", DType::kFloat32, {1000, 300});  // over 1 MiB
+  frame.keys[0].storage = Storage::kRowSparse;
+  frame.parts[0].create = true;
+  frame.parts[0].part = 60;
+  CheckOk(frame);
+  frame.parts[0].rows = 1;
+  frame.parts[0].data = Bytes(8 + 1200);
+  CheckOk(frame);
+  frame.parts[0].part = 61;
+  CheckRefused(Check(frame),
+               "INIT of key 'w': a stripe below 61 expected for f32 of shape [1000,300], got 61");
+  frame.parts[0].part = 0;
+  frame.keys[0].shape = {2, 1 << 18};
+  CheckRefused(Check(frame),
+               "INIT of key 'w': rows of at most 1048568 bytes expected, got f32 of shape "
+               "[2,262144]: 1048576 bytes");
+  frame.keys[0].shape = {};
+  CheckRefused(Check(frame),
+               "INIT of key 'w': a row_sparse shape of at least 1 dimension expected, got []");
+  frame.keys[0].shape_unknown = true;
+  CheckRefused(Check(frame), "INIT of key 'w': a shape expected of whoever creates, got none");
 }
 
 }  // namespace
