@@ -18,6 +18,11 @@ RowSum::RowSum(DType dtype, size_t row_elements)
 
 void RowSum::Fold(const int64_t* rows, size_t count, const Payload& data) {
   KVS_CHECK(data.size() / row_bytes_ == count && data.size() % row_bytes_ == 0);
+  if (rows_.empty()) {  // most rows of the first contribution are new, few of the later ones
+    places_.reserve(count);
+    rows_.reserve(count);
+    sums_.reserve(count * row_sum_bytes_);
+  }
   std::vector<uint8_t> straddling;  // a row whose bytes lie in several slices, as far as it came
   const int64_t* row = rows;
   for (const Slice& slice : data.slices()) {
