@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "client/src/dist_operation.h"
+#include "client/src/dist_row_operation.h"
 #include "client/src/dist_session.h"
 #include "client/src/fork_guard.h"
 #include "client/src/sdk_log.h"
@@ -57,6 +58,7 @@ class DistBackend final : public StoreBackend {
       : share_(std::move(share)),
         rank_(share_->session()->rank()),
         workers_(share_->session()->workers()),
+        mode_(StoreModeOf(share_->session()->store_type())),
         timeout_ms_(share_->session()->operation_timeout_ms()),
         sums_("kvs-sums") {}
 
@@ -103,8 +105,14 @@ class DistBackend final : public StoreBackend {
     const DistBackend& backend_;
     DistSession* session_ = nullptr;
   };
+  // False for the Init of a worker that only waits for rank 0's.
+  bool Brings(const KeyOperation& operation) const {
+    return operation.kind != OperationKind::kInit || rank_ == 0;
+  }
+  bool Copies(const KeyOperation& operation) const;
+  // Makes the operation's requests and queues them.
   void Send(DistSession& session, const std::shared_ptr<KeyOperation>& operation,
-            const TokenPtr& token, DistOperation::Source source);
+            const TokenPtr& token);
 
   std::shared_ptr<SessionShare> share_;  // changed by Stop, when nobody borrows the session
   mutable Mutex mutex_;
@@ -114,8 +122,9 @@ class DistBackend final : public StoreBackend {
   uint64_t step_ KVS_GUARDED_BY(mutex_) = 0;
   const WorkerRank rank_;
   const uint32_t workers_;
+  const StoreMode mode_;
   const int64_t timeout_ms_;
-  WorkQueue sums_;  // last: sums the values of this worker's devices
+  WorkQueue sums_;  // last: sums the values of this worker's devices, sorts its rows
 };
 
 DistBackend::Session::Session(const DistBackend& backend) : backend_(backend) {
@@ -160,10 +169,6 @@ absl::Status DistBackend::UpdaterHasNoEffect() {
 }
 
 absl::Status DistBackend::Prepare(KeyOperation* operation) {
-  if (operation->spec.row_sparse) {
-    return absl::UnimplementedError(
-        fmt::format("{}: row_sparse keys on dist stores are still to come", operation->key->label));
-  }
   MutexLock lock(mutex_);
   operation->step = step_;
   return absl::OkStatus();
@@ -174,41 +179,53 @@ void DistBackend::Step() {
   ++step_;
 }
 
+// Whether the operation sends other bytes than those of one array as they are: a sum, rows.
+bool DistBackend::Copies(const KeyOperation& operation) const {
+  const std::vector<NDArray>& values = operation.values;
+  if (values.empty() || !Brings(operation)) return false;
+  return operation.spec.row_sparse || values.size() > 1 ||
+         values[0].storage_type() != StorageType::kDefault;
+}
+
 void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) {
-  const std::vector<NDArray>& values = operation->values;
-  const bool one_is_lent =
-      values.size() <= 1 && (values.empty() || values[0].storage_type() == StorageType::kDefault);
-  if (one_is_lent) {
+  if (!Copies(*operation)) {
     const Session session(*this);
     if (!session) return token->Finish(Stopped());
-    return Send(*session, operation, token, DistOperation::SourceOf(*operation));
+    return Send(*session, operation, token);
   }
-  // A sum, or a dense copy of rows, moves many bytes: neither the caller nor the loop should wait
-  // for it. Later operations on the key do, so that none overtakes the push.
+  // That moves many bytes: neither the caller nor the loop should wait for it. Later operations on
+  // the key do, so that none overtakes the push.
   const KeyId key = operation->key->id;
   const int priority = operation->priority;
   sums_.Add(key, priority,
             [this, operation = std::move(operation), token, order = token->HoldOrder()](bool run) {
               const Session session(*this);
               if (!run || !session) return token->Finish(Stopped());
-              DistOperation::Source source;
-              try {
-                source = DistOperation::SourceOf(*operation);
-              } catch (const std::bad_alloc&) {
-                return token->Finish(absl::ResourceExhaustedError(
-                    fmt::format("{}: {} bytes for a sum expected, out of memory",
-                                operation->key->label, operation->spec.bytes)));
-              }
-              Send(*session, operation, token, std::move(source));
+              Send(*session, operation, token);
               session->Flush();
             });
 }
 
 void DistBackend::Send(DistSession& session, const std::shared_ptr<KeyOperation>& operation,
-                       const TokenPtr& token, DistOperation::Source source) {
-  const auto sink =
-      std::make_shared<DistOperation>(operation, token, std::move(source), rank_ == 0);
-  session.Add(sink->Requests(), sink);
+                       const TokenPtr& token) {
+  try {
+    if (operation->spec.row_sparse && Brings(*operation)) {
+      const auto sink = std::make_shared<DistRowOperation>(operation, token, mode_);
+      std::vector<PartRequest> requests = sink->Requests();
+      if (requests.empty()) return token->Finish(absl::OkStatus());
+      return session.Add(std::move(requests), sink);
+    }
+    DistOperation::Source source;
+    if (Brings(*operation)) source = DistOperation::SourceOf(*operation);
+    const auto sink =
+        std::make_shared<DistOperation>(operation, token, std::move(source), rank_ == 0);
+    session.Add(sink->Requests(), sink);
+  } catch (const std::bad_alloc&) {
+    token->Finish(absl::ResourceExhaustedError(fmt::format(
+        "{}: memory for a sum or for rows of shape {} of {} expected, there is too little",
+        operation->key->label, ShapeString(operation->spec.shape),
+        DTypeName(operation->spec.dtype))));
+  }
 }
 
 absl::Status DistBackend::SetOptimizer(const std::string& name,

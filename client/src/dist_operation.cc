@@ -84,9 +84,14 @@ KeySpec DistOperation::WireKey() const {
   if (spec.known) {
     key.dtype = spec.dtype;
     key.shape = spec.shape;
-    key.storage = Storage::kDense;
+    key.storage = spec.row_sparse ? Storage::kRowSparse : Storage::kDense;
   }
   return key;
+}
+
+PartIndex DistOperation::Parts() const {
+  const ValueSpec& spec = operation_->spec;
+  return spec.row_sparse ? RowShapeOf(spec.shape, spec.dtype).stripes : PartCount(spec.bytes);
 }
 
 std::vector<PartRequest> DistOperation::Requests() {
@@ -125,7 +130,7 @@ std::vector<PartRequest> DistOperation::RequestsOf(PartIndex begin, PartIndex en
   return requests;
 }
 
-std::vector<PartRequest> DistOperation::OnPart(Op op, const Completion& completion) {
+std::vector<PartRequest> DistOperation::OnPart(Op op, size_t, const Completion& completion) {
   absl::Status status = completion.status;
   std::vector<PartRequest> next;
   if (op == Op::kInit && !rank_0_ && completion.id.part == 0) {
@@ -155,16 +160,18 @@ absl::Status DistOperation::Learn(const KeySpec* key) {
     return absl::InternalError(fmt::format("{}: the server did not describe it", label));
   }
   const absl::StatusOr<int64_t> elements = ElementCount(key->shape);
-  if (!elements.ok() || DTypeBytes(key->dtype) == 0 || key->storage == Storage::kRowSparse) {
-    return absl::InternalError(fmt::format(
-        "{}: a dense array expected, the server describes dtype {}, shape {}, storage {}", label,
-        static_cast<uint32_t>(key->dtype), ShapeString(key->shape),
-        static_cast<uint32_t>(key->storage)));
+  const bool row_sparse = key->storage == Storage::kRowSparse;
+  if (!elements.ok() || DTypeBytes(key->dtype) == 0 || (row_sparse && key->shape.empty())) {
+    return absl::InternalError(
+        fmt::format("{}: an array expected, the server describes dtype {}, shape {}, storage {}",
+                    label, static_cast<uint32_t>(key->dtype), ShapeString(key->shape),
+                    static_cast<uint32_t>(key->storage)));
   }
   ValueSpec& spec = operation_->spec;
   spec.known = true;
   spec.dtype = key->dtype;
   spec.shape = key->shape;
+  spec.row_sparse = row_sparse;
   spec.bytes = static_cast<uint64_t>(*elements) * DTypeBytes(key->dtype);
   operation_->learned.store(true, std::memory_order_release);
   return absl::OkStatus();

@@ -1,5 +1,5 @@
 // DistOperation: one operation on one key of a dist store, as requests about its parts, and what
-// becomes of them.
+// becomes of them; but for those that move rows (DistRowOperation).
 //
 // Bytes are lent, not copied: a pushed part's slice is the caller's array, kept by the operation's
 // token, so that the operation completes only when the core and the transport have given every
@@ -46,7 +46,7 @@ class DistOperation final : public PartSink, public std::enable_shared_from_this
   std::vector<PartRequest> Requests();
 
   uint64_t operation_id() const override { return token_->id(); }
-  std::vector<PartRequest> OnPart(Op op, const Completion& completion) override;
+  std::vector<PartRequest> OnPart(Op op, size_t index, const Completion& completion) override;
 
  private:
   class Loan;
@@ -55,7 +55,7 @@ class DistOperation final : public PartSink, public std::enable_shared_from_this
   std::vector<PartRequest> RequestsOf(PartIndex begin, PartIndex end);
   // Takes over what the server says of the key; null: nothing.
   absl::Status Learn(const KeySpec* key);
-  PartIndex Parts() const { return PartCount(operation_->spec.bytes); }
+  PartIndex Parts() const;
   Slice SliceOf(PartIndex part);
   absl::Status CheckPulled(const Completion& completion) const;
   void Write(PartIndex part, const Payload& data) const;

@@ -117,9 +117,10 @@ void DistSession::SubmitQueued() {
 void DistSession::Submit(std::vector<Queued> queued) {
   std::vector<PartRequest> requests;
   for (Queued& each : queued) {
-    for (PartRequest& request : each.requests) {
+    for (size_t i = 0; i < each.requests.size(); ++i) {
+      PartRequest& request = each.requests[i];
       request.ticket = ++last_ticket_;
-      open_[request.ticket] = {each.sink, request.op};
+      open_[request.ticket] = {each.sink, request.op, i};
       requests.push_back(std::move(request));
     }
   }
@@ -130,7 +131,7 @@ void DistSession::Submit(std::vector<Queued> queued) {
 
 void DistSession::SubmitToShards(ShardRequest request, std::shared_ptr<PartSink> sink) {
   request.ticket = ++last_ticket_;
-  open_[request.ticket] = {std::move(sink), request.op};
+  open_[request.ticket] = {std::move(sink), request.op, 0};
   ClientOutbox out;
   core_->Submit(SteadyNowMs(), std::move(request), &out);
   HandleClient(std::move(out));
@@ -146,7 +147,7 @@ void DistSession::HandleClient(ClientOutbox out) {
     const auto it = open_.find(done.ticket);
     const Open open = std::move(it->second);
     open_.erase(it);
-    std::vector<PartRequest> more = open.sink->OnPart(open.op, done);
+    std::vector<PartRequest> more = open.sink->OnPart(open.op, open.index, done);
     if (!more.empty()) next.push_back({std::move(more), open.sink});
   }
   if (!next.empty()) Submit(std::move(next));

@@ -33,9 +33,9 @@ namespace kvstore {
 class PartSink {
  public:
   virtual ~PartSink() = default;
-  // One request about a part is over. Returns what the operation asks next. On the loop; must not
-  // block.
-  virtual std::vector<PartRequest> OnPart(Op op, const Completion& completion) = 0;
+  // One request about a part is over: the one at `index` of the list that it came in. Returns what
+  // the operation asks next. On the loop; must not block.
+  virtual std::vector<PartRequest> OnPart(Op op, size_t index, const Completion& completion) = 0;
   // Of the operation, for explanations.
   virtual uint64_t operation_id() const = 0;
 };
@@ -146,6 +146,7 @@ class DistSession {
   struct Open {
     std::shared_ptr<PartSink> sink;
     Op op = Op::kUnspecified;
+    size_t index = 0;
   };
   std::unordered_map<Ticket, Open> open_;
   Ticket last_ticket_ = 0;

@@ -25,7 +25,7 @@ constexpr int64_t kAnswerGraceMs = 2000;
 // The answer of all shards to one request, for a caller that blocks.
 class BlockingSink final : public PartSink {
  public:
-  std::vector<PartRequest> OnPart(Op, const Completion& completion) override {
+  std::vector<PartRequest> OnPart(Op, size_t, const Completion& completion) override {
     MutexLock lock(mutex_);
     status_ = completion.status;
     done_ = true;

@@ -93,6 +93,22 @@ RowSum FoldRows(const ValueSpec& spec, const std::vector<NDArray>& values) {
   return sum;
 }
 
+Rows RowsOf(const ValueSpec& spec, RowSum sum) {
+  struct Owned {
+    RowSum sum;
+    std::vector<uint8_t> rounded;
+  };
+  const auto owned = std::make_shared<Owned>(Owned{std::move(sum), {}});
+  const std::vector<int64_t>& ids = owned->sum.rows();
+  const uint8_t* data = owned->sum.sums();
+  if (AccumulatorOf(spec.dtype) != spec.dtype) {
+    owned->rounded.resize(ids.size() * RowBytes(spec));
+    Narrow(spec.dtype, owned->rounded.data(), data, ids.size() * owned->sum.row_elements());
+    data = owned->rounded.data();
+  }
+  return {ids.data(), ids.size(), data, owned};
+}
+
 NDArray ArrayOf(const ValueSpec& spec, const RowSum& sum) {
   std::vector<size_t> order(sum.rows().size());
   std::iota(order.begin(), order.end(), size_t{0});

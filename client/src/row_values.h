@@ -29,7 +29,10 @@ Rows RowsOf(const NDArray& array);
 // The left fold of the values, of either storage, in list order.
 RowSum FoldRows(const ValueSpec& spec, const std::vector<NDArray>& values);
 
-// Its sums, rounded to the value's dtype, as an array whose rows are ascending.
+// Its sums, rounded to the value's dtype.
+Rows RowsOf(const ValueSpec& spec, RowSum sum);
+
+// The same as an array, whose rows are ascending.
 NDArray ArrayOf(const ValueSpec& spec, const RowSum& sum);
 
 // The values in default storage: row_sparse ones as copies, with zeros where they have no rows.

@@ -1,0 +1,119 @@
+// The cut of rows into requests, without any store.
+#include "client/src/row_requests.h"
+
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <map>
+#include <random>
+#include <set>
+
+#include "common/wire/frame.h"
+
+namespace kvstore {
+namespace {
+
+int64_t IdAt(const Buffer& data, size_t i) {
+  int64_t id = 0;
+  std::memcpy(&id, data.data() + i * sizeof id, sizeof id);
+  return id;
+}
+
+// `count` ids below `rows`, some of them twice.
+std::vector<int64_t> RandomIds(std::mt19937_64& random, size_t count, int64_t rows) {
+  std::vector<int64_t> ids(count);
+  for (int64_t& id : ids) id = static_cast<int64_t>(random() % static_cast<uint64_t>(rows));
+  return ids;
+}
+
+}  // namespace
+
+TEST_CASE("a contribution is cut by stripe into fragments that fit an entry", "[rows]") {
+  const size_t width = GENERATE(size_t{1}, 64, 5000, kRowBytesMax);
+  const size_t count = GENERATE(size_t{0}, 1, 61, 1000);
+  CAPTURE(width, count);
+  const RowShape shape = RowShapeOf({2000003, static_cast<int64_t>(width)}, DType::kInt8);
+  REQUIRE(shape.stripes == kStripes);
+  std::mt19937_64 random(1);
+  const size_t some = width == kRowBytesMax ? std::min<size_t>(count, 61) : count;
+  const std::vector<int64_t> ids = RandomIds(random, some, shape.rows);
+  std::vector<uint8_t> data(some * width);
+  for (size_t i = 0; i < some; ++i) {
+    data[i * width] = data[(i + 1) * width - 1] = static_cast<uint8_t>(i);
+  }
+  std::vector<std::pair<int64_t, uint8_t>> got;
+  PartIndex stripe = 0;
+  uint32_t next = 0;
+  for (const RowFragment& fragment : CutRows(shape, {ids.data(), some, data.data(), nullptr})) {
+    // Every stripe, each with all of its fragments in ascending order.
+    REQUIRE(fragment.stripe == stripe);
+    REQUIRE(fragment.fragment == next);
+    if (++next == fragment.fragments) {
+      next = 0;
+      ++stripe;
+    }
+    if (fragment.rows == 0) {
+      CHECK(fragment.fragments == 1);
+      CHECK(fragment.data == nullptr);
+      continue;
+    }
+    CHECK(fragment.data->size() == fragment.rows * (8 + width));
+    CHECK(fragment.data->size() <= kPartBytesMax);
+    for (uint32_t i = 0; i < fragment.rows; ++i) {
+      const int64_t id = IdAt(*fragment.data, i);
+      CHECK(shape.StripeOf(id) == fragment.stripe);
+      const uint8_t* const row = fragment.data->data() + fragment.rows * 8 + i * width;
+      CHECK(row[0] == row[width - 1]);
+      got.emplace_back(id, row[0]);
+    }
+  }
+  CHECK(stripe == kStripes);
+  std::vector<std::pair<int64_t, uint8_t>> expected;
+  for (size_t i = 0; i < some; ++i) expected.emplace_back(ids[i], static_cast<uint8_t>(i));
+  std::sort(got.begin(), got.end());
+  std::sort(expected.begin(), expected.end());
+  CHECK(got == expected);
+}
+
+TEST_CASE("rows of one stripe keep their order across fragments", "[rows]") {
+  // A row that comes twice is summed in the order of the list.
+  const RowShape shape = RowShapeOf({1000, 300000}, DType::kInt8);
+  const std::vector<int64_t> ids(10, 61);
+  std::vector<uint8_t> data(10 * 300000);
+  for (size_t i = 0; i < 10; ++i) data[i * 300000] = static_cast<uint8_t>(i);
+  std::vector<uint8_t> order;
+  for (const RowFragment& fragment : CutRows(shape, {ids.data(), 10, data.data(), nullptr})) {
+    for (uint32_t i = 0; i < fragment.rows; ++i) {
+      order.push_back(fragment.data->data()[fragment.rows * 8 + i * 300000]);
+    }
+    if (fragment.rows > 0) CHECK(fragment.fragments == 4);
+  }
+  CHECK(order == std::vector<uint8_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+}
+
+TEST_CASE("a pull asks each stripe for its rows, in pieces whose replies fit an entry", "[rows]") {
+  const size_t width = GENERATE(size_t{1}, 64, 5000, kRowBytesMax);
+  CAPTURE(width);
+  const RowShape shape = RowShapeOf({10000019, static_cast<int64_t>(width)}, DType::kInt8);
+  std::set<int64_t> some;
+  std::mt19937_64 random(2);
+  const size_t count = GENERATE(size_t{0}, 1, 5000, 400000);
+  for (const int64_t id : RandomIds(random, count, shape.rows)) some.insert(id);
+  const std::vector<int64_t> ids(some.begin(), some.end());
+  std::vector<bool> asked(ids.size());
+  bool right = true;
+  for (const RowQuestion& question : CutIds(shape, ids)) {
+    right &= question.rows > 0 && question.rows == question.places.size();
+    right &= question.ids->size() == question.rows * 8 && question.ids->size() <= kPartBytesMax;
+    right &= question.rows * width <= kPartBytesMax;
+    for (uint32_t i = 0; i < question.rows; ++i) {
+      const size_t place = question.places[i];
+      right &= IdAt(*question.ids, i) == ids[place] && !asked[place];
+      right &= shape.StripeOf(ids[place]) == question.stripe;
+      asked[place] = true;
+    }
+  }
+  CHECK(right);
+  CHECK(std::count(asked.begin(), asked.end(), true) == static_cast<std::ptrdiff_t>(ids.size()));
+}
+
+}  // namespace kvstore
