@@ -1,8 +1,8 @@
 // Frame: the one message of the data plane (kvstore.v1.Frame), and its one encoder and decoder.
 //
 // Encoding writes the protobuf fields by hand into one small header slice and appends the payload's
-// slices untouched; decoding walks the slices and hands out sub-ranges of them. A test proves that
-// protobuf itself reads what we write and writes what we read (tests/common/wire).
+// slices untouched; decoding hands out sub-ranges of the slices. Entries that differ in part and
+// request alone are one on the wire (`also`). Tests hold both to what protobuf reads and writes.
 //
 // The layout is proto/kvstore/v1/data.proto. The encoder writes fields in ascending order, leaves
 // out defaults as proto3 does, and puts each part's bytes at a multiple of kPartAlignment within

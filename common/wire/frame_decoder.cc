@@ -239,7 +239,20 @@ absl::Status DecodeDType(MessageReader& reader, const Field& field, DType* dtype
   return absl::OkStatus();
 }
 
-absl::Status DecodePart(MessageReader& reader, PartEntry* part, uint32_t* payload_bytes) {
+// The bits of PartHeader.also: so many bytes at most that an entry stands for few others.
+absl::Status DecodeAlso(MessageReader& reader, const Field& field, std::string* also) {
+  Payload bits;
+  KVS_RETURN_IF_ERROR(reader.Bytes(field, &bits));
+  if (bits.size() > wire::kAlsoBytesMax) {
+    return reader.Bad(fmt::format("at most {} bytes of `also` expected, got {}",
+                                  wire::kAlsoBytesMax, bits.size()));
+  }
+  *also = bits.ToString();
+  return absl::OkStatus();
+}
+
+absl::Status DecodePart(MessageReader& reader, PartEntry* part, uint32_t* payload_bytes,
+                        std::string* also) {
   while (!reader.done()) {
     Field field;
     KVS_RETURN_IF_ERROR(reader.Next(&field));
@@ -295,6 +308,9 @@ absl::Status DecodePart(MessageReader& reader, PartEntry* part, uint32_t* payloa
         break;
       case PartField::kCreate:
         status = reader.Bool(field, &part->create);
+        break;
+      case PartField::kAlso:
+        status = DecodeAlso(reader, field, also);
         break;
       default:
         status = reader.Skip(field);
@@ -449,6 +465,29 @@ absl::Status CheckRoom(const MessageReader& reader, const char* what, size_t cou
   return reader.Bad(fmt::format("at most {} {} expected, got more", kPartsPerFrameMax, what));
 }
 
+// The entries that the last one stands for, too.
+absl::Status AddRun(const MessageReader& reader, const std::string& also, RawFrame* raw) {
+  const PartEntry first = raw->frame.parts.back();
+  if (!also.empty() &&
+      (raw->payload_bytes.back() > 0 || !first.message.empty() || !first.missing_ranks.empty())) {
+    return reader.Bad("no bytes, message or missing_ranks expected with `also`, got some");
+  }
+  for (size_t bit = 0; bit < 8 * also.size(); ++bit) {
+    if ((static_cast<uint8_t>(also[bit / 8]) >> (bit % 8) & 1u) == 0) continue;
+    KVS_RETURN_IF_ERROR(CheckRoom(reader, "parts", raw->frame.parts.size()));
+    const uint64_t distance = bit + 1;
+    if (distance > std::numeric_limits<PartIndex>::max() - first.part ||
+        distance > std::numeric_limits<RequestId>::max() - first.request) {
+      return reader.Bad(fmt::format("`also` goes past the last part or request: bit {}", bit));
+    }
+    PartEntry& part = raw->frame.parts.emplace_back(first);
+    part.part += static_cast<PartIndex>(distance);
+    part.request += distance;
+    raw->payload_bytes.push_back(0);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status DecodeFields(MessageReader& reader, RawFrame* raw) {
   FrameHeader& header = raw->frame.header;
   while (!reader.done()) {
@@ -477,14 +516,17 @@ absl::Status DecodeFields(MessageReader& reader, RawFrame* raw) {
       case FrameField::kServerIncarnation:
         status = reader.Uint64(field, &header.server_incarnation);
         break;
-      case FrameField::kParts:
+      case FrameField::kParts: {
         KVS_RETURN_IF_ERROR(CheckRoom(reader, "parts", raw->frame.parts.size()));
         raw->frame.parts.emplace_back();
         raw->payload_bytes.push_back(0);
-        status = reader.Message(field, "PartHeader", [&](MessageReader& part) {
-          return DecodePart(part, &raw->frame.parts.back(), &raw->payload_bytes.back());
-        });
+        std::string also;
+        KVS_RETURN_IF_ERROR(reader.Message(field, "PartHeader", [&](MessageReader& part) {
+          return DecodePart(part, &raw->frame.parts.back(), &raw->payload_bytes.back(), &also);
+        }));
+        status = AddRun(reader, also, raw);
         break;
+      }
       case FrameField::kKeys:
         KVS_RETURN_IF_ERROR(CheckRoom(reader, "keys", raw->frame.keys.size()));
         raw->frame.keys.emplace_back();

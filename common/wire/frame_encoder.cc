@@ -125,8 +125,51 @@ void PutMessage(Sink& sink, uint32_t field, const Put& put) {
   put(sink);
 }
 
+// Entries that are written as one, with PartHeader.also: a contribution to many stripes, most of
+// them empty, and the replies to one.
+struct Run {
+  size_t entries = 1;
+  uint8_t also[wire::kAlsoBytesMax] = {};
+  size_t also_bytes = 0;
+
+  std::string_view bits() const { return {reinterpret_cast<const char*>(also), also_bytes}; }
+};
+
+bool MayStandForMany(const PartEntry& part) {
+  return part.data.empty() && part.message.empty() && part.missing_ranks.empty();
+}
+
+// Whether they differ in part and request number only. Of entries that may stand for many.
+bool SameButForPart(const PartEntry& a, const PartEntry& b) {
+  return a.op == b.op && a.key == b.key && a.round == b.round && a.step == b.step &&
+         a.probed_op == b.probed_op && a.code == b.code && a.progress == b.progress &&
+         a.retry_after_ms == b.retry_after_ms && a.rows == b.rows && a.fragment == b.fragment &&
+         a.fragments == b.fragments && a.create == b.create;
+}
+
+// The run that begins with `parts[begin]`, as long as can be.
+Run RunAt(const std::vector<PartEntry>& parts, size_t begin) {
+  Run run;
+  const PartEntry& first = parts[begin];
+  if (!MayStandForMany(first)) return run;
+  for (size_t i = begin + 1; i < parts.size(); ++i) {
+    const PartEntry& next = parts[i];
+    const uint64_t distance = uint64_t{next.part} - first.part;
+    if (next.part <= parts[i - 1].part || distance > 8 * wire::kAlsoBytesMax ||
+        next.request < first.request || next.request - first.request != distance ||
+        !MayStandForMany(next) || !SameButForPart(first, next)) {
+      break;
+    }
+    const auto bit = static_cast<size_t>(distance - 1);
+    run.also[bit / 8] = static_cast<uint8_t>(run.also[bit / 8] | 1u << (bit % 8));
+    run.also_bytes = bit / 8 + 1;
+    ++run.entries;
+  }
+  return run;
+}
+
 template <typename Sink>
-void PutPart(Sink& sink, const PartEntry& part) {
+void PutPart(Sink& sink, const PartEntry& part, std::string_view also) {
   PutEnum(sink, PartField::kOp, part.op);
   PutFixed64(sink, PartField::kKey, part.key);
   PutVarint(sink, PartField::kPart, part.part);
@@ -146,6 +189,7 @@ void PutPart(Sink& sink, const PartEntry& part) {
   PutVarint(sink, PartField::kFragment, part.fragment);
   PutVarint(sink, PartField::kFragments, part.fragments);
   PutVarint(sink, PartField::kCreate, part.create ? 1 : 0);
+  PutString(sink, PartField::kAlso, also);
 }
 
 template <typename Sink>
@@ -198,8 +242,12 @@ void PutFrame(Sink& sink, const Frame& frame, size_t payload_bytes) {
   PutVarint(sink, FrameField::kRank, header.rank);
   PutVarint(sink, FrameField::kIncarnation, header.incarnation);
   PutVarint(sink, FrameField::kServerIncarnation, header.server_incarnation);
-  for (const PartEntry& part : frame.parts) {
-    PutMessage(sink, FrameField::kParts, [&part](auto& to) { PutPart(to, part); });
+  for (size_t i = 0; i < frame.parts.size();) {
+    const Run run = RunAt(frame.parts, i);
+    const PartEntry& part = frame.parts[i];
+    PutMessage(sink, FrameField::kParts,
+               [&part, &run](auto& to) { PutPart(to, part, run.bits()); });
+    i += run.entries;
   }
   for (const KeySpec& key : frame.keys) {
     PutMessage(sink, FrameField::kKeys, [&key](auto& to) { PutKey(to, key); });

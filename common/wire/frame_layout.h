@@ -59,6 +59,7 @@ struct PartField {
     kFragment = 15,
     kFragments = 16,
     kCreate = 17,
+    kAlso = 18,
   };
 };
 
@@ -89,6 +90,9 @@ struct CommandField {
 struct MapField {
   enum : uint32_t { kKey = 1, kValue = 2 };
 };
+
+// Bytes of PartHeader.also.
+inline constexpr size_t kAlsoBytesMax = 64;
 
 // Bytes between the end of a part at `payload_bytes` and the beginning of the next one.
 constexpr size_t GapAfter(size_t payload_bytes) {

@@ -116,6 +116,7 @@ def frame_json(frame):
     parts = []
     end = 0
     for part in frame.parts:
+        first = len(parts)
         data = b""
         if part.payload_bytes:
             begin = round_up(end)
@@ -126,6 +127,10 @@ def frame_json(frame):
             if len(data) != part.payload_bytes:
                 raise ValueError(f"a payload of {end} bytes expected, got {len(frame.payload)}")
         parts.append(part_json(part, data))
+        for bit in range(8 * len(part.also)):
+            if part.also[bit // 8] >> bit % 8 & 1:
+                parts.append({**parts[first], "part": part.part + 1 + bit,
+                              "request": part.request + 1 + bit})
     if len(frame.payload) > round_up(end):
         raise ValueError(f"a payload of {end} bytes expected, got {len(frame.payload)}")
     header = {name: getattr(frame, name) for name in (
@@ -261,6 +266,25 @@ def rows():
     return serialized(frame)
 
 
+def runs():
+    """Pushes to 61 stripes of which one has bytes; replies to four of them."""
+    frame = worker_frame()
+    push = dict(op=data_pb2.OP_PUSH, key=9, round=3)
+    add_part(frame, part=0, request=10, also=bytes([0b11111]), **push)  # parts 0 to 5
+    add_part(frame, pattern(20, 1), part=6, request=16, rows=1, **push)
+    add_part(frame, part=7, request=17, also=b"\xff" * 6 + bytes([0b11111]), **push)  # 7 to 60
+    add_part(frame, part=3, request=13, progress=data_pb2.PROGRESS_DONE,
+             also=bytes([0b1, 0b10, 0b10000000]), **push)  # 3, 4, 13, 27
+    return serialized(frame)
+
+
+def a_run_with_zeros_behind():
+    frame = worker_frame()
+    add_part(frame, part=0, request=1, op=data_pb2.OP_PULL, key=9, also=b"\1\0\0")
+    add_part(frame, part=4, request=5, op=data_pb2.OP_PULL, key=9, also=b"\0")
+    return serialized(frame)
+
+
 def leave():
     frame = worker_frame()
     add_part(frame, op=data_pb2.OP_LEAVE, round=99, request=77)
@@ -329,10 +353,10 @@ def gap_after_the_last_part():
 
 # As protobuf's own encoder writes them: our encoder must write the same bytes.
 CANONICAL = (push, push_many_parts, pull, init, replies, set_optimizer, set_multipliers, command,
-             rows, leave, largest_numbers)
+             rows, runs, leave, largest_numbers)
 # Legal in other forms: our decoder must read them.
 UNUSUAL = (unknown_fields, fields_in_descending_order, unpacked_numbers, pieces_to_merge,
-           gap_after_the_last_part)
+           gap_after_the_last_part, a_run_with_zeros_behind)
 
 
 def write(directory):

@@ -44,6 +44,29 @@ def key_id(key):
     return mix64(h)
 
 
+def with_runs(frame):
+    """The frame with every entry that one with `also` stands for, too."""
+    if not isinstance(frame, data_pb2.Frame):
+        return frame
+    entries = []
+    for entry in frame.parts:
+        bits = entry.also
+        entry.ClearField("also")
+        entries.append(entry)
+        for bit in range(8 * len(bits)):
+            if bits[bit // 8] >> bit % 8 & 1:
+                each = data_pb2.PartHeader()
+                each.CopyFrom(entry)
+                each.part += 1 + bit
+                each.request += 1 + bit
+                entries.append(each)
+    whole = data_pb2.Frame()
+    whole.CopyFrom(frame)
+    del whole.parts[:]
+    whole.parts.extend(entries)
+    return whole
+
+
 class Stream:
     """One bidirectional stream of serialized messages."""
 
@@ -176,7 +199,7 @@ class Worker:
         """Sends the frame to the owner of the key's part; the next frame that comes back."""
         stream = self.stream(*self.owner(key, part))
         stream.send(frame)
-        return stream.receive()
+        return with_runs(stream.receive())
 
     def request(self, op, key, data=b"", part=0, spec=None, **fields):
         """One entry in a frame; the reply's (entry, payload)."""

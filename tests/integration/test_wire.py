@@ -9,7 +9,8 @@ import grpc
 
 import cluster
 from foreign_worker import (
-    STRIPES, Stream, UnreadStream, Worker, data_pb2, key_id, mix64, scheduler_pb2, types_pb2)
+    STRIPES, Stream, UnreadStream, Worker, data_pb2, key_id, mix64, scheduler_pb2, types_pb2,
+    with_runs)
 
 OK, INVALID, NOT_FOUND, EXISTS, EXHAUSTED, PRECONDITION, ABORTED, UNIMPLEMENTED, UNAVAILABLE = (
     0, 3, 5, 6, 8, 9, 10, 12, 14)
@@ -259,6 +260,30 @@ class Wire(unittest.TestCase):
                          {first: DONE, second: DONE, pull: DONE})
         self.assertEqual(answers[pull].round, 1)
         self.assertEqual(reply.payload, f32(3, 3, 6, 6))
+
+    def test_a_push_to_many_stripes_is_one_entry_and_so_is_its_answer(self):
+        w = self.worker
+        self.init_rows("wide", (61, 4300), {})  # of just over 1 MiB: one row a stripe
+        by_owner = {}
+        for stripe in range(STRIPES):
+            by_owner.setdefault(w.owner("wide", stripe), []).append(stripe)
+        for (server, shard), stripes in by_owner.items():
+            base = w.requests + 1
+            frame = w.frame(server)
+            first = stripes[0]
+            also = sum(1 << stripe - first - 1 for stripe in stripes[1:])
+            w.add(frame, PUSH, "wide", part=first, round=1, request=base + first,
+                  also=also.to_bytes(8, "little"))
+            w.requests = base + STRIPES
+            stream = w.stream(server, shard)
+            stream.send(frame)
+            reply = stream.receive()
+            self.assertEqual(len(reply.parts), 1, reply)
+            answers = [(entry.part, entry.request - base, entry.progress)
+                       for entry in with_runs(reply).parts]
+            self.assertEqual(answers, [(stripe, stripe, DONE) for stripe in stripes])
+        entry, payload = w.request(PULL, "wide", ids(60), part=60, round=1, rows=1)
+        self.assertEqual((entry.code, payload), (OK, bytes(4 * 4300)), entry.message)
 
     def test_rows_that_cannot_be_are_answered_and_harm_nothing(self):
         w = self.worker

@@ -73,6 +73,25 @@ TEST_CASE("protobuf reads what the encoder writes", "[frame][protobuf]") {
   }
 }
 
+TEST_CASE("a push to 61 stripes of which one has rows takes three entries", "[frame][protobuf]") {
+  Frame frame;
+  for (PartIndex stripe = 0; stripe < 61; ++stripe) {
+    PartEntry& push = frame.parts.emplace_back();
+    push.op = Op::kPush;
+    push.key = KeyIdOf(int64_t{9});
+    push.part = stripe;
+    push.round = 100;
+    push.request = 1000 + stripe;
+    if (stripe == 20) push.data = testing::PatternBytes(64, 1);
+  }
+  const std::string bytes = EncodeFrame(frame).ToString();
+  v1::Frame proto;
+  REQUIRE(proto.ParseFromString(bytes));
+  CHECK(proto.parts_size() == 3);
+  CHECK(bytes.size() < 200);
+  CHECK(Json(bytes) == FrameJson(frame));
+}
+
 // The fields of a message one by one, each as bytes that are a message themselves: any order of
 // them that keeps repeated fields in order is the same message. Each field is a run of the bytes
 // that protobuf writes; runs of one field number stay in order.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -166,6 +167,17 @@ absl::StatusOr<Frame> OracleDecode(const std::string& bytes) {
     part.fragment = from.fragment();
     part.fragments = from.fragments();
     part.create = from.create();
+    const std::string& also = from.also();
+    if (!also.empty() && (from.payload_bytes() > 0 || also.size() > 64)) {
+      return absl::InvalidArgumentError("an entry without bytes expected with `also`");
+    }
+    const PartEntry first = part;  // what follows may move it
+    for (size_t bit = 0; bit < 8 * also.size(); ++bit) {
+      if ((static_cast<uint8_t>(also[bit / 8]) & (1u << (bit % 8))) == 0) continue;
+      PartEntry& each = frame.parts.emplace_back(first);
+      each.part += static_cast<PartIndex>(bit + 1);
+      each.request += bit + 1;
+    }
     if (from.payload_bytes() == 0) continue;
     const size_t begin = (end + 63) / 64 * 64;
     end = begin + from.payload_bytes();
@@ -210,6 +222,25 @@ v1::Frame ToProto(const Frame& frame) {
   proto.set_server_incarnation(frame.header.server_incarnation);
   std::string payload;
   for (const PartEntry& from : frame.parts) {
+    // Whether the last message may stand for this entry, too: with its part and request number it
+    // would have the same text, and nothing in it that only one entry can have.
+    const int last = proto.parts_size() - 1;
+    if (last >= 0 && from.data.empty() && from.message.empty() && from.missing_ranks.empty()) {
+      v1::PartHeader* run = proto.mutable_parts(last);
+      const PartEntry& before = *(&from - 1);
+      const uint64_t distance = uint64_t{from.part} - run->part();
+      PartEntry as_before = from;
+      as_before.part = before.part;
+      as_before.request = before.request;
+      if (from.part > before.part && distance <= 512 && from.request >= run->request() &&
+          from.request - run->request() == distance && JsonPart(as_before) == JsonPart(before)) {
+        std::string bits = run->also();
+        bits.resize(std::max<size_t>(bits.size(), (distance - 1) / 8 + 1));
+        bits[(distance - 1) / 8] |= static_cast<char>(1 << ((distance - 1) % 8));
+        run->set_also(bits);
+        continue;
+      }
+    }
     v1::PartHeader* part = proto.add_parts();
     part->set_op(static_cast<v1::Op>(from.op));
     part->set_key(from.key);

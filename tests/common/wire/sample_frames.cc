@@ -136,6 +136,35 @@ Frame RowsFrame() {
   return frame;
 }
 
+// Pushes without a row to many stripes, a push with rows between them, a second round; done ones;
+// what nearly is a run.
+Frame RunsFrame() {
+  Frame frame;
+  frame.header = WorkerHeader();
+  const auto add = [&](Op op, PartIndex part, Round round, RequestId request) -> PartEntry& {
+    PartEntry& entry = frame.parts.emplace_back(Request(op, 5, round, request));
+    entry.part = part;
+    return entry;
+  };
+  for (PartIndex part = 0; part < 61; ++part) {
+    PartEntry& push = add(Op::kPush, part, 1, 100 + part);
+    if (part == 7) push.data = PatternBytes(20, 1);
+  }
+  for (PartIndex part = 0; part < 61; part += 3) add(Op::kPush, part, 2, 161 + part);
+  for (PartIndex part = 1; part < 61; part += 9) {
+    add(Op::kPush, part, 1, 100 + part).progress = Progress::kDone;
+  }
+  add(Op::kPull, 0, 1, 300);
+  add(Op::kPull, 1, 1, 302);      // another distance
+  add(Op::kPull, 2, 1, 303);      // a run of two
+  add(Op::kPull, 513, 1, 814);    // and as far as it goes
+  add(Op::kPull, 513, 1, 815);    // the same part
+  add(Op::kPull, 1026, 1, 1328);  // too far
+  add(Op::kPull, 1027, 1, 1329).retry_after_ms = 20;
+  add(Op::kPull, 1028, 1, 1330).message = "one of its own";
+  return frame;
+}
+
 // The largest number in every field, and enums that nobody knows.
 Frame ExtremeFrame() {
   constexpr uint64_t kMax64 = std::numeric_limits<uint64_t>::max();
@@ -217,6 +246,7 @@ std::vector<std::pair<std::string, Frame>> SampleFrames() {
   samples.emplace_back("optimizer", OptimizerFrame());
   samples.emplace_back("command", CommandFrame());
   samples.emplace_back("rows", RowsFrame());
+  samples.emplace_back("runs", RunsFrame());
   samples.emplace_back("extremes", ExtremeFrame());
   return samples;
 }
@@ -252,6 +282,19 @@ Frame RandomFrame(std::mt19937_64& random) {
     part.create = random() % 2 == 0;
     const size_t data_bytes = random() % 3 == 0 ? 0 : random() % 301;
     part.data = PatternBytes(data_bytes, static_cast<unsigned>(random() % 256));
+    if (random() % 4 != 0) continue;
+    // A run, or nearly one.
+    part.data = Payload();
+    if (random() % 4 != 0) part.message.clear();
+    if (random() % 4 != 0) part.missing_ranks.clear();
+    const PartEntry first = part;
+    uint32_t distance = 0;
+    for (uint64_t i = random() % 20; i > 0; --i) {
+      distance += static_cast<uint32_t>(1 + random() % 60);
+      PartEntry& next = frame.parts.emplace_back(first);
+      next.part += distance;
+      next.request += distance + (random() % 16 == 0 ? 1 : 0);
+    }
   }
   for (uint64_t n = random() % 4; n > 0; --n) {
     KeySpec& key = frame.keys.emplace_back();
