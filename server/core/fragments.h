@@ -16,7 +16,7 @@
 
 namespace kvstore {
 
-// Bytes of contributions that wait for their turn, over all parts of a shard.
+// Bytes of what waits for its turn, over all parts of a shard: contributions, ids of pulls.
 struct ParkingLot {
   uint64_t bytes = 0;
   uint64_t bytes_max = 0;

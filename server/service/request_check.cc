@@ -55,6 +55,10 @@ absl::Status CheckRows(const Frame& request, const PartEntry& entry) {
 
 absl::Status CheckFragment(const Frame& request, const PartEntry& entry) {
   const uint32_t fragments = std::max(entry.fragments, 1u);
+  if (fragments > kFragmentsMax) {
+    return Refused(request, entry,
+                   fmt::format("at most {} fragments expected, got {}", kFragmentsMax, fragments));
+  }
   if (entry.fragment < fragments) return absl::OkStatus();
   return Refused(request, entry,
                  fmt::format("a fragment below {} expected, got {}", fragments, entry.fragment));

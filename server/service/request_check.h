@@ -18,6 +18,8 @@ namespace kvstore {
 inline constexpr uint32_t kProtocolVersionMin = 1;
 inline constexpr uint32_t kProtocolVersionMax = kProtocolVersion;
 inline constexpr size_t kKeyNameBytesMax = 256;
+// Of one contribution to a part, and so what a server keeps for their answers.
+inline constexpr uint32_t kFragmentsMax = 4096;
 // Rounds are below 2^63.
 inline constexpr Round kRoundMax = (Round{1} << 63) - 1;
 
@@ -32,7 +34,7 @@ absl::Status CheckRequest(const Frame& request);
 //   INIT, PUSH, PULL   more than kPartBytesMax bytes or kRowsPerEntryMax rows, bytes that cannot
 //   hold
 //              the ids of the rows
-//   INIT, PUSH a fragment that is not below `fragments`
+//   INIT, PUSH a fragment that is not below `fragments`, more than kFragmentsMax of them
 //   PUSH       round 0
 //   LEAVE, SET_OPTIMIZER, COMMAND, PROBE   bytes
 //   PROBE      probed_op other than INIT, PUSH and PULL; round 0 when it is PUSH

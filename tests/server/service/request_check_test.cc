@@ -169,6 +169,10 @@ TEST_CASE("a fragment is one of those that there are", "[request_check]") {
   CheckOk(push);
   push.parts[0].fragment = 3;
   CheckRefused(Check(push), "PUSH of key 17: a fragment below 3 expected, got 3");
+  push.parts[0].fragments = 4096;
+  CheckOk(push);
+  push.parts[0].fragments = 4097;
+  CheckRefused(Check(push), "PUSH of key 17: at most 4096 fragments expected, got 4097");
   push.parts[0].fragments = 0;
   push.parts[0].fragment = 1;
   CheckRefused(Check(push), "PUSH of key 17: a fragment below 1 expected, got 1");
