@@ -12,7 +12,7 @@
 
 namespace kvstore {
 
-// Rows lie in pages of at most 4 KiB, at least one row; a page exists once one of its rows was
+// Rows lie in pages of at most 1 KiB, at least one row; a page exists once one of its rows was
 // touched. So the memory follows the rows that are used, not the height: a lookup is one probe of a
 // hash table, an empty table costs nothing, and a lonely row costs a page.
 // Threading: thread-compatible.
