@@ -14,6 +14,7 @@
 #include "client/src/work_queue.h"
 #include "common/base/mutex.h"
 #include "common/transport/grpc/grpc_transport.h"
+#include "common/updater/part_updater.h"
 #include "common/wire/command.h"
 
 namespace kvstore {
@@ -75,7 +76,7 @@ class DistBackend final : public StoreBackend {
 
   absl::Status SetUpdater(KVStore::Updater) override { return UpdaterHasNoEffect(); }
   absl::Status SetUpdater(KVStore::StrUpdater) override { return UpdaterHasNoEffect(); }
-  absl::Status SetOptimizer(const std::string& name, const UpdaterParameters& parameters) override;
+  absl::Status SetOptimizer(const OptimizerConfig& config) override;
 
   absl::Status SendCommand(int id, const std::string& body) override;
   absl::Status Barrier() override;
@@ -228,12 +229,12 @@ void DistBackend::Send(DistSession& session, const std::shared_ptr<KeyOperation>
   }
 }
 
-absl::Status DistBackend::SetOptimizer(const std::string& name,
-                                       const UpdaterParameters& parameters) {
-  if (absl::Status valid = MakeUpdater(name, parameters).status(); !valid.ok()) return valid;
+absl::Status DistBackend::SetOptimizer(const OptimizerConfig& config) {
+  absl::Status valid = PartUpdater().Set(config.name, config.parameters, config.multipliers);
+  if (!valid.ok()) return valid;
   if (rank_ != 0) return absl::OkStatus();
   const Session session(*this);
-  return session ? session->SetOptimizer({name, parameters}) : Stopped();
+  return session ? session->SetOptimizer(config) : Stopped();
 }
 
 absl::Status DistBackend::SendCommand(int id, const std::string& body) {

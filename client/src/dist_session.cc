@@ -62,8 +62,7 @@ DistSession::DistSession(std::shared_ptr<Transport> transport, const Environment
   loop_ = loop_owner_.get();
   timer_ = std::make_unique<LoopTimer>(loop_, [this] { OnTimer(); });
   member_ = std::make_unique<SchedulerSession>(
-      transport_.get(), loop_, environment_.scheduler,
-      MembershipOf(environment_, store_type_),
+      transport_.get(), loop_, environment_.scheduler, MembershipOf(environment_, store_type_),
       [this](const MembershipOutbox& learned) { OnLearned(learned); });
 }
 

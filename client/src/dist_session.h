@@ -44,8 +44,8 @@ class DistSession {
  public:
   // Joins the cluster at `environment.scheduler` and returns when it is complete.
   // Errors: INVALID_ARGUMENT no scheduler is named; FAILED_PRECONDITION the role is not worker;
-  // DEADLINE_EXCEEDED it is not complete in time, naming what is missing; what the scheduler refused
-  // it for.
+  // DEADLINE_EXCEEDED it is not complete in time, naming what is missing; what the scheduler
+  // refused it for.
   static absl::StatusOr<std::shared_ptr<DistSession>> Join(std::shared_ptr<Transport> transport,
                                                            const Environment& environment,
                                                            const std::string& store_type);

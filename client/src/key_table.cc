@@ -44,9 +44,9 @@ absl::StatusOr<KeyPtr> MakeKey(const KeyName& name) {
   }
   for (const char c : name.name) {
     if (AllowedInName(c)) continue;
-    return absl::InvalidArgumentError(fmt::format(
-        "{}: letters, digits and _./:- expected in a key, got the byte 0x{:02x}", key->label,
-        static_cast<unsigned char>(c)));
+    return absl::InvalidArgumentError(
+        fmt::format("{}: letters, digits and _./:- expected in a key, got the byte 0x{:02x}",
+                    key->label, static_cast<unsigned char>(c)));
   }
   key->name = std::string(name.name);
   key->text = key->name;

@@ -47,7 +47,7 @@ class LocalBackend final : public StoreBackend {
 
   absl::Status SetUpdater(KVStore::Updater updater) override;
   absl::Status SetUpdater(KVStore::StrUpdater updater) override;
-  absl::Status SetOptimizer(const std::string& name, const UpdaterParameters& parameters) override;
+  absl::Status SetOptimizer(const OptimizerConfig& config) override;
 
   absl::Status SendCommand(int, const std::string&) override { return absl::OkStatus(); }
   absl::Status Barrier() override { return absl::OkStatus(); }
@@ -231,10 +231,10 @@ absl::Status LocalBackend::SetUpdater(KVStore::StrUpdater updater) {
   return absl::OkStatus();
 }
 
-absl::Status LocalBackend::SetOptimizer(const std::string& name,
-                                        const UpdaterParameters& parameters) {
+absl::Status LocalBackend::SetOptimizer(const OptimizerConfig& config) {
   auto rule = std::make_shared<Rule>();
-  if (absl::Status set = rule->parts.Set(name, parameters); !set.ok()) return set;
+  absl::Status set = rule->parts.Set(config.name, config.parameters, config.multipliers);
+  if (!set.ok()) return set;
   MutexLock lock(mutex_);
   rule_ = std::move(rule);
   return absl::OkStatus();

@@ -15,7 +15,7 @@
 #include "common/cluster/identity.h"
 #include "common/tensor/dtype.h"
 #include "common/tensor/shape.h"
-#include "common/updater/updater.h"
+#include "common/wire/frame.h"
 #include "kvstore/kvstore.h"
 #include "kvstore/ndarray.h"
 
@@ -90,8 +90,7 @@ class StoreBackend : public OperationOwner {
 
   virtual absl::Status SetUpdater(KVStore::Updater updater) = 0;
   virtual absl::Status SetUpdater(KVStore::StrUpdater updater) = 0;
-  virtual absl::Status SetOptimizer(const std::string& name,
-                                    const UpdaterParameters& parameters) = 0;
+  virtual absl::Status SetOptimizer(const OptimizerConfig& config) = 0;
 
   // Returns when every server ran the command; a store without servers has nobody to ask.
   virtual absl::Status SendCommand(int id, const std::string& body) = 0;

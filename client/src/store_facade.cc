@@ -11,12 +11,16 @@
 #include "client/src/ndarray_impl.h"
 #include "client/src/sdk_log.h"
 #include "common/base/check.h"
+#include "common/base/status_macros.h"
+#include "common/updater/part_updater.h"
 
 namespace kvstore {
 namespace {
 
 // How long a store that is destroyed in trouble waits for its arrays.
 constexpr int64_t kGiveBackMs = 2000;
+// So that a specification fits a frame.
+constexpr size_t kMultipliersMax = 65536;
 
 template <typename T>
 std::vector<KeyName> NamesOf(const std::vector<T>& keys) {
@@ -443,7 +447,37 @@ void StoreFacade::set_updater(StrUpdater updater) {
 
 void StoreFacade::SetOptimizer(const OptimizerSpec& spec) {
   ThrowIfError(MayBlock());
-  ThrowIfError(backend_->SetOptimizer(spec.name, spec.parameters));
+  const auto config = ConfigOf(spec);
+  ThrowIfError(config.status());
+  ThrowIfError(backend_->SetOptimizer(*config));
+}
+
+absl::StatusOr<OptimizerConfig> StoreFacade::ConfigOf(const OptimizerSpec& spec) const {
+  const size_t named = spec.int_multipliers.size() + spec.string_multipliers.size();
+  if (named > kMultipliersMax) {
+    return absl::InvalidArgumentError(fmt::format(
+        "SetOptimizer: multipliers of at most {} keys expected, got {}", kMultipliersMax, named));
+  }
+  if (!spec.int_multipliers.empty() && !spec.string_multipliers.empty()) {
+    return absl::InvalidArgumentError(
+        "SetOptimizer: multipliers of int keys or of string keys expected, got both");
+  }
+  OptimizerConfig config;
+  config.name = spec.name;
+  config.parameters = spec.parameters;
+  const auto add = [&](const KeyName& name, const OptimizerSpec::Multipliers& both) {
+    const auto key = MakeKey(name);
+    if (!key.ok()) return key.status();
+    {
+      MutexLock lock(mutex_);
+      KVS_RETURN_IF_ERROR(keys_.CheckKind(name));
+    }
+    config.multipliers[(*key)->id] = {both.lr_mult, both.wd_mult};
+    return CheckMultipliers((*key)->label, config.multipliers[(*key)->id]);
+  };
+  for (const auto& [key, both] : spec.int_multipliers) KVS_RETURN_IF_ERROR(add(key, both));
+  for (const auto& [key, both] : spec.string_multipliers) KVS_RETURN_IF_ERROR(add(key, both));
+  return config;
 }
 
 void StoreFacade::SendCommandToServers(int cmd_id, const std::string& body) {

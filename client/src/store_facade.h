@@ -97,6 +97,7 @@ class StoreFacade final : public KVStore {
                             const std::vector<NDArray>& values,
                             const std::vector<NDArray*>& outputs, int priority)
       KVS_EXCLUDES(mutex_);
+  absl::StatusOr<OptimizerConfig> ConfigOf(const OptimizerSpec& spec) const KVS_EXCLUDES(mutex_);
   KeyedStatus WaitKeys(const Names& keys) KVS_EXCLUDES(mutex_);
   std::string KeyStatus(const KeyName& key) const KVS_EXCLUDES(mutex_);
 

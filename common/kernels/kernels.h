@@ -80,14 +80,15 @@ struct SgdNumbers : RuleNumbers {
 };
 
 //   grad[i] = w - (learning_rate * g)
-// mxnet1:
-//   grad[i] = ((1 - learning_rate * wd) * w) - (learning_rate * G)
+// mxnet1, where lrG is learning_rate * G, and without clipping
+// (learning_rate * rescale_grad) * grad[i]:
+//   grad[i] = w - (((learning_rate * wd) * w) + lrG)
 // Moves 12 bytes per f32.
 void Sgd(DType dtype, const SgdNumbers& numbers, const void* weight, void* grad, size_t elements);
 
 //   m = (momentum * mom[i]) - (learning_rate * g)
 // mxnet1:
-//   m = ((momentum * mom[i]) - ((learning_rate * wd) * w)) - (learning_rate * G)
+//   m = ((momentum * mom[i]) - ((learning_rate * wd) * w)) - lrG
 // both:
 //   mom[i] = m
 //   grad[i] = w + m

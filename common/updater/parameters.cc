@@ -7,7 +7,6 @@
 #include <limits>
 
 namespace kvstore {
-namespace {
 
 bool InRange(double value, NumberRange range) {
   if (!(std::abs(value) <= std::numeric_limits<float>::max())) return false;  // also a NaN
@@ -19,6 +18,10 @@ bool InRange(double value, NumberRange range) {
       return rounded > 0;
     case NumberRange::kNotZero:
       return rounded != 0;
+    case NumberRange::kShare:
+      return value >= 0 && rounded < 1;
+    case NumberRange::kFlag:
+      return value == 0 || value == 1;
   }
   return false;
 }
@@ -26,25 +29,26 @@ bool InRange(double value, NumberRange range) {
 std::string_view RangeText(NumberRange range) {
   switch (range) {
     case NumberRange::kNotNegative:
-      return "a finite number >= 0";
+      return "a finite number >= 0 (within f32)";
     case NumberRange::kPositive:
-      return "a finite number > 0";
+      return "a finite number > 0 (within f32)";
     case NumberRange::kNotZero:
-      return "a finite number other than 0";
+      return "a finite number other than 0 (within f32)";
+    case NumberRange::kShare:
+      return "a number from 0 on, below 1 (within f32)";
+    case NumberRange::kFlag:
+      return "0 or 1";
   }
   return "a number";
 }
-
-}  // namespace
 
 std::optional<double> ParameterReader::Optional(std::string_view parameter, NumberRange range) {
   known_.emplace_back(parameter);
   const auto it = parameters_.find(known_.back());
   if (it == parameters_.end()) return std::nullopt;
   if (!InRange(it->second, range) && first_fault_.ok()) {
-    first_fault_ = absl::InvalidArgumentError(
-        fmt::format("optimizer '{}': {}: {} (within f32) expected, got {}", rule_, parameter,
-                    RangeText(range), it->second));
+    first_fault_ = absl::InvalidArgumentError(fmt::format(
+        "optimizer '{}': {}: {} expected, got {}", rule_, parameter, RangeText(range), it->second));
   }
   return it->second;
 }
@@ -52,6 +56,29 @@ std::optional<double> ParameterReader::Optional(std::string_view parameter, Numb
 double ParameterReader::WithDefault(std::string_view parameter, double default_value,
                                     NumberRange range) {
   return Optional(parameter, range).value_or(default_value);
+}
+
+RuleNumbers ParameterReader::Common(double learning_rate, double learning_rate_mxnet1,
+                                    NumberRange learning_rate_range) {
+  RuleNumbers numbers;
+  numbers.mxnet1 = Flag("mxnet1", false);
+  numbers.learning_rate = WithDefault(
+      "learning_rate", numbers.mxnet1 ? learning_rate_mxnet1 : learning_rate, learning_rate_range);
+  numbers.wd = WithDefault("wd", 0, NumberRange::kNotNegative);
+  numbers.rescale_grad = WithDefault("rescale_grad", 1, NumberRange::kNotZero);
+  const auto clip = Optional("clip_gradient", NumberRange::kPositive);
+  numbers.clip = clip.has_value();
+  numbers.clip_gradient = clip.value_or(0);
+  return numbers;
+}
+
+void ParameterReader::LazyUpdate() {
+  if (Flag("lazy_update", true) || !first_fault_.ok()) return;
+  first_fault_ =
+      absl::UnimplementedError(fmt::format("optimizer '{}': lazy_update: 1 expected, updates of "
+                                           "rows that the sum does not have are still "
+                                           "to come, got 0",
+                                           rule_));
 }
 
 absl::Status ParameterReader::Finish() const {

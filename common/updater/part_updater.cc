@@ -9,6 +9,7 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/kernels/kernels.h"
+#include "common/updater/parameters.h"
 
 namespace kvstore {
 namespace {
@@ -42,13 +43,29 @@ std::unique_ptr<UpdaterState> ZeroState(StateLayout layout, size_t bytes) {
 
 }  // namespace
 
+absl::Status CheckMultipliers(std::string_view key, const KeyMultipliers& multipliers) {
+  constexpr NumberRange kRange = NumberRange::kNotNegative;
+  const auto check = [&](std::string_view what, double number) {
+    if (InRange(number, kRange)) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        fmt::format("{}: {}: {} expected, got {}", key, what, RangeText(kRange), number));
+  };
+  KVS_RETURN_IF_ERROR(check("lr_mult", multipliers.lr_mult));
+  return check("wd_mult", multipliers.wd_mult);
+}
+
 PartUpdater::PartUpdater() { KVS_CHECK(Set("assign", {}).ok()); }
 
-absl::Status PartUpdater::Set(std::string_view name, const UpdaterParameters& parameters) {
+absl::Status PartUpdater::Set(std::string_view name, const UpdaterParameters& parameters,
+                              const MultipliersByKey& multipliers) {
   KVS_ASSIGN_OR_RETURN(std::unique_ptr<Updater> updater, MakeUpdater(name, parameters));
+  for (const auto& [key, both] : multipliers) {
+    KVS_RETURN_IF_ERROR(CheckMultipliers(fmt::format("key {}", static_cast<int64_t>(key)), both));
+  }
   updater_ = std::move(updater);
   name_ = std::string(name);
   parameters_ = parameters;
+  multipliers_ = multipliers;
   return absl::OkStatus();
 }
 
@@ -59,7 +76,18 @@ absl::Status PartUpdater::CheckDType(DType dtype) const {
                   DTypeName(dtype)));
 }
 
-StateLayout PartUpdater::LayoutFor(DType dtype) const { return {updater_->StateNames(), dtype}; }
+bool PartUpdater::KeepsMaster(DType dtype) const {
+  return updater_->multi_precision() && AccumulatorOf(dtype) != dtype;
+}
+
+StateLayout PartUpdater::LayoutFor(DType dtype) const {
+  StateLayout layout{updater_->StateNames(), dtype};
+  if (KeepsMaster(dtype)) {
+    layout.names.insert(layout.names.begin(), "master");
+    layout.dtype = AccumulatorOf(dtype);
+  }
+  return layout;
+}
 
 absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, const Buffer& value,
                                                      MutableBufferPtr sum,
@@ -88,17 +116,22 @@ absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, con
 
 void PartUpdater::UpdateRun(KeyId key, DType dtype, uint64_t update, size_t elements, void* value,
                             void* sum, void* const* state) const {
-  KVS_CHECK(CheckDType(dtype).ok());
   Run(key, dtype, update, elements, value, sum, value, state);
 }
 
-void PartUpdater::Run(KeyId, DType dtype, uint64_t update, size_t elements, const void* value,
+void PartUpdater::Run(KeyId key, DType dtype, uint64_t update, size_t elements, const void* value,
                       void* sum, void* result, void* const* state) const {
   const DType computed = AccumulatorOf(dtype);
-  const UpdaterRun run{computed, elements, update};
+  UpdaterRun run{computed, elements, update};
+  if (const auto own = multipliers_.find(key); own != multipliers_.end()) {
+    run.lr_mult = own->second.lr_mult;
+    run.wd_mult = own->second.wd_mult;
+  }
   if (computed != dtype) {
-    RunRounded(run, dtype, static_cast<const uint8_t*>(value), static_cast<uint8_t*>(sum),
-               static_cast<uint8_t*>(result), state);
+    const auto run_narrow =
+        KeepsMaster(dtype) ? &PartUpdater::RunOnMaster : &PartUpdater::RunRounded;
+    (this->*run_narrow)(run, dtype, static_cast<const uint8_t*>(value), static_cast<uint8_t*>(sum),
+                        static_cast<uint8_t*>(result), state);
     return;
   }
   updater_->Update(run, value, sum, state);
@@ -130,6 +163,33 @@ void PartUpdater::RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* 
       Narrow(dtype, narrow_state(k), wide_state[k], block.elements);
     }
     Narrow(dtype, result + at, block_sum, block.elements);
+  }
+}
+
+void PartUpdater::RunOnMaster(const UpdaterRun& run, DType dtype, const uint8_t* value,
+                              uint8_t* sum, uint8_t* result, void* const* state) const {
+  const size_t tensors = updater_->StateNames().size();
+  KVS_CHECK(tensors <= kTensorsMax);
+  const size_t width = DTypeBytes(dtype);
+  uint8_t rounded[kBlock * sizeof(uint16_t)];
+  UpdaterRun block = run;
+  for (size_t i = 0; i < run.elements; i += kBlock) {
+    block.elements = std::min(kBlock, run.elements - i);
+    const auto wide_at = [i](void* tensor) { return static_cast<uint8_t*>(tensor) + i * 4; };
+    const uint8_t* block_value = value + i * width;
+    uint8_t* const master = wide_at(state[0]);
+    Narrow(dtype, rounded, master, block.elements);
+    if (std::memcmp(rounded, block_value, block.elements * width) != 0) {
+      for (size_t k = 0; k < block.elements; ++k) {
+        const uint8_t* own = block_value + k * width;
+        if (std::memcmp(rounded + k * width, own, width) != 0) Widen(dtype, master + k * 4, own, 1);
+      }
+    }
+    void* state_arrays[kTensorsMax] = {};
+    for (size_t k = 0; k < tensors; ++k) state_arrays[k] = wide_at(state[k + 1]);
+    updater_->Update(block, master, wide_at(sum), state_arrays);
+    std::memcpy(master, wide_at(sum), block.elements * 4);
+    Narrow(dtype, result + i * width, master, block.elements);
   }
 }
 

@@ -10,11 +10,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/cluster/identity.h"
+#include "common/cluster/key_multipliers.h"
 #include "common/tensor/buffer.h"
 #include "common/tensor/dtype.h"
 #include "common/updater/updater.h"
 
 namespace kvstore {
+
+// `key`: "key 17", for the message. Errors: INVALID_ARGUMENT for a factor that is not finite or is
+// below 0.
+absl::Status CheckMultipliers(std::string_view key, const KeyMultipliers& multipliers);
 
 // What is kept beside a value: tensors of the value's length, zero before the first update.
 struct StateLayout {
@@ -31,8 +36,9 @@ class PartUpdater {
   // Replaces the rule. States stay with their parts: the next Update of a part keeps its state if
   // the new rule keeps the same tensors (sgd with another learning rate or momentum), else starts
   // from zeros, or drops it.
-  // Errors: those of MakeUpdater; then the old rule stays.
-  absl::Status Set(std::string_view name, const UpdaterParameters& parameters);
+  // Errors: those of MakeUpdater and CheckMultipliers; then the old rule stays.
+  absl::Status Set(std::string_view name, const UpdaterParameters& parameters,
+                   const MultipliersByKey& multipliers = {});
 
   const std::string& name() const { return name_; }
   const UpdaterParameters& parameters() const { return parameters_; }
@@ -51,6 +57,9 @@ class PartUpdater {
   // f16 and bf16: the sum is rounded to `dtype` first, as if it had been made in it with one
   // rounding. Each element's update is then computed in f32 from value, sum and state, and the new
   // value and state are rounded once.
+  // With multi_precision the state is f32, and its first tensor, "master", is the value in f32: the
+  // sum is not rounded, the update is that of an f32 value, and the value is the master, rounded.
+  // Where a value is not that (at first, or if it came from elsewhere) the master is taken from it.
   // Errors: those of CheckDType; then neither `value` nor `*state` has changed.
   absl::StatusOr<MutableBufferPtr> Update(KeyId key, DType dtype, const Buffer& value,
                                           MutableBufferPtr sum,
@@ -70,9 +79,13 @@ class PartUpdater {
            void* result, void* const* state) const;
   void RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
                   uint8_t* result, void* const* state) const;
+  void RunOnMaster(const UpdaterRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
+                   uint8_t* result, void* const* state) const;
+  bool KeepsMaster(DType dtype) const;
 
   std::string name_;
   UpdaterParameters parameters_;
+  MultipliersByKey multipliers_;
   std::unique_ptr<Updater> updater_;
 };
 

@@ -1,7 +1,10 @@
 // The list of updaters: a new rule is one line here.
 #include <fmt/format.h>
 
+#include "common/updater/adagrad.h"
+#include "common/updater/adam.h"
 #include "common/updater/assign.h"
+#include "common/updater/ftrl.h"
 #include "common/updater/sgd.h"
 #include "common/updater/sum.h"
 #include "common/updater/test.h"
@@ -16,10 +19,8 @@ struct Entry {
 };
 
 constexpr Entry kUpdaters[] = {
-    {"assign", MakeAssign},
-    {"sum", MakeSum},
-    {"test", MakeTest},
-    {"sgd", MakeSgd},
+    {"assign", MakeAssign},   {"sum", MakeSum},   {"test", MakeTest}, {"sgd", MakeSgd},
+    {"adagrad", MakeAdagrad}, {"adam", MakeAdam}, {"ftrl", MakeFtrl},
 };
 
 }  // namespace

@@ -9,23 +9,27 @@ namespace {
 
 class SgdRule final : public Updater {
  public:
-  explicit SgdRule(const SgdNumbers& numbers) : numbers_(numbers) {}
+  SgdRule(const SgdNumbers& numbers, bool multi_precision)
+      : numbers_(numbers), multi_precision_(multi_precision) {}
   std::string_view name() const override { return "sgd"; }
   std::vector<std::string> StateNames() const override {
     if (numbers_.momentum == 0) return {};
     return {"momentum"};
   }
+  bool multi_precision() const override { return multi_precision_; }
   void Update(const UpdaterRun& run, const void* value, void* sum,
               void* const* state) const override {
-    if (numbers_.momentum == 0) {
-      Sgd(run.dtype, numbers_, value, sum, run.elements);
+    const SgdNumbers numbers = ForKey(numbers_, run);
+    if (numbers.momentum == 0) {
+      Sgd(run.dtype, numbers, value, sum, run.elements);
     } else {
-      SgdMomentum(run.dtype, numbers_, value, state[0], sum, run.elements);
+      SgdMomentum(run.dtype, numbers, value, state[0], sum, run.elements);
     }
   }
 
  private:
   const SgdNumbers numbers_;
+  const bool multi_precision_;
 };
 
 }  // namespace
@@ -33,15 +37,12 @@ class SgdRule final : public Updater {
 absl::StatusOr<std::unique_ptr<Updater>> MakeSgd(const UpdaterParameters& parameters) {
   ParameterReader reader("sgd", parameters);
   SgdNumbers numbers;
-  numbers.learning_rate = reader.WithDefault("learning_rate", 0.1, NumberRange::kNotNegative);
-  numbers.momentum = reader.WithDefault("momentum", 0.0, NumberRange::kNotNegative);
-  numbers.wd = reader.WithDefault("wd", 0.0, NumberRange::kNotNegative);
-  numbers.rescale_grad = reader.WithDefault("rescale_grad", 1.0, NumberRange::kNotZero);
-  const auto clip = reader.Optional("clip_gradient", NumberRange::kPositive);
-  numbers.clip = clip.has_value();
-  numbers.clip_gradient = clip.value_or(0.0);
+  static_cast<RuleNumbers&>(numbers) = reader.Common(0.1, 0.01);
+  numbers.momentum = reader.WithDefault("momentum", 0, NumberRange::kNotNegative);
+  const bool multi_precision = reader.Flag("multi_precision", false);
+  reader.LazyUpdate();
   KVS_RETURN_IF_ERROR(reader.Finish());
-  return std::make_unique<SgdRule>(numbers);
+  return std::make_unique<SgdRule>(numbers, multi_precision);
 }
 
 }  // namespace kvstore

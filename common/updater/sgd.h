@@ -1,14 +1,15 @@
 // sgd: gradient descent, with momentum if asked for. The formula and its order of operations are
 // kernels.h Sgd and SgdMomentum.
-// Source: MXNet 2.x src/operator/optimizer_op-inl.h SGDKernel, SGDMomKernel.
+// Source: MXNet 2.x src/operator/optimizer_op-inl.h SGDKernel, SGDMomKernel; mxnet1: the same in
+// 1.9.1.
 #pragma once
 
 #include "common/updater/updater.h"
 
 namespace kvstore {
 
-// Parameters: learning_rate (0.1), momentum (0), wd (0), rescale_grad (1), clip_gradient (absent:
-// no clipping). State: "momentum", unless momentum is 0. f32, f64.
+// Parameters: the common ones (parameters.h) with learning_rate 0.1 (mxnet1: 0.01); momentum (0),
+// multi_precision (0), lazy_update (1). State: "momentum", unless momentum is 0. Floats.
 absl::StatusOr<std::unique_ptr<Updater>> MakeSgd(const UpdaterParameters& parameters);
 
 }  // namespace kvstore

@@ -5,7 +5,7 @@
 
 namespace kvstore {
 
-// No parameters. f32, f64.
+// No parameters. Every dtype.
 absl::StatusOr<std::unique_ptr<Updater>> MakeSum(const UpdaterParameters& parameters);
 
 }  // namespace kvstore

@@ -7,7 +7,7 @@
 
 namespace kvstore {
 
-// Parameters: rescale_grad (1). f32, f64.
+// Parameters: rescale_grad (1). Floats.
 absl::StatusOr<std::unique_ptr<Updater>> MakeTest(const UpdaterParameters& parameters);
 
 }  // namespace kvstore

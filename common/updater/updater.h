@@ -43,6 +43,8 @@ struct UpdaterRun {
   DType dtype = DType::kUnspecified;
   size_t elements = 0;
   uint64_t update = 1;  // which update of the part this is, from 1
+  double lr_mult = 1;   // of the key
+  double wd_mult = 1;
 };
 
 // Immutable once made. Threading: const methods from any thread, on different parts.
@@ -54,6 +56,8 @@ class Updater {
   virtual std::string_view name() const = 0;
   // The tensors that this rule, with these numbers, keeps beside the value; empty: none.
   virtual std::vector<std::string> StateNames() const { return {}; }
+  // Whether values of f16 and bf16 are kept as f32 too, and updated there.
+  virtual bool multi_precision() const { return false; }
   // Whether the rule makes sense for ints and bools too.
   virtual bool takes_every_dtype() const { return false; }
   // `value`: the old value, only read. `sum`: holds the sum of the round, is overwritten with the
@@ -66,7 +70,8 @@ class Updater {
 
 // The rule `name` with `parameters`.
 // Errors: INVALID_ARGUMENT for an unknown name (lists the known ones), an unknown parameter (lists
-// the rule's parameters), or a number out of its range (names the range and the number).
+// the rule's parameters), or a number out of its range (names the range and the number);
+// UNIMPLEMENTED for lazy_update = 0.
 absl::StatusOr<std::unique_ptr<Updater>> MakeUpdater(std::string_view name,
                                                      const UpdaterParameters& parameters);
 

@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/cluster/identity.h"
+#include "common/cluster/key_multipliers.h"
 #include "common/tensor/dtype.h"
 #include "common/tensor/shape.h"
 #include "common/wire/payload.h"
@@ -72,19 +73,10 @@ struct KeySpec {
 // escaped, a name over 256 bytes is cut.
 std::string KeyLabel(KeyId key, std::string_view name);
 
-struct KeyMultipliers {
-  double lr_mult = 1;
-  double wd_mult = 1;
-
-  bool operator==(const KeyMultipliers& other) const {
-    return lr_mult == other.lr_mult && wd_mult == other.wd_mult;
-  }
-};
-
 struct OptimizerConfig {
   std::string name;
   std::map<std::string, double> parameters;
-  std::map<KeyId, KeyMultipliers> multipliers{};  // of keys with others than 1 and 1
+  MultipliersByKey multipliers{};
 
   bool operator==(const OptimizerConfig& other) const {
     return name == other.name && parameters == other.parameters && multipliers == other.multipliers;

@@ -147,7 +147,7 @@ Payload DensePartMath::Read(const KeySpec&, PartId, const PartValue& value, cons
 }
 
 absl::Status DensePartMath::SetOptimizer(const OptimizerConfig& spec) {
-  return updater_.Set(spec.name, spec.parameters);
+  return updater_.Set(spec.name, spec.parameters, spec.multipliers);
 }
 
 }  // namespace kvstore

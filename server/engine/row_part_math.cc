@@ -144,7 +144,7 @@ Payload RowPartMath::Read(const KeySpec& key, PartId, const PartValue& value, co
 }
 
 absl::Status RowPartMath::SetOptimizer(const OptimizerConfig& spec) {
-  return updater_.Set(spec.name, spec.parameters);
+  return updater_.Set(spec.name, spec.parameters, spec.multipliers);
 }
 
 }  // namespace kvstore

@@ -135,6 +135,26 @@ TEST_CASE("a rule with factors refuses ints and bools by name", "[errors]") {
                   DataTypeName(dtype));
 }
 
+TEST_CASE("factors of keys are checked and named before anything is set", "[errors]") {
+  Fixture f;
+  const auto refused = [&](const OptimizerSpec& spec, const std::string& message) {
+    CHECK_ERROR(f.store->SetOptimizer(spec), kInvalidArgument, message);
+  };
+  refused(OptimizerSpec("sgd").SetLrMult(1, -0.5),
+          "key 1: lr_mult: a finite number >= 0 (within f32) expected, got -0.5");
+  refused(OptimizerSpec("sgd").SetWdMult(2, std::nan("")), "key 2: wd_mult: ");
+  refused(OptimizerSpec("sgd").SetLrMult("w", 1), "mixed key types: int keys expected");
+  refused(OptimizerSpec("sgd").SetLrMult(1, 1).SetWdMult("w", 1), "got both");
+  const auto strings = KVStore::CreateUnique();
+  CHECK_ERROR(strings->SetOptimizer(OptimizerSpec("sgd").SetLrMult("a b", 1)), kInvalidArgument,
+              "key 'a b': letters");
+  OptimizerSpec many("sgd");
+  for (int key = 0; key < 65537; ++key) many.SetLrMult(key, 2);
+  refused(many, "multipliers of at most 65536 keys expected, got 65537");
+  f.store->Push(Ints{1}, {f.a});  // still assign
+  CHECK(f.Untouched());
+}
+
 TEST_CASE("other shapes and dtypes than Init's are refused and touch nothing", "[errors]") {
   Fixture f;
   CHECK_ERROR(f.store->Push(Ints{1, 2}, {f.b, f.wrong_shape}), kInvalidArgument,

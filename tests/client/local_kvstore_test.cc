@@ -354,6 +354,32 @@ TEST_CASE("SetOptimizer runs the rules of the servers", "[local][optimizer]") {
   CHECK(PullFrom(*store, 1, 2) == Floats{1, 1});
 }
 
+TEST_CASE("keys have their own factors of learning rate and weight decay", "[local][optimizer]") {
+  const auto store = KVStore::CreateUnique();
+  const std::vector<std::string> keys = {"weight", "bias", "frozen"};
+  // A key may be named before it exists.
+  store->SetOptimizer(OptimizerSpec("sgd")
+                          .Set("learning_rate", 0.5)
+                          .Set("wd", 0.25)
+                          .SetLrMult("bias", 2)
+                          .SetWdMult("bias", 0)
+                          .SetLrMult("frozen", 0));
+  store->Init(keys, {Array({8}), Array({8}), Array({8})});
+  store->Push(keys, {Array({1}), Array({1}), Array({1})});
+  NDArray weight({1}), bias({1}), frozen({1});
+  store->Pull(keys, {&weight, &bias, &frozen});
+  CHECK(Read(weight) == Floats{8 - 0.5f * (1 + 0.25f * 8)});
+  CHECK(Read(bias) == Floats{8 - 1.0f * 1});
+  CHECK(Read(frozen) == Floats{8});
+
+  const auto ints = KVStore::CreateUnique();
+  ints->Init(std::vector<int>{-3, 4}, {Array({8}), Array({8})});
+  ints->SetOptimizer(OptimizerSpec("sgd").Set("learning_rate", 0.5).SetLrMult(-3, 4));
+  ints->Push(std::vector<int>{-3, 4}, {Array({1}), Array({1})});
+  CHECK(PullFrom(*ints, -3, 1) == Floats{6});
+  CHECK(PullFrom(*ints, 4, 1) == Floats{7.5});
+}
+
 TEST_CASE("sgd keeps a momentum per part over pushes", "[local][optimizer]") {
   const int64_t elements = GENERATE(int64_t{3}, kSeveralParts);
   const auto store = KVStore::CreateUnique();

@@ -19,7 +19,7 @@ namespace kvstore::testing {
 class SmallFloat {
  public:
   SmallFloat(int exponent_bits, int fraction_bits)
-      : infinity_(0x7fffu >> fraction_bits << fraction_bits) {
+      : fraction_bits_(fraction_bits), infinity_(0x7fffu >> fraction_bits << fraction_bits) {
     const int bias = (1 << (exponent_bits - 1)) - 1;
     for (uint32_t bits = 0; bits <= infinity_; ++bits) {
       const int exponent = static_cast<int>(bits) >> fraction_bits;
@@ -37,6 +37,13 @@ class SmallFloat {
     const double magnitude = magnitudes_[bits & 0x7fff];
     return bits & 0x8000 ? -magnitude : magnitude;
   }
+  // One of either sign with a magnitude from 2^-8 to 1, by the bits of `random`.
+  uint32_t Random(uint64_t random) const {
+    const uint32_t one = (infinity_ >> 1) & infinity_;  // its exponent is the bias
+    const auto eighths = static_cast<uint32_t>(random % 8 + 1) << fraction_bits_;
+    const uint32_t fraction = static_cast<uint32_t>(random >> 8) & ((1u << fraction_bits_) - 1);
+    return (one - eighths) | fraction | (static_cast<uint32_t>(random >> 32) & 0x8000);
+  }
   // To nearest, ties to even, by comparing distances; exact, since doubles hold all of them.
   uint32_t Nearest(float value) const {
     const uint32_t sign = std::signbit(value) ? 0x8000 : 0;
@@ -50,6 +57,7 @@ class SmallFloat {
   }
 
  private:
+  const int fraction_bits_;
   const uint32_t infinity_;
   std::vector<double> magnitudes_;  // by bits, up to infinity's
 };
@@ -74,7 +82,13 @@ class DTypeOracle {
                      static_cast<int>(random() % 8) - 24);
       uint64_t bits = random();
       if (dtype_ == DType::kBool && bits % 2 == 0) bits = 0;
-      if (IsFloat()) bits = FromFloat(number);
+      if (dtype_ == DType::kFloat16) {
+        bits = kF16.Random(bits);
+      } else if (dtype_ == DType::kBFloat16) {
+        bits = kBF16.Random(bits);
+      } else if (IsFloat()) {
+        bits = FromFloat(number);
+      }
       Put(bytes, i, bits);
     }
     return bytes;

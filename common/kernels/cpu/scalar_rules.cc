@@ -38,14 +38,23 @@ void AddScaled(T scale, const void* weight, void* grad, size_t elements) {
   }
 }
 
+// What the learning rate makes of the gradient; mxnet1: without weight decay.
+template <typename T>
+T SgdStep(const SgdConstants<T>& c, T weight, T grad) {
+  if (!c.mxnet1) return c.learning_rate * Decayed(c, weight, grad);
+  return c.clip ? c.learning_rate * Rescaled(c, grad) : c.rate * grad;
+}
+
 template <typename T>
 void Sgd(const SgdConstants<T>& c, const void* weight, void* grad, size_t elements) {
   for (size_t i = 0; i < elements; ++i) {
     const T w = Get<T>(weight, i);
-    const T s = Get<T>(grad, i);
-    const T kept = c.mxnet1 ? c.kept * w : w;
-    const T step = c.learning_rate * (c.mxnet1 ? Rescaled(c, s) : Decayed(c, w, s));
-    Put<T>(grad, i, kept - step);
+    T step = SgdStep(c, w, Get<T>(grad, i));
+    if (c.mxnet1) {
+      const T decay = c.decay * w;
+      step = decay + step;
+    }
+    Put<T>(grad, i, w - step);
   }
 }
 
@@ -54,14 +63,12 @@ void SgdMomentum(const SgdConstants<T>& c, const void* weight, void* mom, void* 
                  size_t elements) {
   for (size_t i = 0; i < elements; ++i) {
     const T w = Get<T>(weight, i);
-    const T s = Get<T>(grad, i);
     T kept = c.momentum * Get<T>(mom, i);
     if (c.mxnet1) {
       const T decay = c.decay * w;
       kept = kept - decay;
     }
-    const T step = c.learning_rate * (c.mxnet1 ? Rescaled(c, s) : Decayed(c, w, s));
-    const T m = kept - step;
+    const T m = kept - SgdStep(c, w, Get<T>(grad, i));
     Put<T>(mom, i, m);
     Put<T>(grad, i, w + m);
   }

@@ -32,11 +32,11 @@ struct SgdConstants : RuleConstants<T> {
       : RuleConstants<T>(numbers),
         momentum(static_cast<T>(numbers.momentum)),
         decay(this->learning_rate * this->wd),
-        kept(T(1) - decay) {}
+        rate(this->learning_rate * this->rescale_grad) {}
 
   T momentum;
   T decay;  // mxnet1
-  T kept;   // mxnet1
+  T rate;   // mxnet1 without clipping
 };
 
 template <typename T>

@@ -80,20 +80,27 @@ void AddScaledOf(T scale, const void* weight, void* grad, size_t elements) {
       });
 }
 
+// What the learning rate makes of the gradient; mxnet1: without weight decay.
+template <typename T>
+Vec<T> SgdStep(const RuleVectors<T>& v, Vec<T> rate, Vec<T> weight, Vec<T> grad) {
+  if (!v.mxnet1) return hn::Mul(v.learning_rate, v.Decayed(weight, grad));
+  return v.clip ? hn::Mul(v.learning_rate, v.Rescaled(grad)) : hn::Mul(rate, grad);
+}
+
 template <typename T>
 void SgdOf(const SgdNumbers& numbers, const void* weight, void* grad, size_t elements) {
   const hn::ScalableTag<T> d;
   const scalar::SgdConstants<T> c(numbers);
   const RuleVectors<T> v(c);
-  const auto keep = hn::Set(d, c.kept);
+  const auto decay = hn::Set(d, c.decay);
+  const auto rate = hn::Set(d, c.rate);
   ForEachVector(
       d, elements,
       [&](size_t i) HWY_ATTR {
         const auto w = Load<T>(weight, i);
-        const auto s = Load<T>(grad, i);
-        const auto kept = v.mxnet1 ? hn::Mul(keep, w) : w;
-        const auto g = v.mxnet1 ? v.Rescaled(s) : v.Decayed(w, s);
-        Store<T>(hn::Sub(kept, hn::Mul(v.learning_rate, g)), grad, i);
+        auto step = SgdStep<T>(v, rate, w, Load<T>(grad, i));
+        if (v.mxnet1) step = hn::Add(hn::Mul(decay, w), step);
+        Store<T>(hn::Sub(w, step), grad, i);
       },
       [&](size_t i, size_t left) HWY_ATTR {
         scalar::Sgd<T>(c, At(weight, i * sizeof(T)), At(grad, i * sizeof(T)), left);
@@ -108,15 +115,14 @@ void SgdMomentumOf(const SgdNumbers& numbers, const void* weight, void* mom, voi
   const RuleVectors<T> v(c);
   const auto momentum = hn::Set(d, c.momentum);
   const auto decay = hn::Set(d, c.decay);
+  const auto rate = hn::Set(d, c.rate);
   ForEachVector(
       d, elements,
       [&](size_t i) HWY_ATTR {
         const auto w = Load<T>(weight, i);
-        const auto s = Load<T>(grad, i);
         auto kept = hn::Mul(momentum, Load<T>(mom, i));
         if (v.mxnet1) kept = hn::Sub(kept, hn::Mul(decay, w));
-        const auto g = v.mxnet1 ? v.Rescaled(s) : v.Decayed(w, s);
-        const auto m = hn::Sub(kept, hn::Mul(v.learning_rate, g));
+        const auto m = hn::Sub(kept, SgdStep<T>(v, rate, w, Load<T>(grad, i)));
         Store<T>(m, mom, i);
         Store<T>(hn::Add(w, m), grad, i);
       },

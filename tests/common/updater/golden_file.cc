@@ -20,10 +20,20 @@ std::vector<uint64_t> ReadBits(std::istringstream& words) {
 void ReadCaseLine(std::istringstream& words, GoldenCase* out) {
   std::string dtype;
   words >> out->rule >> dtype;
-  out->dtype = dtype == "f32" ? DType::kFloat32 : DType::kFloat64;
+  for (const DType known : {DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16}) {
+    if (dtype == DTypeName(known)) out->dtype = known;
+  }
   for (std::string word; words >> word;) {
     const size_t equals = word.find('=');
-    out->parameters[word.substr(0, equals)] = std::stod(word.substr(equals + 1));
+    const std::string name = word.substr(0, equals);
+    const double number = std::stod(word.substr(equals + 1));
+    if (name == "lr_mult") {
+      out->multipliers.lr_mult = number;
+    } else if (name == "wd_mult") {
+      out->multipliers.wd_mult = number;
+    } else {
+      out->parameters[name] = number;
+    }
   }
 }
 
@@ -70,11 +80,12 @@ std::vector<T> FromBits(const std::vector<uint64_t>& bits) {
   std::vector<T> out(bits.size());
   for (size_t i = 0; i < bits.size(); ++i) {
     if (bits[i] == kNanBits) {
-      out[i] = std::numeric_limits<T>::quiet_NaN();
-    } else if constexpr (sizeof(T) == 4) {
-      const auto narrow = static_cast<uint32_t>(bits[i]);
-      std::memcpy(&out[i], &narrow, sizeof(T));
-    } else {
+      if constexpr (std::is_floating_point_v<T>) {
+        out[i] = std::numeric_limits<T>::quiet_NaN();
+      } else {
+        out[i].bits = 0x7fff;
+      }
+    } else {  // the low bytes, which come first
       std::memcpy(&out[i], &bits[i], sizeof(T));
     }
   }
@@ -83,5 +94,7 @@ std::vector<T> FromBits(const std::vector<uint64_t>& bits) {
 
 template std::vector<float> FromBits<float>(const std::vector<uint64_t>&);
 template std::vector<double> FromBits<double>(const std::vector<uint64_t>&);
+template std::vector<F16> FromBits<F16>(const std::vector<uint64_t>&);
+template std::vector<BF16> FromBits<BF16>(const std::vector<uint64_t>&);
 
 }  // namespace kvstore::testing

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "common/cluster/key_multipliers.h"
+#include "common/kernels/cpu/half.h"
 #include "common/tensor/dtype.h"
 #include "common/updater/updater.h"
 
@@ -16,9 +18,10 @@ struct GoldenCase {
   std::string rule;
   DType dtype = DType::kUnspecified;
   UpdaterParameters parameters;
+  KeyMultipliers multipliers;
   // Bits of the elements; kNanBits stands for any NaN.
   std::map<uint64_t, std::vector<uint64_t>> values;  // by round, 0 is the start
-  std::map<uint64_t, std::vector<uint64_t>> sums;    // by round
+  std::map<uint64_t, std::vector<uint64_t>> sums;    // by round; in AccumulatorOf(dtype)
   std::vector<std::vector<uint64_t>> xs;             // rule "fold"
   std::vector<uint64_t> fold;
 };
@@ -26,7 +29,7 @@ struct GoldenCase {
 // Throws std::runtime_error, naming file and line, when the file is not as described.
 std::vector<GoldenCase> ReadGoldenFile(const std::string& file_name);
 
-// The elements of T whose bits are given; NaN for a NaN.
+// The elements of T (float, double, F16, BF16) whose bits are given; NaN for a NaN.
 template <typename T>
 std::vector<T> FromBits(const std::vector<uint64_t>& bits);
 

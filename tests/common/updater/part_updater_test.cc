@@ -2,6 +2,7 @@
 #include "common/updater/part_updater.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstring>
 
 #include "common/kernels/kernels.h"
@@ -184,6 +185,176 @@ TEST_CASE("a run of elements is updated where it lies, with the bits of a part",
       updater.UpdateRun(17, DType::kFloat32, update, 3, value->data() + 2 * sizeof(float),
                         sum->data() + 2 * sizeof(float), tails.data());
       CHECK(Values(*value) == Values(*part.value));
+    }
+  }
+}
+
+namespace {
+
+constexpr KeyId kKey = 17;
+
+// The floats that `values` are once rounded to `dtype`, as a part of it.
+MutableBufferPtr Narrowed(DType dtype, const std::vector<float>& values) {
+  auto buffer = std::make_shared<Buffer>(values.size() * DTypeBytes(dtype));
+  Narrow(dtype, buffer->data(), values.data(), values.size());
+  return buffer;
+}
+
+std::vector<float> Widened(DType dtype, const Buffer& buffer) {
+  std::vector<float> out(buffer.size() / DTypeBytes(dtype));
+  Widen(dtype, out.data(), buffer.data(), out.size());
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("the multipliers of a key scale its learning rate and weight decay", "[updater]") {
+  PartUpdater updater;
+  const UpdaterParameters parameters = {{"learning_rate", 0.5}, {"wd", 0.25}};
+  REQUIRE(updater.Set("sgd", parameters, {{kKey, {2, 4}}, {18, {0, 1}}}).ok());
+  const auto updated = [&](KeyId key) {
+    std::unique_ptr<UpdaterState> state;
+    return Values(**updater.Update(key, DType::kFloat32, *Floats({8}), Floats({1}), &state))[0];
+  };
+  CHECK(updated(kKey) == 8 - 1 * (1 + 1 * 8));
+  CHECK(updated(18) == 8);
+  CHECK(updated(19) == 8 - 0.5f * (1 + 0.25f * 8));
+}
+
+TEST_CASE("multipliers out of their range are refused and the old rule stays", "[updater]") {
+  PartUpdater updater;
+  REQUIRE(updater.Set("test", {}).ok());
+  for (const double factor : {-1.0, std::nan(""), HUGE_VAL, 1e39}) {
+    CAPTURE(factor);
+    CHECK(updater.Set("sgd", {}, {{kKey, {factor, 1}}}).code() ==
+          absl::StatusCode::kInvalidArgument);
+    CHECK(updater.Set("sgd", {}, {{kKey, {1, factor}}}).code() ==
+          absl::StatusCode::kInvalidArgument);
+  }
+  CHECK(updater.Set("sgd", {}, {{kKey, {1, -2}}}).message() ==
+        "key 17: wd_mult: a finite number >= 0 (within f32) expected, got -2");
+  CHECK(updater.name() == "test");
+}
+
+TEST_CASE("a multiplier of 0 leaves ftrl's key as it is", "[updater]") {
+  PartUpdater updater;
+  REQUIRE(updater.Set("ftrl", {}, {{kKey, {0, 1}}}).ok());
+  Part part{Floats({5, -3}), nullptr};
+  part.Update(updater, {1, 2});
+  CHECK(Values(*part.value) == std::vector<float>{5, -3});
+  REQUIRE(updater.Set("ftrl", {}).ok());
+  part.Update(updater, {1, 2});
+  CHECK(Values(*part.value) != std::vector<float>{5, -3});
+}
+
+TEST_CASE("adam counts the updates of a part, from the state's beginning", "[updater]") {
+  // With a gradient of 1 every step of adam is the learning rate, whatever the number of updates;
+  // without the correction the first would be 1 / sqrt(1000) times (1 - 0.9) of it.
+  PartUpdater updater;
+  REQUIRE(updater.Set("adam", {{"learning_rate", 0.5}, {"epsilon", 1e-30}}).ok());
+  Part part{Floats({0}), nullptr};
+  for (int update = 1; update <= 100; ++update) {
+    CAPTURE(update);
+    part.Update(updater, {1});
+    CHECK(part.state->updates == static_cast<uint64_t>(update));
+    CHECK(Values(*part.value)[0] == Approx(-0.5 * update).epsilon(1e-4));
+  }
+}
+
+TEST_CASE("multi_precision keeps what 16 bits cannot hold", "[updater]") {
+  const auto dtype = GENERATE(DType::kFloat16, DType::kBFloat16);
+  // A step of 2^-12 is lost on a value of 1 in either dtype; 64 of them are 2^-6.
+  PartUpdater updater;
+  const auto run = [&](bool multi_precision) {
+    REQUIRE(updater.Set("sgd", {{"learning_rate", 1}, {"multi_precision", multi_precision ? 1 : 0}})
+                .ok());
+    BufferPtr value = Narrowed(dtype, {1, -1});
+    std::unique_ptr<UpdaterState> state;
+    for (int update = 0; update < 64; ++update) {
+      auto updated = updater.Update(kKey, dtype, *value, Floats({-0x1p-12f, 0x1p-12f}), &state);
+      REQUIRE(updated.ok());
+      value = *updated;
+    }
+    CHECK((state != nullptr) == multi_precision);
+    if (multi_precision) {
+      CHECK(state->names == std::vector<std::string>{"master"});
+      CHECK(state->dtype == DType::kFloat32);
+      CHECK(state->bytes() == 8);
+    }
+    return Widened(dtype, *value);
+  };
+  CHECK(run(false) == std::vector<float>{1, -1});
+  CHECK(run(true) == std::vector<float>{1 + 0x1p-6f, -1 - 0x1p-6f});
+}
+
+TEST_CASE("a master is taken from the value where the value came from elsewhere", "[updater]") {
+  PartUpdater updater;
+  const DType dtype = DType::kBFloat16;
+  REQUIRE(updater.Set("sgd", {{"learning_rate", 1}, {"multi_precision", 1}}).ok());
+  std::unique_ptr<UpdaterState> state;
+  const BufferPtr first = *updater.Update(kKey, dtype, *Narrowed(dtype, {1, 1}),
+                                          Floats({-0x1p-12f, -0x1p-12f}), &state);
+  CHECK(Values(*state->tensors[0]) == std::vector<float>{1 + 0x1p-12f, 1 + 0x1p-12f});
+  // The first element is as it was left, the second is another one now.
+  REQUIRE(Widened(dtype, *first)[0] == 1);
+  const BufferPtr second = *updater.Update(kKey, dtype, *Narrowed(dtype, {1, 3}),
+                                           Floats({-0x1p-12f, -0x1p-12f}), &state);
+  CHECK(Values(*state->tensors[0]) == std::vector<float>{1 + 0x1p-11f, 3 + 0x1p-12f});
+  CHECK(Widened(dtype, *second) == std::vector<float>{1, 3});
+}
+
+TEST_CASE("multi_precision changes nothing for f32 and f64", "[updater]") {
+  PartUpdater updater;
+  REQUIRE(updater.Set("adam", {{"multi_precision", 1}}).ok());
+  for (const DType dtype : {DType::kFloat32, DType::kFloat64}) {
+    const StateLayout layout = updater.LayoutFor(dtype);
+    CHECK(layout.names == std::vector<std::string>{"mean", "var"});
+    CHECK(layout.dtype == dtype);
+  }
+  CHECK(updater.LayoutFor(DType::kFloat16).names ==
+        std::vector<std::string>{"master", "mean", "var"});
+  CHECK(updater.LayoutFor(DType::kFloat16).dtype == DType::kFloat32);
+}
+
+TEST_CASE("parts of every float are updated as their elements are one by one", "[updater]") {
+  // More elements than are converted at once.
+  constexpr size_t kElements = 2500;
+  const bool multi_precision = GENERATE(false, true);
+  for (const std::string& name : UpdaterNames()) {
+    if (multi_precision && (name == "assign" || name == "sum" || name == "test")) continue;
+    for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
+      CAPTURE(name, DTypeName(dtype), multi_precision);
+      PartUpdater updater;
+      REQUIRE(updater
+                  .Set(name, multi_precision ? UpdaterParameters{{"multi_precision", 1}}
+                                             : UpdaterParameters{})
+                  .ok());
+      std::vector<float> numbers(kElements), sums(kElements);
+      for (size_t i = 0; i < kElements; ++i) {
+        numbers[i] = std::sin(static_cast<float>(i));
+        sums[i] = std::cos(static_cast<float>(3 * i));
+      }
+      const auto bytes_of = [&](float number) {
+        auto one = std::make_shared<Buffer>(DTypeBytes(dtype));
+        Narrow(dtype, one->data(), &number, 1);
+        return one;
+      };
+      auto part = std::make_shared<Buffer>(kElements * DTypeBytes(dtype));
+      Narrow(dtype, part->data(), numbers.data(), kElements);
+      std::unique_ptr<UpdaterState> state;
+      BufferPtr value = part;
+      for (int round = 0; round < 2; ++round) {
+        value = *updater.Update(kKey, dtype, *value, Floats(sums), &state);
+      }
+      for (size_t i = 0; i < kElements; i += 7) {
+        std::unique_ptr<UpdaterState> own;
+        BufferPtr element = bytes_of(numbers[i]);
+        for (int round = 0; round < 2; ++round) {
+          element = *updater.Update(kKey, dtype, *element, Floats({sums[i]}), &own);
+        }
+        REQUIRE(std::memcmp(element->data(), value->data() + i * DTypeBytes(dtype),
+                            DTypeBytes(dtype)) == 0);
+      }
     }
   }
 }

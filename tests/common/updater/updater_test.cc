@@ -23,7 +23,8 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 }  // namespace
 
 TEST_CASE("every rule of the list is made with its defaults and says its name", "[updater]") {
-  CHECK(UpdaterNames() == std::vector<std::string>{"assign", "sum", "test", "sgd"});
+  CHECK(UpdaterNames() ==
+        std::vector<std::string>{"assign", "sum", "test", "sgd", "adagrad", "adam", "ftrl"});
   for (const std::string& name : UpdaterNames()) {
     CAPTURE(name);
     auto updater = MakeUpdater(name, {});
@@ -36,7 +37,8 @@ TEST_CASE("an unknown optimizer is refused with the list of known ones", "[updat
   const absl::Status status = Made("adamw");
   CHECK(status.code() == absl::StatusCode::kInvalidArgument);
   CHECK_THAT(Message(status),
-             Equals("unknown optimizer 'adamw'; expected one of assign, sum, test, sgd"));
+             Equals("unknown optimizer 'adamw'; expected one of assign, sum, test, sgd, "
+                    "adagrad, adam, ftrl"));
   CHECK(Made("").code() == absl::StatusCode::kInvalidArgument);
   CHECK(Made("SGD").code() == absl::StatusCode::kInvalidArgument);
 }
@@ -48,15 +50,16 @@ TEST_CASE("the bytes of a pickle are refused and quoted harmlessly", "[updater]"
   CHECK(status.code() == absl::StatusCode::kInvalidArgument);
   CHECK(status.message().size() < 200);
   for (const char c : Message(status)) REQUIRE((c >= ' ' && c <= '~'));
-  CHECK_THAT(Message(status), Contains("assign, sum, test, sgd"));
+  CHECK_THAT(Message(status), Contains("assign, sum, test, sgd, adagrad, adam, ftrl"));
 }
 
 TEST_CASE("an unknown parameter is refused with the list of known ones", "[updater]") {
   const absl::Status status = Made("sgd", {{"lr", 0.5}});
   CHECK(status.code() == absl::StatusCode::kInvalidArgument);
   CHECK_THAT(Message(status),
-             Equals("optimizer 'sgd': unknown parameter 'lr' (= 0.5); expected learning_rate, "
-                    "momentum, wd, rescale_grad, clip_gradient"));
+             Equals("optimizer 'sgd': unknown parameter 'lr' (= 0.5); expected mxnet1, "
+                    "learning_rate, wd, rescale_grad, clip_gradient, momentum, multi_precision, "
+                    "lazy_update"));
   CHECK_THAT(Message(Made("assign", {{"learning_rate", 1}})), Contains("expected no parameters"));
   CHECK_THAT(Message(Made("sum", {{"rescale_grad", 1}})), Contains("expected no parameters"));
   CHECK_THAT(Message(Made("test", {{"wd", 1}})), Contains("expected rescale_grad"));
@@ -82,6 +85,39 @@ TEST_CASE("a number out of its range is refused by name", "[updater]") {
              Equals("optimizer 'sgd': learning_rate: a finite number >= 0 (within f32) expected, "
                     "got -0.25"));
   CHECK(Made("test", {{"rescale_grad", 0}}).code() == absl::StatusCode::kInvalidArgument);
+}
+
+TEST_CASE("shares are below 1 and flags 0 or 1", "[updater]") {
+  CHECK_THAT(
+      Message(Made("adam", {{"beta1", 1}})),
+      Equals("optimizer 'adam': beta1: a number from 0 on, below 1 (within f32) expected, got "
+             "1"));
+  for (const char* share : {"beta1", "beta2"}) {
+    for (const double number : {-0.1, 1.0, 1 - 1e-9, 2.0, kNaN}) {
+      CAPTURE(share, number);
+      CHECK(Made("adam", {{share, number}}).code() == absl::StatusCode::kInvalidArgument);
+    }
+    CHECK(Made("adam", {{share, 0}}).ok());
+  }
+  for (const char* name : {"sgd", "adagrad", "adam", "ftrl"}) {
+    for (const char* flag : {"mxnet1", "multi_precision"}) {
+      CAPTURE(name, flag);
+      CHECK_THAT(Message(Made(name, {{flag, 0.5}})), Contains(": 0 or 1 expected, got 0.5"));
+      CHECK(Made(name, {{flag, 1}}).ok());
+    }
+  }
+  CHECK(Made("adam", {{"epsilon", 0}}).code() == absl::StatusCode::kInvalidArgument);
+  CHECK(Made("adagrad", {{"epsilon", 0}}).code() == absl::StatusCode::kInvalidArgument);
+  CHECK(Made("ftrl", {{"learning_rate", 0}}).code() == absl::StatusCode::kInvalidArgument);
+  CHECK(Made("ftrl", {{"lamda1", 0}, {"beta", 0}}).ok());
+}
+
+TEST_CASE("updates of every row of a row-sparse key are still to come", "[updater]") {
+  for (const char* name : {"sgd", "adam"}) {
+    CHECK(Made(name, {{"lazy_update", 1}}).ok());
+    CHECK(Made(name, {{"lazy_update", 0}}).code() == absl::StatusCode::kUnimplemented);
+    CHECK_THAT(Message(Made(name, {{"lazy_update", 0}})), Contains("lazy_update: 1 expected"));
+  }
 }
 
 TEST_CASE("numbers at the edges of their ranges are taken", "[updater]") {

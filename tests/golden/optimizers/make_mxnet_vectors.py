@@ -6,8 +6,9 @@ same format. Needs the wheel, so it is run by hand and its result is committed:
   V/bin/python make_mxnet_vectors.py
 
 The updater is the one that MXNet's KVStore server runs: optimizer.get_updater(optimizer.create()).
-Only f32 (MXNet passes its numbers as f32 to f64 arrays too). `assign` and `sum` are no optimizers
-of MXNet, and cases with numbers that are not finite are left out.
+Every case of f32 with finite numbers, and those of f16 with multi_precision, is run as one of the
+1.9.1 dialect, which has MXNet's defaults. Of f64 there are none: MXNet passes its numbers as f32.
+`assign` and `sum` are no optimizers of MXNet.
 """
 import pathlib
 
@@ -15,14 +16,19 @@ import mxnet as mx
 import numpy as np
 
 HERE = pathlib.Path(__file__).resolve().parent
+# MXNet's names, where ours is another: 2.x's.
+NAMES = {"adagrad": {"epsilon": "eps"}}
+BITS = {"f32": np.uint32, "f16": np.uint16}
+FLOATS = {"f32": np.float32, "f16": np.float16}
 
 
-def parse(line_words):
-    return np.array([int(w, 16) for w in line_words], dtype=np.uint32).view(np.float32)
+def parse(hexes, dtype):
+    return np.array([int(w, 16) for w in hexes], dtype=BITS[dtype]).view(FLOATS[dtype])
 
 
 def words(array):
-    return " ".join(f"{int(b):08x}" for b in array.view(np.uint32))
+    bits = array.view(np.uint32 if array.dtype == np.float32 else np.uint16)
+    return " ".join(f"{int(b):0{2 * array.dtype.itemsize}x}" for b in bits)
 
 
 def cases():
@@ -38,29 +44,52 @@ def cases():
     yield block
 
 
+def all_finite(block):
+    lines = [line.split() for line in block[1:]]
+    return not any("nan" in line for line in lines) and all(
+        np.isfinite(parse(line[2:], "f32")).all() for line in lines if line[0] == "sum")
+
+
+def run(rule, dtype, numbers, block):
+    """Lines of the case with MXNet's results."""
+    yield " ".join(["case", rule, dtype] + [f"{k}={v!r}" for k, v in numbers.items()])
+    theirs = {NAMES.get(rule, {}).get(k, k): v for k, v in numbers.items()
+              if k not in ("mxnet1", "lr_mult", "wd_mult")}
+    if "multi_precision" in theirs:
+        theirs["multi_precision"] = theirs["multi_precision"] == 1.0
+    optimizer = mx.optimizer.create(rule, **theirs)
+    optimizer.set_lr_mult({0: numbers.get("lr_mult", 1.0)})
+    optimizer.set_wd_mult({0: numbers.get("wd_mult", 1.0)})
+    update = mx.optimizer.get_updater(optimizer)
+    weight = None
+    for line in block[1:]:
+        kind, number, *hexes = line.split()
+        if kind == "sum":
+            # MXNet's gradient has the weight's dtype.
+            grad = parse(hexes, "f32").astype(FLOATS[dtype])
+            yield f"sum {number} " + words(grad.astype(np.float32))
+            update(0, mx.nd.array(grad, dtype=grad.dtype), weight)
+            yield f"value {number} " + words(weight.asnumpy())
+        elif number == "0":
+            yield line
+            weight = mx.nd.array(parse(hexes, dtype), dtype=FLOATS[dtype])
+
+
 def main():
     out = ["# Made by make_mxnet_vectors.py with mxnet 1.9.1; format as vectors.txt. Do not edit."]
+    made = set()
     for block in cases():
         _, rule, dtype, *parameters = block[0].split()
-        finite = all("nan" not in line and np.isfinite(parse(line.split()[2:])).all()
-                     for line in block[1:]) if dtype == "f32" and rule != "fold" else False
-        if rule not in ("test", "sgd") or not finite:
-            continue
         numbers = {k: float(v) for k, v in (p.split("=") for p in parameters)}
-        if rule == "sgd":
-            numbers.setdefault("learning_rate", 0.1)  # 2.x's default, ours; 1.9.1 has 0.01
-        update = mx.optimizer.get_updater(mx.optimizer.create(rule, **numbers))
-        out.append(block[0])
-        weight = None
-        for line in block[1:]:
-            kind, number, *hexes = line.split()
-            if kind == "sum":
-                out.append(line)
-                update(0, mx.nd.array(parse(hexes), dtype=np.float32), weight)
-                out.append(f"value {number} " + words(weight.asnumpy()))
-            elif number == "0":
-                out.append(line)
-                weight = mx.nd.array(parse(hexes), dtype=np.float32)
+        wanted = dtype == "f32" or (dtype == "f16" and numbers.get("multi_precision") == 1.0)
+        if rule in ("assign", "sum", "fold") or not wanted or not all_finite(block):
+            continue
+        if rule != "test":
+            numbers["mxnet1"] = 1.0
+        if (rule, dtype, tuple(sorted(numbers.items()))) in made:
+            continue
+        made.add((rule, dtype, tuple(sorted(numbers.items()))))
+        out += run(rule, dtype, numbers, block)
     (HERE / "mxnet_1_9_1.txt").write_text("\n".join(out) + "\n")
 
 

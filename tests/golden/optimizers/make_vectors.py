@@ -3,22 +3,24 @@
 
 NumPy rounds each single operation of an array expression to the array's dtype, so writing the
 formulas of docs/optimizers.md one operation at a time gives the exact bits that our kernels must
-give. No tolerance is involved.
+give. No tolerance is involved. f16 and bf16 are computed in f32 and rounded: f16 by NumPy, bf16,
+which NumPy does not have, by its definition as the upper half of an f32.
 
   make_vectors.py            writes vectors.txt beside this script
   make_vectors.py --check    makes them again and compares with vectors.txt: exit 0 equal, 1 not,
                              77 when NumPy is not there
 
 Format of vectors.txt, a text file of lines of words:
-  case RULE DTYPE [PARAMETER=VALUE]...   begins a case
+  case RULE DTYPE [PARAMETER=VALUE]...   begins a case; lr_mult and wd_mult are the key's
   value 0 HEX...                         the value before the first round
-  sum N HEX...                           the sum of round N, input
+  sum N HEX...                           the sum of round N, input; of f16 and bf16 in f32
   value N HEX...                         the value after round N, expected
   x N HEX...                             RULE fold: array N, input
   fold HEX...                            RULE fold: the sum, expected
 HEX is an element's bits. Any NaN stands for every NaN.
 """
 import difflib
+import math
 import pathlib
 import sys
 
@@ -50,7 +52,47 @@ CASES = [
     ("sgd", {"momentum": 0.9, "learning_rate": 0.05, "clip_gradient": 0.5}),
     ("sgd", {"momentum": 0.85, "learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7,
              "clip_gradient": 0.4}),
+    ("sgd", {"mxnet1": 1.0}),
+    ("sgd", {"mxnet1": 1.0, "learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7,
+             "clip_gradient": 0.4}),
+    ("sgd", {"mxnet1": 1.0, "learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7}),
+    ("sgd", {"mxnet1": 1.0, "momentum": 0.85, "learning_rate": 0.3, "wd": 0.01,
+             "rescale_grad": 0.7}),
+    ("sgd", {"mxnet1": 1.0, "momentum": 0.85, "learning_rate": 0.3, "wd": 0.01,
+             "rescale_grad": 0.7, "clip_gradient": 0.4}),
+    ("sgd", {"learning_rate": 0.3, "wd": 0.01, "lr_mult": 0.5, "wd_mult": 3.0}),
+    ("adagrad", {}),
+    ("adagrad", {"learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7, "clip_gradient": 0.4,
+                 "epsilon": 1e-5}),
+    ("adagrad", {"mxnet1": 1.0}),
+    ("adagrad", {"mxnet1": 1.0, "learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7,
+                 "clip_gradient": 0.4}),
+    ("adam", {}),
+    ("adam", {"learning_rate": 0.1, "beta1": 0.8, "beta2": 0.99, "epsilon": 1e-4, "wd": 0.01,
+              "rescale_grad": 0.7, "clip_gradient": 0.4}),
+    ("adam", {"mxnet1": 1.0, "learning_rate": 0.1, "wd": 0.01, "rescale_grad": 0.7,
+              "clip_gradient": 0.4}),
+    ("adam", {"lr_mult": 0.5, "wd": 0.01, "wd_mult": 3.0}),
+    ("ftrl", {}),
+    ("ftrl", {"learning_rate": 0.3, "lamda1": 0.05, "beta": 0.5, "wd": 0.01, "rescale_grad": 0.7,
+              "clip_gradient": 0.4}),
+    ("ftrl", {"lamda1": 0.0, "lr_mult": 0.5, "wd": 0.01, "wd_mult": 3.0}),
 ]
+
+# The same for f16 and bf16.
+NARROW_CASES = [
+    ("assign", {}),
+    ("sum", {}),
+    ("test", {"rescale_grad": 0.3}),
+] + [(rule, dict(parameters, multi_precision=flag))
+     for rule, parameters in (
+         ("sgd", {"learning_rate": 0.05, "wd": 0.01}),
+         ("sgd", {"momentum": 0.85, "learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7,
+                  "clip_gradient": 0.4}),
+         ("adagrad", {"learning_rate": 0.3, "wd": 0.01}),
+         ("adam", {"learning_rate": 0.1, "wd": 0.01}),
+         ("ftrl", {"learning_rate": 0.3, "wd": 0.01}))
+     for flag in (0.0, 1.0)]
 
 
 class SplitMix64:
@@ -85,40 +127,170 @@ def edge_numbers(dtype):
                      -info.max, np.inf, -np.inf, np.nan], dtype=dtype)
 
 
+def power(base, exponent):
+    """By squaring, as docs/optimizers.md says: products of doubles alone."""
+    result = 1.0
+    while exponent > 0:
+        if exponent % 2 == 1:
+            result *= base
+        base *= base
+        exponent //= 2
+    return result
+
+
 class Rule:
     """One rule in `dtype`, one rounded operation per line."""
 
     def __init__(self, name, parameters, dtype):
         self.name = name
-        number = lambda key, default: dtype(parameters.get(key, default))
-        self.lr = number("learning_rate", 0.1)
-        self.momentum = number("momentum", 0.0)
-        self.wd = number("wd", 0.0)
-        self.rescale = number("rescale_grad", 1.0)
+        self.dtype = dtype
+        self.mxnet1 = parameters.get("mxnet1", 0.0) == 1.0
+        self.momentum = parameters.get("momentum", 0.0)
+        lr = {"sgd": 0.01 if self.mxnet1 else 0.1, "adagrad": 0.01, "adam": 0.001,
+              "ftrl": 0.1}.get(name, 0.0)
+        self.learning_rate = parameters.get("learning_rate", lr) * parameters.get("lr_mult", 1.0)
+        self.lr = dtype(self.learning_rate)
+        self.wd = dtype(parameters.get("wd", 0.0) * parameters.get("wd_mult", 1.0))
+        self.rescale = dtype(parameters.get("rescale_grad", 1.0))
         self.clip = dtype(parameters["clip_gradient"]) if "clip_gradient" in parameters else None
-        self.m = None
+        self.parameters = parameters
+        self.t = 0
+        self.state = [np.zeros(1, dtype)] * len(self.state_names())
+
+    def state_names(self):
+        return {"sgd": ["momentum"] if self.momentum != 0 else [], "adagrad": ["history"],
+                "adam": ["mean", "var"], "ftrl": ["z", "n"]}.get(self.name, [])
+
+    def number(self, key, default):
+        return self.dtype(self.parameters.get(key, default))
+
+    def clipped(self, g):
+        if self.clip is None:
+            return g
+        return np.where(g > self.clip, self.clip, np.where(g < -self.clip, -self.clip, g))
 
     def update(self, w, s):
+        self.t += 1
         if self.name == "assign":
             return s.copy()
         if self.name == "sum":
             return w + s
+        scaled = self.rescale * s
         if self.name == "test":
-            scaled = self.rescale * s
             return w + scaled
-        g = self.rescale * s
-        if self.clip is not None:
-            g = np.where(g > self.clip, self.clip, np.where(g < -self.clip, -self.clip, g))
         decay = self.wd * w
-        g = g + decay
-        step = self.lr * g
+        rescaled = self.clipped(scaled)
+        decayed = rescaled + decay
+        return getattr(self, self.name)(w, s, scaled, decay, rescaled, decayed)
+
+    def sgd(self, w, s, _scaled, _decay, rescaled, decayed):
+        step = self.lr * (rescaled if self.mxnet1 else decayed)
+        if self.mxnet1 and self.clip is None:
+            rate = self.lr * self.rescale
+            step = rate * s
+        lr_wd = self.lr * self.wd
+        lost = lr_wd * w
         if self.momentum == 0:
+            if self.mxnet1:
+                step = lost + step
             return w - step
-        if self.m is None:
-            self.m = np.zeros_like(w)
-        kept = self.momentum * self.m
-        self.m = kept - step
-        return w + self.m
+        kept = self.number("momentum", 0.0) * self.state[0]
+        if self.mxnet1:
+            kept = kept - lost
+        self.state[0] = kept - step
+        return w + self.state[0]
+
+    def adagrad(self, w, _s, _scaled, decay, rescaled, decayed):
+        epsilon = self.number("epsilon", 1e-7 if self.mxnet1 else 1e-6)
+        g = rescaled if self.mxnet1 else decayed
+        square = g * g
+        self.state[0] = self.state[0] + square
+        if self.mxnet1:
+            raised = self.state[0] + epsilon
+            d = g / np.sqrt(raised)
+            d = d + decay
+        else:
+            root = np.sqrt(self.state[0])
+            d = g / (root + epsilon)
+        step = self.lr * d
+        return w - step
+
+    def adam(self, w, _s, scaled, decay, _rescaled, decayed):
+        beta1, beta2 = self.number("beta1", 0.9), self.number("beta2", 0.999)
+        correction2 = 1.0 - power(self.parameters.get("beta2", 0.999), self.t)
+        correction1 = 1.0 - power(self.parameters.get("beta1", 0.9), self.t)
+        lr = self.dtype(self.learning_rate * (math.sqrt(correction2) / correction1))
+        g = self.clipped(scaled + decay) if self.mxnet1 else decayed
+        new1 = self.dtype(1) - beta1
+        new2 = self.dtype(1) - beta2
+        old_mean = beta1 * self.state[0]
+        new_mean = new1 * g
+        self.state[0] = old_mean + new_mean
+        old_var = beta2 * self.state[1]
+        new_var = new2 * g
+        new_var = new_var * g
+        self.state[1] = old_var + new_var
+        step = lr * self.state[0]
+        root = np.sqrt(self.state[1])
+        step = step / (root + self.number("epsilon", 1e-8))
+        return w - step
+
+    def ftrl(self, w, _s, _scaled, _decay, rescaled, _decayed):
+        lamda1, beta = self.number("lamda1", 0.01), self.number("beta", 1.0)
+        z, n = self.state
+        square = rescaled * rescaled
+        n_new = n + square
+        root = np.sqrt(n_new)
+        sigma = root - np.sqrt(n)
+        pulled = sigma * w
+        pulled = pulled / self.lr
+        pull = rescaled - pulled
+        z_new = z + pull
+        self.state = [z_new, n_new]
+        rate = beta + root
+        rate = rate / self.lr
+        rate = rate + self.wd
+        over = np.copysign(lamda1, z_new) - z_new
+        return np.where(np.abs(z_new) <= lamda1, self.dtype(0), over / rate)
+
+
+class Narrow:
+    """f16 or bf16: arrays of them are held as f32 arrays with their numbers."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def rounded(self, x):
+        if self.name == "f16":
+            return x.astype(np.float16).astype(np.float32)
+        bits = x.view(np.uint32)
+        odd = bits >> np.uint32(16) & np.uint32(1)
+        upper = (bits + np.uint32(0x7fff) + odd) & np.uint32(0xffff0000)
+        return np.where(np.isnan(x), x, upper.view(np.float32))
+
+    def words(self, x):
+        if self.name == "f16":
+            bits = x.astype(np.float16).view(np.uint16)
+        else:
+            bits = (x.view(np.uint32) >> np.uint32(16)).astype(np.uint16)
+        nan = np.isnan(x)
+        return " ".join("nan" if nan[i] else f"{int(b):04x}" for i, b in enumerate(bits))
+
+    def case_lines(self, rule, parameters, value, sums):
+        """`value` in this dtype, `sums` in f32."""
+        yield " ".join(["case", rule, self.name] + [f"{k}={v!r}" for k, v in parameters.items()])
+        yield "value 0 " + self.words(value)
+        state = Rule(rule, parameters, np.float32)
+        master = value  # used with multi_precision only
+        for n, s in enumerate(sums, start=1):
+            if parameters.get("multi_precision", 0.0) == 1.0:
+                master = state.update(master, s)
+                value = self.rounded(master)
+            else:
+                value = self.rounded(state.update(value, self.rounded(s)))
+                state.state = [self.rounded(tensor) for tensor in state.state]
+            yield f"sum {n} " + words(s)
+            yield f"value {n} " + self.words(value)
 
 
 def words(array):
@@ -154,7 +326,10 @@ def all_lines():
         for rule, parameters in (("sum", {}),
                                  ("test", {"rescale_grad": 0.5}),
                                  ("sgd", {}),
-                                 ("sgd", {"momentum": 0.9, "clip_gradient": 2.0, "wd": 0.5})):
+                                 ("sgd", {"momentum": 0.9, "clip_gradient": 2.0, "wd": 0.5}),
+                                 ("adagrad", {"clip_gradient": 2.0, "wd": 0.5}),
+                                 ("adam", {"clip_gradient": 2.0, "wd": 0.5}),
+                                 ("ftrl", {"clip_gradient": 2.0, "wd": 0.5})):
             yield from case_lines(rule, parameters, dtype, value.copy(), [grad.copy(), -grad])
         # The left fold starts from the first array.
         xs = [random.array(dtype, ELEMENTS) for _ in range(5)]
@@ -162,6 +337,20 @@ def all_lines():
         yield from fold_lines(dtype, [np.full(3, -0.0, dtype=dtype)] * 3)
         yield from fold_lines(dtype, [-edge])
         yield from fold_lines(dtype, [np.roll(edge, shift) for shift in (0, 1, 5, 7)])
+
+
+    for narrow in (Narrow("f16"), Narrow("bf16")):
+        random = SplitMix64(20261124)
+        for rule, parameters in NARROW_CASES:
+            value = narrow.rounded(random.array(np.float32, ELEMENTS))
+            sums = [random.array(np.float32, ELEMENTS) for _ in range(ROUNDS)]
+            yield from narrow.case_lines(rule, parameters, value, sums)
+        # Sums that round to infinity, to a denormal, to 0, to the even of two neighbours.
+        value = narrow.rounded(np.array([0, 1, -1, 2, 0.5, 3, -4, 1], dtype=np.float32))
+        sums = [np.array([65520, 1e39, 1e-7, 1e-45, -0.0, 1 + 2.0**-11, 1 + 2.0**-8, np.nan])]
+        sums = [s.astype(np.float32) for s in sums]
+        for rule in ("assign", "sum"):
+            yield from narrow.case_lines(rule, {}, value, sums)
 
 
 def fold_lines(dtype, xs):

@@ -162,6 +162,17 @@ TEST_CASE("an update touches the rows that the sum has, and their states", "[eng
   CHECK(stripe.Read({1, 2, 3}) == std::vector<Row>{{-2.5, -2.5, -2.5}, {-1, -1, -1}, {0, 0, 0}});
 }
 
+TEST_CASE("a row_sparse key has its own factors", "[engine][rows]") {
+  RowPartMath math;
+  OptimizerConfig spec{"sgd", {{"learning_rate", 1}}};
+  const KeySpec key = Key(10);
+  spec.multipliers[key.key] = {0.5, 1};
+  REQUIRE(math.SetOptimizer(spec).ok());
+  Stripe stripe(math, key, 0);
+  REQUIRE(stripe.Update({PieceOf({{1, {1, 1, 1}}})}).ok());
+  CHECK(stripe.Read({1}) == std::vector<Row>{{-0.5, -0.5, -0.5}});
+}
+
 TEST_CASE("what was pulled does not change with later updates", "[engine][rows]") {
   RowPartMath math;
   Stripe stripe(math, Key(10), 0, {{1, {1, 2, 3}}});

@@ -1,0 +1,136 @@
+// Every optimizer on a cluster gives the bits of a local store that is given the workers'
+// contributions: state per part, multipliers per key, values of 16 bits with and without an f32
+// master.
+#include <catch2/catch.hpp>
+#include <map>
+#include <tuple>
+
+#include "client/src/ndarray_impl.h"
+#include "common/updater/updater.h"
+#include "tests/client/dist_cluster.h"
+#include "tests/client/dtype_arrays.h"
+
+namespace kvstore {
+namespace {
+
+using testing::Bytes;
+using testing::DTypeOracle;
+using testing::ToArray;
+
+using Strings = std::vector<std::string>;
+
+constexpr int kWorkers = 2;
+constexpr int kRounds = 3;
+
+struct TestKey {
+  std::string name;
+  DataType dtype;
+  size_t elements;
+};
+
+const std::vector<TestKey> kKeys = {
+    {"conv/weight", DataType::kFloat32, (1 << 18) + 1001},  // two parts
+    {"conv/bias", DataType::kFloat32, 7},
+    {"scale", DataType::kFloat64, 67},
+    {"half", DataType::kFloat16, 67},
+    {"brain", DataType::kBFloat16, (1 << 19) + 67},  // two parts
+};
+
+// What worker `rank` contributes to key number `key` in `round`; rank kWorkers: its first value.
+const Bytes& Contribution(int rank, int round, size_t key) {
+  static const auto all = [] {
+    std::map<std::tuple<int, int, size_t>, Bytes> made;
+    std::mt19937_64 random(20261124);
+    for (int who = 0; who <= kWorkers; ++who) {
+      for (int when = 0; when < (who < kWorkers ? kRounds : 1); ++when) {
+        for (size_t what = 0; what < kKeys.size(); ++what) {
+          const DTypeOracle oracle(ToDType(kKeys[what].dtype));
+          made[{who, when, what}] = oracle.Random(random, kKeys[what].elements);
+        }
+      }
+    }
+    return made;
+  }();
+  return all.at({rank, round, key});
+}
+
+std::map<std::string, Bytes> Values(KVStore& store) {
+  std::map<std::string, Bytes> values;
+  for (const TestKey& key : kKeys) {
+    NDArray out({static_cast<int64_t>(key.elements)}, key.dtype);
+    store.Pull(Strings{key.name}, {&out});
+    out.WaitToRead();
+    values[key.name].assign(out.data_as<uint8_t>(), out.data_as<uint8_t>() + out.bytes());
+  }
+  return values;
+}
+
+// The keys' values after all rounds; `pushed(round, key)` are the arrays to push.
+template <typename PushedArrays>
+std::map<std::string, Bytes> Train(KVStore& store, PushedArrays pushed) {
+  for (int round = 0; round < kRounds; ++round) {
+    for (size_t key = 0; key < kKeys.size(); ++key) {
+      const std::vector<NDArray> arrays = pushed(round, key);
+      store.Push(Strings(arrays.size(), kKeys[key].name), arrays);
+    }
+  }
+  return Values(store);
+}
+
+void InitAll(KVStore& store) {
+  for (size_t key = 0; key < kKeys.size(); ++key) {
+    store.Init(Strings{kKeys[key].name},
+               {ToArray(Contribution(kWorkers, 0, key), kKeys[key].dtype)});
+  }
+}
+
+}  // namespace
+
+TEST_CASE("every optimizer gives on dist_sync the bits of local", "[dist][optimizer]") {
+  for (const std::string& name : UpdaterNames()) {
+    const bool learns = name != "assign" && name != "sum" && name != "test";
+    for (const double multi_precision : {0.0, 1.0}) {
+      if (!learns && multi_precision != 0) continue;
+      CAPTURE(name, multi_precision);
+      OptimizerSpec spec(name);
+      if (learns) {
+        spec.Set("learning_rate", 0.3).Set("wd", 0.01).Set("multi_precision", multi_precision);
+        spec.SetLrMult("conv/bias", 2).SetWdMult("conv/bias", 0).SetLrMult("never/seen", 0.5);
+      }
+      if (name == "sgd") spec.Set("momentum", 0.9);
+
+      DistCluster cluster({kWorkers, 2});
+      std::map<std::string, Bytes> values[kWorkers];
+      CHECK(cluster.Run([&](KVStore& store, int rank) {
+        if (rank == 0) store.SetOptimizer(spec);
+        store.Barrier();
+        InitAll(store);
+        values[rank] = Train(store, [&](int round, size_t key) {
+          return std::vector<NDArray>{ToArray(Contribution(rank, round, key), kKeys[key].dtype)};
+        });
+      }) == std::vector<std::string>(kWorkers));
+
+      const auto local = KVStore::CreateUnique();
+      local->SetOptimizer(spec);
+      InitAll(*local);
+      const std::map<std::string, Bytes> expected = Train(*local, [&](int round, size_t key) {
+        std::vector<NDArray> arrays;
+        for (int rank = 0; rank < kWorkers; ++rank) {
+          arrays.push_back(ToArray(Contribution(rank, round, key), kKeys[key].dtype));
+        }
+        return arrays;
+      });
+      for (const TestKey& key : kKeys) {
+        CAPTURE(key.name);
+        for (const auto& worker : values) CHECK((worker.at(key.name) == expected.at(key.name)));
+        // A round did something.
+        if (name != "assign") {
+          const size_t number = static_cast<size_t>(&key - kKeys.data());
+          CHECK((expected.at(key.name) != Contribution(kWorkers, 0, number)));
+        }
+      }
+    }
+  }
+}
+
+}  // namespace kvstore
