@@ -13,9 +13,9 @@ namespace word_vectors {
 
 struct SamplingOptions {
   uint64_t seed = 1;
-  uint32_t window = 5;      // at most so many words on each side
-  uint32_t noise = 5;       // words per center
-  double subsample = 1e-3;  // words that are a larger part of the text are thinned out; 0: none is
+  uint32_t window = 8;      // at most so many words on each side
+  uint32_t noise = 8;       // words per center
+  double subsample = 3e-4;  // words that are a larger part of the text are thinned out; 0: none is
 };
 
 // A word, the words around it that it predicts, and noise words that it should not. A center's
