@@ -17,6 +17,12 @@ std::vector<uint64_t> ReadBits(std::istringstream& words) {
   return bits;
 }
 
+std::vector<double> ReadNumbers(std::istringstream& words) {
+  std::vector<double> numbers;
+  for (double number; words >> number;) numbers.push_back(number);
+  return numbers;
+}
+
 void ReadCaseLine(std::istringstream& words, GoldenCase* out) {
   std::string dtype;
   words >> out->rule >> dtype;
@@ -65,11 +71,16 @@ std::vector<GoldenCase> ReadGoldenFile(const std::string& file_name) {
       current.values[number] = ReadBits(words);
     } else if (kind == "sum" && words >> number) {
       current.sums[number] = ReadBits(words);
+    } else if (kind == "exact" && words >> number) {
+      current.exact[number] = ReadNumbers(words);
+    } else if (kind == "bound" && words >> number) {
+      current.bounds[number] = ReadNumbers(words);
     } else if (kind == "x" && words >> number) {
       current.xs.push_back(ReadBits(words));
     } else {
       throw std::runtime_error(path + ":" + std::to_string(line_number) +
-                               ": case, value, sum, x or fold expected, got '" + kind + "'");
+                               ": case, value, sum, exact, bound, x or fold expected, got '" +
+                               kind + "'");
     }
   }
   return cases;

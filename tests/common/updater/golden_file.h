@@ -1,4 +1,5 @@
-// Reads the vectors of tests/golden/optimizers (make_vectors.py describes the format).
+// Reads the vectors of tests/golden/optimizers (make_vectors.py and make_formula_vectors.py
+// describe the format).
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,8 @@ struct GoldenCase {
   // Bits of the elements; kNanBits stands for any NaN.
   std::map<uint64_t, std::vector<uint64_t>> values;  // by round, 0 is the start
   std::map<uint64_t, std::vector<uint64_t>> sums;    // by round; in AccumulatorOf(dtype)
+  std::map<uint64_t, std::vector<double>> exact;     // by round (make_formula_vectors.py)
+  std::map<uint64_t, std::vector<double>> bounds;    // by round
   std::vector<std::vector<uint64_t>> xs;             // rule "fold"
   std::vector<uint64_t> fold;
 };

@@ -1,4 +1,5 @@
-// The rules against oracles that are not ours: NumPy, operation by operation, and MXNet 1.9.1.
+// The rules against oracles that are not ours: NumPy, operation by operation; their formulas in
+// f64; MXNet 1.9.1.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -101,6 +102,26 @@ TEST_CASE("every rule gives NumPy's bits", "[updater][golden]") {
     ++cases;
   }
   CHECK(cases == 2 * 39 + 2 * 15);
+}
+
+TEST_CASE("every rule is within its roundings of its formula", "[updater][golden]") {
+  size_t cases = 0;
+  for (const GoldenCase& golden : ReadGoldenFile("formulas.txt")) {
+    CAPTURE(golden.title);
+    const std::vector<std::vector<float>> ours = Run<float>(golden);
+    REQUIRE(ours.size() == 8);
+    for (size_t n = 0; n < ours.size(); ++n) {
+      const std::vector<double>& exact = golden.exact.at(n + 1);
+      const std::vector<double>& bounds = golden.bounds.at(n + 1);
+      REQUIRE(exact.size() == ours[n].size());
+      for (size_t i = 0; i < exact.size(); ++i) {
+        CAPTURE(n + 1, i, ours[n][i], exact[i]);
+        REQUIRE(std::abs(ours[n][i] - exact[i]) <= bounds.at(i));
+      }
+    }
+    ++cases;
+  }
+  CHECK(cases == 9);
 }
 
 TEST_CASE("every rule of the list has golden vectors", "[updater][golden]") {

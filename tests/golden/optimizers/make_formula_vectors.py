@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""What the update rules give by their formulas, in f64, and how far f32 may be from it.
+
+vectors.txt says which bits our order of operations gives; this says that the order computes the
+right thing. The formulas are written as in the literature that docs/optimizers.md names, with
+arrays that carry a bound of the error that f32 makes (running error analysis: Higham, Accuracy and
+Stability of Numerical Algorithms, 2nd ed., section 3.3). With u = 2^-24, x~ and y~ the f32 numbers
+and ex, ey bounds of |x~ - x|, |y~ - y|, one operation gives
+
+  x + y, x - y   ex + ey
+  x y            |x| ey + |y| ex + ex ey
+  x / y          (ex + |x / y| ey) / (|y| - ey)
+  sqrt x         sqrt x - sqrt(max(x - ex, 0)), the larger of both sides
+  clip, soft threshold: ex plus the bound's own error, since both are 1-Lipschitz
+
+and its rounding u (|result| + that) + 2^-150 more. Parameters start with their rounding to f32. The
+f64 arithmetic's own errors are 2^-29 of all this; the bounds are doubled, which covers them.
+
+  make_formula_vectors.py            writes formulas.txt beside this script
+  make_formula_vectors.py --check    makes it again and compares: exit 0 equal, 1 not, 77 no NumPy
+
+Format: as vectors.txt, but `value N` with N > 0 is replaced by
+  exact N NUMBER...   the values by the formula
+  bound N NUMBER...   how far from them f32 may be
+"""
+import math
+import pathlib
+import sys
+
+try:
+    import numpy as np
+except ImportError:
+    print("skipped: NumPy is not installed")
+    sys.exit(77)
+
+import make_vectors
+
+HERE = pathlib.Path(__file__).resolve().parent
+ELEMENTS = 7
+ROUNDS = 8
+U = 2.0**-24
+
+CASES = [
+    ("test", {"rescale_grad": 0.3}),
+    ("sgd", {"learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7, "clip_gradient": 0.4}),
+    ("sgd", {"momentum": 0.85, "learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7,
+             "clip_gradient": 0.4}),
+    ("adagrad", {}),
+    ("adagrad", {"learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7, "clip_gradient": 0.4,
+                 "epsilon": 1e-2}),
+    ("adam", {}),
+    ("adam", {"learning_rate": 0.1, "beta1": 0.8, "beta2": 0.99, "epsilon": 1e-2, "wd": 0.01,
+              "rescale_grad": 0.7, "clip_gradient": 0.4}),
+    ("ftrl", {}),
+    ("ftrl", {"learning_rate": 0.3, "lamda1": 0.05, "beta": 0.5, "wd": 0.01, "rescale_grad": 0.7,
+              "clip_gradient": 0.4}),
+]
+
+
+class Number:
+    """Exact numbers and bounds of their f32 errors."""
+
+    def __init__(self, value, error=0.0):
+        self.value, self.error = value, error
+
+    @staticmethod
+    def parameter(value):
+        return Number(value, abs(value - float(np.float32(value))))
+
+    @staticmethod
+    def rounded(value, error):
+        return Number(value, error + U * (abs(value) + error) + 2.0**-150)
+
+    def __add__(self, other):
+        return Number.rounded(self.value + other.value, self.error + other.error)
+
+    def __sub__(self, other):
+        return Number.rounded(self.value - other.value, self.error + other.error)
+
+    def __mul__(self, other):
+        error = abs(self.value) * other.error + abs(other.value) * self.error
+        return Number.rounded(self.value * other.value, error + self.error * other.error)
+
+    def __truediv__(self, other):
+        quotient = self.value / other.value
+        least = abs(other.value) - other.error
+        assert np.all(least > 0)
+        return Number.rounded(quotient, (self.error + abs(quotient) * other.error) / least)
+
+    def sqrt(self):
+        root = np.sqrt(self.value)
+        return Number.rounded(root, root - np.sqrt(np.maximum(self.value - self.error, 0)))
+
+    def clip(self, bound):
+        return Number(np.clip(self.value, -bound.value, bound.value), self.error + bound.error)
+
+    def soft_threshold(self, bound):
+        """sign(z) max(|z| - bound, 0)"""
+        value = np.sign(self.value) * np.maximum(abs(self.value) - bound.value, 0)
+        return Number.rounded(value, self.error + bound.error)
+
+
+class Formulas:
+    def __init__(self, parameters):
+        number = lambda key, default: Number.parameter(parameters.get(key, default))
+        self.number = number
+        self.parameters = parameters
+        self.rescale, self.wd = number("rescale_grad", 1.0), number("wd", 0.0)
+        self.t = 0
+        self.a = self.b = Number(np.zeros(ELEMENTS))
+
+    def scaled(self, s):
+        g = self.rescale * s
+        return g.clip(self.number("clip_gradient", 0)) if "clip_gradient" in self.parameters else g
+
+    def test(self, w, s):
+        return w + self.rescale * s
+
+    def sgd(self, w, s):
+        g = self.scaled(s) + self.wd * w
+        step = self.number("learning_rate", 0.1) * g
+        if "momentum" not in self.parameters:
+            return w - step
+        self.a = self.number("momentum", 0) * self.a - step
+        return w + self.a
+
+    def adagrad(self, w, s):
+        g = self.scaled(s) + self.wd * w
+        self.a = self.a + g * g
+        return w - self.number("learning_rate", 0.01) * (
+            g / (self.a.sqrt() + self.number("epsilon", 1e-6)))
+
+    def adam(self, w, s):
+        self.t += 1
+        beta1, beta2 = self.number("beta1", 0.9), self.number("beta2", 0.999)
+        lr = Number.parameter(self.parameters.get("learning_rate", 0.001)
+                              * math.sqrt(1 - beta2.value**self.t) / (1 - beta1.value**self.t))
+        one = Number(1.0)
+        g = self.scaled(s) + self.wd * w
+        self.a = beta1 * self.a + (one - beta1) * g
+        self.b = beta2 * self.b + (one - beta2) * g * g
+        return w - lr * self.a / (self.b.sqrt() + self.number("epsilon", 1e-8))
+
+    def ftrl(self, w, s):
+        lr = self.number("learning_rate", 0.1)
+        g = self.scaled(s)
+        z, n = self.a, self.b
+        self.b = n + g * g
+        self.a = z + (g - (self.b.sqrt() - n.sqrt()) * w / lr)
+        shrunk = self.a.soft_threshold(self.number("lamda1", 0.01))
+        w = shrunk / ((self.number("beta", 1.0) + self.b.sqrt()) / lr + self.wd)
+        return Number(-w.value, w.error)
+
+
+def all_lines():
+    yield "# Made by make_formula_vectors.py, which describes the format. Do not edit."
+    random = make_vectors.SplitMix64(20261125)
+    for rule, parameters in CASES:
+        start = random.array(np.float32, ELEMENTS)
+        yield " ".join(["case", rule, "f32"] + [f"{k}={v!r}" for k, v in parameters.items()])
+        yield "value 0 " + make_vectors.words(start)
+        formulas = Formulas(parameters)
+        w = Number(start.astype(np.float64))
+        for n in range(1, ROUNDS + 1):
+            s = random.array(np.float32, ELEMENTS)
+            w = getattr(formulas, rule)(w, Number(s.astype(np.float64)))
+            yield f"sum {n} " + make_vectors.words(s)
+            yield f"exact {n} " + " ".join(f"{x:.17g}" for x in w.value)
+            yield f"bound {n} " + " ".join(f"{2 * x:.3g}" for x in w.error)
+
+
+def main():
+    path = HERE / "formulas.txt"
+    lines = list(all_lines())
+    if sys.argv[1:] == ["--check"]:
+        equal = path.read_text().splitlines() == lines
+        print(f"{path.name}: {'agrees' if equal else 'differs'}")
+        sys.exit(0 if equal else 1)
+    if sys.argv[1:]:
+        sys.exit(f"no argument or --check expected, got {sys.argv[1:]}")
+    path.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
