@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -111,6 +112,7 @@ bool Verified() {
     g[i] = static_cast<float>(i % 509) * -0.03f;
   }
   SgdNumbers numbers;
+  numbers.learning_rate = 0.1;
   numbers.momentum = 0.9;
   std::vector<float> sum = w, plain = g, next = g, mom = m;
   const void* const xs[] = {w.data(), g.data(), m.data()};
@@ -118,11 +120,34 @@ bool Verified() {
   LeftFold(DType::kFloat32, folded.data(), xs, 3, kElements);
   Sgd(DType::kFloat32, numbers, w.data(), plain.data(), kElements);
   SgdMomentum(DType::kFloat32, numbers, w.data(), mom.data(), next.data(), kElements);
+  std::vector<float> adagrad = g, history = m, adam = g, mean = m, var = m, ftrl = g, z = m, n = m;
+  Adagrad(DType::kFloat32, {}, w.data(), history.data(), adagrad.data(), kElements);
+  Adam(DType::kFloat32, {}, w.data(), mean.data(), var.data(), adam.data(), kElements);
+  Ftrl(DType::kFloat32, {}, w.data(), z.data(), n.data(), ftrl.data(), kElements);
+  std::vector<uint16_t> half(kElements);
+  std::vector<float> widened(kElements);
+  Narrow(DType::kFloat16, half.data(), g.data(), kElements);
+  Widen(DType::kFloat16, widened.data(), half.data(), kElements);
+  std::vector<float> half_sum = w;
+  Accumulate(DType::kFloat16, half_sum.data(), half.data(), kElements);
   for (size_t i = 0; i < kElements; ++i) {
     const float kept = 0.9f * m[i];
     const float step = 0.1f * g[i];
     if (sum[i] != w[i] + g[i] || folded[i] != sum[i] + m[i] || plain[i] != w[i] - step ||
-        mom[i] != kept - step || next[i] != w[i] + mom[i]) {
+        mom[i] != kept - step || next[i] != w[i] + mom[i] || half_sum[i] != w[i] + widened[i]) {
+      return false;
+    }
+    // Rules of many operations: near the formula; their bits are the tests' business.
+    const double x = g[i], old = w[i];
+    const double h = 0.5 + x * x, v = 0.999 * 0.5 + 0.001 * x * x, m1 = 0.9 * 0.5 + 0.1 * x;
+    const double z1 = 0.5 + x - (std::sqrt(h) - std::sqrt(0.5)) * old / 0.01;
+    const double shrunk = std::max(std::abs(z1) - 0.01, 0.0) * (z1 < 0 ? 1 : -1);
+    const auto near = [](double is, double expected) {
+      return std::abs(is - expected) <= 1e-3 * (1 + std::abs(expected));
+    };
+    if (!near(adagrad[i], old - 0.01 * x / (std::sqrt(h) + 1e-6)) ||
+        !near(adam[i], old - 0.01 * m1 / (std::sqrt(v) + 1e-8)) ||
+        !near(ftrl[i], shrunk / ((1 + std::sqrt(h)) / 0.01))) {
       return false;
     }
   }
@@ -171,6 +196,21 @@ int Main(size_t total_mib, int passes) {
   clipped.wd = 1e-4;
   b.Add("SgdMomentum, clip and wd", 20, 3, [&b, clipped](size_t n) {
     SgdMomentum(DType::kFloat32, clipped, b.Array(0, 3), b.Array(1, 3), b.Array(2, 3), n);
+  });
+  b.Add("Accumulate f16", 10, 2,
+        [&](size_t n) { Accumulate(DType::kFloat16, b.Array(0, 2), b.Array(1, 2), n); });
+  b.Add("Accumulate bf16", 10, 2,
+        [&](size_t n) { Accumulate(DType::kBFloat16, b.Array(0, 2), b.Array(1, 2), n); });
+  b.Add("Narrow to f16", 6, 2,
+        [&](size_t n) { Narrow(DType::kFloat16, b.Array(0, 2), b.Array(1, 2), n); });
+  b.Add("Adagrad", 20, 3, [&](size_t n) {
+    Adagrad(DType::kFloat32, {}, b.Array(0, 3), b.Array(1, 3), b.Array(2, 3), n);
+  });
+  b.Add("Adam", 28, 4, [&](size_t n) {
+    Adam(DType::kFloat32, {}, b.Array(0, 4), b.Array(1, 4), b.Array(2, 4), b.Array(3, 4), n);
+  });
+  b.Add("Ftrl", 28, 4, [&](size_t n) {
+    Ftrl(DType::kFloat32, {}, b.Array(0, 4), b.Array(1, 4), b.Array(2, 4), b.Array(3, 4), n);
   });
   b.Run(passes);
   fmt::print("working set {} MiB, {} passes, results verified\n", total_mib, passes);

@@ -96,6 +96,8 @@ absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, con
   const size_t elements = value.size() / DTypeBytes(dtype);
   KVS_CHECK(value.size() == elements * DTypeBytes(dtype) &&
             sum->size() == elements * DTypeBytes(AccumulatorOf(dtype)));
+  MutableBufferPtr result =
+      AccumulatorOf(dtype) == dtype ? sum : std::make_shared<Buffer>(value.size());
   const StateLayout layout = LayoutFor(dtype);
   if (layout.names.empty()) {
     state->reset();
@@ -108,8 +110,6 @@ absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, con
     update = ++(*state)->updates;
     for (const MutableBufferPtr& tensor : (*state)->tensors) tensors.push_back(tensor->data());
   }
-  MutableBufferPtr result =
-      AccumulatorOf(dtype) == dtype ? sum : std::make_shared<Buffer>(value.size());
   Run(key, dtype, update, elements, value.data(), sum->data(), result->data(), tensors.data());
   return result;
 }
