@@ -91,8 +91,30 @@ class Wire(unittest.TestCase):
             reply = w.ask(7, frame).parts[0]
             self.assertEqual(reply.code, INVALID, reply)
             print(f"  {name} {parameters}: {reply.message}")
+        for factors in (dict(lr_mult=-1, wd_mult=1), dict(lr_mult=1, wd_mult=float("inf"))):
+            frame = w.frame()
+            w.add(frame, SET_OPTIMIZER, 0)
+            frame.optimizer.name = "sgd"
+            frame.optimizer.multipliers.add(key=7, **factors)
+            reply = w.ask(7, frame).parts[0]
+            self.assertEqual(reply.code, INVALID, reply)
+            print(f"  sgd {factors}: {reply.message}")
         w.request(PUSH, 7, f32(10, 20), round=2)
         self.assertEqual(w.request(PULL, 7, round=2)[1], f32(21, 42))  # still `sum`
+
+    def test_factors_of_a_key_by_wire(self):
+        w = self.worker
+        self.init(7, 1, 2)
+        self.init(8, 1, 2)
+        frame = w.frame()
+        w.add(frame, SET_OPTIMIZER, 0)
+        frame.optimizer.name = "sgd"
+        frame.optimizer.parameters.update(learning_rate=0.5)
+        frame.optimizer.multipliers.add(key=7, lr_mult=2, wd_mult=1)
+        self.assertEqual(w.ask(7, frame).parts[0].code, OK)
+        for key, value in ((7, f32(-3, -6)), (8, f32(-1, -2))):
+            w.request(PUSH, key, f32(4, 8), round=1)
+            self.assertEqual(w.request(PULL, key, round=1)[1], value)
 
     def command(self, id_, body=b"", given=True):
         """The answers to a command: OK and RECEIVED first, where it is handed out."""

@@ -1,5 +1,5 @@
-// The scalar reference: each kernel of kernels.h for one element after the other. It is the
-// definition of the bits, and does the last few elements for the SIMD code.
+// The scalar reference of the sums and conversions of kernels.h: one element after the other. It is
+// the definition of the bits, and does the last few elements for the SIMD code.
 #pragma once
 
 #include <cstddef>

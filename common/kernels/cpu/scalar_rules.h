@@ -1,4 +1,4 @@
-// The scalar reference of the rules of kernels.h.
+// The scalar reference of the rules of kernels.h: the definition of their bits (see scalar.h).
 #pragma once
 
 #include <cstddef>
