@@ -6,6 +6,9 @@
 //   word_vectors --store local --simulate-workers 2         one process, the very same bits
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -52,7 +55,7 @@ std::vector<uint32_t> IdsOfShown(const Options& options, const Vocabulary& vocab
 
 void Report(int epoch, const Figures& figures, size_t rows_of_tables) {
   std::printf("epoch %2d  loss %.4f  %.0f rows/s  %.1f MB/s  a batch has at most %zu of %zu rows\n",
-              epoch, figures.loss / static_cast<double>(figures.pairs),
+              epoch, figures.loss / static_cast<double>(std::max<uint64_t>(figures.pairs, 1)),
               static_cast<double>(figures.rows) / figures.seconds,
               static_cast<double>(figures.bytes) / figures.seconds / 1e6, figures.rows_max,
               rows_of_tables);

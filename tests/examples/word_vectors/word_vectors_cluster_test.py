@@ -50,9 +50,9 @@ def write_topics(path, lines=1500):
 
 
 def loss_of_a_perfect_model():
-    """Per pair. A word around has one in WORDS of the topic, noise one in TOPICS * WORDS of all: so
-    a pair of the topic is TOPICS / (TOPICS + NOISE) likely to be real (Levy and Goldberg, 2014), and
-    any other pair is noise for certain."""
+    """Per pair. A real neighbour is one of the topic's WORDS, noise is one of all TOPICS * WORDS: so a
+    pair of one topic is real with probability TOPICS / (TOPICS + NOISE) (Levy and Goldberg, 2014),
+    and any other pair is noise for certain."""
     real = TOPICS / (TOPICS + NOISE)
     return -math.log(real) - NOISE * (1 / TOPICS) * math.log(1 - real)
 
@@ -97,8 +97,9 @@ class WordVectors(unittest.TestCase):
         start = (1 + NOISE) * math.log(2)
         perfect = loss_of_a_perfect_model()
         self.assertLess(seen[-1], perfect + (start - perfect) / 10, output)
-        # Nor can it be better, but for luck with the draws: the noise of a word costs 0.6 per pair with
-        # a standard deviation of 0.7, over 7,500 words of a worker and epoch. 0.05 is six of the mean's.
+        # Nor can it be better, but for luck with the draws: a word's noise costs 0.6 per pair with a
+        # standard deviation of 0.7, so the mean over the 7,500 words of a worker and epoch has one
+        # of 0.008; this is six of them.
         self.assertGreater(seen[-1], perfect - 0.05, output)
         for topic in range(TOPICS):
             words = topic_words(topic)
