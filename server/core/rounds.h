@@ -17,7 +17,7 @@ class PartRounds final : public Part {
  public:
   using Part::Part;
 
-  // A contribution to `round`, from every worker of the view.
+  // Of a contribution to `push.round`, from every worker of the view.
   Accepted Contribute(int64_t now_ms, const PushId& push, const Piece& piece, const View& view,
                       ParkingLot& parking, PartMath& math) override;
   // Commits every round that is complete.

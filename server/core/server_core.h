@@ -1,6 +1,6 @@
 // ServerCore: what one shard of a server does about every frame. Pure: events in, frames out.
 //
-// Data of a part: value at version v (immutable buffer), optimizer state, open rounds v+1, v+2, ….
+// Data of a part: value at version v, optimizer state, open rounds v+1, v+2, ….
 // Invariants (docs/life_of_a_push.md, proved by tests/simulation):
 //   I1  version v+1 is made from exactly one contribution of every worker that the round needs:
 //       all of the view, less those that left before contributing to it.
