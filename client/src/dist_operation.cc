@@ -32,12 +32,12 @@ class DistOperation::Loan {
 
 DistOperation::Source DistOperation::SourceOf(const KeyOperation& operation) {
   if (operation.values.empty() || operation.values[0].empty()) return {};
-  const std::vector<NDArray> values = AllDense(operation.values);
-  if (values.size() == 1) {
-    const std::shared_ptr<NDArray::Impl>& value = values[0].impl();
-    const bool lent = value == operation.values[0].impl();
-    return {value->data, lent ? nullptr : value};
+  const NDArray& first = operation.values[0];
+  if (operation.values.size() == 1 && first.storage_type() == StorageType::kDefault) {
+    return {first.data_as<uint8_t>(), nullptr};
   }
+  const std::vector<NDArray> values = AllDense(operation.values);
+  if (values.size() == 1) return {values[0].data_as<uint8_t>(), values[0].impl()};
   const auto sum = std::make_shared<Buffer>(values[0].bytes());
   std::vector<const void*> sources;
   sources.reserve(values.size());

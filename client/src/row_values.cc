@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <type_traits>
 #include <utility>
 
 #include "client/src/ndarray_impl.h"
-#include "common/base/check.h"
 #include "common/kernels/kernels.h"
 
 namespace kvstore {

@@ -74,11 +74,13 @@ TEST_CASE("dist_sync with N workers gives rows the bits of local given their con
   const auto [workers, servers, shards] =
       GENERATE(std::tuple{1u, 1u, 1u}, std::tuple{2u, 1u, 2u}, std::tuple{3u, 2u, 1u},
                std::tuple{2u, 3u, 2u}, std::tuple{5u, 5u, 1u});
-  const DataType dtype =
-      GENERATE(DataType::kFloat32, DataType::kFloat64, DataType::kFloat16, DataType::kBFloat16);
+  const auto [dtype, rule] =
+      GENERATE(std::tuple{DataType::kFloat32, OptimizerSpec("sgd").Set("momentum", 0.9)},
+               std::tuple{DataType::kFloat64, OptimizerSpec("adam").Set("wd", 0.01)},
+               std::tuple{DataType::kFloat16, OptimizerSpec("adagrad").Set("multi_precision", 1)},
+               std::tuple{DataType::kBFloat16, OptimizerSpec("ftrl")});
   // Of one stripe and of 61.
   const Shape shape = {1501, GENERATE(int64_t{7}, 400)};
-  const OptimizerSpec rule = OptimizerSpec("sgd").Set("learning_rate", 0.1).Set("momentum", 0.9);
   const uint64_t seed = servers;
   constexpr int kRounds = 6;
   CAPTURE(workers, servers, shards, DataTypeName(dtype), shape[1], seed);
@@ -254,6 +256,26 @@ TEST_CASE("several outputs each get their own rows; of one output the last stay"
     MustBe(RowsIn(a) == RowMap{{7, rows[7]}, {99, rows[99]}}, "a, which is b");
     MustBe(RowsIn(d).empty(), "d");
   }) == NothingThrown(1));
+}
+
+TEST_CASE("the output of a pull that fails has no rows rather than some", "[dist][rows]") {
+  const Shape shape = {10000, 64};
+  DistCluster cluster({2, 2});
+  Meeting queued(2);
+  const auto thrown = cluster.Run([&](KVStore& store, int rank) {
+    store.Init(Ints{1}, {NDArray::RowSparse(shape)});
+    if (rank == 1) {
+      queued.Arrive();
+      throw std::runtime_error("gives up");
+    }
+    NDArray out = RowArray(shape, {{1, Row(shape, 8)}});
+    store.Push(Ints{1}, {out});
+    store.PullRowSparse(Ints{1}, {{&out, Ids({1, 2})}});  // of a round that lacks rank 1
+    queued.Arrive();
+    MUST_THROW(out.WaitToRead(), kFailedPrecondition, "worker 1");
+    MustBe(out.indices().empty() && out.bytes() == 0, "no rows");
+  });
+  CHECK(thrown == std::vector<std::string>{"", "gives up"});
 }
 
 TEST_CASE("asynchronous pushes of rows all count once", "[dist][rows][async]") {
