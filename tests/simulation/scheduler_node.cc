@@ -2,9 +2,62 @@
 
 #include <fmt/format.h>
 
+#include <string>
 #include <utility>
 
 namespace kvstore::sim {
+namespace {
+
+// For traces: messages of the lite runtime cannot print themselves.
+std::string KindName(const v1::NodeMessage& message) {
+  switch (message.kind_case()) {
+    case v1::NodeMessage::kRegister:
+      return fmt::format("register as {} of nonce {:x}", v1::Role_Name(message.register_().role()),
+                         message.register_().nonce());
+    case v1::NodeMessage::kHeartbeat:
+      return "heartbeat";
+    case v1::NodeMessage::kBarrier:
+      return fmt::format("barrier {}", message.barrier().generation());
+    case v1::NodeMessage::kLeave:
+      return "leave";
+    case v1::NodeMessage::kFailed:
+      return "failed: " + message.failed().message();
+    case v1::NodeMessage::KIND_NOT_SET:
+      break;
+  }
+  return "nothing";
+}
+
+std::string KindName(const v1::SchedulerMessage& message) {
+  switch (message.kind_case()) {
+    case v1::SchedulerMessage::kRegistered:
+      return fmt::format("registered as rank {} incarnation {} of term {}, job {}",
+                         message.registered().rank(), message.registered().incarnation(),
+                         message.registered().term(), message.registered().job());
+    case v1::SchedulerMessage::kRouting:
+      return fmt::format("routing of epoch {}, job {}", message.routing().epoch(),
+                         message.routing().job());
+    case v1::SchedulerMessage::kBarrier:
+      return fmt::format("barrier {}: {} {}", message.barrier().generation(),
+                         message.barrier().code(), message.barrier().message());
+    case v1::SchedulerMessage::kLeave:
+      return "left";
+    case v1::SchedulerMessage::kRefused:
+      return fmt::format("refused: {} {}", message.refused().code(), message.refused().message());
+    case v1::SchedulerMessage::kJobEnded:
+      return fmt::format("job {} ended: {} {}", message.job_ended().job(),
+                         message.job_ended().code(), message.job_ended().message());
+    case v1::SchedulerMessage::kNodeHealth:
+      return fmt::format("{} {} is {}", v1::Role_Name(message.node_health().role()),
+                         message.node_health().rank(),
+                         v1::Health_Name(message.node_health().health()));
+    case v1::SchedulerMessage::KIND_NOT_SET:
+      break;
+  }
+  return "nothing";
+}
+
+}  // namespace
 
 SchedulerNode::SchedulerNode(World& world, Network& network, Told& told)
     : world_(world),
@@ -55,7 +108,7 @@ void SchedulerNode::Expect(ConnId id, uint64_t nonce, Reader deliver) {
 void SchedulerNode::OnMessage(ConnId id, const v1::NodeMessage& message) {
   if (world_.tracing() && !message.has_heartbeat()) {
     world_.Trace(fmt::format("scheduler < {}: {}", world_.name(network_.dialler(id)),
-                             message.ShortDebugString()));
+                             KindName(message)));
   }
   Run([&](SchedulerOutbox* out) { core_->OnMessage(world_.now_ms(), id, message, out); });
 }
@@ -99,9 +152,8 @@ void SchedulerNode::SendOut(const SchedulerOutbox& out) {
     const auto copy = std::make_shared<const v1::SchedulerMessage>(message.message);
     network_.ToDialler(message.session, [this, id = message.session, copy] {
       if (world_.tracing()) {
-        std::string text = copy->ShortDebugString();
-        if (text.size() > 200) text.resize(200);
-        world_.Trace(fmt::format("{} < scheduler: {}", world_.name(network_.dialler(id)), text));
+        world_.Trace(
+            fmt::format("{} < scheduler: {}", world_.name(network_.dialler(id)), KindName(*copy)));
       }
       readers_.at(id).second(*copy);
     });
