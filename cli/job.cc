@@ -62,7 +62,9 @@ absl::Status Job::StartAll() {
     std::vector<std::string> command = {Daemon("kvstored"),   "--scheduler",  scheduler_address_,
                                         "--listen",           "127.0.0.1:0",  "--rank",
                                         std::to_string(rank), "--time-scale", scale};
-    if (options_.shards > 0) {
+    if (!options_.server_program.empty()) {
+      command = {options_.server_program};
+    } else if (options_.shards > 0) {
       command.insert(command.end(), {"--shards", std::to_string(options_.shards)});
     }
     KVS_RETURN_IF_ERROR(StartMember(Role::kServer, rank, std::move(command)));
@@ -85,17 +87,25 @@ absl::Status Job::StartMember(Role role, uint32_t rank, std::vector<std::string>
   auto& environment = spec.environment;
   for (const char* variable : kInherited) environment[variable] = std::nullopt;
   environment["KVSTORE_ROLE"] = environment["DMLC_ROLE"] = role_name;
-  if (role == Role::kWorker) {
+  const bool program = role == Role::kServer && !options_.server_program.empty();
+  if (role == Role::kWorker || program) {
     KVS_ASSIGN_OR_RETURN(const HostPort scheduler, ParseHostPort(scheduler_address_));
     environment["KVSTORE_SCHEDULER"] = scheduler_address_;
     environment["KVSTORE_TIME_SCALE"] = fmt::format("{}", options_.time_scale);
     environment["DMLC_PS_ROOT_URI"] = scheduler.host;
     environment["DMLC_PS_ROOT_PORT"] = std::to_string(scheduler.port);
-    environment["KVSTORE_RANK"] = environment["DMLC_WORKER_ID"] = std::to_string(rank);
     environment["KVSTORE_NUM_WORKERS"] = environment["DMLC_NUM_WORKER"] =
         std::to_string(options_.workers);
     environment["KVSTORE_NUM_SERVERS"] = environment["DMLC_NUM_SERVER"] =
         std::to_string(options_.servers);
+  }
+  if (role == Role::kWorker) {
+    environment["KVSTORE_RANK"] = environment["DMLC_WORKER_ID"] = std::to_string(rank);
+  }
+  if (program) {
+    environment["KVSTORE_SERVER_RANK"] = std::to_string(rank);
+    environment["KVSTORE_LISTEN"] = "127.0.0.1:0";
+    if (options_.shards > 0) environment["KVSTORE_SHARDS"] = std::to_string(options_.shards);
   }
   Member member;
   member.role = role;
@@ -110,7 +120,7 @@ absl::Status Job::StartMember(Role role, uint32_t rank, std::vector<std::string>
   }
   const absl::Status started = supervisor_->Start(spec).status();
   if (!started.ok()) {
-    const char* where = role == Role::kWorker ? "" : " (looked for beside kvctl and in PATH)";
+    const char* where = role == Role::kWorker || program ? "" : " (looked for beside kvctl and in PATH)";
     return absl::Status(started.code(),
                         fmt::format("{}: {}{}", spec.name, std::string(started.message()), where));
   }

@@ -24,6 +24,7 @@ struct JobOptions {
   int64_t linger_ms = 0;    // for the other workers to end by themselves after a failure
   std::string log_dir;      // empty: daemons print to the terminal too
   std::string daemon_dir;   // where kvscheduler and kvstored are looked for before PATH
+  std::string server_program;  // runs in the place of kvstored; empty: kvstored
   std::vector<std::string> program;
 };
 

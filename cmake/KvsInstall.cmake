@@ -1,7 +1,8 @@
 # What `cmake --install` puts where:
 #
 #   bin/            kvscheduler, kvstored, kvctl
-#   lib/            libkvstore.so, cmake/kvstore (find_package), pkgconfig/kvstore.pc
+#   lib/            libkvstore.so, libkvstore-server.so, cmake/kvstore (find_package),
+#                   pkgconfig/kvstore.pc, pkgconfig/kvstore-server.pc
 #   include/kvstore the public headers, and nothing else
 #   share/doc       licence and notices
 #
@@ -19,10 +20,11 @@ endforeach()
 
 if(TARGET kvstore)
   # VERSION and SOVERSION: 0.x changes its ABI with every minor version.
-  set_target_properties(kvstore PROPERTIES
+  set_target_properties(kvstore kvstore_server PROPERTIES
+    INSTALL_RPATH "$ORIGIN"
     VERSION "${PROJECT_VERSION}"
     SOVERSION "${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}")
-  install(TARGETS kvstore EXPORT kvstoreTargets
+  install(TARGETS kvstore kvstore_server EXPORT kvstoreTargets
     LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT sdk NAMELINK_COMPONENT devel
     INCLUDES DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/client/include/kvstore"
@@ -42,8 +44,10 @@ if(TARGET kvstore)
   # The prefix is found from the file's own place, so the tree may be moved.
   file(RELATIVE_PATH kvs_pc_to_prefix
     "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
-  configure_file("${CMAKE_CURRENT_LIST_DIR}/kvstore.pc.in" "${PROJECT_BINARY_DIR}/kvstore.pc" @ONLY)
-  install(FILES "${PROJECT_BINARY_DIR}/kvstore.pc"
+  foreach(pc kvstore kvstore-server)
+    configure_file("${CMAKE_CURRENT_LIST_DIR}/${pc}.pc.in" "${PROJECT_BINARY_DIR}/${pc}.pc" @ONLY)
+  endforeach()
+  install(FILES "${PROJECT_BINARY_DIR}/kvstore.pc" "${PROJECT_BINARY_DIR}/kvstore-server.pc"
     DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT devel)
 endif()
 

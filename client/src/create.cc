@@ -7,6 +7,7 @@
 #include "client/src/error_border.h"
 #include "client/src/local_kvstore.h"
 #include "client/src/sdk_log.h"
+#include "client/src/server_role.h"
 #include "client/src/store_facade.h"
 #include "client/src/store_types.h"
 #include "kvstore/kvstore.h"
@@ -20,6 +21,7 @@ absl::StatusOr<std::shared_ptr<StoreBackend>> MakeBackend(const StoreType& type,
     case StoreFamily::kLocal:
       return MakeLocalBackend(environment);
     case StoreFamily::kDist:
+      if (environment.role != NodeRole::kWorkerRole) return MakeServerRoleBackend(environment);
       return MakeDistBackend(environment, type.name);
   }
   return absl::InternalError("no such family of stores");

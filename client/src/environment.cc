@@ -200,21 +200,19 @@ absl::StatusOr<Environment> ReadEnvironment(const VariableLookup& lookup) {
   return environment;
 }
 
-absl::StatusOr<Environment> ReadEnvironment() {
+std::optional<std::string> ProcessVariable(const std::string& name) {
   ProcessSettings& process = Settings();
-  std::map<std::string, std::string> settings;
   {
     MutexLock lock(process.mutex);
-    settings = process.settings;
+    const auto it = process.settings.find(name);
+    if (it != process.settings.end()) return it->second;
   }
-  return ReadEnvironment([&](const std::string& name) -> std::optional<std::string> {
-    const auto it = settings.find(name);
-    if (it != settings.end()) return it->second;
-    const char* value = std::getenv(name.c_str());
-    if (value == nullptr) return std::nullopt;
-    return value;
-  });
+  const char* value = std::getenv(name.c_str());
+  if (value == nullptr) return std::nullopt;
+  return value;
 }
+
+absl::StatusOr<Environment> ReadEnvironment() { return ReadEnvironment(ProcessVariable); }
 
 void SetProcessEnvironment(const std::map<std::string, std::string>& settings) {
   ProcessSettings& process = Settings();

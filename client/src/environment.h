@@ -41,6 +41,9 @@ absl::StatusOr<Environment> ReadEnvironment(const VariableLookup& lookup);
 // Of this process: InitPSEnv's settings, then the environment.
 absl::StatusOr<Environment> ReadEnvironment();
 
+// One variable: InitPSEnv's setting, then the environment's. Thread-safe.
+std::optional<std::string> ProcessVariable(const std::string& name);
+
 // KVStore::InitPSEnv. Later settings replace earlier ones of the same name. Thread-safe.
 void SetProcessEnvironment(const std::map<std::string, std::string>& settings);
 

@@ -92,6 +92,12 @@ class StoreBackend : public OperationOwner {
   virtual absl::Status SetUpdater(KVStore::StrUpdater updater) = 0;
   virtual absl::Status SetOptimizer(const OptimizerConfig& config) = 0;
 
+  // Blocks until the job is over. Only a dist store of the role server or scheduler can.
+  virtual absl::Status RunServer(const KVStore::Controller&) {
+    return absl::FailedPreconditionError(
+        "RunServer: a dist store in a process of the role server expected (KVSTORE_ROLE, "
+        "DMLC_ROLE), this is another one");
+  }
   // Returns when every server ran the command; a store without servers has nobody to ask.
   virtual absl::Status SendCommand(int id, const std::string& body) = 0;
 

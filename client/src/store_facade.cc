@@ -485,6 +485,11 @@ void StoreFacade::SendCommandToServers(int cmd_id, const std::string& body) {
   ThrowIfError(backend_->SendCommand(cmd_id, body));
 }
 
+void StoreFacade::RunServer(const Controller& controller) {
+  ThrowIfError(Usable());
+  ThrowIfError(backend_->RunServer(controller));
+}
+
 int StoreFacade::get_rank() const {
   ThrowIfError(CheckSameProcess(generation_, "this KVStore"));
   return backend_->rank();

@@ -57,6 +57,7 @@ class StoreFacade final : public KVStore {
   void SetOptimizer(const OptimizerSpec& spec) override;
 
   void SendCommandToServers(int cmd_id, const std::string& body) override;
+  void RunServer(const Controller& controller) override;
   void Barrier() override;
   void Step() override;
   void Leave() override;

@@ -64,6 +64,8 @@ class PartMath {
   virtual Payload Read(const KeySpec& key, PartId part, const PartValue& value,
                        const Piece& asked) = 0;
 
+  // Whether there is an updater although no SetOptimizer came: what an asynchronous push needs.
+  virtual bool has_own_updater() const { return false; }
   // Replaces the updater of this shard. The same spec again changes nothing; a new one keeps the
   // states that still fit. Errors: INVALID_ARGUMENT names the parameter and the known ones.
   virtual absl::Status SetOptimizer(const OptimizerConfig& spec) = 0;

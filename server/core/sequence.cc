@@ -79,7 +79,7 @@ void PartSequence::ApplyNext(WorkerRank rank, std::unique_ptr<PartSum> sum, cons
                              PartMath& math) {
   const Round round = ++applied_[rank];
   absl::Status status =
-      view.has_updater
+      view.has_updater || math.has_own_updater()
           ? Apply(std::move(sum), math)
           : absl::FailedPreconditionError(fmt::format(
                 "{}: an asynchronous push needs an updater: call SetOptimizer before the first "

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <utility>
 
 #include "common/transport/host_port.h"
@@ -12,7 +13,9 @@
 namespace kvstore {
 
 void SetUpLog(const std::string& name, const DaemonOptions& options) {
-  auto logger = spdlog::stderr_logger_mt(name);
+  // Not in spdlog's list of names: a second server of one program may have the name again.
+  auto logger =
+      std::make_shared<spdlog::logger>(name, std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %L %n: %v");
   logger->set_level(spdlog::level::from_str(options.log_level));
   spdlog::set_default_logger(std::move(logger));

@@ -8,7 +8,7 @@
 #include "common/base/allocator.h"
 #include "common/transport/grpc/grpc_transport.h"
 #include "server/daemon/daemon.h"
-#include "server/daemon/server_node.h"
+#include "server/daemon/node_options.h"
 
 namespace kvstore {
 namespace {
@@ -20,15 +20,6 @@ int Main(const std::vector<std::string>& arguments) {
   StopSignal stop;
   SetUpLog("kvstored", options);
 
-  ServerNodeOptions node_options;
-  node_options.scheduler = options.scheduler;
-  node_options.listen = options.listen;
-  node_options.advertise = options.advertise;
-  node_options.shards = options.shards;
-  node_options.rank = options.rank;
-  node_options.core = options.core;
-  node_options.connect_timeout_ms = options.connect_timeout_ms;
-  node_options.time_scale = options.time_scale;
   ServerNodeEvents events;
   events.on_stop = [&stop](const absl::Status& status) {
     stop.End(absl::IsUnavailable(status) ? kExitFailure : kExitRefused,
@@ -41,7 +32,7 @@ int Main(const std::vector<std::string>& arguments) {
   GrpcTransportOptions transport_options;
   transport_options.server_buffer_bytes_max = options.network_bytes_max;
   GrpcTransport transport(transport_options);
-  auto node = ServerNode::Start(node_options, &transport, events);
+  auto node = ServerNode::Start(NodeOptionsOf(options), &transport, events);
   if (!node.ok()) {
     return SayWhy({0, kExitFailure, std::string(node.status().message())});
   }

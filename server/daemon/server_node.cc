@@ -44,8 +44,8 @@ ServerNode::ServerNode(ServerNodeOptions options, Transport* transport, ServerNo
   for (ShardIndex shard = 0; shard < options_.shards; ++shard) {
     shard_loops_.push_back(transport_->MakeServerLoop(fmt::format("shard{}", shard)));
     shards_.push_back(std::make_unique<Shard>(
-        shard, options_.core, std::make_unique<ShardMath>(), shard_loops_.back().get(),
-        options_.on_command));
+        shard, options_.core, std::make_unique<ShardMath>(options_.program_updater),
+        shard_loops_.back().get(), options_.on_command));
   }
   control_ = transport_->MakeServerLoop("control");
 }

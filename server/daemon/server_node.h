@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "common/membership/scheduler_session.h"
 #include "common/transport/transport.h"
+#include "server/engine/program_updater.h"
 #include "server/service/shard.h"
 
 namespace kvstore {
@@ -35,6 +36,7 @@ struct ServerNodeOptions {
   std::optional<uint32_t> rank;  // wanted
   ServerCoreOptions core;        // of each shard
   CommandHandler on_command;     // none: commands are UNIMPLEMENTED
+  ProgramUpdater* program_updater = nullptr;  // outlives the node
   // Not registered after so long: on_stop.
   int64_t connect_timeout_ms = 60000;
   double time_scale = 1;  // of the session's timers; connect_timeout_ms is scaled already

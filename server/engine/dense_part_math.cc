@@ -67,6 +67,22 @@ void ForEachRun(DType dtype, const Payload& payload, Use use) {
   }
 }
 
+// The program's code gets memory of its own: it may throw, and pulls may hold the value.
+absl::Status UpdateByProgram(ProgramUpdater& program, const KeySpec& key, PartId part,
+                             MutableBufferPtr sum, BufferPtr* value) {
+  MutableBufferPtr merged = std::move(sum);
+  if (AccumulatorOf(key.dtype) != key.dtype) {
+    const auto rounded = std::make_shared<Buffer>((*value)->size());
+    Narrow(key.dtype, rounded->data(), merged->data(), rounded->size() / DTypeBytes(key.dtype));
+    merged = rounded;
+  }
+  const auto stored = std::make_shared<Buffer>((*value)->size());
+  std::memcpy(stored->data(), (*value)->data(), stored->size());
+  const absl::Status updated = program.Update(key, part, std::move(merged), stored);
+  if (updated.ok()) *value = stored;
+  return updated;
+}
+
 }  // namespace
 
 uint64_t DensePartMath::BytesOf(const KeySpec& key, PartIndex part) const {
@@ -118,6 +134,10 @@ absl::Status DensePartMath::Update(const KeySpec& key, PartId part, std::unique_
                                    std::unique_ptr<PartValue>* value,
                                    std::unique_ptr<PartState>* state) {
   BufferPtr& buffer = static_cast<DenseValue&>(**value).buffer;
+  if (has_own_updater()) {
+    return UpdateByProgram(*program_, key, part, std::move(static_cast<DenseSum&>(*sum).buffer),
+                           &buffer);
+  }
   auto* held = static_cast<DenseState*>(state->get());
   std::unique_ptr<UpdaterState> current = held != nullptr ? std::move(held->state) : nullptr;
   absl::StatusOr<BufferPtr> updated = updater_.Update(
@@ -147,6 +167,10 @@ Payload DensePartMath::Read(const KeySpec&, PartId, const PartValue& value, cons
 }
 
 absl::Status DensePartMath::SetOptimizer(const OptimizerConfig& spec) {
+  if (has_own_updater() && spec.name != "assign") {
+    return absl::FailedPreconditionError(
+        fmt::format("SetOptimizer '{}': this server runs the updater of its program", spec.name));
+  }
   return updater_.Set(spec.name, spec.parameters, spec.multipliers);
 }
 

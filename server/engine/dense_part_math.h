@@ -6,6 +6,7 @@
 
 #include "common/updater/part_updater.h"
 #include "server/core/part_math.h"
+#include "server/engine/program_updater.h"
 
 namespace kvstore {
 
@@ -14,8 +15,9 @@ namespace kvstore {
 // Shard-bound.
 class DensePartMath final : public PartMath {
  public:
-  // Starts with the updater "assign".
-  DensePartMath() = default;
+  // Starts with the updater "assign". While `program`, which outlives this, has an updater, that one
+  // is used instead, and SetOptimizer of anything but "assign" is FAILED_PRECONDITION.
+  explicit DensePartMath(ProgramUpdater* program = nullptr) : program_(program) {}
 
   uint64_t BytesOf(const KeySpec& key, PartIndex part) const override;
   absl::Status Check(const KeySpec& key, PartId part, Op op, const Piece& piece) const override;
@@ -29,9 +31,11 @@ class DensePartMath final : public PartMath {
   // The stored buffer itself: a value is never written to, an update makes another one.
   Payload Read(const KeySpec& key, PartId part, const PartValue& value,
                const Piece& asked) override;
+  bool has_own_updater() const override { return program_ != nullptr && program_->is_set(); }
   absl::Status SetOptimizer(const OptimizerConfig& spec) override;
 
  private:
+  ProgramUpdater* const program_;
   PartUpdater updater_;
 };
 

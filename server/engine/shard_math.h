@@ -13,6 +13,9 @@ namespace kvstore {
 // Shard-bound.
 class ShardMath final : public PartMath {
  public:
+  // `program`: as DensePartMath; while it has an updater, row-sparse keys cannot be updated.
+  explicit ShardMath(ProgramUpdater* program = nullptr) : dense_(program) {}
+
   uint64_t BytesOf(const KeySpec& key, PartIndex part) const override {
     return Of(key).BytesOf(key, part);
   }
@@ -30,12 +33,18 @@ class ShardMath final : public PartMath {
   absl::Status Update(const KeySpec& key, PartId part, std::unique_ptr<PartSum> sum,
                       std::unique_ptr<PartValue>* value,
                       std::unique_ptr<PartState>* state) override {
+    if (key.storage == Storage::kRowSparse && has_own_updater()) {
+      return absl::UnimplementedError(
+          KeyLabel(key.key, key.name) +
+          ": a dense key expected, this server runs its program's updater, which has no rows");
+    }
     return Of(key).Update(key, part, std::move(sum), value, state);
   }
   Payload Read(const KeySpec& key, PartId part, const PartValue& value,
                const Piece& asked) override {
     return Of(key).Read(key, part, value, asked);
   }
+  bool has_own_updater() const override { return dense_.has_own_updater(); }
   // Both take the same rules.
   absl::Status SetOptimizer(const OptimizerConfig& spec) override {
     absl::Status set = dense_.SetOptimizer(spec);

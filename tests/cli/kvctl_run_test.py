@@ -127,6 +127,29 @@ class KvctlRun(unittest.TestCase):
                     for rank in (0, 1)))
         self.assertNotIn("\x1b", out + err)
 
+    def test_a_server_program_runs_in_the_place_of_kvstored(self):
+        self.install("mine", SERVER.replace('echo "$@"', "env | grep -E '^(KVSTORE|DMLC)_' | sort"))
+        code, _, err = self.run_kvctl(
+            servers_up(20), options=("--server-program", str(self.folder / "mine"), "--shards", "3"))
+        self.assertEqual(code, 0, err)
+        noted = (self.folder / "servers").read_text()
+        for rank in (0, 1):
+            self.assertIn(f"KVSTORE_SERVER_RANK={rank}\n", noted)
+        for setting in ("DMLC_NUM_SERVER=2", "DMLC_NUM_WORKER=2", "DMLC_PS_ROOT_PORT=4242",
+                        "DMLC_PS_ROOT_URI=127.0.0.1", "DMLC_ROLE=server",
+                        "KVSTORE_LISTEN=127.0.0.1:0", "KVSTORE_NUM_SERVERS=2",
+                        "KVSTORE_NUM_WORKERS=2", "KVSTORE_ROLE=server",
+                        "KVSTORE_SCHEDULER=127.0.0.1:4242", "KVSTORE_SHARDS=3",
+                        "KVSTORE_TIME_SCALE=1"):
+            self.assertEqual(noted.splitlines().count(setting), 2, noted)
+        self.assertNotIn("KVSTORE_RANK", noted)
+
+    def test_a_server_program_that_is_not_there_is_named(self):
+        code, _, err = self.run_kvctl("true", options=("--server-program", "/no/such/server"))
+        self.assertEqual(code, 127, err)
+        self.assertIn("/no/such/server", err)
+        self.assertNotIn("beside kvctl", err)
+
     def test_variables_of_another_cluster_do_not_reach_the_processes(self):
         for name, script in (("kvscheduler", SCHEDULER), ("kvstored", SERVER)):
             self.install(name, script.replace("#!/bin/sh\n", f'#!/bin/sh\nenv > "$NOTES/{name}.env"\n'))

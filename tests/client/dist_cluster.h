@@ -29,6 +29,7 @@ struct DistClusterOptions {
   int64_t operation_timeout_ms = 60000;
   int64_t connect_timeout_ms = 60000;
   std::function<CommandHandler(uint32_t rank)> on_command{};
+  ProgramUpdater* program_updater = nullptr;
 };
 
 class DistCluster {
@@ -62,6 +63,7 @@ class DistCluster {
     server.advertise = "127.0.0.1:0";
     server.shards = options_.shards;
     server.rank = rank;
+    server.program_updater = options_.program_updater;
     if (options_.on_command != nullptr) server.on_command = options_.on_command(rank);
     ServerNodeEvents events;
     events.on_stop = [](const absl::Status&) {};

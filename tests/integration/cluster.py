@@ -85,7 +85,8 @@ class Cluster:
     """`with Cluster(workers=2, servers=2) as cluster:`"""
 
     def __init__(self, workers=2, servers=2, shards=1, time_scale=1.0, host="127.0.0.1",
-                 scheduler_flags=(), server_flags=()):
+                 scheduler_flags=(), server_flags=(), own_servers=False):
+        """`own_servers`: the test starts them itself."""
         self.workers, self.servers, self.shards = workers, servers, shards
         self.time_scale, self.host = time_scale, host
         self.scheduler_flags, self.server_flags = list(scheduler_flags), list(server_flags)
@@ -94,7 +95,7 @@ class Cluster:
         self.address = None
         self.scheduler = self.start_scheduler(f"{host}:0")
         self.address = self.scheduler.expect(r"^kvscheduler listening on (\S+)$").group(1)
-        self.server = [self.start_server() for _ in range(servers)]
+        self.server = [self.start_server() for _ in range(0 if own_servers else servers)]
 
     def __enter__(self):
         return self

@@ -56,6 +56,18 @@ class IncludeArrows(Tree):
         self.include("server/core/a.cc", "kvstore/ndarray.h")
         self.assert_one(include_arrows.check(self.root), "sdk")
 
+    def test_only_the_embedded_server_uses_the_public_headers_and_nobody_uses_it(self):
+        self.include("server/embedded/a.cc", "kvstore/server.h", "server/daemon/b.h")
+        self.assertEqual(include_arrows.check(self.root), [])
+        self.include("server/embedded/a.cc", "client/src/ndarray_impl.h")
+        self.assert_one(include_arrows.check(self.root), "client/src/ndarray_impl.h")
+        self.include("server/embedded/a.cc")
+        self.include("server/daemon/a.cc", "server/embedded/b.h")
+        self.assert_one(include_arrows.check(self.root), "server/daemon/a.cc:1")
+        self.include("server/daemon/a.cc")
+        self.include("client/src/a.cc", "server/embedded/b.h")
+        self.assert_one(include_arrows.check(self.root), "client/src/a.cc:1")
+
     def test_common_knows_nobody_above_it(self):
         self.include("common/wire/a.h", "common/transport/transport.h")
         self.assert_one(include_arrows.check(self.root), "common/wire")

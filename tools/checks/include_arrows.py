@@ -41,6 +41,9 @@ ARROWS = {
     "server/service": COMMON | SERVER_LEAVES | {"server/engine", "server/scheduler"},
     "server/daemon": COMMON | SERVER_LEAVES
     | {"server/engine", "server/scheduler", "server/service"},
+    # The one server folder that knows the public headers: it runs a user's updater and controller.
+    "server/embedded": COMMON | SERVER_LEAVES
+    | {"server/engine", "server/scheduler", "server/service", "server/daemon", "sdk"},
     "sdk": set(),
     "client/src": COMMON | {"sdk"},
     "cli": COMMON | {"sdk"},

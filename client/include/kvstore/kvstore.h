@@ -44,6 +44,9 @@ class KVSTORE_EXPORT KVStore {
   using StrUpdater =
       std::function<void(const std::string& key, const NDArray& merged, NDArray* stored)>;
 
+  // What a server runs for SendCommandToServers.
+  using Controller = std::function<void(int cmd_id, const std::string& body)>;
+
   // Types: local, local_update_cpu, local_allreduce_cpu, device, local_allreduce_device; dist,
   // dist_sync, dist_device_sync, dist_sync_device; dist_async, dist_device_async,
   // dist_async_device. A dist store reads the cluster from InitPSEnv or the environment (KVSTORE_*,
@@ -125,7 +128,8 @@ class KVSTORE_EXPORT KVStore {
       const std::vector<std::pair<std::string, std::string>>& parameters);
 
   // Concerns the pushes that follow; replaces SetOptimizer's rule, and is replaced by it. On a dist
-  // store a worker's updater does not reach the servers: one warning, no effect.
+  // store a worker's updater does not reach the servers: one warning, no effect; a server's own is
+  // what RunServer runs.
   virtual void set_updater(Updater updater) = 0;
   virtual void set_updater(StrUpdater updater) = 0;
 
@@ -141,6 +145,26 @@ class KVSTORE_EXPORT KVStore {
   // fails: all that failed are named, and the others have run the command; kDeadlineExceeded names
   // the servers that are late, which go on.
   virtual void SendCommandToServers(int cmd_id, const std::string& body) = 0;
+
+  // Makes this process a server of the cluster until the job is over: for a dist store in the role
+  // server (KVSTORE_ROLE, DMLC_ROLE), linked with kvstore::server. Flags of kvstored are its
+  // variables here (KVSTORE_SHARDS, KVSTORE_LISTEN, ...).
+  //
+  // Commands go to `controller`, one at a time, on this thread; what it throws is the sender's error.
+  // An updater that was set before (or by the controller) updates the values here in place of
+  // SetOptimizer's rules, for one part of at most 1 MiB at a time: `merged` and `stored` are flat
+  // arrays of that part's elements, in the key's dtype, so it must be elementwise. `stored` is a
+  // copy, which becomes the value when the updater returns; when it throws the value stays as it was
+  // and the push fails for all who contributed. Both are the updater's during the call only. It is
+  // never called by two threads at once, nor while the controller runs, though on various threads.
+  //
+  // Returns when the job is over, or on SIGTERM or SIGINT, which this thread takes (threads that
+  // were made before must block them, else the process ends at once). In the role scheduler the
+  // same call runs the cluster's scheduler.
+  // Errors: kUnimplemented without kvstore::server; kFailedPrecondition in a worker and on a local
+  // store; kInvalidArgument a variable that is wrong; kUnavailable an address that is taken, a
+  // scheduler that does not answer; what the job failed with; kAborted replaced by another server.
+  virtual void RunServer(const Controller& controller) = 0;
 
   // All workers of the job meet. Does not wait for pushes and pulls (WaitAll does). Throws
   // kDeadlineExceeded naming who is missing; the next Barrier() goes on waiting for the same one.

@@ -51,6 +51,16 @@ class Consumer(unittest.TestCase):
             f"-DCMAKE_CXX_COMPILER={COMPILER}", f"-DCMAKE_PREFIX_PATH={self.prefix}")
         run(CMAKE, "--build", build)
         self.assertRegex(run(build / "consumer"), EXPECTED)
+        self.run_roles(build / "roles")
+
+    def run_roles(self, program, **kwargs):
+        """The program as servers and workers of the installed kvctl: 1 + 2 (1 + 1)."""
+        output = run(self.prefix / "bin" / "kvctl", "run", "-n", "2", "-s", "2",
+                     "--server-program", program, "--", program, **kwargs)
+        for worker in (0, 1):
+            self.assertIn(f"[worker {worker}] 5 0\n", output)
+        for server in (0, 1):
+            self.assertIn(f"[server {server}] command 6: hello\n", output)
 
     def test_find_package_refuses_another_version(self):
         project = self.folder / "newer"
@@ -70,9 +80,26 @@ class Consumer(unittest.TestCase):
                      env={**os.environ, "LD_LIBRARY_PATH": str(self.library.parent)})
         self.assertRegex(output, EXPECTED)
 
+    def test_pkg_config_of_a_server_program(self):
+        flags = shlex.split(run("pkg-config", "--cflags", "--libs", "kvstore-server",
+                                env={**os.environ, "PKG_CONFIG_PATH": str(self.pkgconfig)}))
+        # Some systems' compilers leave out libraries that nobody calls by name, as here.
+        run(COMPILER, "-std=c++17", "-Wl,--as-needed", "roles.cc", "-o", "plain-roles", *flags,
+            cwd=self.folder / "project")
+        self.run_roles(self.folder / "project" / "plain-roles",
+                       env={**os.environ, "LD_LIBRARY_PATH": str(self.library.parent)})
+
+    @staticmethod
+    def exported(library):
+        symbols = run("nm", "--dynamic", "--defined-only", "--demangle", library)
+        return [line.split(maxsplit=2)[2] for line in symbols.splitlines() if line.strip()]
+
+    def test_the_server_library_shows_what_run_server_needs_and_nothing_else(self):
+        library = next(self.prefix.rglob("libkvstore-server.so"))
+        self.assertEqual(self.exported(library), ["kvstore::Serve(kvstore::ServerProgram const&)"])
+
     def test_the_library_shows_nothing_but_namespace_kvstore(self):
-        symbols = run("nm", "--dynamic", "--defined-only", "--demangle", self.library)
-        names = [line.split(maxsplit=2)[2] for line in symbols.splitlines() if line.strip()]
+        names = self.exported(self.library)
         self.assertTrue(any("kvstore::KVStore::CreateUnique" in name for name in names))
         ours = re.compile(r"^(?:(?:typeinfo|vtable|VTT|typeinfo name|guard variable|"
                           r"non-virtual thunk) (?:for|to) )?kvstore::")

@@ -1,0 +1,22 @@
+// What a server node takes from the options of its process.
+#pragma once
+
+#include "server/daemon/options.h"
+#include "server/daemon/server_node.h"
+
+namespace kvstore {
+
+inline ServerNodeOptions NodeOptionsOf(const ServerDaemonOptions& options) {
+  ServerNodeOptions node;
+  node.scheduler = options.scheduler;
+  node.listen = options.listen;
+  node.advertise = options.advertise;
+  node.shards = options.shards;
+  node.rank = options.rank;
+  node.core = options.core;
+  node.connect_timeout_ms = options.connect_timeout_ms;
+  node.time_scale = options.time_scale;
+  return node;
+}
+
+}  // namespace kvstore

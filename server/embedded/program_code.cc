@@ -1,0 +1,79 @@
+#include "server/embedded/program_code.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <functional>
+#include <utility>
+
+#include "kvstore/error.h"
+#include "kvstore/ndarray.h"
+
+namespace kvstore {
+namespace {
+
+// Runs `code`; what it throws is "`label`: the `what` threw ...".
+absl::Status Caught(const std::string& label, const char* what, const std::function<void()>& code) {
+  try {
+    code();
+    return absl::OkStatus();
+  } catch (const Error& error) {
+    return absl::Status(static_cast<absl::StatusCode>(error.code()),
+                        fmt::format("{}: the {} threw {}", label, what, error.what()));
+  } catch (const std::exception& error) {
+    return absl::UnknownError(fmt::format("{}: the {} threw {}", label, what, error.what()));
+  } catch (...) {
+    return absl::UnknownError(
+        fmt::format("{}: the {} threw something that is no std::exception", label, what));
+  }
+}
+
+// An array over the whole of `buffer`, which lives as long as any handle to it.
+NDArray ArrayOf(MutableBufferPtr buffer, DType dtype) {
+  uint8_t* const data = buffer->data();
+  const auto elements = static_cast<int64_t>(buffer->size() / DTypeBytes(dtype));
+  return NDArray::FromBlob(data, {elements}, static_cast<DataType>(dtype), Context::Cpu(),
+                           [buffer = std::move(buffer)](void*) {});
+}
+
+}  // namespace
+
+bool ProgramCode::is_set() const {
+  return program_.updater() != nullptr || program_.str_updater() != nullptr;
+}
+
+absl::Status ProgramCode::Update(const KeySpec& key, PartId part, MutableBufferPtr merged,
+                                 MutableBufferPtr stored) {
+  const std::string label = fmt::format("{} part {}", KeyLabel(key.key, key.name), part.part);
+  const bool is_int = key.name.empty();
+  MutexLock lock(turn_);
+  const KVStore::Updater updater = is_int ? program_.updater() : nullptr;
+  const KVStore::StrUpdater str_updater = is_int ? nullptr : program_.str_updater();
+  if (updater == nullptr && str_updater == nullptr) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: an updater for {} keys expected, the server's is for {} keys", label,
+                    is_int ? "int" : "string", is_int ? "string" : "int"));
+  }
+  return Caught(label, "server's updater", [&] {
+    const void* const data = stored->data();
+    const NDArray sum = ArrayOf(std::move(merged), key.dtype);
+    NDArray value = ArrayOf(std::move(stored), key.dtype);
+    if (is_int) {
+      updater(static_cast<int>(static_cast<int64_t>(key.key)), sum, &value);
+    } else {
+      str_updater(key.name, sum, &value);
+    }
+    if (value.data() != data) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "an update of the elements of `stored` expected, got another array in its place");
+    }
+  });
+}
+
+absl::Status ProgramCode::RunCommand(const Command& command) {
+  MutexLock lock(turn_);
+  return Caught(fmt::format("command {}", command.id), "controller",
+                [&] { program_.controller(command.id, command.body); });
+}
+
+}  // namespace kvstore

@@ -1,0 +1,34 @@
+// ProgramCode: the program's controller and updater as the server calls them: one at a time, with
+// whatever they throw as a status.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "common/base/mutex.h"
+#include "kvstore/server.h"
+#include "server/engine/program_updater.h"
+
+namespace kvstore {
+
+// Thread-safe.
+class ProgramCode final : public ProgramUpdater {
+ public:
+  // `program` outlives this.
+  explicit ProgramCode(const ServerProgram& program) : program_(program) {}
+
+  // ProgramUpdater. An updater is chosen by the kind of the key.
+  // Errors: FAILED_PRECONDITION when the program has one for keys of the other kind only.
+  bool is_set() const override;
+  absl::Status Update(const KeySpec& key, PartId part, MutableBufferPtr merged,
+                      MutableBufferPtr stored) override KVS_EXCLUDES(turn_);
+
+  // The program has a controller.
+  absl::Status RunCommand(const Command& command) KVS_EXCLUDES(turn_);
+
+ private:
+  const ServerProgram& program_;
+  Mutex turn_;  // held while the program's code runs: that is what it is for
+};
+
+}  // namespace kvstore

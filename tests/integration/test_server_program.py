@@ -1,0 +1,118 @@
+"""Servers and a scheduler that live in a user's program (KVStore::RunServer), in real processes."""
+
+import os
+import signal
+import socket
+import unittest
+
+import cluster
+
+PROGRAM = os.path.join(cluster.TESTS, "role_program")
+UNLINKED = os.path.join(cluster.TESTS, "role_program_unlinked")
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+class ServerProgram(unittest.TestCase):
+    """A real scheduler; the servers are role_program."""
+
+    def start(self, servers=2, program=PROGRAM):
+        nodes = cluster.Cluster(workers=1, servers=servers, own_servers=True)
+        self.addCleanup(nodes.__exit__)
+        self.nodes = nodes
+        env = {"KVSTORE_SCHEDULER": nodes.address, "KVSTORE_ROLE": "server"}
+        return [nodes.start(f"server {n}", [program], {**env, "KVSTORE_SERVER_RANK": str(n)})
+                for n in range(servers)]
+
+    def start_worker(self, scene=""):
+        return self.nodes.start("worker", [PROGRAM, scene], self.nodes.env())
+
+    def test_a_program_serves_until_the_job_is_over(self):
+        servers = self.start()
+        worker = self.start_worker()
+        self.assertEqual(worker.wait(), 0, worker.text())
+        for server in servers:
+            self.assertEqual(server.wait(), 0, server.text())
+            self.assertIn("the job is over", server.lines)
+            self.assertIn("command 14 hello", server.lines)
+            self.assertRegex(server.text(), "init: FAILED_PRECONDITION: .*the role of this process "
+                                            "is server")
+        print(worker.text())
+        self.assertRegex(worker.text(), "push: UNKNOWN: .*key 7 part 0: the server's updater threw "
+                                        "13 is refused")
+        for line, code, words in (("fail", "UNKNOWN", "it broke"),
+                                  ("typed", "NOT_FOUND", "NOT_FOUND: no such thing"),
+                                  ("oddly", "UNKNOWN", "something that is no std::exception")):
+            text = next(text for text in worker.lines if text.startswith(line))
+            self.assertTrue(text.startswith(f"{line}: {code}: server 0 ("), text)
+            self.assertRegex(text, rf"server 1 \(\S+\): command 1\d: the controller threw {words}")
+        self.assertRegex(worker.text(), "run: FAILED_PRECONDITION: RunServer")
+
+    def test_sigterm_ends_a_server_in_order(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            server = self.start(servers=1)[0]
+            server.expect("registered as server 0")
+            server.signal(number)
+            self.assertEqual(server.wait(), 0, server.text())
+            self.assertIn("the job is over", server.lines)
+
+    def test_a_job_that_fails_is_an_error_of_run_server(self):
+        servers = self.start()
+        self.start_worker("die")
+        for server in servers:
+            self.assertEqual(server.wait(), 1, server.text())
+            self.assertRegex(server.text(), r"threw FAILED_PRECONDITION: .*worker 0")
+
+    def test_the_death_of_another_server_is_told(self):
+        servers = self.start()
+        worker = self.start_worker("wait")
+        worker.expect("joined")
+        servers[1].kill()
+        self.assertEqual(servers[0].wait(), 1, servers[0].text())
+        self.assertRegex(servers[0].text(), r"threw DATA_LOSS: .*server 1")
+
+    def test_settings_that_are_wrong_are_named(self):
+        nodes = cluster.Cluster(workers=1, servers=1, own_servers=True)
+        self.addCleanup(nodes.__exit__)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            for env, words in (
+                    ({}, "INVALID_ARGUMENT: .*KVSTORE_SCHEDULER"),
+                    ({"KVSTORE_SCHEDULER": nodes.address, "KVSTORE_SHARDS": "many"},
+                     "INVALID_ARGUMENT: .*KVSTORE_SHARDS"),
+                    ({"KVSTORE_SCHEDULER": nodes.address, "KVSTORE_LISTEN": f"127.0.0.1:{port}"},
+                     f"UNAVAILABLE: .*{port}"),
+                    ({"KVSTORE_SCHEDULER": f"127.0.0.1:{free_port()}",
+                      "KVSTORE_CONNECT_TIMEOUT_MS": "300"},
+                     "UNAVAILABLE: .*not registered within 0.3 s")):
+                with self.subTest(words):
+                    server = nodes.start("server", [PROGRAM], {"KVSTORE_ROLE": "server", **env})
+                    self.assertEqual(server.wait(), 1, server.text())
+                    self.assertRegex(server.text(), "threw " + words)
+
+    def test_a_program_without_the_library_is_told_its_name(self):
+        server = self.start(servers=1, program=UNLINKED)[0]
+        self.assertEqual(server.wait(), 1, server.text())
+        self.assertRegex(server.text(), "threw UNIMPLEMENTED: .*kvstore::server")
+
+    def test_one_program_in_all_roles_as_mxnet_starts_them(self):
+        port = free_port()
+        roles = cluster.Cluster(workers=1, servers=1, own_servers=True)
+        self.addCleanup(roles.__exit__)  # only to start and end processes
+        env = {"DMLC_PS_ROOT_URI": "127.0.0.1", "DMLC_PS_ROOT_PORT": str(port),
+               "DMLC_NUM_WORKER": "1", "DMLC_NUM_SERVER": "1"}
+        started = [roles.start(role, [PROGRAM], {**env, "DMLC_ROLE": role})
+                   for role in ("scheduler", "server", "worker")]
+        for process in reversed(started):
+            self.assertEqual(process.wait(), 0, roles.text())
+        self.assertIn("the scheduler's job is over", started[0].lines)
+
+
+if __name__ == "__main__":
+    unittest.main()
