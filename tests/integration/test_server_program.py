@@ -3,9 +3,13 @@
 import os
 import signal
 import socket
+import time
 import unittest
 
 import cluster
+from foreign_worker import Worker
+
+COMMAND, RECEIVED = 7, 2
 
 PROGRAM = os.path.join(cluster.TESTS, "role_program")
 UNLINKED = os.path.join(cluster.TESTS, "role_program_unlinked")
@@ -51,6 +55,42 @@ class ServerProgram(unittest.TestCase):
             self.assertTrue(text.startswith(f"{line}: {code}: server 0 ("), text)
             self.assertRegex(text, rf"server 1 \(\S+\): command 1\d: the controller threw {words}")
         self.assertRegex(worker.text(), "run: FAILED_PRECONDITION: RunServer")
+
+    def test_a_repeat_on_the_wire_is_not_run_again_and_hears_the_same(self):
+        server = self.start(servers=1)[0]
+        worker = Worker(self.nodes.address)
+        self.addCleanup(worker.close)
+        worker.route()
+
+        def answer(frame, shard=0):
+            worker.stream(0, shard).send(frame)
+            while True:
+                entry = worker.stream(0, shard).receive().parts[0]
+                if entry.retry_after_ms:  # the server's routing table is on its way
+                    time.sleep(entry.retry_after_ms / 1000)
+                    worker.stream(0, shard).send(frame)
+                elif entry.progress != RECEIVED:
+                    return entry
+
+        def command(id_, body):
+            frame = worker.frame()
+            worker.add(frame, COMMAND, 0)
+            frame.command.id = id_
+            frame.command.body = body
+            return frame
+
+        hello, fails = command(14, b"over the wire"), command(10, b"")
+        for _ in range(3):
+            self.assertEqual(answer(hello).code, 0)
+            entry = answer(fails)
+            self.assertEqual((entry.code, entry.message),
+                             (2, "command 10: the controller threw it broke"))
+            worker.forget_streams()
+        odd = command(12, b"\xff\0")
+        self.assertIn("no std::exception", answer(odd).message)
+        self.assertEqual(answer(command(14, b"a last word")).code, 0)
+        server.expect("command 14 a last word")
+        self.assertEqual(server.lines.count("command 14 over the wire"), 1, server.text())
 
     def test_sigterm_ends_a_server_in_order(self):
         for number in (signal.SIGTERM, signal.SIGINT):
