@@ -71,42 +71,49 @@ NDArray Contribution(uint64_t seed, int rank, int round, const Shape& shape, Dat
 
 TEST_CASE("dist_sync with N workers gives rows the bits of local given their contributions",
           "[dist][rows]") {
-  const auto [workers, servers, shards] =
-      GENERATE(std::tuple{1u, 1u, 1u}, std::tuple{2u, 1u, 2u}, std::tuple{3u, 2u, 1u},
-               std::tuple{2u, 3u, 2u}, std::tuple{5u, 5u, 1u});
-  const auto [dtype, rule] =
-      GENERATE(std::tuple{DataType::kFloat32, OptimizerSpec("sgd").Set("momentum", 0.9)},
-               std::tuple{DataType::kFloat64, OptimizerSpec("adam").Set("wd", 0.01)},
-               std::tuple{DataType::kFloat16, OptimizerSpec("adagrad").Set("multi_precision", 1)},
-               std::tuple{DataType::kBFloat16, OptimizerSpec("ftrl")});
+  struct Size {
+    uint32_t workers, servers, shards;
+  };
+  const auto size =
+      GENERATE(Size{1, 1, 1}, Size{2, 1, 2}, Size{3, 2, 1}, Size{2, 3, 2}, Size{5, 5, 1});
+  struct Kind {
+    DataType dtype;
+    OptimizerSpec rule;
+  };
+  const auto kind =
+      GENERATE(Kind{DataType::kFloat32, OptimizerSpec("sgd").Set("momentum", 0.9)},
+               Kind{DataType::kFloat64, OptimizerSpec("adam").Set("wd", 0.01)},
+               Kind{DataType::kFloat16, OptimizerSpec("adagrad").Set("multi_precision", 1)},
+               Kind{DataType::kBFloat16, OptimizerSpec("ftrl")});
+  const DataType dtype = kind.dtype;
   // Of one stripe and of 61.
   const Shape shape = {1501, GENERATE(int64_t{7}, 400)};
-  const uint64_t seed = servers;
+  const uint64_t seed = size.servers;
   constexpr int kRounds = 6;
-  CAPTURE(workers, servers, shards, DataTypeName(dtype), shape[1], seed);
+  CAPTURE(size.workers, size.servers, size.shards, DataTypeName(dtype), shape[1], seed);
   std::mt19937_64 random(seed);
   const NDArray initial = RandomRows(random, shape, dtype, 300);
 
   const auto local = KVStore::CreateUnique("local");
   local->Init(Ints{1}, {initial});
-  local->SetOptimizer(rule);
+  local->SetOptimizer(kind.rule);
   std::vector<testing::Bytes> expected;
   NDArray whole(shape, dtype);
   for (int round = 0; round < kRounds; ++round) {
     std::vector<NDArray> values;
-    for (int rank = 0; rank < static_cast<int>(workers); ++rank) {
+    for (int rank = 0; rank < static_cast<int>(size.workers); ++rank) {
       values.push_back(Contribution(seed, rank, round, shape, dtype));
     }
-    local->Push(Ints(workers, 1), values);
+    local->Push(Ints(size.workers, 1), values);
     local->Pull(Ints{1}, {&whole});
     expected.push_back(BytesOf(whole));
   }
 
-  DistCluster cluster({workers, servers, shards});
+  DistCluster cluster({size.workers, size.servers, size.shards});
   const auto row_bytes = static_cast<size_t>(shape[1]) * DataTypeBytes(dtype);
   CHECK(cluster.Run([&](KVStore& store, int rank) {
     store.Init(Ints{1}, {rank == 0 ? initial : NDArray()});
-    if (rank == 0) store.SetOptimizer(rule);
+    if (rank == 0) store.SetOptimizer(kind.rule);
     store.Barrier();
     NDArray out(shape, dtype);
     NDArray rows = NDArray::RowSparse(shape, dtype);
@@ -126,7 +133,7 @@ TEST_CASE("dist_sync with N workers gives rows the bits of local given their con
                "the bits of a row");
       }
     }
-  }) == NothingThrown(workers));
+  }) == NothingThrown(size.workers));
 }
 
 TEST_CASE("without an optimizer a round of rows is the sum alone", "[dist][rows]") {
