@@ -58,9 +58,7 @@ class ServerRoleBackend final : public StoreBackend {
   void Stop(Close) override {}
 
  private:
-  const char* RoleName() const {
-    return role_ == NodeRole::kServerRole ? "server" : "scheduler";
-  }
+  const char* RoleName() const { return role_ == NodeRole::kServerRole ? "server" : "scheduler"; }
   absl::Status NoWorker() const {
     return absl::FailedPreconditionError(
         fmt::format("a worker's call: the role of this process is {} (KVSTORE_ROLE, DMLC_ROLE), "

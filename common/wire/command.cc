@@ -32,9 +32,10 @@ absl::Status CheckCommand(int32_t id, size_t body_bytes) {
         fmt::format("a command id of at least 0 expected, got {}", id));
   }
   if (body_bytes > kCommandBodyBytesMax) {
-    return absl::InvalidArgumentError(fmt::format("command {}: a body of at most {} bytes expected, "
-                                                  "got {}",
-                                                  id, kCommandBodyBytesMax, body_bytes));
+    return absl::InvalidArgumentError(
+        fmt::format("command {}: a body of at most {} bytes expected, "
+                    "got {}",
+                    id, kCommandBodyBytesMax, body_bytes));
   }
   return absl::OkStatus();
 }

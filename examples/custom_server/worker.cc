@@ -1,5 +1,5 @@
-// A worker of custom_server: votes, and lengthens the step after two rounds. Worker r votes with bit
-// r of an element's number, so that three workers decide by the majority of three bits.
+// A worker of custom_server: votes, and lengthens the step after two rounds. Worker r votes with
+// bit r of an element's number, so that three workers decide by the majority of three bits.
 #include <kvstore/kvstore.h>
 
 #include <cstdio>

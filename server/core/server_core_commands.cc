@@ -19,16 +19,16 @@ PartEntry CommandReply(RequestId request, const absl::Status& status) {
 
 }  // namespace
 
-void ServerCore::Impl::OnCommand(const ReplyTo& from, const Frame& frame,
-                                 const PartEntry& entry, ReplyBatch& replies) {
+void ServerCore::Impl::OnCommand(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
+                                 ReplyBatch& replies) {
   const auto answer = [&](const absl::Status& status) {
     replies.Add(from, CommandReply(entry.request, status));
   };
   if (!frame.command) return answer(absl::InvalidArgumentError("COMMAND without a command"));
   if (self_.shard != 0) {
-    return answer(absl::InvalidArgumentError(fmt::format(
-        "command {}: shard 0 of the server expected, got shard {}", frame.command->id,
-        self_.shard)));
+    return answer(absl::InvalidArgumentError(
+        fmt::format("command {}: shard 0 of the server expected, got shard {}", frame.command->id,
+                    self_.shard)));
   }
   CommandLog::Arrival arrival = command_log_.Arrived(from, entry.request);
   switch (arrival.kind) {

@@ -37,10 +37,10 @@ class LogForNow {
 
 // The daemon's options, from variables alone.
 template <typename Options>
-absl::StatusOr<Options> OptionsOf(
-    const ServerProgram& program,
-    ParseResult<Options> (*parse)(const std::vector<std::string>&, const EnvironmentLookup&,
-                                  std::ostream&, std::ostream&)) {
+absl::StatusOr<Options> OptionsOf(const ServerProgram& program,
+                                  ParseResult<Options> (*parse)(const std::vector<std::string>&,
+                                                                const EnvironmentLookup&,
+                                                                std::ostream&, std::ostream&)) {
   std::ostringstream out, err;
   auto parsed = parse({}, program.variable, out, err);
   if (parsed.options) return *std::move(parsed.options);
@@ -54,8 +54,7 @@ absl::Status StatusOf(const v1::JobEnded& ended) {
 }
 
 absl::Status ServeServer(const ServerProgram& program) {
-  KVS_ASSIGN_OR_RETURN(const ServerDaemonOptions options,
-                       OptionsOf(program, &ParseServerOptions));
+  KVS_ASSIGN_OR_RETURN(const ServerDaemonOptions options, OptionsOf(program, &ParseServerOptions));
   CallerLoop caller;  // first: the server's threads take over its blocked signals
   const LogForNow log("kvserver", options);
   ProgramCode code(program);

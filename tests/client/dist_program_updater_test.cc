@@ -1,5 +1,5 @@
-// Servers with an updater of their program, in this process: which bits it sees, and what becomes of
-// a round that it refuses.
+// Servers with an updater of their program, in this process: which bits it sees, and what becomes
+// of a round that it refuses.
 #include <catch2/catch.hpp>
 #include <cstring>
 
@@ -59,8 +59,7 @@ void MustBe(const NDArray& array, float value) {
   for (int64_t i = 0; i < array.size(); ++i) {
     if (array.data_as<float>()[i] != value) {
       throw std::runtime_error("element " + std::to_string(i) + ": " + std::to_string(value) +
-                               " expected, got " +
-                               std::to_string(array.data_as<float>()[i]));
+                               " expected, got " + std::to_string(array.data_as<float>()[i]));
     }
   }
 }

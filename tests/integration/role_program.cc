@@ -1,6 +1,6 @@
-// One program for all roles, as MXNet's are: KVSTORE_ROLE or DMLC_ROLE says what it is. A server has
-// an updater that adds the sum to the value and a controller; a worker plays the scene named by its
-// argument. test_server_program.py runs it.
+// One program for all roles, as MXNet's are: KVSTORE_ROLE or DMLC_ROLE says what it is. A server
+// has an updater that adds the sum to the value and a controller; a worker plays the scene named by
+// its argument. test_server_program.py runs it.
 #include <kvstore/kvstore.h>
 
 #include <csignal>

@@ -45,8 +45,8 @@ void Commands::CheckTold(const Command& command, const absl::Status& status) con
     const auto run = runs_.find({command.body, server});
     if (run == runs_.end()) fail(fmt::format("is over, but server {} did not run it", server));
     const bool failed = !Outcome(server, command).ok();
-    const bool named = std::string(status.message()).find(fmt::format("server {} ", server)) !=
-                       std::string::npos;
+    const bool named =
+        std::string(status.message()).find(fmt::format("server {} ", server)) != std::string::npos;
     if (failed != named) {
       fail(fmt::format("server {} {}, its worker was told {}", server, failed ? "failed" : "ran it",
                        status.ToString()));

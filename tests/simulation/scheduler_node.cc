@@ -107,8 +107,8 @@ void SchedulerNode::Expect(ConnId id, uint64_t nonce, Reader deliver) {
 
 void SchedulerNode::OnMessage(ConnId id, const v1::NodeMessage& message) {
   if (world_.tracing() && !message.has_heartbeat()) {
-    world_.Trace(fmt::format("scheduler < {}: {}", world_.name(network_.dialler(id)),
-                             KindName(message)));
+    world_.Trace(
+        fmt::format("scheduler < {}: {}", world_.name(network_.dialler(id)), KindName(message)));
   }
   Run([&](SchedulerOutbox* out) { core_->OnMessage(world_.now_ms(), id, message, out); });
 }

@@ -80,14 +80,12 @@ TEST_CASE("an updater is chosen by the kind of the key", "[embedded]") {
 
 TEST_CASE("whatever the program's code throws is a status that names what ran it", "[embedded]") {
   Program p;
-  const auto update = [&] {
-    return p.code.Update(IntKey(3), {3, 1}, Floats({1}), Floats({1}));
-  };
+  const auto update = [&] { return p.code.Update(IntKey(3), {3, 1}, Floats({1}), Floats({1})); };
   p.updater = [](int, const NDArray&, NDArray*) { throw std::runtime_error("no"); };
   CHECK(update() == absl::UnknownError("key 3 part 1: the server's updater threw no"));
   p.updater = [](int, const NDArray&, NDArray*) { throw Error(ErrorCode::kOutOfRange, "far"); };
-  CHECK(update() == absl::OutOfRangeError(
-                        "key 3 part 1: the server's updater threw OUT_OF_RANGE: far"));
+  CHECK(update() ==
+        absl::OutOfRangeError("key 3 part 1: the server's updater threw OUT_OF_RANGE: far"));
   p.updater = [](int, const NDArray&, NDArray*) { throw 3; };
   CHECK(update() == absl::UnknownError("key 3 part 1: the server's updater threw something that "
                                        "is no std::exception"));
@@ -95,8 +93,7 @@ TEST_CASE("whatever the program's code throws is a status that names what ran it
   CHECK(update().code() == absl::StatusCode::kInvalidArgument);
 
   p.controller = [](int, const std::string& body) { throw std::runtime_error(body); };
-  CHECK(p.code.RunCommand({9, "why"}) ==
-        absl::UnknownError("command 9: the controller threw why"));
+  CHECK(p.code.RunCommand({9, "why"}) == absl::UnknownError("command 9: the controller threw why"));
   p.controller = [](int, const std::string&) { throw 3; };
   CHECK(p.code.RunCommand({9, "why"}).code() == absl::StatusCode::kUnknown);
   p.controller = [](int, const std::string&) {};
