@@ -157,6 +157,7 @@ class KVSTORE_EXPORT KVStore {
   // copy, which becomes the value when the updater returns; when it throws the value stays as it was
   // and the push fails for all who contributed. Both are the updater's during the call only. It is
   // never called by two threads at once, nor while the controller runs, though on various threads.
+  // It has no rows: pushes of row_sparse keys fail as kUnimplemented while it is set.
   //
   // Returns when the job is over, or on SIGTERM or SIGINT, which this thread takes (threads that
   // were made before must block them, else the process ends at once). In the role scheduler the
