@@ -4,6 +4,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "client/src/fork_guard.h"
 #include "common/base/check.h"
 
@@ -13,6 +14,9 @@ namespace {
 // Failures that a Var remembers before somebody asks; later ones are dropped there (the first
 // tells why).
 constexpr size_t kFailuresMax = 64;
+// Operations of a long run that are issued before their owners may send them: enough to fill a
+// frame, few enough that sending overlaps with issuing.
+constexpr uint64_t kFlushInterval = 1024;
 
 constexpr bool Exclusive(Access access) {
   return access == Access::kWrite || access == Access::kOrder;
@@ -54,8 +58,10 @@ class Operation {
   std::string key;
   std::function<void(const TokenPtr&)> issue;
 
-  std::vector<Use> uses;  // never resized after Append: Vars point into it
+  // Never resized after Append: Vars point into it. Most have a key, a store, a value, an output.
+  absl::InlinedVector<Use, 4> uses;
   size_t ungranted = 0;
+  OperationPtr self;       // until it is granted all: nobody else holds it
   size_t order_holds = 1;  // the issue function's, and those that it gave out
   bool issued = false;
   std::vector<DependencyEngine::Waiter*> waiters;
@@ -63,10 +69,6 @@ class Operation {
 
 class Var {
  public:
-  struct Waiting {
-    OperationPtr operation;
-    size_t use;
-  };
   struct Remembered {
     std::shared_ptr<DependencyEngine::Failure> failure;
     bool by_reader;
@@ -87,22 +89,22 @@ class Var {
   // All guarded by the engine's mutex.
   Operation::Use* first = nullptr;
   Operation::Use* last = nullptr;
-  std::deque<Waiting> waiting;  // not granted, in program order
-  size_t sharing = 0;           // granted readers
-  bool exclusive = false;       // granted to a writer
+  // The first use that is not granted; so are all behind it, but for kTrack, which is never.
+  Operation::Use* waiting = nullptr;
+  size_t sharing = 0;      // granted readers
+  bool exclusive = false;  // granted to a writer
   std::vector<Remembered> failures;
   absl::Status last_failure;
 };
 
-OperationToken::OperationToken(OperationPtr operation)
-    : operation_(std::move(operation)),
-      status_(absl::InternalError(operation_->what + " was dropped")) {}
+OperationToken::OperationToken(OperationPtr operation) : operation_(std::move(operation)) {}
 
 OperationToken::~OperationToken() {
   absl::Status status;
   {
     MutexLock lock(mutex_);
-    status = std::move(status_);
+    status =
+        finished_ ? std::move(status_) : absl::InternalError(operation_->what + " was dropped");
   }
   DependencyEngine* engine = operation_->engine;
   engine->Complete(std::move(operation_), std::move(status));
@@ -176,25 +178,27 @@ DependencyEngine::Ready DependencyEngine::Append(std::vector<OperationSpec> spec
     operation->id = ++last_id_;
     // One more than the uses, so that Pump below cannot make it ready half-way.
     operation->ungranted = operation->uses.size() + 1;
-    for (size_t i = 0; i < operation->uses.size(); ++i) {
-      Operation::Use& use = operation->uses[i];
+    for (Operation::Use& use : operation->uses) {
       use.var->Link(&use);
       if (use.access == Access::kTrack) {
         --operation->ungranted;
         continue;
       }
-      use.var->waiting.push_back({operation, i});
+      if (use.var->waiting == nullptr) use.var->waiting = &use;
       Pump(*use.var, &ready);
     }
-    if (--operation->ungranted == 0) ready.push_back(std::move(operation));
+    if (--operation->ungranted == 0) {
+      ready.push_back(std::move(operation));
+    } else {
+      operation->self = operation;
+    }
   }
   return ready;
 }
 
 void DependencyEngine::Pump(Var& var, Ready* ready) {
-  while (!var.waiting.empty()) {
-    Var::Waiting& front = var.waiting.front();
-    Operation::Use& use = front.operation->uses[front.use];
+  while (var.waiting != nullptr) {
+    Operation::Use& use = *var.waiting;
     if (var.exclusive || (Exclusive(use.access) && var.sharing > 0)) return;
     use.granted = true;
     if (Exclusive(use.access)) {
@@ -202,8 +206,11 @@ void DependencyEngine::Pump(Var& var, Ready* ready) {
     } else {
       ++var.sharing;
     }
-    if (--front.operation->ungranted == 0) ready->push_back(std::move(front.operation));
-    var.waiting.pop_front();
+    do {
+      var.waiting = var.waiting->next;
+    } while (var.waiting != nullptr && var.waiting->access == Access::kTrack);
+    Operation& operation = *use.operation;
+    if (--operation.ungranted == 0) ready->push_back(std::move(operation.self));
   }
 }
 
@@ -233,6 +240,7 @@ void DependencyEngine::Run(Ready ready) {
   if (queue.running) return;
   queue.running = true;
   std::vector<std::shared_ptr<OperationOwner>> owners;
+  uint64_t issued = 0;
   do {
     while (!queue.operations.empty()) {
       const OperationPtr operation = std::move(queue.operations.front());
@@ -242,6 +250,7 @@ void DependencyEngine::Run(Ready ready) {
       }
       operation->issue(std::make_shared<OperationToken>(operation));
       operation->engine->Issued(*operation);
+      if (++issued % kFlushInterval == 0) break;
     }
     const auto to_flush = std::exchange(owners, {});
     for (const auto& owner : to_flush) owner->Flush();

@@ -56,8 +56,8 @@ struct OverdueOperation {
 class OperationOwner {
  public:
   virtual ~OperationOwner() = default;
-  // Called after the last issue function of a run of them, on the same thread: what they collected
-  // may go out.
+  // Called after the last issue function of a run of them, and now and then in a long run, on the
+  // same thread: what they collected may go out.
   virtual void Flush() = 0;
   // How long Wait waits for an operation of this owner.
   virtual int64_t operation_timeout_ms() const = 0;
@@ -87,7 +87,7 @@ class OperationToken {
   OperationPtr operation_;
   Mutex mutex_;
   bool finished_ KVS_GUARDED_BY(mutex_) = false;
-  absl::Status status_ KVS_GUARDED_BY(mutex_);
+  absl::Status status_ KVS_GUARDED_BY(mutex_);  // once finished
 };
 using TokenPtr = std::shared_ptr<OperationToken>;
 

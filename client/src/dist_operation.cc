@@ -103,8 +103,8 @@ std::vector<PartRequest> DistOperation::Requests() {
 
 std::vector<PartRequest> DistOperation::RequestsOf(PartIndex begin, PartIndex end) {
   const KeyOperation& operation = *operation_;
-  const KeySpec key = WireKey();
   const bool init = operation.kind == OperationKind::kInit;
+  const KeySpec key = init ? WireKey() : KeySpec();
   const bool push =
       operation.kind == OperationKind::kPush || operation.kind == OperationKind::kPushPull;
   const bool pull =
@@ -115,7 +115,7 @@ std::vector<PartRequest> DistOperation::RequestsOf(PartIndex begin, PartIndex en
   const auto add = [&](Op op, PartIndex part, bool with_bytes) {
     PartRequest& request = requests.emplace_back();
     request.op = op;
-    request.id = {key.key, part};
+    request.id = {operation.key->id, part};
     request.priority = operation.priority;
     request.step = operation.step;
     if (op == Op::kInit) request.key = key;

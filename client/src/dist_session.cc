@@ -115,6 +115,9 @@ void DistSession::SubmitQueued() {
 
 void DistSession::Submit(std::vector<Queued> queued) {
   std::vector<PartRequest> requests;
+  size_t count = 0;
+  for (const Queued& each : queued) count += each.requests.size();
+  requests.reserve(count);
   for (Queued& each : queued) {
     for (size_t i = 0; i < each.requests.size(); ++i) {
       PartRequest& request = each.requests[i];

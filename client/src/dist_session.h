@@ -14,9 +14,9 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/src/core/client_core.h"
@@ -148,7 +148,7 @@ class DistSession {
     Op op = Op::kUnspecified;
     size_t index = 0;
   };
-  std::unordered_map<Ticket, Open> open_;
+  absl::flat_hash_map<Ticket, Open> open_;
   Ticket last_ticket_ = 0;
   std::vector<std::shared_ptr<Inquiry>> inquiries_;
   std::unique_ptr<LoopTimer> timer_;

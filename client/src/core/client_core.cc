@@ -25,6 +25,8 @@ using client_internal::State;
 using client_internal::Stream;
 
 constexpr int kBackoffDoublingsMax = 6;
+// Requests that are over and wait for their next use: about 2 MiB.
+constexpr size_t kSpareMax = 4096;
 
 }  // namespace
 
@@ -48,6 +50,11 @@ class ClientCore::Impl {
 
  private:
   Request* Add(PartRequest ask);
+  // The last of an open request.
+  void Drop(Request& request);
+  // The open requests of `tickets`, in that order: several of a whole-shard ticket. Looks at all:
+  // for rare questions.
+  std::vector<Request*> WithTickets(const std::vector<Ticket>& tickets) const;
   // Moves to the ready queue what nothing earlier of its part holds back any more.
   void Unhold(PartQueue& part);
   void MakeReady(Request& request);
@@ -80,7 +87,7 @@ class ClientCore::Impl {
   RequestId last_request_ = 0;
   size_t open_ = 0;
   absl::flat_hash_map<RequestId, std::unique_ptr<Request>> requests_;
-  absl::flat_hash_map<Ticket, Request*> by_ticket_;
+  std::vector<std::unique_ptr<Request>> spare_;  // as new
   absl::flat_hash_map<PartId, PartQueue, PartIdHash> parts_;
   std::map<ShardAddress, Stream> streams_;
   std::set<std::pair<int64_t, RequestId>> backoff_;
@@ -185,7 +192,13 @@ void ClientCore::Impl::OnTimer(int64_t now_ms, ClientOutbox* out) {
 }
 
 Request* ClientCore::Impl::Add(PartRequest ask) {
-  auto owned = std::make_unique<Request>();
+  std::unique_ptr<Request> owned;
+  if (spare_.empty()) {
+    owned = std::make_unique<Request>();
+  } else {
+    owned = std::move(spare_.back());
+    spare_.pop_back();
+  }
   Request* request = owned.get();
   request->id = ++last_request_;
   request->order = request->id;
@@ -193,6 +206,31 @@ Request* ClientCore::Impl::Add(PartRequest ask) {
   requests_[request->id] = std::move(owned);
   ++open_;
   return request;
+}
+
+void ClientCore::Impl::Drop(Request& request) {
+  const auto it = requests_.find(request.id);
+  if (spare_.size() < kSpareMax) {
+    request = Request();
+    spare_.push_back(std::move(it->second));
+  }
+  requests_.erase(it);
+}
+
+std::vector<Request*> ClientCore::Impl::WithTickets(const std::vector<Ticket>& tickets) const {
+  absl::flat_hash_map<Ticket, size_t> places;
+  for (size_t i = 0; i < tickets.size(); ++i) places[tickets[i]] = i;
+  std::vector<std::pair<std::pair<size_t, uint64_t>, Request*>> found;
+  for (const auto& [id, request] : requests_) {
+    const auto it = places.find(request->ask.ticket);
+    if (it != places.end() && !request->over) {
+      found.push_back({{it->second, request->order}, request.get()});
+    }
+  }
+  std::sort(found.begin(), found.end());
+  std::vector<Request*> requests;
+  for (const auto& [place, request] : found) requests.push_back(request);
+  return requests;
 }
 
 void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest> requests,
@@ -208,7 +246,6 @@ void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest> requests,
     }
     Request* request = Add(std::move(ask));
     request->shard = routing_->OwnerOf(request->ask.id);
-    by_ticket_[request->ask.ticket] = request;
     PartQueue& part = parts_[request->ask.id];
     RaiseTo(request->ask.priority, part);
     const bool first = request->ask.fragment == 0 || Broken(Mutation::kFragmentsLoseCount);
@@ -470,7 +507,7 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
       out->done.push_back(std::move(done));
       groups_.erase(request.ask.ticket);
     }
-    requests_.erase(request.id);
+    Drop(request);
     return;
   }
   done.ticket = request.ask.ticket;
@@ -480,10 +517,9 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
   out->done.push_back(std::move(done));
   if (late) return;
 
-  by_ticket_.erase(request.ask.ticket);
   PartQueue& part = parts_.at(request.ask.id);
   part.open.erase(std::find(part.open.begin(), part.open.end(), &request));
-  if (!Broken(Mutation::kLateReplyWritten)) requests_.erase(request.id);
+  if (!Broken(Mutation::kLateReplyWritten)) Drop(request);
   if (job_ended_.ok()) Unhold(part);
 }
 
@@ -500,10 +536,9 @@ absl::Status ClientCore::Impl::Joined(const ShardGroup& group) const {
 void ClientCore::Impl::Probe(const std::vector<Ticket>& tickets, ClientOutbox* out) {
   if (routing_ == nullptr) return;
   std::map<ShardAddress, FrameCutter> cutters;
-  for (const Ticket ticket : tickets) {
-    const auto it = by_ticket_.find(ticket);
-    if (it == by_ticket_.end()) continue;
-    Request& request = *it->second;
+  for (Request* each : WithTickets(tickets)) {
+    Request& request = *each;
+    if (request.whole_shard) continue;
     request.probe_answered = false;
     request.missing.clear();
     if (streams_.at(request.shard).link != Stream::Link::kUp) continue;
@@ -515,20 +550,10 @@ void ClientCore::Impl::Probe(const std::vector<Ticket>& tickets, ClientOutbox* o
 
 std::vector<WaitInfo> ClientCore::Impl::WaitingFor(const std::vector<Ticket>& tickets) const {
   std::vector<WaitInfo> infos;
-  for (const Ticket ticket : tickets) {
-    const auto add = [&](const Request& request) {
-      infos.push_back({request.ask.id, request.ask.op, request.round, request.shard,
-                       streams_.at(request.shard).link == Stream::Link::kUp,
-                       request.probe_answered, request.missing});
-    };
-    const auto it = by_ticket_.find(ticket);
-    if (it != by_ticket_.end()) {
-      add(*it->second);
-    } else if (groups_.count(ticket) != 0) {
-      for (const auto& [id, request] : requests_) {
-        if (request->ask.ticket == ticket) add(*request);
-      }
-    }
+  for (const Request* request : WithTickets(tickets)) {
+    infos.push_back({request->ask.id, request->ask.op, request->round, request->shard,
+                     streams_.at(request->shard).link == Stream::Link::kUp, request->probe_answered,
+                     request->missing});
   }
   return infos;
 }

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "client/src/core/client_core.h"
 
@@ -48,8 +50,8 @@ struct Request {
 };
 
 struct PartQueue {
-  Round last_round = 0;       // of the last push submitted
-  std::deque<Request*> open;  // in order of submission
+  Round last_round = 0;                   // of the last push submitted
+  absl::InlinedVector<Request*, 2> open;  // in order of submission
 };
 
 // The requests that may be sent: the highest priority first, equal ones in the order of submission.
@@ -78,8 +80,8 @@ class ReadyQueue {
   }
 
  private:
-  std::map<std::pair<int64_t, uint64_t>, Request*> by_priority_;  // (-priority, order)
-  std::map<uint64_t, Request*> by_age_;                           // order
+  absl::btree_map<std::pair<int64_t, uint64_t>, Request*> by_priority_;  // (-priority, order)
+  absl::btree_map<uint64_t, Request*> by_age_;                           // order
   uint64_t turn_ = 1;
 };
 
@@ -92,7 +94,7 @@ struct Stream {
   ReadyQueue ready;
   std::map<uint64_t, Request*> ready_probes;  // by order; never held up by the window, which an
                                               // answer may open
-  std::map<RequestId, Request*> sent;         // kSent and kOwned
+  absl::btree_map<RequestId, Request*> sent;  // kSent and kOwned
   // Try deadlines in the order of sending; entries of requests that moved on are stale.
   std::deque<std::pair<int64_t, RequestId>> tries;
 };
