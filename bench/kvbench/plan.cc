@@ -48,8 +48,6 @@ std::vector<Workload> AllWorkloads(const Options& options) {
     const Workload workload = *WorkloadFromName(name);
     if (workload == Workload::kAsync && options.local()) continue;
     if (workload == Workload::kRound && options.dtype == DataType::kBool) continue;
-    // Dist stores do not have row_sparse keys yet.
-    if (workload == Workload::kRowSparse && !options.local() && !options.limits_only()) continue;
     all.push_back(workload);
   }
   return all;

@@ -29,8 +29,6 @@ def check_results(results, store):
                                                                  "small", "small", "init", "rowsparse"]
     if store == "local":
         expected.remove("async")
-    if store == "dist_sync":
-        expected.remove("rowsparse")
     assert names == expected, names
     assert [each["optimizer"] for each in results if each["workload"] == "small"] == ["assign",
                                                                                       "sgd"]

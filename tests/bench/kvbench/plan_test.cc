@@ -20,7 +20,8 @@ TEST_CASE("cases share a job when one cluster can serve them", "[kvbench]") {
     if (i > 0 && ShareJob(options, cases[i - 1], cases[i])) continue;
     jobs.emplace_back(WorkloadName(cases[i].workload));
   }
-  CHECK(jobs == std::vector<std::string>{"push", "round", "async", "small", "small", "init"});
+  CHECK(jobs ==
+        std::vector<std::string>{"push", "round", "async", "small", "small", "init", "rowsparse"});
   CHECK(StoreTypeOf(options, cases[0]) == "dist_sync");
 }
 
