@@ -31,9 +31,8 @@ absl::Status CheckRequest(const Frame& request);
 // Problems of one entry of `request`, which passed CheckRequest().
 // Errors: INVALID_ARGUMENT for
 //   any op     an unknown op, request number 0, a round over kRoundMax
-//   INIT, PUSH, PULL   more than kPartBytesMax bytes or kRowsPerEntryMax rows, bytes that cannot
-//   hold
-//              the ids of the rows
+//   INIT, PUSH, PULL   more than kPartBytesMax bytes or kRowsPerEntryMax rows; bytes that cannot
+//              hold the ids of the rows; PULL: other bytes than these
 //   INIT, PUSH a fragment that is not below `fragments`, more than kFragmentsMax of them
 //   PUSH       round 0
 //   LEAVE, SET_OPTIMIZER, COMMAND, PROBE   bytes

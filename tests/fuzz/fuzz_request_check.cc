@@ -2,11 +2,13 @@
 //
 // What must hold: nothing crashes; a refusal has one of the codes that request_check.h promises and
 // a message of printable ASCII; what passes keeps the promises that the server's core builds on.
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
 #include "common/base/check.h"
 #include "common/cluster/partitioner.h"
+#include "common/rows/row_cut.h"
 #include "common/wire/command.h"
 #include "common/wire/frame.h"
 #include "server/service/request_check.h"
@@ -22,21 +24,45 @@ void CheckRefusal(const absl::Status& status) {
   for (const char c : status.message()) KVS_CHECK(c >= 0x20 && c < 0x7f);
 }
 
+// The ids are there, and no entry is larger than one may be.
+void CheckRowsPassed(const PartEntry& entry) {
+  KVS_CHECK(entry.rows <= kRowsPerEntryMax && entry.data.size() <= kPartBytesMax);
+  KVS_CHECK(entry.data.size() >= entry.rows * sizeof(int64_t));
+}
+
+void CheckFragmentPassed(const PartEntry& entry) {
+  KVS_CHECK(entry.fragments <= kFragmentsMax);
+  KVS_CHECK(entry.fragment < std::max(entry.fragments, 1u));
+}
+
 void CheckPassed(const Frame& request, const PartEntry& entry) {
   KVS_CHECK(entry.request > 0 && entry.round <= kRoundMax);
   switch (entry.op) {
     case Op::kPush:
-      KVS_CHECK(entry.round > 0 && !entry.data.empty() && entry.data.size() <= kPartBytesMax);
+      KVS_CHECK(entry.round > 0);
+      CheckFragmentPassed(entry);
+      CheckRowsPassed(entry);
+      return;
+    case Op::kPull:
+      CheckRowsPassed(entry);
+      KVS_CHECK(entry.data.size() == entry.rows * sizeof(int64_t));
       return;
     case Op::kInit: {
       const KeySpec* spec = FindKeySpec(request, entry);
       KVS_CHECK(spec != nullptr && spec->key == entry.key && spec->name.size() <= 256);
       if (spec->shape_unknown) {
-        KVS_CHECK(entry.data.empty());
+        KVS_CHECK(entry.data.empty() && !entry.create);
         return;
       }
+      CheckFragmentPassed(entry);
+      CheckRowsPassed(entry);
       const absl::StatusOr<int64_t> elements = ElementCount(spec->shape);
-      KVS_CHECK(elements.ok());
+      KVS_CHECK(elements.ok() && DTypeBytes(spec->dtype) > 0);
+      if (spec->storage == Storage::kRowSparse) {
+        KVS_CHECK(!spec->shape.empty());
+        KVS_CHECK(entry.part < RowShapeOf(spec->shape, spec->dtype).stripes);
+        return;
+      }
       const uint64_t bytes = static_cast<uint64_t>(*elements) * DTypeBytes(spec->dtype);
       KVS_CHECK(bytes > 0 && PartOffset(entry.part) < bytes);
       KVS_CHECK(entry.data.empty() || entry.data.size() == PartBytes(bytes, entry.part));
@@ -49,7 +75,6 @@ void CheckPassed(const Frame& request, const PartEntry& entry) {
     case Op::kSetOptimizer:
       KVS_CHECK(request.optimizer.has_value());
       [[fallthrough]];
-    case Op::kPull:
     case Op::kProbe:
     case Op::kLeave:
       KVS_CHECK(entry.data.empty());
