@@ -1,0 +1,120 @@
+"""One worker of an MXNet KVStore that does what a workload of kvbench does; compare.py starts it.
+
+    mxnet_worker.py WORKLOAD OPTIMIZER ROUNDS [HEIGHT]
+
+Prints one line of JSON: seconds of each round (push all, pull all, wait), of the same with the fused
+pushpull, and of Init. Gradients are ones and the learning rate is 1. What is pulled is checked; of
+dense keys after the first round only, because MXNet on one CPU pulls into the arrays that were
+pushed; of rows with one worker only.
+"""
+
+import json
+import sys
+import time
+
+import mxnet as mx
+import numpy as np
+
+WORKLOAD, OPTIMIZER, ROUNDS = sys.argv[1], sys.argv[2], int(sys.argv[3])
+ROWS, WIDTH = 10000, 64
+
+
+def timed(work):
+    begin = time.perf_counter()
+    work()
+    mx.nd.waitall()
+    return time.perf_counter() - begin
+
+
+def set_optimizer(store):
+    if OPTIMIZER == "sgd":
+        store.set_optimizer(mx.optimizer.create("sgd", learning_rate=1, rescale_grad=1, wd=0))
+
+
+def expect(array, value):
+    values = array.asnumpy()
+    if not (values == value).all():
+        raise SystemExit(f"{WORKLOAD}: {value} expected everywhere, got {values.ravel()[:4]}")
+
+
+def dense(store, keys, elements):
+    names = [str(i) for i in range(keys)]
+    gradients = [mx.nd.ones((elements,)) for _ in names]
+    outputs = [mx.nd.zeros((elements,)) for _ in names]
+    zeros = [mx.nd.zeros((elements,)) for _ in names]
+    mx.nd.waitall()
+    set_optimizer(store)
+    init = timed(lambda: store.init(names, zeros))
+    seconds, fused = [], []
+
+    def round_of_two():
+        store.push(names, gradients)
+        store.pull(names, out=outputs)
+
+    for i in range(ROUNDS + 1):
+        seconds.append(timed(round_of_two))
+        if i > 0:
+            continue
+        for output in (outputs[0], outputs[-1]):  # later rounds: see above
+            expect(output, -store.num_workers if OPTIMIZER == "sgd" else store.num_workers)
+    for _ in range(ROUNDS + 1):
+        fused.append(timed(lambda: store.pushpull(names, gradients, out=outputs)))
+    return {"init_s": init, "seconds": seconds[1:], "fused": fused[1:]}
+
+
+def zipf_rows(random, height):
+    cumulative = np.cumsum(np.arange(1, height + 1, dtype="float64") ** -1.05)
+    cumulative /= cumulative[-1]
+    rows = np.zeros(0, "int64")
+    while len(rows) < ROWS:
+        drawn = np.searchsorted(cumulative, random.rand(4 * ROWS)).astype("int64")
+        rows = np.union1d(rows, drawn)
+    step = 2654435761 % height
+    while np.gcd(step, height) != 1:
+        step += 1
+    return np.sort((random.permutation(rows)[:ROWS] * step + 12345) % height)
+
+
+def sparse(store, height):
+    random = np.random.RandomState(17 + store.rank)
+    sets = [zipf_rows(random, height) for _ in range(8)]
+    ids = [mx.nd.array(rows, dtype="int64") for rows in sets]
+    shape = (height, WIDTH)
+    gradients = [mx.nd.sparse.row_sparse_array((mx.nd.ones((ROWS, WIDTH)), rows), shape=shape)
+                 for rows in ids]
+    table = mx.nd.sparse.zeros("row_sparse", shape)
+    if store.rank == 0:  # whose value counts
+        table = mx.nd.sparse.row_sparse_array(
+            (mx.nd.zeros(shape), mx.nd.arange(0, height, dtype="int64")), shape=shape)
+    output = mx.nd.sparse.zeros("row_sparse", shape)
+    mx.nd.waitall()
+    set_optimizer(store)
+    init = timed(lambda: store.init("table", table))
+    del table
+    seconds = []
+    for i in range(ROUNDS + 1):
+        def round_of_two(rows=ids[i % 8], gradient=gradients[i % 8]):
+            store.push("table", gradient)
+            store.row_sparse_pull("table", out=output, row_ids=rows)
+
+        seconds.append(timed(round_of_two))
+    if store.num_workers == 1:
+        pushed = sum((np.isin(sets[ROUNDS % 8], sets[i % 8]).astype("float32")
+                      for i in range(ROUNDS + 1)))
+        expect(output.data + mx.nd.array(pushed).reshape((-1, 1)), 0)
+    return {"init_s": init, "seconds": seconds[1:], "fused": []}
+
+
+def main():
+    store = mx.kv.create("dist_sync")
+    if WORKLOAD == "round":
+        result = dense(store, 25, 1000000)
+    elif WORKLOAD == "small":
+        result = dense(store, 10000, 64)
+    else:
+        result = sparse(store, int(sys.argv[4]))
+    print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main()
