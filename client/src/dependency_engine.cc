@@ -7,6 +7,7 @@
 #include "absl/container/inlined_vector.h"
 #include "client/src/fork_guard.h"
 #include "common/base/check.h"
+#include "common/transport/detached_status.h"
 
 namespace kvstore {
 namespace {
@@ -122,11 +123,11 @@ std::shared_ptr<const void> OperationToken::HoldOrder() {
           [operation = operation_](const void*) { operation->engine->Issued(*operation); }};
 }
 
-void OperationToken::Finish(absl::Status status) {
+void OperationToken::Finish(const absl::Status& status) {
   MutexLock lock(mutex_);
   if (finished_ && !status_.ok()) return;
   finished_ = true;
-  status_ = std::move(status);
+  status_ = Detached(status);  // whoever waits reads it on another thread
 }
 
 DependencyEngine::DependencyEngine() = default;

@@ -81,7 +81,7 @@ class OperationToken {
   // dropped. For those who finish issuing it on another thread.
   [[nodiscard]] std::shared_ptr<const void> HoldOrder();
   // The outcome; the first failure stands. Without any Finish the operation fails as INTERNAL.
-  void Finish(absl::Status status);
+  void Finish(const absl::Status& status);
 
  private:
   OperationPtr operation_;

@@ -10,6 +10,7 @@
 
 #include "client/src/dist_inquiry.h"
 #include "client/src/sdk_log.h"
+#include "common/transport/detached_status.h"
 
 namespace kvstore {
 namespace {
@@ -237,7 +238,7 @@ void DistSession::EndJob(const absl::Status& status) {
   {
     MutexLock lock(mutex_);
     if (job_status_) return;
-    job_status_ = status;
+    job_status_ = Detached(status);  // callers of other threads get it
     changed_.NotifyAll();
   }
   if (core_ == nullptr) return;

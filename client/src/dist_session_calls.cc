@@ -8,6 +8,7 @@
 #include "client/src/dist_session.h"
 #include "common/base/allocator.h"
 #include "common/base/status_macros.h"
+#include "common/transport/detached_status.h"
 #include "kvstore/kvstore.h"
 
 namespace kvstore {
@@ -27,18 +28,19 @@ class BlockingSink final : public PartSink {
  public:
   std::vector<PartRequest> OnPart(Op, size_t, const Completion& completion) override {
     MutexLock lock(mutex_);
-    status_ = completion.status;
+    status_ = Detached(completion.status);  // the caller reads it on its own thread
     done_ = true;
     changed_.NotifyAll();
     return {};
   }
   uint64_t operation_id() const override { return 0; }
-  // Nothing at the deadline.
+  // Once. Nothing at the deadline.
   std::optional<absl::Status> Wait(steady_clock::time_point deadline) KVS_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     bool in_time = true;
     while (!done_ && in_time) in_time = changed_.WaitUntil(mutex_, deadline);
-    return done_ ? std::optional(status_) : std::nullopt;
+    // Moved: the sink may go last on the loop.
+    return done_ ? std::optional(std::move(status_)) : std::nullopt;
   }
 
  private:
@@ -118,8 +120,8 @@ absl::Status DistSession::AskShards(ShardRequest request, const std::string& wha
   loop_->Post([this, request = std::move(request), sink] { SubmitToShards(request, sink); });
   const auto deadline = steady_clock::now() + milliseconds(operation_timeout_ms());
   if (const std::optional<absl::Status> status = sink->Wait(deadline)) return *status;
-  return absl::DeadlineExceededError(fmt::format("{} is not done after {} ms: it waits for {}", what,
-                                                 operation_timeout_ms(), LateShards(sink)));
+  return absl::DeadlineExceededError(fmt::format("{} is not done after {} ms: it waits for {}",
+                                                 what, operation_timeout_ms(), LateShards(sink)));
 }
 
 std::string DistSession::LateShards(const std::shared_ptr<PartSink>& sink) {
