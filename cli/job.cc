@@ -10,7 +10,9 @@
 #include <map>
 #include <utility>
 
+#include "cli/ask.h"
 #include "common/base/status_macros.h"
+#include "common/transport/grpc/grpc_transport.h"
 #include "common/transport/host_port.h"
 #include "common/transport/transport.h"
 
@@ -19,6 +21,7 @@ namespace {
 
 constexpr const char* kAnnouncement = "kvscheduler listening on ";
 constexpr int64_t kSchedulerStartMs = 20000;
+constexpr int64_t kSchedulerAnswerMs = 3000;
 // What would tell a process of another cluster, or of another place in this one.
 constexpr const char* kInherited[] = {
     "KVSTORE_SCHEDULER",   "KVSTORE_ROLE",     "KVSTORE_RANK",       "KVSTORE_NUM_WORKERS",
@@ -109,6 +112,7 @@ absl::Status Job::StartMember(Role role, uint32_t rank, std::vector<std::string>
   }
   Member member;
   member.role = role;
+  member.program = spec.command[0];
   if (!options_.log_dir.empty()) {
     const std::string path = LogPath(spec.name);
     member.log.reset(std::fopen(path.c_str(), "we"));
@@ -120,7 +124,8 @@ absl::Status Job::StartMember(Role role, uint32_t rank, std::vector<std::string>
   }
   const absl::Status started = supervisor_->Start(spec).status();
   if (!started.ok()) {
-    const char* where = role == Role::kWorker || program ? "" : " (looked for beside kvctl and in PATH)";
+    const char* where =
+        role == Role::kWorker || program ? "" : " (looked for beside kvctl and in PATH)";
     return absl::Status(started.code(),
                         fmt::format("{}: {}{}", spec.name, std::string(started.message()), where));
   }
@@ -212,14 +217,30 @@ void Job::OnLine(const SupervisorEvent& event) {
 void Job::OnEnd(ProcessIndex process) {
   const ProcessEnd end = *supervisor_->end(process);
   const Member& member = members_[process];
-  // A daemon may end by itself, well, once the job is over.
-  if (end.ok() || failed_) return;
+  if (failed_) return;
   if (ending_ && end.by_signal && (end.number == SIGTERM || end.number == SIGKILL)) return;
-  std::string what = fmt::format("{} failed: {}", supervisor_->name(process), end.ToString());
+  std::string why = end.ToString();
+  if (end.ok()) {
+    if (ending_ || member.role != Role::kServer) return;
+    why = WhyTooEarly(member);
+    if (why.empty()) return;
+  }
+  std::string what = fmt::format("{} failed: {}", supervisor_->name(process), why);
   if (member.log != nullptr) {
     what += fmt::format(" (its output: {})", LogPath(supervisor_->name(process)));
   }
-  Fail(what, end.ExitCode());
+  Fail(what, end.ok() ? 1 : end.ExitCode());
+}
+
+std::string Job::WhyTooEarly(const Member& server) const {
+  GrpcTransport transport;
+  const auto cluster = AskScheduler(transport, scheduler_address_, Scaled(kSchedulerAnswerMs));
+  // A scheduler that does not answer has troubles of its own, which are told.
+  if (!cluster.ok() || (cluster->state() != "forming" && cluster->state() != "running")) return "";
+  return fmt::format(
+      "'{}' returned 0 while the job was {}; a server program calls RunServer, which "
+      "serves until the job is over",
+      server.program, cluster->state());
 }
 
 void Job::Fail(const std::string& what, int exit_code) {
@@ -245,8 +266,10 @@ std::string Job::Daemon(const std::string& name) const {
   return access(beside.c_str(), X_OK) == 0 ? beside : name;
 }
 
-int64_t Job::DeadlineIn(int64_t ms) const {
-  return SteadyNowMs() + static_cast<int64_t>(static_cast<double>(ms) * options_.time_scale);
+int64_t Job::Scaled(int64_t ms) const {
+  return static_cast<int64_t>(static_cast<double>(ms) * options_.time_scale);
 }
+
+int64_t Job::DeadlineIn(int64_t ms) const { return SteadyNowMs() + Scaled(ms); }
 
 }  // namespace kvstore

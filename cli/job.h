@@ -18,12 +18,12 @@ namespace kvstore {
 struct JobOptions {
   uint32_t workers = 1;
   uint32_t servers = 1;
-  uint32_t shards = 0;      // of each server; 0: its own default
-  double time_scale = 1;    // stretches the timers of all processes
-  int64_t grace_ms = 5000;  // between SIGTERM and SIGKILL
-  int64_t linger_ms = 0;    // for the other workers to end by themselves after a failure
-  std::string log_dir;      // empty: daemons print to the terminal too
-  std::string daemon_dir;   // where kvscheduler and kvstored are looked for before PATH
+  uint32_t shards = 0;         // of each server; 0: its own default
+  double time_scale = 1;       // stretches the timers of all processes
+  int64_t grace_ms = 5000;     // between SIGTERM and SIGKILL
+  int64_t linger_ms = 0;       // for the other workers to end by themselves after a failure
+  std::string log_dir;         // empty: daemons print to the terminal too
+  std::string daemon_dir;      // where kvscheduler and kvstored are looked for before PATH
   std::string server_program;  // runs in the place of kvstored; empty: kvstored
   std::vector<std::string> program;
 };
@@ -33,7 +33,8 @@ class Job {
   Job(JobOptions options, Supervisor* supervisor, Printer* printer);
 
   // Runs to the end. Returns the exit code for the shell: 0 if every worker returned 0, else that
-  // of the process that failed first, else 128 + the signal that ended kvctl.
+  // of the process that failed first (1 for a server that returned 0 before the job was over), else
+  // 128 + the signal that ended kvctl.
   int Run();
 
  private:
@@ -43,6 +44,7 @@ class Job {
   };
   struct Member {
     Role role = Role::kWorker;
+    std::string program;
     std::unique_ptr<FILE, FileCloser> log;
   };
 
@@ -57,10 +59,13 @@ class Job {
   bool Pump(int64_t deadline_ms);
   void OnLine(const SupervisorEvent& event);
   void OnEnd(ProcessIndex process);
+  // Why a server must not have ended by itself, well, at this time; empty: it may.
+  std::string WhyTooEarly(const Member& server) const;
   void Fail(const std::string& what, int exit_code);
   bool WorkersRunning() const;
   std::string LogPath(const std::string& name) const;
   std::string Daemon(const std::string& name) const;
+  int64_t Scaled(int64_t ms) const;
   int64_t DeadlineIn(int64_t ms) const;
 
   const JobOptions options_;

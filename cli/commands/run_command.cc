@@ -21,8 +21,9 @@ kvctl run [OPTIONS] -- PROGRAM [ARGS...]
 
 Every worker runs PROGRAM with KVSTORE_* and DMLC_* set, so that a dist KVStore finds the cluster.
 With --server-program the servers run that program, with the same variables and the role server.
-Output comes with the name of its process; the first process that fails is named, and everything
-is ended (SIGTERM, then SIGKILL), whatever happens to kvctl.
+Output comes with the name of its process; the first process that fails is named (a server that
+returns 0 before the job is over is one too), and everything is ended (SIGTERM, then SIGKILL),
+whatever happens to kvctl.
 
 Exit code: PROGRAM's; of the first failure if there are several; 128 + N for signal N.
 
@@ -66,9 +67,10 @@ void AddRunCommand(CLI::App& app, CommandContext& context) {
   command
       ->add_option("--shards", options->shards, "threads that own values, per server; 0: by cores")
       ->capture_default_str();
-  command->add_option("--server-program", options->server_program,
-                      "run this program, without arguments, as each server in the place of kvstored: "
-                      "one that calls RunServer (library kvstore::server)");
+  command->add_option(
+      "--server-program", options->server_program,
+      "run this program, without arguments, as each server in the place of kvstored: "
+      "one that calls RunServer (library kvstore::server)");
   command->add_option(
       "--log-dir", options->log_dir,
       "write each process's output to a file here; servers and scheduler only there");

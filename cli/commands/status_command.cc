@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "cli/ask.h"
 #include "cli/cluster_report.h"
 #include "cli/commands/commands.h"
 #include "cli/printer.h"
@@ -22,26 +23,11 @@ struct StatusOptions {
   int64_t timeout_ms = 3000;
 };
 
-template <typename Reply>
-absl::StatusOr<Reply> Ask(Transport& transport, const std::string& address,
-                          const std::string& method, int64_t timeout_ms) {
-  // Both requests are empty messages: no bytes.
-  KVS_ASSIGN_OR_RETURN(const std::string bytes,
-                       transport.CallUnary(address, method, std::string(), timeout_ms));
-  Reply reply;
-  if (!reply.ParseFromString(bytes)) {
-    return absl::InternalError(
-        fmt::format("the answer of {} to {} is not a {}", address, method, reply.GetTypeName()));
-  }
-  return reply;
-}
-
 absl::StatusOr<ClusterReport> Gather(const StatusOptions& options) {
   KVS_RETURN_IF_ERROR(ParseHostPort(options.scheduler).status());
   GrpcTransport transport;
   ClusterReport report;
-  auto cluster = Ask<v1::ClusterStatus>(transport, options.scheduler,
-                                        "/kvstore.v1.Scheduler/GetStatus", options.timeout_ms);
+  auto cluster = AskScheduler(transport, options.scheduler, options.timeout_ms);
   if (!cluster.ok()) {
     // The message names the address.
     return absl::Status(
@@ -54,9 +40,7 @@ absl::StatusOr<ClusterReport> Gather(const StatusOptions& options) {
         node.health() == v1::HEALTH_DEAD) {
       continue;
     }
-    report.servers.emplace(node.rank(), Ask<v1::ServerStatus>(transport, node.address(),
-                                                              "/kvstore.v1.ServerAdmin/GetStatus",
-                                                              options.timeout_ms));
+    report.servers.emplace(node.rank(), AskServer(transport, node.address(), options.timeout_ms));
   }
   return report;
 }

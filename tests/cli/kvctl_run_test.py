@@ -150,6 +150,17 @@ class KvctlRun(unittest.TestCase):
         self.assertIn("/no/such/server", err)
         self.assertNotIn("beside kvctl", err)
 
+    def test_a_server_program_that_never_serves_is_named(self):
+        shutil.copy(pathlib.Path(KVCTL).with_name("kvscheduler"), self.folder)
+        self.install("mine", "#!/bin/sh\nexit 0\n")
+        mine = str(self.folder / "mine")
+        code, _, err = self.run_kvctl("exec tail -f /dev/null", options=("--server-program", mine))
+        self.assertEqual(code, 1, err)
+        self.assertRegex(err, f"kvctl: server [01] failed: '{mine}' returned 0 while the job was "
+                              "forming; a server program calls RunServer, which serves until the job "
+                              "is over\n")
+        self.assertEqual(err.count("failed"), 1, err)
+
     def test_variables_of_another_cluster_do_not_reach_the_processes(self):
         for name, script in (("kvscheduler", SCHEDULER), ("kvstored", SERVER)):
             self.install(name, script.replace("#!/bin/sh\n", f'#!/bin/sh\nenv > "$NOTES/{name}.env"\n'))

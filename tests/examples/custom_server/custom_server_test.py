@@ -3,9 +3,11 @@
     custom_server_test.py KVCTL SERVER WORKER
 """
 
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 KVCTL, SERVER, WORKER = (sys.argv.pop(1) for _ in range(3))
@@ -38,6 +40,22 @@ class CustomServer(unittest.TestCase):
                 for server in range(servers):
                     self.assertRegex(refused[0], rf"server {server} \(\S+\): command 6: the "
                                      "controller threw a step above 0 expected, got -1")
+
+    def test_a_server_may_end_before_the_workers_once_the_job_is_over(self):
+        with tempfile.TemporaryDirectory() as folder:
+            # The server has it open as long as it lives; worker 0 reads until then.
+            fifo = os.path.join(folder, "alive")
+            os.mkfifo(fifo)
+            server = os.path.join(folder, "server")
+            with open(server, "w", encoding="utf-8") as file:
+                file.write(f"#!/bin/sh\nexec 9>'{fifo}' '{SERVER}'\n")
+            os.chmod(server, 0o755)
+            worker = f"[ $KVSTORE_RANK = 0 ] || exec '{WORKER}'; exec 9<'{fifo}'; '{WORKER}' && cat <&9"
+            run = subprocess.run(
+                [KVCTL, "run", "-n", "3", "--server-program", server, "--", "sh", "-c", worker],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=DEADLINE_S,
+                check=False)
+            self.assertEqual(run.returncode, 0, run.stdout)
 
 
 if __name__ == "__main__":
