@@ -197,22 +197,31 @@ class Worker:
 
     def ask(self, key, frame, part=0):
         """Sends the frame to the owner of the key's part; the next frame that comes back."""
-        stream = self.stream(*self.owner(key, part))
+        return self.ask_shard(*self.owner(key, part), frame)
+
+    def ask_shard(self, server, shard, frame):
+        stream = self.stream(server, shard)
         stream.send(frame)
         return with_runs(stream.receive())
 
+    def settle(self, server, shard, frame):
+        """The same; sent again while the server, whose routing table is not there yet, puts it off."""
+        while True:
+            reply = self.ask_shard(server, shard, frame)
+            assert isinstance(reply, data_pb2.Frame), reply
+            if not (reply.parts and reply.parts[0].code == UNAVAILABLE
+                    and reply.parts[0].retry_after_ms):
+                return reply
+            time.sleep(reply.parts[0].retry_after_ms / 1000)
+
     def request(self, op, key, data=b"", part=0, spec=None, **fields):
         """One entry in a frame; the reply's (entry, payload)."""
-        frame = self.frame(self.owner(key, part)[0])
+        server, shard = self.owner(key, part)
+        frame = self.frame(server)
         self.add(frame, op, key, data, part, **fields)
         if spec is not None:
             frame.keys.append(spec)
-        reply = self.ask(key, frame, part)
-        assert isinstance(reply, data_pb2.Frame), reply
-        while reply.parts and reply.parts[0].code == UNAVAILABLE and reply.parts[0].retry_after_ms:
-            # Put off: our routing table was faster than the server's.
-            time.sleep(reply.parts[0].retry_after_ms / 1000)
-            reply = self.ask(key, frame, part)
+        reply = self.settle(server, shard, frame)
         return reply.parts[0], reply.payload
 
     def close(self):

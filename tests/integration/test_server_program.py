@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import time
 import unittest
 
 import cluster
@@ -62,15 +61,11 @@ class ServerProgram(unittest.TestCase):
         self.addCleanup(worker.close)
         worker.route()
 
-        def answer(frame, shard=0):
-            worker.stream(0, shard).send(frame)
-            while True:
-                entry = worker.stream(0, shard).receive().parts[0]
-                if entry.retry_after_ms:  # the server's routing table is on its way
-                    time.sleep(entry.retry_after_ms / 1000)
-                    worker.stream(0, shard).send(frame)
-                elif entry.progress != RECEIVED:
-                    return entry
+        def answer(frame):
+            entry = worker.settle(0, 0, frame).parts[0]
+            while entry.progress == RECEIVED:
+                entry = worker.stream(0, 0).receive().parts[0]
+            return entry
 
         def command(id_, body):
             frame = worker.frame()
