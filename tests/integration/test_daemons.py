@@ -182,7 +182,7 @@ class Daemons(unittest.TestCase):
 
     def test_garbage_on_a_port_harms_nobody(self):
         with cluster.Cluster(workers=2, servers=2, shards=2) as c:
-            workers = c.start_workers("--rounds", 300)
+            workers = c.start_workers("--rounds", 300, "--delay-ms", 10)
             workers[0].expect(r"round 1$")
             for address in (c.address, *(server.address for server in c.server)):
                 host, port = address.rsplit(":", 1)
@@ -191,6 +191,7 @@ class Daemons(unittest.TestCase):
                     with socket.create_connection((host, int(port)), timeout=10) as connection:
                         connection.sendall(bytes_)
             for worker in workers:
+                self.assertNotRegex(worker.text(), "round 300$")
                 worker.expect(r"done 300$")
                 self.assertEqual(worker.wait(), 0)
 

@@ -66,11 +66,12 @@ class Faults(unittest.TestCase):
 
     def test_without_a_scheduler_rounds_go_on(self):
         with cluster.Cluster(workers=2, servers=2) as c:
-            workers = c.start_workers("--rounds", 200)
+            workers = c.start_workers("--rounds", 200, "--delay-ms", 10)
             workers[0].expect(r"round 1$")
             c.scheduler.kill()
             c.scheduler.wait()
             for worker in workers:
+                self.assertNotRegex(worker.text(), "round 200$")
                 worker.expect(r"round 200$")
             c.restart_scheduler()
             for worker in workers:
