@@ -1,32 +1,52 @@
 #!/usr/bin/env bash
-# From a fresh Debian 12 to a trained model: installs what is missing, builds, and runs a cluster of
-# two workers and two servers that learns the handwritten digits. No process stays behind.
+# From a fresh Debian 12 to a trained model: installs what is missing, builds, and trains. No process
+# stays behind.
 #
-# Options are handed on to the training program (examples/digits), e.g. --epochs 5.
+#   tools/quickstart.sh [PROGRAM] [STORE] [OPTIONS...]
+#
+#   PROGRAM  digits (default): a classifier of handwritten digits, examples/digits
+#            word_vectors: word embeddings in row-sparse tables, examples/word_vectors
+#   STORE    dist_sync (default), dist_async: a scheduler, 2 servers and 2 workers
+#            local: one process
+#   OPTIONS  are handed on to the program, e.g. --epochs 5
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+program=digits store=dist_sync
+if [[ "${1:--}" != -* ]]; then program=$1; shift; fi
+if [[ "${1:--}" != -* ]]; then store=$1; shift; fi
+command=("build/release/bin/$program" --store "$store")
+case "$program" in
+  digits)
+    command+=(--data examples/digits/data/digits.csv)
+    # What the defaults reach; with options it may be another number.
+    [[ $# -gt 0 ]] || command+=(--min-accuracy 96)
+    ;;
+  word_vectors) ;;
+  *) echo "quickstart: digits or word_vectors expected, got '$program'" >&2; exit 2 ;;
+esac
 
 tools/install_packages.sh
 echo "Building (the first time takes some minutes) ..."
 mkdir -p build
 log=build/quickstart-build.log
 if ! { cmake --preset release && cmake --build --preset release \
-         --target kvscheduler kvstored kvctl digits; } >"$log" 2>&1; then
+         --target kvscheduler kvstored kvctl "$program"; } >"$log" 2>&1; then
   tail -n 40 "$log" >&2
   echo "quickstart: the build failed; the whole output is in $log" >&2
   exit 1
 fi
 
-bin=build/release/bin
 logs=build/quickstart-logs
-rm -rf "$logs"
-echo "Training on the UCI handwritten digits with 2 workers and 2 servers:"
-echo "  kvctl run -n 2 -s 2 -- digits --store dist_sync"
-"$bin/kvctl" run -n 2 -s 2 --log-dir "$logs" -- \
-  "$bin/digits" --store dist_sync --data examples/digits/data/digits.csv --min-accuracy 96 "$@"
+if [[ "$store" != local ]]; then
+  rm -rf "$logs"
+  command=(build/release/bin/kvctl run -n 2 -s 2 --log-dir "$logs" -- "${command[@]}")
+fi
+echo "${command[*]} $*"
+"${command[@]}" "$@"
 
 echo
-echo "Logs of every process:    $logs/"
-echo "The program:              examples/digits/main.cc"
+[[ "$store" == local ]] || echo "Logs of every process:    $logs/"
+echo "The program:              examples/$program/main.cc"
 echo "What it is, how it works: README.md, docs/"
 echo "All tests:                tools/run_tests.sh"

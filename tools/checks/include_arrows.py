@@ -12,44 +12,38 @@ import sys
 
 # Folders, most specific first; the public headers are a node of their own: "sdk".
 COMMON_BASE = {"common/base"}
-COMMON_TENSOR = COMMON_BASE | {"common/tensor", "common/device"}
+COMMON_TENSOR = COMMON_BASE | {"common/tensor"}
 COMMON_MATH = COMMON_TENSOR | {"common/kernels"}
 COMMON_WIRE = COMMON_TENSOR | {"common/wire", "common/cluster", "proto"}
 COMMON_TRANSPORT = COMMON_WIRE | {"common/transport"}
-COMMON = (COMMON_TRANSPORT | COMMON_MATH
-          | {"common/membership", "common/updater", "common/rows", "common/codec", "common/config"})
-SERVER_LEAVES = {"server/core", "server/store"}
+COMMON = COMMON_TRANSPORT | COMMON_MATH | {"common/membership", "common/updater", "common/rows"}
 
 ARROWS = {
     "proto": set(),
     "common/base": set(),
-    "common/device": COMMON_BASE,
-    "common/tensor": COMMON_BASE | {"common/device"},
+    "common/tensor": COMMON_BASE,
     "common/kernels": COMMON_TENSOR,
-    "common/codec": COMMON_MATH,
     "common/updater": COMMON_MATH | {"common/cluster"},
     "common/rows": COMMON_MATH | {"common/cluster", "common/wire", "common/updater"},
     "common/cluster": COMMON_BASE | {"proto"},
     "common/wire": COMMON_TENSOR | {"common/cluster", "proto"},
     "common/transport": COMMON_WIRE,
     "common/membership": COMMON_TRANSPORT,
-    "common/config": COMMON_BASE | {"common/cluster"},
-    "server/core": COMMON - {"common/transport", "common/membership", "common/config"},
-    "server/store": COMMON - {"common/transport", "common/membership", "common/config"},
-    "server/engine": COMMON | SERVER_LEAVES,
+    "server/core": COMMON - {"common/transport", "common/membership"},
+    "server/engine": COMMON | {"server/core"},
     "server/scheduler": COMMON,
-    "server/service": COMMON | SERVER_LEAVES | {"server/engine", "server/scheduler"},
-    "server/daemon": COMMON | SERVER_LEAVES
-    | {"server/engine", "server/scheduler", "server/service"},
+    "server/service": COMMON | {"server/core", "server/engine", "server/scheduler"},
+    "server/daemon": COMMON
+    | {"server/core", "server/engine", "server/scheduler", "server/service"},
     # The one server folder that knows the public headers: it runs a user's updater and controller.
-    "server/embedded": COMMON | SERVER_LEAVES
-    | {"server/engine", "server/scheduler", "server/service", "server/daemon", "sdk"},
+    "server/embedded": COMMON
+    | {"server/core", "server/engine", "server/scheduler", "server/service", "server/daemon", "sdk"},
     "sdk": set(),
     "client/src": COMMON | {"sdk"},
     "cli": COMMON | {"sdk"},
     "examples": {"sdk"},
-    "bench": COMMON | {"sdk"} | SERVER_LEAVES
-    | {"server/engine", "server/scheduler", "server/service", "client/src"},
+    "bench": COMMON | {"sdk"}
+    | {"server/core", "server/engine", "server/scheduler", "server/service", "client/src"},
 }
 # The cores are pure: the shells around them have sockets and threads, they have not.
 PURE = {"server/core": ["common/transport"], "client/src/core": ["common/transport"]}
