@@ -41,7 +41,8 @@ class KVSTORE_EXPORT Error : public std::runtime_error {
   ErrorCode code() const { return code_; }
   // The key concerned, as text; empty if none is.
   const std::string& key() const { return key_; }
-  // True: nothing happened. False: it may have happened (DEADLINE_EXCEEDED, CANCELLED).
+  // True: nothing happened, or the outcome is known. False: it may have happened
+  // (DEADLINE_EXCEEDED, CANCELLED, UNKNOWN).
   bool definite() const {
     return code_ != ErrorCode::kDeadlineExceeded && code_ != ErrorCode::kCancelled &&
            code_ != ErrorCode::kUnknown;
