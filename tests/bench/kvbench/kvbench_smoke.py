@@ -1,6 +1,8 @@
 """Runs kvbench for a moment and looks at what it says: exit codes, table, JSON.
 
-    kvbench_smoke.py KVBENCH STORE
+    kvbench_smoke.py KVBENCH STORE [ADDING_SERVER]
+
+ADDING_SERVER: a server program that adds to a value what should replace it.
 """
 
 import json
@@ -98,6 +100,17 @@ def check_refusals(program):
     expect(result.returncode == 3 and "paper" in result.stderr, "the unknown store named", result)
 
 
+def check_wrong_values(program, server):
+    """Servers that keep other values than they are told end the run with exit code 1."""
+    kvctl = os.path.join(os.path.dirname(program), "kvctl")
+    result = run(kvctl, "run", "--server-program", server, "--", "sh", "-c",
+                 f"'{program}' pull --scheduler $KVSTORE_SCHEDULER --sizes 4k --keys 3 --seconds 0.02 "
+                 "--repeats 2 --memcpy-bytes 1m; echo exit code $?")
+    expect("] exit code 1\n" in result.stdout, "exit code 1", result)
+    # The second repeat's number, 2, added to the first one's.
+    expect("key 0: element 0 of 1024: 2 expected, got 3" in result.stderr, "what is wrong", result)
+
+
 def check_interrupt(program, store, folder):
     environment = dict(os.environ, TMPDIR=folder)
     process = subprocess.Popen(
@@ -117,11 +130,12 @@ def check_interrupt(program, store, folder):
 
 
 def main():
-    program, store = sys.argv[1:]
+    program, store, *adding_server = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         check_whole_run(program, store, folder)
         if store == "dist_sync":
             check_dtypes(program, store, folder)
+            check_wrong_values(program, *adding_server)
     if store == "local":
         check_refusals(program)
     with tempfile.TemporaryDirectory() as folder:
