@@ -4,15 +4,16 @@
     python3 -m venv V && V/bin/pip install numpy==1.23.5 mxnet==1.9.1
     bench/peers/compare.py --mxnet V/bin/python --kvbench build/release/bin/kvbench
 
-One worker and one server (--size N: of each), one machine, TCP. In each repeat every workload runs on a fresh cluster of
-either side, one right after the other, and who goes first changes. MXNet's figure is the better one
-of push + pull and its fused pushpull. Medians [min-max] over the repeats.
+One worker and one server (--size N: of each), one machine, TCP. In each repeat every workload runs on
+a fresh cluster of either side, one right after the other, and who goes first changes. MXNet's figure
+is the better one of push + pull and its fused pushpull. Medians [min-max] over the repeats.
 """
 
 import argparse
 import json
 import os
 import random
+import shlex
 import statistics
 import subprocess
 import sys
@@ -92,8 +93,8 @@ def spread(figures):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--mxnet", required=True, help="a python that can import mxnet")
-    parser.add_argument("--kvbench", required=True, nargs="+",
-                        help="the program, and flags for all of its runs")
+    parser.add_argument("--kvbench", required=True, type=shlex.split,
+                        help="the program, and flags for all of its runs, as one word: 'kvbench --shards 1'")
     parser.add_argument("--size", type=int, default=1, help="workers, and servers")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
