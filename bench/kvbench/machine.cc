@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <fstream>
 
+#include "commit.h"  // written by the build
+
 namespace kvstore::bench {
 namespace {
 
@@ -52,7 +54,7 @@ MachineInfo DescribeMachine() {
   info.cores = static_cast<int>(AllowedCores().size());
   info.kernel = Kernel();
   info.congestion = Congestion();
-  info.commit = KVS_BENCH_COMMIT;
+  info.commit = KVS_COMMIT;
   return info;
 }
 

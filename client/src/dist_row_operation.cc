@@ -8,6 +8,7 @@
 
 #include "client/src/ndarray_impl.h"
 #include "client/src/row_values.h"
+#include "common/wire/byte_counts.h"
 
 namespace kvstore {
 
@@ -118,6 +119,7 @@ absl::Status DistRowOperation::Write(const Answer& answer, const Completion& com
     for (const size_t place : answer.places) {
       cursor.Read(output.data_as<uint8_t>() + place * shape_.row_bytes, shape_.row_bytes);
     }
+    CountCopiedBytes(expected);
   }
   return absl::OkStatus();
 }

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <memory>
 
+#include "common/wire/byte_counts.h"
+
 namespace kvstore {
 namespace {
 
@@ -67,6 +69,7 @@ std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows) {
                for (size_t i = begin; i < end; ++i, to += shape.row_bytes) {
                  std::memcpy(to, rows.data + places[i] * shape.row_bytes, shape.row_bytes);
                }
+               CountCopiedBytes(data->size());
                fragment.data = data;
              });
   }

@@ -12,6 +12,7 @@
 #include "common/rows/row_sum.h"
 #include "common/rows/row_table.h"
 #include "common/rows/row_updater.h"
+#include "common/wire/byte_counts.h"
 
 namespace kvstore {
 namespace {
@@ -140,6 +141,7 @@ Payload RowPartMath::Read(const KeySpec& key, PartId, const PartValue& value, co
     }
     to += cut.row_bytes;
   }
+  CountCopiedBytes(rows->size());
   return Payload(BufferPtr(rows));
 }
 
