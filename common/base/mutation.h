@@ -11,32 +11,34 @@ namespace kvstore {
 
 enum class Mutation {
   kNone,
-  kNoDedup,               // server: a repeated contribution is folded again
-  kCountMessages,         // server: a round closes after N messages instead of N workers
-  kAckBeforeApply,        // server: a push is answered DONE when it is received
-  kPublishBeforePersist,  // scheduler: tells before the state is on disk
-  kSumInArrivalOrder,     // server: folds contributions as they arrive
-  kTornPull,              // server: a pull is answered at once with whatever version there is
-  kLateReplyWritten,      // client: a reply to a request that is over is delivered
-  kResendReencodes,       // client: a resend encodes the value again
-  kAsyncDedupForgotten,   // server: a worker's new stream forgets its last asynchronous push
-  kAsyncOrderSwapped,     // server: an asynchronous push is applied before its turn
-  kCommandRunAgain,       // server: a repeated command is run again
-  kFragmentIsWhole,       // server: the first fragment counts as the whole contribution
-  kFragmentTwice,         // server: a repeated fragment of an open contribution is folded again
-  kFragmentOutOfOrder,    // server: fragments of a contribution are folded as they arrive
-  kFragmentsLoseCount,    // client: every fragment is a push of its own round
+  kNoDedup,                // server: a repeated contribution is folded again
+  kCountMessages,          // server: a round closes after N messages instead of N workers
+  kAckBeforeApply,         // server: a push is answered DONE when it is received
+  kPublishBeforePersist,   // scheduler: tells before the state is on disk
+  kPublishWithOlderState,  // scheduler: tells when the write is done that was under way then
+  kSumInArrivalOrder,      // server: folds contributions as they arrive
+  kTornPull,               // server: a pull is answered at once with whatever version there is
+  kLateReplyWritten,       // client: a reply to a request that is over is delivered
+  kResendReencodes,        // client: a resend encodes the value again
+  kAsyncDedupForgotten,    // server: a worker's new stream forgets its last asynchronous push
+  kAsyncOrderSwapped,      // server: an asynchronous push is applied before its turn
+  kCommandRunAgain,        // server: a repeated command is run again
+  kFragmentIsWhole,        // server: the first fragment counts as the whole contribution
+  kFragmentTwice,          // server: a repeated fragment of an open contribution is folded again
+  kFragmentOutOfOrder,     // server: fragments of a contribution are folded as they arrive
+  kFragmentsLoseCount,     // client: every fragment is a push of its own round
 };
 
 struct MutationName {
   Mutation mutation;
   std::string_view name;
 };
-inline constexpr std::array<MutationName, 15> kMutations = {{
+inline constexpr std::array<MutationName, 16> kMutations = {{
     {Mutation::kNoDedup, "no_dedup"},
     {Mutation::kCountMessages, "count_messages"},
     {Mutation::kAckBeforeApply, "ack_before_apply"},
     {Mutation::kPublishBeforePersist, "publish_before_persist"},
+    {Mutation::kPublishWithOlderState, "publish_with_older_state"},
     {Mutation::kSumInArrivalOrder, "sum_in_arrival_order"},
     {Mutation::kTornPull, "torn_pull"},
     {Mutation::kLateReplyWritten, "late_reply_written"},

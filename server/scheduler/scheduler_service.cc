@@ -8,6 +8,7 @@
 
 #include "common/base/status_macros.h"
 #include "common/membership/scheduler_session.h"
+#include "common/transport/detached_status.h"
 
 namespace kvstore {
 
@@ -41,6 +42,7 @@ SchedulerService::SchedulerService(SchedulerServiceOptions options, std::unique_
       file_(std::move(file)),
       events_(std::move(events)),
       loop_(transport->MakeServerLoop("scheduler")),
+      writer_(file_ == nullptr ? nullptr : transport->MakeLoop("state")),
       timer_(loop_.get(), [this] {
         Run([](SchedulerCore& core, int64_t now_ms, SchedulerOutbox* out) {
           core.OnTimer(now_ms, out);
@@ -52,6 +54,7 @@ SchedulerService::~SchedulerService() {
   loop_->Post([this] { over_ = true; });
   if (listener_ != nullptr) listener_->Shutdown();
   listener_.reset();
+  writer_.reset();
   loop_.reset();  // nothing runs any more; the rest is ours
 }
 
@@ -61,7 +64,7 @@ absl::Status SchedulerService::Begin(std::optional<v1::SchedulerState> state) {
   core_ = std::make_unique<SchedulerCore>(options_.core, std::move(state), RandomClusterId(),
                                           SteadyNowMs(), &out);
   for (const std::string& line : out.log) spdlog::info("{}", line);
-  return out.persist ? Persist(*out.persist) : absl::OkStatus();
+  return file_ == nullptr ? absl::OkStatus() : file_->Save(*out.persist);
 }
 
 absl::Status SchedulerService::Listen(Transport* transport) {
@@ -71,7 +74,8 @@ absl::Status SchedulerService::Listen(Transport* transport) {
        [this](std::unique_ptr<MessageStream> stream) { Accept(std::move(stream)); }});
   options.unary_methods.push_back(
       {kSchedulerStatusMethod, loop_.get(), [this](const Payload&, const UnaryReply& reply) {
-         reply(core_->Status(SteadyNowMs()).SerializeAsString());
+         const std::string status = core_->Status(SteadyNowMs()).SerializeAsString();
+         untold_.Add(std::nullopt, [reply, status] { reply(status); });
        }});
   loop_->Post([this] { timer_.Arm(core_->NextTimerMs()); });
   KVS_ASSIGN_OR_RETURN(listener_, transport->Listen(options_.listen, std::move(options)));
@@ -103,6 +107,7 @@ void SchedulerService::Accept(std::unique_ptr<MessageStream> stream) {
 
 void SchedulerService::OnMessage(SessionId id, const Payload& bytes) {
   Session& session = sessions_.at(id);
+  if (session.closing) return;
   if (!std::exchange(session.spoke, true)) --silent_sessions_;
   v1::NodeMessage message;
   if (!message.ParseFromString(bytes.ToString())) {
@@ -141,20 +146,37 @@ void SchedulerService::Run(Call call) {
   if (over_) return;
   SchedulerOutbox out;
   call(*core_, SteadyNowMs(), &out);
-  if (out.persist) {
-    if (absl::Status status = Persist(*out.persist); !status.ok()) {
-      // Whether the state is on disk nobody knows: what it says is told to nobody.
-      over_ = true;
-      events_.on_broken(std::move(status));
-      return;
+  // The core knows it no more: it must not take it for a new one.
+  for (const SessionId id : out.close) {
+    if (const auto session = sessions_.find(id); session != sessions_.end()) {
+      session->second.closing = true;
     }
   }
-  Apply(out);
+  auto state = std::exchange(out.persist, std::nullopt);
+  if (file_ == nullptr) state.reset();
+  untold_.Add(std::move(state), [this, out = std::move(out)] { Apply(out); });
+  Write();
   timer_.Arm(core_->NextTimerMs());
 }
 
-absl::Status SchedulerService::Persist(const v1::SchedulerState& state) {
-  return file_ == nullptr ? absl::OkStatus() : file_->Save(state);
+void SchedulerService::Write() {
+  std::optional<v1::SchedulerState> state = untold_.NextWrite();
+  if (!state) return;
+  writer_->Post([this, state = *std::move(state)] {
+    loop_->Post([this, status = Detached(file_->Save(state))] { OnWritten(status); });
+  });
+}
+
+void SchedulerService::OnWritten(const absl::Status& status) {
+  if (over_) return;
+  if (!status.ok()) {
+    // Whether the state is on disk nobody knows: what it says is told to nobody.
+    over_ = true;
+    events_.on_broken(status);
+    return;
+  }
+  untold_.Written();
+  Write();
 }
 
 void SchedulerService::Apply(const SchedulerOutbox& out) {

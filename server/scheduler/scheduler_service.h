@@ -1,5 +1,7 @@
 // SchedulerService: the thin shell that runs a SchedulerCore on one loop: sessions in, persist,
-// then messages out (S1), the timer, and the operator's question.
+// then messages out (S1), the timer, and the operator's question. The state file has a thread of
+// its own, so that whoever waits for the disk keeps nobody else waiting; PersistQueue says what may
+// be told when.
 //
 //   /kvstore.v1.Scheduler/Session    a stream per node
 //   /kvstore.v1.Scheduler/GetStatus  unary
@@ -16,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "common/transport/loop_timer.h"
 #include "common/transport/transport.h"
+#include "server/scheduler/persist_queue.h"
 #include "server/scheduler/scheduler_core.h"
 #include "server/scheduler/state_file.h"
 
@@ -58,6 +61,7 @@ class SchedulerService {
   struct Session {
     std::unique_ptr<MessageStream> stream;
     bool spoke = false;
+    bool closing = false;  // by the core, when all that was to be told before is
   };
 
   SchedulerService(SchedulerServiceOptions options, std::unique_ptr<StateFile> file,
@@ -71,16 +75,20 @@ class SchedulerService {
   void RefuseAndClose(SessionId id, const absl::Status& why);
   template <typename Call>
   void Run(Call call);
-  absl::Status Persist(const v1::SchedulerState& state);
+  // Begins to write what is to be written.
+  void Write();
+  void OnWritten(const absl::Status& status);
   void Apply(const SchedulerOutbox& out);
 
   const SchedulerServiceOptions options_;
-  const std::unique_ptr<StateFile> file_;
+  const std::unique_ptr<StateFile> file_;  // of the writer, once it listens
   const SchedulerServiceEvents events_;
   std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<EventLoop> writer_;  // its tasks use loop_, never the other way round
 
   // Of the loop, from the moment it listens.
   std::unique_ptr<SchedulerCore> core_;
+  PersistQueue untold_;
   LoopTimer timer_;
   std::map<SessionId, Session> sessions_;
   SessionId last_session_ = 0;

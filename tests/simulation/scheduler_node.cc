@@ -89,12 +89,12 @@ void SchedulerNode::Start() {
 void SchedulerNode::Crash() {
   if (writing_) {
     const bool made_it = rng_.Coin();
-    if (made_it) durable_ = queue_.front().persist;
+    if (made_it) durable_ = writing_;
     world_.stats().Count(made_it ? Fault::kPersistSurvived : Fault::kPersistLost);
   }
   if (world_.tracing()) world_.Trace("scheduler crashes");
-  writing_ = false;
-  queue_.clear();
+  writing_.reset();
+  untold_ = {};
   core_.reset();
   alarm_.reset();
   world_.Kill(process_);
@@ -121,25 +121,20 @@ void SchedulerNode::Run(Call call) {
     for (const std::string& line : out.log) world_.Trace("scheduler: " + line);
   }
   alarm_->Arm(core_->NextTimerMs());
-  queue_.push_back(std::move(out));
-  Pump();
+  auto state = std::exchange(out.persist, std::nullopt);
+  untold_.Add(std::move(state), [this, out = std::move(out)] { SendOut(out); });
+  Write();
 }
 
-void SchedulerNode::Pump() {
-  while (!writing_ && !queue_.empty()) {
-    if (queue_.front().persist) {
-      writing_ = true;
-      world_.After(rng_.Between(0, world_.params().disk_ms), process_, [this] {
-        writing_ = false;
-        durable_ = std::move(queue_.front().persist);
-        queue_.front().persist.reset();
-        Pump();
-      });
-      return;
-    }
-    SendOut(queue_.front());
-    queue_.pop_front();
-  }
+void SchedulerNode::Write() {
+  std::optional<v1::SchedulerState> state = untold_.NextWrite();
+  if (!state) return;
+  writing_ = std::move(state);
+  world_.After(rng_.Between(0, world_.params().disk_ms), process_, [this] {
+    durable_ = std::exchange(writing_, std::nullopt);
+    untold_.Written();
+    Write();
+  });
 }
 
 void SchedulerNode::SendOut(const SchedulerOutbox& out) {

@@ -3,7 +3,6 @@
 // not, and a write under way may or may not have made it.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -11,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "server/scheduler/persist_queue.h"
 #include "server/scheduler/scheduler_core.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/told.h"
@@ -37,7 +37,7 @@ class SchedulerNode {
  private:
   template <typename Call>
   void Run(Call call);
-  void Pump();
+  void Write();
   void SendOut(const SchedulerOutbox& out);
 
   World& world_;
@@ -48,8 +48,8 @@ class SchedulerNode {
   std::unique_ptr<SchedulerCore> core_;
   std::unique_ptr<Alarm> alarm_;
   std::optional<v1::SchedulerState> durable_;
-  std::deque<SchedulerOutbox> queue_;  // in order; the first may be waiting for its write
-  bool writing_ = false;
+  PersistQueue untold_;
+  std::optional<v1::SchedulerState> writing_;
   std::map<ConnId, std::pair<uint64_t, Reader>> readers_;  // with the nonce
 };
 

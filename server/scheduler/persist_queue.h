@@ -1,0 +1,43 @@
+// PersistQueue: rule S1 (scheduler_core.h) with a disk that takes its time. What a call wants
+// published waits until the state that it left behind is on disk. One state is written at a time;
+// calls that come meanwhile share the next write, that of the newest state.
+//
+// Pure: the shell writes to its file, the simulator to its disk.
+// Threading: thread-compatible.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+
+#include "kvstore/v1/scheduler_state.pb.h"
+
+namespace kvstore {
+
+class PersistQueue {
+ public:
+  // `state`: to be on disk before `publish` runs, if the call changed it. Whatever is published is
+  // published in the order of the calls; at once, when nothing is to be written before.
+  void Add(std::optional<v1::SchedulerState> state, std::function<void()> publish);
+  // What is to be written now: nothing while a write is under way, or when all is on disk.
+  std::optional<v1::SchedulerState> NextWrite();
+  // The last NextWrite() is on disk.
+  void Written();
+
+ private:
+  struct Call {
+    uint64_t state = 0;  // the number of the newest state when it came
+    std::function<void()> publish;
+  };
+  void Publish();
+
+  std::deque<Call> calls_;  // not published
+  v1::SchedulerState newest_;
+  // States by number, from 1: given, being written (0: none is), on disk.
+  uint64_t given_ = 0;
+  uint64_t writing_ = 0;
+  uint64_t written_ = 0;
+};
+
+}  // namespace kvstore
