@@ -1,6 +1,7 @@
 #include "client/src/dependency_engine.h"
 
 #include <algorithm>
+#include <iterator>
 #include <unordered_set>
 #include <utility>
 
@@ -230,33 +231,36 @@ void DependencyEngine::Release(Operation& operation, bool orders, Ready* ready) 
 }
 
 void DependencyEngine::Run(Ready ready) {
-  // What this thread is to issue. An issue function that completes an operation adds to it and
-  // returns: neither recursion nor a nested call.
-  struct Queue {
-    bool running = false;
-    std::deque<OperationPtr> operations;
-  };
-  static thread_local Queue queue;
-  for (OperationPtr& operation : ready) queue.operations.push_back(std::move(operation));
-  if (queue.running) return;
-  queue.running = true;
+  // Where an issue function that completes an operation puts what becomes ready, and returns:
+  // neither recursion nor a nested call. Null outside of the loop below. A pointer, because stores
+  // may be used while static objects are destroyed, after those of the thread.
+  static thread_local Ready* followers = nullptr;
+  if (followers != nullptr) {
+    std::move(ready.begin(), ready.end(), std::back_inserter(*followers));
+    return;
+  }
+  Ready next;
+  followers = &next;
   std::vector<std::shared_ptr<OperationOwner>> owners;
+  const auto flush = [&] {
+    for (const auto& owner : std::exchange(owners, {})) owner->Flush();
+  };
   uint64_t issued = 0;
-  do {
-    while (!queue.operations.empty()) {
-      const OperationPtr operation = std::move(queue.operations.front());
-      queue.operations.pop_front();
+  while (!ready.empty()) {
+    for (OperationPtr& each : ready) {
+      const OperationPtr operation = std::move(each);
       if (std::find(owners.begin(), owners.end(), operation->owner) == owners.end()) {
         owners.push_back(operation->owner);
       }
       operation->issue(std::make_shared<OperationToken>(operation));
       operation->engine->Issued(*operation);
-      if (++issued % kFlushInterval == 0) break;
+      if (++issued % kFlushInterval == 0) flush();
     }
-    const auto to_flush = std::exchange(owners, {});
-    for (const auto& owner : to_flush) owner->Flush();
-  } while (!queue.operations.empty());
-  queue.running = false;
+    if (next.empty()) flush();
+    ready.clear();
+    ready.swap(next);
+  }
+  followers = nullptr;
 }
 
 void DependencyEngine::Issued(Operation& operation) {

@@ -26,7 +26,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -151,7 +150,6 @@ class DependencyEngine {
   struct Failure;
   struct Waiter;
 
-  void Grant(Operation& operation, size_t use, Ready* ready) KVS_REQUIRES(mutex_);
   void Pump(Var& var, Ready* ready) KVS_REQUIRES(mutex_);
   void Release(Operation& operation, bool orders, Ready* ready) KVS_REQUIRES(mutex_);
   void Record(Operation& operation, absl::Status status) KVS_REQUIRES(mutex_);

@@ -73,7 +73,6 @@ class KeyTable {
 
   // Fixes the kind of keys: the first Init does.
   void FixKind(bool is_int);
-  size_t size() const { return states_.size(); }
 
  private:
   enum class Kind { kUnknown, kInt, kString };
