@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -47,7 +48,7 @@ absl::StatusOr<int64_t> Number(const Setting& setting, int64_t min, int64_t max)
 }
 
 constexpr int64_t kRanksMax = 1 << 20;
-constexpr int64_t kTimeoutMsMax = int64_t{1} << 40;
+constexpr int64_t kTimeoutMsMax = int64_t{1} << 40;  // 34 years; in ns, and from now, no overflow
 
 absl::Status ReadRole(const VariableLookup& lookup, Environment* out) {
   const auto role = First(lookup, {"KVSTORE_ROLE", "DMLC_ROLE"});
@@ -139,8 +140,8 @@ absl::Status ReadTimes(const VariableLookup& lookup, Environment* out) {
     if (const auto timeout = First(lookup, {name})) {
       KVS_ASSIGN_OR_RETURN(*field, Number(*timeout, 1, kTimeoutMsMax));
     }
-    *field =
-        std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(*field) * out->time_scale));
+    const double scaled = static_cast<double>(*field) * out->time_scale;
+    *field = std::clamp<int64_t>(static_cast<int64_t>(scaled), 1, kTimeoutMsMax);
   }
   return absl::OkStatus();
 }

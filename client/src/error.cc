@@ -44,9 +44,19 @@ const char* ErrorCodeName(ErrorCode code) {
   return "UNKNOWN";
 }
 
+namespace {
+
+// An updater may throw any number; 0 would be no error at all.
+ErrorCode KnownCode(ErrorCode code) {
+  const bool known = code >= ErrorCode::kCancelled && code <= ErrorCode::kUnauthenticated;
+  return known ? code : ErrorCode::kUnknown;
+}
+
+}  // namespace
+
 Error::Error(ErrorCode code, const std::string& message, std::string key)
     : std::runtime_error(std::string(ErrorCodeName(code)) + ": " + message),
-      code_(code),
+      code_(KnownCode(code)),
       key_(std::move(key)) {}
 
 Error::~Error() = default;

@@ -272,6 +272,9 @@ TEST_CASE("every status code has its name and its class", "[errors]") {
     const bool indefinite = code == 1 || code == 2 || code == 4;
     CHECK(error.definite() == !indefinite);
   }
+  for (const int none : {0, -1, 17}) {
+    CHECK(Error(static_cast<ErrorCode>(none), "why").code() == ErrorCode::kUnknown);
+  }
 }
 
 }  // namespace kvstore

@@ -1,6 +1,7 @@
 #include "client/src/environment.h"
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <map>
 
 #include "kvstore/kvstore.h"
@@ -120,6 +121,15 @@ TEST_CASE("the time scale stretches the timeouts", "[environment]") {
   REQUIRE(environment.ok());
   CHECK(environment->operation_timeout_ms == 2500);
   CHECK(environment->connect_timeout_ms == 150000);
+}
+
+TEST_CASE("a stretched timeout is a time that clocks have", "[environment]") {
+  const auto environment =
+      Read({{"KVSTORE_TIME_SCALE", "1000"}, {"KVSTORE_OP_TIMEOUT_MS", "1000000000000"}});
+  REQUIRE(environment.ok());
+  const std::chrono::nanoseconds timeout =
+      std::chrono::milliseconds(environment->operation_timeout_ms);
+  CHECK(std::chrono::steady_clock::now() + timeout > std::chrono::steady_clock::now());
 }
 
 TEST_CASE("variables that have no effect are named, each in one line", "[environment]") {

@@ -35,6 +35,7 @@ KVSTORE_EXPORT const char* ErrorCodeName(ErrorCode code);
 // What went wrong, in one line that names the key, what was expected and what came.
 class KVSTORE_EXPORT Error : public std::runtime_error {
  public:
+  // A number that is no code becomes kUnknown.
   Error(ErrorCode code, const std::string& message, std::string key = {});
   ~Error() override;
 
