@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <new>
+
 #include "client/src/ndarray_impl.h"
 #include "client/src/row_values.h"
 
@@ -26,6 +28,11 @@ const char* NameOf(OperationKind kind) {
       return "PullRowSparse";
   }
   return "operation";
+}
+
+absl::Status TooLittleMemory(const std::string& label, const std::string& what) {
+  return absl::ResourceExhaustedError(
+      fmt::format("{}: memory for {} expected, there is too little", label, what));
 }
 
 absl::Status CheckLengths(OperationKind kind, size_t keys, size_t arrays, const char* what) {
@@ -100,9 +107,14 @@ absl::Status CheckRowsOutput(const std::string& label, const NDArray* output, co
 
 absl::Status ReadRowIds(const KeyOperation& operation, RowIds* asked) {
   if (asked->array.empty()) return absl::OkStatus();
-  auto ids = RowIdsOf(operation.key->label, asked->array, operation.spec.shape[0]);
-  if (!ids.ok()) return ids.status();
-  asked->ids = *std::move(ids);
+  const std::string& label = operation.key->label;
+  try {
+    auto ids = RowIdsOf(label, asked->array, operation.spec.shape[0]);
+    if (!ids.ok()) return ids.status();
+    asked->ids = *std::move(ids);
+  } catch (const std::bad_alloc&) {
+    return TooLittleMemory(label, fmt::format("{} row ids", asked->array.size()));
+  }
   asked->array = NDArray();
   return absl::OkStatus();
 }

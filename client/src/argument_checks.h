@@ -15,6 +15,9 @@ namespace kvstore {
 // "Push".
 const char* NameOf(OperationKind kind);
 
+// What std::bad_alloc becomes: RESOURCE_EXHAUSTED. `what`: "3 row ids".
+absl::Status TooLittleMemory(const std::string& label, const std::string& what);
+
 // `what`: "values", "outputs".
 absl::Status CheckLengths(OperationKind kind, size_t keys, size_t arrays, const char* what);
 
@@ -34,7 +37,8 @@ absl::Status CheckInit(const std::string& label, const NDArray& array, bool may_
 absl::Status CheckRowsOutput(const std::string& label, const NDArray* output, const NDArray& ids,
                              ValueSpec* spec);
 
-// Reads the ids that `asked` still has in an array which nobody writes. Errors: OUT_OF_RANGE.
+// Reads the ids that `asked` still has in an array which nobody writes. Errors: OUT_OF_RANGE;
+// RESOURCE_EXHAUSTED.
 absl::Status ReadRowIds(const KeyOperation& operation, RowIds* asked);
 
 }  // namespace kvstore

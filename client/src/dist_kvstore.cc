@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/src/argument_checks.h"
 #include "client/src/dist_operation.h"
 #include "client/src/dist_row_operation.h"
 #include "client/src/dist_session.h"
@@ -222,10 +223,10 @@ void DistBackend::Send(DistSession& session, const std::shared_ptr<KeyOperation>
         std::make_shared<DistOperation>(operation, token, std::move(source), rank_ == 0);
     session.Add(sink->Requests(), sink);
   } catch (const std::bad_alloc&) {
-    token->Finish(absl::ResourceExhaustedError(fmt::format(
-        "{}: memory for a sum or for rows of shape {} of {} expected, there is too little",
-        operation->key->label, ShapeString(operation->spec.shape),
-        DTypeName(operation->spec.dtype))));
+    token->Finish(TooLittleMemory(
+        operation->key->label,
+        fmt::format("a sum or for rows of shape {} of {}", ShapeString(operation->spec.shape),
+                    DTypeName(operation->spec.dtype))));
   }
 }
 

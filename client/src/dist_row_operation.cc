@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <numeric>
 #include <utility>
 
@@ -23,9 +24,19 @@ std::vector<PartRequest> DistRowOperation::Requests() {
   std::vector<PartRequest> requests;
   if (!operation_->values.empty()) AddContribution(&requests);
   first_pull_ = requests.size();
-  AddPulls(&requests);
+  try {
+    AddPulls(&requests);
+  } catch (const std::bad_alloc&) {
+    DropPulledRows();
+    throw;
+  }
   open_ = requests.size();
   return requests;
+}
+
+void DistRowOperation::DropPulledRows() const {
+  if (operation_->kind != OperationKind::kPullRows) return;
+  for (const NDArray& output : operation_->outputs) output.impl()->SetRows({});
 }
 
 PartRequest DistRowOperation::RequestFor(Op op, PartIndex stripe) const {
@@ -98,10 +109,7 @@ std::vector<PartRequest> DistRowOperation::OnPart(Op op, size_t index,
   if (op == Op::kPull && status.ok()) status = Write(answers_[index - first_pull_], completion);
   if (status_.ok() && !status.ok()) status_ = std::move(status);
   if (--open_ > 0) return {};
-  // Rather none than some of the rows.
-  if (!status_.ok() && operation_->kind == OperationKind::kPullRows) {
-    for (const NDArray& output : operation_->outputs) output.impl()->SetRows({});
-  }
+  if (!status_.ok()) DropPulledRows();
   token_->Finish(status_);
   return {};
 }

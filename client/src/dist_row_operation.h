@@ -27,7 +27,8 @@ class DistRowOperation final : public PartSink {
   DistRowOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token, StoreMode mode);
 
   // Called once. Copies what is contributed and makes room for the rows that are pulled. Without
-  // requests the operation is over. May throw std::bad_alloc.
+  // requests the operation is over. May throw std::bad_alloc; then the outputs of a pull of rows
+  // have none.
   std::vector<PartRequest> Requests();
 
   uint64_t operation_id() const override { return token_->id(); }
@@ -41,6 +42,8 @@ class DistRowOperation final : public PartSink {
     std::vector<NDArray> outputs;
   };
 
+  // Rather none than some of the rows.
+  void DropPulledRows() const;
   void AddContribution(std::vector<PartRequest>* requests) const;
   void AddPulls(std::vector<PartRequest>* requests);
   void AddPull(const std::vector<int64_t>& ids, const std::vector<NDArray>& outputs,

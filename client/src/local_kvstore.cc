@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "client/src/argument_checks.h"
 #include "client/src/local_rows.h"
 #include "client/src/local_value.h"
 #include "client/src/ndarray_impl.h"
@@ -25,6 +26,13 @@ struct Rule {
 
   bool by_user() const { return for_int != nullptr || for_string != nullptr; }
 };
+
+// The status, which names the key.
+absl::Status Named(const Key& key, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(),
+                      fmt::format("{}: {}", key.label, std::string(status.message())));
+}
 
 absl::Status InitFailed(const Key& key) {
   return absl::NotFoundError(fmt::format("{}: its Init failed", key.label));
@@ -68,7 +76,7 @@ class LocalBackend final : public StoreBackend {
   absl::Status ExecuteOnRows(const KeyOperation& operation);
   absl::Status Push(const KeyOperation& operation, LocalValue* value);
   absl::Status Push(const KeyOperation& operation, LocalRows* value);
-  // The updater of the user, for the operation's key.
+  // The updater of the user, for the operation's key. Whatever it throws is the key's error.
   static WholeUpdate UpdateOf(const KeyOperation& operation);
 
   const int64_t timeout_ms_;
@@ -140,9 +148,9 @@ absl::Status LocalBackend::Execute(const KeyOperation& operation) {
     }
     return absl::OkStatus();
   } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError(
-        fmt::format("{}: memory for a value of shape {} of {} expected, there is too little",
-                    key.label, ShapeString(operation.spec.shape), DTypeName(operation.spec.dtype)));
+    return TooLittleMemory(
+        key.label, fmt::format("a value of shape {} of {}", ShapeString(operation.spec.shape),
+                               DTypeName(operation.spec.dtype)));
   }
 }
 
@@ -171,46 +179,37 @@ WholeUpdate LocalBackend::UpdateOf(const KeyOperation& operation) {
   return [&operation](const NDArray& merged, NDArray* stored) {
     const auto& rule = *static_cast<const Rule*>(operation.as_of_call.get());
     const Key& key = *operation.key;
-    if (key.is_int) {
-      rule.for_int(static_cast<int>(key.number), merged, stored);
-    } else {
-      rule.for_string(key.name, merged, stored);
+    try {
+      if (key.is_int) {
+        rule.for_int(static_cast<int>(key.number), merged, stored);
+      } else {
+        rule.for_string(key.name, merged, stored);
+      }
+      return absl::OkStatus();
+    } catch (const Error& error) {
+      return absl::Status(static_cast<absl::StatusCode>(error.code()),
+                          fmt::format("the updater threw {}", error.what()));
+    } catch (const std::exception& error) {
+      return absl::UnknownError(fmt::format("the updater threw {}", error.what()));
+    } catch (...) {
+      return absl::UnknownError("the updater threw something that is no std::exception");
     }
   };
-}
-
-// What the user's code throws is the key's error, whatever it is.
-template <typename RunUpdater>
-absl::Status Guarded(const Key& key, const RunUpdater& run) {
-  try {
-    run();
-    return absl::OkStatus();
-  } catch (const Error& error) {
-    return absl::Status(static_cast<absl::StatusCode>(error.code()),
-                        fmt::format("{}: the updater threw {}", key.label, error.what()));
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const std::exception& error) {
-    return absl::UnknownError(fmt::format("{}: the updater threw {}", key.label, error.what()));
-  } catch (...) {
-    return absl::UnknownError(
-        fmt::format("{}: the updater threw something that is no std::exception", key.label));
-  }
 }
 
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value) {
   const Key& key = *operation.key;
   const auto& rule = *static_cast<const Rule*>(operation.as_of_call.get());
   const std::vector<NDArray> values = AllDense(operation.values);
-  if (!rule.by_user()) return value->Push(key.id, values, rule.parts, &scratch_);
-  return Guarded(key, [&] { value->Push(values, UpdateOf(operation), &scratch_); });
+  return Named(key, rule.by_user() ? value->Push(values, UpdateOf(operation), &scratch_)
+                                   : value->Push(key.id, values, rule.parts, &scratch_));
 }
 
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalRows* value) {
   const Key& key = *operation.key;
   const auto& rule = *static_cast<const Rule*>(operation.as_of_call.get());
-  if (!rule.by_user()) return value->Push(key.id, operation.values, rule.parts);
-  return Guarded(key, [&] { value->Push(operation.values, UpdateOf(operation)); });
+  return Named(key, rule.by_user() ? value->Push(operation.values, UpdateOf(operation))
+                                   : value->Push(key.id, operation.values, rule.parts));
 }
 
 absl::Status LocalBackend::SetUpdater(KVStore::Updater updater) {

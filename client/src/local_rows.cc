@@ -1,6 +1,7 @@
 #include "client/src/local_rows.h"
 
 #include <cstring>
+#include <new>
 
 #include "client/src/ndarray_impl.h"
 #include "client/src/row_values.h"
@@ -20,10 +21,16 @@ LocalRows::LocalRows(const ValueSpec& spec, const NDArray& value)
 absl::Status LocalRows::Push(KeyId key, const std::vector<NDArray>& values,
                              const PartUpdater& rule) {
   RowSum sum = FoldRows(spec_, values);
-  return UpdateRows(rule, key, spec_.dtype, table_, sum, &state_);
+  try {
+    return UpdateRows(rule, key, spec_.dtype, table_, sum, &state_);
+  } catch (const std::bad_alloc&) {
+    return absl::UnknownError(
+        "memory for an update expected, there is too little: some of the rows are updated, others "
+        "perhaps not");
+  }
 }
 
-void LocalRows::Push(const std::vector<NDArray>& values, const WholeUpdate& update) {
+absl::Status LocalRows::Push(const std::vector<NDArray>& values, const WholeUpdate& update) {
   const DataType dtype = ToDataType(spec_.dtype);
   NDArray merged;
   if (values.size() == 1 && values[0].storage_type() == StorageType::kRowSparse) {
@@ -34,20 +41,14 @@ void LocalRows::Push(const std::vector<NDArray>& values, const WholeUpdate& upda
   const std::vector<int64_t> rows = merged.indices();
   const NDArray seen = NDArray::RowSparse(spec_.shape, dtype);
   CopyRows(rows, seen);
-  const auto write_back = [&] {
-    for (size_t i = 0; i < rows.size(); ++i) {
-      std::memcpy(table_.Touch(rows[i]), seen.data_as<uint8_t>() + i * shape_.row_bytes,
-                  shape_.row_bytes);
-    }
-  };
+  std::vector<uint8_t*> places;  // memory for all rows before any is written
+  for (const int64_t row : rows) places.push_back(table_.Touch(row));
   NDArray stored = seen;  // of which the updater may make another array, to no effect
-  try {
-    update(merged, &stored);
-  } catch (...) {
-    write_back();
-    throw;
+  absl::Status updated = update(merged, &stored);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::memcpy(places[i], seen.data_as<uint8_t>() + i * shape_.row_bytes, shape_.row_bytes);
   }
-  write_back();
+  return updated;
 }
 
 void LocalRows::CopyTo(const NDArray& output) const {

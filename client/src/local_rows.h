@@ -15,6 +15,7 @@
 
 namespace kvstore {
 
+// Methods may throw std::bad_alloc; then the value is as it was.
 // Threading: thread-compatible.
 class LocalRows {
  public:
@@ -23,11 +24,12 @@ class LocalRows {
 
   // One round: the left fold of `values`, of either storage, in list order, then the rule on the
   // rows that any of them has.
-  // Errors: the rule's; then the value stays as it was.
+  // Errors: the rule's, then the value stays as it was; UNKNOWN if memory ran out when some rows
+  // were updated, and others perhaps not.
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& rule);
   // The same with a user's updater, which sees the rows that any of the values has, and writes
-  // these rows of the value. What it throws comes through; what it has written until then stays.
-  void Push(const std::vector<NDArray>& values, const WholeUpdate& update);
+  // these rows of the value. Errors: the updater's; what it has written until then stays.
+  absl::Status Push(const std::vector<NDArray>& values, const WholeUpdate& update);
 
   // The whole value; a row_sparse output gets the rows that are not zero.
   void CopyTo(const NDArray& output) const;

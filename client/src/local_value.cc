@@ -1,10 +1,13 @@
 #include "client/src/local_value.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "client/src/ndarray_impl.h"
-#include "common/base/check.h"
+#include "common/base/status_macros.h"
 #include "common/kernels/kernels.h"
 
 namespace kvstore {
@@ -40,10 +43,12 @@ void LocalValue::ToParts() {
     parts_.push_back(whole_);
     return;
   }
+  std::vector<MutableBufferPtr> parts;
   for (PartIndex part = 0; part < count; ++part) {
-    parts_.push_back(std::make_shared<Buffer>(PartBytes(spec_.bytes, part)));
-    std::memcpy(parts_[part]->data(), whole_->data() + PartOffset(part), parts_[part]->size());
+    parts.push_back(std::make_shared<Buffer>(PartBytes(spec_.bytes, part)));
+    std::memcpy(parts[part]->data(), whole_->data() + PartOffset(part), parts[part]->size());
   }
+  parts_ = std::move(parts);
   whole_ = nullptr;
 }
 
@@ -61,25 +66,39 @@ absl::Status LocalValue::Push(KeyId key, const std::vector<NDArray>& values,
                               const PartUpdater& rule, Scratch* scratch) {
   ToParts();
   for (PartIndex part = 0; part < parts_.size(); ++part) {
-    const size_t elements = ElementsIn(spec_, PartBytes(spec_.bytes, part));
-    MutableBufferPtr sum =
-        TakeBuffer(elements * DTypeBytes(AccumulatorOf(spec_.dtype)), &scratch->part);
-    const std::vector<const void*> sources = SourcesAt(values, PartOffset(part));
-    LeftFold(spec_.dtype, sum->data(), sources.data(), sources.size(), elements);
-    const auto updated = rule.Update(key, spec_.dtype, *parts_[part], sum, &states_[part]);
-    // A rule knows the dtype or does not, so that the first part speaks for all.
-    if (!updated.ok()) return updated.status();
-    // If the sum's buffer became the value, that of the old value is free, else its own.
-    if (*updated == sum) sum = std::move(parts_[part]);
-    parts_[part] = *updated;
-    if (sum->size() >= kPartBytesMax) scratch->part = std::move(sum);
+    try {
+      KVS_RETURN_IF_ERROR(PushPart(key, part, values, rule, scratch));
+    } catch (const std::bad_alloc&) {
+      if (part == 0) throw;
+      return absl::UnknownError(
+          fmt::format("memory for an update expected, there is too little: {} of {} parts of the "
+                      "value are updated, the others are not",
+                      part, parts_.size()));
+    }
   }
   if (parts_.size() == 1) whole_ = parts_[0];
   return absl::OkStatus();
 }
 
-void LocalValue::Push(const std::vector<NDArray>& values, const WholeUpdate& update,
-                      Scratch* scratch) {
+absl::Status LocalValue::PushPart(KeyId key, PartIndex part, const std::vector<NDArray>& values,
+                                  const PartUpdater& rule, Scratch* scratch) {
+  const size_t elements = ElementsIn(spec_, PartBytes(spec_.bytes, part));
+  MutableBufferPtr sum =
+      TakeBuffer(elements * DTypeBytes(AccumulatorOf(spec_.dtype)), &scratch->part);
+  const std::vector<const void*> sources = SourcesAt(values, PartOffset(part));
+  LeftFold(spec_.dtype, sum->data(), sources.data(), sources.size(), elements);
+  const auto updated = rule.Update(key, spec_.dtype, *parts_[part], sum, &states_[part]);
+  // A rule knows the dtype or does not, so that the first part speaks for all.
+  if (!updated.ok()) return updated.status();
+  // If the sum's buffer became the value, that of the old value is free, else its own.
+  if (*updated == sum) sum = std::move(parts_[part]);
+  parts_[part] = *updated;
+  if (sum->size() >= kPartBytesMax) scratch->part = std::move(sum);
+  return absl::OkStatus();
+}
+
+absl::Status LocalValue::Push(const std::vector<NDArray>& values, const WholeUpdate& update,
+                              Scratch* scratch) {
   ToWhole();
   void* merged = values[0].data();  // a single value is used where it is
   if (values.size() > 1) {
@@ -95,7 +114,7 @@ void LocalValue::Push(const std::vector<NDArray>& values, const WholeUpdate& upd
   }
   const DataType dtype = ToDataType(spec_.dtype);
   NDArray stored = MakeDetachedArray(whole_->data(), spec_.shape, dtype);
-  update(MakeDetachedArray(merged, spec_.shape, dtype), &stored);
+  return update(MakeDetachedArray(merged, spec_.shape, dtype), &stored);
 }
 
 void LocalValue::CopyTo(const NDArray& output) const {

@@ -23,11 +23,12 @@ struct Scratch {
   MutableBufferPtr whole;  // of the largest merged value so far, or null
 };
 
-// A user's updater of one key.
-using WholeUpdate = std::function<void(const NDArray& merged, NDArray* stored)>;
+// A user's updater of one key; what it throws is the status.
+using WholeUpdate = std::function<absl::Status(const NDArray& merged, NDArray* stored)>;
 
 // The value lies in its parts, as on a server, or in one piece, which is what a user's updater
 // wants; a value of one part is both. It changes its form when the other one is needed.
+// Methods may throw std::bad_alloc; then the value is as it was.
 // Threading: thread-compatible.
 class LocalValue {
  public:
@@ -35,15 +36,18 @@ class LocalValue {
   LocalValue(const ValueSpec& spec, const NDArray& value);
 
   // One round: the left fold of `values` in list order, then the rule.
-  // Errors: the rule's; then the value stays as it was.
+  // Errors: the rule's, then the value stays as it was; UNKNOWN if memory ran out when some parts
+  // were updated, and others not.
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& rule,
                     Scratch* scratch);
-  // The same with a user's updater. What that throws comes through; what it has written until then
-  // stays.
-  void Push(const std::vector<NDArray>& values, const WholeUpdate& update, Scratch* scratch);
+  // The same with a user's updater. Errors: the updater's; what it has written until then stays.
+  absl::Status Push(const std::vector<NDArray>& values, const WholeUpdate& update,
+                    Scratch* scratch);
   void CopyTo(const NDArray& output) const;
 
  private:
+  absl::Status PushPart(KeyId key, PartIndex part, const std::vector<NDArray>& values,
+                        const PartUpdater& rule, Scratch* scratch);
   void ToParts();
   void ToWhole();
 

@@ -144,6 +144,7 @@ std::vector<NDArray> AllDense(std::vector<NDArray> values) {
 absl::StatusOr<std::vector<int64_t>> RowIdsOf(const std::string& label, const NDArray& ids,
                                               int64_t rows) {
   std::vector<int64_t> asked;
+  asked.reserve(static_cast<size_t>(ids.size()));
   std::string wrong;
   if (!AppendIds(ids, rows, &asked, &wrong)) {
     return absl::OutOfRangeError(

@@ -40,7 +40,7 @@ std::vector<NDArray> AllDense(std::vector<NDArray> values);
 
 // What `ids` of PullRowSparse asks for: of any dtype and shape, as int64 (fractions are cut off),
 // ascending, each once. Errors: OUT_OF_RANGE names the key `label` and the first id that is below 0
-// or not below `rows`.
+// or not below `rows`. May throw std::bad_alloc.
 absl::StatusOr<std::vector<int64_t>> RowIdsOf(const std::string& label, const NDArray& ids,
                                               int64_t rows);
 

@@ -279,18 +279,22 @@ TEST_CASE("what an updater throws is the error of its key, once, and stays in it
           "[local][updater]") {
   const auto store = KVStore::CreateUnique();
   store->Init(std::vector<int>{1, 2}, {Array({1}), Array({2})});
-  const int kind = GENERATE(0, 1, 2);
+  const int kind = GENERATE(0, 1, 2, 3, 4);
   store->set_updater([kind](int key, const NDArray&, NDArray*) {
     if (key != 1) return;
     if (kind == 0) throw std::runtime_error("no luck");
     if (kind == 1) throw Error(ErrorCode::kOutOfRange, "no luck");
-    throw 42;
+    if (kind == 2) throw 42;
+    if (kind == 3) throw std::bad_alloc();
+    throw Error(ErrorCode{}, "no luck");
   });
   const NDArray grad = Array({5});
   store->Push(std::vector<int>{1, 2}, {grad, Array({6})});
   store->Wait(std::vector<int>{2});
   CHECK(store->status(2) == "OK");
-  const char* text = kind == 2 ? "key 1: the updater threw something" : "no luck";
+  const char* text = kind == 2   ? "key 1: the updater threw something"
+                     : kind == 3 ? "key 1: the updater threw std::bad_alloc"
+                                 : "no luck";
   const int how = GENERATE(0, 1, 2, 3, 4);
   CAPTURE(kind, how);
   const auto ask = [&] {

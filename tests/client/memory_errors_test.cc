@@ -1,0 +1,143 @@
+// What becomes of operations when memory runs out: a typed error, and nothing that is half done
+// without being said so.
+#include <catch2/catch.hpp>
+#include <future>
+#include <set>
+
+#include "kvstore/kvstore.h"
+#include "tests/client/dist_cluster.h"
+#include "tests/client/expect_error.h"
+#include "tests/client/failing_new.h"
+#include "tests/client/row_arrays.h"
+
+namespace kvstore {
+namespace {
+
+using Ints = std::vector<int>;
+using testing::FailingNew;
+
+NDArray Filled(std::vector<int64_t> shape, float value) {
+  NDArray array(std::move(shape));
+  std::fill_n(array.data_as<float>(), array.size(), value);
+  return array;
+}
+
+std::vector<float> PullAll(KVStore& store, const std::vector<int64_t>& shape) {
+  NDArray out(shape);
+  store.Pull(Ints{1}, {&out});
+  out.WaitToRead();
+  return {out.data_as<float>(), out.data_as<float>() + out.size()};
+}
+
+// Pushes `gradient` to key 1, which is `initial`, once for every place where memory may run out:
+// fails the first allocation of `bytes` or more, then the second, and so on. Expects what the codes
+// say: after RESOURCE_EXHAUSTED nothing has happened. Returns all codes that came.
+std::set<ErrorCode> PushWhereverMemoryRunsOut(const NDArray& initial, const NDArray& gradient,
+                                              const OptimizerSpec& optimizer, size_t bytes) {
+  std::set<ErrorCode> codes;
+  for (int spared = 0;; ++spared) {
+    CAPTURE(spared);
+    const auto store = KVStore::CreateUnique();
+    store->SetOptimizer(optimizer);
+    store->Init(Ints{1}, {initial});
+    const std::vector<float> before = PullAll(*store, initial.shape());
+    bool done = true;
+    {
+      const FailingNew failing(bytes, spared);
+      store->Push(Ints{1}, {gradient});
+      try {
+        store->WaitAll();
+      } catch (const Error& error) {
+        done = false;
+        codes.insert(error.code());
+        CHECK_THAT(error.what(), Catch::Contains("key 1: memory for"));
+        if (error.code() != ErrorCode::kResourceExhausted) continue;
+        CHECK(error.definite());
+      }
+    }
+    if (!done) {
+      CHECK((PullAll(*store, initial.shape()) == before));
+      store->Push(Ints{1}, {gradient});  // now there is memory
+    }
+    const std::vector<float> after = PullAll(*store, initial.shape());
+    CHECK(after.front() == 3);
+    CHECK(after.back() == 3);
+    CHECK(std::count(after.begin(), after.end(), 3.0f) == gradient.size());
+    if (done) return codes;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a push without memory has done nothing, or says that it has done a part", "[memory]") {
+  // -1 * -3 is added to 0. Three parts, each with a momentum.
+  const auto codes = PushWhereverMemoryRunsOut(
+      Filled({3, 1 << 18}, 0), Filled({3, 1 << 18}, -3),
+      OptimizerSpec("sgd").Set("learning_rate", 1).Set("momentum", 0.9), 1 << 20);
+  CHECK(codes == std::set<ErrorCode>{ErrorCode::kResourceExhausted, ErrorCode::kUnknown});
+}
+
+TEST_CASE("a push of rows without memory has done nothing, or says that it may have done a part",
+          "[memory]") {
+  const std::vector<int64_t> shape = {3, 1 << 16};
+  const auto codes = PushWhereverMemoryRunsOut(NDArray::RowSparse(shape), Filled(shape, 3),
+                                               OptimizerSpec("sum"), sizeof(float) << 16);
+  CHECK(codes == std::set<ErrorCode>{ErrorCode::kResourceExhausted, ErrorCode::kUnknown});
+}
+
+TEST_CASE("row ids for which there is no memory are refused, at once or as the key's error",
+          "[memory]") {
+  constexpr int64_t kIds = 1 << 20;
+  const auto store = KVStore::CreateUnique();
+  NDArray ids({kIds}, DataType::kUInt8);
+  store->Init(Ints{1, 2, 3}, {RowArray({10, 2}, {{0, {3, 4}}}), ids, Filled({1}, 0)});
+  NDArray out = NDArray::RowSparse({10, 2});
+  const auto pull = [&] { store->PullRowSparse(Ints{1}, {{&out, ids}}); };
+  const char* const text = "key 1: memory for 1048576 row ids expected";
+  SECTION("at once") {
+    const FailingNew failing(kIds * sizeof(int64_t));
+    CHECK_ERROR(pull(), kResourceExhausted, text);
+    CHECK(failing.failed() == 1);
+    store->WaitAll();
+  }
+  SECTION("behind a pull into them") {
+    std::promise<void> go;
+    store->set_updater(
+        [gone = go.get_future().share()](int, const NDArray&, NDArray*) { gone.wait(); });
+    store->Push(Ints{3}, {Filled({1}, 0)});
+    store->Pull(Ints{2}, {&ids});
+    const FailingNew failing(kIds * sizeof(int64_t));
+    pull();
+    CHECK(failing.failed() == 0);  // they are not read yet
+    go.set_value();
+    CHECK_ERROR(store->Wait(Ints{1}), kResourceExhausted, text);
+    CHECK(failing.failed() == 1);
+  }
+  pull();
+  CHECK(RowsIn(out) == RowMap{{0, {3, 4}}});
+}
+
+TEST_CASE("outputs of rows for which there is no memory have none on dist", "[memory][dist]") {
+  constexpr int64_t kRows = 1 << 13, kColumns = 1 << 8;
+  constexpr size_t kBytes = kRows * kColumns * sizeof(float);
+  DistCluster cluster({1, 1});
+  const auto store = cluster.Join(0);
+  store->Init(Ints{1}, {RowArray({kRows, kColumns}, {{7, std::vector<float>(kColumns, 2)}})});
+  std::vector<int64_t> all(kRows);
+  for (int64_t row = 0; row < kRows; ++row) all[static_cast<size_t>(row)] = row;
+  const NDArray ids = Ids(all);
+  NDArray a = NDArray::RowSparse({kRows, kColumns}), b = NDArray::RowSparse({kRows, kColumns});
+  const auto pull = [&] { store->PullRowSparse(Ints{1, 1}, {{&a, ids}, {&b, ids}}); };
+  {
+    const FailingNew failing(kBytes, 1);
+    pull();
+    CHECK_ERROR(store->Wait(Ints{1}), kResourceExhausted, "key 1: memory for");
+    CHECK(failing.failed() == 1);
+  }
+  CHECK(RowsIn(a).empty());
+  CHECK(RowsIn(b).empty());
+  pull();
+  CHECK(RowsIn(b).at(7) == std::vector<float>(kColumns, 2));
+}
+
+}  // namespace kvstore
