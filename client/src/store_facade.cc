@@ -10,7 +10,6 @@
 #include "client/src/fork_guard.h"
 #include "client/src/ndarray_impl.h"
 #include "client/src/sdk_log.h"
-#include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/updater/part_updater.h"
 
@@ -21,11 +20,6 @@ namespace {
 constexpr int64_t kGiveBackMs = 2000;
 // So that a specification fits a frame.
 constexpr size_t kMultipliersMax = 65536;
-
-template <typename T>
-std::vector<KeyName> NamesOf(const std::vector<T>& keys) {
-  return std::vector<KeyName>(keys.begin(), keys.end());
-}
 
 }  // namespace
 
@@ -399,13 +393,6 @@ KeyedStatus StoreFacade::WaitKeys(const Names& keys) {
   return {waited, {}};
 }
 
-void StoreFacade::WaitAll() {
-  ThrowIfError(MayBlock());
-  const absl::Status waited = engine_.Wait({all_}, DependencyEngine::WaitFor::kAll);
-  ThrowIfError(engine_.TakeFailure(all_, /*readers=*/true));
-  ThrowIfError(waited);
-}
-
 std::string StoreFacade::KeyStatus(const KeyName& name) const {
   VarPtr var;
   {
@@ -415,41 +402,6 @@ std::string StoreFacade::KeyStatus(const KeyName& name) const {
     var = (*state)->var;
   }
   return StatusLine(engine_.LastFailure(var));
-}
-
-void StoreFacade::Barrier() {
-  ThrowIfError(MayBlock());
-  ThrowIfError(engine_.TakeFailure(all_, /*readers=*/true));
-  ThrowIfError(backend_->Barrier());
-}
-
-void StoreFacade::Step() {
-  ThrowIfError(Usable());
-  backend_->Step();
-}
-
-void StoreFacade::Leave() {
-  WaitAll();
-  ThrowIfError(backend_->Leave());
-  MutexLock lock(mutex_);
-  left_ = true;
-}
-
-void StoreFacade::set_updater(Updater updater) {
-  ThrowIfError(Usable());
-  ThrowIfError(backend_->SetUpdater(std::move(updater)));
-}
-
-void StoreFacade::set_updater(StrUpdater updater) {
-  ThrowIfError(Usable());
-  ThrowIfError(backend_->SetUpdater(std::move(updater)));
-}
-
-void StoreFacade::SetOptimizer(const OptimizerSpec& spec) {
-  ThrowIfError(MayBlock());
-  const auto config = ConfigOf(spec);
-  ThrowIfError(config.status());
-  ThrowIfError(backend_->SetOptimizer(*config));
 }
 
 absl::StatusOr<OptimizerConfig> StoreFacade::ConfigOf(const OptimizerSpec& spec) const {
@@ -479,117 +431,5 @@ absl::StatusOr<OptimizerConfig> StoreFacade::ConfigOf(const OptimizerSpec& spec)
   for (const auto& [key, both] : spec.string_multipliers) KVS_RETURN_IF_ERROR(add(key, both));
   return config;
 }
-
-void StoreFacade::SendCommandToServers(int cmd_id, const std::string& body) {
-  ThrowIfError(MayBlock());
-  ThrowIfError(backend_->SendCommand(cmd_id, body));
-}
-
-void StoreFacade::RunServer(const Controller& controller) {
-  ThrowIfError(Usable());
-  ThrowIfError(backend_->RunServer(controller));
-}
-
-int StoreFacade::get_rank() const {
-  ThrowIfError(CheckSameProcess(generation_, "this KVStore"));
-  return backend_->rank();
-}
-
-int StoreFacade::get_group_size() const {
-  ThrowIfError(CheckSameProcess(generation_, "this KVStore"));
-  return backend_->group_size();
-}
-
-int StoreFacade::get_num_dead_node(int node_id, int timeout) const {
-  ThrowIfError(CheckSameProcess(generation_, "this KVStore"));
-  const auto dead = backend_->DeadNodes(node_id, timeout);
-  ThrowIfError(dead.status());
-  return *dead;
-}
-
-void StoreFacade::Init(const std::vector<int>& keys, const std::vector<NDArray>& values) {
-  ThrowIfError(InitKeys(NamesOf(keys), values));
-}
-void StoreFacade::Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) {
-  ThrowIfError(InitKeys(NamesOf(keys), values));
-}
-
-void StoreFacade::Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
-                       int priority) {
-  ThrowIfError(Queue(OperationKind::kPush, NamesOf(keys), values, {}, {}, priority));
-}
-void StoreFacade::Push(const std::vector<std::string>& keys, const std::vector<NDArray>& values,
-                       int priority) {
-  ThrowIfError(Queue(OperationKind::kPush, NamesOf(keys), values, {}, {}, priority));
-}
-
-namespace {
-
-absl::Status CheckIgnoreSparse(const StoreBackend& backend, const std::string& type,
-                               bool ignore_sparse) {
-  if (ignore_sparse || backend.sparse_pull_allowed()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      fmt::format("Pull with ignore_sparse = true expected on a {} store, got false", type));
-}
-
-}  // namespace
-
-void StoreFacade::Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
-                       int priority, bool ignore_sparse) {
-  ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
-  ThrowIfError(
-      Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority, ignore_sparse));
-}
-void StoreFacade::Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
-                       int priority, bool ignore_sparse) {
-  ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
-  ThrowIfError(
-      Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority, ignore_sparse));
-}
-
-void StoreFacade::PullRowSparse(
-    const std::vector<int>& keys,
-    const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids, int priority) {
-  ThrowIfError(QueueRows(NamesOf(keys), outputs_and_row_ids, priority));
-}
-void StoreFacade::PullRowSparse(
-    const std::vector<std::string>& keys,
-    const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids, int priority) {
-  ThrowIfError(QueueRows(NamesOf(keys), outputs_and_row_ids, priority));
-}
-
-void StoreFacade::PushPull(const std::vector<int>& push_keys, const std::vector<int>& pull_keys,
-                           const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
-                           int priority) {
-  ThrowIfError(Queue(OperationKind::kPushPull, NamesOf(push_keys), values, NamesOf(pull_keys),
-                     outputs, priority));
-}
-void StoreFacade::PushPull(const std::vector<std::string>& push_keys,
-                           const std::vector<std::string>& pull_keys,
-                           const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
-                           int priority) {
-  ThrowIfError(Queue(OperationKind::kPushPull, NamesOf(push_keys), values, NamesOf(pull_keys),
-                     outputs, priority));
-}
-
-void StoreFacade::Broadcast(const std::vector<int>& init_keys, const std::vector<int>& pull_keys,
-                            const std::vector<NDArray>& values,
-                            const std::vector<NDArray*>& outputs, int priority) {
-  ThrowIfError(BroadcastKeys(NamesOf(init_keys), NamesOf(pull_keys), values, outputs, priority));
-}
-void StoreFacade::Broadcast(const std::vector<std::string>& init_keys,
-                            const std::vector<std::string>& pull_keys,
-                            const std::vector<NDArray>& values,
-                            const std::vector<NDArray*>& outputs, int priority) {
-  ThrowIfError(BroadcastKeys(NamesOf(init_keys), NamesOf(pull_keys), values, outputs, priority));
-}
-
-void StoreFacade::Wait(const std::vector<int>& keys) { ThrowIfError(WaitKeys(NamesOf(keys))); }
-void StoreFacade::Wait(const std::vector<std::string>& keys) {
-  ThrowIfError(WaitKeys(NamesOf(keys)));
-}
-
-std::string StoreFacade::status(int key) const { return KeyStatus(key); }
-std::string StoreFacade::status(const std::string& key) const { return KeyStatus(key); }
 
 }  // namespace kvstore

@@ -2,6 +2,8 @@
 // checked when a call is made, so that a refused call has queued nothing; turns a call into one
 // operation per key; orders these through the DependencyEngine; waits; and turns statuses into
 // exceptions. The store itself is the backend.
+//
+// store_facade_calls.cc is the public calls, store_facade.cc what they share.
 #pragma once
 
 #include <memory>
