@@ -75,11 +75,11 @@ Slice DistOperation::SliceOf(PartIndex part) {
   return slice;
 }
 
-KeySpec DistOperation::WireKey() const {
-  const ValueSpec& spec = operation_->spec;
+KeySpec DistOperation::WireKeyOf(const KeyOperation& operation) {
+  const ValueSpec& spec = operation.spec;
   KeySpec key;
-  key.key = operation_->key->id;
-  key.name = operation_->key->name;
+  key.key = operation.key->id;
+  key.name = operation.key->name;
   key.shape_unknown = !spec.known;
   if (spec.known) {
     key.dtype = spec.dtype;
@@ -104,7 +104,7 @@ std::vector<PartRequest> DistOperation::Requests() {
 std::vector<PartRequest> DistOperation::RequestsOf(PartIndex begin, PartIndex end) {
   const KeyOperation& operation = *operation_;
   const bool init = operation.kind == OperationKind::kInit;
-  const KeySpec key = init ? WireKey() : KeySpec();
+  const KeySpec key = init ? WireKeyOf(operation) : KeySpec();
   const bool push =
       operation.kind == OperationKind::kPush || operation.kind == OperationKind::kPushPull;
   const bool pull =

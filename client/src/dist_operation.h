@@ -36,12 +36,15 @@ class DistOperation final : public PartSink, public std::enable_shared_from_this
   // for a pull or an empty array. May throw std::bad_alloc.
   static Source SourceOf(const KeyOperation& operation);
 
+  // The key of an Init, as the servers are told of it.
+  static KeySpec WireKeyOf(const KeyOperation& operation);
+
   // `rank_0`: this worker brings the value of an Init.
   DistOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token, Source source,
                 bool rank_0);
 
-  // Called once. Another's Init than rank 0's asks about part 0, which every
-  // value has; the answer says whether both mean the same key, and what it is if that was not
+  // Called once. Another's Init than rank 0's asks about part 0, which every value has; the answer
+  // says whether both mean the same key, and what it is if that was not
   // known. Then it asks about the other parts.
   std::vector<PartRequest> Requests();
 
@@ -51,7 +54,6 @@ class DistOperation final : public PartSink, public std::enable_shared_from_this
  private:
   class Loan;
 
-  KeySpec WireKey() const;
   std::vector<PartRequest> RequestsOf(PartIndex begin, PartIndex end);
   // Takes over what the server says of the key; null: nothing.
   absl::Status Learn(const KeySpec* key);

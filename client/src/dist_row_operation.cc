@@ -7,6 +7,7 @@
 #include <numeric>
 #include <utility>
 
+#include "client/src/dist_operation.h"
 #include "client/src/ndarray_impl.h"
 #include "client/src/row_values.h"
 #include "common/wire/byte_counts.h"
@@ -55,12 +56,7 @@ void DistRowOperation::AddContribution(std::vector<PartRequest>* requests) const
   const Rows rows = values.size() == 1 ? RowsOf(values[0]) : RowsOf(spec, FoldRows(spec, values));
   if (!init && rows.count == 0 && mode_ == StoreMode::kAsync) return;
 
-  KeySpec key;
-  key.key = operation_->key->id;
-  key.name = operation_->key->name;
-  key.dtype = spec.dtype;
-  key.shape = spec.shape;
-  key.storage = Storage::kRowSparse;
+  const KeySpec key = init ? DistOperation::WireKeyOf(*operation_) : KeySpec();
   for (RowFragment& fragment : CutRows(shape_, rows)) {
     PartRequest request = RequestFor(init ? Op::kInit : Op::kPush, fragment.stripe);
     if (fragment.data != nullptr) request.data = Payload(std::move(fragment.data));

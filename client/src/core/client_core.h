@@ -14,8 +14,7 @@
 //   C7  a refusal with retry-after keeps the request; it is sent again after that time, lower
 //       rounds and fragments first.
 //   C8  the fragments of a contribution are one push: one round, sent in ascending order, nothing
-//   of
-//       their part between them. The fragments of an Init go one after the other (C1).
+//       of their part between them. The fragments of an Init go one after the other (C1).
 //
 // Loop-bound: all calls from one thread.
 #pragma once
@@ -55,8 +54,8 @@ struct PartRequest {
   uint64_t step = 0;
 };
 
-// A request that goes to whole shards: one completion when all of them answered. Its status is OK or
-// names every server that refused, with the code of the lowest of them.
+// A request that goes to whole shards: one completion when all of them answered. Its status is OK
+// or names every server that refused, with the code of the lowest of them.
 struct ShardRequest {
   Op op = Op::kUnspecified;  // kSetOptimizer, kLeave: to all; kCommand: to shard 0 of each server
   Ticket ticket = 0;
