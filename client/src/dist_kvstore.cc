@@ -270,7 +270,7 @@ void DistBackend::Stop(Close how) {
   DistSession& session = *share_->session();
   const bool over = !session.JobStatus().ok();
   if (how == Close::kAbandon) {
-    if (!over) session.ReportFailure("its program gave up (an exception)");
+    if (!over) session.ReportFailure("its program threw an exception, or gave up waiting");
   } else if (last && !over) {
     absl::Status status;
     if (how == Close::kMeet) status = session.Barrier();

@@ -43,11 +43,7 @@ StoreFacade::~StoreFacade() {
     return;
   }
   const absl::Status waited = engine_.Wait({all_}, DependencyEngine::WaitFor::kAll);
-  for (KeyedStatus lost = engine_.TakeFailure(all_, true); !lost.ok();
-       lost = engine_.TakeFailure(all_, true)) {
-    LogWarning("a store was destroyed before anybody asked for this error: " +
-               StatusLine(lost.status));
-  }
+  WarnOfLostFailures();
   if (!waited.ok()) {
     LogWarning("a store was destroyed with operations under way: " + StatusLine(waited));
     Abandon();
@@ -56,9 +52,22 @@ StoreFacade::~StoreFacade() {
   backend_->Stop(barrier_before_exit() ? StoreBackend::Close::kMeet : StoreBackend::Close::kLeave);
 }
 
+// Many operations may have failed for one reason.
+void StoreFacade::WarnOfLostFailures() {
+  std::unordered_set<std::string> said;
+  while (true) {
+    const KeyedStatus lost = engine_.TakeFailure(all_, /*readers=*/true);
+    if (lost.ok()) return;
+    const std::string line = StatusLine(lost.status);
+    if (!said.insert(line).second) continue;
+    LogWarning("a store was destroyed before anybody asked for this error: " + line);
+  }
+}
+
 // The program may free its arrays as soon as the store is gone: wait until they are given back.
 // Only a transport that hangs, or an operation behind another store's, makes this give up.
 void StoreFacade::Abandon() {
+  WarnOfLostFailures();
   backend_->Stop(StoreBackend::Close::kAbandon);
   engine_.WaitAtMost(all_, kGiveBackMs);
 }

@@ -85,6 +85,8 @@ class StoreFacade final : public KVStore {
   using Names = std::vector<KeyName>;
 
   void Abandon();
+  // Logs what nobody will ask for any more.
+  void WarnOfLostFailures();
   absl::Status Usable() const;
   // For calls that wait.
   absl::Status MayBlock() const;

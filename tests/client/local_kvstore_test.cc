@@ -1,6 +1,10 @@
 // What the stores of one process promise (docs: kvstore semantics), dense.
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
+#include <cstdio>
 #include <cstring>
+#include <functional>
 #include <future>
 #include <random>
 #include <thread>
@@ -32,6 +36,26 @@ Floats PullFrom(KVStore& store, int key, size_t elements) {
   NDArray out({static_cast<int64_t>(elements)});
   store.Pull(std::vector<int>{key}, {&out});
   return Read(out);
+}
+
+// What `body`, which may throw, writes to standard error.
+std::string StandardErrorOf(const std::function<void()>& body) {
+  std::FILE* const file = std::tmpfile();
+  REQUIRE(file != nullptr);
+  const int before = dup(STDERR_FILENO);
+  dup2(fileno(file), STDERR_FILENO);
+  try {
+    body();
+  } catch (const std::exception&) {
+  }
+  std::fflush(stderr);
+  dup2(before, STDERR_FILENO);
+  close(before);
+  std::string text(1 << 16, '\0');
+  std::rewind(file);
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  std::fclose(file);
+  return text;
 }
 
 // A shape that is cut into three parts, the last one short.
@@ -449,6 +473,23 @@ TEST_CASE("a store that is destroyed finishes its work first", "[local]") {
     store->Pull(std::vector<int>{1}, {&out});
   }
   CHECK(Read(out) == Floats{99});
+}
+
+TEST_CASE("errors that nobody asked for are logged when the store is destroyed", "[local]") {
+  const bool unwinds = GENERATE(false, true);
+  CAPTURE(unwinds);
+  const std::string log = StandardErrorOf([&] {
+    const auto store = KVStore::CreateUnique();
+    store->Init(std::vector<int>{1, 2}, {Array({0}), Array({0})});
+    store->set_updater([](int, const NDArray&, NDArray*) { throw std::runtime_error("no luck"); });
+    store->Push(std::vector<int>{1, 2}, {Array({1}), Array({1})});
+    for (const int key : {1, 2}) {
+      while (store->status(key) == "OK") std::this_thread::yield();
+    }
+    if (unwinds) throw std::runtime_error("the training script fails");
+  });
+  CHECK_THAT(log, Catch::Contains("UNKNOWN: key 1: the updater threw no luck"));
+  CHECK_THAT(log, Catch::Contains("UNKNOWN: key 2: the updater threw no luck"));
 }
 
 TEST_CASE("a store destroyed while an exception unwinds does not wait for its queue", "[local]") {

@@ -37,7 +37,8 @@ class KVSTORE_EXPORT KVStore {
  public:
   // The updater of a local store: updates `stored` from the merged value. Runs on one background
   // thread of the store, with no lock held; what it throws becomes the key's error, and what it has
-  // written until then stays. It may call the store, but nothing that waits.
+  // written until then stays. It may call the store, but nothing that waits. Both arrays are the
+  // updater's during the call only.
   // Of a row_sparse key both are row_sparse: `merged` has the rows that were pushed, ascending, and
   // `stored` the same rows of the value, to be written in place; the other rows stay as they are.
   using Updater = std::function<void(int key, const NDArray& merged, NDArray* stored)>;
@@ -137,27 +138,26 @@ class KVSTORE_EXPORT KVStore {
   // returns when every server has it, other ranks' calls are checked and do nothing.
   virtual void SetOptimizer(const OptimizerSpec& spec) = 0;
 
-  // Any rank: has the controller of every server (RunServer) run the command, once, and returns when
-  // all have. Not ordered with pushes that are under way. Ids are 0 or from 6 on; MXNet's 1 to 5 are
-  // other calls here. On a local store: nothing.
-  // Errors: kInvalidArgument a negative id, 1 to 3, a body over 1 MiB; kUnimplemented 4, 5, and
-  // servers without a controller; kUnknown, or the code of the Error that it threw, when a controller
-  // fails: all that failed are named, and the others have run the command; kDeadlineExceeded names
-  // the servers that are late, which go on.
+  // Any rank: has the controller of every server (RunServer) run the command, once, and returns
+  // when all have. Not ordered with pushes that are under way. Ids are 0 or from 6 on; MXNet's 1 to
+  // 5 are other calls here. On a local store: nothing. Errors: kInvalidArgument a negative id, 1 to
+  // 3, a body over 1 MiB; kUnimplemented 4, 5, and servers without a controller; kUnknown, or the
+  // code of the Error that it threw, when a controller fails: all that failed are named, and the
+  // others have run the command; kDeadlineExceeded names the servers that are late, which go on.
   virtual void SendCommandToServers(int cmd_id, const std::string& body) = 0;
 
   // Makes this process a server of the cluster until the job is over: for a dist store in the role
   // server (KVSTORE_ROLE, DMLC_ROLE), linked with kvstore::server. Flags of kvstored are its
   // variables here (KVSTORE_SHARDS, KVSTORE_LISTEN, ...).
   //
-  // Commands go to `controller`, one at a time, on this thread; what it throws is the sender's error.
-  // An updater that was set before (or by the controller) updates the values here in place of
-  // SetOptimizer's rules, for one part of at most 1 MiB at a time: `merged` and `stored` are flat
-  // arrays of that part's elements, in the key's dtype, so it must be elementwise. `stored` is a
-  // copy, which becomes the value when the updater returns; when it throws the value stays as it was
-  // and the push fails for all who contributed. Both are the updater's during the call only. It is
-  // never called by two threads at once, nor while the controller runs, though on various threads.
-  // It has no rows: pushes of row_sparse keys fail as kUnimplemented while it is set.
+  // Commands go to `controller`, one at a time, on this thread; what it throws is the sender's
+  // error. An updater that was set before (or by the controller) updates the values here in place
+  // of SetOptimizer's rules, for one part of at most 1 MiB at a time: `merged` and `stored` are
+  // flat arrays of that part's elements, in the key's dtype, so it must be elementwise. `stored` is
+  // a copy, which becomes the value when the updater returns; when it throws the value stays as it
+  // was and the push fails for all who contributed. Both are the updater's during the call only. It
+  // is never called by two threads at once, nor while the controller runs, though on various
+  // threads. It has no rows: pushes of row_sparse keys fail as kUnimplemented while it is set.
   //
   // Returns when the job is over, or on SIGTERM or SIGINT, which this thread takes (threads that
   // were made before must block them, else the process ends at once). In the role scheduler the
