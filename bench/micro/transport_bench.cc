@@ -3,7 +3,8 @@
 // answer of a few bytes to each, one copy at the receiver into its final place.
 //
 // Each measurement runs in two fresh processes, since gRPC does not survive a fork: the sender on
-// one core, the receiver on another.
+// one core, the receiver on another. The receiver looks at the last byte of each message; a wrong
+// one ends the run.
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -50,7 +51,7 @@ using Clock = std::chrono::steady_clock;
 
 class Buffers {
  public:
-  explicit Buffers(size_t bytes) {
+  explicit Buffers(size_t bytes) : bytes_(bytes) {
     for (size_t i = 0; i < kBuffers; ++i) {
       buffers_.push_back(std::make_shared<Buffer>(bytes));
       std::memset(buffers_.back()->data(), static_cast<int>(i + 1), bytes);
@@ -58,7 +59,23 @@ class Buffers {
   }
   const MutableBufferPtr& Next() { return buffers_[next_++ % kBuffers]; }
 
+  // Of a receiver: the last byte of the message that was to be received into the last Next().
+  void Check(uint8_t last) const {
+    const auto expected = static_cast<uint8_t>((next_ - 1) % kBuffers + 1);
+    if (last == expected) return;
+    std::fprintf(stderr, "message %zu: %u expected as its last byte, got %u\n", next_, expected,
+                 last);
+    _exit(1);
+  }
+  // Likewise of that buffer itself. Spoils it, so that the next message must come to be right.
+  void CheckAndSpoil() {
+    uint8_t& last = buffers_[(next_ - 1) % kBuffers]->data()[bytes_ - 1];
+    Check(last);
+    last = 0;
+  }
+
  private:
+  const size_t bytes_;
   std::vector<MutableBufferPtr> buffers_;
   size_t next_ = 0;
 };
@@ -104,7 +121,15 @@ void GrpcReceiver(const Options& options, bool copy, const std::function<void(in
       "127.0.0.1:0", {{{kMethod, loop.get(), [&](std::unique_ptr<MessageStream> accepted) {
                           stream = std::move(accepted);
                           stream->SetEvents({[&](Payload message) {
-                                               if (copy) message.CopyTo(buffers.Next()->data());
+                                               KVS_CHECK(message.size() == options.message_bytes);
+                                               uint8_t* const place = buffers.Next()->data();
+                                               if (copy) {
+                                                 message.CopyTo(place);
+                                                 buffers.CheckAndSpoil();
+                                               } else {
+                                                 const Slice& end = message.slices().back();
+                                                 buffers.Check(end.data[end.size - 1]);
+                                               }
                                                stream->Send(Payload::CopyOf("ok"));
                                              },
                                              nullptr});
@@ -196,6 +221,7 @@ void TcpReceiver(const Options& options, bool copy, const std::function<void(int
         offset += piece;
       }
     }
+    buffers.CheckAndSpoil();
     const uint8_t ok[2] = {'o', 'k'};
     WriteAll(fd, ok, sizeof(ok));
   }
