@@ -21,7 +21,7 @@ using Ints = std::vector<int>;
 
 enum Commands { kFail = 10, kFailTyped, kFailOddly, kDouble, kEcho };
 
-// The code of what `call` throws.
+// What `call` throws, as text.
 template <typename Call>
 std::string Thrown(Call call) {
   try {
