@@ -221,7 +221,7 @@ void Job::OnEnd(ProcessIndex process) {
   if (ending_ && end.by_signal && (end.number == SIGTERM || end.number == SIGKILL)) return;
   std::string why = end.ToString();
   if (end.ok()) {
-    if (ending_ || member.role != Role::kServer) return;
+    if (ending_ || member.role == Role::kWorker) return;
     why = WhyTooEarly(member);
     if (why.empty()) return;
   }
@@ -232,7 +232,11 @@ void Job::OnEnd(ProcessIndex process) {
   Fail(what, end.ok() ? 1 : end.ExitCode());
 }
 
-std::string Job::WhyTooEarly(const Member& server) const {
+std::string Job::WhyTooEarly(const Member& daemon) const {
+  if (daemon.role == Role::kScheduler) {
+    // One that ends before it listens is told by AwaitScheduler().
+    return scheduler_address_.empty() ? "" : "exit code 0 before the job was over";
+  }
   GrpcTransport transport;
   const auto cluster = AskScheduler(transport, scheduler_address_, Scaled(kSchedulerAnswerMs));
   // A scheduler that does not answer has troubles of its own, which are told.
@@ -240,7 +244,7 @@ std::string Job::WhyTooEarly(const Member& server) const {
   return fmt::format(
       "'{}' returned 0 while the job was {}; a server program calls RunServer, which "
       "serves until the job is over",
-      server.program, cluster->state());
+      daemon.program, cluster->state());
 }
 
 void Job::Fail(const std::string& what, int exit_code) {

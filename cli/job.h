@@ -33,7 +33,7 @@ class Job {
   Job(JobOptions options, Supervisor* supervisor, Printer* printer);
 
   // Runs to the end. Returns the exit code for the shell: 0 if every worker returned 0, else that
-  // of the process that failed first (1 for a server that returned 0 before the job was over), else
+  // of the process that failed first (1 for a daemon that returned 0 before the job was over), else
   // 128 + the signal that ended kvctl.
   int Run();
 
@@ -59,8 +59,8 @@ class Job {
   bool Pump(int64_t deadline_ms);
   void OnLine(const SupervisorEvent& event);
   void OnEnd(ProcessIndex process);
-  // Why a server must not have ended by itself, well, at this time; empty: it may.
-  std::string WhyTooEarly(const Member& server) const;
+  // Why a server or the scheduler must not have returned 0 at this time; empty: it may.
+  std::string WhyTooEarly(const Member& daemon) const;
   void Fail(const std::string& what, int exit_code);
   bool WorkersRunning() const;
   std::string LogPath(const std::string& name) const;

@@ -216,6 +216,14 @@ class KvctlRun(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("the scheduler ended before it said where it listens", err)
 
+    def test_a_scheduler_that_ends_well_before_the_workers_is_an_error(self):
+        os.mkfifo(self.folder / "end")
+        self.install("kvscheduler", SCHEDULER.replace("exec tail -f /dev/null",
+                                                      'read line <"$NOTES/end"; exit 0'))
+        code, _, err = self.run_kvctl('echo now >"$NOTES/end"; exec tail -f /dev/null', workers=1)
+        self.assertEqual(code, 1, err)
+        self.assertIn("kvctl: scheduler failed: exit code 0 before the job was over\n", err)
+
     def test_programs_that_cannot_be_started(self):
         missing = subprocess.run(
             [self.folder / "kvctl", "run", "--", str(self.folder / "nothing")],
