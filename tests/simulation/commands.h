@@ -1,5 +1,5 @@
-// Commands: what the simulated workers send to the servers, and what must become of it: every server
-// runs a command exactly once before its worker is told, and those that failed are named.
+// Commands: what the simulated workers send to the servers, and what must become of it: every
+// server runs a command exactly once before its worker is told, and those that failed are named.
 #pragma once
 
 #include <map>

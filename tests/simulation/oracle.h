@@ -11,13 +11,11 @@
 #include "tests/simulation/commands.h"
 #include "tests/simulation/program.h"
 #include "tests/simulation/world.h"
+#include "tests/support/hash_math.h"
 
 namespace kvstore::sim {
 
-// The arithmetic of the simulated tensors; neither commutative nor associative.
-constexpr uint64_t FoldOne(uint64_t sum, uint64_t contribution) {
-  return Mix64(sum * 0x2545f4914f6cdd1du + contribution);
-}
+// The arithmetic of the simulated tensors, with FoldOne().
 // What a pull of `value` is answered that asks for rows.
 constexpr uint64_t RowsOf(uint64_t value, uint64_t ids) { return Mix64(value + 11 * ids); }
 constexpr uint64_t NextState(uint64_t state, uint64_t sum) { return Mix64(state + 3 * sum); }

@@ -44,7 +44,7 @@ struct Params {
   uint32_t update_fails_permille = 0;
   bool async = false;     // dist_async instead of dist_sync
   bool commands = false;  // workers send commands to the servers
-  uint32_t jobs = 1;   // one after the other, on the same servers
+  uint32_t jobs = 1;      // one after the other, on the same servers
 
   // Weather, until heal_ms.
   uint32_t loss_permille = 0;

@@ -55,7 +55,7 @@ void ServerNode::OnLearned(const MembershipOutbox& out) {
   if (shards_.empty()) {
     for (ShardIndex shard = 0; shard < world_.params().shards[index_]; ++shard) {
       Shard& each = shards_.emplace_back();
-      each.math = std::make_unique<HashMath>(world_, oracle_);
+      each.math = std::make_unique<OracleMath>(world_, oracle_);
       each.core = std::make_unique<ServerCore>(world_.params().server,
                                                ShardAddress{self.rank(), shard}, each.math.get());
     }
@@ -151,7 +151,7 @@ void ServerNode::Check(const ServerFrame& reply) const {
                                 entry.part, entry.round, oracle_.committed(id)));
       }
       // What asked for rows is checked by the worker that knows which.
-      if (!oracle_.row_sparse(id) && ReadU64(entry.data) != oracle_.Value(id, entry.round)) {
+      if (!oracle_.row_sparse(id) && NumberOf(entry.data) != oracle_.Value(id, entry.round)) {
         world_.Fail(
             fmt::format("I4: a pull of part {} is answered with a value that is not "
                         "version {}",

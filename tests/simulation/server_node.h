@@ -9,8 +9,8 @@
 
 #include "server/core/server_core.h"
 #include "tests/simulation/data_plane.h"
-#include "tests/simulation/hash_math.h"
 #include "tests/simulation/member.h"
+#include "tests/simulation/oracle_math.h"
 #include "tests/simulation/scheduler_node.h"
 
 namespace kvstore::sim {
@@ -37,7 +37,7 @@ class ServerNode {
 
  private:
   struct Shard {
-    std::unique_ptr<HashMath> math;
+    std::unique_ptr<OracleMath> math;
     std::unique_ptr<ServerCore> core;
   };
   void OnLearned(const MembershipOutbox& out);

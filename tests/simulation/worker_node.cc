@@ -274,9 +274,9 @@ void WorkerNode::CheckDone(const Completion& done, const Asked& asked) {
       }
       const uint64_t value = oracle_.Value(asked.id, done.round);
       const uint64_t expected = asked.ids == 0 ? value : RowsOf(value, asked.ids);
-      if (done.data.size() != 8 || ReadU64(done.data) != expected) {
+      if (done.data.size() != 8 || NumberOf(done.data) != expected) {
         fail(fmt::format("{:016x} expected as version {}, got {:016x}", expected, done.round,
-                         ReadU64(done.data)));
+                         NumberOf(done.data)));
       }
       return;
     }

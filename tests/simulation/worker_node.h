@@ -13,8 +13,8 @@
 
 #include "client/src/core/client_core.h"
 #include "tests/simulation/data_plane.h"
-#include "tests/simulation/hash_math.h"
 #include "tests/simulation/member.h"
+#include "tests/simulation/oracle_math.h"
 #include "tests/simulation/scheduler_node.h"
 #include "tests/simulation/wire_monitor.h"
 

@@ -1,9 +1,10 @@
 // PartMath on one 64-bit number per part, in which every order of folding and every lost, repeated
-// or misplaced contribution gives another result. For tests of the cores.
+// or misplaced contribution gives another result. For tests of the cores, and the simulator.
 #pragma once
 
 #include <cstring>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -20,7 +21,38 @@ inline Payload NumberPayload(uint64_t number) {
   return Payload::CopyOf({reinterpret_cast<const char*>(&number), sizeof number});
 }
 
-class HashMath : public PartMath {
+// One step of a fold; neither commutative nor associative.
+constexpr uint64_t FoldOne(uint64_t sum, uint64_t x) {
+  return Mix64(sum * 0x2545f4914f6cdd1du + x);
+}
+
+// Values and sums that are numbers, each the fold of what came.
+class NumberMath : public PartMath {
+ public:
+  void Fill(const KeySpec&, PartId, const Piece& piece,
+            std::unique_ptr<PartValue>* value) override {
+    const uint64_t x = NumberOf(piece.data);
+    *value = std::make_unique<Value>(*value == nullptr ? x : FoldOne(Of(**value), x));
+  }
+  void Fold(const KeySpec&, PartId, const Piece& piece, std::unique_ptr<PartSum>* sum) override {
+    const uint64_t x = NumberOf(piece.data);
+    *sum = std::make_unique<Sum>(*sum == nullptr ? x : FoldOne(Of(**sum), x));
+  }
+
+ protected:
+  struct Value : PartValue {
+    explicit Value(uint64_t x) : number(x) {}
+    uint64_t number;
+  };
+  struct Sum : PartSum {
+    explicit Sum(uint64_t x) : number(x) {}
+    uint64_t number;
+  };
+  static uint64_t Of(const PartValue& value) { return static_cast<const Value&>(value).number; }
+  static uint64_t Of(const PartSum& sum) { return static_cast<const Sum&>(sum).number; }
+};
+
+class HashMath : public NumberMath {
  public:
   // The value after a round with these contributions, in rank order.
   static uint64_t Expected(uint64_t value, const std::vector<uint64_t>& contributions) {
@@ -47,18 +79,9 @@ class HashMath : public PartMath {
     if (empty || piece.data.size() == sizeof(uint64_t)) return absl::OkStatus();
     return absl::InvalidArgumentError("a number expected");
   }
-  void Fill(const KeySpec&, PartId, const Piece& piece,
-            std::unique_ptr<PartValue>* value) override {
-    const uint64_t x = NumberOf(piece.data);
-    *value = std::make_unique<Value>(*value == nullptr ? x : FoldOne(Of(**value), x));
-  }
-  void Fold(const KeySpec&, PartId, const Piece& piece, std::unique_ptr<PartSum>* sum) override {
-    const uint64_t x = NumberOf(piece.data);
-    *sum = std::make_unique<Sum>(*sum == nullptr ? x : FoldOne(Of(**sum), x));
-  }
   absl::Status Update(const KeySpec&, PartId, std::unique_ptr<PartSum> sum,
                       std::unique_ptr<PartValue>* value, std::unique_ptr<PartState>*) override {
-    if (fail_updates) return absl::InternalError("the updater failed");
+    if (fail_updates) return absl::InternalError(failure);
     *value = std::make_unique<Value>(Apply(Of(**value), Of(*sum)));
     return absl::OkStatus();
   }
@@ -73,22 +96,12 @@ class HashMath : public PartMath {
   }
 
   bool fail_updates = false;
+  std::string failure = "the updater failed";
   bool empty_init = false;  // Init may bring nothing
   uint64_t state_bytes = 0;
   std::vector<std::string> optimizers;
 
  private:
-  struct Value : PartValue {
-    explicit Value(uint64_t x) : number(x) {}
-    uint64_t number;
-  };
-  struct Sum : PartSum {
-    explicit Sum(uint64_t x) : number(x) {}
-    uint64_t number;
-  };
-  static uint64_t Of(const PartValue& value) { return static_cast<const Value&>(value).number; }
-  static uint64_t Of(const PartSum& sum) { return static_cast<const Sum&>(sum).number; }
-  static uint64_t FoldOne(uint64_t sum, uint64_t x) { return Mix64(sum * 31 + x); }
   static uint64_t Apply(uint64_t value, uint64_t sum) { return Mix64(value ^ (sum * 7)); }
 };
 

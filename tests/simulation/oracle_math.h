@@ -1,23 +1,17 @@
-// HashMath: the PartMath of the simulator. A value is 8 bytes: a hash of everything that went into
-// it. Tells the oracle of every commit.
+// OracleMath: the PartMath of the simulator. A value is 8 bytes: a hash of everything that went
+// into it. Tells the oracle of every commit.
 #pragma once
 
 #include <memory>
 
-#include "server/core/part_math.h"
 #include "tests/simulation/oracle.h"
+#include "tests/support/hash_math.h"
 
 namespace kvstore::sim {
 
-inline uint64_t ReadU64(const Payload& payload) {
-  uint64_t value = 0;
-  if (payload.size() == sizeof value) payload.CopyTo(&value);
-  return value;
-}
-
-class HashMath : public PartMath {
+class OracleMath : public NumberMath {
  public:
-  HashMath(World& world, Oracle& oracle) : world_(world), oracle_(oracle) {}
+  OracleMath(World& world, Oracle& oracle) : world_(world), oracle_(oracle) {}
 
   uint64_t BytesOf(const KeySpec&, PartIndex) const override { return 2 * sizeof(uint64_t); }
   absl::Status Check(const KeySpec& key, PartId, Op op, const Piece& piece) const override {
@@ -26,15 +20,6 @@ class HashMath : public PartMath {
     const bool number = piece.data.size() == sizeof(uint64_t) && (rows || op != Op::kPull);
     if (empty || number) return absl::OkStatus();
     return absl::InvalidArgumentError("a number expected");
-  }
-  void Fill(const KeySpec&, PartId, const Piece& piece,
-            std::unique_ptr<PartValue>* value) override {
-    const uint64_t x = ReadU64(piece.data);
-    *value = std::make_unique<Value>(*value == nullptr ? x : FoldOne(Of(**value), x));
-  }
-  void Fold(const KeySpec&, PartId, const Piece& piece, std::unique_ptr<PartSum>* sum) override {
-    const uint64_t x = ReadU64(piece.data);
-    *sum = std::make_unique<Sum>(*sum == nullptr ? x : FoldOne(Of(**sum), x));
   }
 
   absl::Status Update(const KeySpec& key, PartId id, std::unique_ptr<PartSum> sum,
@@ -58,8 +43,9 @@ class HashMath : public PartMath {
     return absl::OkStatus();
   }
   Payload Read(const KeySpec&, PartId, const PartValue& value, const Piece& asked) override {
-    const uint64_t number = asked.data.empty() ? Of(value) : RowsOf(Of(value), ReadU64(asked.data));
-    return Payload::CopyOf({reinterpret_cast<const char*>(&number), sizeof number});
+    const uint64_t number =
+        asked.data.empty() ? Of(value) : RowsOf(Of(value), NumberOf(asked.data));
+    return NumberPayload(number);
   }
 
   absl::Status SetOptimizer(const OptimizerConfig& spec) override {
@@ -77,16 +63,6 @@ class HashMath : public PartMath {
   struct State : PartState {
     uint64_t hash = 0;
   };
-  struct Value : PartValue {
-    explicit Value(uint64_t x) : number(x) {}
-    uint64_t number;
-  };
-  struct Sum : PartSum {
-    explicit Sum(uint64_t x) : number(x) {}
-    uint64_t number;
-  };
-  static uint64_t Of(const PartValue& value) { return static_cast<const Value&>(value).number; }
-  static uint64_t Of(const PartSum& sum) { return static_cast<const Sum&>(sum).number; }
 
   World& world_;
   Oracle& oracle_;
