@@ -1,7 +1,8 @@
-// ReplyBatch: gathers the replies of one event into few frames: one per stream, cut at the usual
-// payload size.
+// ReplyBatch: gathers the replies of one event into few frames: one per stream, cut where values,
+// texts and lists together have the usual payload size.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -27,10 +28,12 @@ class ReplyBatch {
   void Add(const ReplyTo& to, PartEntry entry, const KeySpec* description = nullptr) {
     const auto key = std::make_tuple(to.peer, to.rank, to.incarnation);
     const auto it = open_.find(key);
-    const size_t bytes = entry.data.size();
+    const size_t bytes = BytesOf(entry);
     if (it == open_.end() || it->second.bytes + bytes > kFramePayloadTarget ||
         (*out_)[it->second.index].frame.parts.size() == kPartsPerFrameMax) {
-      open_[key] = {out_->size(), 0};
+      Open& open = open_[key];
+      open.index = out_->size();
+      open.bytes = 0;
       ServerFrame& fresh = out_->emplace_back();
       fresh.peer = to.peer;
       fresh.frame.header = header_;
@@ -39,6 +42,7 @@ class ReplyBatch {
     }
     Open& open = open_[key];
     open.bytes += bytes;
+    open.value_bytes += entry.data.size();
     std::vector<KeySpec>& keys = (*out_)[open.index].frame.keys;
     // Entries about a key come together: its description is the last one, if it is there.
     if (description != nullptr && (keys.empty() || keys.back().key != description->key)) {
@@ -47,11 +51,22 @@ class ReplyBatch {
     (*out_)[open.index].frame.parts.push_back(std::move(entry));
   }
 
+  // Bytes of values that `to` is sent so far.
+  uint64_t ValueBytesTo(const ReplyTo& to) const {
+    const auto it = open_.find({to.peer, to.rank, to.incarnation});
+    return it == open_.end() ? 0 : it->second.value_bytes;
+  }
+
  private:
   struct Open {
-    size_t index = 0;  // into *out_
-    size_t bytes = 0;
+    size_t index = 0;          // into *out_
+    size_t bytes = 0;          // of that frame
+    uint64_t value_bytes = 0;  // of all of its frames
   };
+  static size_t BytesOf(const PartEntry& entry) {
+    return entry.data.size() + std::min(entry.message.size(), kErrorTextBytesMax) +
+           entry.missing_ranks.size() * sizeof(WorkerRank);
+  }
   FrameHeader header_;
   ServerOutbox* out_;
   std::map<std::tuple<PeerId, WorkerRank, Incarnation>, Open> open_;

@@ -61,6 +61,8 @@ struct ServerCoreOptions {
   uint64_t rounds_ahead_max = 64;
   // Pulls and Inits that wait, of this shard; more are refused.
   uint64_t waiting_max = 1u << 20;
+  // Values that one event has a worker sent; pulls of rows, which are copies, over it are put off.
+  uint64_t reply_bytes_max = 256u << 20;
   uint32_t retry_after_ms = 20;
 };
 

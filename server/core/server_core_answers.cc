@@ -95,6 +95,15 @@ bool ServerCore::Impl::Answer(const Waiter& waiter, PartId id, const PartSlot& s
                                                         part.version())));
         break;
       }
+      if (!waiter.asked.data.empty() &&
+          replies.ValueBytesTo(waiter.to) > options_.reply_bytes_max) {
+        reply.progress = Progress::kUnspecified;
+        reply.retry_after_ms = options_.retry_after_ms;
+        SetStatus(reply, absl::ResourceExhaustedError(fmt::format(
+                             "{} part {}: over {} bytes of values are on their way already",
+                             Label(id.key), id.part, options_.reply_bytes_max)));
+        break;
+      }
       reply.round = part.version();
       reply.data = math_->Read(part.key(), id, part.value(), waiter.asked);
       break;

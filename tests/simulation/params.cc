@@ -11,6 +11,7 @@ constexpr uint64_t kValueBytes = 8;
 constexpr uint64_t kAsyncSalt = 12;
 constexpr uint64_t kCommandSalt = 2000;
 constexpr uint64_t kRowsSalt = 72;
+constexpr uint64_t kReplySalt = 5000;
 
 void ChooseShape(Rng& rng, Params& p) {
   p.workers = static_cast<uint32_t>(rng.Between(1, 5));
@@ -142,6 +143,8 @@ Params Params::FromSeed(uint64_t seed) {
   for (size_t k = 0; k < p.key_parts.size(); ++k) {
     p.row_sparse.push_back(rows % 3 == 0 && (rows >> (8 + k)) % 2 == 0);
   }
+  if (Mix64(seed + kReplySalt) % 4 == 0)
+    p.server.reply_bytes_max = 0;  // one pull of rows at a time
   // Every fifth seed exceeds the budget.
   if (seed % 5 == 0) {
     p.lethal = static_cast<Lethal>(rng.Between(1, 7));

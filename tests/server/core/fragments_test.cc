@@ -211,5 +211,41 @@ TEST_CASE("a pull that asks for rows is told that it waits, and its ids are park
         HashMath::Rows(HashMath::Expected(1, {10, 11}), 3));
 }
 
+TEST_CASE("rows over the bound of one event's replies are put off", "[core]") {
+  ServerCoreOptions options;
+  options.reply_bytes_max = 16;
+  Shard shard(1, options);
+  shard.Init(0, 1, 1, RowsOf(kKey));
+  const bool waits = GENERATE(false, true);
+  Frame pulls = Shard::FrameOf(0, Shard::EntryOf(Op::kPull, 20));
+  for (RequestId request = 20; request < 26; ++request) {
+    pulls.parts.resize(request - 19, pulls.parts[0]);
+    PartEntry& pull = pulls.parts.back();
+    pull.request = request;
+    pull.round = waits ? 1 : 0;
+    pull.rows = 1;
+    pull.data = NumberPayload(request);
+  }
+  auto replies = shard.Send(pulls);
+  if (waits) replies = shard.Push(0, 1, 7);
+  std::set<RequestId> answered, put_off;
+  for (const auto& [rank, reply] : replies) {
+    if (reply.op != Op::kPull) continue;
+    (reply.code == absl::StatusCode::kOk ? answered : put_off).insert(reply.request);
+    if (reply.code == absl::StatusCode::kOk) continue;
+    CHECK(reply.code == absl::StatusCode::kResourceExhausted);
+    CHECK(reply.retry_after_ms == options.retry_after_ms);
+    CHECK(reply.message == "key 17 part 0: over 16 bytes of values are on their way already");
+  }
+  CHECK(answered == std::set<RequestId>{20, 21, 22});
+  CHECK(put_off == std::set<RequestId>{23, 24, 25});
+  CHECK(shard.core.Status().parked_bytes == 0);
+  pulls.parts.erase(pulls.parts.begin(), pulls.parts.begin() + 3);
+  for (const auto& [rank, reply] : shard.Send(pulls)) {
+    CHECK(NumberOf(reply.data) ==
+          HashMath::Rows(waits ? HashMath::Expected(1, {7}) : 1, reply.request));
+  }
+}
+
 }  // namespace
 }  // namespace kvstore

@@ -284,6 +284,30 @@ TEST_CASE("a failed update closes the round, keeps the value and tells every con
   CHECK(shard.Push(1, 2, 21)[0].second.code == absl::StatusCode::kOk);
 }
 
+TEST_CASE("replies with long texts go in frames that can be sent", "[core]") {
+  Shard shard(1);
+  for (KeyId key = 1; key <= kPartsPerFrameMax; ++key) shard.Init(0, 1, key, SpecOf(key));
+  shard.math.fail_updates = true;
+  shard.math.failure = std::string(5000, 'x');
+  Frame pushes = Shard::FrameOf(0, Shard::EntryOf(Op::kPush, 1));
+  pushes.parts.resize(kPartsPerFrameMax, pushes.parts[0]);
+  for (KeyId key = 1; key <= kPartsPerFrameMax; ++key) {
+    PartEntry& push = pushes.parts[key - 1];
+    push.key = key;
+    push.round = 1;
+    push.request = 10000 + key;
+    push.data = NumberPayload(key);
+  }
+  ServerOutbox out;
+  shard.core.OnFrame(0, 1, pushes, &out);
+  size_t replies = 0;
+  for (const ServerFrame& sent : out) {
+    CHECK(EncodeFrame(sent.frame).size() <= kFrameBytesMax);
+    replies += sent.frame.parts.size();
+  }
+  CHECK(replies == kPartsPerFrameMax);
+}
+
 TEST_CASE("what cannot be is refused with the code that says what to do", "[core]") {
   Shard shard(2);
   shard.Init(0, 1, 1);
