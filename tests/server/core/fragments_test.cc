@@ -128,6 +128,29 @@ TEST_CASE("fragments that cannot be are refused, and nothing of them is kept", "
   CHECK(message_of(dense) == "key 18: a fragment of 1 (the key is dense) expected, got 0 of 2");
 }
 
+TEST_CASE("a refused fragment leaves its contribution as it was: a right one completes it",
+          "[core]") {
+  const std::string type = GENERATE("dist_sync", "dist_async");
+  CAPTURE(type);
+  Shard shard(1, {}, type);
+  shard.Init(0, 1, 1, RowsOf(kKey));
+  shard.SetOptimizer(0, "sum", 2);
+  shard.Send(Shard::FrameOf(0, Fragment(Op::kPush, 10, 0, 3, 5)));
+  shard.Send(Shard::FrameOf(0, Fragment(Op::kPush, 12, 2, 3, 7)));
+  PartEntry bad = Fragment(Op::kPush, 11, 1, 3, 6);
+  bad.data = Payload::CopyOf("four");
+  const PartEntry refusal = shard.Send(Shard::FrameOf(0, bad)).at(0).second;
+  CHECK(refusal.code == absl::StatusCode::kInvalidArgument);
+  CHECK(refusal.retry_after_ms == 0);
+  CHECK(shard.core.Status().open_rounds.at(0).missing == std::vector<WorkerRank>{0});
+  CHECK(shard.Probe(0, Op::kPush, 1, 11)[0].second.progress == Progress::kUnknown);
+
+  CHECK(shard.Send(Shard::FrameOf(0, Fragment(Op::kPush, 13, 1, 3, 6))).size() == 3);
+  CHECK(NumberOf(shard.Pull(0, 1)[0].second.data) == HashMath::Expected(1, {5, 6, 7}));
+  CHECK(shard.core.Status().open_rounds.empty());
+  CHECK(shard.core.Status().parked_bytes == 0);
+}
+
 TEST_CASE("a value that is brought in fragments exists when all are in it", "[core]") {
   Shard shard(2);
   CHECK(shard.Init(1, std::nullopt, 1, RowsOf(kKey)).empty());
