@@ -135,7 +135,8 @@ class KVSTORE_EXPORT KVStore {
   virtual void set_updater(StrUpdater updater) = 0;
 
   // Which update a round makes where the values are; default "assign". On dist rank 0's call
-  // returns when every server has it, other ranks' calls are checked and do nothing.
+  // returns when every server has it, other ranks' calls are checked and do nothing: a Barrier()
+  // after it keeps their pushes behind it.
   virtual void SetOptimizer(const OptimizerSpec& spec) = 0;
 
   // Any rank: has the controller of every server (RunServer) run the command, once, and returns
