@@ -214,6 +214,23 @@ class Worker:
                 return reply
             time.sleep(reply.parts[0].retry_after_ms / 1000)
 
+    def command(self, id_, body=b"", given=True):
+        """A frame for a server's first shard."""
+        frame = self.frame()
+        self.add(frame, data_pb2.OP_COMMAND, 0)
+        if given:
+            frame.command.id = id_
+            frame.command.body = body
+        return frame
+
+    def outcome(self, frame):
+        """Of a command to server 0: the last of its answers, which is not RECEIVED."""
+        entry = self.settle(0, 0, frame).parts[0]
+        while entry.progress == data_pb2.PROGRESS_RECEIVED:
+            entry = self.stream(0, 0).receive().parts[0]
+        assert (entry.op, entry.request) == (data_pb2.OP_COMMAND, frame.parts[0].request), entry
+        return entry
+
     def request(self, op, key, data=b"", part=0, spec=None, **fields):
         """One entry in a frame; the reply's (entry, payload)."""
         server, shard = self.owner(key, part)

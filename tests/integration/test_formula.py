@@ -35,6 +35,7 @@ class Formula(unittest.TestCase):
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                 check=False)
         self.assertEqual(result.returncode, 0, result.stdout)
+        self.assertRegex(result.stdout, "^rank 0: 24 keys, 5 rounds, [0-9]+ elements as the formula says")
 
 
 if __name__ == "__main__":

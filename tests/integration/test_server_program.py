@@ -8,8 +8,6 @@ import unittest
 import cluster
 from foreign_worker import Worker
 
-COMMAND, RECEIVED = 7, 2
-
 PROGRAM = os.path.join(cluster.TESTS, "role_program")
 UNLINKED = os.path.join(cluster.TESTS, "role_program_unlinked")
 
@@ -61,29 +59,16 @@ class ServerProgram(unittest.TestCase):
         self.addCleanup(worker.close)
         worker.route()
 
-        def answer(frame):
-            entry = worker.settle(0, 0, frame).parts[0]
-            while entry.progress == RECEIVED:
-                entry = worker.stream(0, 0).receive().parts[0]
-            return entry
-
-        def command(id_, body):
-            frame = worker.frame()
-            worker.add(frame, COMMAND, 0)
-            frame.command.id = id_
-            frame.command.body = body
-            return frame
-
-        hello, fails = command(14, b"over the wire"), command(10, b"")
+        hello, fails = worker.command(14, b"over the wire"), worker.command(10)
         for _ in range(3):
-            self.assertEqual(answer(hello).code, 0)
-            entry = answer(fails)
+            self.assertEqual(worker.outcome(hello).code, 0)
+            entry = worker.outcome(fails)
             self.assertEqual((entry.code, entry.message),
                              (2, "command 10: the controller threw it broke"))
             worker.forget_streams()
-        odd = command(12, b"\xff\0")
-        self.assertIn("no std::exception", answer(odd).message)
-        self.assertEqual(answer(command(14, b"a last word")).code, 0)
+        odd = worker.command(12, b"\xff\0")
+        self.assertIn("no std::exception", worker.outcome(odd).message)
+        self.assertEqual(worker.outcome(worker.command(14, b"a last word")).code, 0)
         server.expect("command 14 a last word")
         self.assertEqual(server.lines.count("command 14 over the wire"), 1, server.text())
 

@@ -15,7 +15,7 @@ from foreign_worker import (
 OK, INVALID, NOT_FOUND, EXISTS, EXHAUSTED, PRECONDITION, ABORTED, UNIMPLEMENTED, UNAVAILABLE = (
     0, 3, 5, 6, 8, 9, 10, 12, 14)
 OUT_OF_RANGE = 11
-INIT, PUSH, PULL, PROBE, LEAVE, SET_OPTIMIZER, COMMAND = range(1, 8)
+INIT, PUSH, PULL, PROBE, LEAVE, SET_OPTIMIZER = range(1, 7)
 UNKNOWN, RECEIVED, DONE = 1, 2, 3
 
 
@@ -116,22 +116,8 @@ class Wire(unittest.TestCase):
             w.request(PUSH, key, f32(4, 8), round=1)
             self.assertEqual(w.request(PULL, key, round=1)[1], value)
 
-    def command(self, id_, body=b"", given=True):
-        """The answers to a command: OK and RECEIVED first, where it is handed out."""
-        w = self.worker
-        frame = w.frame()
-        w.add(frame, COMMAND, 0)
-        if given:
-            frame.command.id = id_
-            frame.command.body = body
-        w.stream(0, 0).send(frame)
-        while True:
-            entry = w.stream(0, 0).receive().parts[0]
-            self.assertEqual((entry.op, entry.request), (COMMAND, w.requests))
-            if entry.progress != RECEIVED:
-                return entry
-
     def test_commands_of_kvstored_and_bad_ones_are_answered(self):
+        w = self.worker
         self.init(7, 1, 2)
         for what, code, arguments in (
                 ("a controller's command", UNIMPLEMENTED, (7, b"grow")),
@@ -143,13 +129,12 @@ class Wire(unittest.TestCase):
                 ("MXNet's kSetProfilerParams", UNIMPLEMENTED, (5,)),
                 ("no command", INVALID, (7, b"", False))):
             with self.subTest(what):
-                entry = self.command(*arguments)
+                entry = w.outcome(w.command(*arguments))
                 self.assertEqual(entry.code, code, f"{what}: {entry}")
                 print(f"  {what}: {entry.message}")
         # A repeat is answered like the first.
-        first = self.command(7, b"grow")
-        self.worker.requests -= 1
-        again = self.command(7, b"grow")
+        grow = w.command(7, b"grow")
+        first, again = w.outcome(grow), w.outcome(grow)
         self.assertEqual((first.code, first.message), (again.code, again.message))
         self.assert_serves()
 
