@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs tools/quickstart.sh and tools/run_tests.sh in a bare Debian 12: a root made by debootstrap
-# with nothing but the base system, from the mirror that this machine's apt uses, and a clean copy of
-# HEAD. Prints the accuracy line, minutes, and how many processes each command left behind (none is
-# expected; the root has a PID namespace of its own, so nothing can hide or survive).
+# Runs tools/quickstart.sh (both programs) and tools/run_tests.sh in a bare Debian 12: a root made by
+# debootstrap with nothing but the base system, from the mirror that this machine's apt uses, and a
+# clean copy of HEAD. Prints the accuracy line, minutes, and how many processes each command left
+# behind (none is expected; the root has a PID namespace of its own, so nothing can hide or survive).
 #
 #   tools/bare_check.sh [--worktree] [--quickstart-only] [--jobs N] [--keep] [--dir DIR]
 #     --worktree          copy the files of the working tree instead of HEAD
@@ -126,6 +126,8 @@ in_root() {  # name, command...
 
 in_root quickstart /kvstore/tools/quickstart.sh
 grep -E 'test accuracy' "$dir/quickstart.log" || { echo "no accuracy line" >&2; failed=yes; }
+in_root word_vectors /kvstore/tools/quickstart.sh word_vectors dist_sync --epochs 1
+grep -E 'worker 0. tables sha256' "$dir/word_vectors.log" || { echo "no tables" >&2; failed=yes; }
 if [[ $full == yes ]]; then
   in_root run_tests /kvstore/tools/run_tests.sh
   grep -E 'tests passed' "$dir/run_tests.log" || { echo "no ctest summary" >&2; failed=yes; }
