@@ -422,7 +422,12 @@ std::vector<Operation*> DependencyEngine::Blockers(std::vector<Operation*> opera
     for (Operation::Use& use : operation->uses) {
       if (operation->issued || use.granted || use.access == Access::kTrack) continue;
       for (Operation::Use* before = use.previous; before != nullptr; before = before->previous) {
-        if (seen.insert(before->operation).second) operations.push_back(before->operation);
+        Operation* const other = before->operation;
+        if (seen.insert(other).second) {
+          operations.push_back(other);
+        } else if (!other->issued && !before->granted && before->access != Access::kTrack) {
+          break;  // what is before that one is its to name: long queues are looked at once
+        }
       }
     }
   }

@@ -276,6 +276,29 @@ TEST_CASE("an overdue wait names what it waits for, leaves it alive, and may be 
   CHECK(f.engine.Wait({f.key}, DependencyEngine::WaitFor::kAll).ok());
 }
 
+TEST_CASE("an overdue wait names all that hold a long queue up, each once", "[engine]") {
+  Fixture f;
+  f.owner->timeout_ms = 5;
+  Issued holders, queued;
+  f.Do({{f.a, Access::kRead}}, holders.Keep(), "Push of key 1");
+  f.Do({{f.b, Access::kWrite}}, holders.Keep(), "Pull of key 2");
+  // Has its place at `a`, and waits for `b`.
+  f.Do({{f.a, Access::kRead}, {f.b, Access::kRead}}, queued.Keep(), "Push of key 3");
+  constexpr int kQueued = 5000;
+  for (int i = 0; i < kQueued; ++i) {
+    f.Do({{f.a, Access::kWrite}, {f.key, Access::kOrder}}, queued.Keep(), "Pull of key 4");
+  }
+  CHECK(queued.count == 0);
+  for (const VarPtr& var : {f.key, f.a}) {
+    const absl::Status status = f.engine.Wait({var}, DependencyEngine::WaitFor::kAll);
+    const std::string names(status.message());
+    CHECK((names == "Push of key 1;Pull of key 2;" || names == "Pull of key 2;Push of key 1;"));
+  }
+  for (size_t i = 0; i < 2; ++i) holders.Finish(i);
+  for (size_t i = 0; i < kQueued + 1; ++i) queued.Finish(i);
+  CHECK(f.engine.WaitAtMost(f.a, 60000));
+}
+
 TEST_CASE("WaitAtMost gives up quietly", "[engine]") {
   Fixture f;
   Issued issued;
