@@ -38,7 +38,11 @@ int FailingNew::failed() const { return failures.load(std::memory_order_relaxed)
 
 }  // namespace kvstore::testing
 
-// The array forms call these.
+// The array forms call these by themselves, but not AddressSanitizer's.
+void* operator new[](size_t size) { return operator new(size); }
+void operator delete[](void* memory) noexcept { operator delete(memory); }
+void operator delete[](void* memory, size_t) noexcept { operator delete(memory); }
+
 void* operator new(size_t size) { return OrThrow(Fails(size) ? nullptr : std::malloc(size)); }
 void* operator new(size_t size, const std::nothrow_t&) noexcept {
   return Fails(size) ? nullptr : std::malloc(size);
