@@ -1,7 +1,9 @@
 // What the stores of a cluster promise when nothing goes wrong; dense, synchronous.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cstring>
+#include <future>
 #include <random>
 #include <thread>
 
@@ -340,6 +342,32 @@ TEST_CASE("a worker that leaves is not waited for any more", "[dist]") {
     }
     store.Barrier();
   }) == NothingThrown(3));
+}
+
+TEST_CASE("without the barrier before exit a worker ends its work, and leaves without the others",
+          "[dist]") {
+  using std::chrono::seconds;
+  DistClusterOptions options{2, 1};
+  options.operation_timeout_ms = 600000;  // of a barrier that nobody should wait for
+  DistCluster cluster(options);
+  std::promise<void> left;
+  auto other = std::async(std::launch::async, [&, gone = left.get_future()] {
+    const auto store = cluster.Join(1, "dist_async");
+    store->Init(Ints{1}, {NDArray()});
+    const bool in_time = gone.wait_for(seconds(60)) == std::future_status::ready;
+    NDArray out({3});
+    store->Pull(Ints{1}, {&out});
+    out.WaitToRead();
+    return in_time && out.data_as<float>()[2] == 12;
+  });
+  auto store = cluster.Join(0, "dist_async");
+  store->SetOptimizer(OptimizerSpec("sum"));
+  store->Init(Ints{1}, {Filled(3, 7)});
+  store->Push(Ints{1}, {Filled(3, 5)});
+  store->set_barrier_before_exit(false);
+  store.reset();
+  left.set_value();
+  CHECK(other.get());
 }
 
 TEST_CASE("SetOptimizer is checked on every rank and set by rank 0", "[dist]") {

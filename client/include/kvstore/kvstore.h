@@ -58,9 +58,10 @@ class KVSTORE_EXPORT KVStore {
   static std::unique_ptr<KVStore> CreateUnique(const std::string& type = "local");
   static KVStore* Create(const char* type = "local");
 
-  // With barrier_before_exit (default), a dist store's destructor waits for the store's work,
-  // meets the other workers in a barrier and leaves; without it, it leaves at once. While an
-  // exception unwinds it reports the failure instead, so that the others learn of it by name.
+  // Waits for the store's work. A dist store then leaves the cluster; with barrier_before_exit
+  // (default) it meets the other workers in a barrier before. While an exception unwinds nothing is
+  // waited for: work that is not done fails, and a dist store reports the failure, so that the
+  // others learn of it by name.
   virtual ~KVStore();
 
   const std::string& type() const { return type_; }
