@@ -228,6 +228,27 @@ TEST_CASE("bytes that are no message are refused, and others live on", "[schedul
   CHECK_FALSE(status.nodes(0).connected());
 }
 
+TEST_CASE("what comes on a session after the message that ended it is not heard",
+          "[scheduler][service]") {
+  ServiceFixture f;
+  REQUIRE(f.Start().ok());
+  // The session may still be open, for what is told only when the registration is on disk.
+  for (uint64_t nonce = 101; nonce < 121; ++nonce) {
+    HandNode node(f.network, f.options.listen);
+    v1::NodeMessage first, last, again;
+    *first.mutable_register_() = WorkerRegister(nonce);
+    last.mutable_failed()->set_message("gave up");
+    *again.mutable_register_() = WorkerRegister(nonce);
+    node.Send(first.SerializeAsString());
+    node.Send(last.SerializeAsString());
+    node.Send(again.SerializeAsString());
+    node.AwaitClosed();
+    const v1::ClusterStatus status = f.Status();
+    REQUIRE(status.nodes_size() == 1);
+    CHECK_FALSE(status.nodes(0).connected());
+  }
+}
+
 TEST_CASE("an empty message is refused before Register", "[scheduler][service]") {
   ServiceFixture f;
   REQUIRE(f.Start().ok());
