@@ -109,6 +109,15 @@ void SchedulerService::OnMessage(SessionId id, const Payload& bytes) {
   Session& session = sessions_.at(id);
   if (session.closing) return;
   if (!std::exchange(session.spoke, true)) --silent_sessions_;
+  if (session.unanswered >= options_.unanswered_messages_max ||
+      session.stream->queued_bytes() > options_.unread_bytes_max) {
+    spdlog::warn("{} floods its session: closed", session.stream->peer());
+    RefuseAndClose(id, absl::ResourceExhaustedError(fmt::format(
+                           "at most {} messages without an answer and {} bytes unread expected, "
+                           "got more",
+                           options_.unanswered_messages_max, options_.unread_bytes_max)));
+    return;
+  }
   v1::NodeMessage message;
   if (!message.ParseFromString(bytes.ToString())) {
     spdlog::warn("{} sent {} bytes that are no NodeMessage", session.stream->peer(), bytes.size());
@@ -116,8 +125,12 @@ void SchedulerService::OnMessage(SessionId id, const Payload& bytes) {
                            "a NodeMessage expected, got {} other bytes", bytes.size())));
     return;
   }
+  ++session.unanswered;
   Run([&](SchedulerCore& core, int64_t now_ms, SchedulerOutbox* out) {
     core.OnMessage(now_ms, id, message, out);
+  });
+  untold_.Add(std::nullopt, [this, id] {
+    if (const auto it = sessions_.find(id); it != sessions_.end()) --it->second.unanswered;
   });
 }
 

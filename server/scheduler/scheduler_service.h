@@ -33,6 +33,10 @@ struct SchedulerServiceOptions {
   int64_t first_message_ms = 10000;
   // More sessions that have said nothing yet are refused with RESOURCE_EXHAUSTED.
   size_t silent_sessions_max = 1024;
+  // A session that sends more while so much of it is not answered yet, since the disk is slow or it
+  // does not read, is closed with RESOURCE_EXHAUSTED.
+  size_t unanswered_messages_max = 1u << 16;
+  size_t unread_bytes_max = 16u << 20;
 };
 
 struct SchedulerServiceEvents {
@@ -61,7 +65,8 @@ class SchedulerService {
   struct Session {
     std::unique_ptr<MessageStream> stream;
     bool spoke = false;
-    bool closing = false;  // by the core, when all that was to be told before is
+    size_t unanswered = 0;  // messages: what they caused is not told yet
+    bool closing = false;   // by the core, when all that was to be told before is
   };
 
   SchedulerService(SchedulerServiceOptions options, std::unique_ptr<StateFile> file,

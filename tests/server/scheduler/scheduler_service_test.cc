@@ -2,6 +2,10 @@
 // sessions that say nothing or nonsense.
 #include "server/scheduler/scheduler_service.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -71,6 +75,10 @@ class HandNode {
   size_t messages() {
     const MutexLock lock(mutex_);
     return messages_.size();
+  }
+  bool closed() {
+    const MutexLock lock(mutex_);
+    return closed_;
   }
 
  private:
@@ -247,6 +255,37 @@ TEST_CASE("what comes on a session after the message that ended it is not heard"
     REQUIRE(status.nodes_size() == 1);
     CHECK_FALSE(status.nodes(0).connected());
   }
+}
+
+TEST_CASE("while the disk stands still, a session that floods is closed and others are not",
+          "[scheduler][service]") {
+  ServiceFixture f;
+  f.options.unanswered_messages_max = 10;
+  REQUIRE(f.Start().ok());
+  HandNode quiet(f.network, f.options.listen);
+  quiet.Register(ServerRegister(201, 9000));
+  quiet.Await(v1::SchedulerMessage::kRegistered);
+  // To be opened for writing by nobody, until somebody reads.
+  const std::string pipe = (f.directory / "state.tmp").string();
+  std::filesystem::remove(pipe);
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  HandNode worker(f.network, f.options.listen);
+  worker.Register(WorkerRegister(101));
+  v1::NodeMessage heartbeat;
+  heartbeat.mutable_heartbeat();
+  for (int n = 0; n < 10; ++n) worker.Send(heartbeat.SerializeAsString());
+  quiet.Send(heartbeat.SerializeAsString());
+  const v1::Refused refused = worker.Await(v1::SchedulerMessage::kRefused).refused();
+  CHECK(static_cast<absl::StatusCode>(refused.code()) == absl::StatusCode::kResourceExhausted);
+  worker.AwaitClosed();
+  CHECK(worker.messages() == 1);  // of its registration it was not told
+  CHECK(quiet.messages() == 1);
+  CHECK_FALSE(quiet.closed());
+
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  REQUIRE(reader >= 0);
+  f.service.reset();
+  ::close(reader);
 }
 
 TEST_CASE("an empty message is refused before Register", "[scheduler][service]") {
