@@ -4,6 +4,7 @@
 
 #include <exception>
 #include <functional>
+#include <string_view>
 #include <utility>
 
 #include "kvstore/error.h"
@@ -12,16 +13,21 @@
 namespace kvstore {
 namespace {
 
-// Runs `code`; what it throws is "`label`: the `what` threw ...".
+std::string_view TextOf(const std::exception& error) {
+  return std::string_view(error.what()).substr(0, kErrorTextBytesMax);
+}
+
+// Runs `code`; what it throws is "`label`: the `what` threw ...", with as much of its text as an
+// answer has room for: failures are kept, and texts of exceptions can be long (stack traces).
 absl::Status Caught(const std::string& label, const char* what, const std::function<void()>& code) {
   try {
     code();
     return absl::OkStatus();
   } catch (const Error& error) {
     return absl::Status(static_cast<absl::StatusCode>(error.code()),
-                        fmt::format("{}: the {} threw {}", label, what, error.what()));
+                        fmt::format("{}: the {} threw {}", label, what, TextOf(error)));
   } catch (const std::exception& error) {
-    return absl::UnknownError(fmt::format("{}: the {} threw {}", label, what, error.what()));
+    return absl::UnknownError(fmt::format("{}: the {} threw {}", label, what, TextOf(error)));
   } catch (...) {
     return absl::UnknownError(
         fmt::format("{}: the {} threw something that is no std::exception", label, what));

@@ -94,6 +94,7 @@ TEST_CASE("whatever the program's code throws is a status that names what ran it
 
   p.controller = [](int, const std::string& body) { throw std::runtime_error(body); };
   CHECK(p.code.RunCommand({9, "why"}) == absl::UnknownError("command 9: the controller threw why"));
+  CHECK(p.code.RunCommand({9, std::string(100000, 'x')}).message().size() < 2000);
   p.controller = [](int, const std::string&) { throw 3; };
   CHECK(p.code.RunCommand({9, "why"}).code() == absl::StatusCode::kUnknown);
   p.controller = [](int, const std::string&) {};
