@@ -28,6 +28,13 @@ T Decayed(const RuleConstants<T>& c, T weight, T grad) {
   return Rescaled(c, grad) + decay;
 }
 
+// What the learning rate makes of the gradient; mxnet1: without weight decay.
+template <typename T>
+T SgdStep(const SgdConstants<T>& c, T weight, T grad) {
+  if (!c.mxnet1) return c.learning_rate * Decayed(c, weight, grad);
+  return c.clip ? c.learning_rate * Rescaled(c, grad) : c.rate * grad;
+}
+
 }  // namespace
 
 template <typename T>
@@ -36,13 +43,6 @@ void AddScaled(T scale, const void* weight, void* grad, size_t elements) {
     const T scaled = scale * Get<T>(grad, i);
     Put<T>(grad, i, Get<T>(weight, i) + scaled);
   }
-}
-
-// What the learning rate makes of the gradient; mxnet1: without weight decay.
-template <typename T>
-T SgdStep(const SgdConstants<T>& c, T weight, T grad) {
-  if (!c.mxnet1) return c.learning_rate * Decayed(c, weight, grad);
-  return c.clip ? c.learning_rate * Rescaled(c, grad) : c.rate * grad;
 }
 
 template <typename T>

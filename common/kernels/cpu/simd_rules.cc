@@ -36,6 +36,16 @@ const void* At(const void* array, size_t bytes) {
 }
 void* At(void* array, size_t bytes) { return static_cast<uint8_t*>(array) + bytes; }
 
+// Calls `step` with the index of the first element of each whole vector, then the rule's scalar
+// `reference` with the elements that remain of the `arrays`.
+template <typename T, typename Constants, typename Reference, typename Step, typename... Arrays>
+void ForEachElement(size_t elements, const Constants& c, Reference reference, Step step,
+                    Arrays*... arrays) {
+  ForEachVector(hn::ScalableTag<T>(), elements, step, [&](size_t i, size_t left) HWY_ATTR {
+    reference(c, At(arrays, i * sizeof(T))..., left);
+  });
+}
+
 // RuleConstants in registers.
 template <typename T>
 struct RuleVectors {
@@ -69,15 +79,13 @@ template <typename T>
 void AddScaledOf(T scale, const void* weight, void* grad, size_t elements) {
   const hn::ScalableTag<T> d;
   const auto vscale = hn::Set(d, scale);
-  ForEachVector(
-      d, elements,
-      [=](size_t i) HWY_ATTR {
+  ForEachElement<T>(
+      elements, scale, scalar::AddScaled<T>,
+      [&](size_t i) HWY_ATTR {
         const auto scaled = hn::Mul(vscale, Load<T>(grad, i));
         Store<T>(hn::Add(Load<T>(weight, i), scaled), grad, i);
       },
-      [=](size_t i, size_t left) HWY_ATTR {
-        scalar::AddScaled<T>(scale, At(weight, i * sizeof(T)), At(grad, i * sizeof(T)), left);
-      });
+      weight, grad);
 }
 
 // What the learning rate makes of the gradient; mxnet1: without weight decay.
@@ -94,17 +102,15 @@ void SgdOf(const SgdNumbers& numbers, const void* weight, void* grad, size_t ele
   const RuleVectors<T> v(c);
   const auto decay = hn::Set(d, c.decay);
   const auto rate = hn::Set(d, c.rate);
-  ForEachVector(
-      d, elements,
+  ForEachElement<T>(
+      elements, c, scalar::Sgd<T>,
       [&](size_t i) HWY_ATTR {
         const auto w = Load<T>(weight, i);
         auto step = SgdStep<T>(v, rate, w, Load<T>(grad, i));
         if (v.mxnet1) step = hn::Add(hn::Mul(decay, w), step);
         Store<T>(hn::Sub(w, step), grad, i);
       },
-      [&](size_t i, size_t left) HWY_ATTR {
-        scalar::Sgd<T>(c, At(weight, i * sizeof(T)), At(grad, i * sizeof(T)), left);
-      });
+      weight, grad);
 }
 
 template <typename T>
@@ -116,8 +122,8 @@ void SgdMomentumOf(const SgdNumbers& numbers, const void* weight, void* mom, voi
   const auto momentum = hn::Set(d, c.momentum);
   const auto decay = hn::Set(d, c.decay);
   const auto rate = hn::Set(d, c.rate);
-  ForEachVector(
-      d, elements,
+  ForEachElement<T>(
+      elements, c, scalar::SgdMomentum<T>,
       [&](size_t i) HWY_ATTR {
         const auto w = Load<T>(weight, i);
         auto kept = hn::Mul(momentum, Load<T>(mom, i));
@@ -126,10 +132,7 @@ void SgdMomentumOf(const SgdNumbers& numbers, const void* weight, void* mom, voi
         Store<T>(m, mom, i);
         Store<T>(hn::Add(w, m), grad, i);
       },
-      [&](size_t i, size_t left) HWY_ATTR {
-        const size_t at = i * sizeof(T);
-        scalar::SgdMomentum<T>(c, At(weight, at), At(mom, at), At(grad, at), left);
-      });
+      weight, mom, grad);
 }
 
 template <typename T>
@@ -139,8 +142,8 @@ void AdagradOf(const AdagradNumbers& numbers, const void* weight, void* history,
   const scalar::AdagradConstants<T> c(numbers);
   const RuleVectors<T> v(c);
   const auto epsilon = hn::Set(d, c.epsilon);
-  ForEachVector(
-      d, elements,
+  ForEachElement<T>(
+      elements, c, scalar::Adagrad<T>,
       [&](size_t i) HWY_ATTR {
         const auto w = Load<T>(weight, i);
         const auto s = Load<T>(grad, i);
@@ -152,10 +155,7 @@ void AdagradOf(const AdagradNumbers& numbers, const void* weight, void* history,
         Store<T>(h, history, i);
         Store<T>(hn::Sub(w, hn::Mul(v.learning_rate, step)), grad, i);
       },
-      [&](size_t i, size_t left) HWY_ATTR {
-        const size_t at = i * sizeof(T);
-        scalar::Adagrad<T>(c, At(weight, at), At(history, at), At(grad, at), left);
-      });
+      weight, history, grad);
 }
 
 template <typename T>
@@ -169,8 +169,8 @@ void AdamOf(const AdamNumbers& numbers, const void* weight, void* mean, void* va
   const auto new1 = hn::Set(d, c.new1);
   const auto new2 = hn::Set(d, c.new2);
   const auto epsilon = hn::Set(d, c.epsilon);
-  ForEachVector(
-      d, elements,
+  ForEachElement<T>(
+      elements, c, scalar::Adam<T>,
       [&](size_t i) HWY_ATTR {
         const auto w = Load<T>(weight, i);
         const auto s = Load<T>(grad, i);
@@ -183,10 +183,7 @@ void AdamOf(const AdamNumbers& numbers, const void* weight, void* mean, void* va
         Store<T>(x, var, i);
         Store<T>(hn::Sub(w, step), grad, i);
       },
-      [&](size_t i, size_t left) HWY_ATTR {
-        const size_t at = i * sizeof(T);
-        scalar::Adam<T>(c, At(weight, at), At(mean, at), At(var, at), At(grad, at), left);
-      });
+      weight, mean, var, grad);
 }
 
 template <typename T>
@@ -197,8 +194,8 @@ void FtrlOf(const FtrlNumbers& numbers, const void* weight, void* z, void* n, vo
   const RuleVectors<T> v(c);
   const auto lamda1 = hn::Set(d, c.lamda1);
   const auto beta = hn::Set(d, c.beta);
-  ForEachVector(
-      d, elements,
+  ForEachElement<T>(
+      elements, c, scalar::Ftrl<T>,
       [&](size_t i) HWY_ATTR {
         const auto w = Load<T>(weight, i);
         const auto g = v.Rescaled(Load<T>(grad, i));
@@ -214,10 +211,7 @@ void FtrlOf(const FtrlNumbers& numbers, const void* weight, void* z, void* n, vo
         Store<T>(new_n, n, i);
         Store<T>(hn::IfThenZeroElse(small, new_w), grad, i);
       },
-      [&](size_t i, size_t left) HWY_ATTR {
-        const size_t at = i * sizeof(T);
-        scalar::Ftrl<T>(c, At(weight, at), At(z, at), At(n, at), At(grad, at), left);
-      });
+      weight, z, n, grad);
 }
 
 }  // namespace
