@@ -66,7 +66,6 @@ std::vector<T> RandomFloats(std::mt19937_64& random, size_t n) {
           pool.begin() + static_cast<std::ptrdiff_t>(begin + n)};
 }
 
-// Same bits, or both a NaN: which NaN an operation gives is left open.
 // The same of every dtype: of those but f32 and f64, random bits.
 template <typename T>
 std::vector<T> RandomNumbers(std::mt19937_64& random, size_t n) {
@@ -82,6 +81,7 @@ std::vector<T> RandomNumbers(std::mt19937_64& random, size_t n) {
   }
 }
 
+// Same bits, or both a NaN: which NaN an operation gives is left open.
 template <typename T>
 bool SameBits(T a, T b) {
   if (std::memcmp(&a, &b, sizeof(T)) == 0) return true;
