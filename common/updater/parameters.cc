@@ -42,6 +42,14 @@ std::string_view RangeText(NumberRange range) {
   return "a number";
 }
 
+std::string Quotable(std::string_view name) {
+  constexpr size_t kQuotedMax = 64;
+  std::string quoted;
+  for (const char c : name.substr(0, kQuotedMax)) quoted += c >= ' ' && c <= '~' ? c : '?';
+  if (name.size() > kQuotedMax) quoted += "...";
+  return quoted;
+}
+
 std::optional<double> ParameterReader::Optional(std::string_view parameter, NumberRange range) {
   known_.emplace_back(parameter);
   const auto it = parameters_.find(known_.back());
@@ -86,8 +94,9 @@ absl::Status ParameterReader::Finish() const {
     if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
     const std::string known =
         known_.empty() ? "no parameters" : fmt::format("{}", fmt::join(known_, ", "));
-    return absl::InvalidArgumentError(fmt::format(
-        "optimizer '{}': unknown parameter '{}' (= {}); expected {}", rule_, name, value, known));
+    return absl::InvalidArgumentError(
+        fmt::format("optimizer '{}': unknown parameter '{}' (= {}); expected {}", rule_,
+                    Quotable(name), value, known));
   }
   return first_fault_;
 }

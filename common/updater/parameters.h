@@ -36,6 +36,10 @@ bool InRange(double value, NumberRange range);
 // "a finite number >= 0 (within f32)": in messages.
 std::string_view RangeText(NumberRange range);
 
+// `name`, which a peer chose, as a message may quote it: its first 64 bytes, "..." after them if
+// there are more, and '?' for what is not printable ASCII.
+std::string Quotable(std::string_view name);
+
 // Usage: one call of Optional or WithDefault per known parameter, then Finish(), whose status has
 // the first fault. The calls never fail by themselves, so that unknown names are told with the
 // whole list of known ones.

@@ -5,6 +5,7 @@
 #include "common/updater/adam.h"
 #include "common/updater/assign.h"
 #include "common/updater/ftrl.h"
+#include "common/updater/parameters.h"
 #include "common/updater/sgd.h"
 #include "common/updater/sum.h"
 #include "common/updater/test.h"
@@ -30,15 +31,9 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeUpdater(std::string_view name,
   for (const Entry& entry : kUpdaters) {
     if (entry.name == name) return entry.make(parameters);
   }
-  // A pickled optimizer, as MXNet sends it, arrives here too: it is quoted in part, never run.
-  constexpr size_t kQuotedMax = 64;
-  std::string quoted;
-  for (const char c : name.substr(0, kQuotedMax)) {
-    quoted += c >= ' ' && c <= '~' ? c : '?';
-  }
-  if (name.size() > kQuotedMax) quoted += "...";
+  // A pickled optimizer, as MXNet sends it, arrives here too: it is never run.
   return absl::InvalidArgumentError(fmt::format("unknown optimizer '{}'; expected one of {}",
-                                                quoted, fmt::join(UpdaterNames(), ", ")));
+                                                Quotable(name), fmt::join(UpdaterNames(), ", ")));
 }
 
 std::vector<std::string> UpdaterNames() {

@@ -65,6 +65,15 @@ TEST_CASE("an unknown parameter is refused with the list of known ones", "[updat
   CHECK_THAT(Message(Made("test", {{"wd", 1}})), Contains("expected rescale_grad"));
 }
 
+TEST_CASE("the name of an unknown parameter is quoted harmlessly", "[updater]") {
+  const std::string name = "lr\x1b[2J\n\xff" + std::string(100000, 'x');
+  const absl::Status status = Made("sgd", {{name, 0.5}});
+  CHECK(status.code() == absl::StatusCode::kInvalidArgument);
+  CHECK(status.message().size() < 300);
+  for (const char c : Message(status)) REQUIRE((c >= ' ' && c <= '~'));
+  CHECK_THAT(Message(status), Contains("unknown parameter 'lr?[2J??xxx"));
+}
+
 TEST_CASE("a number out of its range is refused by name", "[updater]") {
   const std::map<std::string, std::vector<double>> refused = {
       {"learning_rate", {-0.1, kNaN, kInfinity, -kInfinity, 1e39}},
