@@ -467,9 +467,9 @@ absl::Status CheckRoom(const MessageReader& reader, const char* what, size_t cou
 
 // The entries that the last one stands for, too.
 absl::Status AddRun(const MessageReader& reader, const std::string& also, RawFrame* raw) {
+  if (also.empty()) return absl::OkStatus();
   const PartEntry first = raw->frame.parts.back();
-  if (!also.empty() &&
-      (raw->payload_bytes.back() > 0 || !first.message.empty() || !first.missing_ranks.empty())) {
+  if (raw->payload_bytes.back() > 0 || !first.message.empty() || !first.missing_ranks.empty()) {
     return reader.Bad("no bytes, message or missing_ranks expected with `also`, got some");
   }
   for (size_t bit = 0; bit < 8 * also.size(); ++bit) {
