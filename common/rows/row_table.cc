@@ -37,9 +37,12 @@ const uint8_t* RowTable::Find(int64_t row) const {
 uint8_t* RowTable::Touch(int64_t row) {
   KVS_CHECK(row >= 0 && row < rows_);
   const int64_t number = row >> rows_per_page_log2_;
-  std::unique_ptr<uint8_t[]>& page = pages_[number];
-  if (page == nullptr) page = std::make_unique<uint8_t[]>(page_bytes_);
-  return page.get() + static_cast<size_t>(row - (number << rows_per_page_log2_)) * row_bytes_;
+  auto page = pages_.find(number);
+  if (page == pages_.end()) {  // made before it is entered: there is memory for it, or no entry
+    page = pages_.emplace(number, std::make_unique<uint8_t[]>(page_bytes_)).first;
+  }
+  const int64_t first = number << rows_per_page_log2_;
+  return page->second.get() + static_cast<size_t>(row - first) * row_bytes_;
 }
 
 void RowTable::CopyTo(uint8_t* destination) const {

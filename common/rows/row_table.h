@@ -26,7 +26,7 @@ class RowTable {
   // Null: the row's page was never touched, the row is zero. `row` is KVS_CHECKed. The pointer
   // stays good as long as the table does.
   const uint8_t* Find(int64_t row) const;
-  // The row, to be written. Zero at first.
+  // The row, to be written. Zero at first. May throw std::bad_alloc; then the table is as it was.
   uint8_t* Touch(int64_t row);
   // Writes all rows, rows() * row_bytes() bytes.
   void CopyTo(uint8_t* destination) const;

@@ -4,7 +4,20 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <map>
+#include <new>
 #include <random>
+
+namespace {
+bool no_memory_for_arrays = false;
+}
+
+// Pages are arrays of bytes.
+void* operator new[](size_t size) {
+  if (no_memory_for_arrays) throw std::bad_alloc();
+  return ::operator new(size);
+}
+void operator delete[](void* memory) noexcept { ::operator delete(memory); }
+void operator delete[](void* memory, size_t) noexcept { ::operator delete(memory); }
 
 namespace kvstore {
 
@@ -72,6 +85,25 @@ TEST_CASE("rows stay where they are while others are touched", "[rows]") {
   CHECK(table.Touch(50000) == first);
   CHECK(table.Find(50000) == first);
   CHECK(first[0] == 42);
+}
+
+TEST_CASE("a row for which there is no memory leaves the table as it was", "[rows]") {
+  RowTable table(100, 256);
+  table.Touch(1)[0] = 42;
+  no_memory_for_arrays = true;
+  bool refused = false;
+  try {
+    table.Touch(50);
+  } catch (const std::bad_alloc&) {
+    refused = true;
+  }
+  no_memory_for_arrays = false;
+  REQUIRE(refused);
+  CHECK(table.Find(50) == nullptr);
+  CHECK(table.bytes() == 1024);
+  CHECK(table.NonZeroRows() == std::vector<int64_t>{1});
+  table.Touch(50)[0] = 7;
+  CHECK(table.NonZeroRows() == std::vector<int64_t>{1, 50});
 }
 
 }  // namespace kvstore
