@@ -95,6 +95,17 @@ TEST_CASE("malformed fields are refused with what was expected", "[frame][hostil
   CheckRefused(bytes, why);
 }
 
+TEST_CASE("entries that stand for others count against the limit of parts", "[frame][hostile]") {
+  // 513 parts each: itself, and a bit for each of 512 others.
+  const std::string entry = Bytes({0x42, 0x43, 0x92, 0x01, 0x40}) + std::string(64, '\xff');
+  std::string bytes;
+  for (int i = 0; i < 7; ++i) bytes += entry;
+  const absl::StatusOr<Frame> frame = DecodeFrame(Payload::CopyOf(bytes));
+  REQUIRE(frame.ok());
+  CHECK(frame->parts.size() == 7 * 513);
+  CheckRefused(bytes + entry, "at most 4096 parts expected, got more");
+}
+
 TEST_CASE("every truncation of a frame is refused or is a shorter frame to protobuf too",
           "[frame][hostile]") {
   for (const auto& [name, frame] : testing::SampleFrames()) {
