@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "cli/json_writer.h"
 #include "cli/printer.h"
+#include "common/base/json_writer.h"
 
 namespace kvstore {
 namespace {

@@ -8,8 +8,8 @@
 #include <fstream>
 #include <optional>
 
-#include "bench/kvbench/json_writer.h"
 #include "bench/kvbench/statistics.h"
+#include "common/base/json_writer.h"
 #include "kvstore/kvstore.h"
 
 namespace kvstore::bench {
@@ -121,14 +121,20 @@ constexpr char kRow[] =
     "{:<10}{:<17}{:>7}{:>6}{:>7}{:>5}  {:>19}{:>10}  {:>19}{:>8}  {:>21}{:>8}  {:>10} {:>10}  "
     "{:>10}\n";
 
+void WriteFigures(JsonWriter* json, const char* name, const std::vector<double>& figures) {
+  json->Key(name).BeginArray();
+  for (const double figure : figures) json->Value(figure);
+  json->End();
+}
+
 void WriteSummary(JsonWriter* json, const char* name, const std::vector<double>& figures) {
   const Summary summary = Summarize(figures);
   json->Key(name).BeginObject();
-  json->Key("median").Number(summary.median);
-  json->Key("min").Number(summary.min);
-  json->Key("max").Number(summary.max);
-  json->Key("samples").Numbers(figures);
-  json->EndObject();
+  json->Member("median", summary.median);
+  json->Member("min", summary.min);
+  json->Member("max", summary.max);
+  WriteFigures(json, "samples", figures);
+  json->End();
 }
 
 void WriteSamples(JsonWriter* json, const char* name, const Case& measured,
@@ -149,7 +155,7 @@ void WriteSamples(JsonWriter* json, const char* name, const Case& measured,
     WriteSummary(json, "p50_us", FiguresOf(samples, P50));
     WriteSummary(json, "p99_us", FiguresOf(samples, P99));
   }
-  json->EndObject();
+  json->End();
 }
 
 void WriteResult(JsonWriter* json, const CaseResult& result) {
@@ -157,39 +163,40 @@ void WriteResult(JsonWriter* json, const CaseResult& result) {
   const bool latency = measured.workload == Workload::kLatency;
   const Figure main = latency ? P50 : GigabytesPerS;
   json->BeginObject();
-  json->Key("workload").String(WorkloadName(measured.workload));
-  json->Key("dtype").String(DataTypeName(measured.dtype));
-  json->Key("optimizer").String(RuleName(measured.rule));
-  if (measured.height > 0) json->Key("height").Whole(measured.height);
-  json->Key("value_bytes").Whole(static_cast<int64_t>(measured.value_bytes));
-  json->Key("keys").Whole(static_cast<int64_t>(measured.keys));
-  json->Key("in_flight").Whole(static_cast<int64_t>(measured.window));
-  json->Key("workers").Whole(measured.workers);
-  json->Key("servers").Whole(result.servers);
+  json->Member("workload", WorkloadName(measured.workload));
+  json->Member("dtype", DataTypeName(measured.dtype));
+  json->Member("optimizer", RuleName(measured.rule));
+  if (measured.height > 0) json->Member("height", measured.height);
+  json->Member("value_bytes", uint64_t{measured.value_bytes});
+  json->Member("keys", uint64_t{measured.keys});
+  json->Member("in_flight", uint64_t{measured.window});
+  json->Member("workers", measured.workers);
+  json->Member("servers", result.servers);
   WriteSamples(json, "store", measured, result.store);
   WriteSamples(json, "tcp", measured, result.tcp);
   std::vector<double> copied = result.memcpy_bytes_per_s;
   for (double& figure : copied) figure /= 1e9;
   WriteSummary(json, "memcpy_gb_per_s", copied);
   if (const auto copies = CopiesOf(result)) {
-    json->Key("worker_bytes_copied_per_byte").Number(copies->workers);
-    json->Key("server_bytes_copied_per_byte").Number(copies->servers);
+    json->Member("worker_bytes_copied_per_byte", copies->workers);
+    json->Member("server_bytes_copied_per_byte", copies->servers);
   }
   json->Key(latency ? "p50_over_tcp" : "gb_per_s_over_tcp");
   if (result.tcp.empty() || result.store.empty()) {
     json->Null();
   } else {
-    json->Number(Ratio(Of(result.store, main), Of(result.tcp, main)));
+    json->Value(Ratio(Of(result.store, main), Of(result.tcp, main)));
   }
   if (!latency && !result.store.empty()) {
-    json->Key("gb_per_s_over_memcpy")
-        .Number(Ratio(Of(result.store, GigabytesPerS), MemcpyOf(result)));
+    json->Member("gb_per_s_over_memcpy", Ratio(Of(result.store, GigabytesPerS), MemcpyOf(result)));
   }
-  json->EndObject();
+  json->End();
 }
 
 void WriteCores(JsonWriter* json, const char* name, const Cores& cores) {
-  json->Key(name).Numbers(std::vector<double>(cores.begin(), cores.end()));
+  json->Key(name).BeginArray();
+  for (const int core : cores) json->Value(core);
+  json->End();
 }
 
 }  // namespace
@@ -242,29 +249,29 @@ std::string Json(const Options& options, const MachineInfo& machine, const CoreP
   JsonWriter json;
   json.BeginObject();
   json.Key("kvbench").BeginObject();
-  json.Key("version").String(Version());
-  json.Key("commit").String(machine.commit);
-  json.EndObject();
+  json.Member("version", Version());
+  json.Member("commit", machine.commit);
+  json.End();
   json.Key("machine").BeginObject();
-  json.Key("cpu").String(machine.cpu);
-  json.Key("cores").Whole(machine.cores);
-  json.Key("kernel").String(machine.kernel);
-  json.Key("tcp_congestion").String(machine.congestion);
-  json.EndObject();
+  json.Member("cpu", machine.cpu);
+  json.Member("cores", machine.cores);
+  json.Member("kernel", machine.kernel);
+  json.Member("tcp_congestion", machine.congestion);
+  json.End();
   json.Key("options").BeginObject();
-  json.Key("store").String(options.store);
-  json.Key("seconds").Number(options.seconds);
-  json.Key("repeats").Whole(options.repeats);
-  json.Key("seed").Whole(static_cast<int64_t>(options.seed));
-  json.Key("raw_tcp_congestion")
-      .String(options.congestion.empty() ? machine.congestion : options.congestion);
+  json.Member("store", options.store);
+  json.Member("seconds", options.seconds);
+  json.Member("repeats", options.repeats);
+  json.Member("seed", uint64_t{options.seed});
+  json.Member("raw_tcp_congestion",
+              options.congestion.empty() ? machine.congestion : options.congestion);
   WriteCores(&json, "worker_cores", cores.clients);
   WriteCores(&json, "server_cores", cores.servers);
-  json.EndObject();
+  json.End();
   json.Key("results").BeginArray();
   for (const CaseResult& result : results) WriteResult(&json, result);
-  json.EndArray();
-  json.EndObject();
+  json.End();
+  json.End();
   return json.text();
 }
 

@@ -5,8 +5,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "cli/json_writer.h"
-
 namespace kvstore {
 namespace {
 
@@ -171,13 +169,6 @@ TEST_CASE("the JSON of an empty cluster has every list", "[cli]") {
     CHECK(parsed.fields().at(list).list_value().values_size() == 0);
     CHECK(parsed.fields().at(list).has_list_value());
   }
-}
-
-TEST_CASE("JSON escapes what must be escaped", "[cli]") {
-  JsonWriter json;
-  json.BeginArray().Value("a\"b\\c\n\x01 é").BeginObject().End().Value(true).Value(uint64_t{7});
-  json.End();
-  CHECK(json.text() == "[\"a\\\"b\\\\c\\u000a\\u0001 é\",{},true,7]");
 }
 
 }  // namespace

@@ -19,8 +19,12 @@ class JsonWriter {
   JsonWriter& Key(std::string_view name);
   JsonWriter& Value(std::string_view text);
   JsonWriter& Value(const char* text) { return Value(std::string_view(text)); }
+  JsonWriter& Value(int64_t number);
   JsonWriter& Value(uint64_t number);
+  JsonWriter& Value(int number) { return Value(int64_t{number}); }
+  JsonWriter& Value(double number);  // six digits; null if it is not finite
   JsonWriter& Value(bool value);
+  JsonWriter& Null();
 
   template <typename T>
   JsonWriter& Member(std::string_view name, T value) {

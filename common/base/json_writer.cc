@@ -1,6 +1,8 @@
-#include "cli/json_writer.h"
+#include "common/base/json_writer.h"
 
 #include <fmt/format.h>
+
+#include <cmath>
 
 namespace kvstore {
 
@@ -33,9 +35,28 @@ JsonWriter& JsonWriter::Value(std::string_view text) {
   return *this;
 }
 
+JsonWriter& JsonWriter::Value(int64_t number) {
+  Separate();
+  text_ += std::to_string(number);
+  return *this;
+}
+
 JsonWriter& JsonWriter::Value(uint64_t number) {
   Separate();
   text_ += std::to_string(number);
+  return *this;
+}
+
+JsonWriter& JsonWriter::Value(double number) {
+  if (!std::isfinite(number)) return Null();  // JSON has no word for it
+  Separate();
+  text_ += fmt::format("{:.6g}", number);
+  return *this;
+}
+
+JsonWriter& JsonWriter::Null() {
+  Separate();
+  text_ += "null";
   return *this;
 }
 
