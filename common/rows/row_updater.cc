@@ -9,14 +9,6 @@
 
 namespace kvstore {
 
-struct RowState {
-  StateLayout layout;
-  std::vector<RowTable> tensors;  // in the order of the layout's names
-  uint64_t updates = 0;           // since the tensors were zero
-};
-
-void RowStateDeleter::operator()(RowState* state) const { delete state; }
-
 uint64_t BytesOf(const RowState& state) {
   uint64_t total = 0;
   for (const RowTable& tensor : state.tensors) total += tensor.bytes();
@@ -31,7 +23,7 @@ bool Fits(const RowState* state, const StateLayout& layout) {
 }
 
 RowStatePtr ZeroState(StateLayout layout, int64_t rows, size_t row_elements) {
-  RowStatePtr state(new RowState);
+  auto state = std::make_unique<RowState>();
   for (size_t i = 0; i < layout.names.size(); ++i) {
     state->tensors.emplace_back(rows, row_elements * DTypeBytes(layout.dtype));
   }

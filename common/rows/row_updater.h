@@ -3,7 +3,9 @@
 // the whole table becomes the sum, as MXNet does it: rows that the sum has not are zero afterwards.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "common/cluster/identity.h"
@@ -13,14 +15,13 @@
 
 namespace kvstore {
 
-// What a rule remembers of a table: one table per state tensor, of the same height, and the number
-// of updates.
-struct RowState;
-
-struct RowStateDeleter {
-  void operator()(RowState* state) const;
+// What a rule remembers of a table. Plain data, as UpdaterState.
+struct RowState {
+  StateLayout layout;
+  std::vector<RowTable> tensors;  // in the order of the layout's names, as high as the table
+  uint64_t updates = 0;           // since the tensors were zero
 };
-using RowStatePtr = std::unique_ptr<RowState, RowStateDeleter>;
+using RowStatePtr = std::unique_ptr<RowState>;
 
 uint64_t BytesOf(const RowState& state);
 
