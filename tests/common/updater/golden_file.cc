@@ -17,9 +17,10 @@ std::vector<uint64_t> ReadBits(std::istringstream& words) {
   return bits;
 }
 
-std::vector<double> ReadNumbers(std::istringstream& words) {
-  std::vector<double> numbers;
-  for (double number; words >> number;) numbers.push_back(number);
+template <typename Number>
+std::vector<Number> ReadNumbers(std::istringstream& words) {
+  std::vector<Number> numbers;
+  for (Number number; words >> number;) numbers.push_back(number);
   return numbers;
 }
 
@@ -72,15 +73,23 @@ std::vector<GoldenCase> ReadGoldenFile(const std::string& file_name) {
     } else if (kind == "sum" && words >> number) {
       current.sums[number] = ReadBits(words);
     } else if (kind == "exact" && words >> number) {
-      current.exact[number] = ReadNumbers(words);
+      current.exact[number] = ReadNumbers<double>(words);
     } else if (kind == "bound" && words >> number) {
-      current.bounds[number] = ReadNumbers(words);
+      current.bounds[number] = ReadNumbers<double>(words);
+    } else if (kind == "shape" && words >> current.height >> current.width) {
+      continue;
+    } else if (kind == "rows" && words >> number) {
+      current.rows[number] = ReadNumbers<int64_t>(words);
+    } else if (std::string name; kind == "state" && words >> number >> name) {
+      current.states[number][name] = ReadBits(words);
     } else if (kind == "x" && words >> number) {
       current.xs.push_back(ReadBits(words));
     } else {
-      throw std::runtime_error(path + ":" + std::to_string(line_number) +
-                               ": case, value, sum, exact, bound, x or fold expected, got '" +
-                               kind + "'");
+      throw std::runtime_error(
+          path + ":" + std::to_string(line_number) +
+          ": case, value, sum, exact, bound, shape, rows, state, x or fold expected, "
+          "got '" +
+          kind + "'");
     }
   }
   return cases;

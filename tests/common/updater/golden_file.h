@@ -1,5 +1,5 @@
-// Reads the vectors of tests/golden/optimizers (make_vectors.py and make_formula_vectors.py
-// describe the format).
+// Reads the vectors of tests/golden/optimizers (make_vectors.py, make_formula_vectors.py and
+// make_row_vectors.py describe the format).
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,10 @@ struct GoldenCase {
   std::map<uint64_t, std::vector<uint64_t>> sums;    // by round; in AccumulatorOf(dtype)
   std::map<uint64_t, std::vector<double>> exact;     // by round (make_formula_vectors.py)
   std::map<uint64_t, std::vector<double>> bounds;    // by round
-  std::vector<std::vector<uint64_t>> xs;             // rule "fold"
+  uint64_t height = 0, width = 0;                    // of a row-sparse value
+  std::map<uint64_t, std::vector<int64_t>> rows;     // by round: those of the sum
+  std::map<uint64_t, std::map<std::string, std::vector<uint64_t>>> states;  // by round and name
+  std::vector<std::vector<uint64_t>> xs;                                    // rule "fold"
   std::vector<uint64_t> fold;
 };
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Runs MXNet 1.9.1's own optimizers on the inputs of vectors.txt and writes mxnet_1_9_1.txt, in the
-same format. Needs the wheel, so it is run by hand and its result is committed:
+"""Runs MXNet 1.9.1's own optimizers on the inputs of vectors.txt and rows.txt and writes
+mxnet_1_9_1.txt and mxnet_1_9_1_rows.txt, in the same formats. Needs the wheel, so it is run by hand
+and its results are committed:
 
   python3 -m venv V && V/bin/pip install numpy==1.23.5 mxnet==1.9.1
   V/bin/python make_mxnet_vectors.py
@@ -9,6 +10,10 @@ The updater is the one that MXNet's KVStore server runs: optimizer.get_updater(o
 Every case of f32 with finite numbers, and those of f16 with multi_precision, is run as one of the
 1.9.1 dialect, which has MXNet's defaults. Of f64 there are none: MXNet passes its numbers as f32.
 `assign` and `sum` are no optimizers of MXNet.
+
+Of rows.txt: the f32 cases of the 1.9.1 dialect. Weight and gradient are row_sparse, and so the
+updates lazy; the weight has all rows, as on MXNet's server. No case of adagrad has a weight decay,
+which MXNet refuses there.
 """
 import pathlib
 
@@ -31,10 +36,10 @@ def words(array):
     return " ".join(f"{int(b):0{2 * array.dtype.itemsize}x}" for b in bits)
 
 
-def cases():
+def cases(file_name):
     """Blocks of lines, each beginning with its `case` line."""
     block = []
-    for line in (HERE / "vectors.txt").read_text().splitlines():
+    for line in (HERE / file_name).read_text().splitlines():
         if line.startswith("#"):
             continue
         if line.startswith("case") and block:
@@ -50,9 +55,8 @@ def all_finite(block):
         np.isfinite(parse(line[2:], "f32")).all() for line in lines if line[0] == "sum")
 
 
-def run(rule, dtype, numbers, block):
-    """Lines of the case with MXNet's results."""
-    yield " ".join(["case", rule, dtype] + [f"{k}={v!r}" for k, v in numbers.items()])
+def updater_of(rule, numbers):
+    """MXNet's updater of key 0."""
     theirs = {NAMES.get(rule, {}).get(k, k): v for k, v in numbers.items()
               if k not in ("mxnet1", "lr_mult", "wd_mult")}
     if "multi_precision" in theirs:
@@ -60,7 +64,13 @@ def run(rule, dtype, numbers, block):
     optimizer = mx.optimizer.create(rule, **theirs)
     optimizer.set_lr_mult({0: numbers.get("lr_mult", 1.0)})
     optimizer.set_wd_mult({0: numbers.get("wd_mult", 1.0)})
-    update = mx.optimizer.get_updater(optimizer)
+    return mx.optimizer.get_updater(optimizer)
+
+
+def run(rule, dtype, numbers, block):
+    """Lines of the case with MXNet's results."""
+    yield " ".join(["case", rule, dtype] + [f"{k}={v!r}" for k, v in numbers.items()])
+    update = updater_of(rule, numbers)
     weight = None
     for line in block[1:]:
         kind, number, *hexes = line.split()
@@ -75,10 +85,47 @@ def run(rule, dtype, numbers, block):
             weight = mx.nd.array(parse(hexes, dtype), dtype=FLOATS[dtype])
 
 
+STATES = {"sgd": ["momentum"], "adagrad": ["history"], "adam": ["mean", "var"], "ftrl": ["z", "n"]}
+
+
+def run_rows(rule, numbers, block):
+    """As run, of a row-sparse value of f32."""
+    update = updater_of(rule, numbers)
+    for line in block:
+        kind, number, *rest = line.split()
+        if kind not in ("value", "state") or number == "0":
+            yield line
+        if kind == "shape":
+            shape = (int(number), int(rest[0]))
+        elif kind == "value" and number == "0":
+            weight = mx.nd.array(parse(rest, "f32").reshape(shape)).tostype("row_sparse")
+            assert len(weight.indices) == shape[0]
+        elif kind == "rows":
+            rows = [int(row) for row in rest]
+        elif kind == "sum":
+            grad = mx.nd.sparse.zeros("row_sparse", shape)
+            if rows:
+                data = parse(rest, "f32").reshape(len(rows), shape[1])
+                grad = mx.nd.sparse.row_sparse_array((data, rows), shape=shape)
+            update(0, grad, weight)
+            yield f"value {number} " + words(weight.asnumpy().reshape(-1))
+            state = update.states[0]
+            tensors = state if isinstance(state, tuple) else (state,)
+            for name, tensor in zip(STATES[rule], tensors):
+                if tensor is not None:
+                    assert tensor.stype == "row_sparse"
+                    yield f"state {number} {name} " + words(tensor.asnumpy().reshape(-1))
+
+
+def write(file_name, like, lines):
+    head = f"# Made by make_mxnet_vectors.py with mxnet 1.9.1; format as {like}. Do not edit."
+    (HERE / file_name).write_text("\n".join([head] + [line.rstrip() for line in lines]) + "\n")
+
+
 def main():
-    out = ["# Made by make_mxnet_vectors.py with mxnet 1.9.1; format as vectors.txt. Do not edit."]
+    out = []
     made = set()
-    for block in cases():
+    for block in cases("vectors.txt"):
         _, rule, dtype, *parameters = block[0].split()
         numbers = {k: float(v) for k, v in (p.split("=") for p in parameters)}
         wanted = dtype == "f32" or (dtype == "f16" and numbers.get("multi_precision") == 1.0)
@@ -90,7 +137,14 @@ def main():
             continue
         made.add((rule, dtype, tuple(sorted(numbers.items()))))
         out += run(rule, dtype, numbers, block)
-    (HERE / "mxnet_1_9_1.txt").write_text("\n".join(out) + "\n")
+    write("mxnet_1_9_1.txt", "vectors.txt", out)
+    out = []
+    for block in cases("rows.txt"):
+        _, rule, dtype, *parameters = block[0].split()
+        numbers = {k: float(v) for k, v in (p.split("=") for p in parameters)}
+        if dtype == "f32" and numbers.get("mxnet1") == 1.0:
+            out += run_rows(rule, numbers, block)
+    write("mxnet_1_9_1_rows.txt", "rows.txt", out)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Golden vectors of the lazy updates of row-sparse values, made with NumPy from the formulas of
+make_vectors.py: a round updates the rows that its sum has, and their state, and no others.
+
+  make_row_vectors.py            writes rows.txt beside this script
+  make_row_vectors.py --check    makes it again and compares: exit 0 equal, 1 not, 77 no NumPy
+
+Format: as vectors.txt, with, in each case,
+  shape HEIGHT WIDTH      of the value
+  rows N ROW...           which rows the sum of round N has; `sum N` are theirs, one after the other
+  state N NAME HEX...     a state tensor after round N, as large as the value, expected
+"""
+import pathlib
+import sys
+
+try:
+    import numpy as np
+except ImportError:
+    print("skipped: NumPy is not installed")
+    sys.exit(77)
+
+from make_vectors import Narrow, Rule, SplitMix64, words
+
+HERE = pathlib.Path(__file__).resolve().parent
+HEIGHT, WIDTH = 7, 5
+# Rows that come back, rows of their own, one of all rows, two without any; row 6 comes late.
+ROUNDS = [[1, 3, 4], [3], [], [0, 1, 2, 3, 4, 5, 6], [0, 2], [], [2, 3, 6]]
+
+FULL = {"learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7, "clip_gradient": 0.4}
+CASES = [
+    ("sum", {}),
+    ("test", {"rescale_grad": 0.3}),
+    ("sgd", FULL),
+    ("sgd", {"momentum": 0.9}),
+    ("sgd", dict(FULL, momentum=0.85)),
+    ("sgd", dict(FULL, momentum=0.85, lr_mult=0.5, wd_mult=3.0)),
+    ("adagrad", {}),
+    ("adagrad", FULL),
+    ("adam", {}),
+    ("adam", dict(FULL, beta1=0.8, beta2=0.99, epsilon=1e-4)),
+    ("ftrl", {}),
+    ("ftrl", dict(FULL, lamda1=0.05, beta=0.5)),
+]
+# MXNet refuses weight decay for a row-sparse adagrad.
+NO_DECAY = {k: v for k, v in FULL.items() if k != "wd"}
+MXNET1_CASES = [(rule, dict(parameters, mxnet1=1.0)) for rule, parameters in (
+    ("sgd", {}),
+    ("sgd", FULL),
+    ("sgd", {"learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7}),
+    ("sgd", {"momentum": 0.9}),
+    ("sgd", dict(FULL, momentum=0.85)),
+    ("sgd", dict(FULL, momentum=0.85, lr_mult=0.5, wd_mult=3.0)),
+    ("sgd", {"momentum": 0.85, "learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7}),
+    ("adagrad", {}),
+    ("adagrad", NO_DECAY),
+    ("adam", {}),
+    ("adam", {"learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7, "lr_mult": 0.5,
+              "wd_mult": 3.0}),
+    ("adam", FULL),
+    ("ftrl", {}),
+    ("ftrl", FULL),
+)]
+NARROW_CASES = [("sum", {})] + [
+    (rule, dict(parameters, multi_precision=flag))
+    for rule, parameters in (("sgd", dict(FULL, momentum=0.85)), ("adagrad", FULL), ("adam", FULL),
+                             ("ftrl", FULL))
+    for flag in (0.0, 1.0)]
+
+
+class Whole:
+    """f32 or f64: a value is what it is computed in."""
+
+    def __init__(self, name, dtype):
+        self.name, self.dtype, self.words = name, dtype, words
+
+    def rounded(self, x):
+        return x
+
+
+def case_lines(rule, parameters, kind, dtype, random):
+    """`kind`: Whole or Narrow. Computes in `dtype`."""
+    yield " ".join(["case", rule, kind.name] + [f"{k}={v!r}" for k, v in parameters.items()])
+    yield f"shape {HEIGHT} {WIDTH}"
+    numbers = lambda rows: random.array(dtype, rows * WIDTH).reshape(rows, WIDTH)
+    value = kind.rounded(numbers(HEIGHT))
+    yield "value 0 " + kind.words(value.reshape(-1))
+    formulas = Rule(rule, parameters, dtype)
+    names = formulas.state_names()
+    state = {name: np.zeros((HEIGHT, WIDTH), dtype) for name in names}
+    keeps_master = parameters.get("multi_precision", 0.0) == 1.0
+    master = value.copy()
+    for n, rows in enumerate(ROUNDS, start=1):
+        s = numbers(len(rows))
+        formulas.state = [state[name][rows] for name in names]
+        if keeps_master:
+            master[rows] = formulas.update(master[rows], s)
+            value[rows] = kind.rounded(master[rows])
+        else:
+            value[rows] = kind.rounded(formulas.update(value[rows], kind.rounded(s)))
+        for name, kept in zip(names, formulas.state):
+            state[name][rows] = kept if keeps_master else kind.rounded(kept)
+        yield f"rows {n} " + " ".join(map(str, rows))
+        yield f"sum {n} " + words(s.reshape(-1))
+        yield f"value {n} " + kind.words(value.reshape(-1))
+        for name in names:
+            yield f"state {n} {name} " + (words if keeps_master else kind.words)(
+                state[name].reshape(-1))
+
+
+def all_lines():
+    yield "# Made by make_row_vectors.py, which describes the format. Do not edit."
+    random = SplitMix64(20261125)
+    for kind, dtype, cases in ((Whole("f32", np.float32), np.float32, CASES + MXNET1_CASES),
+                               (Whole("f64", np.float64), np.float64, CASES),
+                               (Narrow("f16"), np.float32, NARROW_CASES),
+                               (Narrow("bf16"), np.float32, NARROW_CASES)):
+        for rule, parameters in cases:
+            yield from case_lines(rule, parameters, kind, dtype, random)
+
+
+def main():
+    path = HERE / "rows.txt"
+    lines = list(all_lines())
+    if sys.argv[1:] == ["--check"]:
+        equal = path.read_text().splitlines() == [line.rstrip() for line in lines]
+        print(f"{path.name}: {'agrees' if equal else 'differs'}")
+        sys.exit(0 if equal else 1)
+    if sys.argv[1:]:
+        sys.exit(f"no argument or --check expected, got {sys.argv[1:]}")
+    path.write_text("\n".join(line.rstrip() for line in lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
