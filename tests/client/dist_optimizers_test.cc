@@ -1,6 +1,6 @@
 // Every optimizer on a cluster gives the bits of a local store that is given the workers'
-// contributions: state per part, multipliers per key, values of 16 bits with and without an f32
-// master.
+// contributions (of an asynchronous one: its one worker's, in their order): state per part,
+// multipliers per key, values of 16 bits with and without an f32 master.
 #include <catch2/catch.hpp>
 #include <map>
 #include <tuple>
@@ -19,7 +19,7 @@ using testing::ToArray;
 
 using Strings = std::vector<std::string>;
 
-constexpr int kWorkers = 2;
+constexpr int kWorkersMax = 2;
 constexpr int kRounds = 3;
 
 struct TestKey {
@@ -36,13 +36,13 @@ const std::vector<TestKey> kKeys = {
     {"brain", DataType::kBFloat16, (1 << 19) + 67},  // two parts
 };
 
-// What worker `rank` contributes to key number `key` in `round`; rank kWorkers: its first value.
+// What worker `rank` contributes to key number `key` in `round`; rank kWorkersMax: its first value.
 const Bytes& Contribution(int rank, int round, size_t key) {
   static const auto all = [] {
     std::map<std::tuple<int, int, size_t>, Bytes> made;
     std::mt19937_64 random(20261124);
-    for (int who = 0; who <= kWorkers; ++who) {
-      for (int when = 0; when < (who < kWorkers ? kRounds : 1); ++when) {
+    for (int who = 0; who <= kWorkersMax; ++who) {
+      for (int when = 0; when < (who < kWorkersMax ? kRounds : 1); ++when) {
         for (size_t what = 0; what < kKeys.size(); ++what) {
           const DTypeOracle oracle(ToDType(kKeys[what].dtype));
           made[{who, when, what}] = oracle.Random(random, kKeys[what].elements);
@@ -80,13 +80,19 @@ std::map<std::string, Bytes> Train(KVStore& store, PushedArrays pushed) {
 void InitAll(KVStore& store) {
   for (size_t key = 0; key < kKeys.size(); ++key) {
     store.Init(Strings{kKeys[key].name},
-               {ToArray(Contribution(kWorkers, 0, key), kKeys[key].dtype)});
+               {ToArray(Contribution(kWorkersMax, 0, key), kKeys[key].dtype)});
   }
 }
 
 }  // namespace
 
-TEST_CASE("every optimizer gives on dist_sync the bits of local", "[dist][optimizer]") {
+TEST_CASE("every optimizer gives on a dist store the bits of local", "[dist][optimizer]") {
+  struct Kind {
+    std::string type;
+    int workers;
+  };
+  const auto kind = GENERATE(Kind{"dist_sync", 2}, Kind{"dist_async", 1});
+  CAPTURE(kind.type);
   for (const std::string& name : UpdaterNames()) {
     const bool learns = name != "assign" && name != "sum" && name != "test";
     for (const double multi_precision : {0.0, 1.0}) {
@@ -99,23 +105,27 @@ TEST_CASE("every optimizer gives on dist_sync the bits of local", "[dist][optimi
       }
       if (name == "sgd") spec.Set("momentum", 0.9);
 
-      DistCluster cluster({kWorkers, 2});
-      std::map<std::string, Bytes> values[kWorkers];
-      CHECK(cluster.Run([&](KVStore& store, int rank) {
-        if (rank == 0) store.SetOptimizer(spec);
-        store.Barrier();
-        InitAll(store);
-        values[rank] = Train(store, [&](int round, size_t key) {
-          return std::vector<NDArray>{ToArray(Contribution(rank, round, key), kKeys[key].dtype)};
-        });
-      }) == std::vector<std::string>(kWorkers));
+      const auto workers = static_cast<uint32_t>(kind.workers);
+      DistCluster cluster({workers, 2});
+      std::vector<std::map<std::string, Bytes>> values(workers);
+      CHECK(cluster.Run(
+                [&](KVStore& store, int rank) {
+                  if (rank == 0) store.SetOptimizer(spec);
+                  store.Barrier();
+                  InitAll(store);
+                  values[static_cast<size_t>(rank)] = Train(store, [&](int round, size_t key) {
+                    return std::vector<NDArray>{
+                        ToArray(Contribution(rank, round, key), kKeys[key].dtype)};
+                  });
+                },
+                kind.type) == NothingThrown(workers));
 
       const auto local = KVStore::CreateUnique();
       local->SetOptimizer(spec);
       InitAll(*local);
       const std::map<std::string, Bytes> expected = Train(*local, [&](int round, size_t key) {
         std::vector<NDArray> arrays;
-        for (int rank = 0; rank < kWorkers; ++rank) {
+        for (int rank = 0; rank < kind.workers; ++rank) {
           arrays.push_back(ToArray(Contribution(rank, round, key), kKeys[key].dtype));
         }
         return arrays;
@@ -126,7 +136,7 @@ TEST_CASE("every optimizer gives on dist_sync the bits of local", "[dist][optimi
         // A round did something.
         if (name != "assign") {
           const size_t number = static_cast<size_t>(&key - kKeys.data());
-          CHECK((expected.at(key.name) != Contribution(kWorkers, 0, number)));
+          CHECK((expected.at(key.name) != Contribution(kWorkersMax, 0, number)));
         }
       }
     }
