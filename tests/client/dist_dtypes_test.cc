@@ -2,6 +2,7 @@
 // that is given the workers' contributions.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "client/src/ndarray_impl.h"
 #include "tests/client/dist_cluster.h"
@@ -146,6 +147,72 @@ TEST_CASE("asynchronous pushes of every dtype are updates of it", "[dist][async]
               }
             },
             "dist_async") == std::vector<std::string>(1));
+}
+
+TEST_CASE("rounds of rows of every dtype give the oracle's bits", "[dist][rows][dtypes]") {
+  struct Kind {
+    std::string type;
+    uint32_t workers;
+  };
+  const auto kind = GENERATE(Kind{"dist_sync", 3}, Kind{"dist_async", 1});
+  // Of one stripe and of 61.
+  const int64_t height = GENERATE(50, 1 << 20);
+  constexpr int64_t kWidth = 33;
+  CAPTURE(kind.type, height);
+  const int workers = static_cast<int>(kind.workers);
+  DistCluster cluster({kind.workers, 2});
+  const auto run = [&](KVStore& store, int rank) {
+    for (const DataType dtype : kEveryDType) {
+      const DTypeOracle oracle(ToDType(dtype));
+      const std::vector<int64_t> shape = {height, kWidth};
+      const Ints key = {static_cast<int>(dtype)};
+      store.Init(key, {NDArray::RowSparse(shape, dtype)});
+      // Row 7 is in every contribution, row 10 + r in that of rank r only.
+      const Bytes zeros(kWidth * DataTypeBytes(dtype));
+      std::map<int64_t, Bytes> value = {{7, zeros}};
+      for (int r = 0; r < workers; ++r) value[10 + r] = zeros;
+      for (int round = 0; round < (oracle.IsFloat() ? 5 : 3); ++round) {
+        const std::string rule = round == 0 ? "assign" : round < 3 ? "sum" : "test";
+        OptimizerSpec spec(rule);
+        if (rule == "test") spec.Set("rescale_grad", double{kScale});
+        store.Barrier();
+        if (rank == 0) store.SetOptimizer(spec);
+        store.Barrier();
+        std::map<int64_t, std::vector<Bytes>> sums;  // by row, what is to be summed
+        for (int r = 0; r < workers; ++r) {
+          const std::vector<Bytes> rows = Pushed(oracle, r, round, 2, kWidth);
+          sums[7].push_back(rows[0]);
+          sums[10 + r].push_back(rows[1]);
+          if (r != rank) continue;
+          Bytes both = rows[0];
+          both.insert(both.end(), rows[1].begin(), rows[1].end());
+          NDArray data({2, kWidth}, dtype);
+          std::copy(both.begin(), both.end(), data.data_as<uint8_t>());
+          store.Push(key, {NDArray::RowSparse(shape, {7, 10 + r}, data)});
+        }
+        Bytes expected;
+        for (auto& [row, bytes] : value) {
+          if (rule == "assign") bytes = oracle.Assign(sums[row]);
+          if (rule == "sum") bytes = oracle.Sum(bytes, sums[row]);
+          if (rule == "test") bytes = oracle.Test(bytes, sums[row], kScale);
+          expected.insert(expected.end(), bytes.begin(), bytes.end());
+        }
+        expected.insert(expected.end(), zeros.begin(), zeros.end());  // row 40
+        NDArray out = NDArray::RowSparse(shape, dtype);
+        NDArray ids({workers + 2}, DataType::kInt64);
+        auto* id = ids.data_as<int64_t>();
+        for (const auto& [row, bytes] : value) *id++ = row;
+        *id = 40;
+        store.PullRowSparse(key, {{&out, ids}});
+        out.WaitToRead();
+        if (!std::equal(expected.begin(), expected.end(), out.data_as<uint8_t>(),
+                        out.data_as<uint8_t>() + out.bytes())) {
+          throw std::runtime_error(std::string(DataTypeName(dtype)) + " after " + rule);
+        }
+      }
+    }
+  };
+  CHECK(cluster.Run(run, kind.type) == NothingThrown(kind.workers));
 }
 
 TEST_CASE("a rule that an int key cannot have fails its round, not the cluster", "[dist][dtypes]") {

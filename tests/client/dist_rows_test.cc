@@ -409,4 +409,71 @@ TEST_CASE("a row_sparse push to a key of default storage is zero elsewhere", "[d
   }) == NothingThrown(2));
 }
 
+TEST_CASE("on dist_async either storage may be pushed to either, as on local",
+          "[dist][rows][async]") {
+  // Of one part or stripe, and of several.
+  const Shape shape = {GENERATE(int64_t{100}, 10000), 64};
+  // With decay and momentum all rows move in an update, whether their sum is zero or not.
+  const OptimizerSpec rule =
+      OptimizerSpec("sgd").Set("learning_rate", 0.5).Set("wd", 0.25).Set("momentum", 0.5);
+  constexpr int kSparse = 1, kDense = 2;
+  const auto train = [&](KVStore& store) {
+    std::mt19937_64 random(20261125);
+    const NDArray initial = RandomRows(random, shape, DataType::kFloat32, 90);
+    NDArray zeros(shape);
+    store.Init(Ints{kSparse, kDense}, {initial, zeros});
+    store.SetOptimizer(rule);
+    for (int n = 0; n < 3; ++n) {
+      const NDArray rows = RowArray(shape, {{n, Row(shape, 1)}, {50, Row(shape, -2)}});
+      NDArray dense(shape);
+      std::fill_n(dense.data_as<float>(), dense.size(), static_cast<float>(n) - 1.25f);
+      store.Push(Ints{kSparse, kDense}, {dense, rows});
+      store.Push(Ints{kSparse, kDense}, {rows, dense});
+      store.Push(Ints{kSparse, kDense, kSparse, kDense}, {dense, rows, rows, dense});
+    }
+    std::vector<RowMap> values = {PullAll(store, kSparse, shape), PullAll(store, kDense, shape)};
+    return values;
+  };
+  const std::vector<RowMap> expected = train(*KVStore::CreateUnique("local"));
+  CHECK(expected[0].size() == static_cast<size_t>(shape[0]));
+  CHECK(expected[1].size() == static_cast<size_t>(shape[0]));
+  DistCluster cluster({1, 3});
+  CHECK(cluster.Run(
+            [&](KVStore& store, int) { MustBe(train(store) == expected, "the values of local"); },
+            "dist_async") == NothingThrown(1));
+}
+
+TEST_CASE("a row_sparse key has its own learning rate and weight decay on a dist store",
+          "[dist][rows]") {
+  struct Kind {
+    std::string type;
+    uint32_t workers;
+  };
+  const auto kind = GENERATE(Kind{"dist_sync", 2}, Kind{"dist_async", 1});
+  const Shape shape = {GENERATE(int64_t{100}, 10000), 64};
+  CAPTURE(kind.type, shape[0]);
+  DistCluster cluster({kind.workers, 2});
+  CHECK(
+      cluster.Run(
+          [&](KVStore& store, int rank) {
+            const NDArray initial =
+                RowArray(shape, {{3, Row(shape, 1)}, {70, Row(shape, 1)}, {71, Row(shape, 1)}});
+            store.Init(Ints{1, 2}, {initial, initial});
+            OptimizerSpec rule = OptimizerSpec("sgd").Set("learning_rate", 0.5).Set("wd", 1);
+            rule.SetLrMult(1, 0.5).SetWdMult(1, 2);
+            if (rank == 0) store.SetOptimizer(rule);
+            store.Barrier();
+            const auto share = 1 / static_cast<float>(kind.workers);
+            const NDArray rows = RowArray(shape, {{3, Row(shape, share)}, {70, Row(shape, 0)}});
+            store.Push(Ints{1, 2}, {rows, rows});
+            // w - 0.25 * (g + 2 w) and w - 0.5 * (g + w).
+            MustBe(PullAll(store, 1, shape) ==
+                       RowMap{{3, Row(shape, 0.25f)}, {70, Row(shape, 0.5f)}, {71, Row(shape, 1)}},
+                   "with factors");
+            MustBe(PullAll(store, 2, shape) == RowMap{{70, Row(shape, 0.5f)}, {71, Row(shape, 1)}},
+                   "without");
+          },
+          kind.type) == NothingThrown(kind.workers));
+}
+
 }  // namespace kvstore

@@ -174,6 +174,20 @@ TEST_CASE("an optimizer moves the rows that are pushed, and no others", "[local]
   CHECK(PullAll(*store, 1) == expected);
 }
 
+TEST_CASE("a row_sparse key has its own learning rate and weight decay", "[local][rows]") {
+  const auto store = KVStore::CreateUnique();
+  store->Init(Ints{1, 2}, {RowArray(kShape, AllRows(1)), RowArray(kShape, AllRows(1))});
+  OptimizerSpec rule = OptimizerSpec("sgd").Set("learning_rate", 0.5).Set("wd", 1);
+  store->SetOptimizer(rule.SetLrMult(1, 0.5).SetWdMult(1, 2));
+  const NDArray rows = RowArray(kShape, {{4, {1, 3}}});
+  store->Push(Ints{1, 2}, {rows, rows});
+  RowMap expected = AllRows(1);
+  expected[4] = {0.25f, -0.25f};  // 1 - 0.25 * (g + 2)
+  CHECK(PullAll(*store, 1) == expected);
+  expected[4] = {0, -1};  // 1 - 0.5 * (g + 1)
+  CHECK(PullAll(*store, 2) == expected);
+}
+
 TEST_CASE("values of either storage are summed in list order", "[local][rows]") {
   const auto store = KVStore::CreateUnique();
   store->Init(Ints{1, 2}, {NDArray::RowSparse(kShape), NDArray(kShape)});
