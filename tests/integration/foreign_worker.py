@@ -75,12 +75,12 @@ class Stream:
             address, [("grpc.max_send_message_length", -1)], compression)
         self._out = queue.Queue()
         self._in = queue.Queue()
-        call = self._channel.stream_stream(method)(iter(self._out.get, None), timeout=timeout)
-        threading.Thread(target=self._read, args=(call, reply_type), daemon=True).start()
+        self._call = self._channel.stream_stream(method)(iter(self._out.get, None), timeout=timeout)
+        threading.Thread(target=self._read, args=(reply_type,), daemon=True).start()
 
-    def _read(self, call, reply_type):
+    def _read(self, reply_type):
         try:
-            for message in call:
+            for message in self._call:
                 self._in.put(reply_type.FromString(message))
             self._in.put(None)
         except grpc.RpcError as error:
@@ -92,6 +92,10 @@ class Stream:
     def receive(self, seconds=30):
         """The next message; None or an RpcError when the stream ended."""
         return self._in.get(timeout=seconds)
+
+    def cancel(self):
+        """Gives the call up, whatever was sent or answered."""
+        self._call.cancel()
 
     def close(self):
         self._out.put(None)

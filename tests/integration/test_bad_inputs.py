@@ -5,12 +5,14 @@ import pickle
 import struct
 import unittest
 
+import grpc
+
 import cluster
 from foreign_worker import Stream, Worker, data_pb2, key_id, scheduler_pb2, types_pb2
 
 OK, INVALID, EXISTS, PRECONDITION, UNAVAILABLE = 0, 3, 6, 9, 14
 INIT, PUSH, PULL, SET_OPTIMIZER = 1, 2, 3, 6
-DONE = 3
+RECEIVED, DONE = 2, 3
 
 
 def f32(*values):
@@ -54,6 +56,38 @@ class BadInputs(unittest.TestCase):
         entry, _ = w.request(PUSH, 7, f32(5, 5), round=2)  # round 1 is over, it failed
         self.assertEqual((entry.code, entry.progress), (OK, DONE), entry)
         self.assert_value(w, 7, 6, 7)
+
+    def test_5_an_asynchronous_push_of_rows_or_16_bits_before_an_updater_is_set(self):
+        w = self.start(store_type="dist_async")
+        dense, sparse = types_pb2.STORAGE_DENSE, types_pb2.STORAGE_ROW_SPARSE
+        both = struct.pack("<qq", 0, 1)  # the ids of both rows
+        # (1, 2), (5, 5) and their sum
+        f16 = [struct.pack("<2e", *pair) for pair in ((1, 2), (5, 5), (6, 7))]
+        bf16 = [b"".join(f32(x)[2:] for x in pair) for pair in ((1, 2), (5, 5), (6, 7))]
+        whole = [f32(1, 2), f32(5, 5), f32(6, 7)]
+        kinds = ((8, types_pb2.DTYPE_F16, dense, f16), (9, types_pb2.DTYPE_BF16, dense, bf16),
+                 (10, types_pb2.DTYPE_F32, sparse, whole), (11, types_pb2.DTYPE_F16, sparse, f16),
+                 (12, types_pb2.DTYPE_BF16, sparse, bf16))
+
+        def ask(op, key, storage, data=b"", **fields):
+            if storage == sparse:
+                return w.request(op, key, both + data, rows=2, **fields)
+            return w.request(op, key, data, **fields)
+
+        for key, dtype, storage, (first, _, _) in kinds:
+            spec = w.key_spec(key, dtype, (2, 1), storage)
+            entry, _ = ask(INIT, key, storage, first, spec=spec, create=True)
+            self.assertEqual((entry.code, entry.progress), (OK, DONE), entry)
+        for key, _, storage, (first, pushed, _) in kinds:
+            entry, _ = ask(PUSH, key, storage, pushed, round=1)
+            self.assertEqual(entry.code, PRECONDITION, entry)
+            print(f"  {entry.message}")
+            self.assertEqual(ask(PULL, key, storage)[1], first)
+        self.assertEqual(self.set_optimizer(w, "sum").code, OK)
+        for key, _, storage, (_, pushed, total) in kinds:
+            entry, _ = ask(PUSH, key, storage, pushed, round=2)
+            self.assertEqual((entry.code, entry.progress), (OK, DONE), entry)
+            self.assertEqual(ask(PULL, key, storage)[1], total)
 
     def test_24_denormals_and_negative_zeros_and_the_largest_floats_are_numbers(self):
         w = self.start()
@@ -103,6 +137,45 @@ class BadInputs(unittest.TestCase):
             self.assertTrue(entry.message.isprintable() and entry.message.isascii(), entry.message)
             print(f"  {entry.message[:120]}")
         self.assert_value(w, 7, 1, 2)
+
+    def test_48_a_cancelled_push_counts_once_whether_it_is_sent_again_or_not(self):
+        # A round of two workers: one's push waits for the other's when its call is cancelled, or
+        # may not even have arrived. Rank 0's is summed at once, rank 1's waits for its turn.
+        self.start(workers=2)
+        key = 6
+        for one, other in (self.workers, self.workers[::-1]):
+            for arrived, again in ((True, False), (True, True), (False, True)):
+                key += 1
+                with self.subTest(rank=one.identity.rank, arrived=arrived, again=again):
+                    self.cancel_a_push(one, other, key, arrived, again)
+
+    def cancel_a_push(self, one, other, key, arrived, again):
+        self.init(self.workers[0], key, 1, 2)
+        server, shard = one.owner(key)
+        frame = one.frame(server)
+        one.add(frame, PUSH, key, f32(5, 6), round=1)
+        stream = Stream(one.routing.servers[server].address, f"/kvstore.v1.Data/Shard{shard}",
+                        data_pb2.Frame)
+        self.addCleanup(stream.close)
+        stream.send(frame)
+        if arrived:
+            entry = stream.receive().parts[0]
+            self.assertEqual((entry.code, entry.progress), (OK, RECEIVED), entry)
+        stream.cancel()
+        end = stream.receive()
+        while isinstance(end, data_pb2.Frame):  # the answer may have been under way
+            end = stream.receive()
+        self.assertEqual(end.code(), grpc.StatusCode.CANCELLED)
+        if again:
+            entry, _ = one.request(PUSH, key, f32(5, 6), round=1)
+            self.assertEqual((entry.code, entry.progress), (OK, RECEIVED), entry)
+        self.assert_value(other, key, 1, 2)  # half a round is nothing
+        entry, _ = other.request(PUSH, key, f32(10, 20), round=1)
+        self.assertEqual((entry.code, entry.progress), (OK, DONE), entry)
+        for each in (one, other):
+            each.forget_streams()
+            entry, payload = each.request(PULL, key, round=1)
+            self.assertEqual((entry.code, payload), (OK, f32(15, 26)), entry)
 
     def test_49_ten_thousand_barriers_of_one_worker(self):
         # A worker has one place in the one barrier that is open: what it repeats changes nothing,
