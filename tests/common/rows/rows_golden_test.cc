@@ -178,6 +178,16 @@ TEST_CASE("lazy updates give NumPy's bits, value and state", "[rows][golden]") {
   CHECK(cases == (12 + 14) + 12 + 2 * 9);
 }
 
+TEST_CASE("every rule of the list but assign, which is not lazy, has golden rows",
+          "[rows][golden]") {
+  const std::vector<GoldenCase> golden = ReadGoldenFile("rows.txt");
+  for (const std::string& name : UpdaterNames()) {
+    CAPTURE(name);
+    CHECK(std::any_of(golden.begin(), golden.end(),
+                      [&](const GoldenCase& c) { return c.rule == name; }) == (name != "assign"));
+  }
+}
+
 TEST_CASE("lazy updates are MXNet 1.9.1's in its dialect, value and state", "[rows][golden]") {
   size_t exact = 0, by_round = 0;
   for (const GoldenCase& golden : ReadGoldenFile("mxnet_1_9_1_rows.txt")) {
