@@ -423,6 +423,7 @@ absl::StatusOr<OptimizerConfig> StoreFacade::ConfigOf(const OptimizerSpec& spec)
     return absl::InvalidArgumentError(
         "SetOptimizer: multipliers of int keys or of string keys expected, got both");
   }
+  KVS_ASSIGN_OR_RETURN(const auto rule, MakeUpdater(spec.name, spec.parameters));
   OptimizerConfig config;
   config.name = spec.name;
   config.parameters = spec.parameters;
@@ -434,7 +435,7 @@ absl::StatusOr<OptimizerConfig> StoreFacade::ConfigOf(const OptimizerSpec& spec)
       KVS_RETURN_IF_ERROR(keys_.CheckKind(name));
     }
     config.multipliers[(*key)->id] = {both.lr_mult, both.wd_mult};
-    return CheckMultipliers((*key)->label, config.multipliers[(*key)->id]);
+    return CheckMultipliers(*rule, (*key)->label, config.multipliers[(*key)->id]);
   };
   for (const auto& [key, both] : spec.int_multipliers) KVS_RETURN_IF_ERROR(add(key, both));
   for (const auto& [key, both] : spec.string_multipliers) KVS_RETURN_IF_ERROR(add(key, both));

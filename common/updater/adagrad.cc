@@ -14,6 +14,7 @@ class AdagradRule final : public Updater {
   std::string_view name() const override { return "adagrad"; }
   std::vector<std::string> StateNames() const override { return {"history"}; }
   bool multi_precision() const override { return multi_precision_; }
+  const RuleNumbers* numbers() const override { return &numbers_; }
   void Update(const UpdaterRun& run, const void* value, void* sum,
               void* const* state) const override {
     Adagrad(run.dtype, ForKey(numbers_, run), value, state[0], sum, run.elements);

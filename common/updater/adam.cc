@@ -26,6 +26,7 @@ class AdamRule final : public Updater {
   std::string_view name() const override { return "adam"; }
   std::vector<std::string> StateNames() const override { return {"mean", "var"}; }
   bool multi_precision() const override { return multi_precision_; }
+  const RuleNumbers* numbers() const override { return &numbers_; }
   void Update(const UpdaterRun& run, const void* value, void* sum,
               void* const* state) const override {
     AdamNumbers numbers = ForKey(numbers_, run);

@@ -16,6 +16,7 @@ class FtrlRule final : public Updater {
   std::string_view name() const override { return "ftrl"; }
   std::vector<std::string> StateNames() const override { return {"z", "n"}; }
   bool multi_precision() const override { return multi_precision_; }
+  const RuleNumbers* numbers() const override { return &numbers_; }
   void Update(const UpdaterRun& run, const void* value, void* sum,
               void* const* state) const override {
     const FtrlNumbers numbers = ForKey(numbers_, run);

@@ -43,15 +43,22 @@ std::unique_ptr<UpdaterState> ZeroState(StateLayout layout, size_t bytes) {
 
 }  // namespace
 
-absl::Status CheckMultipliers(std::string_view key, const KeyMultipliers& multipliers) {
+absl::Status CheckMultipliers(const Updater& rule, std::string_view key,
+                              const KeyMultipliers& multipliers) {
   constexpr NumberRange kRange = NumberRange::kNotNegative;
-  const auto check = [&](std::string_view what, double number) {
-    if (InRange(number, kRange)) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        fmt::format("{}: {}: {} expected, got {}", key, what, RangeText(kRange), number));
+  const auto check = [&](std::string_view what, double factor, std::string_view of, double number) {
+    if (!InRange(factor, kRange)) {
+      return absl::InvalidArgumentError(
+          fmt::format("{}: {}: {} expected, got {}", key, what, RangeText(kRange), factor));
+    }
+    if (InRange(number * factor, kRange)) return absl::OkStatus();
+    return absl::InvalidArgumentError(fmt::format("{}: {} * {}: {} expected, got {} * {}", key, of,
+                                                  what, RangeText(kRange), number, factor));
   };
-  KVS_RETURN_IF_ERROR(check("lr_mult", multipliers.lr_mult));
-  return check("wd_mult", multipliers.wd_mult);
+  const RuleNumbers numbers = rule.numbers() != nullptr ? *rule.numbers() : RuleNumbers{0, 1, 0};
+  KVS_RETURN_IF_ERROR(
+      check("lr_mult", multipliers.lr_mult, "learning_rate", numbers.learning_rate));
+  return check("wd_mult", multipliers.wd_mult, "wd", numbers.wd);
 }
 
 PartUpdater::PartUpdater() { KVS_CHECK(Set("assign", {}).ok()); }
@@ -60,7 +67,8 @@ absl::Status PartUpdater::Set(std::string_view name, const UpdaterParameters& pa
                               const MultipliersByKey& multipliers) {
   KVS_ASSIGN_OR_RETURN(std::unique_ptr<Updater> updater, MakeUpdater(name, parameters));
   for (const auto& [key, both] : multipliers) {
-    KVS_RETURN_IF_ERROR(CheckMultipliers(fmt::format("key {}", static_cast<int64_t>(key)), both));
+    KVS_RETURN_IF_ERROR(
+        CheckMultipliers(*updater, fmt::format("key {}", static_cast<int64_t>(key)), both));
   }
   updater_ = std::move(updater);
   name_ = std::string(name);

@@ -18,8 +18,9 @@
 namespace kvstore {
 
 // `key`: "key 17", for the message. Errors: INVALID_ARGUMENT for a factor that is not finite or is
-// below 0.
-absl::Status CheckMultipliers(std::string_view key, const KeyMultipliers& multipliers);
+// below 0, or whose product with the rule's number is beyond f32.
+absl::Status CheckMultipliers(const Updater& rule, std::string_view key,
+                              const KeyMultipliers& multipliers);
 
 // What is kept beside a value: tensors of the value's length, zero before the first update.
 struct StateLayout {

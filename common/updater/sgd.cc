@@ -17,6 +17,7 @@ class SgdRule final : public Updater {
     return {"momentum"};
   }
   bool multi_precision() const override { return multi_precision_; }
+  const RuleNumbers* numbers() const override { return &numbers_; }
   void Update(const UpdaterRun& run, const void* value, void* sum,
               void* const* state) const override {
     const SgdNumbers numbers = ForKey(numbers_, run);

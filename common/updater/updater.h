@@ -23,6 +23,8 @@
 
 namespace kvstore {
 
+struct RuleNumbers;  // kernels.h
+
 // Numbers of a rule by name; absent ones have the rule's default.
 using UpdaterParameters = std::map<std::string, double>;
 
@@ -60,6 +62,8 @@ class Updater {
   virtual bool multi_precision() const { return false; }
   // Whether the rule makes sense for ints and bools too.
   virtual bool takes_every_dtype() const { return false; }
+  // The numbers that a key's multipliers are factors of; null: a rule without them.
+  virtual const RuleNumbers* numbers() const { return nullptr; }
   // `value`: the old value, only read. `sum`: holds the sum of the round, is overwritten with the
   // new value. `state`: as many arrays as StateNames(). All have the run's dtype: f32, f64, or any
   // that is its own AccumulatorOf (kernels.h) if the rule takes every dtype. None needs alignment;

@@ -143,6 +143,9 @@ TEST_CASE("factors of keys are checked and named before anything is set", "[erro
   refused(OptimizerSpec("sgd").SetLrMult(1, -0.5),
           "key 1: lr_mult: a finite number >= 0 (within f32) expected, got -0.5");
   refused(OptimizerSpec("sgd").SetWdMult(2, std::nan("")), "key 2: wd_mult: ");
+  refused(OptimizerSpec("sgd").Set("learning_rate", 3e38).SetLrMult(1, 100),
+          "key 1: learning_rate * lr_mult: a finite number >= 0 (within f32) expected, got 3e+38 * "
+          "100");
   refused(OptimizerSpec("sgd").SetLrMult("w", 1), "mixed key types: int keys expected");
   refused(OptimizerSpec("sgd").SetLrMult(1, 1).SetWdMult("w", 1), "got both");
   const auto strings = KVStore::CreateUnique();

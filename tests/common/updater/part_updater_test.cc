@@ -236,6 +236,25 @@ TEST_CASE("multipliers out of their range are refused and the old rule stays", "
   CHECK(updater.name() == "test");
 }
 
+TEST_CASE("a multiplier whose product is beyond f32 is refused and the old rule stays",
+          "[updater]") {
+  const auto rule = GENERATE(as<std::string>(), "sgd", "adagrad", "adam", "ftrl");
+  CAPTURE(rule);
+  const UpdaterParameters parameters = {{"learning_rate", 3e38}, {"wd", 1e38}};
+  PartUpdater updater;
+  REQUIRE(updater.Set("test", {}).ok());
+  CHECK(updater.Set(rule, parameters, {{kKey, {100, 1}}}) ==
+        absl::InvalidArgumentError("key 17: learning_rate * lr_mult: a finite number >= 0 (within "
+                                   "f32) expected, got 3e+38 * 100"));
+  CHECK(updater.Set(rule, parameters, {{kKey, {1, 4}}}) ==
+        absl::InvalidArgumentError("key 17: wd * wd_mult: a finite number >= 0 (within f32) "
+                                   "expected, got 1e+38 * 4"));
+  CHECK(updater.name() == "test");
+  CHECK(updater.Set(rule, parameters, {{kKey, {1, 3}}}).ok());
+  // A rule without these numbers has no products.
+  CHECK(updater.Set("test", {}, {{kKey, {3e38, 3e38}}}).ok());
+}
+
 TEST_CASE("a multiplier of 0 leaves ftrl's key as it is", "[updater]") {
   PartUpdater updater;
   REQUIRE(updater.Set("ftrl", {}, {{kKey, {0, 1}}}).ok());
