@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "client/src/sdk_log.h"
 #include "client/src/work_queue.h"
 #include "common/base/mutex.h"
+#include "common/cluster/store_mode.h"
 #include "common/transport/grpc/grpc_transport.h"
 #include "common/updater/part_updater.h"
 #include "common/wire/command.h"
@@ -189,6 +191,16 @@ bool DistBackend::Copies(const KeyOperation& operation) const {
          values[0].storage_type() != StorageType::kDefault;
 }
 
+// Whether the operation is a push without any row, which is no update of its own.
+bool PushesNothing(const KeyOperation& operation) {
+  if (operation.kind != OperationKind::kPush && operation.kind != OperationKind::kPushPull) {
+    return false;
+  }
+  return std::all_of(operation.values.begin(), operation.values.end(), [](const NDArray& value) {
+    return value.storage_type() == StorageType::kRowSparse && value.indices().empty();
+  });
+}
+
 void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) {
   if (!Copies(*operation)) {
     const Session session(*this);
@@ -210,9 +222,14 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
 
 void DistBackend::Send(DistSession& session, const std::shared_ptr<KeyOperation>& operation,
                        const TokenPtr& token) {
+  if (mode_ == StoreMode::kAsync && PushesNothing(*operation)) {
+    if (operation->outputs.empty()) return token->Finish(absl::OkStatus());
+    operation->kind = OperationKind::kPull;  // that is left of a PushPull
+    operation->values.clear();
+  }
   try {
     if (operation->spec.row_sparse && Brings(*operation)) {
-      const auto sink = std::make_shared<DistRowOperation>(operation, token, mode_);
+      const auto sink = std::make_shared<DistRowOperation>(operation, token);
       std::vector<PartRequest> requests = sink->Requests();
       if (requests.empty()) return token->Finish(absl::OkStatus());
       return session.Add(std::move(requests), sink);

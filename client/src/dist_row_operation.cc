@@ -14,11 +14,9 @@
 
 namespace kvstore {
 
-DistRowOperation::DistRowOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token,
-                                   StoreMode mode)
+DistRowOperation::DistRowOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token)
     : token_(std::move(token)),
       operation_(std::move(operation)),
-      mode_(mode),
       shape_(RowShapeOf(operation_->spec.shape, operation_->spec.dtype)) {}
 
 std::vector<PartRequest> DistRowOperation::Requests() {
@@ -54,8 +52,6 @@ void DistRowOperation::AddContribution(std::vector<PartRequest>* requests) const
   const ValueSpec& spec = operation_->spec;
   const bool init = operation_->kind == OperationKind::kInit;
   const Rows rows = values.size() == 1 ? RowsOf(values[0]) : RowsOf(spec, FoldRows(spec, values));
-  if (!init && rows.count == 0 && mode_ == StoreMode::kAsync) return;
-
   const KeySpec key = init ? DistOperation::WireKeyOf(*operation_) : KeySpec();
   for (RowFragment& fragment : CutRows(shape_, rows)) {
     PartRequest request = RequestFor(init ? Op::kInit : Op::kPush, fragment.stripe);

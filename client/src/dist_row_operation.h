@@ -17,18 +17,16 @@
 #include "client/src/dist_session.h"
 #include "client/src/row_requests.h"
 #include "client/src/store_backend.h"
-#include "common/cluster/store_mode.h"
 
 namespace kvstore {
 
 class DistRowOperation final : public PartSink {
  public:
-  // `mode`: in an asynchronous store a push without rows is nothing at all.
-  DistRowOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token, StoreMode mode);
+  DistRowOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token);
 
   // Called once. Copies what is contributed and makes room for the rows that are pulled. Without
-  // requests the operation is over. May throw std::bad_alloc; then the outputs of a pull of rows
-  // have none.
+  // requests (a pull of no rows) the operation is over. May throw std::bad_alloc; then the outputs
+  // of a pull of rows have none.
   std::vector<PartRequest> Requests();
 
   uint64_t operation_id() const override { return token_->id(); }
@@ -54,7 +52,6 @@ class DistRowOperation final : public PartSink {
   // First, so that it goes last: when the operation completes its arrays are free.
   const TokenPtr token_;
   const std::shared_ptr<KeyOperation> operation_;
-  const StoreMode mode_;
   const RowShape shape_;
   std::vector<Answer> answers_;  // in the order of the pulls, which are the last requests
   size_t first_pull_ = 0;

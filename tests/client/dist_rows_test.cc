@@ -334,6 +334,43 @@ TEST_CASE("a push without rows before an updater is set is nothing on dist_async
             "dist_async") == NothingThrown(1));
 }
 
+TEST_CASE("a push without rows is nothing on dist_async, whatever the key's storage",
+          "[dist][rows][async]") {
+  const bool row_sparse = GENERATE(false, true);
+  CAPTURE(row_sparse);
+  DistCluster cluster({1, 2});
+  CHECK(cluster.Run(
+            [&](KVStore& store, int) {
+              const Shape shape = {10000, 64};  // several parts
+              store.Init(Ints{1}, {row_sparse ? NDArray::RowSparse(shape) : NDArray(shape)});
+              const auto pulled = [&] {
+                NDArray out(shape);
+                store.Pull(Ints{1}, {&out});
+                return NonZeroRowsIn(out);
+              };
+              const NDArray nothing = NDArray::RowSparse(shape);
+              // Before SetOptimizer, too.
+              store.Push(Ints{1}, {nothing});
+              store.Wait(Ints{1});
+              // A momentum would go on moving the value by an update of zeros.
+              store.SetOptimizer(
+                  OptimizerSpec("sgd").Set("learning_rate", 0.5).Set("momentum", 0.5));
+              store.Push(Ints{1}, {RowArray(shape, {{7, Row(shape, 1)}})});
+              const RowMap once = {{7, Row(shape, -0.5f)}};
+              store.Push(Ints{1}, {nothing});
+              MustBe(pulled() == once, "an update by one push only");
+              store.Push(Ints{1, 1}, {nothing, nothing});
+              MustBe(pulled() == once, "no update by several values without rows");
+              NDArray out(shape);
+              store.PushPull(Ints{1}, Ints{1}, {nothing}, {&out});
+              MustBe(NonZeroRowsIn(out) == once, "what is left of a PushPull is the Pull");
+              // One value with a row is enough.
+              store.Push(Ints{1, 1}, {nothing, RowArray(shape, {{7, Row(shape, 1)}})});
+              MustBe(pulled() == RowMap{{7, Row(shape, -1.25f)}}, "the momentum, and one more");
+            },
+            "dist_async") == NothingThrown(1));
+}
+
 TEST_CASE("a tall table costs what its rows cost", "[dist][rows]") {
   const Shape shape = {int64_t{1} << 30, 64};  // 256 GiB
   DistCluster cluster({2, 2});
