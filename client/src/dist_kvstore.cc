@@ -91,7 +91,7 @@ class DistBackend final : public StoreBackend {
   void Stop(Close how) override;
 
  private:
-  static absl::Status UpdaterHasNoEffect();
+  absl::Status UpdaterHasNoEffect();
   // Lends the session for a scope; nothing once the store was stopped. Stop waits for every loan,
   // so that the session, which joins its loop, is never destroyed by the loop itself.
   class Session {
@@ -124,6 +124,7 @@ class DistBackend final : public StoreBackend {
   mutable int borrowers_ KVS_GUARDED_BY(mutex_) = 0;
   bool stopped_ KVS_GUARDED_BY(mutex_) = false;
   uint64_t step_ KVS_GUARDED_BY(mutex_) = 0;
+  bool warned_ KVS_GUARDED_BY(mutex_) = false;  // that an updater has no effect
   const WorkerRank rank_;
   const uint32_t workers_;
   const StoreMode mode_;
@@ -167,7 +168,11 @@ absl::Status DistBackend::Overdue(const std::vector<OverdueOperation>& operation
 }
 
 absl::Status DistBackend::UpdaterHasNoEffect() {
-  LogWarningOnce(
+  {
+    MutexLock lock(mutex_);
+    if (std::exchange(warned_, true)) return absl::OkStatus();
+  }
+  LogWarning(
       "set_updater on a dist store does not reach the servers: use SetOptimizer; nothing was set");
   return absl::OkStatus();
 }

@@ -39,6 +39,7 @@ struct KeyState {
   // table per call.
   uint64_t call = 0;
   size_t place = 0;
+  bool warned = false;  // that its row_sparse outputs are left alone
 };
 
 // The key `name` stands for. Errors: INVALID_ARGUMENT for a name that is empty, longer than

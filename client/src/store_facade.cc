@@ -5,6 +5,7 @@
 #include <exception>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "client/src/argument_checks.h"
 #include "client/src/fork_guard.h"
@@ -144,9 +145,11 @@ KeyedStatus StoreFacade::AddOutputs(const Names& keys, const std::vector<NDArray
     const Key& key = *group.operation->key;
     if (ignore_sparse && outputs[i] != nullptr &&
         outputs[i]->storage_type() != StorageType::kDefault) {
-      LogWarningOnce(
-          fmt::format("{}: {} leaves outputs of storage row_sparse alone: use PullRowSparse",
-                      key.label, NameOf(kind)));
+      if (!std::exchange(group.state->warned, true)) {
+        LogWarning(
+            fmt::format("{}: {} leaves outputs of storage row_sparse alone: use PullRowSparse",
+                        key.label, NameOf(kind)));
+      }
       continue;
     }
     const absl::Status fits = CheckOutput(key.label, outputs[i], &group.operation->spec);

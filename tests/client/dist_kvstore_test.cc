@@ -9,6 +9,7 @@
 
 #include "tests/client/dist_cluster.h"
 #include "tests/client/expect_error.h"
+#include "tests/client/standard_error.h"
 
 namespace kvstore {
 namespace {
@@ -385,10 +386,16 @@ TEST_CASE("SetOptimizer is checked on every rank and set by rank 0", "[dist]") {
   }) == NothingThrown(2));
 }
 
-TEST_CASE("an updater on a dist store has no effect", "[dist]") {
+TEST_CASE("an updater on a dist store has no effect but one warning", "[dist]") {
   DistCluster cluster({1, 1});
   CHECK(cluster.Run([](KVStore& store, int) {
-    store.set_updater([](int, const NDArray&, NDArray*) { std::abort(); });
+    const std::string log = StandardErrorOf([&] {
+      store.set_updater([](int, const NDArray&, NDArray*) { std::abort(); });
+      store.set_updater([](const std::string&, const NDArray&, NDArray*) { std::abort(); });
+    });
+    if (CountOf("set_updater on a dist store does not reach the servers", log) != 1) {
+      throw std::runtime_error("one warning expected, got: " + log);
+    }
     store.Init(Ints{1}, {Array({1})});
     store.Push(Ints{1}, {Array({5})});
     NDArray out({1});

@@ -1,8 +1,5 @@
 // What the stores of one process promise (docs: kvstore semantics), dense.
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
-#include <cstdio>
 #include <cstring>
 #include <functional>
 #include <future>
@@ -12,6 +9,7 @@
 #include "client/src/fork_guard.h"
 #include "kvstore/kvstore.h"
 #include "tests/client/expect_error.h"
+#include "tests/client/standard_error.h"
 
 namespace kvstore {
 namespace {
@@ -36,26 +34,6 @@ Floats PullFrom(KVStore& store, int key, size_t elements) {
   NDArray out({static_cast<int64_t>(elements)});
   store.Pull(std::vector<int>{key}, {&out});
   return Read(out);
-}
-
-// What `body`, which may throw, writes to standard error.
-std::string StandardErrorOf(const std::function<void()>& body) {
-  std::FILE* const file = std::tmpfile();
-  REQUIRE(file != nullptr);
-  const int before = dup(STDERR_FILENO);
-  dup2(fileno(file), STDERR_FILENO);
-  try {
-    body();
-  } catch (const std::exception&) {
-  }
-  std::fflush(stderr);
-  dup2(before, STDERR_FILENO);
-  close(before);
-  std::string text(1 << 16, '\0');
-  std::rewind(file);
-  text.resize(std::fread(text.data(), 1, text.size(), file));
-  std::fclose(file);
-  return text;
 }
 
 // A shape that is cut into three parts, the last one short.

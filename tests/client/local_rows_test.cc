@@ -9,6 +9,7 @@
 #include "tests/client/dtype_arrays.h"
 #include "tests/client/expect_error.h"
 #include "tests/client/row_arrays.h"
+#include "tests/client/standard_error.h"
 
 namespace kvstore {
 namespace {
@@ -243,6 +244,26 @@ TEST_CASE("PushPull and Broadcast leave row_sparse outputs alone", "[local][rows
   CHECK(PullAll(*store, 1) == AllRows(2));
   store->PushPull(Ints{1}, Ints{1}, {RowArray(kShape, AllRows(3))}, {&whole});
   CHECK(NonZeroRowsIn(whole) == AllRows(3));
+}
+
+TEST_CASE("row_sparse outputs that are left alone are told once per key, by each store",
+          "[local][rows]") {
+  const std::string log = StandardErrorOf([] {
+    for (int n = 0; n < 2; ++n) {
+      const auto store = KVStore::CreateUnique();
+      NDArray out = NDArray::RowSparse(kShape);
+      store->Broadcast(Ints{1}, Ints{1}, {NDArray::RowSparse(kShape)}, {&out});
+      store->Pull(Ints{1, 1}, {&out, &out});
+      store->PushPull(Ints{1}, Ints{1}, {NDArray::RowSparse(kShape)}, {&out});
+      store->Init(Ints{2}, {NDArray::RowSparse(kShape)});
+      store->PushPull(Ints{2}, Ints{2}, {NDArray::RowSparse(kShape)}, {&out});
+      store->Pull(Ints{2}, {&out});
+    }
+  });
+  CAPTURE(log);
+  CHECK(CountOf("key 1: Pull leaves outputs of storage row_sparse alone", log) == 2);
+  CHECK(CountOf("key 2: PushPull leaves outputs of storage row_sparse alone", log) == 2);
+  CHECK(CountOf("leaves outputs of storage row_sparse alone: use PullRowSparse", log) == 4);
 }
 
 TEST_CASE("a user's updater sees the rows that were pushed, and these of the value",

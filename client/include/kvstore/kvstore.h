@@ -86,8 +86,8 @@ class KVSTORE_EXPORT KVStore {
 
   // Fills `outputs` with the value after this worker's last push of the key (on dist_async other
   // workers' pushes may be in it already). Outputs of storage kRowSparse are left alone, with one
-  // warning per key; with `ignore_sparse` = false, which local stores take, they get the rows that
-  // are not zero.
+  // warning per key of a store; with `ignore_sparse` = false, which local stores take, they get the
+  // rows that are not zero.
   virtual void Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
                     int priority = 0, bool ignore_sparse = true) = 0;
   virtual void Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
@@ -130,8 +130,8 @@ class KVSTORE_EXPORT KVStore {
       const std::vector<std::pair<std::string, std::string>>& parameters);
 
   // Concerns the pushes that follow; replaces SetOptimizer's rule, and is replaced by it. On a dist
-  // store a worker's updater does not reach the servers: one warning, no effect; a server's own is
-  // what RunServer runs.
+  // store a worker's updater does not reach the servers: one warning per store, no effect; a
+  // server's own is what RunServer runs.
   virtual void set_updater(Updater updater) = 0;
   virtual void set_updater(StrUpdater updater) = 0;
 
