@@ -44,11 +44,11 @@ absl::Status LocalRows::Push(const std::vector<NDArray>& values, const WholeUpda
   std::vector<uint8_t*> places;  // memory for all rows before any is written
   for (const int64_t row : rows) places.push_back(table_.Touch(row));
   NDArray stored = seen;  // of which the updater may make another array, to no effect
-  absl::Status updated = update(merged, &stored);
+  if (absl::Status updated = update(merged, &stored); !updated.ok()) return updated;
   for (size_t i = 0; i < rows.size(); ++i) {
     std::memcpy(places[i], seen.data_as<uint8_t>() + i * shape_.row_bytes, shape_.row_bytes);
   }
-  return updated;
+  return absl::OkStatus();
 }
 
 void LocalRows::CopyTo(const NDArray& output) const {

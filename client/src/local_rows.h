@@ -28,7 +28,7 @@ class LocalRows {
   // were updated, and others perhaps not.
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& rule);
   // The same with a user's updater, which sees the rows that any of the values has, and writes
-  // these rows of the value. Errors: the updater's; what it has written until then stays.
+  // these rows of the value. Errors: the updater's, then the value stays as it was.
   absl::Status Push(const std::vector<NDArray>& values, const WholeUpdate& update);
 
   // The whole value; a row_sparse output gets the rows that are not zero.

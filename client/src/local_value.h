@@ -40,7 +40,8 @@ class LocalValue {
   // were updated, and others not.
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& rule,
                     Scratch* scratch);
-  // The same with a user's updater. Errors: the updater's; what it has written until then stays.
+  // The same with a user's updater, which writes the value where it lies. Errors: the updater's;
+  // what it has written until then stays (decision 12).
   absl::Status Push(const std::vector<NDArray>& values, const WholeUpdate& update,
                     Scratch* scratch);
   void CopyTo(const NDArray& output) const;

@@ -331,6 +331,18 @@ TEST_CASE("what an updater throws is the error of its key, once, and stays in it
   store->WaitAll();
 }
 
+TEST_CASE("what an updater wrote into a dense value before it threw stays", "[local][updater]") {
+  const auto store = KVStore::CreateUnique();
+  store->Init(std::vector<int>{1}, {Array({1, 2})});
+  store->set_updater([](int, const NDArray&, NDArray* stored) {
+    stored->data_as<float>()[1] = 4;
+    throw std::runtime_error("enough");
+  });
+  store->Push(std::vector<int>{1}, {Array({5, 5})});
+  CHECK_ERROR(store->Wait(std::vector<int>{1}), kUnknown, "key 1: the updater threw enough");
+  CHECK(PullFrom(*store, 1, 2) == Floats{1, 4});
+}
+
 TEST_CASE("calls that wait are refused inside an updater, where they would wait for themselves",
           "[local][updater]") {
   const auto store = KVStore::CreateUnique();

@@ -131,7 +131,8 @@ class KVSTORE_EXPORT KVStore {
 
   // Concerns the pushes that follow; replaces SetOptimizer's rule, and is replaced by it. On a dist
   // store a worker's updater does not reach the servers: one warning per store, no effect; a
-  // server's own is what RunServer runs.
+  // server's own is what RunServer runs. What an updater throws is the key's error; a row_sparse
+  // value then is as it was, while in a dense one of a local store what was written stays.
   virtual void set_updater(Updater updater) = 0;
   virtual void set_updater(StrUpdater updater) = 0;
 
