@@ -64,7 +64,8 @@ class DistSession {
   void Add(std::vector<PartRequest> requests, std::shared_ptr<PartSink> sink) KVS_EXCLUDES(mutex_);
   void Flush() KVS_EXCLUDES(mutex_);
 
-  // The calls below block, for at most the operation timeout. Not from the loop.
+  // The calls below block, for at most the operation timeout at each step. Not from the loop.
+  // Asks all shards whether they would take it, then has them take it: what one refuses none takes.
   absl::Status SetOptimizer(const OptimizerConfig& config);
   // Returns when every server ran it. Errors: name the servers that refused it or failed.
   absl::Status SendCommand(Command command);

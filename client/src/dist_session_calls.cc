@@ -140,8 +140,10 @@ std::string DistSession::LateShards(const std::shared_ptr<PartSink>& sink) {
 
 absl::Status DistSession::SetOptimizer(const OptimizerConfig& config) {
   ShardRequest request;
-  request.op = Op::kSetOptimizer;
+  request.op = Op::kCheckOptimizer;
   request.optimizer = config;
+  KVS_RETURN_IF_ERROR(AskShards(request, "SetOptimizer"));
+  request.op = Op::kSetOptimizer;
   return AskShards(std::move(request), "SetOptimizer");
 }
 

@@ -66,8 +66,8 @@ class PartMath {
 
   // Whether there is an updater although no SetOptimizer came: what an asynchronous push needs.
   virtual bool has_own_updater() const { return false; }
-  // Replaces the updater of this shard. The same spec again changes nothing; a new one keeps the
-  // states that still fit. Errors: INVALID_ARGUMENT names the parameter and the known ones.
+  // Replaces the updater of this shard; values and states wait as they are for their next Update,
+  // which keeps a state that fits. Errors: INVALID_ARGUMENT names the parameter and the known ones.
   virtual absl::Status SetOptimizer(const OptimizerConfig& spec) = 0;
 };
 

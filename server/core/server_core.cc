@@ -137,7 +137,7 @@ void ServerCore::Impl::OnFrame(int64_t now_ms, PeerId peer, const Frame& request
     absl::Status status = header;
     bool retry_entry = retry;
     const bool about_part = entry.op != Op::kLeave && entry.op != Op::kSetOptimizer &&
-                            entry.op != Op::kCommand;
+                            entry.op != Op::kCheckOptimizer && entry.op != Op::kCommand;
     if (status.ok() && about_part && !Owns({entry.key, entry.part})) {
       status = absl::UnavailableError(
           fmt::format("slot {} is not owned here", SlotOf({entry.key, entry.part})));
@@ -168,6 +168,7 @@ void ServerCore::Impl::OnEntry(const ReplyTo& from, const Frame& frame, const Pa
     case Op::kLeave:
       return OnLeave(from, entry, replies);
     case Op::kSetOptimizer:
+    case Op::kCheckOptimizer:
       return OnSetOptimizer(from, frame, entry, replies);
     case Op::kCommand:
       return OnCommand(from, frame, entry, replies);
@@ -474,6 +475,10 @@ void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const Frame& frame,
   } else if (from.rank != 0) {
     SetStatus(reply, absl::InvalidArgumentError(fmt::format(
                          "SetOptimizer comes from rank 0, got it from rank {}", from.rank)));
+  } else if (entry.op == Op::kCheckOptimizer) {
+    const absl::Status fits = TryUpdater(*frame.optimizer).status();
+    if (fits.ok()) KVS_CHECK(math_->SetOptimizer(optimizer_).ok());
+    SetStatus(reply, fits);
   } else if (!repeat) {
     const absl::Status status = SetUpdater(*frame.optimizer);
     SetStatus(reply, status);
@@ -486,7 +491,11 @@ void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const Frame& frame,
   replies.Add(from, std::move(reply));
 }
 
-absl::Status ServerCore::Impl::SetUpdater(const OptimizerConfig& spec) {
+absl::StatusOr<uint64_t> ServerCore::Impl::TryUpdater(const OptimizerConfig& spec) {
+  if (math_->has_own_updater() && spec.name != "assign") {
+    return absl::FailedPreconditionError(
+        fmt::format("SetOptimizer '{}': this server runs the updater of its program", spec.name));
+  }
   KVS_RETURN_IF_ERROR(math_->SetOptimizer(spec));
   uint64_t needed = 0;
   for (const auto& [id, slot] : parts_) {
@@ -499,8 +508,12 @@ absl::Status ServerCore::Impl::SetUpdater(const OptimizerConfig& spec) {
         fmt::format("optimizer '{}': {} bytes needed for values and states, at most {} expected",
                     spec.name, needed, options_.value_bytes_max));
   }
+  return needed;
+}
+
+absl::Status ServerCore::Impl::SetUpdater(const OptimizerConfig& spec) {
+  KVS_ASSIGN_OR_RETURN(value_bytes_, TryUpdater(spec));
   optimizer_ = spec;
-  value_bytes_ = needed;
   return absl::OkStatus();
 }
 

@@ -80,6 +80,7 @@ class ServerCore::Impl {
   void OnPull(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
   void OnProbe(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
   void OnLeave(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
+  // Also kCheckOptimizer.
   void OnSetOptimizer(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
                       ReplyBatch& replies);
   void OnCommand(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
@@ -94,8 +95,10 @@ class ServerCore::Impl {
   absl::StatusOr<const KeySpec*> AddKey(const KeySpec& spec);
   static absl::Status CheckSameKey(const KeySpec& have, const KeySpec& want);
   PartSlot& AddSlot(PartId id);
-  // Sets the updater. Errors: the math's; RESOURCE_EXHAUSTED, and the old one stays, when what it
-  // keeps of the parts goes over the budget.
+  // Has the math use this updater, and returns what all parts take with it. Errors, and the old one
+  // stays: the math's; FAILED_PRECONDITION while the program has an updater; RESOURCE_EXHAUSTED
+  // when what it keeps of the parts goes over the budget.
+  absl::StatusOr<uint64_t> TryUpdater(const OptimizerConfig& spec);
   absl::Status SetUpdater(const OptimizerConfig& spec);
   // A repeat is answered in the place of what it repeats. What a pull asks for is copied. Errors:
   // RESOURCE_EXHAUSTED, then nothing is kept; `*retry`: there will be room again.
@@ -128,7 +131,7 @@ class ServerCore::Impl {
   RequestId optimizer_request_ = 0;  // 0: none was set in this job
   Incarnation optimizer_incarnation_ = 0;
   CommandLog command_log_;
-  std::vector<CommandRun> commands_;  // not taken yet
+  std::vector<CommandRun> commands_;    // not taken yet
   std::map<WorkerRank, PeerId> peers_;  // only for a broken variant
 };
 

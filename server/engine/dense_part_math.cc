@@ -167,10 +167,6 @@ Payload DensePartMath::Read(const KeySpec&, PartId, const PartValue& value, cons
 }
 
 absl::Status DensePartMath::SetOptimizer(const OptimizerConfig& spec) {
-  if (has_own_updater() && spec.name != "assign") {
-    return absl::FailedPreconditionError(
-        fmt::format("SetOptimizer '{}': this server runs the updater of its program", spec.name));
-  }
   return updater_.Set(spec.name, spec.parameters, spec.multipliers);
 }
 

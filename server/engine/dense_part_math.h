@@ -15,8 +15,8 @@ namespace kvstore {
 // Shard-bound.
 class DensePartMath final : public PartMath {
  public:
-  // Starts with the updater "assign". While `program`, which outlives this, has an updater, that one
-  // is used instead, and SetOptimizer of anything but "assign" is FAILED_PRECONDITION.
+  // Starts with the updater "assign". While `program`, which outlives this, has an updater, that
+  // one is used instead.
   explicit DensePartMath(ProgramUpdater* program = nullptr) : program_(program) {}
 
   uint64_t BytesOf(const KeySpec& key, PartIndex part) const override;

@@ -249,9 +249,10 @@ absl::Status CheckEntry(const Frame& request, const PartEntry& entry) {
     case Op::kProbe:
       return CheckProbe(request, entry);
     case Op::kSetOptimizer:
+    case Op::kCheckOptimizer:
       if (!request.optimizer) {
         return absl::InvalidArgumentError(
-            "SET_OPTIMIZER: an optimizer in the frame expected, got none");
+            fmt::format("{}: an optimizer in the frame expected, got none", OpName(entry.op)));
       }
       return CheckNoBytes(request, entry);
     case Op::kCommand:
@@ -263,9 +264,9 @@ absl::Status CheckEntry(const Frame& request, const PartEntry& entry) {
     case Op::kUnspecified:
       break;
   }
-  return Refused(
-      request, entry,
-      fmt::format("op 1 (INIT) to 7 (COMMAND) expected, got {}", static_cast<uint32_t>(entry.op)));
+  return Refused(request, entry,
+                 fmt::format("op 1 (INIT) to 9 (CHECK_OPTIMIZER) expected, got {}",
+                             static_cast<uint32_t>(entry.op)));
 }
 
 }  // namespace kvstore

@@ -6,6 +6,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,6 +31,8 @@ struct DistClusterOptions {
   int64_t connect_timeout_ms = 60000;
   std::function<CommandHandler(uint32_t rank)> on_command{};
   ProgramUpdater* program_updater = nullptr;
+  std::optional<uint32_t> program_rank{};  // the only server with the updater; none: all have it
+  ServerCoreOptions core{};
 };
 
 class DistCluster {
@@ -63,7 +66,10 @@ class DistCluster {
     server.advertise = "127.0.0.1:0";
     server.shards = options_.shards;
     server.rank = rank;
-    server.program_updater = options_.program_updater;
+    if (options_.program_rank.value_or(rank) == rank) {
+      server.program_updater = options_.program_updater;
+    }
+    server.core = options_.core;
     if (options_.on_command != nullptr) server.on_command = options_.on_command(rank);
     ServerNodeEvents events;
     events.on_stop = [](const absl::Status&) {};

@@ -1,6 +1,7 @@
 // Every optimizer on a cluster gives the bits of a local store that is given the workers'
 // contributions (of an asynchronous one: its one worker's, in their order): state per part,
 // multipliers per key, values of 16 bits with and without an f32 master.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 #include <tuple>
@@ -9,6 +10,7 @@
 #include "common/updater/updater.h"
 #include "tests/client/dist_cluster.h"
 #include "tests/client/dtype_arrays.h"
+#include "tests/client/standard_error.h"
 
 namespace kvstore {
 namespace {
@@ -17,6 +19,7 @@ using testing::Bytes;
 using testing::DTypeOracle;
 using testing::ToArray;
 
+using Ints = std::vector<int>;
 using Strings = std::vector<std::string>;
 
 constexpr int kWorkersMax = 2;
@@ -141,6 +144,52 @@ TEST_CASE("every optimizer gives on a dist store the bits of local", "[dist][opt
       }
     }
   }
+}
+
+TEST_CASE("an optimizer that one server has no memory for is set on none", "[dist][optimizer]") {
+  const auto type = GENERATE(as<std::string>(), "dist_sync", "dist_async");
+  CAPTURE(type);
+  // Of 7 parts of 1 MiB one server has 4, the other 3. A part takes 2 MiB with assign or sum, 3
+  // with a momentum, 4 with adam: 16 MiB on the one, 12 on the other.
+  constexpr int64_t kElements = (1 << 18) * 7;
+  DistClusterOptions options;
+  options.servers = 2;
+  options.core.value_bytes_max = 15u << 20;
+  DistCluster cluster(options);
+  CHECK(cluster.Run(
+            [&](KVStore& store, int) {
+              const NDArray one({kElements});
+              std::fill_n(one.data_as<float>(), kElements, 1.0f);
+              const auto push_makes = [&](float expected) {
+                NDArray out({kElements});
+                store.PushPull(Ints{1}, Ints{1}, {one}, {&out});
+                out.WaitToRead();
+                const auto* value = out.data_as<float>();
+                if (std::count(value, value + kElements, expected) != kElements) {
+                  throw std::runtime_error("every element expected to be " +
+                                           std::to_string(expected));
+                }
+              };
+              store.Init(Ints{1}, {NDArray({kElements})});
+              store.SetOptimizer(OptimizerSpec("sgd").Set("learning_rate", 1).Set("momentum", 0.5));
+              push_makes(-1);
+              std::string refusal;
+              try {
+                store.SetOptimizer(OptimizerSpec("adam"));
+              } catch (const Error& error) {
+                if (error.code() == ErrorCode::kResourceExhausted) refusal = error.what();
+              }
+              const std::string needs =
+                  "optimizer 'adam': 16777216 bytes needed for values and states, at most 15728640 "
+                  "expected";
+              if (CountOf(needs, refusal) != 1 || CountOf("optimizer 'adam'", refusal) != 1) {
+                throw std::runtime_error("one server's refusal expected, got: " + refusal);
+              }
+              push_makes(-2.5f);  // with the momentum of before
+              store.SetOptimizer(OptimizerSpec("sum"));
+              push_makes(-1.5f);
+            },
+            type) == NothingThrown(1));
 }
 
 }  // namespace kvstore

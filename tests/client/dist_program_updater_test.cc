@@ -1,5 +1,6 @@
 // Servers with an updater of their program, in this process: which bits it sees, and what becomes
 // of a round that it refuses.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
 
@@ -121,6 +122,31 @@ TEST_CASE("the program's updater sees f16 sums rounded once to f16", "[dist][pro
     out.WaitToRead();
     if (out.data_as<uint16_t>()[1] != 0x6801) throw std::runtime_error("2050 expected");
   }) == NothingThrown(3));
+}
+
+TEST_CASE("an optimizer that a program's server refuses is set on no other either",
+          "[dist][program]") {
+  TenTimes updater;
+  DistClusterOptions options = OptionsOf(&updater, 1);
+  options.program_rank = 1;
+  DistCluster cluster(options);
+  CHECK(cluster.Run([](KVStore& store, int) {
+    store.Init(Ints{1}, {Filled(kSeveralParts, 1)});
+    MUST_THROW(store.SetOptimizer(OptimizerSpec("sum")), kFailedPrecondition,
+               "SetOptimizer 'sum': this server runs the updater of its program");
+    store.Push(Ints{1}, {Filled(kSeveralParts, 5)});
+    NDArray out({kSeveralParts});
+    store.Pull(Ints{1}, {&out});
+    out.WaitToRead();
+    // 1 + 10 * 5 on the program's server, still "assign" on the other.
+    const auto* value = out.data_as<float>();
+    const auto assigned = std::count(value, value + kSeveralParts, 5.0f);
+    const auto programs = std::count(value, value + kSeveralParts, 51.0f);
+    if (assigned == 0 || programs == 0 || assigned + programs != kSeveralParts) {
+      throw std::runtime_error(std::to_string(assigned) + " assigned, " + std::to_string(programs) +
+                               " by the program");
+    }
+  }) == NothingThrown(1));
 }
 
 TEST_CASE("an asynchronous store needs no SetOptimizer where the program has an updater",

@@ -73,6 +73,7 @@ void CheckPassed(const Frame& request, const PartEntry& entry) {
       KVS_CHECK(request.command->body.size() <= kCommandBodyBytesMax && entry.data.empty());
       return;
     case Op::kSetOptimizer:
+    case Op::kCheckOptimizer:
       KVS_CHECK(request.optimizer.has_value());
       [[fallthrough]];
     case Op::kProbe:

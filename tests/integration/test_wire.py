@@ -16,6 +16,7 @@ OK, INVALID, NOT_FOUND, EXISTS, EXHAUSTED, PRECONDITION, ABORTED, UNIMPLEMENTED,
     0, 3, 5, 6, 8, 9, 10, 12, 14)
 OUT_OF_RANGE = 11
 INIT, PUSH, PULL, PROBE, LEAVE, SET_OPTIMIZER = range(1, 7)
+CHECK_OPTIMIZER = 9
 UNKNOWN, RECEIVED, DONE = 1, 2, 3
 
 
@@ -99,6 +100,12 @@ class Wire(unittest.TestCase):
             reply = w.ask(7, frame).parts[0]
             self.assertEqual(reply.code, INVALID, reply)
             print(f"  sgd {factors}: {reply.message}")
+        for name, code in (("no_such", INVALID), ("adam", OK)):
+            frame = w.frame()
+            w.add(frame, CHECK_OPTIMIZER, 0)
+            frame.optimizer.name = name
+            reply = w.ask(7, frame).parts[0]
+            self.assertEqual((reply.op, reply.code, reply.progress), (CHECK_OPTIMIZER, code, DONE))
         w.request(PUSH, 7, f32(10, 20), round=2)
         self.assertEqual(w.request(PULL, 7, round=2)[1], f32(21, 42))  # still `sum`
 

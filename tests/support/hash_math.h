@@ -88,6 +88,7 @@ class HashMath : public NumberMath {
   Payload Read(const KeySpec&, PartId, const PartValue& value, const Piece& asked) override {
     return NumberPayload(asked.rows == 0 ? Of(value) : Rows(Of(value), NumberOf(asked.data)));
   }
+  bool has_own_updater() const override { return own_updater; }
   absl::Status SetOptimizer(const OptimizerConfig& spec) override {
     if (spec.name == "bad") return absl::InvalidArgumentError("no such optimizer: bad");
     state_bytes = spec.name == "adam" ? 2 * sizeof(uint64_t) : 0;
@@ -97,6 +98,7 @@ class HashMath : public NumberMath {
 
   bool fail_updates = false;
   std::string failure = "the updater failed";
+  bool own_updater = false;
   bool empty_init = false;  // Init may bring nothing
   uint64_t state_bytes = 0;
   std::vector<std::string> optimizers;

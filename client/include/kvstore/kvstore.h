@@ -138,7 +138,11 @@ class KVSTORE_EXPORT KVStore {
 
   // Which update a round makes where the values are; default "assign". On dist rank 0's call
   // returns when every server has it, other ranks' calls are checked and do nothing: a Barrier()
-  // after it keeps their pushes behind it.
+  // after it keeps their pushes behind it. All servers are asked before any takes it: if one
+  // refuses (kResourceExhausted: no memory for the state; kFailedPrecondition: it runs its
+  // program's updater) all keep the old rule and its state. This holds if nothing changes in
+  // between: when another thread calls Init then, or a call ends as kDeadlineExceeded, some servers
+  // may have the new rule and others not, until the next SetOptimizer that all take.
   virtual void SetOptimizer(const OptimizerSpec& spec) = 0;
 
   // Any rank: has the controller of every server (RunServer) run the command, once, and returns

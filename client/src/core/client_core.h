@@ -57,7 +57,8 @@ struct PartRequest {
 // A request that goes to whole shards: one completion when all of them answered. Its status is OK
 // or names every server that refused, with the code of the lowest of them.
 struct ShardRequest {
-  Op op = Op::kUnspecified;  // kSetOptimizer, kLeave: to all; kCommand: to shard 0 of each server
+  // kSetOptimizer, kCheckOptimizer, kLeave: to all; kCommand: to shard 0 of each server.
+  Op op = Op::kUnspecified;
   Ticket ticket = 0;
   OptimizerConfig optimizer;
   Command command;

@@ -17,7 +17,9 @@ class FrameCutter {
       : header_(header), to_(to), out_(out) {}
 
   void Add(const Request& request, bool as_probe) {
-    const bool alone = request.ask.op == Op::kSetOptimizer || request.ask.op == Op::kCommand;
+    const bool brings_optimizer =
+        request.ask.op == Op::kSetOptimizer || request.ask.op == Op::kCheckOptimizer;
+    const bool alone = brings_optimizer || request.ask.op == Op::kCommand;
     const size_t bytes = as_probe ? 0 : request.ask.data.size() + request.command.body.size();
     if (frame_ == kNone || bytes_ + bytes > kFramePayloadTarget ||
         out_->frames[frame_].frame.parts.size() == kPartsPerFrameMax || alone) {
@@ -50,7 +52,7 @@ class FrameCutter {
     if (entry.op == Op::kInit && keys_.insert(entry.key).second) {
       frame.keys.push_back(request.ask.key);
     }
-    if (entry.op == Op::kSetOptimizer) frame.optimizer = request.optimizer;
+    if (brings_optimizer) frame.optimizer = request.optimizer;
     if (entry.op == Op::kCommand) frame.command = request.command;
   }
 

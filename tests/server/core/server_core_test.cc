@@ -211,6 +211,47 @@ TEST_CASE("an optimizer whose states go over the memory budget is refused, the o
   CHECK(shard.core.Status().value_bytes == 32);
 }
 
+TEST_CASE("a check says what SetOptimizer would say, and changes nothing", "[core]") {
+  ServerCoreOptions options;
+  options.value_bytes_max = 32;
+  Shard shard(2, options);
+  const auto check = [&](const std::string& name, RequestId request) {
+    const PartEntry reply = shard.SetOptimizer(0, name, request, Op::kCheckOptimizer)[0].second;
+    CHECK(reply.op == Op::kCheckOptimizer);
+    CHECK(reply.progress == Progress::kDone);
+    return absl::Status(reply.code, reply.message);
+  };
+  shard.Init(0, 7, 1);
+  shard.SetOptimizer(0, "sum", 2);
+  CHECK(check("adam", 3).ok());
+  CHECK(shard.core.Status().value_bytes == 16);  // not with adam's states
+  shard.Init(0, 7, 4, SpecOf(18));
+  CHECK(check("adam", 5) ==
+        absl::ResourceExhaustedError(
+            "optimizer 'adam': 64 bytes needed for values and states, at most 32 expected"));
+  CHECK(check("bad", 6) == absl::InvalidArgumentError("no such optimizer: bad"));
+  CHECK(check("test", 7).ok());
+  CHECK(shard.math.optimizers.back() == "sum");
+  // The late repeat of a check is one, whatever was set since.
+  CHECK(shard.SetOptimizer(0, "test", 8)[0].second.code == absl::StatusCode::kOk);
+  CHECK(check("sum", 7).ok());
+  CHECK(shard.math.optimizers.back() == "test");
+  CHECK(shard.SetOptimizer(1, "sum", 9, Op::kCheckOptimizer)[0].second.code ==
+        absl::StatusCode::kInvalidArgument);
+}
+
+TEST_CASE("while the program has an updater, no other is taken", "[core]") {
+  Shard shard(1);
+  CHECK(shard.SetOptimizer(0, "sum", 1)[0].second.code == absl::StatusCode::kOk);
+  shard.math.own_updater = true;
+  const Op op = GENERATE(Op::kSetOptimizer, Op::kCheckOptimizer);
+  const PartEntry refused = shard.SetOptimizer(0, "test", 2, op)[0].second;
+  CHECK(refused.code == absl::StatusCode::kFailedPrecondition);
+  CHECK(refused.message == "SetOptimizer 'test': this server runs the updater of its program");
+  CHECK(shard.math.optimizers.back() == "sum");
+  CHECK(shard.SetOptimizer(0, "assign", 3, op)[0].second.code == absl::StatusCode::kOk);
+}
+
 TEST_CASE("requests that wait are bounded, those of a known one are not counted twice", "[core]") {
   ServerCoreOptions options;
   options.waiting_max = 2;

@@ -104,8 +104,9 @@ class Shard {
     entry.round = round;
     return Send(FrameOf(rank, entry), peer);
   }
-  auto SetOptimizer(WorkerRank rank, const std::string& name, RequestId request) {
-    PartEntry entry = EntryOf(Op::kSetOptimizer, request);
+  auto SetOptimizer(WorkerRank rank, const std::string& name, RequestId request,
+                    Op op = Op::kSetOptimizer) {
+    PartEntry entry = EntryOf(op, request);
     entry.key = 0;
     Frame frame = FrameOf(rank, entry);
     frame.optimizer = OptimizerConfig{name, {}};

@@ -27,13 +27,8 @@ TEST_CASE("while the program has an updater it is the only one, and it has no ro
   CHECK(math.Update(key, {7, 0}, nullptr, nullptr, nullptr) ==
         absl::UnimplementedError("key 7: a dense key expected, this server runs its program's "
                                  "updater, which has no rows"));
-  CHECK(math.SetOptimizer({"sgd", {}}) ==
-        absl::FailedPreconditionError(
-            "SetOptimizer 'sgd': this server runs the updater of its program"));
-  CHECK(math.SetOptimizer({"assign", {}}).ok());  // as a new job begins
   program.on = false;
   CHECK_FALSE(math.has_own_updater());
-  CHECK(math.SetOptimizer({"sgd", {}}).ok());
 }
 
 }  // namespace

@@ -76,9 +76,11 @@ TEST_CASE("honest requests pass", "[request_check]") {
   CheckOk(Probe(Op::kInit));
   CheckOk(Init("conv1.weight", DType::kFloat32, {4, 8}));
   for (int dtype = 1; dtype <= 9; ++dtype) CheckOk(Init("", static_cast<DType>(dtype), {}));
-  Frame optimizer = Request(Op::kSetOptimizer);
-  optimizer.optimizer.emplace();
-  CheckOk(optimizer);
+  for (const Op op : {Op::kSetOptimizer, Op::kCheckOptimizer}) {
+    Frame optimizer = Request(op);
+    optimizer.optimizer.emplace();
+    CheckOk(optimizer);
+  }
 }
 
 TEST_CASE("a frame of another protocol is refused with the supported range", "[request_check]") {
@@ -110,8 +112,9 @@ TEST_CASE("a frame that describes a key twice is refused", "[request_check]") {
 
 TEST_CASE("unknown ops are refused", "[request_check]") {
   for (const uint32_t op : {0u, 8u, 0xffffffffu}) {
-    CheckRefused(Check(Request(static_cast<Op>(op))),
-                 "OP? of key 17: op 1 (INIT) to 7 (COMMAND) expected, got " + std::to_string(op));
+    CheckRefused(
+        Check(Request(static_cast<Op>(op))),
+        "OP? of key 17: op 1 (INIT) to 9 (CHECK_OPTIMIZER) expected, got " + std::to_string(op));
   }
 }
 
@@ -179,7 +182,7 @@ TEST_CASE("a fragment is one of those that there are", "[request_check]") {
 }
 
 TEST_CASE("requests that carry no bytes are refused with some", "[request_check]") {
-  const Op op = GENERATE(Op::kProbe, Op::kLeave, Op::kSetOptimizer);
+  const Op op = GENERATE(Op::kProbe, Op::kLeave, Op::kSetOptimizer, Op::kCheckOptimizer);
   Frame frame = Request(op);
   frame.parts[0].probed_op = Op::kPull;
   frame.optimizer.emplace();
@@ -202,9 +205,11 @@ TEST_CASE("a probe asks after an INIT, PUSH or PULL", "[request_check]") {
   }
 }
 
-TEST_CASE("SET_OPTIMIZER without an optimizer is refused", "[request_check]") {
+TEST_CASE("SET_OPTIMIZER and CHECK_OPTIMIZER without an optimizer are refused", "[request_check]") {
   CheckRefused(Check(Request(Op::kSetOptimizer)),
                "SET_OPTIMIZER: an optimizer in the frame expected, got none");
+  CheckRefused(Check(Request(Op::kCheckOptimizer)),
+               "CHECK_OPTIMIZER: an optimizer in the frame expected, got none");
 }
 
 TEST_CASE("INIT without its KeySpec is refused", "[request_check]") {
