@@ -27,13 +27,14 @@ enum class Mutation {
   kFragmentTwice,          // server: a repeated fragment of an open contribution is folded again
   kFragmentOutOfOrder,     // server: fragments of a contribution are folded as they arrive
   kFragmentsLoseCount,     // client: every fragment is a push of its own round
+  kDropForgetsRequests,    // server: what was taken back is created by a late repeat of its Init
 };
 
 struct MutationName {
   Mutation mutation;
   std::string_view name;
 };
-inline constexpr std::array<MutationName, 16> kMutations = {{
+inline constexpr std::array<MutationName, 17> kMutations = {{
     {Mutation::kNoDedup, "no_dedup"},
     {Mutation::kCountMessages, "count_messages"},
     {Mutation::kAckBeforeApply, "ack_before_apply"},
@@ -50,6 +51,7 @@ inline constexpr std::array<MutationName, 16> kMutations = {{
     {Mutation::kFragmentTwice, "fragment_twice"},
     {Mutation::kFragmentOutOfOrder, "fragment_out_of_order"},
     {Mutation::kFragmentsLoseCount, "fragments_lose_count"},
+    {Mutation::kDropForgetsRequests, "drop_forgets_requests"},
 }};
 
 #ifdef KVS_WITH_MUTATIONS

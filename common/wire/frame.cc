@@ -24,6 +24,8 @@ std::string_view OpName(Op op) {
       return "SET_OPTIMIZER";
     case Op::kCommand:
       return "COMMAND";
+    case Op::kDrop:
+      return "DROP";
     case Op::kCheckOptimizer:
       return "CHECK_OPTIMIZER";
     case Op::kUnspecified:

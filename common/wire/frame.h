@@ -52,6 +52,7 @@ enum class Op : uint32_t {
   kLeave = 5,
   kSetOptimizer = 6,
   kCommand = 7,
+  kDrop = 8,
   kCheckOptimizer = 9,
 };
 // "PUSH"; "OP?" for a number that is no op.

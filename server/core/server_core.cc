@@ -172,6 +172,8 @@ void ServerCore::Impl::OnEntry(const ReplyTo& from, const Frame& frame, const Pa
       return OnSetOptimizer(from, frame, entry, replies);
     case Op::kCommand:
       return OnCommand(from, frame, entry, replies);
+    case Op::kDrop:
+      return OnDrop(from, entry, replies);
     case Op::kUnspecified:
       break;
   }
@@ -188,7 +190,7 @@ PartSlot* ServerCore::Impl::Find(PartId id) {
 
 std::string ServerCore::Impl::Label(KeyId key) const {
   const auto it = keys_.find(key);
-  return KeyLabel(key, it == keys_.end() ? std::string_view() : it->second->name);
+  return KeyLabel(key, it == keys_.end() ? std::string_view() : it->second.spec.name);
 }
 
 std::unique_ptr<Part> ServerCore::Impl::MakePart(PartId id, const KeySpec* key,
@@ -215,14 +217,14 @@ absl::Status ServerCore::Impl::CheckSameKey(const KeySpec& have, const KeySpec& 
   return absl::OkStatus();
 }
 
-absl::StatusOr<const KeySpec*> ServerCore::Impl::AddKey(const KeySpec& spec) {
+absl::StatusOr<KnownKey*> ServerCore::Impl::AddKey(const KeySpec& spec) {
   auto [it, created] = keys_.try_emplace(spec.key);
   if (created) {
-    it->second = std::make_unique<KeySpec>(spec);
-  } else if (absl::Status same = CheckSameKey(*it->second, spec); !same.ok()) {
+    it->second.spec = spec;
+  } else if (absl::Status same = CheckSameKey(it->second.spec, spec); !same.ok()) {
     return same;
   }
-  return it->second.get();
+  return &it->second;
 }
 
 absl::StatusOr<Creation*> ServerCore::Impl::CreationFor(PartId id, const KeySpec& spec,
@@ -255,11 +257,12 @@ absl::StatusOr<Creation*> ServerCore::Impl::CreationFor(PartId id, const KeySpec
                                                     KeyLabel(spec.key, spec.name), needed,
                                                     value_bytes_, options_.value_bytes_max));
   }
-  KVS_ASSIGN_OR_RETURN(const KeySpec* key, AddKey(spec));
+  KVS_ASSIGN_OR_RETURN(KnownKey* const known, AddKey(spec));
   value_bytes_ += needed;
+  ++known->parts;
   slot = &AddSlot(id);
   slot->creation = std::make_unique<Creation>();
-  slot->creation->key = key;
+  slot->creation->key = &known->spec;
   slot->creation->fragments = fragments;
   return slot->creation.get();
 }
@@ -284,6 +287,7 @@ absl::Status ServerCore::Impl::Create(const ReplyTo& from, const KeySpec& spec,
   KVS_ASSIGN_OR_RETURN(Creation* const creation, CreationFor(id, spec, entry));
   PartSlot& slot = *Find(id);
   math_->Fill(*creation->key, id, piece, &creation->value);
+  if (entry.fragment == 0) slot.init_first = entry.request;
   slot.init_request = entry.request;
   slot.init_incarnation = from.incarnation;
   if (++creation->filled == creation->fragments) {
@@ -295,9 +299,49 @@ absl::Status ServerCore::Impl::Create(const ReplyTo& from, const KeySpec& spec,
 
 void ServerCore::Impl::DropCreation(PartId id) {
   PartSlot* slot = Find(id);
-  if (slot == nullptr || slot->creation == nullptr) return;
-  value_bytes_ -= math_->BytesOf(*slot->creation->key, id.part);
-  slot->creation.reset();
+  if (slot != nullptr && slot->creation != nullptr) Release(id, *slot);
+}
+
+void ServerCore::Impl::Release(PartId id, PartSlot& slot) {
+  const KeySpec& key = slot.part != nullptr ? slot.part->key() : *slot.creation->key;
+  value_bytes_ -= math_->BytesOf(key, id.part);
+  slot.part.reset();
+  slot.creation.reset();
+  const auto known = keys_.find(id.key);
+  if (--known->second.parts == 0) keys_.erase(known);
+}
+
+absl::Status ServerCore::Impl::Drop(const ReplyTo& from, const PartEntry& entry) {
+  if (from.rank != 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: DROP comes from rank 0, as Init does, got it from rank {}",
+                    Label(entry.key), from.rank));
+  }
+  const PartId id{entry.key, entry.part};
+  PartSlot& slot = AddSlot(id);
+  const bool same_life = slot.init_incarnation == from.incarnation;
+  if (slot.part != nullptr || slot.creation != nullptr) {
+    // What another Init brought stays.
+    if (!same_life || slot.init_first != entry.round) return absl::OkStatus();
+    if (slot.part != nullptr && (slot.part->version() > 0 || slot.part->open())) {
+      return absl::FailedPreconditionError(fmt::format(
+          "{} part {}: a value as Init brought it expected, it was pushed to: at version {}",
+          Label(id.key), id.part, slot.part->version()));
+    }
+    Release(id, slot);
+  }
+  // An Init that was refused may still be repeated, too.
+  slot.init_request = same_life ? std::max(slot.init_request, entry.round) : entry.round;
+  slot.init_incarnation = from.incarnation;
+  if (Broken(Mutation::kDropForgetsRequests)) slot.init_request = 0;
+  return absl::OkStatus();
+}
+
+void ServerCore::Impl::OnDrop(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies) {
+  PartEntry reply = EchoOf(entry);
+  reply.progress = Progress::kDone;
+  SetStatus(reply, Drop(from, entry));
+  replies.Add(from, std::move(reply));
 }
 
 void ServerCore::Impl::OnInit(const ReplyTo& from, const Frame& frame, const PartEntry& entry,

@@ -18,6 +18,8 @@
 //       often it arrives; they agree on how many they are. A value that is brought in fragments
 //       exists when all are in it; they come in ascending order, and one that does not fit undoes
 //       the rest.
+//   I8  what rank 0 takes back is gone, with its memory, and no late repeat of its Init brings it
+//       again; what another Init brought, or was pushed to, stays.
 //
 // A fragment is folded at once when it is the next one of the next round; otherwise it is copied
 // and parked. The ids of a pull that waits are parked, too.

@@ -42,8 +42,15 @@ struct PartSlot {
   std::unique_ptr<Part> part;          // null until Init brought the value
   std::unique_ptr<Creation> creation;  // until then, while it is being brought
   std::vector<Waiter> waiters;
-  RequestId init_request = 0;  // the last one of those that brought it
+  // The requests that brought it. They stay when it is dropped: late repeats create nothing.
+  RequestId init_first = 0;
+  RequestId init_request = 0;  // the last one
   Incarnation init_incarnation = 0;
+};
+
+struct KnownKey {
+  KeySpec spec;
+  size_t parts = 0;  // values and creations, which point to the spec
 };
 
 inline void SetStatus(PartEntry& reply, const absl::Status& status) {
@@ -76,6 +83,7 @@ class ServerCore::Impl {
   void OnEntry(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
                ReplyBatch& replies);
   void OnInit(const ReplyTo& from, const Frame& frame, const PartEntry& entry, ReplyBatch& replies);
+  void OnDrop(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
   void OnPush(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
   void OnPull(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
   void OnProbe(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
@@ -92,7 +100,11 @@ class ServerCore::Impl {
   absl::Status Create(const ReplyTo& from, const KeySpec& spec, const PartEntry& entry);
   absl::StatusOr<Creation*> CreationFor(PartId id, const KeySpec& spec, const PartEntry& entry);
   void DropCreation(PartId id);
-  absl::StatusOr<const KeySpec*> AddKey(const KeySpec& spec);
+  // Takes back what the Init brought that `entry` names.
+  absl::Status Drop(const ReplyTo& from, const PartEntry& entry);
+  // The slot's value or creation goes, with its memory; with the last one its key, too.
+  void Release(PartId id, PartSlot& slot);
+  absl::StatusOr<KnownKey*> AddKey(const KeySpec& spec);
   static absl::Status CheckSameKey(const KeySpec& have, const KeySpec& want);
   PartSlot& AddSlot(PartId id);
   // Has the math use this updater, and returns what all parts take with it. Errors, and the old one
@@ -121,7 +133,7 @@ class ServerCore::Impl {
   View view_;
   int64_t now_ms_ = 0;
 
-  std::map<KeyId, std::unique_ptr<KeySpec>> keys_;
+  std::map<KeyId, KnownKey> keys_;
   absl::flat_hash_map<PartId, std::unique_ptr<PartSlot>, PartIdHash> parts_;
   ParkingLot parking_;
   OptimizerConfig optimizer_{"assign", {}};  // that is set

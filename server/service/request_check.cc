@@ -82,10 +82,11 @@ absl::Status CheckProbe(const Frame& request, const PartEntry& entry) {
       return CheckRoundFromOne(request, entry);
     case Op::kInit:
     case Op::kPull:
+    case Op::kDrop:
       return absl::OkStatus();
     default:
       return Refused(request, entry,
-                     fmt::format("probed_op INIT, PUSH or PULL expected, got {} ({})",
+                     fmt::format("probed_op INIT, PUSH, PULL or DROP expected, got {} ({})",
                                  OpName(entry.probed_op), static_cast<uint32_t>(entry.probed_op)));
   }
 }
@@ -261,6 +262,9 @@ absl::Status CheckEntry(const Frame& request, const PartEntry& entry) {
       }
       KVS_RETURN_IF_ERROR(CheckNoBytes(request, entry));
       return CheckCommand(request.command->id, request.command->body.size());
+    case Op::kDrop:
+      KVS_RETURN_IF_ERROR(CheckRoundFromOne(request, entry));
+      return CheckNoBytes(request, entry);
     case Op::kUnspecified:
       break;
   }

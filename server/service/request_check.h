@@ -34,9 +34,9 @@ absl::Status CheckRequest(const Frame& request);
 //   INIT, PUSH, PULL   more than kPartBytesMax bytes or kRowsPerEntryMax rows; bytes that cannot
 //              hold the ids of the rows; PULL: other bytes than these
 //   INIT, PUSH a fragment that is not below `fragments`, more than kFragmentsMax of them
-//   PUSH       round 0
-//   LEAVE, SET_OPTIMIZER, CHECK_OPTIMIZER, COMMAND, PROBE   bytes
-//   PROBE      probed_op other than INIT, PUSH and PULL; round 0 when it is PUSH
+//   PUSH, DROP   round 0
+//   LEAVE, SET_OPTIMIZER, CHECK_OPTIMIZER, COMMAND, PROBE, DROP   bytes
+//   PROBE      probed_op other than INIT, PUSH, PULL and DROP; round 0 when it is PUSH
 //   SET_OPTIMIZER, CHECK_OPTIMIZER   no optimizer in the frame
 //   COMMAND    no command in the frame; what CheckCommand() refuses (UNIMPLEMENTED, too)
 //   INIT       no KeySpec for the key in the frame; a name that is not 1 to 256 bytes of

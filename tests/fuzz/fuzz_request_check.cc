@@ -78,6 +78,7 @@ void CheckPassed(const Frame& request, const PartEntry& entry) {
       [[fallthrough]];
     case Op::kProbe:
     case Op::kLeave:
+    case Op::kDrop:
       KVS_CHECK(entry.data.empty());
       return;
     case Op::kUnspecified:

@@ -13,7 +13,7 @@ class OracleMath : public NumberMath {
  public:
   OracleMath(World& world, Oracle& oracle) : world_(world), oracle_(oracle) {}
 
-  uint64_t BytesOf(const KeySpec&, PartIndex) const override { return 2 * sizeof(uint64_t); }
+  uint64_t BytesOf(const KeySpec&, PartIndex) const override { return kChargedBytes; }
   absl::Status Check(const KeySpec& key, PartId, Op op, const Piece& piece) const override {
     const bool rows = key.storage == Storage::kRowSparse;
     const bool empty = piece.data.empty() && (rows || op == Op::kPull);

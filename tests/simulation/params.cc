@@ -12,6 +12,7 @@ constexpr uint64_t kAsyncSalt = 12;
 constexpr uint64_t kCommandSalt = 2000;
 constexpr uint64_t kRowsSalt = 72;
 constexpr uint64_t kReplySalt = 5000;
+constexpr uint64_t kTrialSalt = 8000;
 
 void ChooseShape(Rng& rng, Params& p) {
   p.workers = static_cast<uint32_t>(rng.Between(1, 5));
@@ -145,6 +146,13 @@ Params Params::FromSeed(uint64_t seed) {
   }
   if (Mix64(seed + kReplySalt) % 4 == 0)
     p.server.reply_bytes_max = 0;  // one pull of rows at a time
+  p.trials = Mix64(seed + kTrialSalt) % 4 == 0;
+  if (p.trials) {
+    // The keys just fit, wherever they lie.
+    uint64_t parts = Mix64(seed + kTrialSalt + 1) % 3;
+    for (const uint32_t count : p.key_parts) parts += count;
+    p.server.value_bytes_max = parts * kChargedBytes;
+  }
   // Every fifth seed exceeds the budget.
   if (seed % 5 == 0) {
     p.lethal = static_cast<Lethal>(rng.Between(1, 7));
@@ -160,15 +168,15 @@ std::string Params::Describe() const {
       "{} workers, {} servers ({} shards), keys of {} parts ({} of rows), {} rounds, ahead {}, "
       "loss {}‰, dup "
       "{}‰, delay {}..{} ms + {}‰ to {} ms, parked {} B, window {} B, try {} ms, heal {} ms, "
-      "{}{}{}{}{}{}"
+      "{}{}{}{}{}{}{}"
       "lethal: {}",
       workers, servers, fmt::join(shards, "+"), fmt::join(key_parts, "+"),
       std::count(row_sparse.begin(), row_sparse.end(), true), rounds, ahead, loss_permille,
       dup_permille, delay_min_ms, delay_max_ms, delay_tail_permille, delay_tail_ms,
       server.parked_bytes_max, client.window_bytes, client.try_ms, heal_ms, async ? "async, " : "",
-      commands ? "commands, " : "", reorder ? "reorder, " : "", encode_frames ? "encoded, " : "",
-      jobs > 1 ? "two jobs, " : "", restarts_while_forming ? "restarts while forming, " : "",
-      LethalName(lethal));
+      commands ? "commands, " : "", trials ? "trials, " : "", reorder ? "reorder, " : "",
+      encode_frames ? "encoded, " : "", jobs > 1 ? "two jobs, " : "",
+      restarts_while_forming ? "restarts while forming, " : "", LethalName(lethal));
 }
 
 }  // namespace kvstore::sim

@@ -14,6 +14,9 @@
 
 namespace kvstore::sim {
 
+// What a server charges for a part: a value and a sum.
+inline constexpr uint64_t kChargedBytes = 16;
+
 // The one fault of a run that exceeds the budget.
 enum class Lethal {
   kNone,  // all work must complete, exactly
@@ -44,6 +47,7 @@ struct Params {
   uint32_t update_fails_permille = 0;
   bool async = false;     // dist_async instead of dist_sync
   bool commands = false;  // workers send commands to the servers
+  bool trials = false;    // rank 0 begins with Inits that are refused, and takes them back
   uint32_t jobs = 1;      // one after the other, on the same servers
 
   // Weather, until heal_ms.

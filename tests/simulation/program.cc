@@ -125,6 +125,14 @@ class Maker {
   Program program_;
 };
 
+// One shape after the other under one key, before anything else exists.
+void AddTrials(const Params& params, Program* first) {
+  Rng rng(Mix64(params.seed + 8001));
+  for (int64_t trials = rng.Between(1, 3); trials > 0; --trials) {
+    first->actions.insert(first->actions.begin(), {Action::Kind::kTrial, {}, rng.Between(1, 12)});
+  }
+}
+
 }  // namespace
 
 Programs Programs::Make(const Params& params, Rng rng) {
@@ -142,6 +150,7 @@ Programs Programs::Make(const Params& params, Rng rng) {
     programs.ranks.push_back(Maker(params, rng, rank, programs).Make());
   }
   AddCommands(params, &programs);
+  if (params.trials) AddTrials(params, &programs.ranks[0]);
   return programs;
 }
 

@@ -26,6 +26,7 @@ struct Action {
     kSetOptimizer,  // `number` is its parameter
     kInitAgain,     // of ops; must be refused
     kCommand,       // to all servers, until all ran it
+    kTrial,         // Init of a key of `number` parts, some of them refused; then it is taken back
     kLeave,
   };
   Kind kind = Kind::kSubmit;

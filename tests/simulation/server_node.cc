@@ -129,6 +129,12 @@ void ServerNode::CheckIdle() const {
   }
 }
 
+uint64_t ServerNode::value_bytes() const {
+  uint64_t bytes = 0;
+  for (const Shard& shard : shards_) bytes += shard.core->Status().value_bytes;
+  return bytes;
+}
+
 void ServerNode::Check(const ServerFrame& reply) const {
   // Late repeats of requests of the job before are answered until the next one begins here.
   if (reply.frame.header.job != oracle_.job()) return;

@@ -31,6 +31,8 @@ class ServerNode {
   void OnFrame(ConnId stream, ShardIndex shard, const FrameInTransit& request);
   // After a job in which everybody left: nothing may be kept of open rounds.
   void CheckIdle() const;
+  // That its parts are charged with.
+  uint64_t value_bytes() const;
   // In the routing table of the running job, with this life.
   bool routed() const { return routed_; }
   ServerRank rank() const { return member_->core().identity()->rank(); }

@@ -150,6 +150,7 @@ class Simulation : public Cluster {
     }
     oracle_.CheckAllCommitted();
     for (const auto& server : servers_) server->CheckIdle();
+    CheckCharged();
     const int64_t until_ms = std::max(world_.now_ms(), params_.heal_ms) + kJobEndMs;
     while (scheduler_.StateName() != "finished") {
       if (world_.now_ms() > until_ms) {
@@ -157,6 +158,16 @@ class Simulation : public Cluster {
       }
       world_.RunNext();
     }
+  }
+
+  // The keys, and nothing of an Init that was taken back.
+  void CheckCharged() const {
+    uint64_t expected = 0, charged = 0;
+    for (const uint32_t parts : params_.key_parts) expected += parts * kChargedBytes;
+    for (const auto& server : servers_) charged += server->value_bytes();
+    if (charged == expected) return;
+    world_.Fail(
+        fmt::format("the keys take {} bytes, the servers are charged with {}", expected, charged));
   }
 
   // The fault may have come when a worker had nothing more to fear from it; else it is told what

@@ -31,18 +31,19 @@ enum class Fault : uint32_t {
   kWorkerFailed,  // reported by itself
   kRestartedWhileForming,
   kCommandRepeated,
+  kInitRefused,  // over the memory budget; taken back
   kCount
 };
 inline constexpr size_t kFaults = static_cast<size_t>(Fault::kCount);
 inline constexpr std::array<std::string_view, kFaults> kFaultNames = {
-    "frames lost",      "frames duplicated", "frames reordered",
-    "streams broken",   "sessions broken",   "dials refused",
-    "workers paused",   "servers paused",    "scheduler paused",
-    "partitions",       "scheduler crashes", "persists lost",
-    "persists kept",    "pushes refused",    "updates failed",
-    "workers crashed",  "servers crashed",   "nodes frozen",
-    "nodes restarted",  "workers failed",    "restarts while forming",
-    "commands repeated"};
+    "frames lost",       "frames duplicated", "frames reordered",
+    "streams broken",    "sessions broken",   "dials refused",
+    "workers paused",    "servers paused",    "scheduler paused",
+    "partitions",        "scheduler crashes", "persists lost",
+    "persists kept",     "pushes refused",    "updates failed",
+    "workers crashed",   "servers crashed",   "nodes frozen",
+    "nodes restarted",   "workers failed",    "restarts while forming",
+    "commands repeated", "Inits refused"};
 
 struct Stats {
   std::array<uint64_t, kFaults> faults{};

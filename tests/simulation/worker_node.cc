@@ -30,6 +30,7 @@ void WorkerNode::Start() {
   client_.reset();
   streams_.clear();
   asked_.clear();
+  undo_ = {};
   command_.reset();
   at_ = 0;
   began_ = awake_ = leaving_ = false;
@@ -231,6 +232,7 @@ void WorkerNode::OnDone(const Completion& done) {
     }
     return;
   }
+  if (asked.trial) undo_.Noted(done);
   CheckDone(done, asked);
 }
 
@@ -243,6 +245,14 @@ void WorkerNode::CheckDone(const Completion& done, const Asked& asked) {
   if (asked.again) {
     if (!absl::IsAlreadyExists(done.status)) {
       fail("ALREADY_EXISTS expected, got " + done.status.ToString());
+    }
+    return;
+  }
+  if (asked.trial && !done.status.ok()) {
+    world_.stats().Count(Fault::kInitRefused);
+    // A later fragment has nothing to go on with.
+    if (!absl::IsResourceExhausted(done.status) && !absl::IsInvalidArgument(done.status)) {
+      fail("RESOURCE_EXHAUSTED expected, got " + done.status.ToString());
     }
     return;
   }

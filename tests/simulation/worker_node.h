@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "client/src/core/client_core.h"
+#include "client/src/core/init_undo.h"
 #include "tests/simulation/data_plane.h"
 #include "tests/simulation/member.h"
 #include "tests/simulation/oracle_math.h"
@@ -67,6 +68,7 @@ class WorkerNode {
     bool again = false;        // an Init that must be refused
     uint64_t ids = 0;          // kPull: the rows that it asks for, if any
     size_t memory = SIZE_MAX;  // index into memory_ of what the user lends
+    bool trial = false;        // an Init that may be refused, and is taken back
   };
 
   void OnLearned(const MembershipOutbox& out);
@@ -95,6 +97,8 @@ class WorkerNode {
   // The requests of one op on one part.
   void Ask(const KeyOp& op, PartIndex part, int priority, bool again,
            std::vector<PartRequest>* requests);
+  void SubmitTrial(int64_t parts);
+  void TakeBack();
   void ProbeSometimes();
   bool Blocks(int64_t unanswered) const { return static_cast<int64_t>(asked_.size()) > unanswered; }
 
@@ -121,6 +125,7 @@ class WorkerNode {
   std::vector<std::unique_ptr<std::array<uint8_t, 8>>> memory_;
   std::map<Ticket, Asked> asked_;
   std::map<PartId, Round> pushed_;
+  InitUndo undo_;
   Ticket last_ticket_ = 0;
   size_t at_ = 0;           // of the program
   bool took_part_ = false;  // in an earlier life

@@ -80,6 +80,11 @@ bool WorkerNode::RunAction(const Action& action) {
         Run([&](ClientOutbox* out) { client_->Submit(world_.now_ms(), request, out); });
       }
       return shard_request_done_;
+    case Action::Kind::kTrial:
+      if (first) SubmitTrial(action.number);
+      if (Blocks(0)) return false;
+      TakeBack();
+      return !Blocks(0);
     case Action::Kind::kLeave:
       if (first) {
         leaving_ = true;
@@ -164,6 +169,51 @@ void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again,
     asked_[request.ticket] = asked;
     monitor_->Submitted(asked.op, asked.id, asked.round, request.fragment);
   }
+}
+
+void WorkerNode::SubmitTrial(int64_t parts) {
+  static constexpr uint8_t kBytes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+  KeySpec key;
+  key.key = KeyIdOf(int64_t{1000});
+  key.dtype = DType::kFloat64;
+  key.shape = {parts};
+  key.storage = rng_.Coin() ? Storage::kRowSparse : Storage::kDense;
+  std::vector<PartRequest> requests;
+  for (PartIndex part = 0; part < static_cast<PartIndex>(parts); ++part) {
+    const bool row_sparse = key.storage == Storage::kRowSparse;
+    const auto fragments = static_cast<uint32_t>(row_sparse ? rng_.Between(1, 3) : 1);
+    for (uint32_t fragment = 0; fragment < fragments; ++fragment) {
+      PartRequest& request = requests.emplace_back();
+      request.op = Op::kInit;
+      request.id = {key.key, part};
+      request.ticket = ++last_ticket_;
+      request.key = key;
+      request.data = Payload(Slice{kBytes, sizeof kBytes, nullptr});
+      request.rows = row_sparse ? 1 : 0;
+      request.create = row_sparse;
+      request.fragment = fragment;
+      request.fragments = fragments;
+      Asked& asked = asked_[request.ticket];
+      asked.op = Op::kInit;
+      asked.id = request.id;
+      asked.trial = true;
+      monitor_->Submitted(Op::kInit, request.id, 0, fragment);
+    }
+  }
+  Run([&](ClientOutbox* out) { client_->Submit(world_.now_ms(), std::move(requests), out); });
+}
+
+// As the SDK does with an Init that fails.
+void WorkerNode::TakeBack() {
+  std::vector<PartRequest> requests = undo_.Requests();
+  for (PartRequest& request : requests) {
+    request.ticket = ++last_ticket_;
+    Asked& asked = asked_[request.ticket];
+    asked.op = Op::kDrop;
+    asked.id = request.id;
+  }
+  if (requests.empty()) return;
+  Run([&](ClientOutbox* out) { client_->Submit(world_.now_ms(), std::move(requests), out); });
 }
 
 // As Wait() does at its deadline: ask who is waited for.

@@ -249,8 +249,9 @@ void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest> requests,
     PartQueue& part = parts_[request->ask.id];
     RaiseTo(request->ask.priority, part);
     const bool first = request->ask.fragment == 0 || Broken(Mutation::kFragmentsLoseCount);
-    if (request->ask.op == Op::kPush && first) ++part.last_round;
-    if (request->ask.op != Op::kInit) request->round = part.last_round;
+    const Op op = request->ask.op;
+    if (op == Op::kPush && first) ++part.last_round;
+    request->round = op == Op::kPush || op == Op::kPull ? part.last_round : request->ask.takes_back;
     part.open.push_back(request);
     Unhold(part);
   }
@@ -297,7 +298,7 @@ void ClientCore::Impl::Unhold(PartQueue& part) {
       if (init_open || refused || push_held) return;  // and so is everything behind it
       MakeReady(*request);
     }
-    init_open |= op == Op::kInit;
+    init_open |= op == Op::kInit || op == Op::kDrop;
     refused |= request->refusals > 0 && request->state != State::kOwned;
     pull_open |= op == Op::kPull;
     if (op == Op::kPush && request->round != last_round) {
@@ -512,6 +513,7 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
   }
   done.ticket = request.ask.ticket;
   done.id = request.ask.id;
+  done.request = request.id;
   if (request.ask.op == Op::kPush || !status.ok()) done.round = request.round;
   done.status = std::move(status);
   out->done.push_back(std::move(done));

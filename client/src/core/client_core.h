@@ -3,8 +3,8 @@
 //
 // Rules (docs/life_of_a_push.md, proved by tests/simulation):
 //   C1  a push of a part is held until every earlier pull of that part is answered, and anything
-//       until an earlier Init of that part is. (Rounds and versions order the rest, whatever order
-//       the frames arrive in.)
+//       until an earlier Init or Drop of that part is. (Rounds and versions order the rest,
+//       whatever order the frames arrive in.)
 //   C2  a pull names the round of the worker's last push of that part submitted before it.
 //   C3  a resend carries the very same bytes, round and request number. A retry of a request with
 //       payload is a probe without it; only the answer `unknown` sends the bytes again.
@@ -34,7 +34,7 @@ namespace kvstore {
 using Ticket = uint64_t;
 
 struct PartRequest {
-  Op op = Op::kUnspecified;  // kInit, kPush, kPull
+  Op op = Op::kUnspecified;  // kInit, kPush, kPull, kDrop
   PartId id;
   Ticket ticket = 0;
   // kPush: the bytes; kInit on rank 0: the bytes. Of a row-sparse key: `rows` ids, then their rows;
@@ -48,6 +48,8 @@ struct PartRequest {
   bool create = false;  // kInit: this worker brings the value, even if `data` is empty
   // kInit.
   KeySpec key;
+  // kDrop: Completion::request of the Init that is taken back, of its first fragment.
+  RequestId takes_back = 0;
   // Higher goes first among requests that wait for the same stream; equal ones keep their order. A
   // low one waits a bounded number of turns (core/requests.h).
   int priority = 0;
@@ -83,6 +85,7 @@ struct Completion {
   Round round = 0;  // kPush: the round; kPull: the version
   // kInit of a key whose shape was unknown: what the server has.
   std::shared_ptr<const KeySpec> key;
+  RequestId request = 0;  // of a part: its number on the wire; 0: it got none
 };
 
 struct ClientOutbox {

@@ -78,6 +78,56 @@ TEST_CASE("everything of a part waits for its Init", "[core]") {
   CHECK(client.Done() == std::vector<Ticket>{1});
 }
 
+TEST_CASE("a drop names the Init that it takes back, and what follows waits for it", "[core]") {
+  Client client;
+  client.Submit(Op::kPull, 1, {}, {18, 0});
+  client.Submit(Op::kInit, 2, "aaaa");
+  const PartEntry init = client.Sent().at(1);
+  client.Refuse(init, absl::StatusCode::kResourceExhausted);
+  REQUIRE(client.out.done.size() == 1);
+  CHECK(client.out.done[0].request == init.request);
+
+  PartRequest drop;
+  drop.op = Op::kDrop;
+  drop.id = kPart;
+  drop.ticket = 3;
+  drop.takes_back = init.request;
+  client.core.Submit(0, {drop}, &client.out);
+  client.Submit(Op::kInit, 4, "bbbb");
+  const auto sent = client.Sent();
+  REQUIRE(sent.size() == 1);
+  CHECK(sent[0].op == Op::kDrop);
+  CHECK(sent[0].round == init.request);
+  CHECK(sent[0].request > init.request);
+  CHECK(sent[0].data.empty());
+
+  // Nothing is lost by sending it again: over a new stream it goes as it was.
+  client.core.OnStreamDown(0, {0, 0});
+  client.RunTimers(2000);
+  client.core.OnStreamUp(client.now_ms, {0, 0}, &client.out);
+  const auto again = client.Sent();
+  REQUIRE(!again.empty());
+  const auto same = std::find_if(again.begin(), again.end(),
+                                 [&](const auto& entry) { return entry.op == Op::kDrop; });
+  REQUIRE(same != again.end());
+  CHECK(same->round == init.request);
+  CHECK(same->request == sent[0].request);
+
+  // An answer to a question of Wait() is not its end.
+  client.core.Probe({3}, &client.out);
+  PartEntry probe = client.Sent().at(0);
+  CHECK(probe.probed_op == Op::kDrop);
+  client.Reply(probe, Progress::kUnknown);
+  const auto third = client.Sent();
+  REQUIRE(third.size() == 1);
+  CHECK(third[0].op == Op::kDrop);
+
+  client.out.done.clear();
+  client.Reply(third[0], Progress::kDone);
+  CHECK(client.Done() == std::vector<Ticket>{3});
+  CHECK(client.Sent().at(0).op == Op::kInit);
+}
+
 TEST_CASE("a completion is told once, and late replies are dropped", "[core]") {
   Client client;
   client.Submit(Op::kPull, 1);

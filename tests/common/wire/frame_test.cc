@@ -159,8 +159,9 @@ TEST_CASE("keys and ops have names, hostile bytes are escaped", "[frame]") {
         "key '" + std::string(256, 'k') + "'... (10000 bytes)");
   CHECK(OpName(Op::kInit) == "INIT");
   CHECK(OpName(Op::kSetOptimizer) == "SET_OPTIMIZER");
+  CHECK(OpName(Op::kDrop) == "DROP");
   CHECK(OpName(Op::kCheckOptimizer) == "CHECK_OPTIMIZER");
-  CHECK(OpName(static_cast<Op>(8)) == "OP?");
+  CHECK(OpName(static_cast<Op>(10)) == "OP?");
 }
 
 }  // namespace

@@ -111,7 +111,7 @@ TEST_CASE("a frame that describes a key twice is refused", "[request_check]") {
 }
 
 TEST_CASE("unknown ops are refused", "[request_check]") {
-  for (const uint32_t op : {0u, 8u, 0xffffffffu}) {
+  for (const uint32_t op : {0u, 10u, 0xffffffffu}) {
     CheckRefused(
         Check(Request(static_cast<Op>(op))),
         "OP? of key 17: op 1 (INIT) to 9 (CHECK_OPTIMIZER) expected, got " + std::to_string(op));
@@ -134,6 +134,13 @@ TEST_CASE("rounds lie between 1 and 2^63 - 1, requests from 1", "[request_check]
   CheckOk(push);
   push.parts[0].round = 0;
   CheckRefused(Check(push), "PUSH of key 17: a round of at least 1 expected, got 0");
+}
+
+TEST_CASE("a drop names the Init that it takes back", "[request_check]") {
+  Frame drop = Request(Op::kDrop);
+  CheckRefused(Check(drop), "DROP of key 17: a round of at least 1 expected, got 0");
+  drop.parts[0].round = 4;
+  CheckOk(drop);
 }
 
 TEST_CASE("a push has the bytes of a part", "[request_check]") {
@@ -182,24 +189,25 @@ TEST_CASE("a fragment is one of those that there are", "[request_check]") {
 }
 
 TEST_CASE("requests that carry no bytes are refused with some", "[request_check]") {
-  const Op op = GENERATE(Op::kProbe, Op::kLeave, Op::kSetOptimizer, Op::kCheckOptimizer);
+  const Op op = GENERATE(Op::kProbe, Op::kLeave, Op::kSetOptimizer, Op::kCheckOptimizer, Op::kDrop);
   Frame frame = Request(op);
   frame.parts[0].probed_op = Op::kPull;
+  frame.parts[0].round = 1;
   frame.optimizer.emplace();
   CheckOk(frame);
   frame.parts[0].data = Bytes(3);
   CheckRefused(Check(frame), std::string(OpName(op)) + " of key 17: no bytes expected, got 3");
 }
 
-TEST_CASE("a probe asks after an INIT, PUSH or PULL", "[request_check]") {
+TEST_CASE("a probe asks after an INIT, PUSH, PULL or DROP", "[request_check]") {
   CheckRefused(Check(Probe(Op::kProbe)),
-               "PROBE of key 17: probed_op INIT, PUSH or PULL expected, got PROBE (4)");
+               "PROBE of key 17: probed_op INIT, PUSH, PULL or DROP expected, got PROBE (4)");
   CheckRefused(Check(Probe(static_cast<Op>(70))),
-               "PROBE of key 17: probed_op INIT, PUSH or PULL expected, got OP? (70)");
+               "PROBE of key 17: probed_op INIT, PUSH, PULL or DROP expected, got OP? (70)");
   Frame probe = Probe(Op::kPush);
   probe.parts[0].round = 0;
   CheckRefused(Check(probe), "PROBE of key 17: a round of at least 1 expected, got 0");
-  for (const Op probed : {Op::kInit, Op::kPull}) {
+  for (const Op probed : {Op::kInit, Op::kPull, Op::kDrop}) {
     probe.parts[0].probed_op = probed;
     CheckOk(probe);
   }
