@@ -133,6 +133,8 @@ std::vector<PartRequest> DistOperation::RequestsOf(PartIndex begin, PartIndex en
 std::vector<PartRequest> DistOperation::OnPart(Op op, size_t, const Completion& completion) {
   absl::Status status = completion.status;
   std::vector<PartRequest> next;
+  if (op == Op::kInit && rank_0_) undo_.Noted(completion);
+  if (op == Op::kDrop) status_ = InitUndo::Joined(status_, completion);
   if (op == Op::kInit && !rank_0_ && completion.id.part == 0) {
     if (status.ok() && !operation_->spec.known) status = Learn(completion.key.get());
     if (status.ok()) next = RequestsOf(1, Parts());
@@ -150,7 +152,10 @@ std::vector<PartRequest> DistOperation::OnPart(Op op, size_t, const Completion& 
     }
   }
   if (status_.ok() && !status.ok()) status_ = std::move(status);
-  if (--open_ == 0) token_->Finish(status_);
+  if (--open_ > 0) return next;
+  if (!status_.ok()) next = undo_.Requests();
+  open_ = next.size();
+  if (open_ == 0) token_->Finish(status_);
   return next;
 }
 

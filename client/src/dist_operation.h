@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "client/src/core/client_core.h"
+#include "client/src/core/init_undo.h"
 #include "client/src/dependency_engine.h"
 #include "client/src/dist_session.h"
 #include "client/src/store_backend.h"
@@ -71,6 +72,7 @@ class DistOperation final : public PartSink, public std::enable_shared_from_this
   bool in_place_ = false;
   std::vector<std::weak_ptr<Loan>> loans_;  // by part; only in place
   // Loop.
+  InitUndo undo_;  // of rank 0's Init
   size_t open_ = 0;
   absl::Status status_;
 };

@@ -98,12 +98,17 @@ void DistRowOperation::AddPull(const std::vector<int64_t>& ids, const std::vecto
 std::vector<PartRequest> DistRowOperation::OnPart(Op op, size_t index,
                                                   const Completion& completion) {
   absl::Status status = completion.status;
+  if (op == Op::kInit) undo_.Noted(completion);
+  if (op == Op::kDrop) status_ = InitUndo::Joined(status_, completion);
   if (op == Op::kPull && status.ok()) status = Write(answers_[index - first_pull_], completion);
   if (status_.ok() && !status.ok()) status_ = std::move(status);
   if (--open_ > 0) return {};
   if (!status_.ok()) DropPulledRows();
-  token_->Finish(status_);
-  return {};
+  std::vector<PartRequest> next;
+  if (!status_.ok()) next = undo_.Requests();
+  open_ = next.size();
+  if (open_ == 0) token_->Finish(status_);
+  return next;
 }
 
 // What comes from the network is not trusted to fit.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "client/src/core/client_core.h"
+#include "client/src/core/init_undo.h"
 #include "client/src/dependency_engine.h"
 #include "client/src/dist_session.h"
 #include "client/src/row_requests.h"
@@ -56,6 +57,7 @@ class DistRowOperation final : public PartSink {
   std::vector<Answer> answers_;  // in the order of the pulls, which are the last requests
   size_t first_pull_ = 0;
   // Loop.
+  InitUndo undo_;
   size_t open_ = 0;
   absl::Status status_;
 };

@@ -341,8 +341,7 @@ KeyedStatus StoreFacade::InitKeys(const Names& keys, const std::vector<NDArray>&
   for (size_t i = 0; i < vars.size(); ++i) {
     KeyedStatus failed = engine_.TakeFailure(vars[i], /*readers=*/true);
     if (failed.ok()) continue;
-    // The key does not exist here. Init may be tried again: parts that the servers made meanwhile
-    // are there already, and refuse a second value from this worker (ALREADY_EXISTS).
+    // The key does not exist here, and the backend left nothing of it: Init may be tried again.
     MutexLock lock(mutex_);
     keys_.Remove(*made[i]);
     if (first.ok()) first = std::move(failed);

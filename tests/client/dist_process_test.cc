@@ -88,7 +88,13 @@ TEST_CASE("the dist stores of one process share one membership", "[process]") {
   CHECK_ERROR(KVStore::CreateUnique("dist_device_sync"), kFailedPrecondition, "'dist_sync'");
   CHECK_ERROR(KVStore::CreateUnique("dist_device_sync"), kFailedPrecondition, "'dist_device_sync'");
   first->Init(Ints{1}, {Filled(3, 1)});
-  CHECK_ERROR(second->Init(Ints{1}, {Filled(3, 1)}), kAlreadyExists, "key 1");
+  // Refused, of the same shape or one of more parts: that takes nothing away from the first.
+  CHECK_ERROR(second->Init(Ints{1}, {Filled(3, 5)}), kAlreadyExists, "key 1");
+  CHECK_ERROR(second->Init(Ints{1}, {Filled(1 << 20, 5)}), kInvalidArgument, "key 1");
+  NDArray kept({3});
+  first->Pull(Ints{1}, {&kept});
+  kept.WaitToRead();
+  CHECK(kept.data_as<float>()[2] == 1);
   second->Init(Ints{2}, {Filled(3, 2)});
   CHECK_ERROR(first->Leave(), kFailedPrecondition, "another dist store");
   first.reset();  // meets nobody and leaves nothing: the second goes on

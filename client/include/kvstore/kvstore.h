@@ -70,6 +70,9 @@ class KVSTORE_EXPORT KVStore {
   // values count, the others may pass empty arrays, and each returns when the key exists.
   // A row_sparse array makes a row_sparse key, and may hold all of its rows, some (the others are
   // zero) or none.
+  // Init that fails leaves nothing of a key that was refused: it may be tried again, with another
+  // shape too. The keys of the same call that were not refused exist. Workers that were told the
+  // shape of a refused key and wait for the rest of it fail if it comes with another shape.
   virtual void Init(const std::vector<int>& keys, const std::vector<NDArray>& values) = 0;
   virtual void Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) = 0;
 

@@ -1,0 +1,110 @@
+// An Init that the servers refuse leaves nothing behind.
+#include <catch2/catch.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/client/dist_cluster.h"
+#include "tests/client/expect_error.h"
+
+namespace kvstore {
+namespace {
+
+using Ints = std::vector<int>;
+using Shape = std::vector<int64_t>;
+
+constexpr uint64_t kMiB = 1u << 20;
+
+// Of f32, a value of so many MiB.
+Shape OfMiB(int64_t mib) { return {mib * 1024, 256}; }
+
+std::vector<float> Values(const NDArray& array) {
+  array.WaitToRead();
+  return {array.data_as<float>(), array.data_as<float>() + array.size()};
+}
+
+NDArray Filled(const Shape& shape, float value, StorageType storage = StorageType::kDefault) {
+  NDArray array(shape);
+  for (int64_t i = 0; i < array.size(); ++i) array.data_as<float>()[i] = value;
+  if (storage == StorageType::kDefault) return array;
+  std::vector<int64_t> ids;
+  for (int64_t row = 0; row < shape[0]; ++row) ids.push_back(row);
+  return NDArray::RowSparse(shape, std::move(ids), array);
+}
+
+void CheckPull(KVStore& store, int key, const Shape& shape, float expected) {
+  NDArray out(shape);
+  store.Pull(Ints{key}, {&out});
+  const std::vector<float> values = Values(out);
+  CHECK(values == std::vector<float>(values.size(), expected));
+}
+
+TEST_CASE("an Init over the memory budget leaves nothing behind", "[dist][init]") {
+  const StorageType storage = GENERATE(StorageType::kDefault, StorageType::kRowSparse);
+  const std::string type = GENERATE("dist_sync", "dist_async");
+  CAPTURE(storage == StorageType::kRowSparse, type);
+  // A part takes its value and a sum: 32 MiB fit, in two shards.
+  DistClusterOptions options;
+  options.shards = 2;
+  options.core.value_bytes_max = 32 * kMiB;
+  DistCluster cluster(options);
+  const auto store = cluster.Join(0, type);
+  store->SetOptimizer(OptimizerSpec("sum"));
+  store->Init(Ints{1}, {Filled({4}, 5)});
+
+  const NDArray large = Filled(OfMiB(80), 1, storage);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    CHECK_ERROR(store->Init(Ints{2}, {large}), kResourceExhausted, "key 2: ");
+    CHECK_ERROR(store->Push(Ints{2}, {large}), kNotFound, "key 2");
+  }
+  // Another shape, and another key that needs the room.
+  store->Init(Ints{2}, {Filled({10}, 7)});
+  store->Init(Ints{3}, {Filled(OfMiB(16), 3, storage)});
+  CheckPull(*store, 1, {4}, 5);
+  CheckPull(*store, 2, {10}, 7);
+  store->Push(Ints{2}, {Filled({10}, 1)});
+  CheckPull(*store, 2, {10}, 8);
+  if (storage == StorageType::kDefault) CheckPull(*store, 3, OfMiB(16), 3);
+}
+
+TEST_CASE("an Init of several keys keeps those that were not refused", "[dist][init]") {
+  DistClusterOptions options;
+  options.servers = 2;
+  options.core.value_bytes_max = 8 * kMiB;
+  DistCluster cluster(options);
+  const auto store = cluster.Join(0);
+  CHECK_ERROR(store->Init(Ints{1, 2, 3}, {Filled({4}, 1), Filled(OfMiB(40), 2), Filled({4}, 3)}),
+              kResourceExhausted, "key 2: ");
+  CHECK_ERROR(store->Init(Ints{1}, {Filled({4}, 9)}), kAlreadyExists, "key 1");
+  CHECK_ERROR(store->Init(Ints{3}, {Filled({4}, 9)}), kAlreadyExists, "key 3");
+  CheckPull(*store, 1, {4}, 1);
+  CheckPull(*store, 3, {4}, 3);
+  store->Init(Ints{2}, {Filled({4}, 2)});
+  CheckPull(*store, 2, {4}, 2);
+}
+
+TEST_CASE("workers that wait for a refused Init get the next one", "[dist][init]") {
+  DistClusterOptions options;
+  options.workers = 2;
+  options.shards = 2;
+  options.core.value_bytes_max = 32 * kMiB;
+  DistCluster cluster(options);
+  const auto thrown = cluster.Run([](KVStore& store, int rank) {
+    if (rank == 0) {
+      MUST_THROW(store.Init(Ints{2}, {Filled(OfMiB(80), 1)}), kResourceExhausted, "key 2: ");
+      store.SetOptimizer(OptimizerSpec("sum"));
+      store.Init(Ints{3}, {Filled({10}, 7)});
+    } else {
+      store.Init(Ints{3}, {NDArray()});
+    }
+    store.Barrier();
+    store.Push(Ints{3}, {Filled({10}, 1)});
+    NDArray out({10});
+    store.Pull(Ints{3}, {&out});
+    if (Values(out) != std::vector<float>(10, 9)) throw std::runtime_error("9 expected");
+  });
+  CHECK(thrown == NothingThrown(2));
+}
+
+}  // namespace
+}  // namespace kvstore
