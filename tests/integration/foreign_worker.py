@@ -209,13 +209,14 @@ class Worker:
         return with_runs(stream.receive())
 
     def settle(self, server, shard, frame):
-        """The same; sent again while the server, whose routing table is not there yet, puts it off."""
+        """The same; sent again while the server, which has no routing table yet, puts it off."""
         while True:
             reply = self.ask_shard(server, shard, frame)
             assert isinstance(reply, data_pb2.Frame), reply
             if not (reply.parts and reply.parts[0].code == UNAVAILABLE
                     and reply.parts[0].retry_after_ms):
                 return reply
+            # The protocol's own pace: the server says when, and tells nobody of its table before.
             time.sleep(reply.parts[0].retry_after_ms / 1000)
 
     def command(self, id_, body=b"", given=True):
