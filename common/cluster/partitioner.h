@@ -15,8 +15,8 @@ inline constexpr uint32_t kSlotCount = 1024;
 // Number of parts of a value of `total_bytes` (at least 1). All but the last have kPartBytesMax
 // bytes, which is a multiple of every element size.
 constexpr PartIndex PartCount(uint64_t total_bytes) {
-  return static_cast<PartIndex>(total_bytes == 0 ? 1
-                                                 : (total_bytes + kPartBytesMax - 1) / kPartBytesMax);
+  return static_cast<PartIndex>(
+      total_bytes == 0 ? 1 : (total_bytes + kPartBytesMax - 1) / kPartBytesMax);
 }
 constexpr uint64_t PartOffset(PartIndex part) { return uint64_t{part} * kPartBytesMax; }
 constexpr size_t PartBytes(uint64_t total_bytes, PartIndex part) {

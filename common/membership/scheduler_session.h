@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "common/cluster/membership_core.h"
+#include "common/membership/core/membership_core.h"
 #include "common/transport/loop_timer.h"
 #include "common/transport/transport.h"
 

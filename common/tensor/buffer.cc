@@ -5,9 +5,9 @@
 namespace kvstore {
 
 Buffer::Buffer(size_t size)
-    : data_(static_cast<uint8_t*>(::operator new(size, std::align_val_t{kAlignment}))),
+    : data_(static_cast<uint8_t*>(::operator new (size, std::align_val_t{kAlignment}))),
       size_(size) {}
 
-Buffer::~Buffer() { ::operator delete(data_, std::align_val_t{kAlignment}); }
+Buffer::~Buffer() { ::operator delete (data_, std::align_val_t{kAlignment}); }
 
 }  // namespace kvstore

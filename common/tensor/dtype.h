@@ -46,16 +46,26 @@ constexpr size_t DTypeBytes(DType dtype) {
 // "f32", "bf16", …; "dtype?" for a number that is no dtype.
 constexpr std::string_view DTypeName(DType dtype) {
   switch (dtype) {
-    case DType::kFloat32: return "f32";
-    case DType::kFloat64: return "f64";
-    case DType::kFloat16: return "f16";
-    case DType::kBFloat16: return "bf16";
-    case DType::kUInt8: return "u8";
-    case DType::kInt8: return "i8";
-    case DType::kInt32: return "i32";
-    case DType::kInt64: return "i64";
-    case DType::kBool: return "bool";
-    case DType::kUnspecified: break;
+    case DType::kFloat32:
+      return "f32";
+    case DType::kFloat64:
+      return "f64";
+    case DType::kFloat16:
+      return "f16";
+    case DType::kBFloat16:
+      return "bf16";
+    case DType::kUInt8:
+      return "u8";
+    case DType::kInt8:
+      return "i8";
+    case DType::kInt32:
+      return "i32";
+    case DType::kInt64:
+      return "i64";
+    case DType::kBool:
+      return "bool";
+    case DType::kUnspecified:
+      break;
   }
   return "dtype?";
 }

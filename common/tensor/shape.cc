@@ -17,8 +17,8 @@ absl::StatusOr<int64_t> ElementCount(const Shape& shape) {
           fmt::format("dimensions of at least 1 expected, got shape {}", ShapeString(shape)));
     }
     if (dim > kElementsMax / count) {
-      return absl::InvalidArgumentError(fmt::format("at most 2^40 elements expected, got shape {}",
-                                                    ShapeString(shape)));
+      return absl::InvalidArgumentError(
+          fmt::format("at most 2^40 elements expected, got shape {}", ShapeString(shape)));
     }
     count *= dim;
   }

@@ -26,7 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/cluster/identity.h"
-#include "common/cluster/key_multipliers.h"
+#include "common/model/key_multipliers.h"
 #include "common/tensor/dtype.h"
 #include "common/tensor/shape.h"
 #include "common/wire/payload.h"

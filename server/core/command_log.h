@@ -56,7 +56,7 @@ class CommandLog {
   };
   std::map<Incarnation, Worker> workers_;
   std::map<uint64_t, std::pair<Incarnation, RequestId>> running_;  // by ticket
-  uint64_t last_ticket_ = 0;  // never begins anew
+  uint64_t last_ticket_ = 0;                                       // never begins anew
 };
 
 }  // namespace kvstore

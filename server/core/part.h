@@ -1,5 +1,5 @@
 // Part: the value of one part at its version, and what becomes of the contributions to it. What a
-// job's store makes of them (common/cluster/store_mode.h) tells the kinds apart: PartRounds,
+// job's store makes of them (common/model/store_mode.h) tells the kinds apart: PartRounds,
 // PartSequence.
 //
 // Shard-bound, pure.

@@ -1,5 +1,5 @@
 // The arithmetic that ServerCore asks for. The daemons run it on dense tensors and tables of rows
-// (server/engine), the simulator on hashes, so that all run the same core.
+// (server/values), the simulator on hashes, so that all run the same core.
 //
 // The core owns values, sums and states, and never looks into one.
 #pragma once

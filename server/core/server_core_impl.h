@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "common/cluster/store_mode.h"
+#include "common/model/store_mode.h"
 #include "server/core/command_log.h"
 #include "server/core/part.h"
 #include "server/core/reply_batch.h"

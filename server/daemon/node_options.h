@@ -2,7 +2,7 @@
 #pragma once
 
 #include "server/daemon/options.h"
-#include "server/daemon/server_node.h"
+#include "server/node/server_node.h"
 
 namespace kvstore {
 

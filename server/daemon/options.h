@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "server/core/server_core.h"
-#include "server/scheduler/scheduler_core.h"
+#include "server/scheduler/core/scheduler_core.h"
 
 namespace kvstore {
 

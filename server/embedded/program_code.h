@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "common/base/mutex.h"
 #include "kvstore/server.h"
-#include "server/engine/program_updater.h"
+#include "server/values/program_updater.h"
 
 namespace kvstore {
 

@@ -6,9 +6,9 @@
 #include <random>
 #include <utility>
 
+#include "common/base/detached_status.h"
 #include "common/base/status_macros.h"
 #include "common/membership/scheduler_session.h"
-#include "common/transport/detached_status.h"
 
 namespace kvstore {
 

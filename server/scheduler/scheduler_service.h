@@ -18,8 +18,8 @@
 #include "absl/status/statusor.h"
 #include "common/transport/loop_timer.h"
 #include "common/transport/transport.h"
-#include "server/scheduler/persist_queue.h"
-#include "server/scheduler/scheduler_core.h"
+#include "server/scheduler/core/persist_queue.h"
+#include "server/scheduler/core/scheduler_core.h"
 #include "server/scheduler/state_file.h"
 
 namespace kvstore {

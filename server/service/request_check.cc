@@ -9,8 +9,8 @@
 
 #include "common/base/status_macros.h"
 #include "common/cluster/partitioner.h"
+#include "common/model/command.h"
 #include "common/rows/row_cut.h"
-#include "common/wire/command.h"
 
 namespace kvstore {
 namespace {

@@ -6,9 +6,9 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 
-#include "client/src/error_border.h"
-#include "client/src/key_table.h"
-#include "client/src/store_types.h"
+#include "client/api/key_table.h"
+#include "client/api/store_types.h"
+#include "client/base/error_border.h"
 #include "kvstore/kvstore.h"
 #include "tests/client/expect_error.h"
 

@@ -1,4 +1,4 @@
-#include "client/src/dependency_engine.h"
+#include "client/order/dependency_engine.h"
 
 #include <atomic>
 #include <catch2/catch.hpp>

@@ -11,13 +11,13 @@
 #include <thread>
 #include <vector>
 
-#include "client/src/dist_kvstore.h"
-#include "client/src/environment.h"
-#include "client/src/error_border.h"
-#include "client/src/store_facade.h"
+#include "client/api/store_facade.h"
+#include "client/base/environment.h"
+#include "client/base/error_border.h"
+#include "client/dist/dist_kvstore.h"
 #include "common/transport/inproc/inproc_transport.h"
 #include "kvstore/kvstore.h"
-#include "server/daemon/server_node.h"
+#include "server/node/server_node.h"
 #include "server/scheduler/scheduler_service.h"
 
 namespace kvstore {

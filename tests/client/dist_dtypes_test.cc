@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <map>
 
-#include "client/src/ndarray_impl.h"
+#include "client/array/ndarray_impl.h"
 #include "tests/client/dist_cluster.h"
 #include "tests/client/dtype_arrays.h"
 

@@ -6,7 +6,7 @@
 #include <map>
 #include <tuple>
 
-#include "client/src/ndarray_impl.h"
+#include "client/array/ndarray_impl.h"
 #include "common/updater/updater.h"
 #include "tests/client/dist_cluster.h"
 #include "tests/client/dtype_arrays.h"

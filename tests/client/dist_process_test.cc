@@ -8,7 +8,7 @@
 
 #include "common/transport/grpc/grpc_transport.h"
 #include "kvstore/kvstore.h"
-#include "server/daemon/server_node.h"
+#include "server/node/server_node.h"
 #include "server/scheduler/scheduler_service.h"
 #include "tests/client/expect_error.h"
 

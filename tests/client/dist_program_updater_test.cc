@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 
-#include "server/engine/program_updater.h"
+#include "server/values/program_updater.h"
 #include "tests/client/dist_cluster.h"
 #include "tests/client/expect_error.h"
 

@@ -1,4 +1,4 @@
-#include "client/src/environment.h"
+#include "client/base/environment.h"
 
 #include <catch2/catch.hpp>
 #include <chrono>

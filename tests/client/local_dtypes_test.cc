@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 
-#include "client/src/ndarray_impl.h"
+#include "client/array/ndarray_impl.h"
 #include "kvstore/kvstore.h"
 #include "tests/client/dtype_arrays.h"
 #include "tests/client/expect_error.h"

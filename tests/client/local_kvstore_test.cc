@@ -6,7 +6,7 @@
 #include <random>
 #include <thread>
 
-#include "client/src/fork_guard.h"
+#include "client/base/fork_guard.h"
 #include "kvstore/kvstore.h"
 #include "tests/client/expect_error.h"
 #include "tests/client/standard_error.h"

@@ -4,7 +4,7 @@
 #include <random>
 #include <set>
 
-#include "client/src/ndarray_impl.h"
+#include "client/array/ndarray_impl.h"
 #include "kvstore/kvstore.h"
 #include "tests/client/dtype_arrays.h"
 #include "tests/client/expect_error.h"

@@ -1,7 +1,7 @@
 // NDArray of storage row_sparse.
 #include <catch2/catch.hpp>
 
-#include "client/src/ndarray_impl.h"
+#include "client/array/ndarray_impl.h"
 #include "kvstore/ndarray.h"
 #include "tests/client/expect_error.h"
 #include "tests/client/row_arrays.h"

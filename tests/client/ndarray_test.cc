@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "client/src/ndarray_impl.h"
+#include "client/array/ndarray_impl.h"
 #include "kvstore/error.h"
 #include "tests/client/expect_error.h"
 

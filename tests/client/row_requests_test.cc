@@ -1,5 +1,5 @@
 // The cut of rows into requests, without any store.
-#include "client/src/row_requests.h"
+#include "client/store/row_requests.h"
 
 #include <catch2/catch.hpp>
 #include <cstring>

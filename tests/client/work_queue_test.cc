@@ -1,4 +1,4 @@
-#include "client/src/work_queue.h"
+#include "client/order/work_queue.h"
 
 #include <algorithm>
 #include <atomic>

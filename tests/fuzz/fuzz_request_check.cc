@@ -8,8 +8,8 @@
 
 #include "common/base/check.h"
 #include "common/cluster/partitioner.h"
+#include "common/model/command.h"
 #include "common/rows/row_cut.h"
-#include "common/wire/command.h"
 #include "common/wire/frame.h"
 #include "server/service/request_check.h"
 

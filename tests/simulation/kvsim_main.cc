@@ -86,8 +86,7 @@ void Report(uint64_t seeds, double seconds, const Stats& total) {
       seeds, seconds, static_cast<double>(seeds) / seconds, total.events, total.frames,
       total.messages, static_cast<double>(total.virtual_ms) / 3.6e6);
   fmt::print("checked: {} commits, {} pushes, {} pulls, {} barriers, {} commands\nfaults:",
-             total.commits,
-             total.pushes, total.pulls, total.barriers, total.commands);
+             total.commits, total.pushes, total.pulls, total.barriers, total.commands);
   for (size_t i = 0; i < kFaults; ++i) {
     fmt::print("{} {} {}", i == 0 ? "" : ",", kFaultNames[i], total.faults[i]);
   }

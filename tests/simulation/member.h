@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "common/cluster/membership_core.h"
+#include "common/membership/core/membership_core.h"
 #include "tests/simulation/network.h"
 
 namespace kvstore::sim {

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "client/src/core/client_core.h"
-#include "common/cluster/membership_core.h"
+#include "client/core/client_core.h"
+#include "common/membership/core/membership_core.h"
 #include "server/core/server_core.h"
-#include "server/scheduler/scheduler_core.h"
+#include "server/scheduler/core/scheduler_core.h"
 #include "tests/simulation/rng.h"
 
 namespace kvstore::sim {

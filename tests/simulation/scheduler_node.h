@@ -10,8 +10,8 @@
 #include <string>
 #include <utility>
 
-#include "server/scheduler/persist_queue.h"
-#include "server/scheduler/scheduler_core.h"
+#include "server/scheduler/core/persist_queue.h"
+#include "server/scheduler/core/scheduler_core.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/told.h"
 

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "client/src/core/client_core.h"
-#include "client/src/core/init_undo.h"
+#include "client/core/client_core.h"
+#include "client/core/init_undo.h"
 #include "tests/simulation/data_plane.h"
 #include "tests/simulation/member.h"
 #include "tests/simulation/oracle_math.h"

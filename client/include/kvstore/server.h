@@ -11,7 +11,8 @@
 
 namespace kvstore {
 
-// The program that is to be a server, or the scheduler, of a cluster. Its functions are thread-safe.
+// The program that is to be a server, or the scheduler, of a cluster. Its functions are
+// thread-safe.
 struct ServerProgram {
   bool scheduler = false;
   // What set_updater was last given; asked before each update.

@@ -23,8 +23,8 @@ struct GrpcTransportOptions {
   int keepalive_timeout_ms = 5000;
   // A dial that got no answer at all is given up after so long.
   int connect_timeout_ms = 3000;
-  // What a listener's connections may hold in gRPC's buffers together; 0 is no limit. A last line of
-  // defence: when it is exceeded gRPC breaks streams, whoever's they are. Allow 8 MiB for each
+  // What a listener's connections may hold in gRPC's buffers together; 0 is no limit. A last line
+  // of defence: when it is exceeded gRPC breaks streams, whoever's they are. Allow 8 MiB for each
   // connection that is expected.
   uint64_t server_buffer_bytes_max = 0;
 };

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/base/detached_status.h"
 #include "common/tensor/buffer.h"
-#include "common/transport/detached_status.h"
 
 namespace kvstore {
 namespace {

@@ -7,11 +7,11 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/base/detached_status.h"
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
 #include "common/transport/check_methods.h"
 #include "common/transport/dead_stream.h"
-#include "common/transport/detached_status.h"
 #include "common/transport/host_port.h"
 #include "common/transport/inproc/inproc_loop.h"
 #include "common/transport/unary_reply.h"

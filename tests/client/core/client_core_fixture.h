@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "client/src/core/client_core.h"
+#include "client/core/client_core.h"
 
 namespace kvstore {
 

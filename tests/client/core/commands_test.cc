@@ -3,7 +3,7 @@
 #include <set>
 #include <utility>
 
-#include "client/src/core/client_core.h"
+#include "client/core/client_core.h"
 
 namespace kvstore {
 namespace {

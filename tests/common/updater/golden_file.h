@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "common/cluster/key_multipliers.h"
 #include "common/kernels/cpu/half.h"
+#include "common/model/key_multipliers.h"
 #include "common/tensor/dtype.h"
 #include "common/updater/updater.h"
 

@@ -14,7 +14,7 @@
 #include "common/base/mutex.h"
 #include "common/membership/scheduler_session.h"
 #include "common/transport/inproc/inproc_transport.h"
-#include "tests/server/scheduler/scheduler_fixture.h"
+#include "tests/server/scheduler/core/scheduler_fixture.h"
 
 namespace kvstore {
 namespace {

@@ -11,8 +11,8 @@
 #include <fstream>
 #include <iterator>
 
-#include "server/scheduler/scheduler_core.h"
-#include "tests/server/scheduler/scheduler_fixture.h"
+#include "server/scheduler/core/scheduler_core.h"
+#include "tests/server/scheduler/core/scheduler_fixture.h"
 
 namespace kvstore {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "common/cluster/partitioner.h"
-#include "common/wire/command.h"
+#include "common/model/command.h"
 
 namespace kvstore {
 namespace {

@@ -1,0 +1,47 @@
+// KVStore::Create: from a type's name to a store.
+#include <memory>
+#include <string>
+
+#include "client/api/server_role.h"
+#include "client/api/store_facade.h"
+#include "client/api/store_types.h"
+#include "client/base/environment.h"
+#include "client/base/error_border.h"
+#include "client/base/sdk_log.h"
+#include "client/dist/dist_kvstore.h"
+#include "client/local/local_kvstore.h"
+#include "kvstore/kvstore.h"
+
+namespace kvstore {
+namespace {
+
+absl::StatusOr<std::shared_ptr<StoreBackend>> MakeBackend(const StoreType& type,
+                                                          const Environment& environment) {
+  switch (type.family) {
+    case StoreFamily::kLocal:
+      return MakeLocalBackend(environment);
+    case StoreFamily::kDist:
+      if (environment.role != NodeRole::kWorkerRole) return MakeServerRoleBackend(environment);
+      return MakeDistBackend(environment, type.name);
+  }
+  return absl::InternalError("no such family of stores");
+}
+
+}  // namespace
+
+std::unique_ptr<KVStore> KVStore::CreateUnique(const std::string& type) {
+  const auto parsed = ParseStoreType(type);
+  ThrowIfError(parsed.status());
+  const auto environment = ReadEnvironment();
+  ThrowIfError(environment.status());
+  for (const std::string& warning : environment->warnings) LogWarningOnce(warning);
+  auto backend = MakeBackend(*parsed, *environment);
+  ThrowIfError(backend.status());
+  return std::make_unique<StoreFacade>(parsed->name, *std::move(backend));
+}
+
+KVStore* KVStore::Create(const char* type) {
+  return CreateUnique(type == nullptr ? "" : type).release();
+}
+
+}  // namespace kvstore

@@ -1,0 +1,110 @@
+#include "client/api/key_table.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/wire/frame.h"
+
+namespace kvstore {
+namespace {
+
+constexpr bool AllowedInName(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '.' || c == '/' || c == ':' || c == '-';
+}
+
+}  // namespace
+
+KeyId IdOf(const KeyName& name) { return name.is_int ? KeyIdOf(name.number) : KeyIdOf(name.name); }
+
+std::string TextOf(const KeyName& name) {
+  return name.is_int ? std::to_string(name.number) : std::string(name.name);
+}
+
+std::string LabelOf(const KeyName& name) {
+  if (!name.is_int && name.name.empty()) return "key ''";  // KeyLabel takes it for an int key
+  return KeyLabel(IdOf(name), name.name);
+}
+
+absl::StatusOr<KeyPtr> MakeKey(const KeyName& name) {
+  auto key = std::make_shared<Key>();
+  key->is_int = name.is_int;
+  key->label = LabelOf(name);
+  key->id = IdOf(name);
+  if (name.is_int) {
+    key->number = name.number;
+    key->text = TextOf(name);
+    return KeyPtr(std::move(key));
+  }
+  if (name.name.empty() || name.name.size() > kKeyNameBytesMax) {
+    return absl::InvalidArgumentError(fmt::format("{}: a name of 1 to {} bytes expected, got {}",
+                                                  key->label, kKeyNameBytesMax, name.name.size()));
+  }
+  for (const char c : name.name) {
+    if (AllowedInName(c)) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("{}: letters, digits and _./:- expected in a key, got the byte 0x{:02x}",
+                    key->label, static_cast<unsigned char>(c)));
+  }
+  key->name = std::string(name.name);
+  key->text = key->name;
+  return KeyPtr(std::move(key));
+}
+
+absl::Status KeyTable::CheckKind(const KeyName& name) const {
+  const Kind kind = name.is_int ? Kind::kInt : Kind::kString;
+  if (kind_ == Kind::kUnknown || kind_ == kind) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("mixed key types: {} keys expected, as in the first call, got {}",
+                  name.is_int ? "string" : "int", LabelOf(name)));
+}
+
+void KeyTable::FixKind(bool is_int) { kind_ = is_int ? Kind::kInt : Kind::kString; }
+
+KeyState* KeyTable::Find(const KeyName& name) {
+  const auto it = states_.find(IdOf(name));
+  if (it == states_.end()) return nullptr;
+  const Key& key = *it->second->key;
+  return key.is_int == name.is_int && key.name == name.name ? it->second.get() : nullptr;
+}
+
+absl::StatusOr<KeyState*> KeyTable::Get(const KeyName& name) {
+  if (absl::Status kind = CheckKind(name); !kind.ok()) return kind;
+  KeyState* state = Find(name);
+  if (state == nullptr) {
+    return absl::NotFoundError(fmt::format("{} was never initialised", LabelOf(name)));
+  }
+  return state;
+}
+
+absl::Status KeyTable::CheckNew(const Key& key) const {
+  const auto it = states_.find(key.id);
+  if (it == states_.end()) {
+    if (states_.size() < kKeysMax) return absl::OkStatus();
+    return absl::ResourceExhaustedError(
+        fmt::format("{}: at most {} keys expected in a store", key.label, kKeysMax));
+  }
+  const Key& other = *it->second->key;
+  if (other.is_int == key.is_int && other.name == key.name) {
+    return absl::AlreadyExistsError(fmt::format("{} is initialised already", key.label));
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("{} and {} have the same hash: rename one of them", key.label, other.label));
+}
+
+KeyState* KeyTable::Add(KeyPtr key, ValueSpec spec) {
+  auto state = std::make_unique<KeyState>();
+  state->key = std::move(key);
+  state->spec = std::move(spec);
+  state->var = DependencyEngine::NewVar();
+  KeyState* added = state.get();
+  const bool fresh = states_.emplace(added->key->id, std::move(state)).second;
+  KVS_CHECK(fresh);
+  return added;
+}
+
+void KeyTable::Remove(const Key& key) { states_.erase(key.id); }
+
+}  // namespace kvstore

@@ -1,0 +1,86 @@
+// KeyTable: the keys of a store: which names are allowed, which exist, what is known of each.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/order/dependency_engine.h"
+#include "client/store/store_backend.h"
+
+namespace kvstore {
+
+inline constexpr size_t kKeyNameBytesMax = 256;
+inline constexpr size_t kKeysMax = 1000000;
+
+// A key as a call names it.
+struct KeyName {
+  KeyName(int key) : is_int(true), number(key) {}  // NOLINT(google-explicit-constructor)
+  KeyName(const std::string& key)                  // NOLINT(google-explicit-constructor)
+      : is_int(false), name(key) {}
+
+  bool is_int;
+  int64_t number = 0;
+  std::string_view name;  // of the caller
+};
+
+// What the facade keeps of a key.
+struct KeyState {
+  KeyPtr key;
+  ValueSpec spec;
+  std::shared_ptr<const KeyOperation> init;  // while `spec` is unknown: who learns it
+  VarPtr var;  // orders the key's operations, and remembers their failures
+  // The last call that named the key, and its place among that call's keys: grouping without a
+  // table per call.
+  uint64_t call = 0;
+  size_t place = 0;
+  bool warned = false;  // that its row_sparse outputs are left alone
+};
+
+// The key `name` stands for. Errors: INVALID_ARGUMENT for a name that is empty, longer than
+// kKeyNameBytesMax, or has other characters than [A-Za-z0-9_./:-] (shown escaped).
+absl::StatusOr<KeyPtr> MakeKey(const KeyName& name);
+
+// Identity of the key on the wire and in the table.
+KeyId IdOf(const KeyName& name);
+
+// "17", "conv1.weight": Error::key().
+std::string TextOf(const KeyName& name);
+// "key 17", "key 'conv1.weight'"; escaped and cut where the name is not allowed.
+std::string LabelOf(const KeyName& name);
+
+// Threading: thread-compatible; the facade's mutex guards it.
+class KeyTable {
+ public:
+  // INVALID_ARGUMENT "mixed key types" when the store has keys of the other kind.
+  absl::Status CheckKind(const KeyName& name) const;
+
+  // Null if the key does not exist.
+  KeyState* Find(const KeyName& name);
+  // Errors: NOT_FOUND; INVALID_ARGUMENT for mixed key types.
+  absl::StatusOr<KeyState*> Get(const KeyName& name);
+
+  // Errors: ALREADY_EXISTS; INVALID_ARGUMENT for a key whose id another name has (then two names
+  // hash alike: one of them must change); RESOURCE_EXHAUSTED over kKeysMax.
+  absl::Status CheckNew(const Key& key) const;
+  KeyState* Add(KeyPtr key, ValueSpec spec);
+  // After an Init that failed.
+  void Remove(const Key& key);
+
+  // Fixes the kind of keys: the first Init does.
+  void FixKind(bool is_int);
+
+ private:
+  enum class Kind { kUnknown, kInt, kString };
+
+  Kind kind_ = Kind::kUnknown;
+  // By KeyId, which is what the wire knows; KeyState has the name.
+  std::unordered_map<KeyId, std::unique_ptr<KeyState>> states_;
+};
+
+}  // namespace kvstore

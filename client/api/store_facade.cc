@@ -1,0 +1,447 @@
+#include "client/api/store_facade.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "client/array/ndarray_impl.h"
+#include "client/base/fork_guard.h"
+#include "client/base/sdk_log.h"
+#include "client/store/argument_checks.h"
+#include "common/base/status_macros.h"
+#include "common/updater/part_updater.h"
+
+namespace kvstore {
+namespace {
+
+// How long a store that is destroyed in trouble waits for its arrays.
+constexpr int64_t kGiveBackMs = 2000;
+// So that a specification fits a frame.
+constexpr size_t kMultipliersMax = 65536;
+
+}  // namespace
+
+StoreFacade::StoreFacade(std::string type, std::shared_ptr<StoreBackend> backend)
+    : KVStore(std::move(type)),
+      backend_(std::move(backend)),
+      engine_(DependencyEngine::Process()),
+      generation_(ProcessGeneration()),
+      exceptions_at_birth_(std::uncaught_exceptions()),
+      all_(DependencyEngine::NewVar()) {}
+
+StoreFacade::~StoreFacade() {
+  if (generation_ != ProcessGeneration()) {
+    // The backend's threads live in the parent only: nothing of it can be taken down here.
+    new std::shared_ptr<StoreBackend>(backend_);
+    return;
+  }
+  const bool unwinding = std::uncaught_exceptions() > exceptions_at_birth_;
+  if (unwinding || !backend_->Usable().ok()) {
+    Abandon();
+    return;
+  }
+  const absl::Status waited = engine_.Wait({all_}, DependencyEngine::WaitFor::kAll);
+  WarnOfLostFailures();
+  if (!waited.ok()) {
+    LogWarning("a store was destroyed with operations under way: " + StatusLine(waited));
+    Abandon();
+    return;
+  }
+  backend_->Stop(barrier_before_exit() ? StoreBackend::Close::kMeet : StoreBackend::Close::kLeave);
+}
+
+// Many operations may have failed for one reason.
+void StoreFacade::WarnOfLostFailures() {
+  std::unordered_set<std::string> said;
+  while (true) {
+    const KeyedStatus lost = engine_.TakeFailure(all_, /*readers=*/true);
+    if (lost.ok()) return;
+    const std::string line = StatusLine(lost.status);
+    if (!said.insert(line).second) continue;
+    LogWarning("a store was destroyed before anybody asked for this error: " + line);
+  }
+}
+
+// The program may free its arrays as soon as the store is gone: wait until they are given back.
+// Only a transport that hangs, or an operation behind another store's, makes this give up.
+void StoreFacade::Abandon() {
+  WarnOfLostFailures();
+  backend_->Stop(StoreBackend::Close::kAbandon);
+  engine_.WaitAtMost(all_, kGiveBackMs);
+}
+
+absl::Status StoreFacade::Usable() const {
+  absl::Status same = CheckSameProcess(generation_, "this KVStore");
+  if (!same.ok()) return same;
+  {
+    MutexLock lock(mutex_);
+    if (left_) {
+      return absl::FailedPreconditionError(
+          "this worker left the job: only the destructor may follow");
+    }
+  }
+  return backend_->Usable();
+}
+
+absl::Status StoreFacade::MayBlock() const {
+  if (absl::Status usable = Usable(); !usable.ok()) return usable;
+  if (!backend_->OnOwnThread()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "a call that waits was made by an updater: it would wait for itself");
+}
+
+absl::StatusOr<KeyState*> StoreFacade::Use(const KeyName& name) const {
+  const auto state = keys_.Get(name);
+  if (!state.ok() || (*state)->spec.known) return state;
+  if (!(*state)->init->learned.load(std::memory_order_acquire)) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: its Init is not done yet", (*state)->key->label));
+  }
+  (*state)->spec = (*state)->init->spec;
+  (*state)->init.reset();
+  return state;
+}
+
+StoreFacade::Group& StoreFacade::GroupOf(KeyState* state, OperationKind kind, int priority,
+                                         Groups* groups) {
+  if (state->call != calls_) {
+    state->call = calls_;
+    state->place = groups->size();
+    auto operation = std::make_shared<KeyOperation>();
+    operation->kind = kind;
+    operation->key = state->key;
+    operation->spec = state->spec;
+    operation->priority = priority;
+    groups->push_back({state, std::move(operation)});
+  }
+  return (*groups)[state->place];
+}
+
+KeyedStatus StoreFacade::AddValues(const Names& keys, const std::vector<NDArray>& values,
+                                   OperationKind kind, int priority, Groups* groups) {
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const auto state = Use(keys[i]);
+    if (!state.ok()) return {state.status(), TextOf(keys[i])};
+    Group& group = GroupOf(*state, kind, priority, groups);
+    const Key& key = *group.operation->key;
+    const absl::Status fits = CheckArray(key.label, values[i], &group.operation->spec);
+    if (!fits.ok()) return {fits, key.text};
+    group.operation->values.push_back(values[i]);
+  }
+  return {};
+}
+
+KeyedStatus StoreFacade::AddOutputs(const Names& keys, const std::vector<NDArray*>& outputs,
+                                    OperationKind kind, int priority, bool ignore_sparse,
+                                    Groups* groups) {
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const auto state = Use(keys[i]);
+    if (!state.ok()) return {state.status(), TextOf(keys[i])};
+    Group& group = GroupOf(*state, kind, priority, groups);
+    group.pulled = true;
+    const Key& key = *group.operation->key;
+    if (ignore_sparse && outputs[i] != nullptr &&
+        outputs[i]->storage_type() != StorageType::kDefault) {
+      if (!std::exchange(group.state->warned, true)) {
+        LogWarning(
+            fmt::format("{}: {} leaves outputs of storage row_sparse alone: use PullRowSparse",
+                        key.label, NameOf(kind)));
+      }
+      continue;
+    }
+    const absl::Status fits = CheckOutput(key.label, outputs[i], &group.operation->spec);
+    if (!fits.ok()) return {fits, key.text};
+    group.operation->outputs.push_back(*outputs[i]);
+  }
+  return {};
+}
+
+KeyedStatus StoreFacade::AddRows(const Names& keys,
+                                 const std::vector<std::pair<NDArray*, NDArray>>& rows,
+                                 int priority, Groups* groups) {
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const auto state = Use(keys[i]);
+    if (!state.ok()) return {state.status(), TextOf(keys[i])};
+    Group& group = GroupOf(*state, OperationKind::kPullRows, priority, groups);
+    KeyOperation& operation = *group.operation;
+    const auto& [output, ids] = rows[i];
+    absl::Status fits = CheckRowsOutput(operation.key->label, output, ids, &operation.spec);
+    if (fits.ok()) {
+      operation.outputs.push_back(*output);
+      operation.row_ids.push_back({ids, {}});
+      // Ids that are still to be pulled are read when their turn has come.
+      if (ids.empty() || !engine_.HasWriter(ids.impl()->var)) {
+        fits = ReadRowIds(operation, &operation.row_ids.back());
+      }
+    }
+    if (!fits.ok()) return {fits, operation.key->text};
+  }
+  return {};
+}
+
+// The last checks, then either nothing of the call happens or all of it is queued. A key whose
+// outputs are all left alone is none of its business.
+KeyedStatus StoreFacade::Append(const Groups& groups, DependencyEngine::Ready* ready) {
+  for (const Group& group : groups) {
+    KeyedStatus failed = engine_.TakeFailure(group.state->var, /*readers=*/true);
+    if (!failed.ok()) return failed;
+  }
+  std::vector<OperationSpec> specs;
+  specs.reserve(groups.size());
+  for (const Group& group : groups) {
+    KeyOperation& operation = *group.operation;
+    const absl::Status prepared = backend_->Prepare(&operation);
+    if (!prepared.ok()) return {prepared, operation.key->text};
+    if (!operation.values.empty() || !operation.outputs.empty()) specs.push_back(SpecOf(group));
+  }
+  *ready = engine_.Append(std::move(specs));
+  return {};
+}
+
+OperationSpec StoreFacade::SpecOf(const Group& group) const {
+  const auto& operation = group.operation;
+  OperationSpec spec;
+  spec.owner = backend_;
+  spec.what = fmt::format("{} of {}", NameOf(operation->kind), operation->key->label);
+  spec.key = operation->key->text;
+  spec.uses.reserve(2 + operation->values.size() + operation->outputs.size());
+  spec.uses.push_back({group.state->var, Access::kOrder});
+  spec.uses.push_back({all_, Access::kTrack});
+  for (const NDArray& value : operation->values) {
+    if (!value.empty()) spec.uses.push_back({value.impl()->var, Access::kRead});
+  }
+  for (const NDArray& output : operation->outputs) {
+    spec.uses.push_back({output.impl()->var, Access::kWrite});
+  }
+  for (const RowIds& asked : operation->row_ids) {
+    if (!asked.array.empty()) spec.uses.push_back({asked.array.impl()->var, Access::kRead});
+  }
+  spec.issue = [backend = backend_.get(), operation](const TokenPtr& token) {
+    for (RowIds& asked : operation->row_ids) {
+      const absl::Status read = ReadRowIds(*operation, &asked);
+      if (!read.ok()) return token->Finish(read);
+    }
+    backend->Issue(operation, token);
+  };
+  return spec;
+}
+
+KeyedStatus StoreFacade::Queue(OperationKind kind, const Names& push_keys,
+                               const std::vector<NDArray>& values, const Names& pull_keys,
+                               const std::vector<NDArray*>& outputs, int priority,
+                               bool ignore_sparse) {
+  absl::Status status = Usable();
+  if (status.ok()) status = CheckLengths(kind, push_keys.size(), values.size(), "values");
+  if (status.ok()) status = CheckLengths(kind, pull_keys.size(), outputs.size(), "outputs");
+  if (!status.ok()) return {status, {}};
+
+  DependencyEngine::Ready ready;
+  {
+    MutexLock lock(mutex_);
+    ++calls_;
+    Groups groups;
+    KeyedStatus added = AddValues(push_keys, values, kind, priority, &groups);
+    if (added.ok()) {
+      added = AddOutputs(pull_keys, outputs, kind, priority, ignore_sparse, &groups);
+    }
+    if (!added.ok()) return added;
+    for (const Group& group : groups) {
+      KeyOperation& operation = *group.operation;
+      if (kind != OperationKind::kPushPull) continue;
+      if (operation.values.empty() || !group.pulled) {
+        return {absl::InvalidArgumentError(fmt::format(
+                    "PushPull: the same keys expected in both lists, {} is only {}",
+                    operation.key->label, operation.values.empty() ? "pulled" : "pushed")),
+                operation.key->text};
+      }
+      if (operation.outputs.empty()) operation.kind = OperationKind::kPush;
+    }
+    KeyedStatus appended = Append(groups, &ready);
+    if (!appended.ok()) return appended;
+  }
+  engine_.Run(std::move(ready));
+  return {};
+}
+
+KeyedStatus StoreFacade::QueueRows(const Names& keys,
+                                   const std::vector<std::pair<NDArray*, NDArray>>& rows,
+                                   int priority) {
+  absl::Status status = Usable();
+  if (status.ok()) {
+    status = CheckLengths(OperationKind::kPullRows, keys.size(), rows.size(), "outputs");
+  }
+  if (!status.ok()) return {status, {}};
+
+  DependencyEngine::Ready ready;
+  {
+    MutexLock lock(mutex_);
+    ++calls_;
+    Groups groups;
+    KeyedStatus added = AddRows(keys, rows, priority, &groups);
+    if (added.ok()) added = Append(groups, &ready);
+    if (!added.ok()) return added;
+  }
+  engine_.Run(std::move(ready));
+  return {};
+}
+
+KeyedStatus StoreFacade::InitKeys(const Names& keys, const std::vector<NDArray>& values) {
+  absl::Status status = MayBlock();
+  if (status.ok())
+    status = CheckLengths(OperationKind::kInit, keys.size(), values.size(), "values");
+  if (!status.ok() || keys.empty()) return {status, {}};
+
+  std::vector<VarPtr> vars;
+  std::vector<KeyPtr> made;
+  DependencyEngine::Ready ready;
+  {
+    MutexLock lock(mutex_);
+    std::vector<std::shared_ptr<KeyOperation>> operations;
+    std::unordered_set<KeyId> seen;
+    for (size_t i = 0; i < keys.size(); ++i) {
+      const auto key = MakeKey(keys[i]);
+      if (!key.ok()) return {key.status(), {}};
+      const std::string& label = (*key)->label;
+      auto operation = std::make_shared<KeyOperation>();
+      operation->key = *key;
+      operation->kind = OperationKind::kInit;
+      status = keys_.CheckKind(keys[i]);
+      if (status.ok()) status = keys_.CheckNew(**key);
+      if (status.ok() && !seen.insert((*key)->id).second) {
+        status = absl::InvalidArgumentError(
+            fmt::format("Init: distinct keys expected, {} comes twice", label));
+      }
+      if (status.ok()) {
+        status = CheckInit(label, values[i], backend_->empty_init_allowed(), &operation->spec);
+      }
+      operation->values.push_back(values[i]);
+      if (status.ok()) status = backend_->Prepare(operation.get());
+      if (!status.ok()) return {status, (*key)->text};
+      operations.push_back(std::move(operation));
+    }
+    std::vector<OperationSpec> specs;
+    specs.reserve(operations.size());
+    keys_.FixKind(keys[0].is_int);
+    for (auto& operation : operations) {
+      KeyState* state = keys_.Add(operation->key, operation->spec);
+      if (!operation->spec.known) state->init = operation;
+      vars.push_back(state->var);
+      made.push_back(state->key);
+      specs.push_back(SpecOf({state, std::move(operation)}));
+    }
+    ready = engine_.Append(std::move(specs));
+  }
+  engine_.Run(std::move(ready));
+
+  const absl::Status waited = engine_.Wait(vars, DependencyEngine::WaitFor::kAll);
+  KeyedStatus first;
+  for (size_t i = 0; i < vars.size(); ++i) {
+    KeyedStatus failed = engine_.TakeFailure(vars[i], /*readers=*/true);
+    if (failed.ok()) continue;
+    // The key does not exist here, and the backend left nothing of it: Init may be tried again.
+    MutexLock lock(mutex_);
+    keys_.Remove(*made[i]);
+    if (first.ok()) first = std::move(failed);
+  }
+  if (first.ok() && !waited.ok()) return {waited, {}};
+  return first;
+}
+
+KeyedStatus StoreFacade::BroadcastKeys(const Names& init_keys, const Names& pull_keys,
+                                       const std::vector<NDArray>& values,
+                                       const std::vector<NDArray*>& outputs, int priority) {
+  absl::Status status = MayBlock();
+  if (status.ok()) {
+    status = CheckLengths(OperationKind::kInit, init_keys.size(), values.size(), "values");
+  }
+  if (status.ok()) {
+    status = CheckLengths(OperationKind::kPull, pull_keys.size(), outputs.size(), "outputs");
+  }
+  if (!status.ok()) return {status, {}};
+  // What the Pull would refuse is refused before the Init has done anything.
+  {
+    MutexLock lock(mutex_);
+    std::unordered_map<KeyId, ValueSpec> specs;
+    for (size_t i = 0; i < init_keys.size(); ++i) {
+      specs[IdOf(init_keys[i])] = values[i].empty() ? ValueSpec() : SpecFrom(values[i]);
+    }
+    for (size_t i = 0; i < pull_keys.size(); ++i) {
+      auto spec = specs.find(IdOf(pull_keys[i]));
+      if (spec == specs.end()) {
+        const auto state = Use(pull_keys[i]);
+        if (!state.ok()) return {state.status(), TextOf(pull_keys[i])};
+        spec = specs.emplace(IdOf(pull_keys[i]), (*state)->spec).first;
+      }
+      if (outputs[i] != nullptr && outputs[i]->storage_type() != StorageType::kDefault) continue;
+      status = CheckOutput(LabelOf(pull_keys[i]), outputs[i], &spec->second);
+      if (!status.ok()) return {status, TextOf(pull_keys[i])};
+    }
+  }
+  KeyedStatus made = InitKeys(init_keys, values);
+  if (!made.ok()) return made;
+  return Queue(OperationKind::kPull, {}, {}, pull_keys, outputs, priority);
+}
+
+KeyedStatus StoreFacade::WaitKeys(const Names& keys) {
+  if (absl::Status status = MayBlock(); !status.ok()) return {status, {}};
+  std::vector<VarPtr> vars;
+  {
+    MutexLock lock(mutex_);
+    for (const KeyName& name : keys) {
+      const auto state = keys_.Get(name);
+      if (!state.ok()) return {state.status(), TextOf(name)};
+      vars.push_back((*state)->var);
+    }
+  }
+  const absl::Status waited = engine_.Wait(vars, DependencyEngine::WaitFor::kAll);
+  for (const VarPtr& var : vars) {
+    KeyedStatus failed = engine_.TakeFailure(var, /*readers=*/true);
+    if (!failed.ok()) return failed;
+  }
+  return {waited, {}};
+}
+
+std::string StoreFacade::KeyStatus(const KeyName& name) const {
+  VarPtr var;
+  {
+    MutexLock lock(mutex_);
+    const auto state = keys_.Get(name);
+    if (!state.ok()) return StatusLine(state.status());
+    var = (*state)->var;
+  }
+  return StatusLine(engine_.LastFailure(var));
+}
+
+absl::StatusOr<OptimizerConfig> StoreFacade::ConfigOf(const OptimizerSpec& spec) const {
+  const size_t named = spec.int_multipliers.size() + spec.string_multipliers.size();
+  if (named > kMultipliersMax) {
+    return absl::InvalidArgumentError(fmt::format(
+        "SetOptimizer: multipliers of at most {} keys expected, got {}", kMultipliersMax, named));
+  }
+  if (!spec.int_multipliers.empty() && !spec.string_multipliers.empty()) {
+    return absl::InvalidArgumentError(
+        "SetOptimizer: multipliers of int keys or of string keys expected, got both");
+  }
+  KVS_ASSIGN_OR_RETURN(const auto rule, MakeUpdater(spec.name, spec.parameters));
+  OptimizerConfig config;
+  config.name = spec.name;
+  config.parameters = spec.parameters;
+  const auto add = [&](const KeyName& name, const OptimizerSpec::Multipliers& both) {
+    const auto key = MakeKey(name);
+    if (!key.ok()) return key.status();
+    {
+      MutexLock lock(mutex_);
+      KVS_RETURN_IF_ERROR(keys_.CheckKind(name));
+    }
+    config.multipliers[(*key)->id] = {both.lr_mult, both.wd_mult};
+    return CheckMultipliers(*rule, (*key)->label, config.multipliers[(*key)->id]);
+  };
+  for (const auto& [key, both] : spec.int_multipliers) KVS_RETURN_IF_ERROR(add(key, both));
+  for (const auto& [key, both] : spec.string_multipliers) KVS_RETURN_IF_ERROR(add(key, both));
+  return config;
+}
+
+}  // namespace kvstore

@@ -1,0 +1,136 @@
+// StoreFacade: the KVStore that callers hold, for every type of store. It checks what can be
+// checked when a call is made, so that a refused call has queued nothing; turns a call into one
+// operation per key; orders these through the DependencyEngine; waits; and turns statuses into
+// exceptions. The store itself is the backend.
+//
+// store_facade_calls.cc is the public calls, store_facade.cc what they share.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client/api/key_table.h"
+#include "client/base/error_border.h"
+#include "client/store/store_backend.h"
+#include "common/base/mutex.h"
+#include "kvstore/kvstore.h"
+
+namespace kvstore {
+
+// Thread-safe. Lock order: mutex_, then the engine's.
+class StoreFacade final : public KVStore {
+ public:
+  StoreFacade(std::string type, std::shared_ptr<StoreBackend> backend);
+  ~StoreFacade() override;
+
+  void Init(const std::vector<int>& keys, const std::vector<NDArray>& values) override;
+  void Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) override;
+  void Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
+            int priority) override;
+  void Push(const std::vector<std::string>& keys, const std::vector<NDArray>& values,
+            int priority) override;
+  void Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs, int priority,
+            bool ignore_sparse) override;
+  void Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
+            int priority, bool ignore_sparse) override;
+  void PullRowSparse(const std::vector<int>& keys,
+                     const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
+                     int priority) override;
+  void PullRowSparse(const std::vector<std::string>& keys,
+                     const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
+                     int priority) override;
+  void PushPull(const std::vector<int>& push_keys, const std::vector<int>& pull_keys,
+                const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
+                int priority) override;
+  void PushPull(const std::vector<std::string>& push_keys,
+                const std::vector<std::string>& pull_keys, const std::vector<NDArray>& values,
+                const std::vector<NDArray*>& outputs, int priority) override;
+  void Broadcast(const std::vector<int>& init_keys, const std::vector<int>& pull_keys,
+                 const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
+                 int priority) override;
+  void Broadcast(const std::vector<std::string>& init_keys,
+                 const std::vector<std::string>& pull_keys, const std::vector<NDArray>& values,
+                 const std::vector<NDArray*>& outputs, int priority) override;
+
+  void set_updater(Updater updater) override;
+  void set_updater(StrUpdater updater) override;
+  void SetOptimizer(const OptimizerSpec& spec) override;
+
+  void SendCommandToServers(int cmd_id, const std::string& body) override;
+  void RunServer(const Controller& controller) override;
+  void Barrier() override;
+  void Step() override;
+  void Leave() override;
+
+  int get_rank() const override;
+  int get_group_size() const override;
+  int get_num_dead_node(int node_id, int timeout) const override;
+
+  void Wait(const std::vector<int>& keys) override;
+  void Wait(const std::vector<std::string>& keys) override;
+  void WaitAll() override;
+  std::string status(int key) const override;
+  std::string status(const std::string& key) const override;
+
+ private:
+  // The keys and arrays of one call, by key in the order of first mention.
+  struct Group {
+    KeyState* state = nullptr;
+    std::shared_ptr<KeyOperation> operation;
+    bool pulled = false;  // named for an output, which may be left alone
+  };
+  using Groups = std::vector<Group>;
+  using Names = std::vector<KeyName>;
+
+  void Abandon();
+  // Logs what nobody will ask for any more.
+  void WarnOfLostFailures();
+  absl::Status Usable() const;
+  // For calls that wait.
+  absl::Status MayBlock() const;
+
+  // The bodies of the public calls, for both kinds of keys.
+  KeyedStatus InitKeys(const Names& keys, const std::vector<NDArray>& values) KVS_EXCLUDES(mutex_);
+  KeyedStatus Queue(OperationKind kind, const Names& push_keys, const std::vector<NDArray>& values,
+                    const Names& pull_keys, const std::vector<NDArray*>& outputs, int priority,
+                    bool ignore_sparse = true) KVS_EXCLUDES(mutex_);
+  KeyedStatus QueueRows(const Names& keys, const std::vector<std::pair<NDArray*, NDArray>>& rows,
+                        int priority) KVS_EXCLUDES(mutex_);
+  KeyedStatus BroadcastKeys(const Names& init_keys, const Names& pull_keys,
+                            const std::vector<NDArray>& values,
+                            const std::vector<NDArray*>& outputs, int priority)
+      KVS_EXCLUDES(mutex_);
+  absl::StatusOr<OptimizerConfig> ConfigOf(const OptimizerSpec& spec) const KVS_EXCLUDES(mutex_);
+  KeyedStatus WaitKeys(const Names& keys) KVS_EXCLUDES(mutex_);
+  std::string KeyStatus(const KeyName& key) const KVS_EXCLUDES(mutex_);
+
+  // The key of a call that uses it. Errors: NOT_FOUND; INVALID_ARGUMENT; FAILED_PRECONDITION while
+  // its Init is under way.
+  absl::StatusOr<KeyState*> Use(const KeyName& name) const KVS_REQUIRES(mutex_);
+  Group& GroupOf(KeyState* state, OperationKind kind, int priority, Groups* groups)
+      KVS_REQUIRES(mutex_);
+  KeyedStatus AddValues(const Names& keys, const std::vector<NDArray>& values, OperationKind kind,
+                        int priority, Groups* groups) KVS_REQUIRES(mutex_);
+  KeyedStatus AddOutputs(const Names& keys, const std::vector<NDArray*>& outputs,
+                         OperationKind kind, int priority, bool ignore_sparse, Groups* groups)
+      KVS_REQUIRES(mutex_);
+  KeyedStatus AddRows(const Names& keys, const std::vector<std::pair<NDArray*, NDArray>>& rows,
+                      int priority, Groups* groups) KVS_REQUIRES(mutex_);
+  KeyedStatus Append(const Groups& groups, DependencyEngine::Ready* ready) KVS_REQUIRES(mutex_);
+  OperationSpec SpecOf(const Group& group) const KVS_REQUIRES(mutex_);
+
+  const std::shared_ptr<StoreBackend> backend_;
+  DependencyEngine& engine_;
+  const uint64_t generation_;  // of the process that made the store
+  const int exceptions_at_birth_;
+  const VarPtr all_;  // tracks every operation of the store
+
+  mutable Mutex mutex_;
+  mutable KeyTable keys_ KVS_GUARDED_BY(mutex_);
+  uint64_t calls_ KVS_GUARDED_BY(mutex_) = 0;
+  bool left_ KVS_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace kvstore

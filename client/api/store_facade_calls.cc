@@ -1,0 +1,170 @@
+// The public calls of a StoreFacade: each hands over to the body that int and string keys share, or
+// to the backend, and throws what that returns.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "client/api/store_facade.h"
+#include "client/base/fork_guard.h"
+
+namespace kvstore {
+namespace {
+
+template <typename T>
+std::vector<KeyName> NamesOf(const std::vector<T>& keys) {
+  return std::vector<KeyName>(keys.begin(), keys.end());
+}
+
+absl::Status CheckIgnoreSparse(const StoreBackend& backend, const std::string& type,
+                               bool ignore_sparse) {
+  if (ignore_sparse || backend.sparse_pull_allowed()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("Pull with ignore_sparse = true expected on a {} store, got false", type));
+}
+
+}  // namespace
+
+void StoreFacade::Init(const std::vector<int>& keys, const std::vector<NDArray>& values) {
+  ThrowIfError(InitKeys(NamesOf(keys), values));
+}
+void StoreFacade::Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) {
+  ThrowIfError(InitKeys(NamesOf(keys), values));
+}
+
+void StoreFacade::Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
+                       int priority) {
+  ThrowIfError(Queue(OperationKind::kPush, NamesOf(keys), values, {}, {}, priority));
+}
+void StoreFacade::Push(const std::vector<std::string>& keys, const std::vector<NDArray>& values,
+                       int priority) {
+  ThrowIfError(Queue(OperationKind::kPush, NamesOf(keys), values, {}, {}, priority));
+}
+
+void StoreFacade::Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
+                       int priority, bool ignore_sparse) {
+  ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
+  ThrowIfError(
+      Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority, ignore_sparse));
+}
+void StoreFacade::Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
+                       int priority, bool ignore_sparse) {
+  ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
+  ThrowIfError(
+      Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority, ignore_sparse));
+}
+
+void StoreFacade::PullRowSparse(
+    const std::vector<int>& keys,
+    const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids, int priority) {
+  ThrowIfError(QueueRows(NamesOf(keys), outputs_and_row_ids, priority));
+}
+void StoreFacade::PullRowSparse(
+    const std::vector<std::string>& keys,
+    const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids, int priority) {
+  ThrowIfError(QueueRows(NamesOf(keys), outputs_and_row_ids, priority));
+}
+
+void StoreFacade::PushPull(const std::vector<int>& push_keys, const std::vector<int>& pull_keys,
+                           const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
+                           int priority) {
+  ThrowIfError(Queue(OperationKind::kPushPull, NamesOf(push_keys), values, NamesOf(pull_keys),
+                     outputs, priority));
+}
+void StoreFacade::PushPull(const std::vector<std::string>& push_keys,
+                           const std::vector<std::string>& pull_keys,
+                           const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
+                           int priority) {
+  ThrowIfError(Queue(OperationKind::kPushPull, NamesOf(push_keys), values, NamesOf(pull_keys),
+                     outputs, priority));
+}
+
+void StoreFacade::Broadcast(const std::vector<int>& init_keys, const std::vector<int>& pull_keys,
+                            const std::vector<NDArray>& values,
+                            const std::vector<NDArray*>& outputs, int priority) {
+  ThrowIfError(BroadcastKeys(NamesOf(init_keys), NamesOf(pull_keys), values, outputs, priority));
+}
+void StoreFacade::Broadcast(const std::vector<std::string>& init_keys,
+                            const std::vector<std::string>& pull_keys,
+                            const std::vector<NDArray>& values,
+                            const std::vector<NDArray*>& outputs, int priority) {
+  ThrowIfError(BroadcastKeys(NamesOf(init_keys), NamesOf(pull_keys), values, outputs, priority));
+}
+
+void StoreFacade::set_updater(Updater updater) {
+  ThrowIfError(Usable());
+  ThrowIfError(backend_->SetUpdater(std::move(updater)));
+}
+
+void StoreFacade::set_updater(StrUpdater updater) {
+  ThrowIfError(Usable());
+  ThrowIfError(backend_->SetUpdater(std::move(updater)));
+}
+
+void StoreFacade::SetOptimizer(const OptimizerSpec& spec) {
+  ThrowIfError(MayBlock());
+  const auto config = ConfigOf(spec);
+  ThrowIfError(config.status());
+  ThrowIfError(backend_->SetOptimizer(*config));
+}
+
+void StoreFacade::SendCommandToServers(int cmd_id, const std::string& body) {
+  ThrowIfError(MayBlock());
+  ThrowIfError(backend_->SendCommand(cmd_id, body));
+}
+
+void StoreFacade::RunServer(const Controller& controller) {
+  ThrowIfError(Usable());
+  ThrowIfError(backend_->RunServer(controller));
+}
+
+void StoreFacade::Barrier() {
+  ThrowIfError(MayBlock());
+  ThrowIfError(engine_.TakeFailure(all_, /*readers=*/true));
+  ThrowIfError(backend_->Barrier());
+}
+
+void StoreFacade::Step() {
+  ThrowIfError(Usable());
+  backend_->Step();
+}
+
+void StoreFacade::Leave() {
+  WaitAll();
+  ThrowIfError(backend_->Leave());
+  MutexLock lock(mutex_);
+  left_ = true;
+}
+
+int StoreFacade::get_rank() const {
+  ThrowIfError(CheckSameProcess(generation_, "this KVStore"));
+  return backend_->rank();
+}
+
+int StoreFacade::get_group_size() const {
+  ThrowIfError(CheckSameProcess(generation_, "this KVStore"));
+  return backend_->group_size();
+}
+
+int StoreFacade::get_num_dead_node(int node_id, int timeout) const {
+  ThrowIfError(CheckSameProcess(generation_, "this KVStore"));
+  const auto dead = backend_->DeadNodes(node_id, timeout);
+  ThrowIfError(dead.status());
+  return *dead;
+}
+
+void StoreFacade::Wait(const std::vector<int>& keys) { ThrowIfError(WaitKeys(NamesOf(keys))); }
+void StoreFacade::Wait(const std::vector<std::string>& keys) {
+  ThrowIfError(WaitKeys(NamesOf(keys)));
+}
+
+void StoreFacade::WaitAll() {
+  ThrowIfError(MayBlock());
+  const absl::Status waited = engine_.Wait({all_}, DependencyEngine::WaitFor::kAll);
+  ThrowIfError(engine_.TakeFailure(all_, /*readers=*/true));
+  ThrowIfError(waited);
+}
+
+std::string StoreFacade::status(int key) const { return KeyStatus(key); }
+std::string StoreFacade::status(const std::string& key) const { return KeyStatus(key); }
+
+}  // namespace kvstore

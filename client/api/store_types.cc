@@ -1,0 +1,68 @@
+#include "client/api/store_types.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <string_view>
+
+namespace kvstore {
+namespace {
+
+struct KnownType {
+  std::string_view name;
+  StoreFamily family;
+};
+
+constexpr KnownType kKnown[] = {
+    {"local", StoreFamily::kLocal},
+    {"local_update_cpu", StoreFamily::kLocal},
+    {"local_allreduce_cpu", StoreFamily::kLocal},
+    {"device", StoreFamily::kLocal},
+    {"local_allreduce_device", StoreFamily::kLocal},
+    {"dist", StoreFamily::kDist},
+    {"dist_sync", StoreFamily::kDist},
+    {"dist_device_sync", StoreFamily::kDist},
+    {"dist_sync_device", StoreFamily::kDist},
+    {"dist_async", StoreFamily::kDist},
+    {"dist_device_async", StoreFamily::kDist},
+    {"dist_async_device", StoreFamily::kDist},
+};
+
+constexpr std::string_view kToCome[] = {"nccl", "p3"};
+constexpr std::string_view kBoundedStaleness = "dist_ssp:";  // and a number
+
+std::string KnownNames() {
+  std::string names;
+  for (const KnownType& type : kKnown) {
+    if (!names.empty()) names += ", ";
+    names += type.name;
+  }
+  return names;
+}
+
+}  // namespace
+
+absl::StatusOr<StoreType> ParseStoreType(const std::string& type) {
+  StoreType parsed;
+  parsed.name = type;
+  for (char& c : parsed.name) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  for (const KnownType& known : kKnown) {
+    if (known.name != parsed.name) continue;
+    parsed.family = known.family;
+    return parsed;
+  }
+  const bool to_come =
+      std::find(std::begin(kToCome), std::end(kToCome), parsed.name) != std::end(kToCome) ||
+      parsed.name.compare(0, kBoundedStaleness.size(), kBoundedStaleness) == 0;
+  if (to_come) {
+    return absl::UnimplementedError(
+        fmt::format("type of store '{}' is still to come; {} expected", parsed.name, KnownNames()));
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("type of store: {} expected, got '{}'", KnownNames(), parsed.name.substr(0, 64)));
+}
+
+}  // namespace kvstore

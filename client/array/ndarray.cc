@@ -1,0 +1,276 @@
+// NDArray: handles, allocations, and the process's table of which pointer has which Var.
+#include "kvstore/ndarray.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <unordered_map>
+#include <utility>
+
+#include "client/array/ndarray_impl.h"
+#include "client/base/error_border.h"
+#include "client/base/fork_guard.h"
+#include "common/tensor/buffer.h"
+#include "common/tensor/shape.h"
+
+namespace kvstore {
+namespace {
+
+static_assert(static_cast<int>(DataType::kBool) == static_cast<int>(DType::kBool),
+              "the public numbers are the internal ones");
+
+// Which Var the allocation at a pointer has, while any array or operation knows it.
+// Thread-safe.
+class VarTable {
+ public:
+  static VarTable& Process() {
+    static VarTable& table = *[] {
+      auto* made = new VarTable;    // arrays may outlive every static object
+      DependencyEngine::Process();  // whose mutex comes first
+      HoldAcrossFork(&made->mutex_);
+      return made;
+    }();
+    return table;
+  }
+
+  VarPtr VarOf(const void* data) KVS_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    std::weak_ptr<Var>& entry = vars_[data];
+    VarPtr var = entry.lock();
+    if (var == nullptr) {
+      var = DependencyEngine::NewVar();
+      entry = var;
+    }
+    // Entries whose arrays are gone are dropped each time the table has doubled.
+    if (vars_.size() >= sweep_at_) {
+      for (auto it = vars_.begin(); it != vars_.end();) {
+        it = it->second.expired() ? vars_.erase(it) : std::next(it);
+      }
+      sweep_at_ = 2 * vars_.size() + kSweepMin;
+    }
+    return var;
+  }
+
+ private:
+  static constexpr size_t kSweepMin = 1024;
+
+  Mutex mutex_;
+  std::unordered_map<const void*, std::weak_ptr<Var>> vars_ KVS_GUARDED_BY(mutex_);
+  size_t sweep_at_ KVS_GUARDED_BY(mutex_) = kSweepMin;
+};
+
+std::string ContextName(Context context) {
+  switch (context.device) {
+    case Context::Device::kCpu:
+      return fmt::format("cpu({})", context.index);
+    case Context::Device::kGpu:
+      return fmt::format("gpu({})", context.index);
+    case Context::Device::kCpuPinned:
+      return fmt::format("cpu_pinned({})", context.index);
+  }
+  return "device?";
+}
+
+// What both ways of making an array check; fills everything but the memory.
+std::shared_ptr<NDArray::Impl> MakeImpl(std::vector<int64_t> shape, DataType dtype,
+                                        Context context) {
+  auto impl = std::make_shared<NDArray::Impl>();
+  const auto elements = ElementCount(shape);
+  ThrowIfError(elements.status());
+  impl->elements = *elements;
+  if (DTypeBytes(ToDType(dtype)) == 0) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("a dtype was expected, got the number {}", static_cast<int>(dtype)));
+  }
+  impl->shape = std::move(shape);
+  impl->dtype = dtype;
+  impl->context = context;
+  return impl;
+}
+
+[[noreturn]] void ThrowNoDevice(Context context) {
+  throw Error(
+      ErrorCode::kUnimplemented,
+      fmt::format("arrays on {} are not there yet: cpu was expected", ContextName(context)));
+}
+
+std::shared_ptr<NDArray::Impl> MakeRowSparse(std::vector<int64_t> shape, DataType dtype,
+                                             Context context) {
+  if (shape.empty()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "a row_sparse array: a shape with at least one dimension expected, got []");
+  }
+  auto impl = MakeImpl(std::move(shape), dtype, context);
+  if (context.device != Context::Device::kCpu) ThrowNoDevice(context);
+  impl->storage = StorageType::kRowSparse;
+  return impl;
+}
+
+// What the rows of `indices` must look like.
+void CheckRows(const NDArray::Impl& array, const std::vector<int64_t>& indices,
+               const NDArray& rows) {
+  const std::string label = "a row_sparse array of shape " + ShapeString(array.shape);
+  const auto expect = [&](bool fits, const std::string& expected, const std::string& got) {
+    if (fits) return;
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("{}: {} expected, got {}", label, expected, got));
+  };
+  expect(rows.storage_type() == StorageType::kDefault, "rows of storage default", "row_sparse");
+  std::vector<int64_t> shape = array.shape;
+  shape[0] = static_cast<int64_t>(indices.size());
+  expect(indices.empty() == rows.empty() && (rows.empty() || rows.shape() == shape),
+         fmt::format("rows of shape {} for {} indices", ShapeString(shape), indices.size()),
+         rows.empty() ? "an empty array" : ShapeString(rows.shape()));
+  for (size_t i = 0; i < indices.size(); ++i) {
+    if (indices[i] < 0 || indices[i] >= array.shape[0]) {
+      throw Error(ErrorCode::kOutOfRange, fmt::format("{}: indices from 0 to {} expected, got {}",
+                                                      label, array.shape[0] - 1, indices[i]));
+    }
+    if (i == 0) continue;
+    expect(indices[i - 1] < indices[i], "ascending indices, each once",
+           fmt::format("{} after {}", indices[i], indices[i - 1]));
+  }
+}
+
+void WaitFor(const VarPtr& var, DependencyEngine::WaitFor what) {
+  DependencyEngine& engine = DependencyEngine::Process();
+  const absl::Status waited = engine.Wait({var}, what);
+  // A failure says more than that something else is still under way.
+  const bool readers = what == DependencyEngine::WaitFor::kAll;
+  ThrowIfError(engine.TakeFailure(var, readers));
+  ThrowIfError(waited);
+}
+
+}  // namespace
+
+size_t DataTypeBytes(DataType dtype) { return DTypeBytes(ToDType(dtype)); }
+
+const char* DataTypeName(DataType dtype) { return DTypeName(ToDType(dtype)).data(); }
+
+NDArray::NDArray() = default;
+
+NDArray::NDArray(FromImpl, std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+NDArray::NDArray(std::vector<int64_t> shape, DataType dtype, Context context) {
+  auto impl = MakeImpl(std::move(shape), dtype, context);
+  if (context.device != Context::Device::kCpu) ThrowNoDevice(context);
+  const auto buffer =
+      std::make_shared<Buffer>(static_cast<size_t>(impl->elements) * DataTypeBytes(dtype));
+  std::memset(buffer->data(), 0, buffer->size());
+  impl->data = buffer->data();
+  impl->memory = std::shared_ptr<void>(buffer, buffer->data());
+  impl->var = VarTable::Process().VarOf(impl->data);
+  impl_ = std::move(impl);
+}
+
+NDArray NDArray::FromBlob(void* data, std::vector<int64_t> shape, DataType dtype, Context context,
+                          std::function<void(void*)> deleter) {
+  auto impl = MakeImpl(std::move(shape), dtype, context);
+  if (context.device == Context::Device::kGpu) ThrowNoDevice(context);
+  if (data == nullptr) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("FromBlob: bytes of an array of shape {} were expected, got null",
+                            ShapeString(impl->shape)));
+  }
+  impl->data = static_cast<uint8_t*>(data);
+  impl->var = VarTable::Process().VarOf(data);
+  if (deleter != nullptr) impl->memory = std::shared_ptr<void>(data, std::move(deleter));
+  return NDArray(FromImpl(), std::move(impl));
+}
+
+NDArray MakeDetachedArray(void* data, std::vector<int64_t> shape, DataType dtype) {
+  // Shares nothing with the table: the public way, then a Var of its own.
+  NDArray array = NDArray::FromBlob(data, std::move(shape), dtype);
+  array.impl()->var = DependencyEngine::NewVar();
+  return array;
+}
+
+NDArray NDArray::RowSparse(std::vector<int64_t> shape, DataType dtype, Context context) {
+  auto impl = MakeRowSparse(std::move(shape), dtype, context);
+  impl->var = DependencyEngine::NewVar();
+  return NDArray(FromImpl(), std::move(impl));
+}
+
+NDArray NDArray::RowSparse(std::vector<int64_t> shape, std::vector<int64_t> indices,
+                           const NDArray& rows) {
+  auto impl = MakeRowSparse(std::move(shape), rows.dtype(), rows.context());
+  CheckRows(*impl, indices, rows);
+  if (rows.empty()) {
+    impl->var = DependencyEngine::NewVar();
+  } else {
+    impl->memory = rows.impl()->memory;
+    impl->data = rows.impl()->data;
+    impl->var = rows.impl()->var;
+    impl->indices = std::move(indices);
+  }
+  return NDArray(FromImpl(), std::move(impl));
+}
+
+NDArray MakeDetachedRows(void* rows, std::vector<int64_t> indices, std::vector<int64_t> shape,
+                         DataType dtype) {
+  NDArray array = NDArray::RowSparse(std::move(shape), dtype);
+  array.impl()->data = static_cast<uint8_t*>(rows);
+  array.impl()->indices = std::move(indices);
+  return array;
+}
+
+size_t NDArray::Impl::row_bytes() const {
+  return static_cast<size_t>(elements / shape[0]) * DataTypeBytes(dtype);
+}
+
+uint8_t* NDArray::Impl::SetRows(std::vector<int64_t> row_indices) {
+  const size_t bytes = row_indices.size() * row_bytes();
+  if (bytes > capacity) {
+    const auto buffer = std::make_shared<Buffer>(bytes);
+    memory = std::shared_ptr<void>(buffer, buffer->data());
+    data = buffer->data();
+    capacity = bytes;
+  }
+  indices = std::move(row_indices);
+  return data;
+}
+
+namespace {
+
+const std::vector<int64_t>& NoNumbers() {
+  static const std::vector<int64_t>& none = *new std::vector<int64_t>;
+  return none;
+}
+
+}  // namespace
+
+const std::vector<int64_t>& NDArray::shape() const {
+  return impl_ == nullptr ? NoNumbers() : impl_->shape;
+}
+
+const std::vector<int64_t>& NDArray::indices() const {
+  return impl_ == nullptr ? NoNumbers() : impl_->indices;
+}
+
+int64_t NDArray::size() const { return impl_ == nullptr ? 0 : impl_->elements; }
+
+size_t NDArray::bytes() const {
+  if (storage_type() == StorageType::kRowSparse) return impl_->indices.size() * impl_->row_bytes();
+  return static_cast<size_t>(size()) * DataTypeBytes(dtype());
+}
+
+DataType NDArray::dtype() const { return impl_ == nullptr ? DataType::kFloat32 : impl_->dtype; }
+
+Context NDArray::context() const { return impl_ == nullptr ? Context() : impl_->context; }
+
+StorageType NDArray::storage_type() const {
+  return impl_ == nullptr ? StorageType::kDefault : impl_->storage;
+}
+
+void* NDArray::data() const { return impl_ == nullptr ? nullptr : impl_->data; }
+
+void NDArray::WaitToRead() const {
+  if (impl_ != nullptr) WaitFor(impl_->var, DependencyEngine::WaitFor::kWriters);
+}
+
+void NDArray::WaitToWrite() const {
+  if (impl_ != nullptr) WaitFor(impl_->var, DependencyEngine::WaitFor::kAll);
+}
+
+}  // namespace kvstore

@@ -1,0 +1,54 @@
+// What an NDArray handle refers to, and how the SDK itself makes arrays.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "client/order/dependency_engine.h"
+#include "common/tensor/dtype.h"
+#include "kvstore/ndarray.h"
+
+namespace kvstore {
+
+// Immutable after construction, but for the bytes themselves and what SetRows changes.
+class NDArray::Impl {
+ public:
+  // Makes a row_sparse array hold the rows `indices` (ascending, unique, in range), whose bytes the
+  // caller then writes to the place that is returned. Only for who has the array's Var for writing.
+  // May throw std::bad_alloc; then the array is as it was.
+  uint8_t* SetRows(std::vector<int64_t> row_indices);
+
+  size_t row_bytes() const;  // of a row_sparse array
+
+  // Keeps the bytes; calls the user's deleter when the last reference goes.
+  std::shared_ptr<void> memory;
+  uint8_t* data = nullptr;
+  // Of the allocation: one for all arrays over the same pointer. A row_sparse array keeps its Var
+  // whatever rows it holds.
+  VarPtr var;
+  std::vector<int64_t> shape;
+  int64_t elements = 0;
+  DataType dtype = DataType::kFloat32;
+  Context context;
+  StorageType storage = StorageType::kDefault;
+
+  // row_sparse.
+  std::vector<int64_t> indices;
+  size_t capacity = 0;  // bytes at `data` that are our own, to be used again
+};
+
+// The numbers are the same.
+inline DType ToDType(DataType dtype) { return static_cast<DType>(dtype); }
+inline DataType ToDataType(DType dtype) { return static_cast<DataType>(dtype); }
+
+// An array over the SDK's own bytes that has a Var of its own, whatever else lies at `data`: what
+// an updater gets to see. (With the Var of the caller's array, an updater that calls WaitToRead
+// would wait for the very operation that runs it.) `data` outlives every use.
+NDArray MakeDetachedArray(void* data, std::vector<int64_t> shape, DataType dtype);
+// The same over rows.
+NDArray MakeDetachedRows(void* rows, std::vector<int64_t> indices, std::vector<int64_t> shape,
+                         DataType dtype);
+
+}  // namespace kvstore

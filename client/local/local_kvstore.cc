@@ -1,0 +1,248 @@
+#include "client/local/local_kvstore.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <new>
+#include <unordered_map>
+#include <utility>
+
+#include "client/array/ndarray_impl.h"
+#include "client/local/local_rows.h"
+#include "client/local/local_value.h"
+#include "client/order/work_queue.h"
+#include "client/store/argument_checks.h"
+#include "client/store/row_values.h"
+#include "common/base/mutex.h"
+
+namespace kvstore {
+namespace {
+
+// How pushes update the stored value, as of some call. Immutable once it is in force.
+struct Rule {
+  PartUpdater parts;  // unless the user has an updater
+  KVStore::Updater for_int;
+  KVStore::StrUpdater for_string;
+
+  bool by_user() const { return for_int != nullptr || for_string != nullptr; }
+};
+
+// The status, which names the key.
+absl::Status Named(const Key& key, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(),
+                      fmt::format("{}: {}", key.label, std::string(status.message())));
+}
+
+absl::Status InitFailed(const Key& key) {
+  return absl::NotFoundError(fmt::format("{}: its Init failed", key.label));
+}
+
+class LocalBackend final : public StoreBackend {
+ public:
+  explicit LocalBackend(const Environment& environment)
+      : timeout_ms_(environment.operation_timeout_ms),
+        rule_(std::make_shared<Rule>()),
+        work_("kvs-local") {}
+
+  int64_t operation_timeout_ms() const override { return timeout_ms_; }
+  void Flush() override {}
+  absl::Status Overdue(const std::vector<OverdueOperation>& operations, int64_t waited_ms) override;
+
+  bool OnOwnThread() const override { return work_.InThread(); }
+  absl::Status Prepare(KeyOperation* operation) override;
+  void Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) override;
+
+  absl::Status SetUpdater(KVStore::Updater updater) override;
+  absl::Status SetUpdater(KVStore::StrUpdater updater) override;
+  absl::Status SetOptimizer(const OptimizerConfig& config) override;
+
+  absl::Status SendCommand(int, const std::string&) override { return absl::OkStatus(); }
+  absl::Status Barrier() override { return absl::OkStatus(); }
+  void Step() override {}
+  int rank() const override { return 0; }
+  int group_size() const override { return 1; }
+  absl::StatusOr<int> DeadNodes(int node_id, int) const override {
+    if (node_id > 0) return 0;
+    return absl::InvalidArgumentError(
+        fmt::format("a node id or a sum of node groups (1 or more) expected, got {}", node_id));
+  }
+  absl::Status Leave() override { return absl::OkStatus(); }
+  void Stop(Close) override { work_.Stop(); }
+
+ private:
+  // On the store's thread.
+  absl::Status Execute(const KeyOperation& operation);
+  absl::Status ExecuteOnRows(const KeyOperation& operation);
+  absl::Status Push(const KeyOperation& operation, LocalValue* value);
+  absl::Status Push(const KeyOperation& operation, LocalRows* value);
+  // The updater of the user, for the operation's key. Whatever it throws is the key's error.
+  static WholeUpdate UpdateOf(const KeyOperation& operation);
+
+  const int64_t timeout_ms_;
+  Mutex mutex_;
+  std::shared_ptr<const Rule> rule_ KVS_GUARDED_BY(mutex_);
+  // Only the store's thread touches these.
+  std::unordered_map<KeyId, LocalValue> values_;
+  std::unordered_map<KeyId, LocalRows> rows_;  // row_sparse keys
+  Scratch scratch_;
+  WorkQueue work_;  // last: its thread uses the rest
+};
+
+absl::Status LocalBackend::Overdue(const std::vector<OverdueOperation>& operations,
+                                   int64_t waited_ms) {
+  return absl::DeadlineExceededError(
+      fmt::format("{} is not done after {} ms ({} operations under way): it waits for the store's "
+                  "thread, which runs the updaters",
+                  operations.front().what, waited_ms, operations.size()));
+}
+
+absl::Status LocalBackend::Prepare(KeyOperation* operation) {
+  if (operation->values.empty() || operation->kind == OperationKind::kInit) {
+    return absl::OkStatus();
+  }
+  MutexLock lock(mutex_);
+  const bool served =
+      operation->key->is_int ? rule_->for_int != nullptr : rule_->for_string != nullptr;
+  if (rule_->by_user() && !served) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: an updater for {} keys expected, the one that is set is for {} keys",
+                    operation->key->label, operation->key->is_int ? "int" : "string",
+                    operation->key->is_int ? "string" : "int"));
+  }
+  operation->as_of_call = rule_;
+  return absl::OkStatus();
+}
+
+void LocalBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) {
+  const KeyId key = operation->key->id;
+  const int priority = operation->priority;
+  work_.Add(key, priority, [this, operation = std::move(operation), token](bool run) {
+    token->Finish(run ? Execute(*operation)
+                      : absl::CancelledError(
+                            fmt::format("{}: the store was destroyed", operation->key->label)));
+  });
+}
+
+absl::Status LocalBackend::Execute(const KeyOperation& operation) {
+  const Key& key = *operation.key;
+  try {
+    if (operation.spec.row_sparse) return ExecuteOnRows(operation);
+    if (operation.kind == OperationKind::kInit) {
+      values_.insert_or_assign(key.id, LocalValue(operation.spec, operation.values[0]));
+      return absl::OkStatus();
+    }
+    const auto value = values_.find(key.id);
+    if (value == values_.end()) return InitFailed(key);
+    if (!operation.values.empty()) {
+      if (absl::Status pushed = Push(operation, &value->second); !pushed.ok()) return pushed;
+    }
+    for (const NDArray& output : operation.outputs) {
+      if (output.storage_type() == StorageType::kDefault) {
+        value->second.CopyTo(output);
+      } else {
+        const NDArray whole(operation.spec.shape, ToDataType(operation.spec.dtype));
+        value->second.CopyTo(whole);
+        LocalRows(operation.spec, whole).CopyTo(output);
+      }
+    }
+    return absl::OkStatus();
+  } catch (const std::bad_alloc&) {
+    return TooLittleMemory(
+        key.label, fmt::format("a value of shape {} of {}", ShapeString(operation.spec.shape),
+                               DTypeName(operation.spec.dtype)));
+  }
+}
+
+absl::Status LocalBackend::ExecuteOnRows(const KeyOperation& operation) {
+  const Key& key = *operation.key;
+  if (operation.kind == OperationKind::kInit) {
+    rows_.insert_or_assign(key.id, LocalRows(operation.spec, operation.values[0]));
+    return absl::OkStatus();
+  }
+  const auto value = rows_.find(key.id);
+  if (value == rows_.end()) return InitFailed(key);
+  if (!operation.values.empty()) {
+    if (absl::Status pushed = Push(operation, &value->second); !pushed.ok()) return pushed;
+  }
+  for (size_t i = 0; i < operation.outputs.size(); ++i) {
+    if (operation.kind == OperationKind::kPullRows) {
+      value->second.CopyRows(operation.row_ids[i].ids, operation.outputs[i]);
+    } else {
+      value->second.CopyTo(operation.outputs[i]);
+    }
+  }
+  return absl::OkStatus();
+}
+
+WholeUpdate LocalBackend::UpdateOf(const KeyOperation& operation) {
+  return [&operation](const NDArray& merged, NDArray* stored) {
+    const auto& rule = *static_cast<const Rule*>(operation.as_of_call.get());
+    const Key& key = *operation.key;
+    try {
+      if (key.is_int) {
+        rule.for_int(static_cast<int>(key.number), merged, stored);
+      } else {
+        rule.for_string(key.name, merged, stored);
+      }
+      return absl::OkStatus();
+    } catch (const Error& error) {
+      return absl::Status(static_cast<absl::StatusCode>(error.code()),
+                          fmt::format("the updater threw {}", error.what()));
+    } catch (const std::exception& error) {
+      return absl::UnknownError(fmt::format("the updater threw {}", error.what()));
+    } catch (...) {
+      return absl::UnknownError("the updater threw something that is no std::exception");
+    }
+  };
+}
+
+absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value) {
+  const Key& key = *operation.key;
+  const auto& rule = *static_cast<const Rule*>(operation.as_of_call.get());
+  const std::vector<NDArray> values = AllDense(operation.values);
+  return Named(key, rule.by_user() ? value->Push(values, UpdateOf(operation), &scratch_)
+                                   : value->Push(key.id, values, rule.parts, &scratch_));
+}
+
+absl::Status LocalBackend::Push(const KeyOperation& operation, LocalRows* value) {
+  const Key& key = *operation.key;
+  const auto& rule = *static_cast<const Rule*>(operation.as_of_call.get());
+  return Named(key, rule.by_user() ? value->Push(operation.values, UpdateOf(operation))
+                                   : value->Push(key.id, operation.values, rule.parts));
+}
+
+absl::Status LocalBackend::SetUpdater(KVStore::Updater updater) {
+  MutexLock lock(mutex_);
+  auto rule = std::make_shared<Rule>();
+  rule->for_int = std::move(updater);
+  rule->for_string = rule_->for_string;
+  rule_ = std::move(rule);
+  return absl::OkStatus();
+}
+
+absl::Status LocalBackend::SetUpdater(KVStore::StrUpdater updater) {
+  MutexLock lock(mutex_);
+  auto rule = std::make_shared<Rule>();
+  rule->for_int = rule_->for_int;
+  rule->for_string = std::move(updater);
+  rule_ = std::move(rule);
+  return absl::OkStatus();
+}
+
+absl::Status LocalBackend::SetOptimizer(const OptimizerConfig& config) {
+  auto rule = std::make_shared<Rule>();
+  absl::Status set = rule->parts.Set(config.name, config.parameters, config.multipliers);
+  if (!set.ok()) return set;
+  MutexLock lock(mutex_);
+  rule_ = std::move(rule);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::shared_ptr<StoreBackend> MakeLocalBackend(const Environment& environment) {
+  return std::make_shared<LocalBackend>(environment);
+}
+
+}  // namespace kvstore

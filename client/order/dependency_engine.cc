@@ -1,0 +1,458 @@
+#include "client/order/dependency_engine.h"
+
+#include <algorithm>
+#include <iterator>
+#include <unordered_set>
+#include <utility>
+
+#include "absl/container/inlined_vector.h"
+#include "client/base/fork_guard.h"
+#include "common/base/check.h"
+#include "common/base/detached_status.h"
+
+namespace kvstore {
+namespace {
+
+// Failures that a Var remembers before somebody asks; later ones are dropped there (the first
+// tells why).
+constexpr size_t kFailuresMax = 64;
+// Operations of a long run that are issued before their owners may send them: enough to fill a
+// frame, few enough that sending overlaps with issuing.
+constexpr uint64_t kFlushInterval = 1024;
+
+constexpr bool Exclusive(Access access) {
+  return access == Access::kWrite || access == Access::kOrder;
+}
+
+}  // namespace
+
+struct DependencyEngine::Failure {
+  KeyedStatus status;
+  bool taken = false;
+};
+
+// One call of Wait. Lives on its stack; operations point to it until they complete or it gives up.
+struct DependencyEngine::Waiter {
+  size_t remaining = 0;
+  CondVar done;
+};
+
+// All fields but those marked are guarded by the engine's mutex.
+class Operation {
+ public:
+  // An operation's place at one Var: in the list of unfinished operations, and in its grants.
+  struct Use {
+    VarPtr var;
+    Access access = Access::kRead;
+    bool granted = false;
+    Operation* operation = nullptr;
+    Use* previous = nullptr;
+    Use* next = nullptr;
+  };
+
+  // Fixed before the operation is published.
+  DependencyEngine* engine = nullptr;
+  std::shared_ptr<OperationOwner> owner;
+  int64_t timeout_ms = 0;
+  uint64_t generation = 0;
+  uint64_t id = 0;
+  std::string what;
+  std::string key;
+  std::function<void(const TokenPtr&)> issue;
+
+  // Never resized after Append: Vars point into it. Most have a key, a store, a value, an output.
+  absl::InlinedVector<Use, 4> uses;
+  size_t ungranted = 0;
+  OperationPtr self;       // until it is granted all: nobody else holds it
+  size_t order_holds = 1;  // the issue function's, and those that it gave out
+  bool issued = false;
+  std::vector<DependencyEngine::Waiter*> waiters;
+};
+
+class Var {
+ public:
+  struct Remembered {
+    std::shared_ptr<DependencyEngine::Failure> failure;
+    bool by_reader;
+  };
+
+  // The use at the end of the list of unfinished uses, which is in program order.
+  void Link(Operation::Use* use) {
+    use->previous = last;
+    use->next = nullptr;
+    (last != nullptr ? last->next : first) = use;
+    last = use;
+  }
+  void Unlink(Operation::Use* use) {
+    (use->previous != nullptr ? use->previous->next : first) = use->next;
+    (use->next != nullptr ? use->next->previous : last) = use->previous;
+  }
+
+  // All guarded by the engine's mutex.
+  Operation::Use* first = nullptr;
+  Operation::Use* last = nullptr;
+  // The first use that is not granted; so are all behind it, but for kTrack, which is never.
+  Operation::Use* waiting = nullptr;
+  size_t sharing = 0;      // granted readers
+  bool exclusive = false;  // granted to a writer
+  std::vector<Remembered> failures;
+  absl::Status last_failure;
+};
+
+OperationToken::OperationToken(OperationPtr operation) : operation_(std::move(operation)) {}
+
+OperationToken::~OperationToken() {
+  absl::Status status;
+  {
+    MutexLock lock(mutex_);
+    status =
+        finished_ ? std::move(status_) : absl::InternalError(operation_->what + " was dropped");
+  }
+  DependencyEngine* engine = operation_->engine;
+  engine->Complete(std::move(operation_), std::move(status));
+}
+
+uint64_t OperationToken::id() const { return operation_->id; }
+
+std::shared_ptr<const void> OperationToken::HoldOrder() {
+  {
+    MutexLock lock(operation_->engine->mutex_);
+    KVS_CHECK(operation_->order_holds > 0);
+    ++operation_->order_holds;
+  }
+  return {operation_.get(),
+          [operation = operation_](const void*) { operation->engine->Issued(*operation); }};
+}
+
+void OperationToken::Finish(const absl::Status& status) {
+  MutexLock lock(mutex_);
+  if (finished_ && !status_.ok()) return;
+  finished_ = true;
+  status_ = Detached(status);  // whoever waits reads it on another thread
+}
+
+DependencyEngine::DependencyEngine() = default;
+DependencyEngine::~DependencyEngine() = default;
+
+DependencyEngine& DependencyEngine::Process() {
+  static DependencyEngine& engine = *[] {
+    auto* made = new DependencyEngine;  // arrays may outlive every static object
+    HoldAcrossFork(&made->mutex_);
+    return made;
+  }();
+  return engine;
+}
+
+VarPtr DependencyEngine::NewVar() { return std::make_shared<Var>(); }
+
+DependencyEngine::Ready DependencyEngine::Append(std::vector<OperationSpec> specs) {
+  std::vector<OperationPtr> operations;
+  operations.reserve(specs.size());
+  const uint64_t generation = ProcessGeneration();
+  for (OperationSpec& spec : specs) {
+    auto operation = std::make_shared<Operation>();
+    operation->engine = this;
+    operation->timeout_ms = spec.owner->operation_timeout_ms();
+    operation->owner = std::move(spec.owner);
+    operation->generation = generation;
+    operation->what = std::move(spec.what);
+    operation->key = std::move(spec.key);
+    operation->issue = std::move(spec.issue);
+    operation->uses.reserve(spec.uses.size());
+    for (OperationSpec::Use& use : spec.uses) {
+      const auto same = std::find_if(operation->uses.begin(), operation->uses.end(),
+                                     [&](const Operation::Use& u) { return u.var == use.var; });
+      if (same == operation->uses.end()) {
+        operation->uses.emplace_back();
+        operation->uses.back().var = std::move(use.var);
+        operation->uses.back().access = use.access;
+      } else if (same->access == Access::kRead) {
+        same->access = use.access;
+      }
+    }
+    for (Operation::Use& use : operation->uses) use.operation = operation.get();
+    operations.push_back(std::move(operation));
+  }
+
+  Ready ready;
+  MutexLock lock(mutex_);
+  for (OperationPtr& operation : operations) {
+    operation->id = ++last_id_;
+    // One more than the uses, so that Pump below cannot make it ready half-way.
+    operation->ungranted = operation->uses.size() + 1;
+    for (Operation::Use& use : operation->uses) {
+      use.var->Link(&use);
+      if (use.access == Access::kTrack) {
+        --operation->ungranted;
+        continue;
+      }
+      if (use.var->waiting == nullptr) use.var->waiting = &use;
+      Pump(*use.var, &ready);
+    }
+    if (--operation->ungranted == 0) {
+      ready.push_back(std::move(operation));
+    } else {
+      operation->self = operation;
+    }
+  }
+  return ready;
+}
+
+void DependencyEngine::Pump(Var& var, Ready* ready) {
+  while (var.waiting != nullptr) {
+    Operation::Use& use = *var.waiting;
+    if (var.exclusive || (Exclusive(use.access) && var.sharing > 0)) return;
+    use.granted = true;
+    if (Exclusive(use.access)) {
+      var.exclusive = true;
+    } else {
+      ++var.sharing;
+    }
+    do {
+      var.waiting = var.waiting->next;
+    } while (var.waiting != nullptr && var.waiting->access == Access::kTrack);
+    Operation& operation = *use.operation;
+    if (--operation.ungranted == 0) ready->push_back(std::move(operation.self));
+  }
+}
+
+// Gives back the operation's kOrder grants, or its others.
+void DependencyEngine::Release(Operation& operation, bool orders, Ready* ready) {
+  for (Operation::Use& use : operation.uses) {
+    if (!use.granted || (use.access == Access::kOrder) != orders) continue;
+    use.granted = false;
+    if (Exclusive(use.access)) {
+      use.var->exclusive = false;
+    } else {
+      --use.var->sharing;
+    }
+    Pump(*use.var, ready);
+  }
+}
+
+void DependencyEngine::Run(Ready ready) {
+  // Where an issue function that completes an operation puts what becomes ready, and returns:
+  // neither recursion nor a nested call. Null outside of the loop below. A pointer, because stores
+  // may be used while static objects are destroyed, after those of the thread.
+  static thread_local Ready* followers = nullptr;
+  if (followers != nullptr) {
+    std::move(ready.begin(), ready.end(), std::back_inserter(*followers));
+    return;
+  }
+  Ready next;
+  followers = &next;
+  std::vector<std::shared_ptr<OperationOwner>> owners;
+  const auto flush = [&] {
+    for (const auto& owner : std::exchange(owners, {})) owner->Flush();
+  };
+  uint64_t issued = 0;
+  while (!ready.empty()) {
+    for (OperationPtr& each : ready) {
+      const OperationPtr operation = std::move(each);
+      if (std::find(owners.begin(), owners.end(), operation->owner) == owners.end()) {
+        owners.push_back(operation->owner);
+      }
+      operation->issue(std::make_shared<OperationToken>(operation));
+      operation->engine->Issued(*operation);
+      if (++issued % kFlushInterval == 0) flush();
+    }
+    if (next.empty()) flush();
+    ready.clear();
+    ready.swap(next);
+  }
+  followers = nullptr;
+}
+
+void DependencyEngine::Issued(Operation& operation) {
+  Ready ready;
+  {
+    MutexLock lock(mutex_);
+    if (--operation.order_holds > 0) return;
+    operation.issued = true;
+    Release(operation, /*orders=*/true, &ready);
+  }
+  Run(std::move(ready));
+}
+
+void DependencyEngine::Complete(OperationPtr operation, absl::Status status) {
+  // It has returned: the token lived until then. What it captured, arrays and their deleters
+  // included, goes before anybody is told, and under no lock.
+  operation->issue = nullptr;
+  Ready ready;
+  {
+    MutexLock lock(mutex_);
+    if (!status.ok()) Record(*operation, std::move(status));
+    Release(*operation, /*orders=*/false, &ready);
+    for (Operation::Use& use : operation->uses) use.var->Unlink(&use);
+    for (Waiter* waiter : operation->waiters) {
+      if (--waiter->remaining == 0) waiter->done.NotifyAll();
+    }
+    operation->waiters.clear();
+  }
+  Run(std::move(ready));
+}
+
+void DependencyEngine::Record(Operation& operation, absl::Status status) {
+  const auto failure = std::make_shared<Failure>();
+  failure->status = {status, operation.key};
+  for (Operation::Use& use : operation.uses) {
+    Var& var = *use.var;
+    const bool by_reader = use.access == Access::kRead;
+    if (!by_reader) var.last_failure = status;
+    auto& failures = var.failures;
+    if (failures.size() >= kFailuresMax) {
+      failures.erase(std::remove_if(failures.begin(), failures.end(),
+                                    [](const Var::Remembered& r) { return r.failure->taken; }),
+                     failures.end());
+    }
+    if (failures.size() < kFailuresMax) failures.push_back({failure, by_reader});
+  }
+}
+
+KeyedStatus DependencyEngine::TakeFailure(const VarPtr& var, bool readers) {
+  MutexLock lock(mutex_);
+  auto& failures = var->failures;
+  for (auto it = failures.begin(); it != failures.end();) {
+    if (it->failure->taken) {
+      it = failures.erase(it);
+    } else if (it->by_reader && !readers) {
+      ++it;
+    } else {
+      it->failure->taken = true;
+      KeyedStatus status = it->failure->status;
+      failures.erase(it);
+      return status;
+    }
+  }
+  return {};
+}
+
+absl::Status DependencyEngine::LastFailure(const VarPtr& var) const {
+  MutexLock lock(mutex_);
+  return var->last_failure;
+}
+
+int64_t DependencyEngine::Register(Var& var, WaitFor what, Waiter* waiter) {
+  int64_t timeout_ms = 0;
+  for (Operation::Use* use = var.first; use != nullptr; use = use->next) {
+    if (what == WaitFor::kWriters && use->access == Access::kRead) continue;
+    Operation& operation = *use->operation;
+    // An operation on several of the Vars counts once.
+    if (!operation.waiters.empty() && operation.waiters.back() == waiter) continue;
+    operation.waiters.push_back(waiter);
+    ++waiter->remaining;
+    timeout_ms = std::max(timeout_ms, operation.timeout_ms);
+  }
+  return timeout_ms;
+}
+
+std::vector<Operation*> DependencyEngine::Unregister(const std::vector<VarPtr>& vars,
+                                                     Waiter* waiter) {
+  std::vector<Operation*> operations;
+  for (const VarPtr& var : vars) {
+    for (Operation::Use* use = var->first; use != nullptr; use = use->next) {
+      auto& waiters = use->operation->waiters;
+      const auto it = std::find(waiters.begin(), waiters.end(), waiter);
+      if (it == waiters.end()) continue;
+      waiters.erase(it);
+      --waiter->remaining;
+      operations.push_back(use->operation);
+    }
+  }
+  KVS_CHECK(waiter->remaining == 0);
+  return operations;
+}
+
+bool DependencyEngine::WaitAtMost(const VarPtr& var, int64_t timeout_ms) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  Waiter waiter;
+  MutexLock lock(mutex_);
+  Register(*var, WaitFor::kAll, &waiter);
+  bool in_time = true;
+  while (waiter.remaining > 0 && in_time) in_time = waiter.done.WaitUntil(mutex_, deadline);
+  return Unregister({var}, &waiter).empty();
+}
+
+bool DependencyEngine::HasWriter(const VarPtr& var) const {
+  MutexLock lock(mutex_);
+  for (const Operation::Use* use = var->first; use != nullptr; use = use->next) {
+    if (use->access == Access::kWrite) return true;
+  }
+  return false;
+}
+
+absl::Status DependencyEngine::Wait(const std::vector<VarPtr>& vars, WaitFor what) {
+  const uint64_t generation = ProcessGeneration();
+  Waiter waiter;
+  while (true) {
+    const auto begin = std::chrono::steady_clock::now();
+    int64_t timeout_ms = 0;
+    bool in_time = true;
+    {
+      MutexLock lock(mutex_);
+      for (const VarPtr& var : vars) {
+        // Operations of a parent never complete in its forked child.
+        if (var->first != nullptr && var->first->operation->generation != generation) {
+          const Operation& operation = *var->first->operation;
+          Unregister(vars, &waiter);
+          return CheckSameProcess(operation.generation, operation.what.c_str());
+        }
+        timeout_ms = std::max(timeout_ms, Register(*var, what, &waiter));
+      }
+      const auto deadline = begin + std::chrono::milliseconds(timeout_ms);
+      while (waiter.remaining > 0 && in_time) in_time = waiter.done.WaitUntil(mutex_, deadline);
+      if (waiter.remaining == 0) return absl::OkStatus();
+    }
+    const int64_t waited_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                  std::chrono::steady_clock::now() - begin)
+                                  .count();
+    absl::Status status = Explain(vars, &waiter, waited_ms);
+    // OK: all came to an end, or went on, between the deadline and the question.
+    if (!status.ok()) return status;
+  }
+}
+
+// The issued operations among `operations` and among those that they wait for.
+std::vector<Operation*> DependencyEngine::Blockers(std::vector<Operation*> operations) {
+  std::unordered_set<Operation*> seen(operations.begin(), operations.end());
+  std::vector<Operation*> issued;
+  for (size_t i = 0; i < operations.size(); ++i) {
+    Operation* operation = operations[i];
+    if (operation->issued) issued.push_back(operation);
+    for (Operation::Use& use : operation->uses) {
+      if (operation->issued || use.granted || use.access == Access::kTrack) continue;
+      for (Operation::Use* before = use.previous; before != nullptr; before = before->previous) {
+        Operation* const other = before->operation;
+        if (seen.insert(other).second) {
+          operations.push_back(other);
+        } else if (!other->issued && !before->granted && before->access != Access::kTrack) {
+          break;  // what is before that one is its to name: long queues are looked at once
+        }
+      }
+    }
+  }
+  return issued;
+}
+
+absl::Status DependencyEngine::Explain(const std::vector<VarPtr>& vars, Waiter* waiter,
+                                       int64_t waited_ms) {
+  std::shared_ptr<OperationOwner> owner;
+  std::vector<OverdueOperation> overdue;
+  {
+    MutexLock lock(mutex_);
+    std::vector<Operation*> operations = Unregister(vars, waiter);
+    if (operations.empty()) return absl::OkStatus();
+    std::vector<Operation*> blockers = Blockers(operations);
+    // None is issued only in the moment between a grant and the call of its issue function.
+    if (blockers.empty()) blockers = std::move(operations);
+    // One store at a time explains; the others' turn comes with the next Wait.
+    owner = blockers.front()->owner;
+    for (const Operation* operation : blockers) {
+      if (operation->owner != owner) continue;
+      overdue.push_back({operation->id, operation->what, operation->issued});
+    }
+  }
+  return owner->Overdue(overdue, waited_ms);
+}
+
+}  // namespace kvstore

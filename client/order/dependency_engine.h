@@ -1,0 +1,171 @@
+// DependencyEngine: in which order the operations of stores may touch the caller's arrays.
+//
+// Every array's allocation and every key has a Var. An operation says which Vars it uses and how:
+//   kRead   shares the Var with other readers
+//   kWrite  has the Var alone
+//   kOrder  has the Var alone until the operation was issued (its issue function returned, and
+//           nobody holds its order any more): used for keys, whose operations are issued in program
+//           order even if one of them still waits for an array, but need not wait for each other's
+//           completion
+//   kTrack  waits for nothing: only makes the operation visible to Wait (used for a whole store)
+// An operation is issued when it was granted all of its Vars; each Var grants in program order
+// (the order of Append). It gives kRead and kWrite back when it completes: when the last reference
+// to its token is gone. The same rules as MXNet's threaded engine; what differs is that all Vars of
+// one Append are queued in one step, so that two threads cannot wait for each other.
+//
+//   Append -> (granted) -> issue(token) -> ... token->Finish(status), last reference dropped
+//          -> Vars released -> the operations behind are issued, by the thread that released
+//
+// Issue functions run on the thread that made them ready, never under a lock, and never nested: a
+// completion inside an issue function queues its followers to the thread's own list.
+//
+// Failures are remembered at the Vars, once for all of them: TakeFailure hands each out once.
+//
+// Threading: thread-safe. One mutex for all Vars; it is held for a few list operations.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "client/base/error_border.h"
+#include "common/base/mutex.h"
+
+namespace kvstore {
+
+class Operation;
+class Var;
+using VarPtr = std::shared_ptr<Var>;
+using OperationPtr = std::shared_ptr<Operation>;
+
+enum class Access : uint8_t { kRead, kWrite, kOrder, kTrack };
+
+// An operation that has not completed in time, as its owner is asked about it.
+struct OverdueOperation {
+  uint64_t id = 0;   // token->id()
+  std::string what;  // "Push of key 17"
+  bool issued = false;
+};
+
+// Who issued an operation: a store.
+class OperationOwner {
+ public:
+  virtual ~OperationOwner() = default;
+  // Called after the last issue function of a run of them, and now and then in a long run, on the
+  // same thread: what they collected may go out.
+  virtual void Flush() = 0;
+  // How long Wait waits for an operation of this owner.
+  virtual int64_t operation_timeout_ms() const = 0;
+  // Explains what `operations` wait for: DEADLINE_EXCEEDED that names it. May block for a moment;
+  // called with no lock held.
+  virtual absl::Status Overdue(const std::vector<OverdueOperation>& operations,
+                               int64_t waited_ms) = 0;
+};
+
+// Held by whoever still works on an operation, and by the owners of borrowed bytes. The operation
+// completes when the last reference is gone. Thread-safe.
+class OperationToken {
+ public:
+  explicit OperationToken(OperationPtr operation);
+  ~OperationToken();
+  OperationToken(const OperationToken&) = delete;
+  OperationToken& operator=(const OperationToken&) = delete;
+
+  uint64_t id() const;
+  // To be called in the issue function: the operation does not count as issued before the result is
+  // dropped. For those who finish issuing it on another thread.
+  [[nodiscard]] std::shared_ptr<const void> HoldOrder();
+  // The outcome; the first failure stands. Without any Finish the operation fails as INTERNAL.
+  void Finish(const absl::Status& status);
+
+ private:
+  OperationPtr operation_;
+  Mutex mutex_;
+  bool finished_ KVS_GUARDED_BY(mutex_) = false;
+  absl::Status status_ KVS_GUARDED_BY(mutex_);  // once finished
+};
+using TokenPtr = std::shared_ptr<OperationToken>;
+
+struct OperationSpec {
+  std::shared_ptr<OperationOwner> owner;
+  std::string what;  // "Push of key 17"
+  std::string key;   // "17", for Error::key()
+  struct Use {
+    VarPtr var;
+    Access access = Access::kRead;
+  };
+  // A Var may be named more than once; the stronger access counts.
+  std::vector<Use> uses;
+  // Runs once. What it captures lives until the operation completes.
+  std::function<void(const TokenPtr&)> issue;
+};
+
+class DependencyEngine {
+ public:
+  DependencyEngine();
+  ~DependencyEngine();
+  DependencyEngine(const DependencyEngine&) = delete;
+  DependencyEngine& operator=(const DependencyEngine&) = delete;
+
+  // The engine of all NDArrays and stores of the process. Never destroyed.
+  static DependencyEngine& Process();
+
+  static VarPtr NewVar();
+
+  using Ready = std::vector<OperationPtr>;
+  // Queues the operations in one step. The caller passes what is returned to Run once it holds no
+  // lock.
+  [[nodiscard]] Ready Append(std::vector<OperationSpec> specs) KVS_EXCLUDES(mutex_);
+  // Issues the operations, and those which become ready meanwhile.
+  void Run(Ready ready) KVS_EXCLUDES(mutex_);
+
+  enum class WaitFor : uint8_t { kWriters, kAll };
+  // Blocks until the operations on `vars` that were appended before the call are complete: those
+  // that write (kWriters) or all. Failures are not its business. Errors: what an owner's Overdue
+  // says when its timeout passed; FAILED_PRECONDITION in a forked child that would wait for its
+  // parent's operations.
+  absl::Status Wait(const std::vector<VarPtr>& vars, WaitFor what) KVS_EXCLUDES(mutex_);
+
+  // Waits likewise for at most `timeout_ms`, and asks nobody. False when some are still under way.
+  bool WaitAtMost(const VarPtr& var, int64_t timeout_ms) KVS_EXCLUDES(mutex_);
+
+  // Whether an operation that writes the Var is under way.
+  bool HasWriter(const VarPtr& var) const KVS_EXCLUDES(mutex_);
+
+  // The first failure, not yet handed out, of an operation that used the Var: any access but kRead,
+  // and kRead too if `readers`. OK if there is none. A failure is handed out once, whichever of its
+  // operation's Vars it is taken from.
+  KeyedStatus TakeFailure(const VarPtr& var, bool readers) KVS_EXCLUDES(mutex_);
+  // The last failure that touched the Var other than by kRead, handed out or not.
+  absl::Status LastFailure(const VarPtr& var) const KVS_EXCLUDES(mutex_);
+
+ private:
+  friend class Operation;
+  friend class OperationToken;
+  friend class Var;
+  struct Failure;
+  struct Waiter;
+
+  void Pump(Var& var, Ready* ready) KVS_REQUIRES(mutex_);
+  void Release(Operation& operation, bool orders, Ready* ready) KVS_REQUIRES(mutex_);
+  void Record(Operation& operation, absl::Status status) KVS_REQUIRES(mutex_);
+  void Issued(Operation& operation) KVS_EXCLUDES(mutex_);
+  void Complete(OperationPtr operation, absl::Status status) KVS_EXCLUDES(mutex_);
+  // Makes `waiter` wait for the operations on `var`; returns the longest timeout among them.
+  int64_t Register(Var& var, WaitFor what, Waiter* waiter) KVS_REQUIRES(mutex_);
+  // Ends the wait; returns the operations that were still waited for.
+  std::vector<Operation*> Unregister(const std::vector<VarPtr>& vars, Waiter* waiter)
+      KVS_REQUIRES(mutex_);
+  std::vector<Operation*> Blockers(std::vector<Operation*> operations) KVS_REQUIRES(mutex_);
+  absl::Status Explain(const std::vector<VarPtr>& vars, Waiter* waiter, int64_t waited_ms)
+      KVS_EXCLUDES(mutex_);
+
+  mutable Mutex mutex_;
+  uint64_t last_id_ KVS_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace kvstore

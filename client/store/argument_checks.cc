@@ -1,0 +1,122 @@
+#include "client/store/argument_checks.h"
+
+#include <fmt/format.h>
+
+#include <new>
+
+#include "client/array/ndarray_impl.h"
+#include "client/store/row_values.h"
+
+namespace kvstore {
+namespace {
+
+bool IsRowSparse(const NDArray& array) { return array.storage_type() == StorageType::kRowSparse; }
+
+}  // namespace
+
+const char* NameOf(OperationKind kind) {
+  switch (kind) {
+    case OperationKind::kInit:
+      return "Init";
+    case OperationKind::kPush:
+      return "Push";
+    case OperationKind::kPull:
+      return "Pull";
+    case OperationKind::kPushPull:
+      return "PushPull";
+    case OperationKind::kPullRows:
+      return "PullRowSparse";
+  }
+  return "operation";
+}
+
+absl::Status TooLittleMemory(const std::string& label, const std::string& what) {
+  return absl::ResourceExhaustedError(
+      fmt::format("{}: memory for {} expected, there is too little", label, what));
+}
+
+absl::Status CheckLengths(OperationKind kind, size_t keys, size_t arrays, const char* what) {
+  if (keys == arrays) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("{}: as many {} as keys expected, got {} and {}",
+                                                NameOf(kind), what, arrays, keys));
+}
+
+ValueSpec SpecFrom(const NDArray& array) {
+  ValueSpec spec;
+  spec.known = true;
+  spec.dtype = ToDType(array.dtype());
+  spec.shape = array.shape();
+  spec.row_sparse = IsRowSparse(array);
+  spec.bytes = static_cast<uint64_t>(array.size()) * DTypeBytes(spec.dtype);
+  return spec;
+}
+
+absl::Status CheckArray(const std::string& label, const NDArray& array, ValueSpec* spec) {
+  if (array.empty()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: an array expected, got an empty one", label));
+  }
+  if (!spec->known) {
+    *spec = SpecFrom(array);
+    return absl::OkStatus();
+  }
+  if (ToDType(array.dtype()) != spec->dtype) {
+    return absl::InvalidArgumentError(fmt::format("{}: dtype {} expected, got {}", label,
+                                                  DTypeName(spec->dtype),
+                                                  DataTypeName(array.dtype())));
+  }
+  if (array.shape() != spec->shape) {
+    return absl::InvalidArgumentError(fmt::format("{}: shape {} expected, got {}", label,
+                                                  ShapeString(spec->shape),
+                                                  ShapeString(array.shape())));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckOutput(const std::string& label, const NDArray* output, ValueSpec* spec) {
+  if (output == nullptr) {
+    return absl::InvalidArgumentError(fmt::format("{}: an output expected, got null", label));
+  }
+  return CheckArray(label, *output, spec);
+}
+
+absl::Status CheckInit(const std::string& label, const NDArray& array, bool may_be_empty,
+                       ValueSpec* spec) {
+  if (array.empty() && may_be_empty) return absl::OkStatus();
+  if (absl::Status fits = CheckArray(label, array, spec); !fits.ok()) return fits;
+  if (!spec->row_sparse) return absl::OkStatus();
+  const size_t row_bytes = RowShapeOf(spec->shape, spec->dtype).row_bytes;
+  if (row_bytes <= kRowBytesMax) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "{}: row_sparse rows of at most {} bytes expected, got {} (shape {} of {})", label,
+      kRowBytesMax, row_bytes, ShapeString(spec->shape), DTypeName(spec->dtype)));
+}
+
+absl::Status CheckRowsOutput(const std::string& label, const NDArray* output, const NDArray& ids,
+                             ValueSpec* spec) {
+  const auto wrong = [&](const char* what, const char* expected, const char* got) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: {} of storage {} expected, got {}", label, what, expected, got));
+  };
+  if (!spec->row_sparse) return wrong("PullRowSparse: a key", "row_sparse", "default");
+  if (absl::Status fits = CheckOutput(label, output, spec); !fits.ok()) return fits;
+  if (!IsRowSparse(*output)) return wrong("an output", "row_sparse", "default");
+  if (IsRowSparse(ids)) return wrong("row ids", "default", "row_sparse");
+  return absl::OkStatus();
+}
+
+absl::Status ReadRowIds(const KeyOperation& operation, RowIds* asked) {
+  if (asked->array.empty()) return absl::OkStatus();
+  const std::string& label = operation.key->label;
+  try {
+    auto ids = RowIdsOf(label, asked->array, operation.spec.shape[0]);
+    if (!ids.ok()) return ids.status();
+    asked->ids = *std::move(ids);
+  } catch (const std::bad_alloc&) {
+    return TooLittleMemory(label, fmt::format("{} row ids", asked->array.size()));
+  }
+  asked->array = NDArray();
+  return absl::OkStatus();
+}
+
+}  // namespace kvstore

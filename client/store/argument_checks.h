@@ -1,0 +1,44 @@
+// What can be seen of a call's arrays when it is made: the facade refuses here what does not fit,
+// before anything is queued. Each message names the key, what was expected and what came.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "client/store/store_backend.h"
+#include "kvstore/ndarray.h"
+
+namespace kvstore {
+
+// "Push".
+const char* NameOf(OperationKind kind);
+
+// What std::bad_alloc becomes: RESOURCE_EXHAUSTED. `what`: "3 row ids".
+absl::Status TooLittleMemory(const std::string& label, const std::string& what);
+
+// `what`: "values", "outputs".
+absl::Status CheckLengths(OperationKind kind, size_t keys, size_t arrays, const char* what);
+
+// What Init learns from an array that is not empty.
+ValueSpec SpecFrom(const NDArray& array);
+
+// Compares dtype and shape of `array` with what is known of the key `label`. Nothing is known
+// before its Init: then `array` says it.
+absl::Status CheckArray(const std::string& label, const NDArray& array, ValueSpec* spec);
+absl::Status CheckOutput(const std::string& label, const NDArray* output, ValueSpec* spec);
+
+// The value of an Init. `spec` is unknown before, and after it if an empty array may be given.
+absl::Status CheckInit(const std::string& label, const NDArray& array, bool may_be_empty,
+                       ValueSpec* spec);
+
+// The key, an output and its ids of PullRowSparse.
+absl::Status CheckRowsOutput(const std::string& label, const NDArray* output, const NDArray& ids,
+                             ValueSpec* spec);
+
+// Reads the ids that `asked` still has in an array which nobody writes. Errors: OUT_OF_RANGE;
+// RESOURCE_EXHAUSTED.
+absl::Status ReadRowIds(const KeyOperation& operation, RowIds* asked);
+
+}  // namespace kvstore

@@ -1,0 +1,41 @@
+// How an operation on a row-sparse key is cut into requests about its stripes: contributions into
+// fragments, pulls into pieces, so that neither a request nor its reply is larger than an entry may
+// be. Pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "client/store/row_values.h"
+#include "common/rows/row_cut.h"
+#include "common/tensor/buffer.h"
+
+namespace kvstore {
+
+// One entry of an Init or Push: `rows` ids, then their rows. Null data: there are none.
+struct RowFragment {
+  PartIndex stripe = 0;
+  uint32_t rows = 0;
+  uint32_t fragment = 0;
+  uint32_t fragments = 1;
+  BufferPtr data;
+};
+
+// A contribution: fragments for every stripe, also for those that have no row; in the order of the
+// stripes, those of a stripe in ascending order. Copies the rows once.
+std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows);
+
+// One entry of a Pull: `rows` ids. The rows that come back are in their order.
+struct RowQuestion {
+  PartIndex stripe = 0;
+  uint32_t rows = 0;
+  BufferPtr ids;
+  // Where among all ids that were asked for each of these stands.
+  std::vector<size_t> places;
+};
+
+// A pull of these rows, each asked for once.
+std::vector<RowQuestion> CutIds(const RowShape& shape, const std::vector<int64_t>& ids);
+
+}  // namespace kvstore

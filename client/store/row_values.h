@@ -1,0 +1,47 @@
+// Row-sparse arrays as the stores read them: rows, sums of rows, ids that are asked for.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "client/store/store_backend.h"
+#include "common/rows/row_cut.h"
+#include "common/rows/row_sum.h"
+#include "kvstore/ndarray.h"
+
+namespace kvstore {
+
+// Rows of a value, one after the other in its dtype. An id may come twice.
+struct Rows {
+  const int64_t* ids = nullptr;
+  size_t count = 0;
+  const uint8_t* data = nullptr;
+  std::shared_ptr<const void> owner;  // of what is not the caller's
+};
+
+// The rows of an array, where they are. One of default storage has all.
+Rows RowsOf(const NDArray& array);
+
+// The left fold of the values, of either storage, in list order.
+RowSum FoldRows(const ValueSpec& spec, const std::vector<NDArray>& values);
+
+// Its sums, rounded to the value's dtype.
+Rows RowsOf(const ValueSpec& spec, RowSum sum);
+
+// The same as an array, whose rows are ascending.
+NDArray ArrayOf(const ValueSpec& spec, const RowSum& sum);
+
+// The values in default storage: row_sparse ones as copies, with zeros where they have no rows.
+std::vector<NDArray> AllDense(std::vector<NDArray> values);
+
+// What `ids` of PullRowSparse asks for: of any dtype and shape, as int64 (fractions are cut off),
+// ascending, each once. Errors: OUT_OF_RANGE names the key `label` and the first id that is below 0
+// or not below `rows`. May throw std::bad_alloc.
+absl::StatusOr<std::vector<int64_t>> RowIdsOf(const std::string& label, const NDArray& ids,
+                                              int64_t rows);
+
+}  // namespace kvstore

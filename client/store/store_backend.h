@@ -1,0 +1,123 @@
+// StoreBackend: what tells one type of store from another. The facade (store_facade.h) checks
+// arguments, knows the keys, orders operations by array and key, and waits; a backend carries out
+// one operation on one key at a time, asynchronously.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/order/dependency_engine.h"
+#include "common/cluster/identity.h"
+#include "common/tensor/dtype.h"
+#include "common/tensor/shape.h"
+#include "common/wire/frame.h"
+#include "kvstore/kvstore.h"
+#include "kvstore/ndarray.h"
+
+namespace kvstore {
+
+// A key of a store, int or string. Immutable.
+struct Key {
+  bool is_int = true;
+  int64_t number = 0;  // int keys
+  std::string name;    // string keys; empty for int keys
+  KeyId id = 0;
+  std::string text;   // "17", "conv1.weight": Error::key()
+  std::string label;  // "key 17", "key 'conv1.weight'": in messages
+};
+using KeyPtr = std::shared_ptr<const Key>;
+
+// What Init fixes about a key. `known` is false on a worker that initialises the key with an empty
+// array, until the Init is done.
+struct ValueSpec {
+  bool known = false;
+  DType dtype = DType::kUnspecified;
+  Shape shape;
+  bool row_sparse = false;
+  uint64_t bytes = 0;  // of all rows
+};
+
+enum class OperationKind { kInit, kPush, kPull, kPushPull, kPullRows };
+
+// What kPullRows asks for one output.
+struct RowIds {
+  NDArray array;             // empty: read already
+  std::vector<int64_t> ids;  // ascending, each once
+};
+
+// One operation on one key. The arrays are what the caller gave, checked against `spec`.
+struct KeyOperation {
+  OperationKind kind = OperationKind::kPush;
+  KeyPtr key;
+  ValueSpec spec;
+  // kInit: one, which may be empty; kPush: the list to be summed, of either storage.
+  std::vector<NDArray> values;
+  // Each gets the whole value, in its own storage (row_sparse: the rows that are not zero); or, of
+  // kPullRows, the rows at the same place of `row_ids`.
+  std::vector<NDArray> outputs;
+  std::vector<RowIds> row_ids;
+  int priority = 0;
+  // What the backend noted in Prepare: a local store the updater, a dist store the step.
+  std::shared_ptr<const void> as_of_call;
+  uint64_t step = 0;
+  // kInit with an empty array: set by the backend, once, after it filled in `spec`.
+  std::atomic<bool> learned{false};
+};
+
+// Threading: thread-safe, but for Prepare, which the facade calls one at a time.
+class StoreBackend : public OperationOwner {
+ public:
+  // Whether calls make sense at all: the status of a job that has ended.
+  virtual absl::Status Usable() const { return absl::OkStatus(); }
+  // Whether a value of Init may be an empty array.
+  virtual bool empty_init_allowed() const { return false; }
+  // Whether Pull takes ignore_sparse = false.
+  virtual bool sparse_pull_allowed() const { return true; }
+  // Whether the calling thread is one of the backend's own, which must not wait for operations.
+  virtual bool OnOwnThread() const = 0;
+
+  // Called in program order, when the call is made: what holds as of the call (the updater that is
+  // set, the step) is noted in the operation. Errors: nothing of the call is queued.
+  virtual absl::Status Prepare(KeyOperation* operation) = 0;
+  // Begins the operation. Operations on one key come in program order, those of different keys
+  // from several threads at once. Never blocks. The outcome goes to the token.
+  virtual void Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) = 0;
+
+  virtual absl::Status SetUpdater(KVStore::Updater updater) = 0;
+  virtual absl::Status SetUpdater(KVStore::StrUpdater updater) = 0;
+  virtual absl::Status SetOptimizer(const OptimizerConfig& config) = 0;
+
+  // Blocks until the job is over. Only a dist store of the role server or scheduler can.
+  virtual absl::Status RunServer(const KVStore::Controller&) {
+    return absl::FailedPreconditionError(
+        "RunServer: a dist store in a process of the role server expected (KVSTORE_ROLE, "
+        "DMLC_ROLE), this is another one");
+  }
+  // Returns when every server ran the command; a store without servers has nobody to ask.
+  virtual absl::Status SendCommand(int id, const std::string& body) = 0;
+
+  virtual absl::Status Barrier() = 0;
+  virtual void Step() = 0;
+  virtual int rank() const = 0;
+  virtual int group_size() const = 0;
+  virtual absl::StatusOr<int> DeadNodes(int node_id, int timeout_s) const = 0;
+
+  // No operation is open. Tells the others that this worker is done.
+  virtual absl::Status Leave() = 0;
+
+  enum class Close {
+    kLeave,    // no operation is open; leaves unless Leave was called
+    kMeet,     // the same, after a barrier with the others
+    kAbandon,  // open operations fail; the others are told of a failure
+  };
+  // Called once, last. When it returns no thread of the backend touches an array any more. Later
+  // operations fail.
+  virtual void Stop(Close how) = 0;
+};
+
+}  // namespace kvstore

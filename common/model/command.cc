@@ -1,0 +1,43 @@
+#include "common/model/command.h"
+
+#include <fmt/format.h>
+
+namespace kvstore {
+
+absl::Status CheckCommand(int32_t id, size_t body_bytes) {
+  const auto not_here = [id](const char* name, const char* instead) {
+    return fmt::format("command {}: MXNet's {} is no command here: {}", id, name, instead);
+  };
+  switch (id) {
+    case 1:
+      return absl::InvalidArgumentError(
+          not_here("kSetMultiPrecision", "it is a parameter of SetOptimizer"));
+    case 2:
+      return absl::InvalidArgumentError(
+          not_here("kStopServer", "servers learn of the job's end when its workers leave"));
+    case 3:
+      return absl::InvalidArgumentError(
+          not_here("kSyncMode", "the type of the store says it (dist_sync, dist_async)"));
+    case 4:
+      return absl::UnimplementedError(
+          not_here("kSetGradientCompression", "SetGradientCompression is still to come"));
+    case 5:
+      return absl::UnimplementedError(
+          not_here("kSetProfilerParams", "SetServerProfilerCommand is still to come"));
+    default:
+      break;
+  }
+  if (id < 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("a command id of at least 0 expected, got {}", id));
+  }
+  if (body_bytes > kCommandBodyBytesMax) {
+    return absl::InvalidArgumentError(
+        fmt::format("command {}: a body of at most {} bytes expected, "
+                    "got {}",
+                    id, kCommandBodyBytesMax, body_bytes));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace kvstore

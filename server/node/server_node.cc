@@ -1,0 +1,179 @@
+#include "server/node/server_node.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "common/base/mutex.h"
+#include "common/base/status_macros.h"
+#include "common/transport/host_port.h"
+#include "common/wire/byte_counts.h"
+#include "server/node/server_status.h"
+#include "server/values/shard_math.h"
+
+namespace kvstore {
+
+namespace {
+
+uint64_t RandomNonce() {
+  std::random_device random;
+  return ((uint64_t{random()} << 32) | random()) | 1;  // never 0
+}
+
+int64_t Scaled(int64_t ms, double scale) {
+  return std::max<int64_t>(static_cast<int64_t>(static_cast<double>(ms) * scale), 1);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ServerNode>> ServerNode::Start(ServerNodeOptions options,
+                                                              Transport* transport,
+                                                              ServerNodeEvents events) {
+  auto node =
+      std::unique_ptr<ServerNode>(new ServerNode(std::move(options), transport, std::move(events)));
+  KVS_RETURN_IF_ERROR(node->Listen());
+  node->control_->Post([node = node.get()] { node->Join(); });
+  return node;
+}
+
+ServerNode::ServerNode(ServerNodeOptions options, Transport* transport, ServerNodeEvents events)
+    : options_(std::move(options)), transport_(transport), events_(std::move(events)) {
+  for (ShardIndex shard = 0; shard < options_.shards; ++shard) {
+    shard_loops_.push_back(transport_->MakeServerLoop(fmt::format("shard{}", shard)));
+    shards_.push_back(std::make_unique<Shard>(shard, options_.core,
+                                              std::make_unique<ShardMath>(options_.program_updater),
+                                              shard_loops_.back().get(), options_.on_command));
+  }
+  control_ = transport_->MakeServerLoop("control");
+}
+
+ServerNode::~ServerNode() {
+  control_->Post([this] {
+    if (session_ != nullptr) session_->Stop();
+  });
+  if (listener_ != nullptr) listener_->Shutdown();
+  listener_.reset();
+  // Tasks of the control loop use the shards' loops, never the other way round.
+  control_.reset();
+  shard_loops_.clear();
+}
+
+absl::Status ServerNode::Listen() {
+  ListenOptions methods;
+  for (const std::unique_ptr<Shard>& shard : shards_) methods.methods.push_back(shard->Method());
+  methods.unary_methods.push_back(
+      {kServerStatusMethod, control_.get(),
+       [this](const Payload&, const UnaryReply& reply) { GetStatus(reply); }});
+  KVS_ASSIGN_OR_RETURN(HostPort advertise, ParseHostPort(options_.advertise));
+  KVS_ASSIGN_OR_RETURN(listener_, transport_->Listen(options_.listen, std::move(methods)));
+  if (advertise.port == 0) advertise.port = listener_->port();
+  address_ = HostPortString(advertise);
+  return absl::OkStatus();
+}
+
+void ServerNode::Join() {
+  MembershipOptions membership;
+  membership.redial_min_ms = Scaled(membership.redial_min_ms, options_.time_scale);
+  membership.redial_max_ms = Scaled(membership.redial_max_ms, options_.time_scale);
+  membership.register_timeout_ms = Scaled(membership.register_timeout_ms, options_.time_scale);
+  v1::Register& registration = membership.registration;
+  registration.set_role(v1::ROLE_SERVER);
+  registration.set_address(address_);
+  registration.set_shards(options_.shards);
+  registration.set_nonce(RandomNonce());
+  registration.set_protocol(kProtocolVersion);
+  if (options_.rank) registration.set_wanted_rank_plus_one(*options_.rank + 1);
+  session_ = std::make_unique<SchedulerSession>(
+      transport_, control_.get(), options_.scheduler, std::move(membership),
+      [this](const MembershipOutbox& news) { Learn(news); });
+  control_->PostAfter(options_.connect_timeout_ms, [this] {
+    if (session_->core().identity()) return;
+    events_.on_stop(absl::UnavailableError(
+        fmt::format("scheduler {}: not registered within {:g} s: {}", options_.scheduler,
+                    static_cast<double>(options_.connect_timeout_ms) / 1000,
+                    session_->trouble().empty() ? "no answer" : session_->trouble())));
+  });
+  session_->Start();
+}
+
+void ServerNode::Learn(const MembershipOutbox& news) {
+  if (news.registered) {
+    spdlog::info("registered as server {} incarnation {} of cluster {:016x} (term {}, job {})",
+                 news.registered->rank(), news.registered->incarnation(),
+                 news.registered->cluster(), news.registered->term(), news.registered->job());
+  }
+  if (news.routing != nullptr) TakeRouting(news.routing);
+  if (news.job_ended) {
+    const v1::JobEnded& ended = *news.job_ended;
+    if (ended.code() == 0) {
+      spdlog::info("job {} finished: {}", ended.job(), ended.message());
+    } else {
+      spdlog::warn("job {} failed: {}", ended.job(), ended.message());
+    }
+    events_.on_job_ended(ended);
+  }
+  for (const v1::NodeHealth& health : news.health) {
+    spdlog::debug("{} {} is {}", v1::Role_Name(health.role()), health.rank(),
+                  v1::Health_Name(health.health()));
+  }
+  if (news.refused) events_.on_stop(*news.refused);
+}
+
+void ServerNode::TakeRouting(const RoutingPtr& routing) {
+  if (fenced_) return;
+  const v1::Registered& self = *session_->core().identity();
+  if (self.rank() >= routing->servers.size() ||
+      routing->servers[self.rank()].incarnation != self.incarnation()) {
+    fenced_ = true;  // the shards keep refusing under the table they have
+    events_.on_stop(absl::AbortedError(
+        fmt::format("server {} incarnation {} is replaced: epoch {} does not name it", self.rank(),
+                    self.incarnation(), routing->epoch)));
+    return;
+  }
+  const auto slots =
+      std::count_if(routing->slot_owner.begin(), routing->slot_owner.end(),
+                    [&](const ShardAddress& owner) { return owner.server == self.rank(); });
+  spdlog::info("job {} epoch {}: {}, {} workers, {} of {} slots are here", routing->job,
+               routing->epoch, routing->store_type, routing->workers.size(), slots, kSlotCount);
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->OnRouting(self.cluster(), self.rank(), self.incarnation(), routing);
+  }
+}
+
+// The answers of the shards to one question. Each arrives on its shard's thread.
+struct ServerNode::Gathering {
+  Mutex mutex;
+  std::vector<ShardStatus> answers KVS_GUARDED_BY(mutex);
+  size_t shards = 0;
+  v1::ServerStatus status;  // what the control loop knows
+  UnaryReply reply;
+};
+
+void ServerNode::GetStatus(const UnaryReply& reply) {
+  const auto gathering = std::make_shared<Gathering>();
+  gathering->shards = shards_.size();
+  gathering->reply = reply;
+  if (session_ != nullptr && session_->core().identity()) {
+    gathering->status.set_rank(session_->core().identity()->rank());
+    gathering->status.set_incarnation(session_->core().identity()->incarnation());
+    const RoutingPtr& routing = session_->core().routing();
+    if (routing != nullptr) gathering->status.set_epoch(routing->epoch);
+  }
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->GetStatus([gathering](ShardStatus answer) {
+      const MutexLock lock(gathering->mutex);
+      gathering->answers.push_back(std::move(answer));
+      if (gathering->answers.size() < gathering->shards) return;
+      AddUpStatus(gathering->answers, SteadyNowMs(), kOpenRoundsShownMax, &gathering->status);
+      const WireBytes bytes = TotalWireBytes();
+      gathering->status.set_payload_bytes_moved(bytes.moved);
+      gathering->status.set_payload_bytes_copied(bytes.copied);
+      gathering->reply(gathering->status.SerializeAsString());
+    });
+  }
+}
+
+}  // namespace kvstore

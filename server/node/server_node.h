@@ -1,0 +1,91 @@
+// ServerNode: a server at work in this process: a shard per thread, and one thread more that keeps
+// the session with the scheduler and answers the operator.
+//
+//   shard loops      /kvstore.v1.Data/Shard<i>         Shard (server/service)
+//   control loop     session with the scheduler        SchedulerSession (common/membership)
+//                    /kvstore.v1.ServerAdmin/GetStatus
+//
+// A routing table goes control loop -> every shard; a status request the same way, and its answers
+// are added up by whichever shard is last.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/membership/scheduler_session.h"
+#include "common/transport/transport.h"
+#include "server/service/shard.h"
+#include "server/values/program_updater.h"
+
+namespace kvstore {
+
+inline constexpr char kServerStatusMethod[] = "/kvstore.v1.ServerAdmin/GetStatus";
+inline constexpr size_t kOpenRoundsShownMax = 100;
+
+struct ServerNodeOptions {
+  std::string scheduler;  // HOST:PORT
+  std::string listen;     // HOST:PORT, port 0: the system chooses
+  // Where workers reach this server; port 0: the one that was bound.
+  std::string advertise;
+  uint32_t shards = 1;
+  std::optional<uint32_t> rank;               // wanted
+  ServerCoreOptions core;                     // of each shard
+  CommandHandler on_command;                  // none: commands are UNIMPLEMENTED
+  ProgramUpdater* program_updater = nullptr;  // outlives the node
+  // Not registered after so long: on_stop.
+  int64_t connect_timeout_ms = 60000;
+  double time_scale = 1;  // of the session's timers; connect_timeout_ms is scaled already
+};
+
+// On the control loop; the node must not be destroyed in them.
+struct ServerNodeEvents {
+  // The node cannot go on: UNAVAILABLE nobody took it in within connect_timeout_ms; any other code
+  // is the scheduler's refusal.
+  std::function<void(absl::Status)> on_stop;
+  std::function<void(const v1::JobEnded&)> on_job_ended;
+};
+
+class ServerNode {
+ public:
+  // Listens, and goes on to register. `transport` outlives the node. Errors: those of Listen.
+  static absl::StatusOr<std::unique_ptr<ServerNode>> Start(ServerNodeOptions options,
+                                                           Transport* transport,
+                                                           ServerNodeEvents events);
+  // Closes all streams; what was sent before still goes out.
+  ~ServerNode();
+
+  // Where workers reach this server.
+  const std::string& address() const { return address_; }
+  int port() const { return listener_->port(); }
+
+ private:
+  struct Gathering;
+
+  ServerNode(ServerNodeOptions options, Transport* transport, ServerNodeEvents events);
+  absl::Status Listen();
+  void Join();
+  void Learn(const MembershipOutbox& news);
+  void TakeRouting(const RoutingPtr& routing);
+  void GetStatus(const UnaryReply& reply);
+
+  const ServerNodeOptions options_;
+  Transport* const transport_;
+  const ServerNodeEvents events_;
+  std::string address_;
+
+  std::vector<std::unique_ptr<EventLoop>> shard_loops_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::unique_ptr<EventLoop> control_;
+  // Of the control loop.
+  std::unique_ptr<SchedulerSession> session_;
+  bool fenced_ = false;
+
+  std::unique_ptr<Listener> listener_;
+};
+
+}  // namespace kvstore

@@ -1,0 +1,138 @@
+// The inside of SchedulerCore, shared by the files that implement it:
+//   scheduler_core.cc          calls in, outbox out; time: suspects and deaths
+//   scheduler_registration.cc  who may take which rank
+//   scheduler_job.cc           the job's start, barriers, leaving, its end
+//   scheduler_state.cc         durable state to protobuf and back, its check, the status page
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/scheduler/core/scheduler_core.h"
+
+namespace kvstore {
+
+// "worker 1 (host:pid)".
+std::string NodeName(const v1::NodeRecord& record);
+// "5 s", "0.3 s": durations in messages.
+std::string Seconds(int64_t ms);
+
+class SchedulerCore::Impl {
+ public:
+  Impl(SchedulerOptions options, std::optional<v1::SchedulerState> state, ClusterId new_cluster,
+       int64_t now_ms, SchedulerOutbox* out);
+
+  void OnMessage(int64_t now_ms, SessionId session, const v1::NodeMessage& message,
+                 SchedulerOutbox* out);
+  void OnSessionDown(int64_t now_ms, SessionId session, SchedulerOutbox* out);
+  void OnTimer(int64_t now_ms, SchedulerOutbox* out);
+  int64_t NextTimerMs() const { return next_timer_ms_; }
+  v1::ClusterStatus Status(int64_t now_ms) const;
+
+ private:
+  struct Node {
+    v1::NodeRecord record;  // durable
+    std::optional<SessionId> session;
+    int64_t heard_ms = 0;  // last message
+    int64_t lost_ms = 0;   // without a session: since when
+    // While a job forms: lost for good, the rank may be taken by another process.
+    bool vacant = false;
+    v1::Health health = v1::HEALTH_ALIVE;
+  };
+  using NodeKey = std::pair<int, uint32_t>;  // role, rank
+  struct SessionOwner {
+    NodeKey key;
+    bool past = false;  // in past_workers_, else in nodes_
+  };
+  struct Arrival {
+    int64_t deadline_at_ms = INT64_MAX;
+  };
+
+  // ---- scheduler_core.cc
+  void Begin(int64_t now_ms, SchedulerOutbox* out);
+  void Finish();
+  void Send(SessionId session, v1::SchedulerMessage message);
+  void SendTo(const Node& node, v1::SchedulerMessage message);
+  void Broadcast(const v1::SchedulerMessage& message);
+  void Refuse(SessionId session, const absl::Status& why);
+  void CloseSession(SessionId session);
+  void Log(std::string line) { out_->log.push_back(std::move(line)); }
+  void Arm(int64_t at_ms);
+  void SetHealth(Node* node, v1::Health health);
+  void CheckNodes();
+  void CheckNode(Node* node);
+  int64_t NodeTimerMs(const Node& node) const;
+  int64_t SilentDeadAtMs(const Node& node) const;
+  int64_t LostDeadAtMs(const Node& node) const;
+  void GiveUp(Node* node, const std::string& why);
+
+  // ---- scheduler_registration.cc
+  void OnRegister(SessionId session, const v1::Register& request);
+  absl::Status CheckRequest(const v1::Register& request) const;
+  Node* FindByNonce(uint64_t nonce);
+  Node* FindPastByNonce(uint64_t nonce);
+  void Resume(SessionId session, const v1::Register& request, Node* node);
+  void ResumePast(SessionId session, Node* node);
+  bool ReplacesServerOfRunningJob(SessionId session, const v1::Register& request);
+  absl::StatusOr<uint32_t> ChooseRank(const v1::Register& request) const;
+  absl::Status NoPlace(v1::Role role) const;
+  absl::Status HeldBy(const Node& node) const;
+  absl::Status AdoptStoreType(const v1::Register& request);
+  void Admit(SessionId session, const v1::Register& request, uint32_t rank);
+  void Bind(SessionId session, Node* node, bool past);
+  void SendRegistered(const Node& node, JobId job);
+  void SendWhoIsUnwell(const Node& to);
+
+  // ---- scheduler_job.cc
+  bool running() const { return routing_.epoch() != 0; }
+  void TryStart();
+  void OnBarrier(Node* node, const v1::BarrierRequest& request);
+  void TryCompleteBarrier();
+  void ExpireBarriers();
+  std::string MissingAtBarrier() const;
+  void OnLeave(Node* node);
+  void OnFailed(Node* node, const v1::FailedReport& report);
+  void Free(Node* node, const std::string& why);
+  void EndJob(absl::StatusCode code, const std::string& message);
+  std::string LostSlots(const v1::NodeRecord& server) const;
+  uint32_t SlotsOf(const v1::NodeRecord& server) const;
+
+  // ---- scheduler_state.cc
+  v1::SchedulerState ToState() const;
+  void FromState(const v1::SchedulerState& state);
+  std::string StateName() const;
+
+  const SchedulerOptions options_;
+
+  // Durable: SchedulerState. Whoever changes one of these sets dirty_.
+  ClusterId cluster_ = 0;
+  Term term_ = 0;
+  JobId job_ = 1;  // forming or running
+  Incarnation last_incarnation_ = 0;
+  Epoch last_epoch_ = 0;
+  std::string store_type_;
+  std::map<NodeKey, Node> nodes_;
+  v1::Routing routing_;  // epoch 0 while the job forms
+  uint64_t barrier_generation_ = 0;
+  std::optional<v1::JobEnded> ended_;     // the job before
+  std::map<NodeKey, Node> past_workers_;  // of that job
+
+  // Volatile.
+  std::map<NodeKey, Node> dead_servers_;  // that the job before ended with
+  std::map<SessionId, SessionOwner> sessions_;
+  std::map<WorkerRank, Arrival> barrier_arrivals_;  // at generation barrier_generation_ + 1
+  int64_t barrier_since_ms_ = 0;
+  int64_t grace_until_ms_ = 0;
+  int64_t next_timer_ms_ = INT64_MAX;
+  bool dirty_ = false;
+  std::optional<v1::SchedulerState> unpersisted_;  // only with the mutation publish_before_persist
+
+  // Of the call that runs.
+  int64_t now_ms_ = 0;
+  SchedulerOutbox* out_ = nullptr;
+};
+
+}  // namespace kvstore

@@ -1,0 +1,254 @@
+// SchedulerCore: the life of a job: start, barriers (S4), leaving, its end (S6, S7).
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/base/check.h"
+#include "server/scheduler/core/scheduler_impl.h"
+
+namespace kvstore {
+
+namespace {
+
+// Messages of users travel on in messages of ours: bounded, on one line, and not cut inside of a
+// UTF-8 character, which protobuf would refuse.
+std::string OneLine(std::string text, size_t bytes_max) {
+  if (text.size() > bytes_max) {
+    size_t end = bytes_max;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+    text = text.substr(0, end) + "…";
+  }
+  for (char& c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) c = ' ';
+  }
+  return text;
+}
+
+v1::SchedulerMessage BarrierAnswer(uint64_t generation, const absl::Status& status) {
+  v1::SchedulerMessage message;
+  message.mutable_barrier()->set_generation(generation);
+  message.mutable_barrier()->set_code(static_cast<uint32_t>(status.code()));
+  message.mutable_barrier()->set_message(std::string(status.message()));
+  return message;
+}
+
+}  // namespace
+
+// The job starts when every rank is taken and every node connected: a node that died while the
+// others arrived would only start the job in order to fail it.
+void SchedulerCore::Impl::TryStart() {
+  if (running() || nodes_.size() < size_t{options_.workers} + options_.servers) return;
+  for (const auto& [key, node] : nodes_) {
+    if (node.vacant || !node.session) return;
+  }
+  RoutingTable table;
+  table.epoch = ++last_epoch_;
+  table.job = job_;
+  table.store_type = store_type_;
+  for (auto& [key, node] : nodes_) {  // by role, then by rank
+    node.record.set_job(job_);
+    if (node.record.role() == v1::ROLE_WORKER) {
+      table.workers.push_back({node.record.incarnation(), node.record.address()});
+    } else {
+      table.servers.push_back(
+          {node.record.address(), node.record.incarnation(), node.record.shards()});
+    }
+  }
+  table.SpreadSlots();
+  table.ToProto(&routing_);
+  dirty_ = true;
+  Log(fmt::format("job {} starts: {}, {} workers, {} servers, epoch {}", job_, store_type_,
+                  options_.workers, options_.servers, last_epoch_));
+  v1::SchedulerMessage message;
+  *message.mutable_routing() = routing_;
+  Broadcast(message);
+  TryCompleteBarrier();
+}
+
+void SchedulerCore::Impl::OnBarrier(Node* node, const v1::BarrierRequest& request) {
+  const v1::NodeRecord& record = node->record;
+  const uint64_t open = barrier_generation_ + 1;
+  const auto answer = [&](const absl::Status& status) {
+    SendTo(*node, BarrierAnswer(request.generation(), status));
+  };
+  if (record.role() != v1::ROLE_WORKER) {
+    return answer(absl::InvalidArgumentError(
+        fmt::format("barriers are for workers, not for {}", NodeName(record))));
+  }
+  if (record.left()) {
+    return answer(absl::FailedPreconditionError(
+        fmt::format("{} has left the job and takes part in no barrier", NodeName(record))));
+  }
+  if (request.generation() == 0 || request.generation() > open) {
+    return answer(absl::InvalidArgumentError(
+        fmt::format("barrier {}: expected 1 to {}, the open one", request.generation(), open)));
+  }
+  // It had completed when the answer, or the question, was lost.
+  if (request.generation() < open) return answer(absl::OkStatus());
+
+  if (barrier_arrivals_.empty()) barrier_since_ms_ = now_ms_;
+  Arrival& arrival = barrier_arrivals_[record.rank()];
+  // Too far away to add to: never.
+  constexpr uint64_t kNever = uint64_t{1} << 53;
+  arrival.deadline_at_ms = request.deadline_ms() == 0 || request.deadline_ms() >= kNever
+                               ? INT64_MAX
+                               : now_ms_ + static_cast<int64_t>(request.deadline_ms());
+  Arm(arrival.deadline_at_ms);
+  TryCompleteBarrier();
+}
+
+void SchedulerCore::Impl::TryCompleteBarrier() {
+  if (!running() || barrier_arrivals_.empty()) return;
+  for (const auto& [key, node] : nodes_) {
+    if (node.record.role() != v1::ROLE_WORKER || node.record.left()) continue;
+    if (barrier_arrivals_.count(node.record.rank()) == 0) return;
+  }
+  ++barrier_generation_;
+  dirty_ = true;
+  for (const auto& [rank, arrival] : barrier_arrivals_) {
+    SendTo(nodes_.at({v1::ROLE_WORKER, rank}),
+           BarrierAnswer(barrier_generation_, absl::OkStatus()));
+  }
+  barrier_arrivals_.clear();
+}
+
+// Whoever waited too long is told whom for; its arrival stays counted.
+void SchedulerCore::Impl::ExpireBarriers() {
+  for (auto& [rank, arrival] : barrier_arrivals_) {
+    if (now_ms_ < arrival.deadline_at_ms) continue;
+    arrival.deadline_at_ms = INT64_MAX;
+    SendTo(
+        nodes_.at({v1::ROLE_WORKER, rank}),
+        BarrierAnswer(barrier_generation_ + 1, absl::DeadlineExceededError(fmt::format(
+                                                   "barrier {}: still waiting for {}",
+                                                   barrier_generation_ + 1, MissingAtBarrier()))));
+  }
+}
+
+std::string SchedulerCore::Impl::MissingAtBarrier() const {
+  constexpr int kNamesMax = 16;
+  std::string names;
+  int count = 0;
+  for (WorkerRank rank = 0; rank < options_.workers; ++rank) {
+    if (barrier_arrivals_.count(rank) != 0) continue;
+    const auto it = nodes_.find({v1::ROLE_WORKER, rank});
+    const bool there = it != nodes_.end() && !it->second.vacant;
+    if (there && it->second.record.left()) continue;
+    if (++count > kNamesMax) continue;
+    if (!names.empty()) names += ", ";
+    if (!there) {
+      names += fmt::format("worker {} (not registered)", rank);
+      continue;
+    }
+    names += NodeName(it->second.record);
+    if (it->second.health == v1::HEALTH_SUSPECT) {
+      names += fmt::format(" silent for {}", Seconds(now_ms_ - it->second.heard_ms));
+    }
+  }
+  if (count > kNamesMax) names += fmt::format(" and {} more", count - kNamesMax);
+  return names;
+}
+
+void SchedulerCore::Impl::OnLeave(Node* node) {
+  if (node->record.role() != v1::ROLE_WORKER) {
+    return Refuse(*node->session, absl::InvalidArgumentError(fmt::format(
+                                      "only workers leave, not {}", NodeName(node->record))));
+  }
+  v1::SchedulerMessage reply;
+  reply.mutable_leave();
+  SendTo(*node, std::move(reply));
+  if (node->record.left()) return;
+  node->record.set_left(true);
+  dirty_ = true;
+  barrier_arrivals_.erase(node->record.rank());
+  SetHealth(node, v1::HEALTH_LEFT);
+  Log(fmt::format("{} left", NodeName(node->record)));
+  if (!running()) {
+    node->vacant = true;
+    return;
+  }
+  TryCompleteBarrier();
+  for (const auto& [key, other] : nodes_) {
+    if (other.record.role() == v1::ROLE_WORKER && !other.record.left()) return;
+  }
+  EndJob(absl::StatusCode::kOk, "all workers left");
+}
+
+void SchedulerCore::Impl::OnFailed(Node* node, const v1::FailedReport& report) {
+  if (node->record.role() != v1::ROLE_WORKER) {
+    return Refuse(*node->session,
+                  absl::InvalidArgumentError(
+                      fmt::format("only workers report failure, not {}", NodeName(node->record))));
+  }
+  if (node->record.left()) return;
+  const std::string why =
+      fmt::format("{} failed: {}", NodeName(node->record), OneLine(report.message(), 1024));
+  if (running()) {
+    EndJob(absl::StatusCode::kFailedPrecondition, why);
+  } else {
+    Free(node, why);
+  }
+}
+
+// While the job forms nothing is lost with a node: its rank waits for another one, or for itself.
+void SchedulerCore::Impl::Free(Node* node, const std::string& why) {
+  node->vacant = true;
+  if (node->record.role() == v1::ROLE_WORKER) barrier_arrivals_.erase(node->record.rank());
+  SetHealth(node, v1::HEALTH_DEAD);
+  if (node->session) CloseSession(*node->session);
+  Log(fmt::format("the rank of {} is free: {}", NodeName(node->record), why));
+}
+
+void SchedulerCore::Impl::EndJob(absl::StatusCode code, const std::string& message) {
+  KVS_CHECK(running());
+  ended_.emplace();
+  ended_->set_job(job_);
+  ended_->set_code(static_cast<uint32_t>(code));
+  ended_->set_message(message);
+  v1::SchedulerMessage news;
+  *news.mutable_job_ended() = *ended_;
+  Broadcast(news);
+  out_->job_ended = *ended_;
+  for (const auto& [key, node] : nodes_) {
+    if (!node.session && !node.record.left() && node.health != v1::HEALTH_DEAD) {
+      ++out_->job_ended_untold;
+    }
+  }
+  Log(fmt::format("job {} {}: {}", job_, code == absl::StatusCode::kOk ? "finished" : "failed",
+                  message));
+
+  // Its workers go with it; those of the job before are forgotten. The servers stay.
+  for (auto& [key, node] : past_workers_) {
+    if (node.session) CloseSession(*node.session);
+  }
+  past_workers_.clear();
+  dead_servers_.clear();
+  for (auto it = nodes_.begin(); it != nodes_.end();) {
+    if (it->first.first != v1::ROLE_WORKER) {
+      ++it;
+      continue;
+    }
+    if (it->second.session) sessions_.at(*it->second.session).past = true;
+    past_workers_.insert(nodes_.extract(it++));
+  }
+  ++job_;
+  store_type_.clear();
+  routing_.Clear();
+  barrier_generation_ = 0;
+  barrier_arrivals_.clear();
+  dirty_ = true;
+}
+
+uint32_t SchedulerCore::Impl::SlotsOf(const v1::NodeRecord& server) const {
+  if (server.role() != v1::ROLE_SERVER) return 0;
+  return static_cast<uint32_t>(
+      std::count(routing_.slot_server().begin(), routing_.slot_server().end(), server.rank()));
+}
+
+std::string SchedulerCore::Impl::LostSlots(const v1::NodeRecord& server) const {
+  return fmt::format("lost its {} slots of {}; the values in them are gone", SlotsOf(server),
+                     kSlotCount);
+}
+
+}  // namespace kvstore

@@ -1,0 +1,254 @@
+// Stripes of row-sparse values, against a model of rows in a map.
+#include "server/values/row_part_math.h"
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "common/rows/row_cut.h"
+#include "server/values/shard_math.h"
+
+namespace kvstore {
+namespace {
+
+using Catch::Matchers::Contains;
+
+constexpr size_t kWidth = 3;
+using Row = std::array<float, kWidth>;
+using Rows = std::vector<std::pair<int64_t, Row>>;
+
+KeySpec Key(int64_t rows) {
+  KeySpec key;
+  key.key = 17;
+  key.name = "embedding";
+  key.dtype = DType::kFloat32;
+  key.shape = {rows, kWidth};
+  key.storage = Storage::kRowSparse;
+  return key;
+}
+
+// Ids, then rows; cut into slices of `slice_bytes`.
+Piece PieceOf(const Rows& rows, size_t slice_bytes = 1 << 20) {
+  std::string bytes;
+  for (const auto& [id, row] : rows) bytes.append(reinterpret_cast<const char*>(&id), sizeof id);
+  for (const auto& [id, row] : rows) {
+    bytes.append(reinterpret_cast<const char*>(row.data()), sizeof row);
+  }
+  Piece piece;
+  piece.rows = static_cast<uint32_t>(rows.size());
+  for (size_t at = 0; at < bytes.size(); at += slice_bytes) {
+    piece.data.Append(Payload::CopyOf(bytes.substr(at, slice_bytes)));
+  }
+  return piece;
+}
+
+Piece IdsOf(const std::vector<int64_t>& ids) {
+  return {
+      static_cast<uint32_t>(ids.size()),
+      Payload::CopyOf({reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(int64_t)})};
+}
+
+std::vector<Row> RowsIn(const Payload& payload) {
+  std::vector<Row> rows(payload.size() / sizeof(Row));
+  payload.CopyTo(rows.data());
+  return rows;
+}
+
+// One stripe and what happens to it.
+struct Stripe {
+  explicit Stripe(PartMath& arithmetic, KeySpec spec, PartIndex part, const Rows& init = {})
+      : math(arithmetic), key(std::move(spec)), id{17, part} {
+    math.Fill(key, id, PieceOf(init), &value);
+  }
+  absl::Status Update(const std::vector<Piece>& pieces) {
+    std::unique_ptr<PartSum> sum;
+    for (const Piece& piece : pieces) {
+      REQUIRE(math.Check(key, id, Op::kPush, piece).ok());
+      math.Fold(key, id, piece, &sum);
+    }
+    return math.Update(key, id, std::move(sum), &value, &state);
+  }
+  std::vector<Row> Read(const std::vector<int64_t>& ids) {
+    REQUIRE(math.Check(key, id, Op::kPull, IdsOf(ids)).ok());
+    return RowsIn(math.Read(key, id, *value, IdsOf(ids)));
+  }
+
+  PartMath& math;
+  KeySpec key;
+  PartId id;
+  std::unique_ptr<PartValue> value;
+  std::unique_ptr<PartState> state;
+};
+
+TEST_CASE("rounds of rows are the model's, row by row, bit by bit", "[engine][rows]") {
+  const uint64_t seed = GENERATE(take(20, random<uint64_t>(1, 1u << 30)));
+  const int64_t height = GENERATE(1, 200, 1000003);
+  CAPTURE(seed, height);
+  std::mt19937_64 random(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  const RowShape cut = RowShapeOf({height, kWidth}, DType::kFloat32);
+  const auto part = static_cast<PartIndex>(random() % cut.stripes);
+  const auto any_row = [&] {
+    // Few of them, so that rows meet, at both ends of the table.
+    const auto in_stripe = static_cast<uint64_t>(cut.RowsIn(part));
+    const uint64_t local = random() % std::min<uint64_t>(in_stripe, 20);
+    const uint64_t from_end = in_stripe - 1 - local;
+    return static_cast<int64_t>(random() % 2 == 0 ? local : from_end) * cut.stripes + part;
+  };
+  const auto any_rows = [&](size_t most) {
+    Rows rows(random() % (most + 1));
+    for (auto& [id, row] : rows) {
+      id = any_row();
+      for (float& x : row) x = uniform(random);
+    }
+    return rows;
+  };
+
+  RowPartMath math;
+  REQUIRE(math.SetOptimizer({"sum", {}}).ok());
+  std::map<int64_t, Row> model;
+  const Rows init = any_rows(10);
+  for (const auto& [id, row] : init) model[id] = row;
+  Stripe stripe(math, Key(height), part, init);
+  for (int round = 0; round < 10; ++round) {
+    std::vector<Piece> pieces;
+    std::map<int64_t, Row> sums;
+    for (size_t i = 0; i < 1 + random() % 4; ++i) {
+      const Rows rows = any_rows(12);  // none is a contribution, too
+      for (const auto& [id, row] : rows) {
+        const auto [it, first] = sums.try_emplace(id, row);
+        if (first) continue;
+        for (size_t k = 0; k < kWidth; ++k) it->second[k] += row[k];
+      }
+      pieces.push_back(PieceOf(rows, 1 + random() % 40));
+    }
+    for (const auto& [id, sum] : sums) {
+      Row& row = model[id];
+      for (size_t k = 0; k < kWidth; ++k) row[k] += sum[k];
+    }
+    REQUIRE(stripe.Update(pieces).ok());
+    std::vector<int64_t> asked(random() % 30);  // in any order, some twice
+    for (int64_t& id : asked) id = any_row();
+    const std::vector<Row> rows = stripe.Read(asked);
+    REQUIRE(rows.size() == asked.size());
+    for (size_t i = 0; i < asked.size(); ++i) {
+      const auto known = model.find(asked[i]);
+      const Row expected = known == model.end() ? Row{} : known->second;
+      CAPTURE(asked[i]);
+      REQUIRE(std::memcmp(rows[i].data(), expected.data(), sizeof expected) == 0);
+    }
+  }
+}
+
+TEST_CASE("without an optimizer the sum becomes the value: other rows are zero", "[engine][rows]") {
+  RowPartMath math;
+  Stripe stripe(math, Key(10), 0, {{1, {1, 1, 1}}, {2, {2, 2, 2}}});
+  REQUIRE(stripe.Update({PieceOf({{2, {5, 6, 7}}}), PieceOf({{2, {1, 1, 1}}})}).ok());
+  CHECK(stripe.Read({2, 1}) == std::vector<Row>{{6, 7, 8}, {0, 0, 0}});
+}
+
+TEST_CASE("an update touches the rows that the sum has, and their states", "[engine][rows]") {
+  RowPartMath math;
+  REQUIRE(math.SetOptimizer({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
+  Stripe stripe(math, Key(10), 0);
+  REQUIRE(stripe.Update({PieceOf({{1, {1, 1, 1}}})}).ok());
+  REQUIRE(stripe.Update({PieceOf({{2, {1, 1, 1}}})}).ok());  // row 1 does not coast
+  CHECK(stripe.Read({1}) == std::vector<Row>{{-1, -1, -1}});
+  REQUIRE(stripe.Update({PieceOf({{1, {1, 1, 1}}})}).ok());
+  CHECK(stripe.Read({1, 2, 3}) == std::vector<Row>{{-2.5, -2.5, -2.5}, {-1, -1, -1}, {0, 0, 0}});
+}
+
+TEST_CASE("a row_sparse key has its own factors", "[engine][rows]") {
+  RowPartMath math;
+  OptimizerConfig spec{"sgd", {{"learning_rate", 1}}};
+  const KeySpec key = Key(10);
+  spec.multipliers[key.key] = {0.5, 1};
+  REQUIRE(math.SetOptimizer(spec).ok());
+  Stripe stripe(math, key, 0);
+  REQUIRE(stripe.Update({PieceOf({{1, {1, 1, 1}}})}).ok());
+  CHECK(stripe.Read({1}) == std::vector<Row>{{-0.5, -0.5, -0.5}});
+}
+
+TEST_CASE("what was pulled does not change with later updates", "[engine][rows]") {
+  RowPartMath math;
+  Stripe stripe(math, Key(10), 0, {{1, {1, 2, 3}}});
+  const Payload pulled = math.Read(stripe.key, stripe.id, *stripe.value, IdsOf({1}));
+  REQUIRE(stripe.Update({PieceOf({{1, {5, 5, 5}}})}).ok());
+  CHECK(RowsIn(pulled) == std::vector<Row>{{1, 2, 3}});
+}
+
+TEST_CASE("rows that cannot be are refused and named", "[engine][rows]") {
+  RowPartMath math;
+  const KeySpec key = Key(1000000);  // 61 stripes
+  const auto check = [&](Op op, const Piece& piece) { return math.Check(key, {17, 5}, op, piece); };
+  CHECK(check(Op::kPush, PieceOf({{5, {}}, {66, {}}})).ok());
+  CHECK(check(Op::kPush, Piece()).ok());
+  const int64_t outside = GENERATE(int64_t{-1}, -56, 1000000, INT64_MAX, INT64_MIN);
+  const absl::Status range = check(Op::kPull, IdsOf({5, outside}));
+  CHECK(range.code() == absl::StatusCode::kOutOfRange);
+  CHECK(range.message() ==
+        "key 'embedding' part 5: rows 0 to 999999 expected, got " + std::to_string(outside));
+  const absl::Status stripe = check(Op::kInit, PieceOf({{6, {}}}));
+  CHECK(stripe.code() == absl::StatusCode::kInvalidArgument);
+  CHECK(stripe.message() ==
+        "key 'embedding' part 5: rows of stripe 5 of 61 expected, got row 6 of stripe 6");
+  Piece shorter = PieceOf({{5, {}}, {66, {}}});
+  shorter.rows = 1;
+  const absl::Status bytes = check(Op::kPush, shorter);
+  CHECK(bytes.code() == absl::StatusCode::kInvalidArgument);
+  CHECK(bytes.message() ==
+        "key 'embedding' part 5: 20 bytes expected for 1 rows of 12 bytes, got 40");
+  const absl::Status wide = check(Op::kPull, IdsOf(std::vector<int64_t>(87382, 5)));
+  CHECK(wide.code() == absl::StatusCode::kInvalidArgument);
+  CHECK_THAT(std::string(wide.message()), Contains("at most 1048576 bytes of rows expected"));
+}
+
+TEST_CASE("a stripe takes all its rows, and what the optimizer keeps of them", "[engine][rows]") {
+  RowPartMath math;
+  const KeySpec key = Key(1000000);
+  CHECK(math.BytesOf(key, 0) == 16394 * 12);  // 1000000 = 61 * 16393 + 27
+  CHECK(math.BytesOf(key, 60) == 16393 * 12);
+  REQUIRE(math.SetOptimizer({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
+  CHECK(math.BytesOf(key, 60) == 2 * 16393 * 12);
+}
+
+TEST_CASE("a shard has dense and row_sparse keys side by side, with one optimizer",
+          "[engine][rows]") {
+  ShardMath math;
+  REQUIRE(math.SetOptimizer({"sum", {}}).ok());
+  KeySpec dense = Key(1);
+  dense.storage = Storage::kDense;
+  const Row ones{1, 1, 1};
+  const Piece whole{0, Payload::CopyOf({reinterpret_cast<const char*>(ones.data()), sizeof ones})};
+  std::unique_ptr<PartValue> value;
+  std::unique_ptr<PartSum> sum;
+  std::unique_ptr<PartState> state;
+  math.Fill(dense, {18, 0}, whole, &value);
+  math.Fold(dense, {18, 0}, whole, &sum);
+  REQUIRE(math.Update(dense, {18, 0}, std::move(sum), &value, &state).ok());
+  CHECK(RowsIn(math.Read(dense, {18, 0}, *value, Piece())) == std::vector<Row>{{2, 2, 2}});
+
+  Stripe stripe(math, Key(10), 0, {{1, ones}});
+  REQUIRE(stripe.Update({PieceOf({{1, ones}})}).ok());
+  CHECK(stripe.Read({1}) == std::vector<Row>{{2, 2, 2}});
+  CHECK_FALSE(math.Check(dense, {18, 0}, Op::kPull, IdsOf({1})).ok());
+}
+
+TEST_CASE("a rule that cannot compute in the dtype fails the round and changes nothing",
+          "[engine][rows]") {
+  RowPartMath math;
+  Stripe stripe(math, Key(10), 0, {{1, {1, 2, 3}}});
+  REQUIRE(math.SetOptimizer({"sgd", {{"learning_rate", 1}}}).ok());
+  stripe.key.dtype = DType::kInt32;  // as wide
+  const absl::Status failed = stripe.Update({PieceOf({{1, {1, 1, 1}}})});
+  CHECK_FALSE(failed.ok());
+  CHECK_THAT(std::string(failed.message()), Contains("key 'embedding' part 0: "));
+  CHECK(stripe.Read({1}) == std::vector<Row>{{1, 2, 3}});
+}
+
+}  // namespace
+}  // namespace kvstore
