@@ -3,11 +3,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/commands/commands.h"
 #include "cli/printer.h"
+#include "common/config/help_formatter.h"
 
 int main(int argc, char** argv) {
   kvstore::Printer printer(stdout, stderr);
@@ -19,6 +21,7 @@ int main(int argc, char** argv) {
   if (dashes != end) context.program.assign(dashes + 1, end);
 
   CLI::App app("Runs and looks at a kvstore cluster.", "kvctl");
+  app.formatter(std::make_shared<kvstore::HelpFormatter>());
   app.require_subcommand(1);
   AddRunCommand(app, context);
   AddStatusCommand(app, context);

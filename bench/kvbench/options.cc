@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "bench/kvbench/plan.h"
+#include "common/config/help_formatter.h"
 
 namespace kvstore::bench {
 namespace {
@@ -27,20 +28,25 @@ std::variant<Options, int> ParseOptions(int argc, char** argv) {
   std::string dtype = DataTypeName(options.dtype);
   std::string role = "main";
   CLI::App app(kDescription, "kvbench");
-  app.add_option("workload", workloads, fmt::format("{}", fmt::join(known, ", ")))
+  app.formatter(std::make_shared<HelpFormatter>());
+  app.add_option("workload", workloads, "what to measure")
+      ->type_name("NAME")
       ->check(CLI::IsMember(known))
       ->capture_default_str();
   app.add_option("--sizes", options.sizes,
                  "bytes of a value, for push, pull and pushpull: a list such as 4k,64k,1m,16m")
+      ->type_name("BYTES")
       ->delimiter(',')
       ->transform(CLI::AsSizeValue(false));
   app.add_option(
       "--keys", options.keys,
       "keys (default: 64 MiB in all, at most 1024; round, async: 25; small, init: 10000)");
   app.add_option("--dtype", dtype, "of push, pull, pushpull, latency and round")
+      ->type_name("NAME")
       ->check(CLI::IsMember(DataTypeNames()))
       ->capture_default_str();
   app.add_option("--model-bytes", options.model_bytes, "round, async: bytes of the model")
+      ->type_name("BYTES")
       ->transform(CLI::AsSizeValue(true))
       ->capture_default_str();
   app.add_option("--rows", options.rows, "rowsparse: rows of a batch")->capture_default_str();
@@ -55,10 +61,11 @@ std::variant<Options, int> ParseOptions(int argc, char** argv) {
   app.add_option("--servers", options.servers, "servers")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  app.add_option("--shards", options.shards, "shards of each server (0: one per core it has)")
+  app.add_option("--shards", options.shards, "shards of each server; 0: one per core it has")
       ->check(CLI::Range(0, 256))
       ->capture_default_str();
   app.add_option("--seconds", options.seconds, "length of a repeat")
+      ->type_name("S")
       ->check(CLI::Range(0.001, 3600.0))
       ->capture_default_str();
   app.add_option("--repeats", options.repeats, "repeats of each measurement")
@@ -66,14 +73,17 @@ std::variant<Options, int> ParseOptions(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--store", options.store,
                  "dist_sync, local, or another type of store; none: only raw TCP and memcpy")
+      ->type_name("TYPE")
       ->capture_default_str();
   app.add_option("--scheduler", options.scheduler,
-                 "HOST:PORT: use this running cluster (with as many workers and servers as said "
-                 "here)");
-  app.add_option("--json", options.json, "write the results to this file too");
+                 "use this running cluster, which has as many workers and servers as said here")
+      ->type_name("HOST:PORT");
+  app.add_option("--json", options.json, "write the results to this file too")->type_name("FILE");
   app.add_option("--congestion", options.congestion,
-                 "congestion control of raw TCP (default: the machine's)");
+                 "congestion control of raw TCP (default: the machine's)")
+      ->type_name("NAME");
   app.add_option("--memcpy-bytes", options.memcpy_bytes, "size of each of memcpy's two buffers")
+      ->type_name("BYTES")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(uint64_t{4096}, uint64_t{1} << 40))
       ->capture_default_str();

@@ -58,32 +58,36 @@ void AddRunCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command = app.add_subcommand("run", kDescription);
   command->footer(kDetails);
   auto options = std::make_shared<JobOptions>();
-  command->add_option("-n,--workers", options->workers, "workers")
+  command->add_option("-n,--workers", options->workers, "worker processes")
       ->check(CLI::Range(1u, 10000u))
       ->capture_default_str();
-  command->add_option("-s,--servers", options->servers, "servers")
+  command->add_option("-s,--servers", options->servers, "server processes")
       ->check(CLI::Range(1u, 10000u))
       ->capture_default_str();
   command
       ->add_option("--shards", options->shards, "threads that own values, per server; 0: by cores")
       ->capture_default_str();
-  command->add_option(
-      "--server-program", options->server_program,
-      "run this program, without arguments, as each server in the place of kvstored: "
-      "one that calls RunServer (library kvstore::server)");
-  command->add_option(
-      "--log-dir", options->log_dir,
-      "write each process's output to a file here; servers and scheduler only there");
+  command
+      ->add_option("--server-program", options->server_program,
+                   "run this program, without arguments, as each server in the place of kvstored: "
+                   "one that calls RunServer (library kvstore::server)")
+      ->type_name("PROGRAM");
+  command
+      ->add_option("--log-dir", options->log_dir,
+                   "write each process's output to a file here; servers and scheduler only there")
+      ->type_name("FOLDER");
   command->add_option("--time-scale", options->time_scale, "stretch every timer of the cluster")
       ->envname("KVSTORE_TIME_SCALE")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--grace-ms", options->grace_ms, "between SIGTERM and SIGKILL")
+      ->type_name("MS")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command
       ->add_option("--linger-ms", options->linger_ms,
                    "after a failure, give the other workers so long to end by themselves")
+      ->type_name("MS")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->callback([&context, options] { context.exit_code = Run(context, *options); });

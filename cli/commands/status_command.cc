@@ -62,13 +62,16 @@ void AddStatusCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command =
       app.add_subcommand("status", "nodes, ranks, slots, epoch, open rounds and who is waited for");
   auto options = std::make_shared<StatusOptions>();
-  command->add_option("--scheduler", options->scheduler, "HOST:PORT of the scheduler")
+  command->add_option("--scheduler", options->scheduler, "where the scheduler listens")
+      ->type_name("HOST:PORT")
       ->envname("KVSTORE_SCHEDULER")
       ->required();
-  command->add_option("--output", options->output, "table or json")
+  command->add_option("--output", options->output, "how to print it")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
-  command->add_option("--timeout-ms", options->timeout_ms, "for each answer")
+  command->add_option("--timeout-ms", options->timeout_ms, "how long to try to get each answer")
+      ->type_name("MS")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->callback([&context, options] { context.exit_code = ShowStatus(context, *options); });

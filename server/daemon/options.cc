@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <memory>
 #include <ostream>
 #include <utility>
 
 #include "CLI/CLI.hpp"
 #include "common/base/machine_limits.h"
 #include "common/base/status_macros.h"
+#include "common/config/help_formatter.h"
 #include "common/transport/host_port.h"
 #include "server/daemon/settings.h"
 #include "server/daemon/stop_signal.h"
@@ -305,6 +307,7 @@ ParseResult<SchedulerDaemonOptions> ParseSchedulerOptions(const std::vector<std:
       "When it listens it prints one line: kvscheduler listening on HOST:PORT. With --state-dir a\n"
       "restarted scheduler goes on with the same cluster, and nobody notices.",
       "kvscheduler");
+  app.formatter(std::make_shared<HelpFormatter>());
   app.set_version_flag("--version", KVSTORE_VERSION);
   Settings settings(&app, environment);
   settings.Add("--listen", "HOST:PORT",
@@ -348,6 +351,7 @@ ParseResult<ServerDaemonOptions> ParseServerOptions(const std::vector<std::strin
       "When it listens it prints one line: kvstored listening on HOST:PORT. It waits for a\n"
       "scheduler that is not there yet, and serves one job after the other.",
       "kvstored");
+  app.formatter(std::make_shared<HelpFormatter>());
   app.set_version_flag("--version", KVSTORE_VERSION);
   Settings settings(&app, environment);
   settings.Add("--scheduler", "HOST:PORT", "the scheduler of the cluster", kAddresses,

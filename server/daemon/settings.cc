@@ -9,36 +9,12 @@
 #include <array>
 #include <charconv>
 #include <cstdlib>
-#include <sstream>
 #include <utility>
 
 #include "CLI/CLI.hpp"
 #include "common/transport/host_port.h"
 
 namespace kvstore {
-
-namespace {
-
-// Broken at words, for the right column of --help.
-std::string Wrap(const std::string& text) {
-  constexpr size_t kColumns = 68;
-  std::string result;
-  size_t column = 0;
-  std::istringstream words(text);
-  for (std::string word; words >> word; column += word.size()) {
-    if (column != 0 && column + 1 + word.size() > kColumns) {
-      result += '\n';
-      column = 0;
-    } else if (column != 0) {
-      result += ' ';
-      ++column;
-    }
-    result += word;
-  }
-  return result;
-}
-
-}  // namespace
 
 Settings::Settings(CLI::App* app, EnvironmentLookup environment)
     : app_(app), environment_(std::move(environment)) {}
@@ -56,7 +32,7 @@ void Settings::Add(const std::string& flag, const std::string& value_name, const
             entry->text = value;
             entry->given = true;
           },
-          Wrap(text))
+          text)
       ->type_name(value_name)
       ->group(group);
 }
@@ -64,7 +40,7 @@ void Settings::Add(const std::string& flag, const std::string& value_name, const
 void Settings::AddSwitch(const std::string& flag, const std::string& help,
                          const std::string& group) {
   bool* on = (switches_[flag] = std::make_unique<bool>(false)).get();
-  app_->add_flag(flag, *on, Wrap(help))->group(group);
+  app_->add_flag(flag, *on, help)->group(group);
 }
 
 std::optional<Setting> Settings::Get(const std::string& flag) const {

@@ -16,10 +16,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
 #include <sstream>
 #include <string>
 
 #include "common/base/mutation.h"
+#include "common/config/help_formatter.h"
 #include "tests/simulation/simulation.h"
 
 namespace kvstore::sim {
@@ -176,16 +178,18 @@ bool Activate(const std::string& name) {
 
 int Main(int argc, char** argv) {
   CLI::App app("Runs whole clusters from seeds and checks every promise.", "kvsim");
+  app.formatter(std::make_shared<HelpFormatter>());
   std::string seeds = "1..1000";
   std::string regressions;
   Options options;
-  app.add_option("--seeds", seeds, "A..B, or one number")->capture_default_str();
-  app.add_option("--regressions", regressions, "replay the seeds of this file instead");
+  app.add_option("--seeds", seeds, "A..B, or one number")->type_name("A..B")->capture_default_str();
+  app.add_option("--regressions", regressions, "replay the seeds of this file instead")
+      ->type_name("FILE");
   app.add_flag("--verbose", options.verbose, "a line for each seed");
   app.add_flag("--trace", options.trace, "every event");
 #ifdef KVS_WITH_MUTATIONS
   uint64_t bound = 0;
-  app.add_option("--mutation", options.mutation, "run this broken variant");
+  app.add_option("--mutation", options.mutation, "run this broken variant")->type_name("NAME");
   app.add_option("--hunt", bound, "find a seed for every broken variant, among 1..N");
 #endif
   CLI11_PARSE(app, argc, argv);

@@ -18,7 +18,8 @@ COMMON_MATH = COMMON_TENSOR | {"common/kernels"}
 COMMON_WIRE = COMMON_MODEL | {"common/wire"}
 COMMON_VALUES = COMMON_WIRE | COMMON_MATH | {"common/updater", "common/rows"}
 COMMON_TRANSPORT = COMMON_WIRE | {"common/transport"}
-COMMON = COMMON_VALUES | COMMON_TRANSPORT | {"common/membership", "common/membership/core"}
+COMMON = COMMON_VALUES | COMMON_TRANSPORT | {"common/config", "common/membership",
+                                             "common/membership/core"}
 SERVER_SHELLS = {"server/core", "server/values", "server/service", "server/scheduler",
                  "server/scheduler/core"}
 CLIENT_STORE = {"sdk", "client/base", "client/order", "client/array", "client/store"}
@@ -29,6 +30,7 @@ ARROWS = {
     "common/tensor": COMMON_BASE,
     "common/kernels": COMMON_TENSOR,
     "common/cluster": COMMON_BASE | {"proto"},
+    "common/config": COMMON_BASE,
     "common/model": COMMON_TENSOR | {"common/cluster"},
     "common/updater": COMMON_MATH | {"common/model", "common/cluster"},
     "common/wire": COMMON_MODEL,
