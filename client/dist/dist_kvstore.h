@@ -14,8 +14,8 @@
 namespace kvstore {
 
 // Joins the cluster that `environment` names. The stores of one process share one membership.
-// Errors: those of DistSession::Join; FAILED_PRECONDITION naming both types when the process is a
-// member as another type, or when it was forked from a member.
+// Errors: those of ClusterSession::Join; FAILED_PRECONDITION naming both types when the process is
+// a member as another type, or when it was forked from a member.
 absl::StatusOr<std::shared_ptr<StoreBackend>> MakeDistBackend(const Environment& environment,
                                                               const std::string& store_type);
 

@@ -1,80 +1,65 @@
-// DistOperation: one operation on one key of a dist store, as requests about its parts, and what
-// becomes of them; but for those that move rows (DistRowOperation).
+// DistOperation: what the verbs of a dist store have in common. A verb (Init, Push, Pull) on one
+// key is some requests about parts of its value; it is over when all of them are, and those that
+// they lead to. The first that fails says how it ends; the others are waited for all the same,
+// because they refer to the caller's arrays.
 //
-// Bytes are lent, not copied: a pushed part's slice is the caller's array, kept by the operation's
-// token, so that the operation completes only when the core and the transport have given every
-// byte back. Pulled bytes are written straight into the outputs. When an output is the very array
-// that is lent (PushPull in place), each pulled part waits until its own lent bytes are back.
+//   InitOperation       rank 0's Init, which brings the value
+//   AwaitInitOperation  another worker's, which waits for it
+//   PushOperation       a contribution; also the first half of a PushPull
+//   PullOperation       a pull of a value or of rows; also the second half of a PushPull
 //
-// Threading: made on any thread; OnPart on the session's loop. What is lent comes back on any
-// thread.
+// Threading: made, and asked for its requests, on any thread; OnPart on the session's loop.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
-#include "client/core/client_core.h"
-#include "client/core/init_undo.h"
-#include "client/dist/dist_session.h"
+#include "absl/status/status.h"
+#include "client/dist/part_sink.h"
 #include "client/order/dependency_engine.h"
 #include "client/store/store_backend.h"
-#include "common/cluster/partitioner.h"
 
 namespace kvstore {
 
-class DistOperation final : public PartSink, public std::enable_shared_from_this<DistOperation> {
+class DistOperation : public PartSink {
  public:
-  // What the operation sends: `spec.bytes` bytes at `data`. `copy` owns them if they are the SDK's;
-  // null: they are the caller's.
-  struct Source {
-    const uint8_t* data = nullptr;
-    std::shared_ptr<const void> copy;
-  };
+  uint64_t operation_id() const final { return token_->id(); }
+  std::vector<PartRequest> OnPart(Op op, size_t index, const Completion& completion) final;
 
-  // The value that the operation contributes: where it is, if it is one of default storage; else,
-  // as a copy, the left fold of the values in list order, rounded once to the key's dtype. Nothing
-  // for a pull or an empty array. May throw std::bad_alloc.
-  static Source SourceOf(const KeyOperation& operation);
+ protected:
+  // `token`: finished by this object, once, and held for as long as anything of the operation is
+  // under way. The two halves of a PushPull share one: it completes when both are over, and the
+  // first failure of either counts.
+  DistOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token);
 
-  // The key of an Init, as the servers are told of it.
-  static KeySpec WireKeyOf(const KeyOperation& operation);
+  KeyOperation& operation() const { return *operation_; }
+  const TokenPtr& token() const { return token_; }
+  // A request of the operation about one part, still without what the verb adds.
+  PartRequest RequestFor(Op op, PartIndex part) const;
+  // To be called once, with the first requests that are sent, before they are.
+  void Expect(size_t requests) { open_ = requests; }
 
-  // `rank_0`: this worker brings the value of an Init.
-  DistOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token, Source source,
-                bool rank_0);
+  // One request is over. Returns its outcome as the operation sees it; what is to be asked next
+  // goes to `next`.
+  virtual absl::Status Take(Op op, size_t index, const Completion& completion,
+                            std::vector<PartRequest>* next);
+  // All requests are over, and so is the operation, unless more are returned: then it is called
+  // again when these are.
+  virtual std::vector<PartRequest> AllTaken() { return {}; }
 
-  // Called once. Another's Init than rank 0's asks about part 0, which every value has; the answer
-  // says whether both mean the same key, and what it is if that was not
-  // known. Then it asks about the other parts.
-  std::vector<PartRequest> Requests();
-
-  uint64_t operation_id() const override { return token_->id(); }
-  std::vector<PartRequest> OnPart(Op op, size_t index, const Completion& completion) override;
+  // Loop: the first failure.
+  absl::Status status_;
 
  private:
-  class Loan;
-
-  std::vector<PartRequest> RequestsOf(PartIndex begin, PartIndex end);
-  // Takes over what the server says of the key; null: nothing.
-  absl::Status Learn(const KeySpec* key);
-  PartIndex Parts() const;
-  Slice SliceOf(PartIndex part);
-  absl::Status CheckPulled(const Completion& completion) const;
-  void Write(PartIndex part, const Payload& data) const;
-
-  // Until the loop, the core and every loan are done with this. First, so that it goes last: when
-  // the operation completes its arrays are free.
+  // First, so that it goes last: when the operation completes its arrays are free.
   const TokenPtr token_;
   const std::shared_ptr<KeyOperation> operation_;
-  const Source source_;
-  const bool rank_0_;
-  bool in_place_ = false;
-  std::vector<std::weak_ptr<Loan>> loans_;  // by part; only in place
-  // Loop.
-  InitUndo undo_;  // of rank 0's Init
-  size_t open_ = 0;
-  absl::Status status_;
+  size_t open_ = 0;  // loop
 };
+
+// What an Init tells the servers of its key.
+KeySpec KeySpecOf(const KeyOperation& operation);
 
 }  // namespace kvstore

@@ -1,0 +1,57 @@
+#include "client/dist/await_init_operation.h"
+
+#include <fmt/format.h>
+
+#include "client/dist/cut.h"
+#include "common/tensor/dtype.h"
+#include "common/tensor/shape.h"
+
+namespace kvstore {
+
+PartRequest AwaitInitOperation::RequestAbout(PartIndex part) const {
+  PartRequest request = RequestFor(Op::kInit, part);
+  request.key = KeySpecOf(operation());
+  return request;
+}
+
+std::vector<PartRequest> AwaitInitOperation::Requests() {
+  Expect(1);
+  return {RequestAbout(0)};
+}
+
+absl::Status AwaitInitOperation::Take(Op, size_t, const Completion& completion,
+                                      std::vector<PartRequest>* next) {
+  absl::Status status = completion.status;
+  if (completion.id.part != 0 || !status.ok()) return status;
+  if (!operation().spec.known) status = Learn(completion.key.get());
+  if (!status.ok()) return status;
+  const PartIndex parts = MakeCut(operation().spec)->parts();
+  for (PartIndex part = 1; part < parts; ++part) next->push_back(RequestAbout(part));
+  return status;
+}
+
+// What comes from the network is not trusted to make sense.
+absl::Status AwaitInitOperation::Learn(const KeySpec* key) const {
+  const std::string& label = operation().key->label;
+  if (key == nullptr) {
+    return absl::InternalError(fmt::format("{}: the server did not describe it", label));
+  }
+  const absl::StatusOr<int64_t> elements = ElementCount(key->shape);
+  const bool row_sparse = key->storage == Storage::kRowSparse;
+  if (!elements.ok() || DTypeBytes(key->dtype) == 0 || (row_sparse && key->shape.empty())) {
+    return absl::InternalError(
+        fmt::format("{}: an array expected, the server describes dtype {}, shape {}, storage {}",
+                    label, static_cast<uint32_t>(key->dtype), ShapeString(key->shape),
+                    static_cast<uint32_t>(key->storage)));
+  }
+  ValueSpec& spec = operation().spec;
+  spec.known = true;
+  spec.dtype = key->dtype;
+  spec.shape = key->shape;
+  spec.row_sparse = row_sparse;
+  spec.bytes = static_cast<uint64_t>(*elements) * DTypeBytes(key->dtype);
+  operation().learned.store(true, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+}  // namespace kvstore

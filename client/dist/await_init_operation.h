@@ -1,0 +1,32 @@
+// AwaitInitOperation: the Init of a worker that is not rank 0. It brings nothing: it is over when
+// rank 0's value is there, all parts of it. If the call named an array, the servers compare its
+// dtype and shape with what rank 0 said; if the array was empty, they say what the key is.
+//
+// Until then nobody here knows how many parts there are. So it asks about part 0 first, which every
+// value has, and about the others when it has the answer.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "client/dist/dist_operation.h"
+
+namespace kvstore {
+
+class AwaitInitOperation final : public DistOperation {
+ public:
+  AwaitInitOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token)
+      : DistOperation(std::move(operation), std::move(token)) {}
+
+  // Called once.
+  std::vector<PartRequest> Requests();
+
+ private:
+  absl::Status Take(Op op, size_t index, const Completion& completion,
+                    std::vector<PartRequest>* next) override;
+  PartRequest RequestAbout(PartIndex part) const;
+  // Fills in the operation's spec from what the server says of the key; null: it says nothing.
+  absl::Status Learn(const KeySpec* key) const;
+};
+
+}  // namespace kvstore

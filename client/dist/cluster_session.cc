@@ -1,0 +1,297 @@
+#include "client/dist/cluster_session.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <utility>
+
+#include "client/dist/answer.h"
+#include "client/dist/cluster_questions.h"
+#include "client/dist/worker_options.h"
+#include "common/base/allocator.h"
+#include "common/base/detached_status.h"
+#include "common/base/status_macros.h"
+#include "kvstore/kvstore.h"
+
+namespace kvstore {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr char kStatusMethod[] = "/kvstore.v1.Scheduler/GetStatus";
+// How long an explanation waits for answers, and a failure report for the end of the job.
+constexpr int64_t kInquiryMs = 1000;
+// Beyond the deadline that the scheduler was given, for its answer to arrive.
+constexpr int64_t kAnswerGraceMs = 2000;
+
+absl::Status StatusOf(const v1::JobEnded& ended) {
+  if (ended.code() == 0) return absl::FailedPreconditionError("the job is over: every worker left");
+  return absl::Status(static_cast<absl::StatusCode>(ended.code()), ended.message());
+}
+
+// The answer of all shards to one request, for a caller that blocks.
+class BlockingSink final : public PartSink {
+ public:
+  std::vector<PartRequest> OnPart(Op, size_t, const Completion& completion) override {
+    answer.Give(Detached(completion.status));  // the caller reads it on its own thread
+    return {};
+  }
+  uint64_t operation_id() const override { return 0; }
+
+  Answer<absl::Status> answer;
+};
+
+}  // namespace
+
+ClusterSession::ClusterSession(std::shared_ptr<Transport> transport, const Environment& environment,
+                               std::string store_type)
+    : transport_(std::move(transport)),
+      environment_(environment),
+      store_type_(std::move(store_type)),
+      loop_owner_(transport_->MakeLoop("kvs-session")) {
+  loop_ = loop_owner_.get();
+  links_ = std::make_unique<ShardLinks>(transport_.get(), loop_, ClientOptionsOf(environment_));
+  member_ = std::make_unique<SchedulerSession>(
+      transport_.get(), loop_, environment_.scheduler,
+      MembershipOptionsOf(environment_, store_type_),
+      [this](const MembershipOutbox& learned) { OnLearned(learned); });
+}
+
+ClusterSession::~ClusterSession() {
+  loop_->Post([this] {
+    EndJob(absl::CancelledError("the store was destroyed"));
+    links_->Stop();
+    member_->Stop();
+  });
+  loop_owner_.reset();
+}
+
+absl::StatusOr<std::shared_ptr<ClusterSession>> ClusterSession::Join(
+    std::shared_ptr<Transport> transport, const Environment& environment,
+    const std::string& store_type) {
+  if (environment.role != NodeRole::kWorkerRole) {
+    return absl::FailedPreconditionError(fmt::format(
+        "a store of type '{}' needs the role worker, KVSTORE_ROLE or DMLC_ROLE says {}", store_type,
+        environment.role == NodeRole::kServerRole ? "server" : "scheduler"));
+  }
+  if (environment.scheduler.empty()) {
+    return absl::InvalidArgumentError(
+        fmt::format("a store of type '{}' needs a scheduler: set KVSTORE_SCHEDULER=HOST:PORT (or "
+                    "DMLC_PS_ROOT_URI and DMLC_PS_ROOT_PORT), or run under `kvctl run`",
+                    store_type));
+  }
+  TeachAllocatorLargeBlocks();
+  std::shared_ptr<ClusterSession> session(
+      new ClusterSession(std::move(transport), environment, store_type));
+  session->loop_->Post([raw = session.get()] { raw->member_->Start(); });
+  KVS_RETURN_IF_ERROR(session->WaitUntilComplete());
+  return session;
+}
+
+absl::Status ClusterSession::WaitUntilComplete() {
+  const auto deadline = steady_clock::now() + milliseconds(environment_.connect_timeout_ms);
+  {
+    MutexLock lock(mutex_);
+    bool in_time = true;
+    while (routing_ == nullptr && !job_status_ && in_time) {
+      in_time = changed_.WaitUntil(mutex_, deadline);
+    }
+    if (job_status_) return *job_status_;
+    if (routing_ != nullptr) return absl::OkStatus();
+  }
+  return absl::DeadlineExceededError(
+      fmt::format("the cluster of scheduler {} is not complete after {} ms: {}",
+                  environment_.scheduler, environment_.connect_timeout_ms, DescribeIncomplete()));
+}
+
+std::string ClusterSession::DescribeIncomplete() {
+  const absl::StatusOr<v1::ClusterStatus> status = AskScheduler();
+  if (!status.ok()) {
+    return fmt::format("the scheduler does not answer ({})",
+                       std::string(status.status().message()));
+  }
+  std::string text = WhoIsThere(*status);
+  MutexLock lock(mutex_);
+  if (!put_off_.empty()) text += fmt::format("; this worker was put off: {}", put_off_);
+  return text;
+}
+
+absl::StatusOr<v1::ClusterStatus> ClusterSession::AskScheduler() {
+  KVS_ASSIGN_OR_RETURN(
+      const std::string bytes,
+      transport_->CallUnary(environment_.scheduler, kStatusMethod, "", Scaled(kInquiryMs)));
+  v1::ClusterStatus status;
+  if (!status.ParseFromString(bytes)) {
+    return absl::InternalError("a kvstore.v1.ClusterStatus expected, got other bytes");
+  }
+  return status;
+}
+
+int64_t ClusterSession::Scaled(int64_t ms) const { return ScaledTime(environment_, ms); }
+
+absl::Status ClusterSession::JobStatus() const {
+  MutexLock lock(mutex_);
+  if (job_status_) return *job_status_;
+  return left_ ? absl::FailedPreconditionError("this worker left the job") : absl::OkStatus();
+}
+
+void ClusterSession::OnLearned(const MembershipOutbox& out) {
+  if (out.registered && workers_ == 0) {
+    rank_ = out.registered->rank();
+    workers_ = out.registered->workers();
+    if (environment_.workers != 0 && environment_.workers != workers_) {
+      EndJob(absl::FailedPreconditionError(
+          fmt::format("this worker was told of {} workers, the scheduler {} of {}",
+                      environment_.workers, environment_.scheduler, workers_)));
+    }
+  }
+  if (out.routing) {
+    const v1::Registered& identity = *member_->core().identity();
+    links_->OnRouting(identity.cluster(), rank_, identity.incarnation(), out.routing);
+  }
+  if (out.refused) EndJob(*out.refused);
+  if (out.job_ended) EndJob(StatusOf(*out.job_ended));
+  MutexLock lock(mutex_);
+  if (out.routing) routing_ = out.routing;
+  for (const v1::BarrierReply& reply : out.barriers) {
+    barrier_ =
+        BarrierResult{reply.generation(),
+                      absl::Status(static_cast<absl::StatusCode>(reply.code()), reply.message())};
+  }
+  left_ |= out.left;
+  put_off_ = member_->trouble();
+  scheduler_connected_ = member_->core().connected();
+  changed_.NotifyAll();
+}
+
+void ClusterSession::EndJob(const absl::Status& status) {
+  {
+    MutexLock lock(mutex_);
+    if (job_status_) return;
+    job_status_ = Detached(status);  // callers of other threads get it
+    changed_.NotifyAll();
+  }
+  links_->EndJob(status);
+}
+
+absl::Status ClusterSession::AskShards(const ShardRequest& request, const std::string& what) {
+  const auto sink = std::make_shared<BlockingSink>();
+  loop_->Post([this, request, sink] { links_->AskShards(request, sink); });
+  const auto deadline = steady_clock::now() + milliseconds(operation_timeout_ms());
+  if (auto status = sink->answer.WaitUntil(deadline)) return *std::move(status);
+
+  const auto late = std::make_shared<Answer<std::vector<WaitInfo>>>();
+  loop_->Post([this, sink, late] { late->Give(links_->WaitingFor(*sink)); });
+  return absl::DeadlineExceededError(fmt::format("{} is not done after {} ms: it waits for {}",
+                                                 what, operation_timeout_ms(),
+                                                 NamesOf(late->Wait())));
+}
+
+absl::Status ClusterSession::SetOptimizer(const OptimizerConfig& config) {
+  ShardRequest request;
+  request.op = Op::kCheckOptimizer;
+  request.optimizer = config;
+  KVS_RETURN_IF_ERROR(AskShards(request, "SetOptimizer"));
+  request.op = Op::kSetOptimizer;
+  return AskShards(request, "SetOptimizer");
+}
+
+absl::Status ClusterSession::SendCommand(Command command) {
+  ShardRequest request;
+  request.op = Op::kCommand;
+  request.command = std::move(command);
+  return AskShards(request, fmt::format("command {}", request.command.id));
+}
+
+absl::Status ClusterSession::Barrier() {
+  const int64_t timeout_ms = operation_timeout_ms();
+  const auto deadline = steady_clock::now() + milliseconds(timeout_ms + Scaled(kAnswerGraceMs));
+  auto generation = std::make_shared<uint64_t>(0);  // guarded by mutex_
+  loop_->Post([this, generation, timeout_ms] {
+    const uint64_t mine = member_->Barrier(static_cast<uint64_t>(timeout_ms));
+    MutexLock lock(mutex_);
+    *generation = mine;
+    barrier_.reset();  // of the same generation, whose deadline passed before
+  });
+  MutexLock lock(mutex_);
+  bool in_time = true;
+  while (in_time) {
+    if (barrier_ && barrier_->generation == *generation) return barrier_->status;
+    if (job_status_) return *job_status_;
+    in_time = changed_.WaitUntil(mutex_, deadline);
+  }
+  return absl::DeadlineExceededError(
+      scheduler_connected_
+          ? fmt::format("the scheduler {} did not answer the barrier within {} ms",
+                        environment_.scheduler, timeout_ms)
+          : fmt::format("the scheduler {} was not reachable for {} ms, so nobody knows who is "
+                        "missing in the barrier",
+                        environment_.scheduler, timeout_ms));
+}
+
+absl::Status ClusterSession::Leave() {
+  ShardRequest request;
+  request.op = Op::kLeave;
+  KVS_RETURN_IF_ERROR(AskShards(request, "Leave"));
+  loop_->Post([this] { member_->Leave(); });
+  const auto deadline = steady_clock::now() + milliseconds(operation_timeout_ms());
+  MutexLock lock(mutex_);
+  bool in_time = true;
+  while (!left_ && !job_status_ && in_time) in_time = changed_.WaitUntil(mutex_, deadline);
+  if (left_) return absl::OkStatus();
+  if (job_status_) return *job_status_;
+  return absl::DeadlineExceededError(
+      fmt::format("the scheduler {} did not confirm that this worker left within {} ms",
+                  environment_.scheduler, operation_timeout_ms()));
+}
+
+void ClusterSession::ReportFailure(const std::string& message) {
+  loop_->Post([this, message] { member_->ReportFailure(message); });
+  // The scheduler's answer to a failure is the end of the job.
+  const auto deadline = steady_clock::now() + milliseconds(Scaled(kInquiryMs));
+  {
+    MutexLock lock(mutex_);
+    bool in_time = true;
+    while (!job_status_ && in_time) in_time = changed_.WaitUntil(mutex_, deadline);
+  }
+  loop_->Post([this, message] { EndJob(absl::CancelledError("this worker gave up: " + message)); });
+}
+
+absl::Status ClusterSession::Explain(const std::vector<OverdueOperation>& operations,
+                                     int64_t waited_ms) {
+  const auto answer = std::make_shared<Answer<std::vector<WaitInfo>>>();
+  std::vector<uint64_t> ids;
+  for (const OverdueOperation& operation : operations) ids.push_back(operation.id);
+  loop_->Post([this, ids, answer] {
+    links_->Explain(ids, Scaled(kInquiryMs),
+                    [answer](std::vector<WaitInfo> infos) { answer->Give(std::move(infos)); });
+  });
+  return absl::DeadlineExceededError(
+      fmt::format("{} is not done after {} ms ({} under way): it waits for {}",
+                  operations.front().what, waited_ms,
+                  operations.size() == 1 ? "one operation is"
+                                         : fmt::format("{} operations are", operations.size()),
+                  NamesOf(answer->Wait())));
+}
+
+std::string ClusterSession::NamesOf(const std::vector<WaitInfo>& infos) const {
+  RoutingPtr routing;
+  {
+    MutexLock lock(mutex_);
+    routing = routing_;
+  }
+  return WaitedFor(*routing, infos);
+}
+
+absl::StatusOr<int> ClusterSession::DeadNodes(int node_id, int timeout_s) {
+  KVS_RETURN_IF_ERROR(CheckNodeId(node_id));
+  const absl::StatusOr<v1::ClusterStatus> status = AskScheduler();
+  if (status.ok()) return CountDead(*status, node_id, timeout_s);
+  if (node_id == kScheduler) return 1;
+  return absl::UnavailableError(fmt::format("the scheduler {} does not answer: {}",
+                                            environment_.scheduler,
+                                            std::string(status.status().message())));
+}
+
+}  // namespace kvstore

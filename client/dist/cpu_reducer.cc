@@ -1,0 +1,88 @@
+#include "client/dist/cpu_reducer.h"
+
+#include <fmt/format.h>
+
+#include <new>
+#include <utility>
+#include <vector>
+
+#include "client/array/ndarray_impl.h"
+#include "client/store/argument_checks.h"
+#include "client/store/row_values.h"
+#include "common/kernels/kernels.h"
+#include "common/tensor/buffer.h"
+
+namespace kvstore {
+namespace {
+
+// Whether one of the arrays can be sent as it is.
+bool IsLent(const KeyOperation& operation) {
+  const std::vector<NDArray>& values = operation.values;
+  return !operation.spec.row_sparse && values.size() == 1 &&
+         values[0].storage_type() == StorageType::kDefault;
+}
+
+Contribution ReduceRows(const ValueSpec& spec, const std::vector<NDArray>& values) {
+  Contribution contribution;
+  contribution.rows = values.size() == 1 ? RowsOf(values[0]) : RowsOf(spec, FoldRows(spec, values));
+  return contribution;
+}
+
+Contribution ReduceDense(const ValueSpec& spec, const std::vector<NDArray>& given) {
+  Contribution contribution;
+  const std::vector<NDArray> values = AllDense(given);
+  if (values.size() == 1) {
+    contribution.data = values[0].data_as<uint8_t>();
+    contribution.owner = values[0].impl();
+    return contribution;
+  }
+  const auto sum = std::make_shared<Buffer>(values[0].bytes());
+  std::vector<const void*> sources;
+  sources.reserve(values.size());
+  for (const NDArray& value : values) sources.push_back(value.data());
+  RoundedFold(spec.dtype, sum->data(), sources.data(), sources.size(),
+              static_cast<size_t>(values[0].size()));
+  contribution.data = sum->data();
+  contribution.owner = sum;
+  return contribution;
+}
+
+}  // namespace
+
+Contribution ReduceOnCpu(const KeyOperation& operation, const TokenPtr& token) {
+  if (IsLent(operation)) {
+    Contribution contribution;
+    contribution.data = operation.values[0].data_as<uint8_t>();
+    contribution.owner = token;
+    contribution.lent = true;
+    return contribution;
+  }
+  return operation.spec.row_sparse ? ReduceRows(operation.spec, operation.values)
+                                   : ReduceDense(operation.spec, operation.values);
+}
+
+CpuReducer::CpuReducer() : queue_("kvs-sums") {}
+
+void CpuReducer::Reduce(std::shared_ptr<const KeyOperation> operation, const TokenPtr& token,
+                        Done done) {
+  if (IsLent(*operation)) return done(ReduceOnCpu(*operation, token));
+  const KeyId key = operation->key->id;
+  const int priority = operation->priority;
+  queue_.Add(key, priority,
+             [token, operation = std::move(operation), order = token->HoldOrder(),
+              done = std::move(done)](bool run) {
+               if (!run) return done(absl::CancelledError("the store was destroyed"));
+               absl::StatusOr<Contribution> contribution;
+               try {
+                 contribution = ReduceOnCpu(*operation, token);
+               } catch (const std::bad_alloc&) {
+                 contribution = TooLittleMemory(
+                     operation->key->label,
+                     fmt::format("a sum of shape {} of {}", ShapeString(operation->spec.shape),
+                                 DTypeName(operation->spec.dtype)));
+               }
+               done(std::move(contribution));
+             });
+}
+
+}  // namespace kvstore

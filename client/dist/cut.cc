@@ -1,0 +1,15 @@
+#include "client/dist/cut.h"
+
+#include "client/dist/dense_cut.h"
+#include "client/dist/row_sparse_cut.h"
+
+namespace kvstore {
+
+std::shared_ptr<const Cut> MakeCut(const ValueSpec& spec) {
+  if (spec.row_sparse) {
+    return std::make_shared<RowSparseCut>(RowShapeOf(spec.shape, spec.dtype));
+  }
+  return std::make_shared<DenseCut>(spec.bytes);
+}
+
+}  // namespace kvstore

@@ -1,0 +1,71 @@
+// Cut: how the value of one key travels: in which parts, as which pieces of a contribution, and
+// where in the outputs that are pulled into the bytes of a reply belong. One implementation per
+// storage: DenseCut, RowSparseCut. The verbs (push_operation.h and the like) are written once over
+// this interface.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/dist/contribution.h"
+#include "client/dist/lent_parts.h"
+#include "client/store/store_backend.h"
+#include "common/cluster/identity.h"
+#include "common/wire/payload.h"
+
+namespace kvstore {
+
+// What one request brings of a contribution.
+struct Piece {
+  PartIndex part = 0;
+  Payload data;
+  // Of a row_sparse key: `data` is so many ids, then their rows. A contribution to a stripe that is
+  // too large for one entry comes in several fragments.
+  uint32_t rows = 0;
+  uint32_t fragment = 0;
+  uint32_t fragments = 1;
+};
+
+// What one request of a pull asks for, and where its reply belongs.
+struct Question {
+  PartIndex part = 0;
+  // Of a row_sparse key: `rows` ids, and the places of these rows in the outputs.
+  Payload ids;
+  uint32_t rows = 0;
+  std::vector<size_t> places;
+  // The outputs that the reply is written into: so many, from this one on.
+  size_t first_output = 0;
+  size_t outputs = 0;
+};
+
+// Immutable.
+class Cut {
+ public:
+  virtual ~Cut() = default;
+
+  virtual PartIndex parts() const = 0;
+
+  // The contribution in pieces, in ascending order of parts and, within a part, of fragments; at
+  // least one for every part, because a round of a part needs every worker. `lent` is null, or
+  // lends each part by itself. May throw std::bad_alloc.
+  virtual std::vector<Piece> Pieces(const Contribution& contribution, LentParts* lent) const = 0;
+
+  // What a kPull, kPushPull or kPullRows asks for, in ascending order of parts for each output.
+  // Makes room in the outputs of a kPullRows, as the operation's ids say; none for a pull of no
+  // rows. May throw std::bad_alloc.
+  virtual std::vector<Question> Questions(const KeyOperation& operation) const = 0;
+
+  // How many bytes answer the question.
+  virtual size_t ReplyBytes(const Question& question) const = 0;
+  // Writes a reply of that size into the question's outputs, which are those of the operation.
+  virtual void Write(const Question& question, const Payload& reply,
+                     const std::vector<NDArray>& outputs) const = 0;
+};
+
+// The cut of a value that is known.
+std::shared_ptr<const Cut> MakeCut(const ValueSpec& spec);
+
+}  // namespace kvstore

@@ -1,0 +1,45 @@
+#include "client/dist/dense_cut.h"
+
+#include <utility>
+
+#include "common/cluster/partitioner.h"
+
+namespace kvstore {
+
+PartIndex DenseCut::parts() const { return PartCount(bytes_); }
+
+std::vector<Piece> DenseCut::Pieces(const Contribution& contribution, LentParts* lent) const {
+  std::vector<Piece> pieces(parts());
+  for (PartIndex part = 0; part < pieces.size(); ++part) {
+    Slice slice;
+    slice.data = contribution.data + PartOffset(part);
+    slice.size = PartBytes(bytes_, part);
+    slice.owner = lent != nullptr ? lent->Lend(part) : contribution.owner;
+    pieces[part].part = part;
+    pieces[part].data = Payload(std::move(slice));
+  }
+  return pieces;
+}
+
+std::vector<Question> DenseCut::Questions(const KeyOperation& operation) const {
+  std::vector<Question> questions(operation.outputs.empty() ? 0 : parts());
+  for (PartIndex part = 0; part < questions.size(); ++part) {
+    questions[part].part = part;
+    questions[part].outputs = operation.outputs.size();
+  }
+  return questions;
+}
+
+size_t DenseCut::ReplyBytes(const Question& question) const {
+  return PartBytes(bytes_, question.part);
+}
+
+void DenseCut::Write(const Question& question, const Payload& reply,
+                     const std::vector<NDArray>& outputs) const {
+  for (size_t i = 0; i < question.outputs; ++i) {
+    const NDArray& output = outputs[question.first_output + i];
+    reply.CopyTo(output.data_as<uint8_t>() + PartOffset(question.part));
+  }
+}
+
+}  // namespace kvstore

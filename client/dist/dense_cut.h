@@ -1,0 +1,26 @@
+// DenseCut: the cut of a dense value into parts at offsets (common/cluster/partitioner.h): a value
+// of 2.5 MiB is the bytes from 0, from 1 MiB and from 2 MiB on. Nothing is copied on the way out:
+// the pieces are slices of the contribution; what comes back is copied once, into the outputs.
+#pragma once
+
+#include "client/dist/cut.h"
+
+namespace kvstore {
+
+class DenseCut final : public Cut {
+ public:
+  // `bytes`: of the whole value.
+  explicit DenseCut(uint64_t bytes) : bytes_(bytes) {}
+
+  PartIndex parts() const override;
+  std::vector<Piece> Pieces(const Contribution& contribution, LentParts* lent) const override;
+  std::vector<Question> Questions(const KeyOperation& operation) const override;
+  size_t ReplyBytes(const Question& question) const override;
+  void Write(const Question& question, const Payload& reply,
+             const std::vector<NDArray>& outputs) const override;
+
+ private:
+  const uint64_t bytes_;
+};
+
+}  // namespace kvstore

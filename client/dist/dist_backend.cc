@@ -1,0 +1,259 @@
+#include "client/dist/dist_backend.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "client/base/sdk_log.h"
+#include "client/dist/await_init_operation.h"
+#include "client/dist/cpu_reducer.h"
+#include "client/dist/cut.h"
+#include "client/dist/init_operation.h"
+#include "client/dist/pull_operation.h"
+#include "client/dist/push_operation.h"
+#include "client/store/argument_checks.h"
+#include "common/model/command.h"
+#include "common/updater/part_updater.h"
+
+namespace kvstore {
+namespace {
+
+absl::Status Stopped() { return absl::CancelledError("the store was destroyed"); }
+
+// Whether the operation is a push without any row, which is no update of its own.
+bool PushesNothing(const KeyOperation& operation) {
+  if (operation.kind != OperationKind::kPush && operation.kind != OperationKind::kPushPull) {
+    return false;
+  }
+  return std::all_of(operation.values.begin(), operation.values.end(), [](const NDArray& value) {
+    return value.storage_type() == StorageType::kRowSparse && value.indices().empty();
+  });
+}
+
+// The parts of the contribution, one by one, where they lie in an output; else null.
+std::shared_ptr<LentParts> LentInPlace(const KeyOperation& operation, const TokenPtr& token,
+                                       const Contribution& contribution, const Cut& cut) {
+  const std::vector<NDArray>& outputs = operation.outputs;
+  const bool in_place =
+      contribution.lent && std::any_of(outputs.begin(), outputs.end(), [&](const NDArray& output) {
+        return output.data() == contribution.data;
+      });
+  return in_place ? std::make_shared<LentParts>(token, cut.parts()) : nullptr;
+}
+
+// The requests of a push and a pull of the same key, part by part: the pull of a part can be under
+// way while later parts are still being pushed. Both lists are in ascending order of parts; the
+// push of a part comes first, which is what makes the pull ask for the value after it.
+std::vector<PartAsk> PartByPart(std::vector<PartRequest> pushes,
+                                const std::shared_ptr<PartSink>& push,
+                                std::vector<PartRequest> pulls,
+                                const std::shared_ptr<PartSink>& pull) {
+  std::vector<PartAsk> asks;
+  asks.reserve(pushes.size() + pulls.size());
+  size_t next_pull = 0;
+  const auto add_pulls_before = [&](PartIndex end) {
+    for (; next_pull < pulls.size() && pulls[next_pull].id.part < end; ++next_pull) {
+      asks.push_back({std::move(pulls[next_pull]), pull, next_pull});
+    }
+  };
+  for (size_t i = 0; i < pushes.size(); ++i) {
+    add_pulls_before(pushes[i].id.part);
+    asks.push_back({std::move(pushes[i]), push, i});
+  }
+  add_pulls_before(UINT32_MAX);
+  return asks;
+}
+
+}  // namespace
+
+DistBackend::Session::Session(const DistBackend& backend) : backend_(backend) {
+  MutexLock lock(backend.mutex_);
+  if (backend.stopped_) return;
+  ++backend.borrowers_;
+  session_ = backend.share_->session().get();
+}
+
+DistBackend::Session::~Session() {
+  if (session_ == nullptr) return;
+  MutexLock lock(backend_.mutex_);
+  if (--backend_.borrowers_ == 0) backend_.returned_.NotifyAll();
+}
+
+DistBackend::DistBackend(std::shared_ptr<SessionShare> share)
+    : share_(std::move(share)),
+      rank_(share_->session()->rank()),
+      workers_(share_->session()->workers()),
+      mode_(StoreModeOf(share_->session()->store_type())),
+      timeout_ms_(share_->session()->operation_timeout_ms()),
+      codec_(std::make_shared<PlainCodec>()),
+      reducer_(std::make_unique<CpuReducer>()) {}
+
+absl::Status DistBackend::Usable() const {
+  const Session session(*this);
+  return session ? session->JobStatus() : Stopped();
+}
+
+bool DistBackend::OnOwnThread() const {
+  const Session session(*this);
+  return reducer_->InThread() || (session && session->InLoop());
+}
+
+void DistBackend::Flush() {
+  if (const Session session(*this); session) session->links().Flush();
+}
+
+absl::Status DistBackend::Overdue(const std::vector<OverdueOperation>& operations,
+                                  int64_t waited_ms) {
+  const Session session(*this);
+  return session ? session->Explain(operations, waited_ms) : Stopped();
+}
+
+absl::Status DistBackend::UpdaterHasNoEffect() {
+  {
+    MutexLock lock(mutex_);
+    if (std::exchange(warned_, true)) return absl::OkStatus();
+  }
+  LogWarning(
+      "set_updater on a dist store does not reach the servers: use SetOptimizer; nothing was set");
+  return absl::OkStatus();
+}
+
+absl::Status DistBackend::Prepare(KeyOperation* operation) {
+  MutexLock lock(mutex_);
+  operation->step = step_;
+  return absl::OkStatus();
+}
+
+void DistBackend::Step() {
+  MutexLock lock(mutex_);
+  ++step_;
+}
+
+void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) {
+  if (mode_ == StoreMode::kAsync && PushesNothing(*operation)) {
+    if (operation->outputs.empty()) return token->Finish(absl::OkStatus());
+    operation->kind = OperationKind::kPull;  // that is what is left of a PushPull
+    operation->values.clear();
+  }
+  const bool awaits = operation->kind == OperationKind::kInit && rank_ != 0;
+  if (awaits || operation->values.empty()) return Send(operation, token, nullptr);
+  reducer_->Reduce(operation, token,
+                   [this, token, operation](const absl::StatusOr<Contribution>& contribution) {
+                     if (!contribution.ok()) return token->Finish(contribution.status());
+                     Send(operation, token, &*contribution);
+                     // Else the engine flushes, after a run of operations.
+                     if (reducer_->InThread()) Flush();
+                   });
+}
+
+void DistBackend::Send(const std::shared_ptr<KeyOperation>& operation, const TokenPtr& token,
+                       const Contribution* contribution) {
+  const Session session(*this);
+  if (!session) return token->Finish(Stopped());
+  try {
+    std::vector<PartAsk> asks = AsksOf(operation, token, contribution);
+    if (asks.empty()) return token->Finish(absl::OkStatus());
+    session->links().Add(std::move(asks));
+  } catch (const std::bad_alloc&) {
+    token->Finish(TooLittleMemory(
+        operation->key->label,
+        fmt::format("requests about a value of shape {} of {}", ShapeString(operation->spec.shape),
+                    DTypeName(operation->spec.dtype))));
+  }
+}
+
+std::vector<PartAsk> DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& operation,
+                                         const TokenPtr& token,
+                                         const Contribution* contribution) const {
+  if (operation->kind == OperationKind::kInit && contribution == nullptr) {
+    const auto await = std::make_shared<AwaitInitOperation>(operation, token);
+    return PartByPart(await->Requests(), await, {}, nullptr);
+  }
+  const std::shared_ptr<const Cut> cut = MakeCut(operation->spec);
+  if (operation->kind == OperationKind::kInit) {
+    const auto init = std::make_shared<InitOperation>(operation, token);
+    return PartByPart(init->Requests(*cut, *contribution), init, {}, nullptr);
+  }
+  std::shared_ptr<LentParts> lent;
+  std::shared_ptr<PushOperation> push;
+  std::vector<PartRequest> pushes;
+  if (contribution != nullptr) {
+    lent = LentInPlace(*operation, token, *contribution, *cut);
+    push = std::make_shared<PushOperation>(operation, token);
+    pushes = push->Requests(*cut, *contribution, lent.get(), *codec_);
+  }
+  std::shared_ptr<PullOperation> pull;
+  std::vector<PartRequest> pulls;
+  if (!operation->outputs.empty()) {
+    pull = std::make_shared<PullOperation>(operation, token, cut, std::move(lent), codec_);
+    pulls = pull->Requests();
+  }
+  return PartByPart(std::move(pushes), push, std::move(pulls), pull);
+}
+
+absl::Status DistBackend::SetOptimizer(const OptimizerConfig& config) {
+  absl::Status valid = PartUpdater().Set(config.name, config.parameters, config.multipliers);
+  if (!valid.ok()) return valid;
+  if (rank_ != 0) return absl::OkStatus();
+  const Session session(*this);
+  return session ? session->SetOptimizer(config) : Stopped();
+}
+
+absl::Status DistBackend::SendCommand(int id, const std::string& body) {
+  if (absl::Status valid = CheckCommand(id, body.size()); !valid.ok()) return valid;
+  const Session session(*this);
+  return session ? session->SendCommand({id, body}) : Stopped();
+}
+
+absl::Status DistBackend::Barrier() {
+  const Session session(*this);
+  return session ? session->Barrier() : Stopped();
+}
+
+absl::StatusOr<int> DistBackend::DeadNodes(int node_id, int timeout_s) const {
+  const Session session(*this);
+  if (!session) return Stopped();
+  return session->DeadNodes(node_id, timeout_s);
+}
+
+absl::Status DistBackend::Leave() {
+  const Session session(*this);
+  if (!session) return Stopped();
+  if (share_->shared()) {
+    return absl::FailedPreconditionError(
+        "Leave: another dist store of this process is still in use");
+  }
+  return session->Leave();
+}
+
+void DistBackend::Stop(Close how) {
+  const bool last = share_->Exit();
+  ClusterSession& session = *share_->session();
+  const bool over = !session.JobStatus().ok();
+  if (how == Close::kAbandon) {
+    if (!over) session.ReportFailure("its program threw an exception, or gave up waiting");
+  } else if (last && !over) {
+    absl::Status status;
+    if (how == Close::kMeet) status = session.Barrier();
+    // Whoever did not come to the barrier has been waited for long enough.
+    if (status.ok() || status.code() == absl::StatusCode::kDeadlineExceeded) {
+      if (!status.ok()) LogWarning("leaving the cluster: " + std::string(status.message()));
+      status = session.Leave();
+    }
+    if (!status.ok()) LogWarning("leaving the cluster: " + std::string(status.message()));
+  }
+  {
+    MutexLock lock(mutex_);
+    stopped_ = true;
+  }
+  reducer_->Stop();
+  {
+    MutexLock lock(mutex_);
+    while (borrowers_ > 0) returned_.Wait(mutex_);
+  }
+  share_ = nullptr;
+}
+
+}  // namespace kvstore

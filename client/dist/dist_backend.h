@@ -1,0 +1,91 @@
+// DistBackend: the StoreBackend of the stores of a cluster. It turns each operation into requests
+// about parts (Reducer, Cut, the verbs) and hands them to the links of the ClusterSession that the
+// process shares; what concerns the cluster as a whole it passes on to that session.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/dist/cluster_session.h"
+#include "client/dist/part_codec.h"
+#include "client/dist/reducer.h"
+#include "client/dist/session_share.h"
+#include "client/store/store_backend.h"
+#include "common/base/mutex.h"
+#include "common/model/store_mode.h"
+
+namespace kvstore {
+
+// Thread-safe, but for Prepare (store_backend.h).
+class DistBackend final : public StoreBackend {
+ public:
+  // `share` was entered for this store.
+  explicit DistBackend(std::shared_ptr<SessionShare> share);
+
+  absl::Status Usable() const override;
+  bool empty_init_allowed() const override { return rank_ != 0; }
+  bool sparse_pull_allowed() const override { return false; }
+  bool OnOwnThread() const override;
+  int64_t operation_timeout_ms() const override { return timeout_ms_; }
+  void Flush() override;
+  absl::Status Overdue(const std::vector<OverdueOperation>& operations, int64_t waited_ms) override;
+
+  absl::Status Prepare(KeyOperation* operation) override;
+  void Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) override;
+
+  absl::Status SetUpdater(KVStore::Updater) override { return UpdaterHasNoEffect(); }
+  absl::Status SetUpdater(KVStore::StrUpdater) override { return UpdaterHasNoEffect(); }
+  absl::Status SetOptimizer(const OptimizerConfig& config) override;
+
+  absl::Status SendCommand(int id, const std::string& body) override;
+  absl::Status Barrier() override;
+  void Step() override;
+  int rank() const override { return static_cast<int>(rank_); }
+  int group_size() const override { return static_cast<int>(workers_); }
+  absl::StatusOr<int> DeadNodes(int node_id, int timeout_s) const override;
+  absl::Status Leave() override;
+  void Stop(Close how) override;
+
+ private:
+  // Lends the session for a scope; nothing once the store was stopped. Stop waits for every loan,
+  // so that the session, which joins its loop, is never destroyed by the loop itself.
+  class Session {
+   public:
+    explicit Session(const DistBackend& backend);
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    explicit operator bool() const { return session_ != nullptr; }
+    ClusterSession* operator->() const { return session_; }
+
+   private:
+    const DistBackend& backend_;
+    ClusterSession* session_ = nullptr;
+  };
+
+  absl::Status UpdaterHasNoEffect();
+  // Makes the operation's requests and queues them; if that fails, the operation is over.
+  // `contribution`: null where the operation brings nothing.
+  void Send(const std::shared_ptr<KeyOperation>& operation, const TokenPtr& token,
+            const Contribution* contribution);
+  std::vector<PartAsk> AsksOf(const std::shared_ptr<KeyOperation>& operation, const TokenPtr& token,
+                              const Contribution* contribution) const;
+
+  std::shared_ptr<SessionShare> share_;  // changed by Stop, when nobody borrows the session
+  mutable Mutex mutex_;
+  mutable CondVar returned_;
+  mutable int borrowers_ KVS_GUARDED_BY(mutex_) = 0;
+  bool stopped_ KVS_GUARDED_BY(mutex_) = false;
+  uint64_t step_ KVS_GUARDED_BY(mutex_) = 0;
+  bool warned_ KVS_GUARDED_BY(mutex_) = false;  // that an updater has no effect
+  const WorkerRank rank_;
+  const uint32_t workers_;
+  const StoreMode mode_;
+  const int64_t timeout_ms_;
+  const std::shared_ptr<PartCodec> codec_;
+  const std::unique_ptr<Reducer> reducer_;  // last: what it calls uses the rest
+};
+
+}  // namespace kvstore

@@ -1,0 +1,75 @@
+#include "client/dist/pull_operation.h"
+
+#include <fmt/format.h>
+
+#include <new>
+#include <string>
+#include <utility>
+
+#include "client/array/ndarray_impl.h"
+#include "common/base/status_macros.h"
+
+namespace kvstore {
+
+PullOperation::PullOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token,
+                             std::shared_ptr<const Cut> cut, std::shared_ptr<LentParts> lent,
+                             std::shared_ptr<PartCodec> codec)
+    : DistOperation(std::move(operation), std::move(token)),
+      cut_(std::move(cut)),
+      lent_(std::move(lent)),
+      codec_(std::move(codec)) {}
+
+void PullOperation::DropRows() const {
+  if (operation().kind != OperationKind::kPullRows) return;
+  for (const NDArray& output : operation().outputs) output.impl()->SetRows({});
+}
+
+std::vector<PartRequest> PullOperation::Requests() {
+  std::vector<PartRequest> requests;
+  try {
+    questions_ = cut_->Questions(operation());
+    requests.reserve(questions_.size());
+    for (Question& question : questions_) {
+      PartRequest& request = requests.emplace_back(RequestFor(Op::kPull, question.part));
+      request.data = std::move(question.ids);
+      request.rows = question.rows;
+    }
+  } catch (const std::bad_alloc&) {
+    DropRows();
+    throw;
+  }
+  Expect(requests.size());
+  return requests;
+}
+
+absl::Status PullOperation::Take(Op, size_t index, const Completion& completion,
+                                 std::vector<PartRequest>*) {
+  KVS_RETURN_IF_ERROR(completion.status);
+  const Question& question = questions_[index];
+  const ValueSpec& spec = operation().spec;
+  KVS_ASSIGN_OR_RETURN(const Payload reply, codec_->Decode(completion.id, spec, completion.data));
+  // What comes from the network is not trusted to fit.
+  const size_t expected = cut_->ReplyBytes(question);
+  if (reply.size() != expected) {
+    const std::string rows = spec.row_sparse ? fmt::format("{} rows of ", question.rows) : "";
+    return absl::InternalError(
+        fmt::format("{} part {}: {} bytes expected for {}shape {} of {}, the server sent {}",
+                    operation().key->label, question.part, expected, rows, ShapeString(spec.shape),
+                    DTypeName(spec.dtype), reply.size()));
+  }
+  if (lent_ == nullptr) {
+    cut_->Write(question, reply, operation().outputs);
+  } else {
+    lent_->WhenReturned(question.part, [self = shared_from_this(), &question, reply] {
+      self->cut_->Write(question, reply, self->operation().outputs);
+    });
+  }
+  return absl::OkStatus();
+}
+
+std::vector<PartRequest> PullOperation::AllTaken() {
+  if (!status_.ok()) DropRows();
+  return {};
+}
+
+}  // namespace kvstore

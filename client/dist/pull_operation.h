@@ -1,0 +1,42 @@
+// PullOperation: a pull of one key's value, or of some of its rows, into the caller's arrays. What
+// comes back is written straight into them.
+//
+// As the second half of a PushPull it may write the very array that the first half has lent; then
+// each part waits until its own lent bytes are back (lent_parts.h).
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "client/dist/cut.h"
+#include "client/dist/dist_operation.h"
+#include "client/dist/part_codec.h"
+
+namespace kvstore {
+
+class PullOperation final : public DistOperation,
+                            public std::enable_shared_from_this<PullOperation> {
+ public:
+  // `lent` is null, or the parts of an output that are lent.
+  PullOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token,
+                std::shared_ptr<const Cut> cut, std::shared_ptr<LentParts> lent,
+                std::shared_ptr<PartCodec> codec);
+
+  // Called once. Without requests (a pull of no rows) there is nothing to wait for, and nobody
+  // finishes the token. May throw std::bad_alloc.
+  std::vector<PartRequest> Requests();
+
+ private:
+  absl::Status Take(Op op, size_t index, const Completion& completion,
+                    std::vector<PartRequest>* next) override;
+  std::vector<PartRequest> AllTaken() override;
+  // The outputs of a pull of rows hold none of them: rather none than some.
+  void DropRows() const;
+
+  const std::shared_ptr<const Cut> cut_;
+  const std::shared_ptr<LentParts> lent_;
+  const std::shared_ptr<PartCodec> codec_;
+  std::vector<Question> questions_;  // by index of the request; fixed by Requests
+};
+
+}  // namespace kvstore

@@ -1,0 +1,27 @@
+// PushOperation: this worker's contribution to one round of one key.
+//
+// Bytes are lent, not copied: the pieces of a dense contribution are slices of the caller's array,
+// which the operation's token keeps; so it completes only when the core and the transport have
+// given every byte back.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "client/dist/cut.h"
+#include "client/dist/dist_operation.h"
+#include "client/dist/part_codec.h"
+
+namespace kvstore {
+
+class PushOperation final : public DistOperation {
+ public:
+  PushOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token)
+      : DistOperation(std::move(operation), std::move(token)) {}
+
+  // Called once. `lent`: as of Cut::Pieces. May throw std::bad_alloc.
+  std::vector<PartRequest> Requests(const Cut& cut, const Contribution& contribution,
+                                    LentParts* lent, PartCodec& codec);
+};
+
+}  // namespace kvstore

@@ -1,0 +1,77 @@
+#include "client/dist/row_sparse_cut.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "client/array/ndarray_impl.h"
+#include "client/store/row_requests.h"
+#include "common/wire/byte_counts.h"
+
+namespace kvstore {
+
+std::vector<Piece> RowSparseCut::Pieces(const Contribution& contribution, LentParts*) const {
+  std::vector<Piece> pieces;
+  for (RowFragment& fragment : CutRows(shape_, contribution.rows)) {
+    Piece& piece = pieces.emplace_back();
+    piece.part = fragment.stripe;
+    if (fragment.data != nullptr) piece.data = Payload(std::move(fragment.data));
+    piece.rows = fragment.rows;
+    piece.fragment = fragment.fragment;
+    piece.fragments = fragment.fragments;
+  }
+  return pieces;
+}
+
+std::vector<Question> RowSparseCut::Questions(const KeyOperation& operation) const {
+  const std::vector<NDArray>& outputs = operation.outputs;
+  std::vector<Question> questions;
+  if (outputs.empty()) return questions;
+  if (operation.kind != OperationKind::kPullRows) {
+    std::vector<int64_t> all(static_cast<size_t>(shape_.rows));
+    std::iota(all.begin(), all.end(), int64_t{0});
+    AddQuestions(all, 0, outputs.size(), &questions);
+    return questions;
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    // An array that is named twice would keep what it was asked for last: only that is asked for.
+    const auto same = [&](const NDArray& later) { return later.impl() == outputs[i].impl(); };
+    const auto after = outputs.begin() + static_cast<std::ptrdiff_t>(i) + 1;
+    if (std::any_of(after, outputs.end(), same)) continue;
+    const std::vector<int64_t>& ids = operation.row_ids[i].ids;
+    outputs[i].impl()->SetRows(ids);
+    AddQuestions(ids, i, 1, &questions);
+  }
+  return questions;
+}
+
+void RowSparseCut::AddQuestions(const std::vector<int64_t>& ids, size_t first_output,
+                                size_t outputs, std::vector<Question>* questions) const {
+  for (RowQuestion& cut : CutIds(shape_, ids)) {
+    Question& question = questions->emplace_back();
+    question.part = cut.stripe;
+    question.ids = Payload(std::move(cut.ids));
+    question.rows = cut.rows;
+    question.places = std::move(cut.places);
+    question.first_output = first_output;
+    question.outputs = outputs;
+  }
+}
+
+size_t RowSparseCut::ReplyBytes(const Question& question) const {
+  return question.rows * shape_.row_bytes;
+}
+
+void RowSparseCut::Write(const Question& question, const Payload& reply,
+                         const std::vector<NDArray>& outputs) const {
+  for (size_t i = 0; i < question.outputs; ++i) {
+    auto* const to = outputs[question.first_output + i].data_as<uint8_t>();
+    PayloadCursor cursor(reply);
+    for (const size_t place : question.places) {
+      cursor.Read(to + place * shape_.row_bytes, shape_.row_bytes);
+    }
+    CountCopiedBytes(reply.size());
+  }
+}
+
+}  // namespace kvstore

@@ -1,0 +1,34 @@
+// RowSparseCut: the cut of a row_sparse value into stripes (common/rows/row_cut.h), of a
+// contribution into fragments, and of a pull into lists of ids (client/store/row_requests.h). What
+// is contributed is a copy, sorted by stripe; rows that come back are written straight into the
+// outputs.
+#pragma once
+
+#include <cstdint>
+
+#include "client/dist/cut.h"
+#include "common/rows/row_cut.h"
+
+namespace kvstore {
+
+class RowSparseCut final : public Cut {
+ public:
+  explicit RowSparseCut(const RowShape& shape) : shape_(shape) {}
+
+  PartIndex parts() const override { return shape_.stripes; }
+  // Copies: nothing is lent.
+  std::vector<Piece> Pieces(const Contribution& contribution, LentParts* lent) const override;
+  // A kPull or kPushPull asks for every row, a kPullRows for those that each output names.
+  std::vector<Question> Questions(const KeyOperation& operation) const override;
+  size_t ReplyBytes(const Question& question) const override;
+  void Write(const Question& question, const Payload& reply,
+             const std::vector<NDArray>& outputs) const override;
+
+ private:
+  void AddQuestions(const std::vector<int64_t>& ids, size_t first_output, size_t outputs,
+                    std::vector<Question>* questions) const;
+
+  const RowShape shape_;
+};
+
+}  // namespace kvstore

@@ -1,0 +1,101 @@
+// ShardLinks: a worker's links to the shards of all servers, the twin of the server's Shard. A thin
+// shell that runs a ClientCore on the loop whose streams it dials: requests in, core, encode, bytes
+// out; bytes in, decode, core, completions out to the sinks; and the core's timer.
+//
+//   any thread -> Add(asks) ... Flush() -> loop: ClientCore -> frames -> streams
+//   streams -> loop: DecodeFrame -> ClientCore -> PartSink::OnPart -> what it asks next
+//
+// Loop-bound, except where a method says otherwise.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "client/core/client_core.h"
+#include "client/dist/part_sink.h"
+#include "common/base/mutex.h"
+#include "common/cluster/routing_table.h"
+#include "common/transport/loop_timer.h"
+#include "common/transport/transport.h"
+
+namespace kvstore {
+
+class ShardLinks {
+ public:
+  // `transport` and `loop` outlive the links, unless the loop is destroyed first.
+  ShardLinks(Transport* transport, EventLoop* loop, ClientCoreOptions options);
+  ~ShardLinks();
+
+  // Queues requests; Flush sends what was queued, in few frames. Thread-safe.
+  void Add(std::vector<PartAsk> asks) KVS_EXCLUDES(mutex_);
+  void Flush() KVS_EXCLUDES(mutex_);
+
+  // A new routing table: the first one makes the core and dials every shard. The other arguments
+  // are who this worker is, and the same at every call.
+  void OnRouting(ClusterId cluster, WorkerRank rank, Incarnation incarnation, RoutingPtr routing);
+  // Asks whole shards. The sink hears once, when all of them answered: with the op of `request`,
+  // index 0.
+  void AskShards(ShardRequest request, std::shared_ptr<PartSink> sink);
+  // Every open and every later request fails with `status`, which is not OK.
+  void EndJob(const absl::Status& status);
+  // Closes all streams. Called last, after EndJob; what was queued and not flushed fails, too.
+  void Stop() KVS_EXCLUDES(mutex_);
+
+  // Asks the servers whom the open requests of these operations wait for. `told` is called once:
+  // on the loop, when every server answered, or after `within_ms` with what is known then. It must
+  // not call the links.
+  using Told = std::function<void(std::vector<WaitInfo>)>;
+  void Explain(const std::vector<uint64_t>& operations, int64_t within_ms, Told told);
+  // Whom the open requests of one sink wait for, as far as it is known now.
+  std::vector<WaitInfo> WaitingFor(const PartSink& sink) const;
+
+ private:
+  // Who hears of the request with some ticket.
+  struct Open {
+    std::shared_ptr<PartSink> sink;
+    Op op = Op::kUnspecified;
+    size_t index = 0;
+  };
+  // A call of Explain that is not answered yet.
+  struct Inquiry {
+    uint64_t number = 0;
+    std::vector<Ticket> tickets;
+    Told told;
+  };
+
+  void SubmitQueued() KVS_EXCLUDES(mutex_);
+  void Submit(std::vector<PartAsk> asks);
+  void Handle(ClientOutbox out);
+  void Dial(ShardAddress shard);
+  void OnMessage(ShardAddress shard, const Payload& message);
+  void OnStreamDown(ShardAddress shard);
+  void OnTimer();
+  void ArmTimer();
+  // Ends the inquiries that every server has answered, and the one with the number `late` in any
+  // case; 0: there is no such one.
+  void EndInquiries(uint64_t late);
+
+  Transport* const transport_;
+  EventLoop* const loop_;
+  const ClientCoreOptions options_;
+
+  Mutex mutex_;
+  std::vector<PartAsk> queued_ KVS_GUARDED_BY(mutex_);
+  bool flush_posted_ KVS_GUARDED_BY(mutex_) = false;
+
+  RoutingPtr routing_;
+  std::unique_ptr<ClientCore> core_;  // null until the first routing table
+  std::map<ShardAddress, std::unique_ptr<MessageStream>> streams_;
+  absl::flat_hash_map<Ticket, Open> open_;
+  Ticket last_ticket_ = 0;
+  std::vector<Inquiry> inquiries_;
+  uint64_t last_inquiry_ = 0;
+  std::unique_ptr<LoopTimer> timer_;  // null after Stop
+};
+
+}  // namespace kvstore
