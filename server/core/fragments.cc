@@ -19,10 +19,9 @@ bool Fragments::Next(uint32_t fragment) const {
   return fragment == folded_ || Broken(Mutation::kFragmentOutOfOrder);
 }
 
-void Fragments::Fold(const PushId& push, const Piece& piece, const KeySpec& key, PartId part,
-                     PartMath& math, std::unique_ptr<PartSum>* sum) {
+void Fragments::Fold(const PushId& push, const Piece& piece, PartValue& value, SumIndex sum) {
   count_ = push.fragments;
-  math.Fold(key, part, piece, sum);
+  value.Fold(sum, piece);
   if (push.fragment == folded_) {
     ++folded_;
   } else {
@@ -36,8 +35,7 @@ void Fragments::Park(const PushId& push, const Piece& piece, ParkingLot& parking
   parking.bytes += piece.data.size();
 }
 
-void Fragments::Advance(const KeySpec& key, PartId part, ParkingLot& parking, PartMath& math,
-                        std::unique_ptr<PartSum>* sum) {
+void Fragments::Advance(ParkingLot& parking, PartValue& value, SumIndex sum) {
   while (true) {
     if (swapped_.erase(folded_) != 0) {
       ++folded_;
@@ -45,7 +43,7 @@ void Fragments::Advance(const KeySpec& key, PartId part, ParkingLot& parking, Pa
     }
     const auto it = parked_.find(folded_);
     if (it == parked_.end()) return;
-    math.Fold(key, part, it->second, sum);
+    value.Fold(sum, it->second);
     parking.bytes -= it->second.data.size();
     parked_.erase(it);
     ++folded_;

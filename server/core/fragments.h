@@ -6,13 +6,12 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
 
 #include "absl/status/status.h"
 #include "common/wire/frame.h"
-#include "server/core/part_math.h"
+#include "server/core/part_value.h"
 
 namespace kvstore {
 
@@ -48,16 +47,17 @@ class Fragments {
   bool complete() const { return any() && folded_ + parked_.size() + swapped_.size() == count_; }
   // All of them are in the sum.
   bool folded() const;
+  // Some of them are in the sum.
+  bool begun() const { return folded_ > 0 || !swapped_.empty(); }
   // Whether `fragment` is the next one to be folded.
   bool Next(uint32_t fragment) const;
 
-  void Fold(const PushId& push, const Piece& piece, const KeySpec& key, PartId part, PartMath& math,
-            std::unique_ptr<PartSum>* sum);
+  // Adds a piece to the sum of `value`.
+  void Fold(const PushId& push, const Piece& piece, PartValue& value, SumIndex sum);
   // Keeps a copy of the piece, which fits the parking lot.
   void Park(const PushId& push, const Piece& piece, ParkingLot& parking);
   // Folds the parked ones whose turn it is.
-  void Advance(const KeySpec& key, PartId part, ParkingLot& parking, PartMath& math,
-               std::unique_ptr<PartSum>* sum);
+  void Advance(ParkingLot& parking, PartValue& value, SumIndex sum);
   // What is still parked is dropped.
   void Drop(ParkingLot& parking);
 

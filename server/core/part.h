@@ -13,7 +13,7 @@
 #include "absl/status/status.h"
 #include "common/wire/frame.h"
 #include "server/core/fragments.h"
-#include "server/core/part_math.h"
+#include "server/core/part_value.h"
 
 namespace kvstore {
 
@@ -21,13 +21,12 @@ namespace kvstore {
 struct View {
   uint32_t workers = 0;
   std::vector<bool> left;    // by rank: rounds close without it, except those it contributed to
-  bool has_updater = false;  // SetOptimizer came: what an asynchronous push needs
+  bool has_updater = false;  // what an asynchronous push needs
 };
 
 class Part {
  public:
-  Part(PartId id, const KeySpec* key, std::unique_ptr<PartValue> value)
-      : id_(id), key_(key), value_(std::move(value)) {}
+  explicit Part(std::unique_ptr<PartValue> value) : value_(std::move(value)) {}
   virtual ~Part() = default;
   Part(const Part&) = delete;
   Part& operator=(const Part&) = delete;
@@ -41,9 +40,9 @@ class Part {
   // A fragment of a contribution; `push.fragments` is what the ones before it said. Does not
   // commit: call CommitReady() next.
   virtual Accepted Contribute(int64_t now_ms, const PushId& push, const Piece& piece,
-                              const View& view, ParkingLot& parking, PartMath& math) = 0;
+                              const View& view, ParkingLot& parking) = 0;
   // Makes every version that can be made, in order. Returns how many.
-  virtual int CommitReady(const View& view, ParkingLot& parking, PartMath& math) = 0;
+  virtual int CommitReady(const View& view, ParkingLot& parking) = 0;
 
   // The last round of `rank`'s pushes that is over, and with it all before.
   virtual Round DoneThrough(WorkerRank rank) const = 0;
@@ -62,24 +61,16 @@ class Part {
   virtual int64_t open_since_ms() const = 0;
   virtual std::vector<WorkerRank> Missing(const View& view) const = 0;
 
-  Round version() const { return version_; }
+  Round version() const { return value_->version(); }
   const PartValue& value() const { return *value_; }
-  const KeySpec& key() const { return *key_; }
-  PartId id() const { return id_; }
+  const KeySpec& key() const { return value_->key(); }
+  PartId id() const { return value_->id(); }
 
  protected:
-  // Makes the next version. Errors: the updater's; then it has the same value.
-  absl::Status Apply(std::unique_ptr<PartSum> sum, PartMath& math) {
-    ++version_;  // a failed round is over, too
-    return math.Update(*key_, id_, std::move(sum), &value_, &state_);
-  }
+  PartValue& own_value() { return *value_; }
 
  private:
-  PartId id_;
-  const KeySpec* key_;
-  Round version_ = 0;
   std::unique_ptr<PartValue> value_;
-  std::unique_ptr<PartState> state_;
 };
 
 }  // namespace kvstore

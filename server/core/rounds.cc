@@ -12,11 +12,12 @@ namespace {
 // More than a worker may leave unanswered (ClientCoreOptions::rounds_ahead_max): whoever still asks
 // after a round that failed is told so.
 constexpr size_t kFailedRoundsKept = 64;
+constexpr SumIndex kSum = 0;
 
 }  // namespace
 
 Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const Piece& piece,
-                                      const View& view, ParkingLot& parking, PartMath& math) {
+                                      const View& view, ParkingLot& parking) {
   if (push.round <= version()) return Accepted::kDone;
   const auto found = rounds_.find(push.round);
   if (found != rounds_.end() && found->second.by_rank[push.rank].Has(push.fragment)) {
@@ -24,18 +25,18 @@ Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const 
     ++open.messages;
     const bool again = Broken(Mutation::kNoDedup) ||
                        (Broken(Mutation::kFragmentTwice) && !open.by_rank[push.rank].complete());
-    if (again && open.sum != nullptr) math.Fold(key(), id(), piece, &open.sum);
+    if (again && HasSum(open)) own_value().Fold(kSum, piece);
     return Accepted::kRepeat;
   }
   const bool current = push.round == version() + 1;
   OpenRound& open = RoundAt(now_ms, push.round, view);
   Fragments& mine = open.by_rank[push.rank];
   if (current) {
-    Advance(open, view, parking, math);
+    Advance(open, view, parking);
     const bool next = open.next == push.rank && mine.Next(push.fragment);
     if (next || Broken(Mutation::kSumInArrivalOrder)) {
       ++open.messages;
-      mine.Fold(push, piece, key(), id(), math, &open.sum);
+      mine.Fold(push, piece, own_value(), kSum);
       return Accepted::kTaken;
     }
   }
@@ -48,14 +49,14 @@ Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const 
   return Accepted::kTaken;
 }
 
-int PartRounds::CommitReady(const View& view, ParkingLot& parking, PartMath& math) {
+int PartRounds::CommitReady(const View& view, ParkingLot& parking) {
   int commits = 0;
   while (!rounds_.empty() && rounds_.begin()->first == version() + 1) {
     OpenRound& open = rounds_.begin()->second;
-    Advance(open, view, parking, math);
+    Advance(open, view, parking);
     if (!Complete(open, view)) break;
     for (Fragments& left_over : open.by_rank) left_over.Drop(parking);  // in broken variants only
-    Commit(open, math);
+    Commit();
     rounds_.erase(rounds_.begin());
     ++commits;
   }
@@ -97,27 +98,32 @@ bool PartRounds::Untouched(const OpenRound& round) {
                       [](const Fragments& fragments) { return fragments.any(); });
 }
 
-void PartRounds::Advance(OpenRound& round, const View& view, ParkingLot& parking, PartMath& math) {
+void PartRounds::Advance(OpenRound& round, const View& view, ParkingLot& parking) {
   for (; round.next < view.workers; ++round.next) {
     Fragments& fragments = round.by_rank[round.next];
     if (!fragments.any() && view.left[round.next]) continue;
-    fragments.Advance(key(), id(), parking, math, &round.sum);
+    fragments.Advance(parking, own_value(), kSum);
     if (!fragments.folded()) return;
   }
+}
+
+bool PartRounds::HasSum(const OpenRound& round) {
+  return std::any_of(round.by_rank.begin(), round.by_rank.end(),
+                     [](const Fragments& fragments) { return fragments.begun(); });
 }
 
 bool PartRounds::Complete(const OpenRound& round, const View& view) {
   if (Broken(Mutation::kCountMessages)) {
     uint32_t needed = 0;
     for (WorkerRank rank = 0; rank < view.workers; ++rank) needed += view.left[rank] ? 0 : 1;
-    return round.sum != nullptr && round.messages >= needed;
+    return HasSum(round) && round.messages >= needed;
   }
   // `next` reached the end: every worker of the view contributed or left before it did.
-  return round.next == view.workers && round.sum != nullptr;
+  return round.next == view.workers && HasSum(round);
 }
 
-void PartRounds::Commit(OpenRound& round, PartMath& math) {
-  absl::Status status = Apply(std::move(round.sum), math);
+void PartRounds::Commit() {
+  absl::Status status = own_value().Update(kSum);
   if (status.ok()) return;
   failed_[version()] = std::move(status);
   if (failed_.size() > kFailedRoundsKept) failed_.erase(failed_.begin());

@@ -19,9 +19,9 @@ class PartRounds final : public Part {
 
   // Of a contribution to `push.round`, from every worker of the view.
   Accepted Contribute(int64_t now_ms, const PushId& push, const Piece& piece, const View& view,
-                      ParkingLot& parking, PartMath& math) override;
+                      ParkingLot& parking) override;
   // Commits every round that is complete.
-  int CommitReady(const View& view, ParkingLot& parking, PartMath& math) override;
+  int CommitReady(const View& view, ParkingLot& parking) override;
 
   Round DoneThrough(WorkerRank) const override { return version(); }
   uint32_t FragmentsOf(WorkerRank rank, Round round) const override;
@@ -40,18 +40,19 @@ class PartRounds final : public Part {
     int64_t since_ms = 0;
     std::vector<Fragments> by_rank;
     uint32_t messages = 0;  // only for a broken variant
-    // Fold of the contributions of all ranks below `next` and of the first fragments of `next`;
-    // only in round version+1.
-    std::unique_ptr<PartSum> sum;
+    // The value's sum has the contributions of all ranks below `next` and the first fragments of
+    // `next`. Only in round version+1: so one sum is enough.
     WorkerRank next = 0;
   };
 
   OpenRound& RoundAt(int64_t now_ms, Round round, const View& view);
   // Folds what is parked and has its turn, and skips workers that left.
-  void Advance(OpenRound& round, const View& view, ParkingLot& parking, PartMath& math);
+  void Advance(OpenRound& round, const View& view, ParkingLot& parking);
   static bool Complete(const OpenRound& round, const View& view);
   static bool Untouched(const OpenRound& round);
-  void Commit(OpenRound& round, PartMath& math);
+  // Something is in its sum.
+  static bool HasSum(const OpenRound& round);
+  void Commit();
 
   std::map<Round, OpenRound> rounds_;  // all above version()
   std::map<Round, absl::Status> failed_;

@@ -15,42 +15,39 @@ constexpr Round kFailuresKept = 64;
 }  // namespace
 
 Part::Accepted PartSequence::Contribute(int64_t now_ms, const PushId& push, const Piece& piece,
-                                        const View&, ParkingLot& parking, PartMath& math) {
+                                        const View&, ParkingLot& parking) {
   const Name name{push.rank, push.round};
   if (push.round <= applied_[push.rank]) {
     if (Broken(Mutation::kAsyncDedupForgotten) && forgotten_.erase(name) != 0) {
-      ApplyOutOfTurn(piece, math);
+      ApplyOutOfTurn(piece);
     }
     return Accepted::kDone;
   }
   if (Broken(Mutation::kAsyncOrderSwapped) && push.fragments == 1 && !IsNext(name)) {
     if (!swapped_.insert(name).second) return Accepted::kRepeat;
-    ApplyOutOfTurn(piece, math);
+    ApplyOutOfTurn(piece);
     return Accepted::kTaken;
   }
   const auto found = pushes_.find(name);
-  if (found != pushes_.end() && found->second.fragments.Has(push.fragment)) {
-    Open& open = found->second;
-    if (Broken(Mutation::kFragmentTwice) && open.sum != nullptr) {
-      math.Fold(key(), id(), piece, &open.sum);
-    }
+  if (found != pushes_.end() && found->second.Has(push.fragment)) {
+    if (Broken(Mutation::kFragmentTwice) && found->second.begun())
+      own_value().Fold(push.rank, piece);
     return Accepted::kRepeat;
   }
-  const bool next =
-      IsNext(name) &&
-      (found == pushes_.end() ? push.fragment == 0 : found->second.fragments.Next(push.fragment));
+  const bool next = IsNext(name) && (found == pushes_.end() ? push.fragment == 0
+                                                            : found->second.Next(push.fragment));
   if (!next && !parking.Fits(piece.data.size())) return Accepted::kNoRoom;
   if (pushes_.empty()) since_ms_ = now_ms;
-  Open& open = pushes_[name];
+  Fragments& fragments = pushes_[name];
   if (next) {
-    open.fragments.Fold(push, piece, key(), id(), math, &open.sum);
+    fragments.Fold(push, piece, own_value(), push.rank);
   } else {
-    open.fragments.Park(push, piece, parking);
+    fragments.Park(push, piece, parking);
   }
   return Accepted::kTaken;
 }
 
-int PartSequence::CommitReady(const View& view, ParkingLot& parking, PartMath& math) {
+int PartSequence::CommitReady(const View& view, ParkingLot& parking) {
   int commits = std::exchange(applied_out_of_turn_, 0);
   for (auto it = swapped_.begin(); it != swapped_.end();) {
     if (!IsNext(*it)) {
@@ -61,46 +58,48 @@ int PartSequence::CommitReady(const View& view, ParkingLot& parking, PartMath& m
     it = swapped_.erase(it);
   }
   for (auto it = pushes_.begin(); it != pushes_.end();) {
-    Open& open = it->second;
-    if (IsNext(it->first)) open.fragments.Advance(key(), id(), parking, math, &open.sum);
-    if (!IsNext(it->first) || !open.fragments.folded()) {
+    const WorkerRank rank = it->first.first;
+    Fragments& fragments = it->second;
+    if (IsNext(it->first)) fragments.Advance(parking, own_value(), rank);
+    if (!IsNext(it->first) || !fragments.folded()) {
       ++it;
       continue;
     }
-    open.fragments.Drop(parking);  // in broken variants only
-    ApplyNext(it->first.first, std::move(open.sum), view, math);
+    fragments.Drop(parking);  // in broken variants only
+    ApplyNext(rank, view);
     ++commits;
     it = pushes_.erase(it);
   }
   return commits;
 }
 
-void PartSequence::ApplyNext(WorkerRank rank, std::unique_ptr<PartSum> sum, const View& view,
-                             PartMath& math) {
+void PartSequence::ApplyNext(WorkerRank rank, const View& view) {
   const Round round = ++applied_[rank];
-  absl::Status status =
-      view.has_updater || math.has_own_updater()
-          ? Apply(std::move(sum), math)
-          : absl::FailedPreconditionError(fmt::format(
-                "{}: an asynchronous push needs an updater: call SetOptimizer before the first "
-                "Push",
-                KeyLabel(key().key, key().name)));
+  absl::Status status;
+  if (view.has_updater) {
+    status = own_value().Update(rank);
+  } else {
+    own_value().DropSum(rank);
+    status = absl::FailedPreconditionError(fmt::format(
+        "{}: an asynchronous push needs an updater: call SetOptimizer before the first Push",
+        KeyLabel(key().key, key().name)));
+  }
   if (status.ok()) return;
   failed_[{rank, round}] = std::move(status);
   const Round oldest = round > kFailuresKept ? round - kFailuresKept : 0;
   failed_.erase(failed_.lower_bound({rank, 0}), failed_.lower_bound({rank, oldest}));
 }
 
-void PartSequence::ApplyOutOfTurn(const Piece& piece, PartMath& math) {
-  std::unique_ptr<PartSum> sum;
-  math.Fold(key(), id(), piece, &sum);
-  (void)Apply(std::move(sum), math);
+void PartSequence::ApplyOutOfTurn(const Piece& piece) {
+  constexpr SumIndex kOwnSum = UINT32_MAX;  // the workers' are numbered by rank
+  own_value().Fold(kOwnSum, piece);
+  (void)own_value().Update(kOwnSum);
   ++applied_out_of_turn_;
 }
 
 uint32_t PartSequence::FragmentsOf(WorkerRank rank, Round round) const {
   const auto it = pushes_.find({rank, round});
-  return it == pushes_.end() ? 0 : it->second.fragments.count();
+  return it == pushes_.end() ? 0 : it->second.count();
 }
 
 absl::Status PartSequence::PushStatus(WorkerRank rank, Round round) const {

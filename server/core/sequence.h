@@ -5,8 +5,8 @@
 // what was applied is remembered as one number per worker. docs/decisions/0007 compares that with a
 // window per slot.
 //
-// The fragments of a worker's next push are folded as they come, so a part may hold one sum for
-// each worker.
+// The fragments of a worker's next push are folded as they come, so a part may have one sum for
+// each worker, numbered by its rank.
 //
 // Shard-bound, pure.
 #pragma once
@@ -23,12 +23,12 @@ namespace kvstore {
 
 class PartSequence final : public Part {
  public:
-  PartSequence(PartId id, const KeySpec* key, std::unique_ptr<PartValue> value, uint32_t workers)
-      : Part(id, key, std::move(value)), applied_(workers) {}
+  PartSequence(std::unique_ptr<PartValue> value, uint32_t workers)
+      : Part(std::move(value)), applied_(workers) {}
 
   Accepted Contribute(int64_t now_ms, const PushId& push, const Piece& piece, const View& view,
-                      ParkingLot& parking, PartMath& math) override;
-  int CommitReady(const View& view, ParkingLot& parking, PartMath& math) override;
+                      ParkingLot& parking) override;
+  int CommitReady(const View& view, ParkingLot& parking) override;
 
   Round DoneThrough(WorkerRank rank) const override { return applied_[rank]; }
   uint32_t FragmentsOf(WorkerRank rank, Round round) const override;
@@ -48,19 +48,14 @@ class PartSequence final : public Part {
 
  private:
   using Name = std::pair<WorkerRank, Round>;
-  // What has come of a push that is not over.
-  struct Open {
-    Fragments fragments;
-    std::unique_ptr<PartSum> sum;  // only of the worker's next push
-  };
   bool IsNext(const Name& push) const { return push.second == applied_[push.first] + 1; }
   // Applies the next push of `rank`, or notes why it cannot be: it is over in any case.
-  void ApplyNext(WorkerRank rank, std::unique_ptr<PartSum> sum, const View& view, PartMath& math);
+  void ApplyNext(WorkerRank rank, const View& view);
   // For broken variants.
-  void ApplyOutOfTurn(const Piece& piece, PartMath& math);
+  void ApplyOutOfTurn(const Piece& piece);
 
   std::vector<Round> applied_;           // by rank: the last push that is over
-  std::map<Name, Open> pushes_;          // all above applied_
+  std::map<Name, Fragments> pushes_;     // what has come of those above applied_
   std::map<Name, absl::Status> failed_;  // the latest of each worker
   int64_t since_ms_ = 0;                 // when pushes_ stopped being empty
   // Only in broken variants: applied before their turn; to be taken for new; versions of those.

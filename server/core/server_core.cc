@@ -62,7 +62,7 @@ void ServerCore::Impl::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr
     mode_ = StoreModeOf(routing->store_type);
     view_.workers = static_cast<uint32_t>(routing->workers.size());
     view_.left.assign(view_.workers, false);
-    view_.has_updater = false;
+    optimizer_was_set_ = false;
     optimizer_request_ = 0;
     optimizer_incarnation_ = 0;
     command_log_.Clear();
@@ -125,6 +125,7 @@ FrameHeader ServerCore::Impl::ReplyHeader() const {
 void ServerCore::Impl::OnFrame(int64_t now_ms, PeerId peer, const Frame& request,
                                ServerOutbox* out) {
   now_ms_ = now_ms;
+  view_.has_updater = optimizer_was_set_ || values_->has_own_updater();
   ReplyBatch replies(ReplyHeader(), out);
   const ReplyTo from{peer, request.header.rank, request.header.incarnation};
   bool retry = false;
@@ -193,12 +194,11 @@ std::string ServerCore::Impl::Label(KeyId key) const {
   return KeyLabel(key, it == keys_.end() ? std::string_view() : it->second.spec.name);
 }
 
-std::unique_ptr<Part> ServerCore::Impl::MakePart(PartId id, const KeySpec* key,
-                                                 std::unique_ptr<PartValue> value) const {
+std::unique_ptr<Part> ServerCore::Impl::MakePart(std::unique_ptr<PartValue> value) const {
   if (mode_ == StoreMode::kAsync) {
-    return std::make_unique<PartSequence>(id, key, std::move(value), view_.workers);
+    return std::make_unique<PartSequence>(std::move(value), view_.workers);
   }
-  return std::make_unique<PartRounds>(id, key, std::move(value));
+  return std::make_unique<PartRounds>(std::move(value));
 }
 
 absl::Status ServerCore::Impl::CheckSameKey(const KeySpec& have, const KeySpec& want) {
@@ -228,12 +228,12 @@ absl::StatusOr<KnownKey*> ServerCore::Impl::AddKey(const KeySpec& spec) {
 }
 
 absl::StatusOr<Creation*> ServerCore::Impl::CreationFor(PartId id, const KeySpec& spec,
-                                                        const PartEntry& entry) {
+                                                        const PartEntry& entry, uint64_t needed) {
   const uint32_t fragments = FragmentsIn(entry);
   PartSlot* slot = Find(id);
   if (slot != nullptr && slot->creation != nullptr) {
     Creation* creation = slot->creation.get();
-    KVS_RETURN_IF_ERROR(CheckSameKey(*creation->key, spec));
+    KVS_RETURN_IF_ERROR(CheckSameKey(creation->value->key(), spec));
     if (entry.fragment < creation->filled) {
       return absl::AlreadyExistsError(
           fmt::format("{} is being created already", KeyLabel(spec.key, spec.name)));
@@ -251,7 +251,6 @@ absl::StatusOr<Creation*> ServerCore::Impl::CreationFor(PartId id, const KeySpec
         "{} part {}: fragment 0{} expected, got {} of {}", KeyLabel(spec.key, spec.name), id.part,
         IsRowSparse(spec) ? " first" : " of 1 (the key is dense)", entry.fragment, fragments));
   }
-  const uint64_t needed = math_->BytesOf(spec, id.part);
   if (value_bytes_ + needed > options_.value_bytes_max) {
     return absl::ResourceExhaustedError(fmt::format("{}: {} bytes needed, {} of {} are in use",
                                                     KeyLabel(spec.key, spec.name), needed,
@@ -262,7 +261,7 @@ absl::StatusOr<Creation*> ServerCore::Impl::CreationFor(PartId id, const KeySpec
   ++known->parts;
   slot = &AddSlot(id);
   slot->creation = std::make_unique<Creation>();
-  slot->creation->key = &known->spec;
+  slot->creation->value = values_->Make(known->spec, id);
   slot->creation->fragments = fragments;
   return slot->creation.get();
 }
@@ -280,18 +279,19 @@ absl::Status ServerCore::Impl::Create(const ReplyTo& from, const KeySpec& spec,
                       entry.request <= known->init_request;
   if (repeat) return absl::OkStatus();
   const Piece piece{entry.rows, entry.data};
-  if (const absl::Status fits = math_->Check(spec, id, Op::kInit, piece); !fits.ok()) {
+  const std::unique_ptr<PartValue> like = values_->Make(spec, id);
+  if (absl::Status fits = like->Check(Op::kInit, piece); !fits.ok()) {
     DropCreation(id);
     return fits;
   }
-  KVS_ASSIGN_OR_RETURN(Creation* const creation, CreationFor(id, spec, entry));
+  KVS_ASSIGN_OR_RETURN(Creation* const creation, CreationFor(id, spec, entry, like->Bytes()));
   PartSlot& slot = *Find(id);
-  math_->Fill(*creation->key, id, piece, &creation->value);
+  creation->value->Fill(piece);
   if (entry.fragment == 0) slot.init_first = entry.request;
   slot.init_request = entry.request;
   slot.init_incarnation = from.incarnation;
   if (++creation->filled == creation->fragments) {
-    slot.part = MakePart(id, creation->key, std::move(creation->value));
+    slot.part = MakePart(std::move(creation->value));
     slot.creation.reset();
   }
   return absl::OkStatus();
@@ -303,8 +303,8 @@ void ServerCore::Impl::DropCreation(PartId id) {
 }
 
 void ServerCore::Impl::Release(PartId id, PartSlot& slot) {
-  const KeySpec& key = slot.part != nullptr ? slot.part->key() : *slot.creation->key;
-  value_bytes_ -= math_->BytesOf(key, id.part);
+  const PartValue& value = slot.part != nullptr ? slot.part->value() : *slot.creation->value;
+  value_bytes_ -= value.Bytes();
   slot.part.reset();
   slot.creation.reset();
   const auto known = keys_.find(id.key);
@@ -400,7 +400,7 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const PartEntry& entry, Reply
   if (const absl::Status fits = CheckFragments(part.key(), push, begun); !fits.ok()) {
     return refuse(fits);
   }
-  if (const absl::Status fits = math_->Check(part.key(), id, Op::kPush, piece); !fits.ok()) {
+  if (const absl::Status fits = part.value().Check(Op::kPush, piece); !fits.ok()) {
     return refuse(fits);
   }
   const Round done = part.DoneThrough(from.rank);
@@ -414,7 +414,7 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const PartEntry& entry, Reply
     return refuse(absl::FailedPreconditionError(
         fmt::format("{}: worker {} has left the job", Label(entry.key), from.rank)));
   }
-  switch (part.Contribute(now_ms_, push, piece, view_, parking_, *math_)) {
+  switch (part.Contribute(now_ms_, push, piece, view_, parking_)) {
     case Part::Accepted::kDone:
       reply.progress = Progress::kDone;
       return refuse(part.PushStatus(from.rank, entry.round));
@@ -428,7 +428,7 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const PartEntry& entry, Reply
   bool retry = false;
   KVS_CHECK(
       Park(id, {Op::kPush, from, entry.request, entry.round, entry.step, {}, {}}, &retry).ok());
-  if (const int commits = part.CommitReady(view_, parking_, *math_); commits > 0) {
+  if (const int commits = part.CommitReady(view_, parking_); commits > 0) {
     committed_rounds_ += static_cast<uint64_t>(commits);
     AnswerWaiters(id, *slot, replies);
   }
@@ -448,7 +448,7 @@ void ServerCore::Impl::OnPull(const ReplyTo& from, const PartEntry& entry, Reply
   }
   Waiter waiter{Op::kPull,  from, entry.request,           entry.round,
                 entry.step, {},   {entry.rows, entry.data}};
-  absl::Status status = math_->Check(slot->part->key(), id, Op::kPull, waiter.asked);
+  absl::Status status = slot->part->value().Check(Op::kPull, waiter.asked);
   bool retry = false;
   if (status.ok()) {
     if (Answer(waiter, id, *slot, replies)) return;
@@ -501,7 +501,7 @@ void ServerCore::Impl::OnLeave(const ReplyTo& from, const PartEntry& entry, Repl
   std::sort(ids.begin(), ids.end());
   for (const PartId id : ids) {
     PartSlot& slot = *parts_.at(id);
-    const int commits = slot.part->CommitReady(view_, parking_, *math_);
+    const int commits = slot.part->CommitReady(view_, parking_);
     if (commits == 0) continue;
     committed_rounds_ += static_cast<uint64_t>(commits);
     AnswerWaiters(id, slot, replies);
@@ -521,7 +521,7 @@ void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const Frame& frame,
                          "SetOptimizer comes from rank 0, got it from rank {}", from.rank)));
   } else if (entry.op == Op::kCheckOptimizer) {
     const absl::Status fits = TryUpdater(*frame.optimizer).status();
-    if (fits.ok()) KVS_CHECK(math_->SetOptimizer(optimizer_).ok());
+    if (fits.ok()) KVS_CHECK(values_->SetOptimizer(optimizer_).ok());
     SetStatus(reply, fits);
   } else if (!repeat) {
     const absl::Status status = SetUpdater(*frame.optimizer);
@@ -529,6 +529,7 @@ void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const Frame& frame,
     if (status.ok()) {
       optimizer_incarnation_ = from.incarnation;
       optimizer_request_ = entry.request;
+      optimizer_was_set_ = true;
       view_.has_updater = true;
     }
   }
@@ -536,18 +537,18 @@ void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const Frame& frame,
 }
 
 absl::StatusOr<uint64_t> ServerCore::Impl::TryUpdater(const OptimizerConfig& spec) {
-  if (math_->has_own_updater() && spec.name != "assign") {
+  if (values_->has_own_updater() && spec.name != "assign") {
     return absl::FailedPreconditionError(
         fmt::format("SetOptimizer '{}': this server runs the updater of its program", spec.name));
   }
-  KVS_RETURN_IF_ERROR(math_->SetOptimizer(spec));
+  KVS_RETURN_IF_ERROR(values_->SetOptimizer(spec));
   uint64_t needed = 0;
   for (const auto& [id, slot] : parts_) {
-    if (slot->part != nullptr) needed += math_->BytesOf(slot->part->key(), id.part);
-    if (slot->creation != nullptr) needed += math_->BytesOf(*slot->creation->key, id.part);
+    if (slot->part != nullptr) needed += slot->part->value().Bytes();
+    if (slot->creation != nullptr) needed += slot->creation->value->Bytes();
   }
   if (needed > options_.value_bytes_max) {
-    KVS_CHECK(math_->SetOptimizer(optimizer_).ok());
+    KVS_CHECK(values_->SetOptimizer(optimizer_).ok());
     return absl::ResourceExhaustedError(
         fmt::format("optimizer '{}': {} bytes needed for values and states, at most {} expected",
                     spec.name, needed, options_.value_bytes_max));
@@ -561,8 +562,8 @@ absl::Status ServerCore::Impl::SetUpdater(const OptimizerConfig& spec) {
   return absl::OkStatus();
 }
 
-ServerCore::ServerCore(ServerCoreOptions options, ShardAddress self, PartMath* math)
-    : impl_(std::make_unique<Impl>(options, self, math)) {}
+ServerCore::ServerCore(ServerCoreOptions options, ShardAddress self, ShardValues* values)
+    : impl_(std::make_unique<Impl>(options, self, values)) {}
 ServerCore::~ServerCore() = default;
 
 void ServerCore::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing) {

@@ -37,7 +37,7 @@
 
 #include "common/cluster/routing_table.h"
 #include "common/wire/frame.h"
-#include "server/core/part_math.h"
+#include "server/core/part_value.h"
 
 namespace kvstore {
 
@@ -94,8 +94,8 @@ struct CommandRun {
 
 class ServerCore {
  public:
-  // `math` outlives the core.
-  ServerCore(ServerCoreOptions options, ShardAddress self, PartMath* math);
+  // `values` outlives the core.
+  ServerCore(ServerCoreOptions options, ShardAddress self, ShardValues* values);
   ~ServerCore();
 
   // A new routing table; older epochs are ignored. A higher job clears all keys. `self` is this

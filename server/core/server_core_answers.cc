@@ -105,7 +105,7 @@ bool ServerCore::Impl::Answer(const Waiter& waiter, PartId id, const PartSlot& s
         break;
       }
       reply.round = part.version();
-      reply.data = math_->Read(part.key(), id, part.value(), waiter.asked);
+      reply.data = part.value().Read(waiter.asked);
       break;
   }
   replies.Add(waiter.to, std::move(reply), learns);

@@ -32,7 +32,6 @@ struct Waiter {
 
 // A value that is brought in several fragments.
 struct Creation {
-  const KeySpec* key = nullptr;
   std::unique_ptr<PartValue> value;
   uint32_t fragments = 1;
   uint32_t filled = 0;  // so many of them are in the value
@@ -50,7 +49,7 @@ struct PartSlot {
 
 struct KnownKey {
   KeySpec spec;
-  size_t parts = 0;  // values and creations, which point to the spec
+  size_t parts = 0;  // values, also those that are being created: they point to the spec
 };
 
 inline void SetStatus(PartEntry& reply, const absl::Status& status) {
@@ -60,8 +59,8 @@ inline void SetStatus(PartEntry& reply, const absl::Status& status) {
 
 class ServerCore::Impl {
  public:
-  Impl(ServerCoreOptions options, ShardAddress self, PartMath* math)
-      : options_(options), self_(self), math_(math) {
+  Impl(ServerCoreOptions options, ShardAddress self, ShardValues* values)
+      : options_(options), self_(self), values_(values) {
     parking_.bytes_max = options.parked_bytes_max;
   }
 
@@ -94,11 +93,12 @@ class ServerCore::Impl {
   void OnCommand(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
                  ReplyBatch& replies);
 
-  std::unique_ptr<Part> MakePart(PartId id, const KeySpec* key,
-                                 std::unique_ptr<PartValue> value) const;
+  std::unique_ptr<Part> MakePart(std::unique_ptr<PartValue> value) const;
   // The fragment of a value that `entry` brings.
   absl::Status Create(const ReplyTo& from, const KeySpec& spec, const PartEntry& entry);
-  absl::StatusOr<Creation*> CreationFor(PartId id, const KeySpec& spec, const PartEntry& entry);
+  // `needed`: PartValue::Bytes() of the value.
+  absl::StatusOr<Creation*> CreationFor(PartId id, const KeySpec& spec, const PartEntry& entry,
+                                        uint64_t needed);
   void DropCreation(PartId id);
   // Takes back what the Init brought that `entry` names.
   absl::Status Drop(const ReplyTo& from, const PartEntry& entry);
@@ -107,9 +107,9 @@ class ServerCore::Impl {
   absl::StatusOr<KnownKey*> AddKey(const KeySpec& spec);
   static absl::Status CheckSameKey(const KeySpec& have, const KeySpec& want);
   PartSlot& AddSlot(PartId id);
-  // Has the math use this updater, and returns what all parts take with it. Errors, and the old one
-  // stays: the math's; FAILED_PRECONDITION while the program has an updater; RESOURCE_EXHAUSTED
-  // when what it keeps of the parts goes over the budget.
+  // Has the values use this updater, and returns what all parts take with it. Errors, and the old
+  // one stays: those of ShardValues; FAILED_PRECONDITION while the program has an updater;
+  // RESOURCE_EXHAUSTED when what it keeps of the parts goes over the budget.
   absl::StatusOr<uint64_t> TryUpdater(const OptimizerConfig& spec);
   absl::Status SetUpdater(const OptimizerConfig& spec);
   // A repeat is answered in the place of what it repeats. What a pull asks for is copied. Errors:
@@ -124,7 +124,7 @@ class ServerCore::Impl {
 
   const ServerCoreOptions options_;
   const ShardAddress self_;
-  PartMath* const math_;
+  ShardValues* const values_;
 
   ClusterId cluster_ = 0;
   Incarnation incarnation_ = 0;
@@ -137,10 +137,11 @@ class ServerCore::Impl {
   absl::flat_hash_map<PartId, std::unique_ptr<PartSlot>, PartIdHash> parts_;
   ParkingLot parking_;
   OptimizerConfig optimizer_{"assign", {}};  // that is set
-  uint64_t value_bytes_ = 0;                 // PartMath::BytesOf() of all parts
+  uint64_t value_bytes_ = 0;                 // PartValue::Bytes() of all parts
   uint64_t waiting_ = 0;                     // waiters of all parts
   uint64_t committed_rounds_ = 0;
-  RequestId optimizer_request_ = 0;  // 0: none was set in this job
+  bool optimizer_was_set_ = false;   // in this job
+  RequestId optimizer_request_ = 0;  // by which
   Incarnation optimizer_incarnation_ = 0;
   CommandLog command_log_;
   std::vector<CommandRun> commands_;    // not taken yet

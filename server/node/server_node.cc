@@ -12,7 +12,7 @@
 #include "common/transport/host_port.h"
 #include "common/wire/byte_counts.h"
 #include "server/node/server_status.h"
-#include "server/values/shard_math.h"
+#include "server/values/tensor_values.h"
 
 namespace kvstore {
 
@@ -43,9 +43,9 @@ ServerNode::ServerNode(ServerNodeOptions options, Transport* transport, ServerNo
     : options_(std::move(options)), transport_(transport), events_(std::move(events)) {
   for (ShardIndex shard = 0; shard < options_.shards; ++shard) {
     shard_loops_.push_back(transport_->MakeServerLoop(fmt::format("shard{}", shard)));
-    shards_.push_back(std::make_unique<Shard>(shard, options_.core,
-                                              std::make_unique<ShardMath>(options_.program_updater),
-                                              shard_loops_.back().get(), options_.on_command));
+    shards_.push_back(std::make_unique<Shard>(
+        shard, options_.core, std::make_unique<TensorValues>(options_.program_updater),
+        shard_loops_.back().get(), options_.on_command));
   }
   control_ = transport_->MakeServerLoop("control");
 }

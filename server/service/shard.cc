@@ -26,11 +26,11 @@ PartEntry Refusal(const PartEntry& entry, const absl::Status& status) {
 
 }  // namespace
 
-Shard::Shard(ShardIndex index, ServerCoreOptions options, std::unique_ptr<PartMath> math,
+Shard::Shard(ShardIndex index, ServerCoreOptions options, std::unique_ptr<ShardValues> values,
              EventLoop* loop, CommandHandler on_command)
     : index_(index),
       options_(options),
-      math_(std::move(math)),
+      values_(std::move(values)),
       loop_(loop),
       on_command_(std::move(on_command)) {}
 Shard::~Shard() = default;
@@ -47,7 +47,7 @@ void Shard::OnRouting(ClusterId cluster, ServerRank rank, Incarnation incarnatio
                       RoutingPtr routing) {
   loop_->Post([=] {
     if (core_ == nullptr) {
-      core_ = std::make_unique<ServerCore>(options_, ShardAddress{rank, index_}, math_.get());
+      core_ = std::make_unique<ServerCore>(options_, ShardAddress{rank, index_}, values_.get());
     }
     core_->OnRouting(cluster, incarnation, routing);
     reply_header_.cluster = cluster;

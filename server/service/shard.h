@@ -28,7 +28,7 @@ class Shard {
  public:
   // `loop` outlives the shard's streams; the shard outlives the loop's tasks. Without `on_command`
   // commands are answered with UNIMPLEMENTED.
-  Shard(ShardIndex index, ServerCoreOptions options, std::unique_ptr<PartMath> math,
+  Shard(ShardIndex index, ServerCoreOptions options, std::unique_ptr<ShardValues> values,
         EventLoop* loop, CommandHandler on_command = nullptr);
   ~Shard();
 
@@ -58,7 +58,7 @@ class Shard {
 
   const ShardIndex index_;
   const ServerCoreOptions options_;
-  const std::unique_ptr<PartMath> math_;
+  const std::unique_ptr<ShardValues> values_;
   EventLoop* const loop_;
   const CommandHandler on_command_;
 

@@ -11,7 +11,7 @@
 #include "tests/simulation/commands.h"
 #include "tests/simulation/program.h"
 #include "tests/simulation/world.h"
-#include "tests/support/hash_math.h"
+#include "tests/support/number_values.h"
 
 namespace kvstore::sim {
 

@@ -55,9 +55,9 @@ void ServerNode::OnLearned(const MembershipOutbox& out) {
   if (shards_.empty()) {
     for (ShardIndex shard = 0; shard < world_.params().shards[index_]; ++shard) {
       Shard& each = shards_.emplace_back();
-      each.math = std::make_unique<OracleMath>(world_, oracle_);
+      each.values = std::make_unique<OracleValues>(world_, oracle_);
       each.core = std::make_unique<ServerCore>(world_.params().server,
-                                               ShardAddress{self.rank(), shard}, each.math.get());
+                                               ShardAddress{self.rank(), shard}, each.values.get());
     }
   }
   routed_ = true;

@@ -10,7 +10,7 @@
 #include "server/core/server_core.h"
 #include "tests/simulation/data_plane.h"
 #include "tests/simulation/member.h"
-#include "tests/simulation/oracle_math.h"
+#include "tests/simulation/oracle_values.h"
 #include "tests/simulation/scheduler_node.h"
 
 namespace kvstore::sim {
@@ -39,7 +39,7 @@ class ServerNode {
 
  private:
   struct Shard {
-    std::unique_ptr<OracleMath> math;
+    std::unique_ptr<OracleValues> values;
     std::unique_ptr<ServerCore> core;
   };
   void OnLearned(const MembershipOutbox& out);

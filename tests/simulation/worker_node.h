@@ -15,7 +15,7 @@
 #include "client/core/init_undo.h"
 #include "tests/simulation/data_plane.h"
 #include "tests/simulation/member.h"
-#include "tests/simulation/oracle_math.h"
+#include "tests/simulation/oracle_values.h"
 #include "tests/simulation/scheduler_node.h"
 #include "tests/simulation/wire_monitor.h"
 

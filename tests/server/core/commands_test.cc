@@ -6,7 +6,7 @@
 
 #include "server/core/command_log.h"
 #include "server/core/server_core.h"
-#include "tests/support/hash_math.h"
+#include "tests/support/number_values.h"
 
 namespace kvstore {
 namespace {
@@ -32,7 +32,7 @@ struct Reply {
 
 class Server {
  public:
-  explicit Server(ShardIndex shard = 0) : core({}, ShardAddress{0, shard}, &math) {
+  explicit Server(ShardIndex shard = 0) : core({}, ShardAddress{0, shard}, &values) {
     core.OnRouting(kCluster, kServerIncarnation, RoutingOf(1));
   }
 
@@ -59,7 +59,7 @@ class Server {
     return RepliesOf(out);
   }
 
-  HashMath math;
+  HashValues values;
   ServerCore core;
 
  private:

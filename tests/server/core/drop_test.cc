@@ -14,7 +14,7 @@ using testing::kKey;
 using testing::Shard;
 using testing::SpecOf;
 
-constexpr uint64_t kPartBytes = 16;  // what HashMath charges
+constexpr uint64_t kPartBytes = 16;  // what HashValues charges
 
 KeySpec ShapeOf(Shape shape) {
   KeySpec spec = SpecOf(kKey);

@@ -81,11 +81,11 @@ TEST_CASE("a contribution counts when all its fragments came, in any order, each
     CHECK(done[rank].empty() == !over);
   }
   for (const WorkerRank rank : {0u, 1u}) CHECK(done[rank] == std::set<RequestId>{10, 11, 12});
-  uint64_t expected = HashMath::Expected(1, {0, 1, 2, 100, 101, 102});
+  uint64_t expected = HashValues::Expected(1, {0, 1, 2, 100, 101, 102});
   if (type == "dist_async") {
     expected = 1;
     for (const uint64_t rank : order) {
-      expected = HashMath::Expected(expected, {100 * rank, 100 * rank + 1, 100 * rank + 2});
+      expected = HashValues::Expected(expected, {100 * rank, 100 * rank + 1, 100 * rank + 2});
     }
   }
   CHECK(NumberOf(shard.Pull(0, 0)[0].second.data) == expected);
@@ -101,7 +101,7 @@ TEST_CASE("a worker of which fragments came is waited for, even when it left", "
   shard.Push(0, 1, 7);
   CHECK(shard.core.Status().open_rounds.at(0).missing == std::vector<WorkerRank>{1});
   CHECK(shard.Send(Shard::FrameOf(1, Fragment(Op::kPush, 11, 1, 2, 6))).size() == 3);
-  CHECK(NumberOf(shard.Pull(0, 1)[0].second.data) == HashMath::Expected(1, {7, 5, 6}));
+  CHECK(NumberOf(shard.Pull(0, 1)[0].second.data) == HashValues::Expected(1, {7, 5, 6}));
 }
 
 TEST_CASE("fragments that cannot be are refused, and nothing of them is kept", "[core]") {
@@ -120,7 +120,7 @@ TEST_CASE("fragments that cannot be are refused, and nothing of them is kept", "
         "key 17: a fragment of 2 expected, got 1 of 3");
   shard.Send(Shard::FrameOf(0, Fragment(Op::kPush, 11, 1, 2, 6)));
   shard.Push(1, 1, 7);
-  CHECK(NumberOf(shard.Pull(0, 1)[0].second.data) == HashMath::Expected(1, {5, 6, 7}));
+  CHECK(NumberOf(shard.Pull(0, 1)[0].second.data) == HashValues::Expected(1, {5, 6, 7}));
 
   shard.Init(0, 1, 2, SpecOf(18));
   PartEntry dense = Fragment(Op::kPush, 20, 0, 2, 5);
@@ -146,7 +146,7 @@ TEST_CASE("a refused fragment leaves its contribution as it was: a right one com
   CHECK(shard.Probe(0, Op::kPush, 1, 11)[0].second.progress == Progress::kUnknown);
 
   CHECK(shard.Send(Shard::FrameOf(0, Fragment(Op::kPush, 13, 1, 3, 6))).size() == 3);
-  CHECK(NumberOf(shard.Pull(0, 1)[0].second.data) == HashMath::Expected(1, {5, 6, 7}));
+  CHECK(NumberOf(shard.Pull(0, 1)[0].second.data) == HashValues::Expected(1, {5, 6, 7}));
   CHECK(shard.core.Status().open_rounds.empty());
   CHECK(shard.core.Status().parked_bytes == 0);
 }
@@ -163,7 +163,7 @@ TEST_CASE("a value that is brought in fragments exists when all are in it", "[co
     REQUIRE(shard.Send(InitFragment(2, 1, 2, 6)).size() == 2);  // the one that waited, too
     CHECK(shard.Send(InitFragment(2, 1, 2, 9))[0].second.code == absl::StatusCode::kOk);
     CHECK(shard.Send(InitFragment(1, 0, 2, 9))[0].second.code == absl::StatusCode::kOk);
-    CHECK(NumberOf(shard.Pull(0, 0)[0].second.data) == HashMath::Filled({5, 6}));
+    CHECK(NumberOf(shard.Pull(0, 0)[0].second.data) == HashValues::Filled({5, 6}));
     CHECK(shard.Send(InitFragment(3, 0, 2, 5))[0].second.code == absl::StatusCode::kAlreadyExists);
     CHECK(shard.core.Status().value_bytes == 16);
   }
@@ -185,13 +185,13 @@ TEST_CASE("a value that is brought in fragments exists when all are in it", "[co
     shard.Send(InitFragment(4, 0, 2, 7));
     CHECK(shard.Send(InitFragment(1, 0, 2, 5))[0].second.code == absl::StatusCode::kOk);  // late
     shard.Send(InitFragment(5, 1, 2, 8));
-    CHECK(NumberOf(shard.Pull(0, 0)[0].second.data) == HashMath::Filled({7, 8}));
+    CHECK(NumberOf(shard.Pull(0, 0)[0].second.data) == HashValues::Filled({7, 8}));
   }
 }
 
 TEST_CASE("Init without bytes creates if it says so", "[core]") {
   Shard shard(1);
-  shard.math.empty_init = true;
+  shard.values.empty_init = true;
   PartEntry entry = Shard::EntryOf(Op::kInit, 1);
   entry.create = true;
   Frame frame = Shard::FrameOf(0, entry);
@@ -226,12 +226,12 @@ TEST_CASE("a pull that asks for rows is told that it waits, and its ids are park
   for (const auto& [rank, reply] : shard.Push(1, 1, 11)) {
     if (reply.op != Op::kPull) continue;
     ++answers;
-    CHECK(NumberOf(reply.data) == HashMath::Rows(HashMath::Expected(1, {10, 11}), 3));
+    CHECK(NumberOf(reply.data) == HashValues::Rows(HashValues::Expected(1, {10, 11}), 3));
   }
   CHECK(answers == 2);
   CHECK(shard.core.Status().parked_bytes == 0);
   CHECK(NumberOf(shard.Send(Shard::FrameOf(0, pull))[0].second.data) ==
-        HashMath::Rows(HashMath::Expected(1, {10, 11}), 3));
+        HashValues::Rows(HashValues::Expected(1, {10, 11}), 3));
 }
 
 TEST_CASE("rows over the bound of one event's replies are put off", "[core]") {
@@ -266,7 +266,7 @@ TEST_CASE("rows over the bound of one event's replies are put off", "[core]") {
   pulls.parts.erase(pulls.parts.begin(), pulls.parts.begin() + 3);
   for (const auto& [rank, reply] : shard.Send(pulls)) {
     CHECK(NumberOf(reply.data) ==
-          HashMath::Rows(waits ? HashMath::Expected(1, {7}) : 1, reply.request));
+          HashValues::Rows(waits ? HashValues::Expected(1, {7}) : 1, reply.request));
   }
 }
 

@@ -6,7 +6,7 @@
 #include <random>
 
 #include "tests/server/core/shard_under_test.h"
-#include "tests/support/hash_math.h"
+#include "tests/support/number_values.h"
 
 namespace kvstore {
 namespace {
@@ -39,7 +39,7 @@ TEST_CASE("a round commits when every worker contributed, and tells all of them"
   const auto pulled = shard.Pull(0, 1);
   REQUIRE(pulled.size() == 1);
   CHECK(pulled[0].second.round == 1);
-  CHECK(NumberOf(pulled[0].second.data) == HashMath::Expected(1, {10, 11, 12}));
+  CHECK(NumberOf(pulled[0].second.data) == HashValues::Expected(1, {10, 11, 12}));
 }
 
 TEST_CASE("any order and repetition of contributions gives the same value", "[core]") {
@@ -62,7 +62,7 @@ TEST_CASE("any order and repetition of contributions gives the same value", "[co
   for (Round round = 1; round <= kRounds; ++round) {
     std::vector<uint64_t> contributions;
     for (WorkerRank rank = 0; rank < kWorkers; ++rank) contributions.push_back(100 * round + rank);
-    expected = HashMath::Expected(expected, contributions);
+    expected = HashValues::Expected(expected, contributions);
   }
   int steps = 0;
   while (!todo.empty()) {
@@ -98,7 +98,7 @@ TEST_CASE("without room to park, the next rank in order is still taken", "[core]
   CHECK(shard.Push(2, 1, 12)[0].second.retry_after_ms > 0);
   CHECK(shard.Push(1, 1, 11)[0].second.progress == Progress::kReceived);
   CHECK(shard.Push(2, 1, 12).size() == 3);
-  CHECK(NumberOf(shard.Pull(0, 0)[0].second.data) == HashMath::Expected(1, {10, 11, 12}));
+  CHECK(NumberOf(shard.Pull(0, 0)[0].second.data) == HashValues::Expected(1, {10, 11, 12}));
 }
 
 TEST_CASE("a pull waits for the version it names, and gets exactly that one", "[core]") {
@@ -112,7 +112,7 @@ TEST_CASE("a pull waits for the version it names, and gets exactly that one", "[
                                    [](const auto& reply) { return reply.second.op == Op::kPull; });
   REQUIRE(pulled != replies.end());
   CHECK(pulled->first == 0);
-  CHECK(NumberOf(pulled->second.data) == HashMath::Expected(1, {10, 11}));
+  CHECK(NumberOf(pulled->second.data) == HashValues::Expected(1, {10, 11}));
 }
 
 TEST_CASE("a pull asked again over a new stream is answered there", "[core]") {
@@ -207,7 +207,7 @@ TEST_CASE("an optimizer whose states go over the memory budget is refused, the o
   CHECK(refused.code == absl::StatusCode::kResourceExhausted);
   CHECK(refused.message ==
         "optimizer 'adam': 64 bytes needed for values and states, at most 32 expected");
-  CHECK(shard.math.optimizers.back() == "sum");
+  CHECK(shard.values.optimizers.back() == "sum");
   CHECK(shard.core.Status().value_bytes == 32);
 }
 
@@ -231,11 +231,11 @@ TEST_CASE("a check says what SetOptimizer would say, and changes nothing", "[cor
             "optimizer 'adam': 64 bytes needed for values and states, at most 32 expected"));
   CHECK(check("bad", 6) == absl::InvalidArgumentError("no such optimizer: bad"));
   CHECK(check("test", 7).ok());
-  CHECK(shard.math.optimizers.back() == "sum");
+  CHECK(shard.values.optimizers.back() == "sum");
   // The late repeat of a check is one, whatever was set since.
   CHECK(shard.SetOptimizer(0, "test", 8)[0].second.code == absl::StatusCode::kOk);
   CHECK(check("sum", 7).ok());
-  CHECK(shard.math.optimizers.back() == "test");
+  CHECK(shard.values.optimizers.back() == "test");
   CHECK(shard.SetOptimizer(1, "sum", 9, Op::kCheckOptimizer)[0].second.code ==
         absl::StatusCode::kInvalidArgument);
 }
@@ -243,12 +243,12 @@ TEST_CASE("a check says what SetOptimizer would say, and changes nothing", "[cor
 TEST_CASE("while the program has an updater, no other is taken", "[core]") {
   Shard shard(1);
   CHECK(shard.SetOptimizer(0, "sum", 1)[0].second.code == absl::StatusCode::kOk);
-  shard.math.own_updater = true;
+  shard.values.own_updater = true;
   const Op op = GENERATE(Op::kSetOptimizer, Op::kCheckOptimizer);
   const PartEntry refused = shard.SetOptimizer(0, "test", 2, op)[0].second;
   CHECK(refused.code == absl::StatusCode::kFailedPrecondition);
   CHECK(refused.message == "SetOptimizer 'test': this server runs the updater of its program");
-  CHECK(shard.math.optimizers.back() == "sum");
+  CHECK(shard.values.optimizers.back() == "sum");
   CHECK(shard.SetOptimizer(0, "assign", 3, op)[0].second.code == absl::StatusCode::kOk);
 }
 
@@ -268,8 +268,8 @@ TEST_CASE("requests that wait are bounded, those of a known one are not counted 
 }
 
 TEST_CASE("a part of a slot that is another server's is sent back to be routed anew", "[core]") {
-  HashMath math;
-  ServerCore core({}, ShardAddress{1, 0}, &math);
+  HashValues values;
+  ServerCore core({}, ShardAddress{1, 0}, &values);
   auto routing = std::make_shared<RoutingTable>(*RoutingOf(1));
   routing->servers.push_back({"h:2", kServerIncarnation, 1});
   core.OnRouting(kCluster, kServerIncarnation, routing);
@@ -297,8 +297,8 @@ TEST_CASE("a worker that left is not waited for", "[core]") {
   shard.Pull(0, 2);
   const auto replies = shard.Leave(1);  // closes round 2 with two contributions
   CHECK(replies.size() == 4);           // the leave itself, two pushes, one pull
-  const uint64_t first = HashMath::Expected(1, {10, 11, 12});
-  CHECK(NumberOf(shard.Pull(0, 2)[0].second.data) == HashMath::Expected(first, {20, 22}));
+  const uint64_t first = HashValues::Expected(1, {10, 11, 12});
+  CHECK(NumberOf(shard.Pull(0, 2)[0].second.data) == HashValues::Expected(first, {20, 22}));
   CHECK(shard.Leave(1).size() == 1);
   CHECK(shard.Push(1, 3, 31)[0].second.code == absl::StatusCode::kFailedPrecondition);
   CHECK(shard.Push(1, 1, 11)[0].second.progress == Progress::kDone);  // a late repeat
@@ -308,7 +308,7 @@ TEST_CASE("a failed update closes the round, keeps the value and tells every con
           "[core]") {
   Shard shard(2);
   shard.Init(0, 1, 1);
-  shard.math.fail_updates = true;
+  shard.values.fail_updates = true;
   shard.Push(0, 1, 10);
   const auto replies = shard.Push(1, 1, 11);
   REQUIRE(replies.size() == 2);
@@ -320,7 +320,7 @@ TEST_CASE("a failed update closes the round, keeps the value and tells every con
   const auto pulled = shard.Pull(0, 1)[0].second;
   CHECK(pulled.round == 1);
   CHECK(NumberOf(pulled.data) == 1);
-  shard.math.fail_updates = false;
+  shard.values.fail_updates = false;
   shard.Push(0, 2, 20);
   CHECK(shard.Push(1, 2, 21)[0].second.code == absl::StatusCode::kOk);
 }
@@ -328,8 +328,8 @@ TEST_CASE("a failed update closes the round, keeps the value and tells every con
 TEST_CASE("replies with long texts go in frames that can be sent", "[core]") {
   Shard shard(1);
   for (KeyId key = 1; key <= kPartsPerFrameMax; ++key) shard.Init(0, 1, key, SpecOf(key));
-  shard.math.fail_updates = true;
-  shard.math.failure = std::string(5000, 'x');
+  shard.values.fail_updates = true;
+  shard.values.failure = std::string(5000, 'x');
   Frame pushes = Shard::FrameOf(0, Shard::EntryOf(Op::kPush, 1));
   pushes.parts.resize(kPartsPerFrameMax, pushes.parts[0]);
   for (KeyId key = 1; key <= kPartsPerFrameMax; ++key) {
@@ -417,7 +417,7 @@ TEST_CASE("the optimizer comes from rank 0, once per request", "[core]") {
   newer.optimizer->name = "sum";
   shard.Send(newer);
   shard.Send(frame);  // a late repeat must not bring sgd back
-  CHECK(shard.math.optimizers == std::vector<std::string>{"sgd", "sum"});
+  CHECK(shard.values.optimizers == std::vector<std::string>{"sgd", "sum"});
 
   Frame other = frame;
   other.header.rank = 1;
@@ -468,7 +468,7 @@ TEST_CASE("an asynchronous push is applied at once and once, in its worker's ord
   const auto done = s.Push(0, 2, 10, 12);
   REQUIRE(done.size() == 1);
   CHECK(done[0].second.progress == Progress::kDone);
-  uint64_t value = HashMath::Expected(5, {10});
+  uint64_t value = HashValues::Expected(5, {10});
   CHECK(NumberOf(s.Pull(1, 0)[0].second.data) == value);
   CHECK(s.Push(0, 2, 10, 12)[0].second.progress == Progress::kDone);  // a repeat
   CHECK(NumberOf(s.Pull(1, 0)[0].second.data) == value);
@@ -480,10 +480,10 @@ TEST_CASE("an asynchronous push is applied at once and once, in its worker's ord
   CHECK(s.Pull(0, 5, 200).empty());
   CHECK(s.core.Status().parked_bytes == 16);
   CHECK(s.Probe(0, Op::kPush, 4, 103)[0].second.progress == Progress::kReceived);
-  value = HashMath::Expected(value, {70});
+  value = HashValues::Expected(value, {70});
   CHECK(s.Push(1, 1, 70)[0].second.progress == Progress::kDone);  // another worker waits for nobody
   const auto all = s.Push(0, 3, 20, 102);
-  for (const uint64_t next : {20, 30, 40}) value = HashMath::Expected(value, {next});
+  for (const uint64_t next : {20, 30, 40}) value = HashValues::Expected(value, {next});
   std::map<RequestId, Progress> answers;
   for (const auto& [rank, entry] : all) {
     CHECK(rank == 0);
@@ -503,12 +503,12 @@ TEST_CASE("an asynchronous update that fails is told to its worker and blocks no
   Shard s(1, {}, "dist_async");
   s.Init(0, 5, 1);
   s.SetOptimizer(0, "sum", 2);
-  s.math.fail_updates = true;
+  s.values.fail_updates = true;
   CHECK(s.Push(0, 1, 10)[0].second.code == absl::StatusCode::kInternal);
-  s.math.fail_updates = false;
+  s.values.fail_updates = false;
   CHECK(s.Push(0, 1, 10)[0].second.code == absl::StatusCode::kInternal);  // a repeat hears the same
   CHECK(s.Push(0, 2, 20)[0].second.code == absl::StatusCode::kOk);
-  CHECK(NumberOf(s.Pull(0, 2)[0].second.data) == HashMath::Expected(5, {20}));
+  CHECK(NumberOf(s.Pull(0, 2)[0].second.data) == HashValues::Expected(5, {20}));
 }
 
 }  // namespace

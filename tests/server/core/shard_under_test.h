@@ -1,4 +1,4 @@
-// One ServerCore on numbers (tests/support/hash_math.h), and the frames that its workers send.
+// One ServerCore on numbers (tests/support/number_values.h), and the frames that its workers send.
 #pragma once
 
 #include <catch2/catch.hpp>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "server/core/server_core.h"
-#include "tests/support/hash_math.h"
+#include "tests/support/number_values.h"
 
 namespace kvstore::testing {
 
@@ -44,7 +44,7 @@ class Shard {
  public:
   explicit Shard(uint32_t workers, ServerCoreOptions options = {},
                  const std::string& type = "dist_sync")
-      : core(options, ShardAddress{0, 0}, &math) {
+      : core(options, ShardAddress{0, 0}, &values) {
     core.OnRouting(kCluster, kServerIncarnation, RoutingOf(workers, 1, 1, type));
   }
 
@@ -125,7 +125,7 @@ class Shard {
     return entry;
   }
 
-  HashMath math;
+  HashValues values;
   ServerCore core;
   int64_t now_ms = 0;
   std::map<WorkerRank, PeerId> last_peer;

@@ -1,5 +1,5 @@
 // The arithmetic of a shard: sums from sliced payloads, left folds in rank order, updates.
-#include "server/values/dense_part_math.h"
+#include "server/values/dense_value.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -8,6 +8,7 @@
 #include <limits>
 #include <random>
 
+#include "server/values/tensor_values.h"
 #include "tests/support/dtype_oracle.h"
 
 namespace kvstore {
@@ -59,36 +60,29 @@ std::vector<T> ToVector(const Payload& payload) {
 template <typename T>
 class PartOf {
  public:
-  PartOf(DensePartMath& math, const std::vector<T>& value, PartIndex part = 0)
-      : math_(math), key(Key<T>(value.size())), id_{17, part} {
-    math.Fill(key, {17, 0}, {0, Whole(value)}, &value_);
+  PartOf(TensorValues& values, const std::vector<T>& value, PartIndex part = 0)
+      : key(Key<T>(value.size())), value_(values.Make(key, {17, part})) {
+    value_->Fill({0, Whole(value)});
   }
   // A round with these contributions.
   absl::Status Update(const std::vector<Payload>& contributions) {
-    std::unique_ptr<PartSum> sum;
-    for (const Payload& data : contributions) math_.Fold(key, {17, 0}, {0, data}, &sum);
-    return math_.Update(key, id_, std::move(sum), &value_, &state);
+    for (const Payload& data : contributions) value_->Fold(0, {0, data});
+    return value_->Update(0);
   }
-  Payload Read() { return math_.Read(key, id_, *value_, Piece()); }
-  std::vector<T> value() { return ToVector<T>(Read()); }
+  Payload Read() const { return value_->Read({}); }
+  std::vector<T> value() const { return ToVector<T>(Read()); }
 
- private:
-  DensePartMath& math_;
-
- public:
   KeySpec key;
-  std::unique_ptr<PartState> state;
 
  private:
-  PartId id_;
   std::unique_ptr<PartValue> value_;
 };
 
 // The fold of `contributions`: what the updater `assign` makes the value.
 template <typename T>
 std::vector<T> Folded(size_t elements, const std::vector<Payload>& contributions) {
-  DensePartMath math;
-  PartOf<T> part(math, std::vector<T>(elements));
+  TensorValues values;
+  PartOf<T> part(values, std::vector<T>(elements));
   REQUIRE(part.Update(contributions).ok());
   return part.value();
 }
@@ -147,30 +141,28 @@ TEST_CASE("rounds of every dtype have the oracle's bits however slices cut the e
     const testing::DTypeOracle oracle(dtype);
     for (int trial = 0; trial < 20; ++trial) {
       CAPTURE(DTypeName(dtype), trial);
-      DensePartMath math;
+      TensorValues values;
       KeySpec key;
       key.key = 17;
       key.dtype = dtype;
       key.shape = {67};
       std::vector<testing::Bytes> contributions;
-      std::unique_ptr<PartValue> value;
-      std::unique_ptr<PartSum> sum;
-      std::unique_ptr<PartState> state;
       testing::Bytes expected = oracle.Random(random, 67);
-      math.Fill(key, {17, 0}, {0, Whole(expected)}, &value);
+      const std::unique_ptr<PartValue> value = values.Make(key, {17, 0});
+      value->Fill({0, Whole(expected)});
       for (int rank = 0; rank < 3; ++rank) {
         contributions.push_back(oracle.Random(random, 67));
         const Payload cut = Cut(contributions.back(), [&] { return 1 + random() % 20; });
-        math.Fold(key, {17, 0}, {0, cut}, &sum);
+        value->Fold(0, {0, cut});
       }
       if (trial % 2 == 0) {
-        REQUIRE(math.SetOptimizer({"sum", {}}).ok());
+        REQUIRE(values.SetOptimizer({"sum", {}}).ok());
         expected = oracle.Sum(expected, contributions);
       } else {
         expected = oracle.Assign(contributions);
       }
-      REQUIRE(math.Update(key, {17, 0}, std::move(sum), &value, &state).ok());
-      REQUIRE(ToVector<uint8_t>(math.Read(key, {17, 0}, *value, Piece())) == expected);
+      REQUIRE(value->Update(0).ok());
+      REQUIRE(ToVector<uint8_t>(value->Read({})) == expected);
     }
   }
 }
@@ -178,13 +170,13 @@ TEST_CASE("rounds of every dtype have the oracle's bits however slices cut the e
 TEST_CASE("a value has the payload's bytes in memory of its own", "[engine]") {
   CAPTURE(kSeed);
   std::mt19937_64 random(kSeed);
-  DensePartMath math;
+  TensorValues values;
   const std::vector<float> x = Numbers<float>(random, 1009);
   const Payload payload = Cut(x, [&] { return 1 + random() % 97; });
   const KeySpec key = Key<float>(x.size());
-  std::unique_ptr<PartValue> value;
-  math.Fill(key, {17, 0}, {0, payload}, &value);
-  const Payload read = math.Read(key, {17, 0}, *value, Piece());
+  const std::unique_ptr<PartValue> value = values.Make(key, {17, 0});
+  value->Fill({0, payload});
+  const Payload read = value->Read({});
   REQUIRE(read.slices().size() == 1);
   const Slice& own = read.slices()[0];
   for (const Slice& slice : payload.slices()) {
@@ -194,8 +186,8 @@ TEST_CASE("a value has the payload's bytes in memory of its own", "[engine]") {
 }
 
 TEST_CASE("a pull is handed the value itself, which later updates leave alone", "[engine]") {
-  DensePartMath math;
-  PartOf<float> part(math, {1, 2});
+  TensorValues values;
+  PartOf<float> part(values, {1, 2});
   const Payload first = part.Read();
   CHECK(first.slices()[0].data == part.Read().slices()[0].data);
   REQUIRE(part.Update({Whole<float>({3, 4})}).ok());
@@ -204,11 +196,11 @@ TEST_CASE("a pull is handed the value itself, which later updates leave alone", 
 }
 
 TEST_CASE("a piece that is not the part's bytes is refused and says what is", "[engine]") {
-  DensePartMath math;
+  TensorValues values;
   KeySpec key = Key<float>((1 << 18) + 3);  // parts of 1 MiB and of 12 bytes
   const auto check = [&](PartIndex part, Op op, size_t bytes, uint32_t rows = 0) {
     const Piece piece{rows, Payload::CopyOf(std::string(bytes, 'x'))};
-    return std::string(math.Check(key, {17, part}, op, piece).message());
+    return std::string(values.Make(key, {17, part})->Check(op, piece).message());
   };
   CHECK(check(0, Op::kPush, 1 << 20).empty());
   CHECK(check(1, Op::kPush, 12).empty());
@@ -220,14 +212,14 @@ TEST_CASE("a piece that is not the part's bytes is refused and says what is", "[
 }
 
 TEST_CASE("a part takes its value, a sum and what the optimizer keeps", "[engine]") {
-  DensePartMath math;
+  TensorValues values;
   const KeySpec key = Key<double>(10);
-  CHECK(math.BytesOf(key, 0) == 160);
+  CHECK(values.Make(key, {17, 0})->Bytes() == 160);
   KeySpec narrow = key;
   narrow.dtype = DType::kFloat16;
-  CHECK(math.BytesOf(narrow, 0) == 10 * (2 + 4));
-  REQUIRE(math.SetOptimizer({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
-  CHECK(math.BytesOf(key, 0) == 240);
+  CHECK(values.Make(narrow, {17, 0})->Bytes() == 10 * (2 + 4));
+  REQUIRE(values.SetOptimizer({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
+  CHECK(values.Make(key, {17, 0})->Bytes() == 240);
 }
 
 TEMPLATE_TEST_CASE("a round is the left fold of its contributions from the first value", "[engine]",
@@ -271,65 +263,64 @@ TEST_CASE("the order of a fold shows in its bits", "[engine]") {
 }
 
 TEST_CASE("an optimizer's state stays with its part from round to round", "[engine]") {
-  DensePartMath math;
+  TensorValues values;
   OptimizerConfig spec;
   spec.name = "sgd";
   spec.parameters = {{"learning_rate", 0.5}, {"momentum", 0.5}};
-  REQUIRE(math.SetOptimizer(spec).ok());
+  REQUIRE(values.SetOptimizer(spec).ok());
   const Payload one = Whole<double>({1});
-  PartOf<double> part(math, {0});
+  PartOf<double> part(values, {0});
   for (const double expected : {-0.5, -1.25}) {
     REQUIRE(part.Update({one}).ok());
     CHECK(part.value() == std::vector<double>{expected});
   }
-  PartOf<double> other(math, {0}, 1);
+  PartOf<double> other(values, {0}, 1);
   REQUIRE(other.Update({one}).ok());
   CHECK(other.value() == std::vector<double>{-0.5});
 
   SECTION("the same spec again and another learning rate keep it") {
-    REQUIRE(math.SetOptimizer(spec).ok());
+    REQUIRE(values.SetOptimizer(spec).ok());
     spec.parameters["learning_rate"] = 0.25;
-    REQUIRE(math.SetOptimizer(spec).ok());
+    REQUIRE(values.SetOptimizer(spec).ok());
     REQUIRE(part.Update({one}).ok());
     CHECK(part.value() == std::vector<double>{-1.25 - 0.375 - 0.25});
   }
   SECTION("a rule that keeps nothing drops it") {
-    spec = OptimizerConfig{"sum", {}};
-    REQUIRE(math.SetOptimizer(spec).ok());
+    REQUIRE(values.SetOptimizer({"sum", {}}).ok());
     REQUIRE(part.Update({one}).ok());
-    CHECK(part.state == nullptr);
+    REQUIRE(values.SetOptimizer(spec).ok());
+    REQUIRE(part.Update({one}).ok());
+    CHECK(part.value() == std::vector<double>{-1.25 + 1 - 0.5});  // as the first update
   }
 }
 
 TEST_CASE("a refused optimizer leaves the one that was set", "[engine]") {
-  DensePartMath math;
-  REQUIRE(math.SetOptimizer({"sum", {}}).ok());
-  const absl::Status unknown = math.SetOptimizer({"adamw", {}});
+  TensorValues values;
+  REQUIRE(values.SetOptimizer({"sum", {}}).ok());
+  const absl::Status unknown = values.SetOptimizer({"adamw", {}});
   CHECK(unknown.code() == absl::StatusCode::kInvalidArgument);
   CHECK_THAT(std::string(unknown.message()), Contains("assign, sum, test, sgd"));
-  const absl::Status bad = math.SetOptimizer({"sgd", {{"learning_rate", -1.0}}});
+  const absl::Status bad = values.SetOptimizer({"sgd", {{"learning_rate", -1.0}}});
   CHECK(bad.code() == absl::StatusCode::kInvalidArgument);
-  PartOf<float> part(math, {5});
+  PartOf<float> part(values, {5});
   REQUIRE(part.Update({Whole<float>({1})}).ok());
   CHECK(part.value() == std::vector<float>{6});
 }
 
 TEST_CASE("an update that fails names key and part and keeps value and state", "[engine]") {
-  DensePartMath math;
-  REQUIRE(math.SetOptimizer({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
+  TensorValues values;
+  REQUIRE(values.SetOptimizer({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
   const Payload one = Whole<float>({1});
-  PartOf<float> part(math, {0}, 3);
+  PartOf<float> part(values, {0}, 3);
   REQUIRE(part.Update({one}).ok());
-  const PartState* before = part.state.get();
   part.key.dtype = DType::kInt32;
   const absl::Status failed = part.Update({one});
   CHECK(failed.code() == absl::StatusCode::kInvalidArgument);
-  CHECK_THAT(std::string(failed.message()), Contains("key 'conv1.weight': part 3: "));
-  CHECK(part.state.get() == before);
+  CHECK_THAT(std::string(failed.message()), Contains("key 'conv1.weight' part 3: "));
   CHECK(part.value() == std::vector<float>{-1});
   part.key.dtype = DType::kFloat32;
   REQUIRE(part.Update({one}).ok());
-  CHECK(part.value() == std::vector<float>{-2.5f});  // m = -0.5 - 1
+  CHECK(part.value() == std::vector<float>{-2.5f});  // the momentum was kept: -0.5 - 1
 }
 
 }  // namespace kvstore

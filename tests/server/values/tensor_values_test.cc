@@ -1,5 +1,5 @@
-// What a program's updater changes about a shard's arithmetic.
-#include "server/values/shard_math.h"
+// What a program's updater changes about the values of a shard.
+#include "server/values/tensor_values.h"
 
 #include <catch2/catch.hpp>
 
@@ -17,18 +17,20 @@ class Switch final : public ProgramUpdater {
 
 TEST_CASE("while the program has an updater it is the only one, and it has no rows", "[engine]") {
   Switch program;
-  ShardMath math(&program);
-  CHECK(math.has_own_updater());
+  TensorValues values(&program);
+  CHECK(values.has_own_updater());
   KeySpec key;
   key.key = 7;
   key.dtype = DType::kFloat32;
   key.shape = {4, 2};
   key.storage = Storage::kRowSparse;
-  CHECK(math.Update(key, {7, 0}, nullptr, nullptr, nullptr) ==
+  const std::unique_ptr<PartValue> value = values.Make(key, {7, 0});
+  value->Fold(0, {});
+  CHECK(value->Update(0) ==
         absl::UnimplementedError("key 7: a dense key expected, this server runs its program's "
                                  "updater, which has no rows"));
   program.on = false;
-  CHECK_FALSE(math.has_own_updater());
+  CHECK_FALSE(values.has_own_updater());
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Stripes of row-sparse values, against a model of rows in a map.
-#include "server/values/row_part_math.h"
+#include "server/values/row_value.h"
 
 #include <array>
 #include <catch2/catch.hpp>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/rows/row_cut.h"
-#include "server/values/shard_math.h"
+#include "server/values/tensor_values.h"
 
 namespace kvstore {
 namespace {
@@ -60,28 +60,24 @@ std::vector<Row> RowsIn(const Payload& payload) {
 
 // One stripe and what happens to it.
 struct Stripe {
-  explicit Stripe(PartMath& arithmetic, KeySpec spec, PartIndex part, const Rows& init = {})
-      : math(arithmetic), key(std::move(spec)), id{17, part} {
-    math.Fill(key, id, PieceOf(init), &value);
+  Stripe(TensorValues& values, KeySpec spec, PartIndex part, const Rows& init = {})
+      : key(std::move(spec)), value(values.Make(key, {17, part})) {
+    value->Fill(PieceOf(init));
   }
   absl::Status Update(const std::vector<Piece>& pieces) {
-    std::unique_ptr<PartSum> sum;
     for (const Piece& piece : pieces) {
-      REQUIRE(math.Check(key, id, Op::kPush, piece).ok());
-      math.Fold(key, id, piece, &sum);
+      REQUIRE(value->Check(Op::kPush, piece).ok());
+      value->Fold(0, piece);
     }
-    return math.Update(key, id, std::move(sum), &value, &state);
+    return value->Update(0);
   }
   std::vector<Row> Read(const std::vector<int64_t>& ids) {
-    REQUIRE(math.Check(key, id, Op::kPull, IdsOf(ids)).ok());
-    return RowsIn(math.Read(key, id, *value, IdsOf(ids)));
+    REQUIRE(value->Check(Op::kPull, IdsOf(ids)).ok());
+    return RowsIn(value->Read(IdsOf(ids)));
   }
 
-  PartMath& math;
   KeySpec key;
-  PartId id;
   std::unique_ptr<PartValue> value;
-  std::unique_ptr<PartState> state;
 };
 
 TEST_CASE("rounds of rows are the model's, row by row, bit by bit", "[engine][rows]") {
@@ -108,12 +104,12 @@ TEST_CASE("rounds of rows are the model's, row by row, bit by bit", "[engine][ro
     return rows;
   };
 
-  RowPartMath math;
-  REQUIRE(math.SetOptimizer({"sum", {}}).ok());
+  TensorValues values;
+  REQUIRE(values.SetOptimizer({"sum", {}}).ok());
   std::map<int64_t, Row> model;
   const Rows init = any_rows(10);
   for (const auto& [id, row] : init) model[id] = row;
-  Stripe stripe(math, Key(height), part, init);
+  Stripe stripe(values, Key(height), part, init);
   for (int round = 0; round < 10; ++round) {
     std::vector<Piece> pieces;
     std::map<int64_t, Row> sums;
@@ -145,16 +141,16 @@ TEST_CASE("rounds of rows are the model's, row by row, bit by bit", "[engine][ro
 }
 
 TEST_CASE("without an optimizer the sum becomes the value: other rows are zero", "[engine][rows]") {
-  RowPartMath math;
-  Stripe stripe(math, Key(10), 0, {{1, {1, 1, 1}}, {2, {2, 2, 2}}});
+  TensorValues values;
+  Stripe stripe(values, Key(10), 0, {{1, {1, 1, 1}}, {2, {2, 2, 2}}});
   REQUIRE(stripe.Update({PieceOf({{2, {5, 6, 7}}}), PieceOf({{2, {1, 1, 1}}})}).ok());
   CHECK(stripe.Read({2, 1}) == std::vector<Row>{{6, 7, 8}, {0, 0, 0}});
 }
 
 TEST_CASE("an update touches the rows that the sum has, and their states", "[engine][rows]") {
-  RowPartMath math;
-  REQUIRE(math.SetOptimizer({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
-  Stripe stripe(math, Key(10), 0);
+  TensorValues values;
+  REQUIRE(values.SetOptimizer({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
+  Stripe stripe(values, Key(10), 0);
   REQUIRE(stripe.Update({PieceOf({{1, {1, 1, 1}}})}).ok());
   REQUIRE(stripe.Update({PieceOf({{2, {1, 1, 1}}})}).ok());  // row 1 does not coast
   CHECK(stripe.Read({1}) == std::vector<Row>{{-1, -1, -1}});
@@ -163,28 +159,30 @@ TEST_CASE("an update touches the rows that the sum has, and their states", "[eng
 }
 
 TEST_CASE("a row_sparse key has its own factors", "[engine][rows]") {
-  RowPartMath math;
+  TensorValues values;
   OptimizerConfig spec{"sgd", {{"learning_rate", 1}}};
   const KeySpec key = Key(10);
   spec.multipliers[key.key] = {0.5, 1};
-  REQUIRE(math.SetOptimizer(spec).ok());
-  Stripe stripe(math, key, 0);
+  REQUIRE(values.SetOptimizer(spec).ok());
+  Stripe stripe(values, key, 0);
   REQUIRE(stripe.Update({PieceOf({{1, {1, 1, 1}}})}).ok());
   CHECK(stripe.Read({1}) == std::vector<Row>{{-0.5, -0.5, -0.5}});
 }
 
 TEST_CASE("what was pulled does not change with later updates", "[engine][rows]") {
-  RowPartMath math;
-  Stripe stripe(math, Key(10), 0, {{1, {1, 2, 3}}});
-  const Payload pulled = math.Read(stripe.key, stripe.id, *stripe.value, IdsOf({1}));
+  TensorValues values;
+  Stripe stripe(values, Key(10), 0, {{1, {1, 2, 3}}});
+  const Payload pulled = stripe.value->Read(IdsOf({1}));
   REQUIRE(stripe.Update({PieceOf({{1, {5, 5, 5}}})}).ok());
   CHECK(RowsIn(pulled) == std::vector<Row>{{1, 2, 3}});
 }
 
 TEST_CASE("rows that cannot be are refused and named", "[engine][rows]") {
-  RowPartMath math;
+  TensorValues values;
   const KeySpec key = Key(1000000);  // 61 stripes
-  const auto check = [&](Op op, const Piece& piece) { return math.Check(key, {17, 5}, op, piece); };
+  const auto check = [&](Op op, const Piece& piece) {
+    return values.Make(key, {17, 5})->Check(op, piece);
+  };
   CHECK(check(Op::kPush, PieceOf({{5, {}}, {66, {}}})).ok());
   CHECK(check(Op::kPush, Piece()).ok());
   const int64_t outside = GENERATE(int64_t{-1}, -56, 1000000, INT64_MAX, INT64_MIN);
@@ -208,41 +206,39 @@ TEST_CASE("rows that cannot be are refused and named", "[engine][rows]") {
 }
 
 TEST_CASE("a stripe takes all its rows, and what the optimizer keeps of them", "[engine][rows]") {
-  RowPartMath math;
+  TensorValues values;
   const KeySpec key = Key(1000000);
-  CHECK(math.BytesOf(key, 0) == 16394 * 12);  // 1000000 = 61 * 16393 + 27
-  CHECK(math.BytesOf(key, 60) == 16393 * 12);
-  REQUIRE(math.SetOptimizer({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
-  CHECK(math.BytesOf(key, 60) == 2 * 16393 * 12);
+  CHECK(values.Make(key, {17, 0})->Bytes() == 16394 * 12);  // 1000000 = 61 * 16393 + 27
+  CHECK(values.Make(key, {17, 60})->Bytes() == 16393 * 12);
+  REQUIRE(values.SetOptimizer({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
+  CHECK(values.Make(key, {17, 60})->Bytes() == 2 * 16393 * 12);
 }
 
 TEST_CASE("a shard has dense and row_sparse keys side by side, with one optimizer",
           "[engine][rows]") {
-  ShardMath math;
-  REQUIRE(math.SetOptimizer({"sum", {}}).ok());
+  TensorValues values;
+  REQUIRE(values.SetOptimizer({"sum", {}}).ok());
   KeySpec dense = Key(1);
   dense.storage = Storage::kDense;
   const Row ones{1, 1, 1};
   const Piece whole{0, Payload::CopyOf({reinterpret_cast<const char*>(ones.data()), sizeof ones})};
-  std::unique_ptr<PartValue> value;
-  std::unique_ptr<PartSum> sum;
-  std::unique_ptr<PartState> state;
-  math.Fill(dense, {18, 0}, whole, &value);
-  math.Fold(dense, {18, 0}, whole, &sum);
-  REQUIRE(math.Update(dense, {18, 0}, std::move(sum), &value, &state).ok());
-  CHECK(RowsIn(math.Read(dense, {18, 0}, *value, Piece())) == std::vector<Row>{{2, 2, 2}});
+  const std::unique_ptr<PartValue> value = values.Make(dense, {18, 0});
+  value->Fill(whole);
+  value->Fold(0, whole);
+  REQUIRE(value->Update(0).ok());
+  CHECK(RowsIn(value->Read({})) == std::vector<Row>{{2, 2, 2}});
 
-  Stripe stripe(math, Key(10), 0, {{1, ones}});
+  Stripe stripe(values, Key(10), 0, {{1, ones}});
   REQUIRE(stripe.Update({PieceOf({{1, ones}})}).ok());
   CHECK(stripe.Read({1}) == std::vector<Row>{{2, 2, 2}});
-  CHECK_FALSE(math.Check(dense, {18, 0}, Op::kPull, IdsOf({1})).ok());
+  CHECK_FALSE(value->Check(Op::kPull, IdsOf({1})).ok());
 }
 
 TEST_CASE("a rule that cannot compute in the dtype fails the round and changes nothing",
           "[engine][rows]") {
-  RowPartMath math;
-  Stripe stripe(math, Key(10), 0, {{1, {1, 2, 3}}});
-  REQUIRE(math.SetOptimizer({"sgd", {{"learning_rate", 1}}}).ok());
+  TensorValues values;
+  Stripe stripe(values, Key(10), 0, {{1, {1, 2, 3}}});
+  REQUIRE(values.SetOptimizer({"sgd", {{"learning_rate", 1}}}).ok());
   stripe.key.dtype = DType::kInt32;  // as wide
   const absl::Status failed = stripe.Update({PieceOf({{1, {1, 1, 1}}})});
   CHECK_FALSE(failed.ok());

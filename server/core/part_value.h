@@ -1,0 +1,110 @@
+// The values that ServerCore keeps, as it sees them: it owns them, says what is to become of them,
+// and never looks into one. The daemons have dense tensors and tables of rows (server/values), the
+// simulator has hashes, and all run the same core.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "common/wire/frame.h"
+
+namespace kvstore {
+
+// What an entry brings about a part, as it came. Of a dense key: all of the part's bytes. Of a
+// row-sparse one: `rows` ids, then their rows; in a pull the ids alone.
+struct Piece {
+  uint32_t rows = 0;
+  Payload data;
+};
+
+// Names one of the sums that a value may have under way at a time: a synchronous part has one, an
+// asynchronous part one for every worker.
+using SumIndex = uint32_t;
+
+// One part at its version: the value itself, what the updater keeps beside it, and the sums of
+// contributions that are being made.
+//
+// Shard-bound; pure: no clock, thread, I/O. Every piece passed Check() first. Nothing keeps a
+// reference to a piece's memory, which is gRPC's.
+class PartValue {
+ public:
+  // `key` outlives the value.
+  PartValue(const KeySpec& key, PartId id) : key_(&key), id_(id) {}
+  virtual ~PartValue() = default;
+  PartValue(const PartValue&) = delete;
+  PartValue& operator=(const PartValue&) = delete;
+
+  const KeySpec& key() const { return *key_; }
+  PartId id() const { return id_; }
+  // "key 'embedding' part 5".
+  std::string Label() const {
+    return fmt::format("{} part {}", KeyLabel(key_->key, key_->name), id_.part);
+  }
+  // How many updates there were, also those that failed.
+  Round version() const { return version_; }
+
+  // The memory that is set aside for the part, whether it takes it now or not: its value, a sum
+  // where that is as large, and what the updater that is set keeps beside it.
+  virtual uint64_t Bytes() const = 0;
+  // Whether `op` (kInit, kPush or kPull) may bring this.
+  // Errors: INVALID_ARGUMENT, OUT_OF_RANGE: name key and part, what was expected and what came.
+  virtual absl::Status Check(Op op, const Piece& piece) const = 0;
+
+  // Puts a piece of an Init where it belongs. The first one begins the value: before it, a value
+  // can answer the questions above and nothing else.
+  virtual void Fill(const Piece& piece) = 0;
+  // One step of a left fold; the first one begins the sum.
+  virtual void Fold(SumIndex sum, const Piece& piece) = 0;
+  // A sum that will not be used after all. There need not be one.
+  virtual void DropSum(SumIndex sum) = 0;
+  // Makes the next version: one update by the finished sum, which is used up.
+  // Errors: the updater's; then the next version has the value and state of the one before it.
+  absl::Status Update(SumIndex sum) {
+    ++version_;
+    return UpdateBy(sum);
+  }
+  // What a pull that asks for `asked` is answered. Later updates do not change it.
+  virtual Payload Read(const Piece& asked) const = 0;
+
+  // All that makes the part what it is, as bytes: value, version, the updater's state and its
+  // counters, exact. Sums are not in it: what is not in a version yet is its worker's to send
+  // again. Later updates do not change the bytes. server/values/saved_value.h has the format.
+  virtual Payload Save() const = 0;
+  // Becomes what was saved, of a part of the same key or one just like it: the same bits, now and
+  // after the same updates. Sums under way are dropped.
+  // Errors, and nothing changes: DATA_LOSS: no such bytes, or not all of them; INVALID_ARGUMENT: a
+  // part of another kind, dtype or size. Both name what was expected and what came.
+  virtual absl::Status Load(const Payload& saved) = 0;
+
+ protected:
+  void set_version(Round version) { version_ = version; }
+
+ private:
+  virtual absl::Status UpdateBy(SumIndex sum) = 0;
+
+  const KeySpec* key_;
+  PartId id_;
+  Round version_ = 0;
+};
+
+// Makes the values of a shard, and has the updater that all of them use. Outlives them.
+// Shard-bound.
+class ShardValues {
+ public:
+  virtual ~ShardValues() = default;
+
+  // A value of which nothing is there yet. `key` outlives it.
+  virtual std::unique_ptr<PartValue> Make(const KeySpec& key, PartId id) = 0;
+
+  // Whether there is an updater although no SetOptimizer came: what an asynchronous push needs.
+  virtual bool has_own_updater() const { return false; }
+  // Replaces the updater; values and states wait as they are for their next Update, which keeps a
+  // state that fits. Errors: INVALID_ARGUMENT names the parameter and the known ones.
+  virtual absl::Status SetOptimizer(const OptimizerConfig& spec) = 0;
+};
+
+}  // namespace kvstore

@@ -1,0 +1,186 @@
+#include "server/values/dense_value.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+#include "common/cluster/partitioner.h"
+#include "common/kernels/kernels.h"
+
+namespace kvstore {
+namespace {
+
+MutableBufferPtr Copied(const Payload& payload) {
+  auto copy = std::make_shared<Buffer>(payload.size());
+  payload.CopyTo(copy->data());
+  return copy;
+}
+
+// Calls `use(elements, count, first)` for the elements of `payload` in their order, `count` that
+// lie together at `elements`, the first of which is number `first`. Slices may cut elements at any
+// byte: no copy is made of more than one element.
+template <typename Use>
+void ForEachRun(DType dtype, const Payload& payload, Use use) {
+  const size_t element = DTypeBytes(dtype);
+  uint8_t straddling[8];  // an element whose bytes lie in several slices
+  size_t have = 0;        // how many of its bytes are there
+  size_t done = 0;
+  for (const Slice& slice : payload.slices()) {
+    const uint8_t* in = slice.data;
+    size_t left = slice.size;
+    if (have > 0) {
+      const size_t take = std::min(element - have, left);
+      std::memcpy(straddling + have, in, take);
+      have += take;
+      in += take;
+      left -= take;
+      if (have < element) continue;
+      use(straddling, size_t{1}, done++);
+      have = 0;
+    }
+    const size_t whole = left / element;
+    if (whole > 0) use(in, whole, done);
+    done += whole;
+    have = left - whole * element;
+    if (have > 0) std::memcpy(straddling, in + whole * element, have);
+  }
+}
+
+}  // namespace
+
+size_t DenseValue::value_bytes() const {
+  uint64_t bytes = DTypeBytes(key().dtype);
+  for (const int64_t dimension : key().shape) bytes *= static_cast<uint64_t>(dimension);
+  return PartBytes(bytes, id().part);
+}
+
+uint64_t DenseValue::Bytes() const {
+  const size_t bytes = value_bytes();
+  const StateLayout state = updater_.rule.LayoutFor(key().dtype);
+  return bytes + bytes / DTypeBytes(key().dtype) *
+                     (DTypeBytes(AccumulatorOf(key().dtype)) +
+                      state.names.size() * DTypeBytes(state.dtype));
+}
+
+absl::Status DenseValue::Check(Op op, const Piece& piece) const {
+  const size_t expected = op == Op::kPull ? 0 : value_bytes();
+  if (piece.rows == 0 && piece.data.size() == expected) return absl::OkStatus();
+  if (piece.rows != 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: no rows expected, the key is dense, got {}", Label(), piece.rows));
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("{}: {} bytes expected, got {}", Label(), expected, piece.data.size()));
+}
+
+void DenseValue::Fill(const Piece& piece) { value_ = Copied(piece.data); }
+
+void DenseValue::Fold(SumIndex sum, const Piece& piece) {
+  const DType dtype = key().dtype;
+  const size_t summed_bytes = DTypeBytes(AccumulatorOf(dtype));
+  MutableBufferPtr& buffer = sums_[sum];
+  const bool begins = buffer == nullptr;
+  if (begins) {
+    buffer = std::make_shared<Buffer>(piece.data.size() / DTypeBytes(dtype) * summed_bytes);
+  }
+  uint8_t* const out = buffer->data();
+  ForEachRun(dtype, piece.data, [&](const uint8_t* in, size_t count, size_t first) {
+    uint8_t* const at = out + first * summed_bytes;
+    begins ? Widen(dtype, at, in, count) : Accumulate(dtype, at, in, count);
+  });
+}
+
+absl::Status DenseValue::UpdateBy(SumIndex sum) {
+  const auto found = sums_.find(sum);
+  KVS_CHECK(found != sums_.end());
+  MutableBufferPtr summed = std::move(found->second);
+  sums_.erase(found);
+  if (updater_.by_program()) return UpdateByProgram(std::move(summed));
+  absl::StatusOr<BufferPtr> updated =
+      updater_.rule.Update(key().key, key().dtype, *value_, std::move(summed), &state_);
+  if (!updated.ok()) {
+    return absl::Status(updated.status().code(),
+                        fmt::format("{}: {}", Label(), std::string(updated.status().message())));
+  }
+  value_ = *std::move(updated);
+  return absl::OkStatus();
+}
+
+// The program's code gets memory of its own: it may throw, and pulls may hold the value.
+absl::Status DenseValue::UpdateByProgram(MutableBufferPtr sum) {
+  const DType dtype = key().dtype;
+  MutableBufferPtr merged = std::move(sum);
+  if (AccumulatorOf(dtype) != dtype) {
+    const auto rounded = std::make_shared<Buffer>(value_->size());
+    Narrow(dtype, rounded->data(), merged->data(), rounded->size() / DTypeBytes(dtype));
+    merged = rounded;
+  }
+  const auto stored = std::make_shared<Buffer>(value_->size());
+  std::memcpy(stored->data(), value_->data(), stored->size());
+  const absl::Status updated = updater_.program->Update(key(), id(), std::move(merged), stored);
+  if (updated.ok()) value_ = stored;
+  return updated;
+}
+
+Payload DenseValue::Read(const Piece&) const { return Payload(value_); }
+
+SavedHeader DenseValue::Header() const {
+  SavedHeader header;
+  header.storage = Storage::kDense;
+  header.dtype = key().dtype;
+  header.rows = 1;
+  header.row_elements = value_bytes() / DTypeBytes(key().dtype);
+  header.version = version();
+  if (state_ != nullptr) {
+    header.updates = state_->updates;
+    header.state = {state_->names, state_->dtype};
+  }
+  return header;
+}
+
+Payload DenseValue::Save() const {
+  Payload saved = EncodeSavedHeader(Header());
+  saved.Append(Payload(value_));
+  if (state_ == nullptr) return saved;
+  // An update overwrites the state, so these are copies.
+  for (const MutableBufferPtr& tensor : state_->tensors) {
+    saved.Append(Payload(BufferPtr(tensor)).Copy());
+  }
+  return saved;
+}
+
+absl::Status DenseValue::Load(const Payload& saved) {
+  PayloadCursor cursor(saved);
+  KVS_ASSIGN_OR_RETURN(SavedHeader header, DecodeSavedHeader(Label(), Header(), &cursor));
+  const size_t state_bytes = header.row_elements * DTypeBytes(header.state.dtype);
+  const size_t bytes = value_bytes() + header.state.names.size() * state_bytes;
+  if (cursor.remaining() != bytes) {
+    return absl::DataLossError(
+        fmt::format("{}: saved: {} bytes of value and state expected, got {}", Label(), bytes,
+                    cursor.remaining()));
+  }
+  const auto read = [&](size_t size) {
+    auto buffer = std::make_shared<Buffer>(size);
+    KVS_CHECK(cursor.Read(buffer->data(), size));
+    return buffer;
+  };
+  value_ = read(value_bytes());
+  state_ = nullptr;
+  if (!header.state.names.empty()) {
+    state_ = std::make_unique<UpdaterState>();
+    state_->names = header.state.names;
+    state_->dtype = header.state.dtype;
+    state_->updates = header.updates;
+    for (size_t i = 0; i < state_->names.size(); ++i) state_->tensors.push_back(read(state_bytes));
+  }
+  sums_.clear();
+  set_version(header.version);
+  return absl::OkStatus();
+}
+
+}  // namespace kvstore

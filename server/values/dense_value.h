@@ -1,0 +1,49 @@
+// DenseValue: a part of a dense key. A thin adapter: sums are common/kernels, updates are
+// common/updater, just as in the local store.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "common/updater/updater.h"
+#include "server/core/part_value.h"
+#include "server/values/saved_value.h"
+#include "server/values/shard_updater.h"
+
+namespace kvstore {
+
+// Sums are in AccumulatorOf(dtype), the value is in the key's dtype. Slices may cut elements at any
+// byte.
+//
+// Shard-bound.
+class DenseValue final : public PartValue {
+ public:
+  // `updater` outlives the value.
+  DenseValue(const KeySpec& key, PartId id, const ShardUpdater& updater)
+      : PartValue(key, id), updater_(updater) {}
+
+  uint64_t Bytes() const override;
+  absl::Status Check(Op op, const Piece& piece) const override;
+  void Fill(const Piece& piece) override;
+  void Fold(SumIndex sum, const Piece& piece) override;
+  void DropSum(SumIndex sum) override { sums_.erase(sum); }
+  // The stored buffer itself: it is never written to, an update makes another one.
+  Payload Read(const Piece& asked) const override;
+  Payload Save() const override;
+  absl::Status Load(const Payload& saved) override;
+
+ private:
+  absl::Status UpdateBy(SumIndex sum) override;
+  absl::Status UpdateByProgram(MutableBufferPtr sum);
+  // Of what it would be saved as now.
+  SavedHeader Header() const;
+  // Of the part, in the key's dtype.
+  size_t value_bytes() const;
+
+  const ShardUpdater& updater_;
+  BufferPtr value_;
+  std::unique_ptr<UpdaterState> state_;
+  std::map<SumIndex, MutableBufferPtr> sums_;
+};
+
+}  // namespace kvstore

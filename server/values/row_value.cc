@@ -1,0 +1,218 @@
+#include "server/values/row_value.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+#include "common/wire/byte_counts.h"
+
+namespace kvstore {
+namespace {
+
+constexpr size_t kIdBytes = sizeof(int64_t);
+
+// The ids that `piece` begins with; as many bytes are there.
+std::vector<int64_t> IdsOf(const Piece& piece) {
+  std::vector<int64_t> ids(piece.rows);
+  PayloadCursor(piece.data).Read(ids.data(), ids.size() * kIdBytes);
+  return ids;
+}
+
+// As numbers within the stripe.
+std::vector<int64_t> LocalRowsOf(const RowShape& cut, const Piece& piece) {
+  std::vector<int64_t> rows = IdsOf(piece);
+  for (int64_t& row : rows) row /= cut.stripes;
+  return rows;
+}
+
+// The rows of `table` that are not zero, as saved_value.h has them.
+Payload SavedTable(const RowTable& table) {
+  const std::vector<int64_t> rows = table.NonZeroRows();
+  const auto buffer =
+      std::make_shared<Buffer>(kIdBytes + rows.size() * (kIdBytes + table.row_bytes()));
+  uint8_t* to = buffer->data();
+  const uint64_t count = rows.size();
+  std::memcpy(to, &count, kIdBytes);
+  to += kIdBytes;
+  std::memcpy(to, rows.data(), rows.size() * kIdBytes);
+  to += rows.size() * kIdBytes;
+  for (const int64_t row : rows) {
+    std::memcpy(to, table.Find(row), table.row_bytes());
+    to += table.row_bytes();
+  }
+  return Payload(BufferPtr(buffer));
+}
+
+// A table of that many rows, as SavedTable() wrote it. Nothing is made room for that is not there.
+absl::StatusOr<RowTable> LoadedTable(const std::string& label, int64_t height, size_t row_bytes,
+                                     PayloadCursor* cursor) {
+  const auto loss = [&](const std::string& what) {
+    return absl::DataLossError(fmt::format("{}: saved: {}", label, what));
+  };
+  uint64_t count = 0;
+  if (!cursor->Read(&count, kIdBytes)) return loss("a count of rows expected, the bytes end");
+  if (count > cursor->remaining() / (kIdBytes + row_bytes)) {
+    return loss(fmt::format("{} rows of {} bytes expected, {} bytes are left", count, row_bytes,
+                            cursor->remaining()));
+  }
+  std::vector<int64_t> rows(count);
+  KVS_CHECK(cursor->Read(rows.data(), count * kIdBytes));
+  RowTable table(height, row_bytes);
+  int64_t above = -1;
+  for (const int64_t row : rows) {
+    if (row <= above || row >= height) {
+      return loss(fmt::format("a row of {} to {} expected, got {}", above + 1, height - 1, row));
+    }
+    KVS_CHECK(cursor->Read(table.Touch(row), row_bytes));
+    above = row;
+  }
+  return table;
+}
+
+}  // namespace
+
+RowValue::RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater)
+    : PartValue(key, id),
+      updater_(updater),
+      cut_(RowShapeOf(key.shape, key.dtype)),
+      // A table has a row at least; nobody can name that of an empty stripe.
+      table_(std::max<int64_t>(cut_.RowsIn(id.part), 1), cut_.row_bytes) {}
+
+uint64_t RowValue::Bytes() const {
+  const StateLayout state = updater_.rule.LayoutFor(key().dtype);
+  const uint64_t row_bytes =
+      cut_.row_bytes + state.names.size() * cut_.row_elements * DTypeBytes(state.dtype);
+  return static_cast<uint64_t>(cut_.RowsIn(id().part)) * row_bytes;
+}
+
+absl::Status RowValue::Check(Op op, const Piece& piece) const {
+  const uint64_t ids_bytes = uint64_t{piece.rows} * kIdBytes;
+  const uint64_t rows_bytes = uint64_t{piece.rows} * cut_.row_bytes;
+  const uint64_t expected = ids_bytes + (op == Op::kPull ? 0 : rows_bytes);
+  if (piece.data.size() != expected) {
+    return absl::InvalidArgumentError(fmt::format(
+        "{}: {} bytes expected for {} rows of {} bytes{}, got {}", Label(), expected, piece.rows,
+        cut_.row_bytes, op == Op::kPull ? " (ids alone)" : "", piece.data.size()));
+  }
+  if (op == Op::kPull && rows_bytes > kPartBytesMax) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: at most {} bytes of rows expected in a pull, got {} rows of {}", Label(),
+                    kPartBytesMax, piece.rows, cut_.row_bytes));
+  }
+  for (const int64_t row : IdsOf(piece)) {
+    if (row < 0 || row >= cut_.rows) {
+      return absl::OutOfRangeError(
+          fmt::format("{}: rows 0 to {} expected, got {}", Label(), cut_.rows - 1, row));
+    }
+    if (cut_.StripeOf(row) != id().part) {
+      return absl::InvalidArgumentError(
+          fmt::format("{}: rows of stripe {} of {} expected, got row {} of stripe {}", Label(),
+                      id().part, cut_.stripes, row, cut_.StripeOf(row)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void RowValue::Fill(const Piece& piece) {
+  PayloadCursor rows(piece.data);
+  rows.Skip(piece.rows * kIdBytes);
+  for (const int64_t row : LocalRowsOf(cut_, piece)) rows.Read(table_.Touch(row), cut_.row_bytes);
+}
+
+void RowValue::Fold(SumIndex sum, const Piece& piece) {
+  RowSum& rows_sum = sums_.try_emplace(sum, key().dtype, cut_.row_elements).first->second;
+  const std::vector<int64_t> rows = LocalRowsOf(cut_, piece);
+  const size_t ids_bytes = rows.size() * kIdBytes;
+  rows_sum.Fold(rows.data(), rows.size(), piece.data.Sub(ids_bytes, piece.data.size() - ids_bytes));
+}
+
+absl::Status RowValue::UpdateBy(SumIndex sum) {
+  const auto found = sums_.find(sum);
+  KVS_CHECK(found != sums_.end());
+  RowSum rows = std::move(found->second);
+  sums_.erase(found);
+  if (updater_.by_program()) {
+    return absl::UnimplementedError(
+        KeyLabel(key().key, key().name) +
+        ": a dense key expected, this server runs its program's updater, which has no rows");
+  }
+  const absl::Status updated =
+      UpdateRows(updater_.rule, key().key, key().dtype, table_, rows, &state_);
+  if (updated.ok()) return updated;
+  return absl::Status(updated.code(),
+                      fmt::format("{}: {}", Label(), std::string(updated.message())));
+}
+
+Payload RowValue::Read(const Piece& asked) const {
+  const auto rows = std::make_shared<Buffer>(asked.rows * cut_.row_bytes);
+  uint8_t* to = rows->data();
+  for (const int64_t row : LocalRowsOf(cut_, asked)) {
+    const uint8_t* from = table_.Find(row);
+    if (from != nullptr) {
+      std::memcpy(to, from, cut_.row_bytes);
+    } else {
+      std::memset(to, 0, cut_.row_bytes);
+    }
+    to += cut_.row_bytes;
+  }
+  CountCopiedBytes(rows->size());
+  return Payload(BufferPtr(rows));
+}
+
+SavedHeader RowValue::Header() const {
+  SavedHeader header;
+  header.storage = Storage::kRowSparse;
+  header.dtype = key().dtype;
+  header.rows = static_cast<uint64_t>(table_.rows());
+  header.row_elements = cut_.row_elements;
+  header.version = version();
+  if (state_ != nullptr) {
+    header.state = state_->layout;
+    header.updates = state_->updates;
+  }
+  return header;
+}
+
+Payload RowValue::Save() const {
+  Payload saved = EncodeSavedHeader(Header());
+  saved.Append(SavedTable(table_));
+  if (state_ == nullptr) return saved;
+  for (const RowTable& tensor : state_->tensors) saved.Append(SavedTable(tensor));
+  return saved;
+}
+
+absl::Status RowValue::Load(const Payload& saved) {
+  PayloadCursor cursor(saved);
+  KVS_ASSIGN_OR_RETURN(SavedHeader header, DecodeSavedHeader(Label(), Header(), &cursor));
+  KVS_ASSIGN_OR_RETURN(RowTable table,
+                       LoadedTable(Label(), table_.rows(), cut_.row_bytes, &cursor));
+  RowStatePtr state;
+  if (!header.state.names.empty()) {
+    state = std::make_unique<RowState>();
+    state->layout = header.state;
+    state->updates = header.updates;
+    const size_t row_bytes = cut_.row_elements * DTypeBytes(header.state.dtype);
+    for (size_t i = 0; i < header.state.names.size(); ++i) {
+      KVS_ASSIGN_OR_RETURN(RowTable tensor,
+                           LoadedTable(Label(), table_.rows(), row_bytes, &cursor));
+      state->tensors.push_back(std::move(tensor));
+    }
+  }
+  if (cursor.remaining() != 0) {
+    return absl::DataLossError(
+        fmt::format("{}: saved: the end expected, {} bytes are left", Label(), cursor.remaining()));
+  }
+  table_ = std::move(table);
+  state_ = std::move(state);
+  sums_.clear();
+  set_version(header.version);
+  return absl::OkStatus();
+}
+
+}  // namespace kvstore

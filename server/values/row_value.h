@@ -1,0 +1,51 @@
+// RowValue: a stripe of a row-sparse key, on common/rows, just as in the local store.
+#pragma once
+
+#include <map>
+
+#include "common/rows/row_cut.h"
+#include "common/rows/row_sum.h"
+#include "common/rows/row_table.h"
+#include "common/rows/row_updater.h"
+#include "server/core/part_value.h"
+#include "server/values/saved_value.h"
+#include "server/values/shard_updater.h"
+
+namespace kvstore {
+
+// A table that only the rows take memory of which were written; the budget counts all of them, so
+// that no push can go over it. It is updated in place, and a pull copies rows.
+//
+// Shard-bound.
+class RowValue final : public PartValue {
+ public:
+  // `updater` outlives the value. While the program has an updater, the value cannot be updated:
+  // UNIMPLEMENTED.
+  RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater);
+
+  uint64_t Bytes() const override;
+  // OUT_OF_RANGE for a row that the value does not have; INVALID_ARGUMENT for a row of another
+  // stripe, for bytes that are not those of the rows, for a pull of more than kPartBytesMax bytes.
+  absl::Status Check(Op op, const Piece& piece) const override;
+  // Of a row that comes again, the last one stays.
+  void Fill(const Piece& piece) override;
+  void Fold(SumIndex sum, const Piece& piece) override;
+  void DropSum(SumIndex sum) override { sums_.erase(sum); }
+  // The rows in the order of the ids.
+  Payload Read(const Piece& asked) const override;
+  Payload Save() const override;
+  absl::Status Load(const Payload& saved) override;
+
+ private:
+  absl::Status UpdateBy(SumIndex sum) override;
+  // Of what it would be saved as now.
+  SavedHeader Header() const;
+
+  const ShardUpdater& updater_;
+  const RowShape cut_;
+  RowTable table_;
+  RowStatePtr state_;
+  std::map<SumIndex, RowSum> sums_;
+};
+
+}  // namespace kvstore

@@ -1,0 +1,75 @@
+// OracleValues: the values of the simulator. A value is 8 bytes: a hash of everything that went
+// into it. Tells the oracle of every commit.
+#pragma once
+
+#include <memory>
+
+#include "tests/simulation/oracle.h"
+#include "tests/support/number_values.h"
+
+namespace kvstore::sim {
+
+class OracleValues final : public ShardValues {
+ public:
+  OracleValues(World& world, Oracle& oracle) : world_(world), oracle_(oracle) {}
+
+  std::unique_ptr<PartValue> Make(const KeySpec& key, PartId id) override {
+    return std::make_unique<Value>(key, id, *this);
+  }
+  absl::Status SetOptimizer(const OptimizerConfig& spec) override {
+    if (spec.name == "assign") {
+      parameter_ = 0;
+      return absl::OkStatus();
+    }
+    const auto parameter = spec.parameters.find("salt");
+    if (parameter == spec.parameters.end()) return absl::InvalidArgumentError("salt expected");
+    parameter_ = static_cast<uint64_t>(parameter->second);
+    return absl::OkStatus();
+  }
+
+ private:
+  class Value final : public NumberValue {
+   public:
+    Value(const KeySpec& key, PartId id, OracleValues& shared)
+        : NumberValue(key, id), shared_(shared) {}
+
+    uint64_t Bytes() const override { return kChargedBytes; }
+    absl::Status Check(Op op, const Piece& piece) const override {
+      const bool rows = key().storage == Storage::kRowSparse;
+      const bool empty = piece.data.empty() && (rows || op == Op::kPull);
+      const bool number = piece.data.size() == sizeof(uint64_t) && (rows || op != Op::kPull);
+      if (empty || number) return absl::OkStatus();
+      return absl::InvalidArgumentError("a number expected");
+    }
+    Payload Read(const Piece& asked) const override {
+      return NumberPayload(asked.data.empty() ? number_ : RowsOf(number_, NumberOf(asked.data)));
+    }
+
+   private:
+    absl::Status UpdateBy(SumIndex sum) override {
+      World& world = shared_.world_;
+      Oracle& oracle = shared_.oracle_;
+      if (key().key != id().key) world.Fail("an update got the description of another key");
+      const Round next = oracle.committed(id()) + 1;
+      const uint64_t total = TakeSum(sum);
+      ++world.stats().commits;
+      if (oracle.UpdateFails(id(), next)) {
+        world.stats().Count(Fault::kUpdateFailed);
+        oracle.OnCommit(id(), next, total, number_);
+        return absl::InternalError("the updater refuses this round");
+      }
+      state_ = NextState(state_, total);
+      number_ = NextValue(number_, total, state_, shared_.parameter_);
+      oracle.OnCommit(id(), next, total, number_);
+      return absl::OkStatus();
+    }
+
+    OracleValues& shared_;
+  };
+
+  World& world_;
+  Oracle& oracle_;
+  uint64_t parameter_ = 0;
+};
+
+}  // namespace kvstore::sim

@@ -1,0 +1,152 @@
+// Values that are one 64-bit number per part, in which every order of folding and every lost,
+// repeated or misplaced contribution gives another result. For tests of the cores, and the
+// simulator.
+#pragma once
+
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/core/part_value.h"
+
+namespace kvstore {
+
+inline uint64_t NumberOf(const Payload& data) {
+  uint64_t number = 0;
+  if (data.size() == sizeof number) data.CopyTo(&number);
+  return number;
+}
+inline Payload NumberPayload(uint64_t number) {
+  return Payload::CopyOf({reinterpret_cast<const char*>(&number), sizeof number});
+}
+
+// One step of a fold; neither commutative nor associative.
+constexpr uint64_t FoldOne(uint64_t sum, uint64_t x) {
+  return Mix64(sum * 0x2545f4914f6cdd1du + x);
+}
+
+// A value and sums that are numbers, each the fold of what came, and one number more that an
+// updater may keep.
+class NumberValue : public PartValue {
+ public:
+  using PartValue::PartValue;
+
+  void Fill(const Piece& piece) override { FoldInto(&number_, &filled_, piece); }
+  void Fold(SumIndex sum, const Piece& piece) override {
+    const auto [it, begins] = sums_.try_emplace(sum);
+    bool begun = !begins;
+    FoldInto(&it->second, &begun, piece);
+  }
+  void DropSum(SumIndex sum) override { sums_.erase(sum); }
+  Payload Save() const override {
+    const uint64_t numbers[] = {number_, state_, version()};
+    return Payload::CopyOf({reinterpret_cast<const char*>(numbers), sizeof numbers});
+  }
+  absl::Status Load(const Payload& saved) override {
+    uint64_t numbers[3];
+    if (saved.size() != sizeof numbers) {
+      return absl::DataLossError(fmt::format("{}: saved: {} bytes expected, got {}", Label(),
+                                             sizeof numbers, saved.size()));
+    }
+    saved.CopyTo(numbers);
+    number_ = numbers[0];
+    state_ = numbers[1];
+    set_version(numbers[2]);
+    filled_ = true;
+    sums_.clear();
+    return absl::OkStatus();
+  }
+
+ protected:
+  // The finished sum, which is used up.
+  uint64_t TakeSum(SumIndex sum) {
+    const uint64_t number = sums_.at(sum);
+    sums_.erase(sum);
+    return number;
+  }
+
+  uint64_t number_ = 0;
+  uint64_t state_ = 0;
+
+ private:
+  static void FoldInto(uint64_t* number, bool* begun, const Piece& piece) {
+    const uint64_t x = NumberOf(piece.data);
+    *number = *begun ? FoldOne(*number, x) : x;
+    *begun = true;
+  }
+
+  bool filled_ = false;
+  std::map<SumIndex, uint64_t> sums_;
+};
+
+// Values for tests of one core, which say what goes wrong and when.
+class HashValues final : public ShardValues {
+ public:
+  // The value after a round with these contributions, in rank order.
+  static uint64_t Expected(uint64_t value, const std::vector<uint64_t>& contributions) {
+    uint64_t sum = contributions.at(0);
+    for (size_t i = 1; i < contributions.size(); ++i) sum = FoldOne(sum, contributions[i]);
+    return Apply(value, sum);
+  }
+  // The value that these fragments of an Init make.
+  static uint64_t Filled(const std::vector<uint64_t>& fragments) {
+    uint64_t value = fragments.at(0);
+    for (size_t i = 1; i < fragments.size(); ++i) value = FoldOne(value, fragments[i]);
+    return value;
+  }
+  // What a pull that asks for rows gets.
+  static uint64_t Rows(uint64_t value, uint64_t ids) { return Mix64(value + ids); }
+
+  std::unique_ptr<PartValue> Make(const KeySpec& key, PartId id) override {
+    return std::make_unique<Value>(key, id, *this);
+  }
+  bool has_own_updater() const override { return own_updater; }
+  absl::Status SetOptimizer(const OptimizerConfig& spec) override {
+    if (spec.name == "bad") return absl::InvalidArgumentError("no such optimizer: bad");
+    state_bytes = spec.name == "adam" ? 2 * sizeof(uint64_t) : 0;
+    optimizers.push_back(spec.name);
+    return absl::OkStatus();
+  }
+
+  bool fail_updates = false;
+  std::string failure = "the updater failed";
+  bool own_updater = false;
+  bool empty_init = false;  // Init may bring nothing
+  uint64_t state_bytes = 0;
+  std::vector<std::string> optimizers;
+
+ private:
+  static uint64_t Apply(uint64_t value, uint64_t sum) { return Mix64(value ^ (sum * 7)); }
+
+  class Value final : public NumberValue {
+   public:
+    Value(const KeySpec& key, PartId id, const HashValues& shared)
+        : NumberValue(key, id), shared_(shared) {}
+
+    // A value, a sum, and `state_bytes` of the updater.
+    uint64_t Bytes() const override { return 2 * sizeof(uint64_t) + shared_.state_bytes; }
+    absl::Status Check(Op op, const Piece& piece) const override {
+      const bool empty = op == Op::kPull || (op == Op::kInit && shared_.empty_init);
+      if (empty || piece.data.size() == sizeof(uint64_t)) return absl::OkStatus();
+      return absl::InvalidArgumentError("a number expected");
+    }
+    Payload Read(const Piece& asked) const override {
+      return NumberPayload(asked.rows == 0 ? number_ : Rows(number_, NumberOf(asked.data)));
+    }
+
+   private:
+    absl::Status UpdateBy(SumIndex sum) override {
+      const uint64_t summed = TakeSum(sum);
+      if (shared_.fail_updates) return absl::InternalError(shared_.failure);
+      number_ = Apply(number_, summed);
+      return absl::OkStatus();
+    }
+
+    const HashValues& shared_;
+  };
+};
+
+}  // namespace kvstore
