@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/base/status_macros.h"
+#include "common/transport/methods.h"
 #include "common/transport/transport.h"
 
 namespace kvstore {
@@ -26,12 +27,12 @@ absl::StatusOr<Reply> Ask(Transport& transport, const std::string& address,
 
 absl::StatusOr<v1::ClusterStatus> AskScheduler(Transport& transport, const std::string& address,
                                                int64_t timeout_ms) {
-  return Ask<v1::ClusterStatus>(transport, address, "/kvstore.v1.Scheduler/GetStatus", timeout_ms);
+  return Ask<v1::ClusterStatus>(transport, address, kSchedulerStatusMethod, timeout_ms);
 }
 
 absl::StatusOr<v1::ServerStatus> AskServer(Transport& transport, const std::string& address,
                                            int64_t timeout_ms) {
-  return Ask<v1::ServerStatus>(transport, address, "/kvstore.v1.ServerAdmin/GetStatus", timeout_ms);
+  return Ask<v1::ServerStatus>(transport, address, kServerStatusMethod, timeout_ms);
 }
 
 }  // namespace kvstore

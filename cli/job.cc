@@ -12,7 +12,7 @@
 
 #include "cli/ask.h"
 #include "common/base/status_macros.h"
-#include "common/transport/grpc/grpc_transport.h"
+#include "common/transport/factory/make_transport.h"
 #include "common/transport/host_port.h"
 #include "common/transport/transport.h"
 
@@ -237,8 +237,8 @@ std::string Job::WhyTooEarly(const Member& daemon) const {
     // One that ends before it listens is told by AwaitScheduler().
     return scheduler_address_.empty() ? "" : "exit code 0 before the job was over";
   }
-  GrpcTransport transport;
-  const auto cluster = AskScheduler(transport, scheduler_address_, Scaled(kSchedulerAnswerMs));
+  const std::unique_ptr<Transport> transport = MakeTransport();
+  const auto cluster = AskScheduler(*transport, scheduler_address_, Scaled(kSchedulerAnswerMs));
   // A scheduler that does not answer has troubles of its own, which are told.
   if (!cluster.ok() || (cluster->state() != "forming" && cluster->state() != "running")) return "";
   return fmt::format(

@@ -31,7 +31,7 @@
 #include "common/base/allocator.h"
 #include "common/base/check.h"
 #include "common/tensor/buffer.h"
-#include "common/transport/grpc/grpc_transport.h"
+#include "common/transport/factory/make_transport.h"
 
 namespace kvstore {
 namespace {
@@ -113,11 +113,11 @@ Result Rate(const Options& options, pid_t receiver, const std::atomic<uint64_t>&
 // Serves until it is killed.
 void GrpcReceiver(const Options& options, bool copy, const std::function<void(int)>& announce) {
   TuneAllocator();
-  GrpcTransport transport;
-  const std::unique_ptr<EventLoop> loop = transport.MakeServerLoop("receiver");
+  const std::unique_ptr<Transport> transport = MakeTransport();
+  const std::unique_ptr<EventLoop> loop = transport->MakeServerLoop("receiver");
   Buffers buffers(options.message_bytes);
   std::unique_ptr<MessageStream> stream;
-  auto listener = transport.Listen(
+  auto listener = transport->Listen(
       "127.0.0.1:0", {{{kMethod, loop.get(), [&](std::unique_ptr<MessageStream> accepted) {
                           stream = std::move(accepted);
                           stream->SetEvents({[&](Payload message) {
@@ -142,10 +142,10 @@ void GrpcReceiver(const Options& options, bool copy, const std::function<void(in
 Result GrpcSender(const Options& options, pid_t receiver, int port) {
   TuneAllocator();
   std::atomic<uint64_t> messages{0};
-  GrpcTransport transport;
+  const std::unique_ptr<Transport> transport = MakeTransport();
   Buffers buffers(options.message_bytes);
   std::unique_ptr<MessageStream> stream;  // goes after its loop: it belongs to the loop's thread
-  const std::unique_ptr<EventLoop> loop = transport.MakeLoop("sender");
+  const std::unique_ptr<EventLoop> loop = transport->MakeLoop("sender");
   const std::string header(40, 'h');
   const auto send = [&] {
     const MutableBufferPtr& buffer = buffers.Next();
@@ -154,15 +154,15 @@ Result GrpcSender(const Options& options, pid_t receiver, int port) {
     stream->Send(std::move(message));
   };
   loop->Post([&] {
-    stream = transport.Dial(*loop, fmt::format("127.0.0.1:{}", port), kMethod,
-                            {[&](Payload) {
-                               messages.fetch_add(1);
-                               send();
-                             },
-                             [](const absl::Status& status) {
-                               std::fprintf(stderr, "%s\n", status.ToString().c_str());
-                               std::exit(1);
-                             }});
+    stream = transport->Dial(*loop, fmt::format("127.0.0.1:{}", port), kMethod,
+                             {[&](Payload) {
+                                messages.fetch_add(1);
+                                send();
+                              },
+                              [](const absl::Status& status) {
+                                std::fprintf(stderr, "%s\n", status.ToString().c_str());
+                                std::exit(1);
+                              }});
     for (int i = 0; i < options.window; ++i) send();
   });
   return Rate(options, receiver, messages);

@@ -11,7 +11,7 @@
 #include "cli/commands/commands.h"
 #include "cli/printer.h"
 #include "common/base/status_macros.h"
-#include "common/transport/grpc/grpc_transport.h"
+#include "common/transport/factory/make_transport.h"
 #include "common/transport/host_port.h"
 
 namespace kvstore {
@@ -25,9 +25,9 @@ struct StatusOptions {
 
 absl::StatusOr<ClusterReport> Gather(const StatusOptions& options) {
   KVS_RETURN_IF_ERROR(ParseHostPort(options.scheduler).status());
-  GrpcTransport transport;
+  const std::unique_ptr<Transport> transport = MakeTransport();
   ClusterReport report;
-  auto cluster = AskScheduler(transport, options.scheduler, options.timeout_ms);
+  auto cluster = AskScheduler(*transport, options.scheduler, options.timeout_ms);
   if (!cluster.ok()) {
     // The message names the address.
     return absl::Status(
@@ -40,7 +40,7 @@ absl::StatusOr<ClusterReport> Gather(const StatusOptions& options) {
         node.health() == v1::HEALTH_DEAD) {
       continue;
     }
-    report.servers.emplace(node.rank(), AskServer(transport, node.address(), options.timeout_ms));
+    report.servers.emplace(node.rank(), AskServer(*transport, node.address(), options.timeout_ms));
   }
   return report;
 }

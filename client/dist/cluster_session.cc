@@ -11,6 +11,7 @@
 #include "common/base/allocator.h"
 #include "common/base/detached_status.h"
 #include "common/base/status_macros.h"
+#include "common/transport/methods.h"
 #include "kvstore/kvstore.h"
 
 namespace kvstore {
@@ -19,7 +20,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr char kStatusMethod[] = "/kvstore.v1.Scheduler/GetStatus";
 // How long an explanation waits for answers, and a failure report for the end of the job.
 constexpr int64_t kInquiryMs = 1000;
 // Beyond the deadline that the scheduler was given, for its answer to arrive.
@@ -118,9 +118,9 @@ std::string ClusterSession::DescribeIncomplete() {
 }
 
 absl::StatusOr<v1::ClusterStatus> ClusterSession::AskScheduler() {
-  KVS_ASSIGN_OR_RETURN(
-      const std::string bytes,
-      transport_->CallUnary(environment_.scheduler, kStatusMethod, "", Scaled(kInquiryMs)));
+  KVS_ASSIGN_OR_RETURN(const std::string bytes,
+                       transport_->CallUnary(environment_.scheduler, kSchedulerStatusMethod, "",
+                                             Scaled(kInquiryMs)));
   v1::ClusterStatus status;
   if (!status.ParseFromString(bytes)) {
     return absl::InternalError("a kvstore.v1.ClusterStatus expected, got other bytes");

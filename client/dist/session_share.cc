@@ -6,7 +6,7 @@
 
 #include "client/base/fork_guard.h"
 #include "common/base/status_macros.h"
-#include "common/transport/grpc/grpc_transport.h"
+#include "common/transport/factory/make_transport.h"
 
 namespace kvstore {
 namespace {
@@ -58,8 +58,8 @@ absl::StatusOr<std::shared_ptr<SessionShare>> EnterProcessSession(const Environm
     KVS_RETURN_IF_ERROR(session.JobStatus());
     if (share->Enter()) return share;
   }
-  KVS_ASSIGN_OR_RETURN(auto session, ClusterSession::Join(std::make_shared<GrpcTransport>(),
-                                                          environment, store_type));
+  KVS_ASSIGN_OR_RETURN(auto session,
+                       ClusterSession::Join(MakeTransport(), environment, store_type));
   auto share = std::make_shared<SessionShare>(std::move(session));
   share->Enter();
   process.share = share;

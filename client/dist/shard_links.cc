@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "client/base/sdk_log.h"
+#include "common/transport/methods.h"
 
 namespace kvstore {
 namespace {
@@ -97,9 +98,8 @@ void ShardLinks::Dial(ShardAddress shard) {
   StreamEvents events;
   events.on_message = [this, shard](const Payload& message) { OnMessage(shard, message); };
   events.on_closed = [this, shard](const absl::Status&) { OnStreamDown(shard); };
-  streams_[shard] =
-      transport_->Dial(*loop_, routing_->servers[shard.server].address,
-                       fmt::format("/kvstore.v1.Data/Shard{}", shard.shard), std::move(events));
+  streams_[shard] = transport_->Dial(*loop_, routing_->servers[shard.server].address,
+                                     ShardMethod(shard.shard), std::move(events));
   ClientOutbox out;
   core_->OnStreamUp(SteadyNowMs(), shard, &out);
   Handle(std::move(out));

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "common/transport/methods.h"
+
 namespace kvstore {
 
 SchedulerSession::SchedulerSession(Transport* transport, EventLoop* loop, std::string scheduler,

@@ -13,8 +13,6 @@
 
 namespace kvstore {
 
-inline constexpr char kSchedulerSessionMethod[] = "/kvstore.v1.Scheduler/Session";
-
 // Loop-bound; may be made before its loop runs anything of it, and destroyed after its loop.
 class SchedulerSession {
  public:

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "common/base/allocator.h"
-#include "common/transport/grpc/grpc_transport.h"
+#include "common/transport/factory/make_transport.h"
 #include "server/daemon/daemon.h"
 #include "server/scheduler/scheduler_service.h"
 
@@ -41,10 +41,8 @@ int Main(const std::vector<std::string>& arguments) {
     if (options.exit_with_job)
       stop.End(ended.code() == 0 ? kExitOk : kExitFailure, ended.message());
   };
-  GrpcTransportOptions transport_options;
-  transport_options.server_buffer_bytes_max = options.network_bytes_max;
-  GrpcTransport transport(transport_options);
-  auto service = SchedulerService::Start(service_options, std::move(file), &transport, events);
+  const std::unique_ptr<Transport> transport = MakeTransport({options.network_bytes_max});
+  auto service = SchedulerService::Start(service_options, std::move(file), transport.get(), events);
   if (!service.ok()) {
     return SayWhy({0, StartExitCode(service.status()), std::string(service.status().message())});
   }

@@ -2,11 +2,12 @@
 #include <spdlog/spdlog.h>
 
 #include <iostream>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "common/base/allocator.h"
-#include "common/transport/grpc/grpc_transport.h"
+#include "common/transport/factory/make_transport.h"
 #include "server/daemon/daemon.h"
 #include "server/daemon/node_options.h"
 
@@ -29,10 +30,8 @@ int Main(const std::vector<std::string>& arguments) {
     if (options.exit_with_job)
       stop.End(ended.code() == 0 ? kExitOk : kExitFailure, ended.message());
   };
-  GrpcTransportOptions transport_options;
-  transport_options.server_buffer_bytes_max = options.network_bytes_max;
-  GrpcTransport transport(transport_options);
-  auto node = ServerNode::Start(NodeOptionsOf(options), &transport, events);
+  const std::unique_ptr<Transport> transport = MakeTransport({options.network_bytes_max});
+  auto node = ServerNode::Start(NodeOptionsOf(options), transport.get(), events);
   if (!node.ok()) {
     return SayWhy({0, kExitFailure, std::string(node.status().message())});
   }

@@ -8,7 +8,7 @@
 
 #include "common/base/allocator.h"
 #include "common/base/status_macros.h"
-#include "common/transport/grpc/grpc_transport.h"
+#include "common/transport/factory/make_transport.h"
 #include "kvstore/server.h"
 #include "server/daemon/daemon.h"
 #include "server/daemon/node_options.h"
@@ -69,11 +69,9 @@ absl::Status ServeServer(const ServerProgram& program) {
   ServerNodeEvents events;
   events.on_stop = [&caller](const absl::Status& status) { caller.End(status); };
   events.on_job_ended = [&caller](const v1::JobEnded& ended) { caller.End(StatusOf(ended)); };
-  GrpcTransportOptions transport_options;
-  transport_options.server_buffer_bytes_max = options.network_bytes_max;
-  GrpcTransport transport(transport_options);
+  const std::unique_ptr<Transport> transport = MakeTransport({options.network_bytes_max});
   KVS_ASSIGN_OR_RETURN(const std::unique_ptr<ServerNode> node,
-                       ServerNode::Start(node_options, &transport, events));
+                       ServerNode::Start(node_options, transport.get(), events));
   spdlog::info("a server with this program's code listens on {}: {} shards, scheduler {}",
                node->address(), options.shards, options.scheduler);
   return caller.Run();
@@ -95,12 +93,10 @@ absl::Status ServeScheduler(const ServerProgram& program) {
   SchedulerServiceEvents events;
   events.on_broken = [&caller](const absl::Status& status) { caller.End(status); };
   events.on_job_over = [&caller](const v1::JobEnded& ended) { caller.End(StatusOf(ended)); };
-  GrpcTransportOptions transport_options;
-  transport_options.server_buffer_bytes_max = options.network_bytes_max;
-  GrpcTransport transport(transport_options);
+  const std::unique_ptr<Transport> transport = MakeTransport({options.network_bytes_max});
   KVS_ASSIGN_OR_RETURN(
       const std::unique_ptr<SchedulerService> service,
-      SchedulerService::Start(service_options, std::move(file), &transport, events));
+      SchedulerService::Start(service_options, std::move(file), transport.get(), events));
   spdlog::info("a scheduler in this program listens on {}",
                WithPort(options.listen, service->port()));
   return caller.Run();

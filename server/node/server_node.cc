@@ -10,6 +10,7 @@
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
 #include "common/transport/host_port.h"
+#include "common/transport/methods.h"
 #include "common/wire/byte_counts.h"
 #include "server/node/server_status.h"
 #include "server/values/tensor_values.h"

@@ -24,7 +24,6 @@
 
 namespace kvstore {
 
-inline constexpr char kServerStatusMethod[] = "/kvstore.v1.ServerAdmin/GetStatus";
 inline constexpr size_t kOpenRoundsShownMax = 100;
 
 struct ServerNodeOptions {

@@ -8,7 +8,7 @@
 
 #include "common/base/detached_status.h"
 #include "common/base/status_macros.h"
-#include "common/membership/scheduler_session.h"
+#include "common/transport/methods.h"
 
 namespace kvstore {
 

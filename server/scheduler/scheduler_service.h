@@ -24,8 +24,6 @@
 
 namespace kvstore {
 
-inline constexpr char kSchedulerStatusMethod[] = "/kvstore.v1.Scheduler/GetStatus";
-
 struct SchedulerServiceOptions {
   SchedulerOptions core;
   std::string listen;  // HOST:PORT, port 0: the system chooses

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <utility>
 
+#include "common/transport/methods.h"
 #include "server/service/request_check.h"
 
 namespace kvstore {
@@ -37,7 +38,7 @@ Shard::~Shard() = default;
 
 ServedMethod Shard::Method() {
   ServedMethod method;
-  method.method = fmt::format("/kvstore.v1.Data/Shard{}", index_);
+  method.method = ShardMethod(index_);
   method.loop = loop_;
   method.acceptor = [this](std::unique_ptr<MessageStream> stream) { Accept(std::move(stream)); };
   return method;

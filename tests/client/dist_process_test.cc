@@ -6,7 +6,7 @@
 #include <catch2/catch.hpp>
 #include <functional>
 
-#include "common/transport/grpc/grpc_transport.h"
+#include "common/transport/factory/make_transport.h"
 #include "kvstore/kvstore.h"
 #include "server/node/server_node.h"
 #include "server/scheduler/scheduler_service.h"
@@ -26,7 +26,7 @@ class GrpcCluster {
     SchedulerServiceEvents events;
     events.on_broken = [](const absl::Status&) {};
     events.on_job_over = [](const v1::JobEnded&) {};
-    auto started = SchedulerService::Start(scheduler, nullptr, &scheduler_transport_, events);
+    auto started = SchedulerService::Start(scheduler, nullptr, scheduler_transport_.get(), events);
     REQUIRE(started.ok());
     scheduler_ = *std::move(started);
 
@@ -36,7 +36,7 @@ class GrpcCluster {
     ServerNodeEvents server_events;
     server_events.on_stop = [](const absl::Status&) {};
     server_events.on_job_ended = [](const v1::JobEnded&) {};
-    auto node = ServerNode::Start(server, &server_transport_, server_events);
+    auto node = ServerNode::Start(server, server_transport_.get(), server_events);
     REQUIRE(node.ok());
     server_ = *std::move(node);
     KVStore::InitPSEnv({{"DMLC_PS_ROOT_URI", "127.0.0.1"},
@@ -50,8 +50,8 @@ class GrpcCluster {
   }
 
  private:
-  GrpcTransport scheduler_transport_;
-  GrpcTransport server_transport_;
+  const std::unique_ptr<Transport> scheduler_transport_ = MakeTransport();
+  const std::unique_ptr<Transport> server_transport_ = MakeTransport();
   std::unique_ptr<SchedulerService> scheduler_;
   std::unique_ptr<ServerNode> server_;
 };

@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 import include_arrows
+import one_place
 import public_headers
 import tidy_tree
 
@@ -124,6 +125,23 @@ class PublicHeaders(Tree):
     def test_a_header_without_guard_is_refused(self):
         self.write("kvstore/a.h", "struct A {};\n")
         self.assertTrue(any("does not compile alone" in problem for problem in self.check()))
+
+
+class OnePlace(Tree):
+    def test_a_method_is_named_in_one_file(self):
+        self.write("common/transport/methods.h", 'const char k[] = "/kvstore.v1.Data/Shard";\n')
+        self.write("server/service/a.h", "int a;  // of \"/kvstore.v1.Data/Shard\"\n")
+        self.write("tests/server/a.cc", 'Dial("/kvstore.v1.Data/Shard0");\n')
+        self.assertEqual(one_place.check(self.root), [])
+        self.write("server/service/a.cc", '\nDial("/kvstore.v1.Data/Shard0");\n')
+        self.assert_one(one_place.check(self.root), "server/service/a.cc:2", "methods.h")
+
+    def test_a_transport_is_made_in_one_place(self):
+        self.write("common/transport/factory/a.cc", "GrpcTransport t;\n")
+        self.write("common/transport/grpc/a.cc", "GrpcTransport t;\n")
+        self.assertEqual(one_place.check(self.root), [])
+        self.write("cli/a.cc", "GrpcTransport t;\n")
+        self.assert_one(one_place.check(self.root), "cli/a.cc:1", "MakeTransport")
 
 
 class TidyTree(Tree):

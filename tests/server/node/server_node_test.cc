@@ -8,6 +8,7 @@
 
 #include "common/base/mutex.h"
 #include "common/transport/inproc/inproc_transport.h"
+#include "common/transport/methods.h"
 #include "server/scheduler/scheduler_service.h"
 
 namespace kvstore {
@@ -117,7 +118,7 @@ class Worker {
           replies.Put(*DecodeFrame(Payload::CopyOf(reply.ToString())));
         };
         events.on_closed = [this](const absl::Status& status) { closed.Put(status); };
-        stream = transport_.Dial(*loop_, address, "/kvstore.v1.Data/Shard" + std::to_string(shard),
+        stream = transport_.Dial(*loop_, address, ShardMethod(static_cast<uint32_t>(shard)),
                                  std::move(events));
       }
       stream->Send(bytes);

@@ -14,6 +14,7 @@
 #include "common/base/mutex.h"
 #include "common/membership/scheduler_session.h"
 #include "common/transport/inproc/inproc_transport.h"
+#include "common/transport/methods.h"
 #include "tests/server/scheduler/core/scheduler_fixture.h"
 
 namespace kvstore {

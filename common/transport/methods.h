@@ -1,0 +1,21 @@
+// The names of all RPCs, as listeners serve and dialers ask them. proto/kvstore/v1 declares the
+// same services; no other file spells a name out (tools/checks/one_place.py).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace kvstore {
+
+// Streams.
+inline constexpr char kSchedulerSessionMethod[] = "/kvstore.v1.Scheduler/Session";
+// Of one shard of a server: a service of one method per shard.
+inline std::string ShardMethod(uint32_t shard) {
+  return "/kvstore.v1.Data/Shard" + std::to_string(shard);
+}
+
+// Questions with one answer.
+inline constexpr char kSchedulerStatusMethod[] = "/kvstore.v1.Scheduler/GetStatus";
+inline constexpr char kServerStatusMethod[] = "/kvstore.v1.ServerAdmin/GetStatus";
+
+}  // namespace kvstore
