@@ -12,6 +12,7 @@
 
 #include "cli/ask.h"
 #include "common/base/status_macros.h"
+#include "common/config/setting_table.h"
 #include "common/transport/factory/make_transport.h"
 #include "common/transport/host_port.h"
 #include "common/transport/transport.h"
@@ -22,14 +23,6 @@ namespace {
 constexpr const char* kAnnouncement = "kvscheduler listening on ";
 constexpr int64_t kSchedulerStartMs = 20000;
 constexpr int64_t kSchedulerAnswerMs = 3000;
-// What would tell a process of another cluster, or of another place in this one.
-constexpr const char* kInherited[] = {
-    "KVSTORE_SCHEDULER",   "KVSTORE_ROLE",     "KVSTORE_RANK",       "KVSTORE_NUM_WORKERS",
-    "KVSTORE_NUM_SERVERS", "KVSTORE_LISTEN",   "KVSTORE_ADVERTISE",  "KVSTORE_NODE_HOST",
-    "KVSTORE_STATE_DIR",   "DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT",  "KVSTORE_SERVER_RANK",
-    "DMLC_ROLE",           "DMLC_NUM_WORKER",  "DMLC_NUM_SERVER",    "DMLC_WORKER_ID",
-    "DMLC_NODE_HOST",      "DMLC_INTERFACE",   "KVSTORE_TIME_SCALE",
-};
 
 int ExitCodeOf(const absl::Status& status) {
   if (absl::IsNotFound(status)) return 127;  // as shells say it: no such program
@@ -88,7 +81,8 @@ absl::Status Job::StartMember(Role role, uint32_t rank, std::vector<std::string>
                                                          : "worker";
   spec.name = role == Role::kScheduler ? role_name : fmt::format("{} {}", role_name, rank);
   auto& environment = spec.environment;
-  for (const char* variable : kInherited) environment[variable] = std::nullopt;
+  // What would tell it of another cluster, or of another place in this one.
+  for (const std::string& variable : PlaceVariables()) environment[variable] = std::nullopt;
   environment["KVSTORE_ROLE"] = environment["DMLC_ROLE"] = role_name;
   const bool program = role == Role::kServer && !options_.server_program.empty();
   if (role == Role::kWorker || program) {

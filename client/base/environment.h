@@ -1,39 +1,35 @@
-// Environment: everything that the SDK takes from environment variables and from InitPSEnv, read
-// and checked in this one place.
+// Environment: the settings of the SDK (common/config) as a worker uses them: from InitPSEnv, the
+// environment's variables, and the file that KVSTORE_CONFIG names.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/config/config.h"
 
 namespace kvstore {
 
 enum class NodeRole { kWorkerRole, kServerRole, kSchedulerRole };
 
+// The rows of kWorkerProgram in common/config/setting_table.cc say which variables these come from.
 struct Environment {
-  NodeRole role = NodeRole::kWorkerRole;  // KVSTORE_ROLE, DMLC_ROLE
-  // KVSTORE_SCHEDULER, or DMLC_PS_ROOT_URI and DMLC_PS_ROOT_PORT: HOST:PORT; empty if not set.
-  std::string scheduler;
-  uint32_t workers = 0;  // KVSTORE_NUM_WORKERS, DMLC_NUM_WORKER; 0: not set
-  uint32_t servers = 0;  // KVSTORE_NUM_SERVERS, DMLC_NUM_SERVER; 0: not set
-  // KVSTORE_RANK, DMLC_WORKER_ID; else torchrun's RANK (with WORLD_SIZE), Slurm's SLURM_PROCID
-  // (with SLURM_NTASKS), if the world is as large as `workers` says or that is not set.
-  std::optional<uint32_t> rank;
-  std::string node_host;  // KVSTORE_NODE_HOST, DMLC_NODE_HOST: this node's name in messages
-  // KVSTORE_TIME_SCALE stretches every timer and timeout; the fields below are already scaled.
+  NodeRole role = NodeRole::kWorkerRole;
+  std::string scheduler;         // HOST:PORT; empty if not set
+  uint32_t workers = 0;          // 0: not set
+  uint32_t servers = 0;          // 0: not set
+  std::optional<uint32_t> rank;  // wanted
+  std::string node_host;         // this node's name in messages; empty if not set
+  // Stretches every timer and timeout; the fields below are already scaled.
   double time_scale = 1.0;
-  int64_t connect_timeout_ms = 60000;     // KVSTORE_CONNECT_TIMEOUT_MS
-  int64_t operation_timeout_ms = 300000;  // KVSTORE_OP_TIMEOUT_MS
+  int64_t connect_timeout_ms = 60000;
+  int64_t operation_timeout_ms = 300000;
   // One line for each variable that is set, is known, and has no effect here: which, and why.
   std::vector<std::string> warnings;
 };
-
-using VariableLookup = std::function<std::optional<std::string>(const std::string& name)>;
 
 // Errors: INVALID_ARGUMENT names the variable, what was expected and what it holds.
 absl::StatusOr<Environment> ReadEnvironment(const VariableLookup& lookup);

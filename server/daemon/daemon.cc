@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/transport/host_port.h"
+#include "common/transport/local_address.h"
 
 namespace kvstore {
 
@@ -19,6 +20,7 @@ void SetUpLog(const std::string& name, const DaemonOptions& options) {
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %L %n: %v");
   logger->set_level(spdlog::level::from_str(options.log_level));
   spdlog::set_default_logger(std::move(logger));
+  if (!options.said.empty()) spdlog::info("set: {}", options.said);
   for (const std::string& warning : options.warnings) spdlog::warn("{}", warning);
 }
 
@@ -29,15 +31,19 @@ std::string WithPort(const std::string& address, int bound_port) {
   return HostPortString(*parsed);
 }
 
-void Announce(const std::string& name, const DaemonOptions& options, int bound_port) {
-  const std::string advertise = WithPort(options.advertise, bound_port);
-  const std::string listen = WithPort(options.listen, bound_port);
+void Announce(const std::string& name, const std::string& listen, const std::string& advertise) {
   std::printf("%s listening on %s\n", name.c_str(), advertise.c_str());
   std::fflush(stdout);
   if (listen == advertise) {
     spdlog::info("listening on {}", listen);
   } else {
     spdlog::info("listening on {}, advertised as {}", listen, advertise);
+  }
+  if (const auto parsed = ParseHostPort(listen); parsed.ok() && !IsLoopbackHost(parsed->host)) {
+    spdlog::warn(
+        "{} is not the loopback address, and traffic is neither encrypted nor authenticated: only "
+        "for networks where everybody is trusted",
+        listen);
   }
 }
 

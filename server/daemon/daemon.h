@@ -9,14 +9,15 @@
 
 namespace kvstore {
 
-// Logs go to stderr, and the warnings of `options` there first.
+// Logs go to stderr: first what was set, and the warnings of `options`.
 void SetUpLog(const std::string& name, const DaemonOptions& options);
 
 // `address` with `bound_port` where it has port 0.
 std::string WithPort(const std::string& address, int bound_port);
 
-// Says where `name` listens: a line for programs on stdout, one for people in the log.
-void Announce(const std::string& name, const DaemonOptions& options, int bound_port);
+// Says where `name` listens: a line for programs on stdout, and for people in the log one, with a
+// warning if the network can reach it.
+void Announce(const std::string& name, const std::string& listen, const std::string& advertise);
 
 // Of a start that failed: kExitFailure for what Transport::Listen says of the address,
 // kExitBadState for the rest, which is what the scheduler's state directory says.

@@ -15,7 +15,7 @@ namespace kvstore {
 namespace {
 
 int Main(const std::vector<std::string>& arguments) {
-  const auto parsed = ParseSchedulerOptions(arguments, ProcessEnvironment(), std::cout, std::cerr);
+  const auto parsed = ParseSchedulerOptions(arguments, ProcessVariables(), std::cout, std::cerr);
   if (!parsed.options) return parsed.exit_code;
   const SchedulerDaemonOptions& options = *parsed.options;
   StopSignal stop;
@@ -46,7 +46,8 @@ int Main(const std::vector<std::string>& arguments) {
   if (!service.ok()) {
     return SayWhy({0, StartExitCode(service.status()), std::string(service.status().message())});
   }
-  Announce("kvscheduler", options, (*service)->port());
+  const int port = (*service)->port();
+  Announce("kvscheduler", WithPort(options.listen, port), WithPort(options.advertise, port));
   const StopSignal::Reason reason = stop.Wait();
   service->reset();
   return SayWhy(reason);

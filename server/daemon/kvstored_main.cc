@@ -15,13 +15,17 @@ namespace kvstore {
 namespace {
 
 int Main(const std::vector<std::string>& arguments) {
-  const auto parsed = ParseServerOptions(arguments, ProcessEnvironment(), std::cout, std::cerr);
+  const auto parsed = ParseServerOptions(arguments, ProcessVariables(), std::cout, std::cerr);
   if (!parsed.options) return parsed.exit_code;
   const ServerDaemonOptions& options = *parsed.options;
   StopSignal stop;
   SetUpLog("kvstored", options);
 
   ServerNodeEvents events;
+  events.on_listening = [&options](const std::string& listen, const std::string& advertise) {
+    Announce("kvstored", listen, advertise);
+    spdlog::info("{} shards, scheduler {}", options.shards, options.scheduler);
+  };
   events.on_stop = [&stop](const absl::Status& status) {
     stop.End(absl::IsUnavailable(status) ? kExitFailure : kExitRefused,
              std::string(status.message()));
@@ -35,8 +39,6 @@ int Main(const std::vector<std::string>& arguments) {
   if (!node.ok()) {
     return SayWhy({0, kExitFailure, std::string(node.status().message())});
   }
-  Announce("kvstored", options, (*node)->port());
-  spdlog::info("{} shards, scheduler {}", options.shards, options.scheduler);
   const StopSignal::Reason reason = stop.Wait();
   node->reset();
   return SayWhy(reason);

@@ -4,178 +4,102 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <memory>
 #include <ostream>
 #include <utility>
 
-#include "CLI/CLI.hpp"
 #include "common/base/machine_limits.h"
 #include "common/base/status_macros.h"
-#include "common/config/help_formatter.h"
+#include "common/config/command_line.h"
 #include "common/transport/host_port.h"
-#include "server/daemon/settings.h"
-#include "server/daemon/stop_signal.h"
+#include "common/transport/local_address.h"
 
 namespace kvstore {
 
 namespace {
 
-constexpr int64_t kRanksMax = 1 << 20;
-constexpr int64_t kTimeoutMsMax = int64_t{1} << 40;
 constexpr uint32_t kDefaultShardsMax = 64;
 
-constexpr char kAddresses[] = "Addresses";
-constexpr char kCluster[] = "Cluster";
-constexpr char kTimers[] = "Timers";
-constexpr char kOther[] = "Other";
-
-constexpr char kExitCodes[] =
-    "A flag wins over the variables in brackets, of which the first that is set counts.\n"
+constexpr char kFooter[] =
+    "A flag wins over the variables in brackets, of which the first that is set counts; they win\n"
+    "over the file of settings.\n"
     "\n"
     "Exit codes: 0 ended by SIGTERM, SIGINT or with its job; 1 failed (port taken, scheduler not\n"
-    "reachable, job failed); 2 wrong flag or variable; 3 refused or replaced by the scheduler;\n"
-    "4 state directory damaged, in use, or not writable.";
+    "reachable, job failed); 2 wrong flag, variable or file; 3 refused or replaced by the\n"
+    "scheduler; 4 state directory damaged, in use, or not writable.";
 
-void AddCommon(Settings* settings) {
-  settings->Add("--time-scale", "FACTOR",
-                "multiplies every timer and timeout, 0.001 to 1000; for crowded machines and "
-                "sanitizers; default 1",
-                kTimers, {"KVSTORE_TIME_SCALE"});
-  settings->Add("--network-mib", "MIB",
-                "memory for what all connections together have on their way; over it gRPC breaks "
-                "streams, and they are dialled again; allow 8 for each worker and shard; default: "
-                "an eighth of what machine and cgroup have, at least 256",
-                kOther, {"KVSTORE_NETWORK_MIB"});
-  settings->Add("--log-level", "LEVEL", "trace, debug, info, warn, error or off; default info",
-                kOther, {"KVSTORE_LOG_LEVEL"});
-  settings->AddSwitch("--exit-with-job",
-                      "end when the job ends: exit code 0 if all workers left in order, 1 if it "
-                      "failed",
-                      kOther);
-}
+constexpr char kAboutScheduler[] =
+    "kvscheduler keeps the membership of a cluster: who is worker or server of which rank, which\n"
+    "server holds which keys, barriers, and who is dead. One runs per cluster, e.g.\n"
+    "\n"
+    "  kvscheduler --listen 127.0.0.1:7070 --workers 2 --servers 2 --state-dir /var/lib/kvs\n"
+    "\n"
+    "When it listens it prints one line: kvscheduler listening on HOST:PORT. With --state-dir a\n"
+    "restarted scheduler goes on with the same cluster, and nobody notices.";
 
-absl::Status ReadCommon(const Settings& settings, DaemonOptions* out) {
-  if (const auto scale = settings.Get("--time-scale")) {
-    KVS_ASSIGN_OR_RETURN(out->time_scale, ReadNumber(*scale, 0.001, 1000));
-  }
-  out->network_bytes_max = std::max<uint64_t>(MemoryBytes() / 8, 256u << 20);
-  if (const auto network = settings.Get("--network-mib")) {
-    KVS_ASSIGN_OR_RETURN(const int64_t mib, ReadInteger(*network, 16, int64_t{1} << 30));
-    out->network_bytes_max = static_cast<uint64_t>(mib) << 20;
-  }
-  out->log_level = "info";
-  if (const auto level = settings.Get("--log-level")) {
-    for (const char* known : {"trace", "debug", "info", "warn", "error", "off"}) {
-      if (level->text == known) out->log_level = known;
-    }
-    if (out->log_level != level->text) {
-      return WrongSetting(*level, "trace, debug, info, warn, error or off");
-    }
-  }
-  out->exit_with_job = settings.IsOn("--exit-with-job");
-  return absl::OkStatus();
-}
-
-// Where others dial: what was asked for; else the listening host, or where that is "any", this
-// host's name.
-absl::Status ReadAdvertise(const Settings& settings, DaemonOptions* out) {
-  KVS_ASSIGN_OR_RETURN(HostPort address, ParseHostPort(out->listen));
-  if (const auto advertise = settings.Get("--advertise")) {
-    KVS_ASSIGN_OR_RETURN(out->advertise, ReadAddress(*advertise, 0));
-    KVS_ASSIGN_OR_RETURN(const HostPort chosen, ParseHostPort(out->advertise));
-    if (IsAnyHost(chosen.host)) return WrongSetting(*advertise, "a host that others can dial");
-    if (chosen.port == 0) out->advertise = HostPortString({chosen.host, address.port});
-  } else {
-    if (IsAnyHost(address.host)) address.host = ThisHostName();
-    out->advertise = HostPortString(address);
-  }
-  if (!IsLoopbackHost(address.host)) {
-    out->warnings.push_back(fmt::format(
-        "{} is not the loopback address, and traffic is neither encrypted nor authenticated: "
-        "only for networks where everybody is trusted",
-        out->listen));
-  }
-  return absl::OkStatus();
-}
+constexpr char kAboutServer[] =
+    "kvstored holds a share of the keys of a cluster and applies the workers' updates, e.g.\n"
+    "\n"
+    "  kvstored --scheduler 127.0.0.1:7070\n"
+    "\n"
+    "When it listens it prints one line: kvstored listening on HOST:PORT. It waits for a\n"
+    "scheduler that is not there yet, and serves one job after the other.";
 
 int64_t Scaled(int64_t ms, double scale) {
   return std::max<int64_t>(std::llround(static_cast<double>(ms) * scale), 1);
 }
 
-// In milliseconds, before scaling.
-absl::Status ReadMilliseconds(const Settings& settings, const std::string& flag, int64_t* ms) {
-  if (const auto setting = settings.Get(flag)) {
-    KVS_ASSIGN_OR_RETURN(*ms, ReadInteger(*setting, 1, kTimeoutMsMax));
-  }
-  return absl::OkStatus();
+uint64_t BytesOf(const Config& config, SettingId mib) {
+  return static_cast<uint64_t>(config.WholeNumber(mib)) << 20;
 }
 
-// ps-lite's variables count in seconds; 0 turned heartbeats off there.
-absl::Status ReadPsLiteSeconds(const Settings& settings, const char* variable, int64_t* ms,
-                               DaemonOptions* out) {
-  const auto setting = settings.Variable(variable);
-  if (!setting) return absl::OkStatus();
-  KVS_ASSIGN_OR_RETURN(const int64_t seconds, ReadInteger(*setting, 0, 1000000));
-  if (seconds == 0) {
-    out->warnings.push_back(fmt::format("{}=0 has no effect: heartbeats are always on", variable));
-  } else {
-    *ms = 1000 * seconds;
-  }
-  return absl::OkStatus();
+// The address of a setting, its host spelled as we spell it.
+HostPort AddressOf(const Config& config, SettingId id) {
+  return *ParseHostPort(config.Text(id));  // checked by Config
 }
 
-absl::StatusOr<uint32_t> ReadCount(const Settings& settings, const std::string& flag) {
-  const auto setting = settings.Get(flag);
-  if (!setting) {
-    return absl::InvalidArgumentError(fmt::format("{} is missing", settings.Names(flag)));
-  }
-  KVS_ASSIGN_OR_RETURN(const int64_t count, ReadInteger(*setting, 1, kRanksMax));
-  return static_cast<uint32_t>(count);
+void ReadCommon(Config* config, DaemonOptions* out) {
+  out->time_scale = config->Number(SettingId::kTimeScale);
+  const uint64_t network_bytes = std::max<uint64_t>(MemoryBytes() / 8, 256u << 20);
+  config->SetDefault(SettingId::kNetworkMib, std::to_string(network_bytes >> 20));
+  out->network_bytes_max = BytesOf(*config, SettingId::kNetworkMib);
+  out->log_level = config->Text(SettingId::kLogLevel);
+  out->exit_with_job = config->IsOn(SettingId::kExitWithJob);
+  out->warnings = config->warnings();
+  out->said = config->Said();
 }
 
-// DMLC_PS_ROOT_URI and DMLC_PS_ROOT_PORT, if both are set.
-absl::StatusOr<std::optional<std::string>> ReadPsRoot(const Settings& settings) {
-  const auto host = settings.Variable("DMLC_PS_ROOT_URI");
-  const auto port = settings.Variable("DMLC_PS_ROOT_PORT");
-  if (!host && !port) return std::optional<std::string>();
-  if (!host || !port) {
-    return absl::InvalidArgumentError(
-        fmt::format("DMLC_PS_ROOT_URI and DMLC_PS_ROOT_PORT expected together, only {} is set",
-                    host ? host->source : port->source));
+// What --advertise says for a process that listens on `listen`, or nothing.
+absl::StatusOr<std::string> ReadAdvertise(const Config& config, const std::string& listen) {
+  if (!config.IsSaid(SettingId::kAdvertise)) return std::string();
+  HostPort chosen = AddressOf(config, SettingId::kAdvertise);
+  if (IsAnyHost(chosen.host)) {
+    return config.Wrong(SettingId::kAdvertise, "a host that others can dial");
   }
-  KVS_ASSIGN_OR_RETURN(const int64_t number, ReadInteger(*port, 1, 65535));
-  const std::string text = HostPortString({host->text, static_cast<int>(number)});
-  KVS_ASSIGN_OR_RETURN(std::string address, ReadAddress({host->source, text}, 1));
-  return std::optional<std::string>(std::move(address));
+  if (chosen.port == 0 && !listen.empty()) chosen.port = ParseHostPort(listen)->port;
+  return HostPortString(chosen);
 }
 
-absl::Status ReadScheduler(const Settings& settings, SchedulerDaemonOptions* out) {
-  KVS_RETURN_IF_ERROR(ReadCommon(settings, out));
-  KVS_ASSIGN_OR_RETURN(out->core.workers, ReadCount(settings, "--workers"));
-  KVS_ASSIGN_OR_RETURN(out->core.servers, ReadCount(settings, "--servers"));
-  out->listen = "127.0.0.1:7070";
-  if (const auto listen = settings.Get("--listen")) {
-    KVS_ASSIGN_OR_RETURN(out->listen, ReadAddress(*listen, 0));
-  } else {
-    KVS_ASSIGN_OR_RETURN(const std::optional<std::string> root, ReadPsRoot(settings));
-    if (root) out->listen = *root;
-  }
-  KVS_RETURN_IF_ERROR(ReadAdvertise(settings, out));
-  if (const auto directory = settings.Get("--state-dir")) {
-    if (directory->text.empty()) return WrongSetting(*directory, "a directory");
-    out->state_dir = directory->text;
-  }
+absl::Status ReadScheduler(Config* config, SchedulerDaemonOptions* out) {
+  ReadCommon(config, out);
   SchedulerOptions& core = out->core;
-  KVS_RETURN_IF_ERROR(
-      ReadPsLiteSeconds(settings, "PS_HEARTBEAT_INTERVAL", &core.heartbeat_ms, out));
-  KVS_RETURN_IF_ERROR(
-      ReadPsLiteSeconds(settings, "PS_HEARTBEAT_TIMEOUT", &core.silent_dead_ms, out));
-  KVS_RETURN_IF_ERROR(ReadMilliseconds(settings, "--heartbeat-ms", &core.heartbeat_ms));
-  core.suspect_ms = std::max(core.suspect_ms, 3 * core.heartbeat_ms);
-  KVS_RETURN_IF_ERROR(ReadMilliseconds(settings, "--suspect-ms", &core.suspect_ms));
-  KVS_RETURN_IF_ERROR(ReadMilliseconds(settings, "--lost-dead-ms", &core.lost_dead_ms));
-  KVS_RETURN_IF_ERROR(ReadMilliseconds(settings, "--silent-dead-ms", &core.silent_dead_ms));
+  core.workers = static_cast<uint32_t>(config->WholeNumber(SettingId::kWorkers));
+  core.servers = static_cast<uint32_t>(config->WholeNumber(SettingId::kServers));
+  HostPort listen = AddressOf(*config, SettingId::kListen);
+  out->listen = HostPortString(listen);
+  KVS_ASSIGN_OR_RETURN(out->advertise, ReadAdvertise(*config, out->listen));
+  if (out->advertise.empty()) {
+    if (IsAnyHost(listen.host)) listen.host = ThisHostName();
+    out->advertise = HostPortString(listen);
+    config->SetDefault(SettingId::kAdvertise, out->advertise);
+  }
+  if (config->Has(SettingId::kStateDir)) out->state_dir = config->Text(SettingId::kStateDir);
+
+  core.heartbeat_ms = config->WholeNumber(SettingId::kHeartbeatMs);
+  config->SetDefault(SettingId::kSuspectMs,
+                     std::to_string(std::max<int64_t>(3000, 3 * core.heartbeat_ms)));
+  core.suspect_ms = config->WholeNumber(SettingId::kSuspectMs);
+  core.lost_dead_ms = config->WholeNumber(SettingId::kLostDeadMs);
+  core.silent_dead_ms = config->WholeNumber(SettingId::kSilentDeadMs);
   if (core.heartbeat_ms >= core.suspect_ms || core.heartbeat_ms >= core.silent_dead_ms) {
     return absl::InvalidArgumentError(fmt::format(
         "a heartbeat every {} ms expected more often than suspect after {} ms and dead after {} ms",
@@ -188,204 +112,103 @@ absl::Status ReadScheduler(const Settings& settings, SchedulerDaemonOptions* out
   return absl::OkStatus();
 }
 
-absl::Status ReadServerListen(const Settings& settings, ServerDaemonOptions* out) {
-  if (const auto listen = settings.Get("--listen")) {
-    KVS_ASSIGN_OR_RETURN(out->listen, ReadAddress(*listen, 0));
-    return ReadAdvertise(settings, out);
+// Where a server listens and what it advertises. What is left empty follows from the way to the
+// scheduler, which is looked up when the server starts: its name may not be known to DNS yet.
+absl::Status ReadServerAddresses(Config* config, ServerDaemonOptions* out) {
+  std::string host;  // of the interface, or the name that others know
+  if (config->IsSaid(SettingId::kInterface)) {
+    const auto of_interface = InterfaceHost(config->Text(SettingId::kInterface));
+    if (!of_interface.ok()) {
+      return config->Wrong(SettingId::kInterface, "a network interface with an address");
+    }
+    host = *of_interface;
+    config->SetDefault(SettingId::kListen, HostPortString({host, 0}));
   }
-  for (const char* variable : {"KVSTORE_NODE_HOST", "DMLC_NODE_HOST"}) {
-    // The name others know this host by, which need not be one that can be bound.
-    const auto host = settings.Variable(variable);
-    if (!host) continue;
-    out->listen = "0.0.0.0:0";
-    KVS_RETURN_IF_ERROR(ReadAdvertise(settings, out));
-    if (settings.Get("--advertise")) return absl::OkStatus();
-    KVS_ASSIGN_OR_RETURN(out->advertise,
-                         ReadAddress({variable, HostPortString({host->text, 0})}, 0));
-    return absl::OkStatus();
+  if (config->IsSaid(SettingId::kNodeHost)) {
+    // The name that others know this host by need not be one that can be bound.
+    host = config->Text(SettingId::kNodeHost);
+    config->SetDefault(SettingId::kListen, "0.0.0.0:0");
   }
-  std::string host = "127.0.0.1";
-  if (const auto interface = settings.Variable("DMLC_INTERFACE")) {
-    KVS_ASSIGN_OR_RETURN(host, InterfaceHost(*interface));
+  HostPort listen;
+  if (config->Has(SettingId::kListen)) {
+    listen = AddressOf(*config, SettingId::kListen);
+    out->listen = HostPortString(listen);
   }
-  out->listen = HostPortString({host, 0});
-  return ReadAdvertise(settings, out);
+  KVS_ASSIGN_OR_RETURN(out->advertise, ReadAdvertise(*config, out->listen));
+  if (!out->advertise.empty()) return absl::OkStatus();
+  if (!host.empty() && (IsAnyHost(listen.host) || !config->IsSaid(SettingId::kListen))) {
+    out->advertise = HostPortString({host, listen.port});
+  } else if (!out->listen.empty() && !IsAnyHost(listen.host)) {
+    out->advertise = out->listen;
+  }
+  if (!out->advertise.empty()) config->SetDefault(SettingId::kAdvertise, out->advertise);
+  return absl::OkStatus();
 }
 
-absl::Status ReadServer(const Settings& settings, ServerDaemonOptions* out) {
-  KVS_RETURN_IF_ERROR(ReadCommon(settings, out));
-  if (const auto scheduler = settings.Get("--scheduler")) {
-    KVS_ASSIGN_OR_RETURN(out->scheduler, ReadAddress(*scheduler, 1));
-  } else {
-    KVS_ASSIGN_OR_RETURN(const std::optional<std::string> root, ReadPsRoot(settings));
-    if (!root) {
-      return absl::InvalidArgumentError(
-          settings.Names("--scheduler") +
-          " or DMLC_PS_ROOT_URI with DMLC_PS_ROOT_PORT is missing: where is the scheduler?");
-    }
-    out->scheduler = *root;
+absl::Status ReadServer(Config* config, ServerDaemonOptions* out) {
+  ReadCommon(config, out);
+  out->scheduler = HostPortString(AddressOf(*config, SettingId::kSchedulerAddress));
+  KVS_RETURN_IF_ERROR(ReadServerAddresses(config, out));
+  config->SetDefault(SettingId::kShards, std::to_string(std::min(CpuCount(), kDefaultShardsMax)));
+  out->shards = static_cast<uint32_t>(config->WholeNumber(SettingId::kShards));
+  if (config->Has(SettingId::kRank)) {
+    out->rank = static_cast<uint32_t>(config->WholeNumber(SettingId::kRank));
   }
-  KVS_RETURN_IF_ERROR(ReadServerListen(settings, out));
-  out->shards = std::min(CpuCount(), kDefaultShardsMax);
-  if (const auto shards = settings.Get("--shards")) {
-    KVS_ASSIGN_OR_RETURN(const int64_t number, ReadInteger(*shards, 1, kShardsMax));
-    out->shards = static_cast<uint32_t>(number);
-  }
-  if (const auto rank = settings.Get("--rank")) {
-    KVS_ASSIGN_OR_RETURN(const int64_t number, ReadInteger(*rank, 0, kRanksMax - 1));
-    out->rank = static_cast<uint32_t>(number);
-  }
-  if (const auto timeout = settings.Get("--connect-timeout")) {
-    KVS_ASSIGN_OR_RETURN(const double seconds, ReadNumber(*timeout, 0.001, 1e9));
-    out->connect_timeout_ms = std::llround(1000 * seconds);
-  } else if (const auto timeout_ms = settings.Variable("KVSTORE_CONNECT_TIMEOUT_MS")) {
-    KVS_ASSIGN_OR_RETURN(out->connect_timeout_ms, ReadInteger(*timeout_ms, 1, kTimeoutMsMax));
-  }
-  out->connect_timeout_ms = Scaled(out->connect_timeout_ms, out->time_scale);
-  if (const auto parked = settings.Get("--parked-mib")) {
-    KVS_ASSIGN_OR_RETURN(const int64_t mib, ReadInteger(*parked, 1, int64_t{1} << 30));
-    out->core.parked_bytes_max = static_cast<uint64_t>(mib) << 20;
-  }
-  // The rest is for the program itself, gRPC's buffers and what is on its way.
-  out->core.value_bytes_max = MemoryBytes() / 10 * 8;
-  if (const auto values = settings.Get("--value-mib")) {
-    KVS_ASSIGN_OR_RETURN(const int64_t mib, ReadInteger(*values, 1, int64_t{1} << 40));
-    out->core.value_bytes_max = static_cast<uint64_t>(mib) << 20;
-  }
+  out->connect_timeout_ms =
+      Scaled(config->WholeNumber(SettingId::kConnectTimeoutMs), out->time_scale);
+  // The rest is for the program itself, the transport's buffers and what is on its way.
+  config->SetDefault(SettingId::kValueMib,
+                     std::to_string(std::max<uint64_t>((MemoryBytes() / 10 * 8) >> 20, 1)));
   // The budgets are the server's; a core is one shard of it.
-  out->core.value_bytes_max = std::max<uint64_t>(out->core.value_bytes_max / out->shards, 1);
-  out->core.parked_bytes_max = std::max<uint64_t>(out->core.parked_bytes_max / out->shards, 1);
+  const auto share = [&](SettingId mib) {
+    return std::max<uint64_t>(BytesOf(*config, mib) / out->shards, 1);
+  };
+  out->core.parked_bytes_max = share(SettingId::kParkedMib);
+  out->core.value_bytes_max = share(SettingId::kValueMib);
   return absl::OkStatus();
 }
 
 template <typename Options>
-ParseResult<Options> Parse(CLI::App* app, const Settings& settings,
-                           absl::Status (*read)(const Settings&, Options*),
-                           std::vector<std::string> arguments, std::ostream& out,
+ParseResult<Options> Parse(Programs program, const char* name, const char* about,
+                           absl::Status (*read)(Config*, Options*),
+                           const std::vector<std::string>& arguments,
+                           const VariableLookup& environment, std::ostream& out,
                            std::ostream& err) {
-  try {
-    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
-    app->parse(arguments);
-  } catch (const CLI::CallForHelp&) {
-    out << app->help();
-    return {std::nullopt, kExitOk};
-  } catch (const CLI::CallForVersion&) {
-    out << app->get_name() << " " << KVSTORE_VERSION << "\n";
-    return {std::nullopt, kExitOk};
-  } catch (const CLI::ParseError& error) {
-    err << app->get_name() << ": " << error.what() << " (--help lists the flags)\n";
-    return {std::nullopt, kExitUsage};
+  const CommandLineResult parsed =
+      ReadCommandLine(program, {name, about, kFooter, KVSTORE_VERSION}, arguments);
+  if (!parsed.line) {
+    (parsed.exit_code == 0 ? out : err) << parsed.text;
+    return {std::nullopt, parsed.exit_code};
   }
+  const auto wrong = [&](const absl::Status& status) -> ParseResult<Options> {
+    err << name << ": " << status.message() << "\n";
+    return {std::nullopt, kExitWrongSettings};
+  };
+  absl::StatusOr<Config> config = Config::Read(program, parsed.line->flags, environment);
+  if (!config.ok()) return wrong(config.status());
   Options options;
-  if (const absl::Status status = read(settings, &options); !status.ok()) {
-    err << app->get_name() << ": " << status.message() << "\n";
-    return {std::nullopt, kExitUsage};
+  if (const absl::Status status = read(&*config, &options); !status.ok()) return wrong(status);
+  if (parsed.line->print_config) {
+    out << config->Print();
+    return {std::nullopt, 0};
   }
-  return {std::move(options), kExitOk};
+  return {std::move(options), 0};
 }
 
 }  // namespace
 
-EnvironmentLookup ProcessEnvironment() {
-  return [](const std::string& name) -> std::optional<std::string> {
-    const char* value = std::getenv(name.c_str());
-    if (value == nullptr) return std::nullopt;
-    return value;
-  };
-}
-
 ParseResult<SchedulerDaemonOptions> ParseSchedulerOptions(const std::vector<std::string>& arguments,
-                                                          const EnvironmentLookup& environment,
+                                                          const VariableLookup& environment,
                                                           std::ostream& out, std::ostream& err) {
-  CLI::App app(
-      "kvscheduler keeps the membership of a cluster: who is worker or server of which rank, "
-      "which\n"
-      "server holds which keys, barriers, and who is dead. One runs per cluster, e.g.\n"
-      "\n"
-      "  kvscheduler --listen 127.0.0.1:7070 --workers 2 --servers 2 --state-dir /var/lib/kvs\n"
-      "\n"
-      "When it listens it prints one line: kvscheduler listening on HOST:PORT. With --state-dir a\n"
-      "restarted scheduler goes on with the same cluster, and nobody notices.",
-      "kvscheduler");
-  app.formatter(std::make_shared<HelpFormatter>());
-  app.set_version_flag("--version", KVSTORE_VERSION);
-  Settings settings(&app, environment);
-  settings.Add("--listen", "HOST:PORT",
-               "where to listen, IPv6 as [::1]:7070; port 0 lets the system choose; default "
-               "127.0.0.1:7070, or DMLC_PS_ROOT_URI:DMLC_PS_ROOT_PORT",
-               kAddresses, {"KVSTORE_LISTEN"});
-  settings.Add("--advertise", "HOST:PORT",
-               "where others reach it, if that is another address (port 0: the one bound); default "
-               "the listening one, with this host's name for 0.0.0.0",
-               kAddresses, {"KVSTORE_ADVERTISE"});
-  settings.Add("--workers", "N", "workers of a job", kCluster,
-               {"KVSTORE_NUM_WORKERS", "DMLC_NUM_WORKER"});
-  settings.Add("--servers", "N", "servers of the cluster", kCluster,
-               {"KVSTORE_NUM_SERVERS", "DMLC_NUM_SERVER"});
-  settings.Add("--state-dir", "DIR",
-               "where the state is kept across restarts, made if it is not there; default: in "
-               "memory only, so that a restart ends the job",
-               kCluster, {"KVSTORE_STATE_DIR"});
-  settings.Add("--heartbeat-ms", "MS",
-               "how often nodes are to be heard; default 1000, or PS_HEARTBEAT_INTERVAL seconds",
-               kTimers);
-  settings.Add("--suspect-ms", "MS", "silent for so long: shown as suspect; default 3000", kTimers);
-  settings.Add("--lost-dead-ms", "MS",
-               "connection lost and not back for so long: dead, and the job ends; default 5000",
-               kTimers);
-  settings.Add("--silent-dead-ms", "MS",
-               "silent for so long: dead; default 60000, or PS_HEARTBEAT_TIMEOUT seconds", kTimers);
-  AddCommon(&settings);
-  app.footer(kExitCodes);
-  return Parse<SchedulerDaemonOptions>(&app, settings, &ReadScheduler, arguments, out, err);
+  return Parse<SchedulerDaemonOptions>(kSchedulerProgram, "kvscheduler", kAboutScheduler,
+                                       &ReadScheduler, arguments, environment, out, err);
 }
 
 ParseResult<ServerDaemonOptions> ParseServerOptions(const std::vector<std::string>& arguments,
-                                                    const EnvironmentLookup& environment,
+                                                    const VariableLookup& environment,
                                                     std::ostream& out, std::ostream& err) {
-  CLI::App app(
-      "kvstored holds a share of the keys of a cluster and applies the workers' updates, e.g.\n"
-      "\n"
-      "  kvstored --scheduler 127.0.0.1:7070 --listen 127.0.0.1:0\n"
-      "\n"
-      "When it listens it prints one line: kvstored listening on HOST:PORT. It waits for a\n"
-      "scheduler that is not there yet, and serves one job after the other.",
-      "kvstored");
-  app.formatter(std::make_shared<HelpFormatter>());
-  app.set_version_flag("--version", KVSTORE_VERSION);
-  Settings settings(&app, environment);
-  settings.Add("--scheduler", "HOST:PORT", "the scheduler of the cluster", kAddresses,
-               {"KVSTORE_SCHEDULER"});
-  settings.Add("--listen", "HOST:PORT",
-               "where to listen, IPv6 as [::1]:0; port 0 lets the system choose; default "
-               "127.0.0.1:0, or the address of DMLC_INTERFACE, or all addresses if "
-               "KVSTORE_NODE_HOST or DMLC_NODE_HOST says what to advertise",
-               kAddresses, {"KVSTORE_LISTEN"});
-  settings.Add(
-      "--advertise", "HOST:PORT",
-      "where workers reach it, if that is another address (port 0: the one bound); default "
-      "the listening one, with this host's name for 0.0.0.0",
-      kAddresses, {"KVSTORE_ADVERTISE"});
-  settings.Add("--shards", "N",
-               "threads that each own a share of its keys, 1 to 1024; default: the CPUs that "
-               "affinity and cgroup allow",
-               kCluster, {"KVSTORE_SHARDS"});
-  settings.Add("--rank", "R", "the server rank to ask for; default: any that is free", kCluster,
-               {"KVSTORE_SERVER_RANK"});
-  settings.Add("--parked-mib", "MIB",
-               "memory for contributions that came out of order; over it workers are asked to send "
-               "again later; default 256",
-               kCluster, {"KVSTORE_PARKED_MIB"});
-  settings.Add("--value-mib", "MIB",
-               "memory for the values of its keys and what updating them takes; an Init over it is "
-               "refused; default: 80 % of what machine and cgroup have",
-               kCluster, {"KVSTORE_VALUE_MIB"});
-  settings.Add("--connect-timeout", "SECONDS",
-               "how long to wait for the scheduler; default 60, or KVSTORE_CONNECT_TIMEOUT_MS",
-               kTimers);
-  AddCommon(&settings);
-  app.footer(kExitCodes);
-  return Parse<ServerDaemonOptions>(&app, settings, &ReadServer, arguments, out, err);
+  return Parse<ServerDaemonOptions>(kServerProgram, "kvstored", kAboutServer, &ReadServer,
+                                    arguments, environment, out, err);
 }
 
 }  // namespace kvstore

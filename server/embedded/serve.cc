@@ -39,7 +39,7 @@ class LogForNow {
 template <typename Options>
 absl::StatusOr<Options> OptionsOf(const ServerProgram& program,
                                   ParseResult<Options> (*parse)(const std::vector<std::string>&,
-                                                                const EnvironmentLookup&,
+                                                                const VariableLookup&,
                                                                 std::ostream&, std::ostream&)) {
   std::ostringstream out, err;
   auto parsed = parse({}, program.variable, out, err);
@@ -67,13 +67,15 @@ absl::Status ServeServer(const ServerProgram& program) {
     };
   }
   ServerNodeEvents events;
+  events.on_listening = [&options](const std::string&, const std::string& advertise) {
+    spdlog::info("a server with this program's code listens on {}: {} shards, scheduler {}",
+                 advertise, options.shards, options.scheduler);
+  };
   events.on_stop = [&caller](const absl::Status& status) { caller.End(status); };
   events.on_job_ended = [&caller](const v1::JobEnded& ended) { caller.End(StatusOf(ended)); };
   const std::unique_ptr<Transport> transport = MakeTransport({options.network_bytes_max});
   KVS_ASSIGN_OR_RETURN(const std::unique_ptr<ServerNode> node,
                        ServerNode::Start(node_options, transport.get(), events));
-  spdlog::info("a server with this program's code listens on {}: {} shards, scheduler {}",
-               node->address(), options.shards, options.scheduler);
   return caller.Run();
 }
 

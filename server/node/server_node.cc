@@ -4,12 +4,14 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <future>
 #include <random>
 #include <utility>
 
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
 #include "common/transport/host_port.h"
+#include "common/transport/local_address.h"
 #include "common/transport/methods.h"
 #include "common/wire/byte_counts.h"
 #include "server/node/server_status.h"
@@ -18,6 +20,9 @@
 namespace kvstore {
 
 namespace {
+
+// A name that DNS does not know yet, a network that is not up yet.
+constexpr int64_t kRouteRetryMs = 500;
 
 uint64_t RandomNonce() {
   std::random_device random;
@@ -35,8 +40,15 @@ absl::StatusOr<std::unique_ptr<ServerNode>> ServerNode::Start(ServerNodeOptions 
                                                               ServerNodeEvents events) {
   auto node =
       std::unique_ptr<ServerNode>(new ServerNode(std::move(options), transport, std::move(events)));
-  KVS_RETURN_IF_ERROR(node->Listen());
-  node->control_->Post([node = node.get()] { node->Join(); });
+  if (!node->NeedsRoute()) KVS_RETURN_IF_ERROR(node->Listen(""));
+  node->control_->Post([node = node.get()] {
+    node->control_->PostAfter(node->options_.connect_timeout_ms, [node] { node->CheckJoined(); });
+    if (node->listener_ != nullptr) {
+      node->Join();
+    } else {
+      node->AwaitRoute();
+    }
+  });
   return node;
 }
 
@@ -52,9 +64,15 @@ ServerNode::ServerNode(ServerNodeOptions options, Transport* transport, ServerNo
 }
 
 ServerNode::~ServerNode() {
-  control_->Post([this] {
+  // Afterwards the control loop makes no listener any more, and leaves the one there is to us. It
+  // may be asking DNS, and this wait is then as long as DNS takes.
+  std::promise<void> stopped;
+  control_->Post([this, &stopped] {
+    stopping_ = true;
     if (session_ != nullptr) session_->Stop();
+    stopped.set_value();
   });
+  stopped.get_future().wait();
   if (listener_ != nullptr) listener_->Shutdown();
   listener_.reset();
   // Tasks of the control loop use the shards' loops, never the other way round.
@@ -62,20 +80,57 @@ ServerNode::~ServerNode() {
   shard_loops_.clear();
 }
 
-absl::Status ServerNode::Listen() {
+bool ServerNode::NeedsRoute() const {
+  if (options_.listen.empty()) return true;
+  const absl::StatusOr<HostPort> listen = ParseHostPort(options_.listen);
+  return listen.ok() && IsAnyHost(listen->host) && options_.advertise.empty();
+}
+
+void ServerNode::AwaitRoute() {
+  if (stopping_) return;
+  const absl::StatusOr<HostPort> scheduler = ParseHostPort(options_.scheduler);
+  const absl::StatusOr<std::string> route =
+      scheduler.ok() ? LocalHostTowards(*scheduler) : scheduler.status();
+  if (!route.ok()) {
+    if (route_trouble_.empty()) {
+      spdlog::warn("scheduler {}: {}; asking again until there is a way", options_.scheduler,
+                   std::string(route.status().message()));
+    }
+    route_trouble_ = std::string(route.status().message());
+    control_->PostAfter(kRouteRetryMs, [this] { AwaitRoute(); });
+    return;
+  }
+  if (const absl::Status listening = Listen(*route); !listening.ok()) {
+    events_.on_stop(absl::UnavailableError(listening.message()));
+    return;
+  }
+  Join();
+}
+
+absl::Status ServerNode::Listen(const std::string& route) {
+  HostPort listen{route, 0};
+  if (!options_.listen.empty()) {
+    KVS_ASSIGN_OR_RETURN(listen, ParseHostPort(options_.listen));
+  }
+  HostPort advertise{IsAnyHost(listen.host) ? route : listen.host, listen.port};
+  if (!options_.advertise.empty()) {
+    KVS_ASSIGN_OR_RETURN(advertise, ParseHostPort(options_.advertise));
+  }
   ListenOptions methods;
   for (const std::unique_ptr<Shard>& shard : shards_) methods.methods.push_back(shard->Method());
   methods.unary_methods.push_back(
       {kServerStatusMethod, control_.get(),
        [this](const Payload&, const UnaryReply& reply) { GetStatus(reply); }});
-  KVS_ASSIGN_OR_RETURN(HostPort advertise, ParseHostPort(options_.advertise));
-  KVS_ASSIGN_OR_RETURN(listener_, transport_->Listen(options_.listen, std::move(methods)));
+  KVS_ASSIGN_OR_RETURN(listener_, transport_->Listen(HostPortString(listen), std::move(methods)));
+  listen.port = listener_->port();
   if (advertise.port == 0) advertise.port = listener_->port();
+  listen_ = HostPortString(listen);
   address_ = HostPortString(advertise);
   return absl::OkStatus();
 }
 
 void ServerNode::Join() {
+  events_.on_listening(listen_, address_);
   MembershipOptions membership;
   membership.redial_min_ms = Scaled(membership.redial_min_ms, options_.time_scale);
   membership.redial_max_ms = Scaled(membership.redial_max_ms, options_.time_scale);
@@ -90,14 +145,16 @@ void ServerNode::Join() {
   session_ = std::make_unique<SchedulerSession>(
       transport_, control_.get(), options_.scheduler, std::move(membership),
       [this](const MembershipOutbox& news) { Learn(news); });
-  control_->PostAfter(options_.connect_timeout_ms, [this] {
-    if (session_->core().identity()) return;
-    events_.on_stop(absl::UnavailableError(
-        fmt::format("scheduler {}: not registered within {:g} s: {}", options_.scheduler,
-                    static_cast<double>(options_.connect_timeout_ms) / 1000,
-                    session_->trouble().empty() ? "no answer" : session_->trouble())));
-  });
   session_->Start();
+}
+
+void ServerNode::CheckJoined() {
+  if (stopping_ || (session_ != nullptr && session_->core().identity())) return;
+  std::string why = session_ != nullptr ? session_->trouble() : route_trouble_;
+  if (why.empty()) why = "no answer";
+  events_.on_stop(absl::UnavailableError(
+      fmt::format("scheduler {}: not registered within {:g} s: {}", options_.scheduler,
+                  static_cast<double>(options_.connect_timeout_ms) / 1000, why)));
 }
 
 void ServerNode::Learn(const MembershipOutbox& news) {

@@ -28,46 +28,59 @@ inline constexpr size_t kOpenRoundsShownMax = 100;
 
 struct ServerNodeOptions {
   std::string scheduler;  // HOST:PORT
-  std::string listen;     // HOST:PORT, port 0: the system chooses
-  // Where workers reach this server; port 0: the one that was bound.
+  // HOST:PORT, port 0: the system chooses. Empty: this host's address on the way to the scheduler
+  // (common/transport/local_address.h), as soon as there is a way to it.
+  std::string listen;
+  // Where workers reach this server; port 0: the one that was bound. Empty: the listening host, or
+  // for 0.0.0.0 and [::], this host's address on the way to the scheduler.
   std::string advertise;
   uint32_t shards = 1;
   std::optional<uint32_t> rank;               // wanted
   ServerCoreOptions core;                     // of each shard
   CommandHandler on_command;                  // none: commands are UNIMPLEMENTED
   ProgramUpdater* program_updater = nullptr;  // outlives the node
-  // Not registered after so long: on_stop.
+  // Does not listen or is not registered after so long: on_stop.
   int64_t connect_timeout_ms = 60000;
   double time_scale = 1;  // of the session's timers; connect_timeout_ms is scaled already
 };
 
 // On the control loop; the node must not be destroyed in them.
 struct ServerNodeEvents {
-  // The node cannot go on: UNAVAILABLE nobody took it in within connect_timeout_ms; any other code
-  // is the scheduler's refusal.
+  // Once, with the addresses as they hold: ports that were bound, hosts that were chosen.
+  std::function<void(const std::string& listen, const std::string& advertise)> on_listening =
+      [](const std::string&, const std::string&) {};
+  // The node cannot go on: UNAVAILABLE it cannot listen, or nobody took it in within
+  // connect_timeout_ms; any other code is the scheduler's refusal.
   std::function<void(absl::Status)> on_stop;
   std::function<void(const v1::JobEnded&)> on_job_ended;
 };
 
 class ServerNode {
  public:
-  // Listens, and goes on to register. `transport` outlives the node. Errors: those of Listen.
+  // Listens, and goes on to register. `transport` outlives the node. Errors: those of
+  // Transport::Listen, if the options say where to listen; else on_stop tells them.
   static absl::StatusOr<std::unique_ptr<ServerNode>> Start(ServerNodeOptions options,
                                                            Transport* transport,
                                                            ServerNodeEvents events);
   // Closes all streams; what was sent before still goes out.
   ~ServerNode();
 
-  // Where workers reach this server.
+  // Where workers reach this server, if the options said where to listen; else on_listening does.
   const std::string& address() const { return address_; }
-  int port() const { return listener_->port(); }
 
  private:
   struct Gathering;
 
   ServerNode(ServerNodeOptions options, Transport* transport, ServerNodeEvents events);
-  absl::Status Listen();
+  // True if an address is to be found on the way to the scheduler.
+  bool NeedsRoute() const;
+  // Looks the way to the scheduler up, until there is one; then listens and joins.
+  void AwaitRoute();
+  // `route`: this host's address on the way to the scheduler, if NeedsRoute().
+  absl::Status Listen(const std::string& route);
   void Join();
+  // On the control loop: what happens when connect_timeout_ms are over.
+  void CheckJoined();
   void Learn(const MembershipOutbox& news);
   void TakeRouting(const RoutingPtr& routing);
   void GetStatus(const UnaryReply& reply);
@@ -75,15 +88,16 @@ class ServerNode {
   const ServerNodeOptions options_;
   Transport* const transport_;
   const ServerNodeEvents events_;
-  std::string address_;
-
   std::vector<std::unique_ptr<EventLoop>> shard_loops_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::unique_ptr<EventLoop> control_;
-  // Of the control loop.
+  // Of the control loop while it runs; Start and the destructor are before and after that.
   std::unique_ptr<SchedulerSession> session_;
   bool fenced_ = false;
-
+  bool stopping_ = false;
+  std::string route_trouble_;  // why there is no way to the scheduler
+  std::string listen_;         // as bound
+  std::string address_;        // where workers reach this server
   std::unique_ptr<Listener> listener_;
 };
 

@@ -53,6 +53,42 @@ class Daemons(unittest.TestCase):
             with self.subTest(command=command[1:], env=env):
                 self.assert_refused(run(*command, env=env), 2, pattern)
 
+    def test_a_file_of_settings_serves_both_daemons(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "cluster.conf")
+
+            def write(text):
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
+
+            write("# one worker\nworkers = 1\nservers = 1\nscheduler = 127.0.0.1:9\n"
+                  "shards = 3\nheartbeat-ms = 250\n")
+            printed = run(SCHEDULER, "--config", path, "--heartbeat-ms", "300", "--print-config")
+            self.assertEqual(printed.returncode, 0, printed.stdout)
+            self.assertIn(f"workers = 1  # {path}:2\n", printed.stdout)
+            self.assertIn("heartbeat-ms = 300  # --heartbeat-ms\n", printed.stdout)
+            self.assertIn("lost-dead-ms = 5000  # default\n", printed.stdout)
+            printed = run(SERVER, "--print-config", env={"KVSTORE_CONFIG": path})
+            self.assertIn(f"scheduler = 127.0.0.1:9  # {path}:4\n", printed.stdout)
+            self.assertIn(f"shards = 3  # {path}:5\n", printed.stdout)
+            # What is printed is a file of settings again.
+            write(printed.stdout)
+            self.assertEqual(run(SERVER, "--config", path, "--print-config").returncode, 0)
+
+            write("workers = 1\nserver = 1\n")
+            self.assert_refused(run(SCHEDULER, "--config", path), 2,
+                                re.escape(f"{path}:2: ") + ".*'server'")
+            write("workers = 1\nservers = one\n")
+            self.assert_refused(run(SCHEDULER, "--config", path), 2,
+                                re.escape(f"{path}:2: servers: ") + ".*'one'")
+            self.assert_refused(run(SCHEDULER, "--config", path + "x"), 2, re.escape(path + "x"))
+
+    def test_a_server_listens_where_its_host_is_on_the_way_to_the_scheduler(self):
+        with cluster.Cluster(workers=1, servers=1, own_servers=True) as c:
+            server = c.start("server", [SERVER, "--scheduler", c.address, "--shards", "1"])
+            server.expect(r"^kvstored listening on 127\.0\.0\.1:[1-9][0-9]*$")
+            server.expect("registered as server 0")
+
     def test_a_port_in_use_is_said_in_one_line(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
@@ -63,7 +99,7 @@ class Daemons(unittest.TestCase):
 
     def test_a_server_without_a_scheduler_gives_up_by_name(self):
         result = run(SERVER, "--scheduler", "127.0.0.1:1", "--listen", "127.0.0.1:0",
-                     "--connect-timeout", "0.5")
+                     "--connect-timeout-ms", "500")
         self.assert_refused(result, 1, r"127\.0\.0\.1:1\b")
 
     def test_a_broken_state_file_is_refused_with_4(self):

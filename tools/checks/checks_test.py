@@ -144,6 +144,17 @@ class OnePlace(Tree):
         self.assert_one(one_place.check(self.root), "cli/a.cc:1", "MakeTransport")
 
 
+    def test_variables_are_read_by_the_configuration(self):
+        self.write("common/config/a.cc", 'std::getenv("KVSTORE_RANK");\n')
+        self.write("cli/a.cc", 'environment["DMLC_ROLE"] = role;\n')
+        self.write("client/a.cc", 'Say("set KVSTORE_SCHEDULER=HOST:PORT");\n')
+        self.assertEqual(one_place.check(self.root), [])
+        self.write("client/a.cc", 'std::getenv(name);\n')
+        self.assert_one(one_place.check(self.root), "client/a.cc:1", "Config")
+        self.write("client/a.cc", 'lookup("DMLC_ROLE");\n')
+        self.assert_one(one_place.check(self.root), "client/a.cc:1", "setting_table.cc")
+
+
 class TidyTree(Tree):
     def test_long_files(self):
         self.write("a.cc", "x\n" * 600)

@@ -18,8 +18,9 @@ COMMON_MATH = COMMON_TENSOR | {"common/kernels"}
 COMMON_WIRE = COMMON_MODEL | {"common/wire"}
 COMMON_VALUES = COMMON_WIRE | COMMON_MATH | {"common/updater", "common/rows"}
 COMMON_TRANSPORT = COMMON_WIRE | {"common/transport"}
-COMMON = COMMON_VALUES | COMMON_TRANSPORT | {"common/config", "common/membership",
-                                             "common/membership/core"}
+COMMON_CONFIG = COMMON_BASE | {"common/transport", "common/config"}
+COMMON = COMMON_VALUES | COMMON_TRANSPORT | COMMON_CONFIG | {"common/membership",
+                                                             "common/membership/core"}
 SERVER_SHELLS = {"server/core", "server/values", "server/service", "server/scheduler",
                  "server/scheduler/core"}
 CLIENT_STORE = {"sdk", "client/base", "client/order", "client/array", "client/store"}
@@ -30,12 +31,12 @@ ARROWS = {
     "common/tensor": COMMON_BASE,
     "common/kernels": COMMON_TENSOR,
     "common/cluster": COMMON_BASE | {"proto"},
-    "common/config": COMMON_BASE,
     "common/model": COMMON_TENSOR | {"common/cluster"},
     "common/updater": COMMON_MATH | {"common/model", "common/cluster"},
     "common/wire": COMMON_MODEL,
     "common/rows": COMMON_VALUES - {"proto"},
     "common/transport": COMMON_WIRE,
+    "common/config": COMMON_BASE | {"common/transport"},
     "common/membership/core": COMMON_MODEL,
     "common/membership": COMMON_TRANSPORT | {"common/membership/core"},
     "server/core": COMMON_WIRE,
@@ -48,7 +49,7 @@ ARROWS = {
     # The one server folder that knows the public headers: it runs a user's updater and controller.
     "server/embedded": COMMON | SERVER_SHELLS | {"server/node", "server/daemon", "sdk"},
     "sdk": set(),
-    "client/base": COMMON_TRANSPORT | {"sdk"},
+    "client/base": COMMON_TRANSPORT | COMMON_CONFIG | {"sdk"},
     "client/order": COMMON_BASE | {"common/cluster", "sdk", "client/base"},
     "client/array": COMMON_VALUES | {"sdk", "client/base", "client/order"},
     "client/store": COMMON_VALUES | CLIENT_STORE,

@@ -16,6 +16,11 @@ ONE_PLACE = [
      "the RPCs' names are constants of common/transport/methods.h"),
     (re.compile(r"\bGrpcTransport\b"), ("common/transport/grpc/", "common/transport/factory/"),
      "MakeTransport (common/transport/factory) makes the transport"),
+    # NO_COLOR is everybody's. kvctl and kvbench start processes, and set what they read.
+    (re.compile(r"\bgetenv\b"), ("common/config/", "cli/printer.cc"),
+     "Config (common/config) reads what can be set about a process"),
+    (re.compile(r'"(KVSTORE|DMLC|PS|MXNET)_[A-Z0-9_]+"'), ("common/config/", "cli/", "bench/kvbench/"),
+     "a setting is a row of common/config/setting_table.cc, with its variables"),
 ]
 
 FOLDERS = ("common", "server", "client", "cli", "bench", "examples")

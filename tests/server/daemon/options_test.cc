@@ -12,7 +12,7 @@ namespace {
 using Catch::Contains;
 using Variables = std::map<std::string, std::string>;
 
-EnvironmentLookup Lookup(Variables variables) {
+VariableLookup Lookup(Variables variables) {
   return [variables](const std::string& name) -> std::optional<std::string> {
     const auto it = variables.find(name);
     if (it == variables.end()) return std::nullopt;
@@ -139,7 +139,7 @@ TEST_CASE("a wrong value ends with 2 and one line that names where it came from"
        {},
        "--shards: a whole number from 1 to 1024"},
       {true, {"--scheduler", "h:1", "--rank", "-1"}, {}, "--rank"},
-      {true, {"--scheduler", "h:1", "--connect-timeout", "soon"}, {}, "--connect-timeout"},
+      {true, {"--scheduler", "h:1", "--connect-timeout-ms", "soon"}, {}, "--connect-timeout-ms"},
       {true,
        {"--scheduler", "h:1"},
        {{"KVSTORE_CONNECT_TIMEOUT_MS", "0"}},
@@ -170,6 +170,30 @@ TEST_CASE("a wrong value ends with 2 and one line that names where it came from"
   }
 }
 
+TEST_CASE("--print-config prints what holds, also what the machine decides, and ends with 0",
+          "[daemon][options]") {
+  Run run;
+  const auto result = ParseServerOptions(
+      {"--scheduler", "h:1", "--print-config"},
+      Lookup({{"KVSTORE_SHARDS", "3"}, {"DMLC_INTERFACE", "lo"}}), run.out, run.err);
+  CHECK_FALSE(result.options);
+  CHECK(result.exit_code == 0);
+  CHECK(run.err.str().empty());
+  CHECK_THAT(run.out.str(), Contains("scheduler = h:1  # --scheduler\n") &&
+                                Contains("listen = 127.0.0.1:0  # default\n") &&
+                                Contains("shards = 3  # KVSTORE_SHARDS\n") &&
+                                Contains("\nvalue-mib = ") && Contains("\nnetwork-mib = "));
+  // A wrong setting is an error as ever.
+  CHECK(ParseServerOptions({"--print-config"}, Lookup({}), run.out, run.err).exit_code == 2);
+}
+
+TEST_CASE("what the start logs says what was set, and where", "[daemon][options]") {
+  Run run;
+  const std::vector<std::string> two = {"--workers", "1", "--servers", "1"};
+  CHECK(run.Scheduler(two, {{"PS_HEARTBEAT_INTERVAL", "2"}}).said ==
+        "workers=1 (--workers), servers=1 (--servers), heartbeat-ms=2000 (PS_HEARTBEAT_INTERVAL)");
+}
+
 TEST_CASE("help and version end with 0", "[daemon][options]") {
   for (const char* flag : {"--help", "--version"}) {
     Run run;
@@ -188,8 +212,8 @@ TEST_CASE("the time scale stretches all timers", "[daemon][options]") {
   CHECK(scheduler.core.lost_dead_ms == 12500);
   CHECK(scheduler.core.silent_dead_ms == 150000);
   CHECK(scheduler.first_message_ms == 25000);
-  const auto server =
-      run.Server({"--scheduler", "h:1", "--connect-timeout", "0.5"}, {{"KVSTORE_TIME_SCALE", "3"}});
+  const auto server = run.Server({"--scheduler", "h:1", "--connect-timeout-ms", "500"},
+                                 {{"KVSTORE_TIME_SCALE", "3"}});
   CHECK(server.connect_timeout_ms == 1500);
   CHECK(server.time_scale == 3);
 }
@@ -210,14 +234,14 @@ TEST_CASE("ps-lite's heartbeat variables are honoured, in seconds", "[daemon][op
 
 TEST_CASE("where others dial follows from where it listens", "[daemon][options]") {
   Run run;
-  CHECK(run.Server({"--scheduler", "h:1"}).listen == "127.0.0.1:0");
-  CHECK(run.Server({"--scheduler", "h:1"}).advertise == "127.0.0.1:0");
   CHECK(run.Server({"--scheduler", "h:1", "--listen", "[::1]:5"}).advertise == "[::1]:5");
-
+  // The way to the scheduler decides, when the server starts.
+  const auto route = run.Server({"--scheduler", "h:1"});
+  CHECK(route.listen.empty());
+  CHECK(route.advertise.empty());
   const auto any = run.Server({"--scheduler", "h:1", "--listen", "0.0.0.0:5"});
-  CHECK_THAT(any.advertise, !Contains("0.0.0.0") && Contains(":5"));
-  REQUIRE(any.warnings.size() == 1);
-  CHECK_THAT(any.warnings[0], Contains("neither encrypted nor authenticated"));
+  CHECK(any.listen == "0.0.0.0:5");
+  CHECK(any.advertise.empty());
 
   const auto told =
       run.Server({"--scheduler", "h:1", "--listen", "0.0.0.0:5", "--advertise", "node3:0"});
@@ -225,7 +249,24 @@ TEST_CASE("where others dial follows from where it listens", "[daemon][options]"
   const auto node = run.Server({"--scheduler", "h:1"}, {{"DMLC_NODE_HOST", "node5"}});
   CHECK(node.listen == "0.0.0.0:0");
   CHECK(node.advertise == "node5:0");
-  CHECK(run.Server({"--scheduler", "h:1"}, {{"DMLC_INTERFACE", "lo"}}).listen == "127.0.0.1:0");
+  const auto named =
+      run.Server({"--scheduler", "h:1", "--listen", "[::]:5", "--node-host", "node5"});
+  CHECK(named.listen == "[::]:5");
+  CHECK(named.advertise == "node5:5");
+
+  const auto lo = run.Server({"--scheduler", "h:1"}, {{"DMLC_INTERFACE", "lo"}});
+  CHECK(lo.listen == "127.0.0.1:0");
+  CHECK(lo.advertise == "127.0.0.1:0");
+  const auto any_of_lo =
+      run.Server({"--scheduler", "h:1", "--listen", "0.0.0.0:5", "--interface", "lo"});
+  CHECK(any_of_lo.listen == "0.0.0.0:5");
+  CHECK(any_of_lo.advertise == "127.0.0.1:5");
+
+  const std::vector<std::string> two = {"--workers", "1", "--servers", "1"};
+  auto scheduler = run.Scheduler(two, {{"KVSTORE_LISTEN", "[::]:5"}});
+  CHECK_THAT(scheduler.advertise, !Contains("[::]") && Contains(":5"));
+  scheduler = run.Scheduler(two, {{"KVSTORE_LISTEN", "[::]:5"}, {"KVSTORE_ADVERTISE", "n:0"}});
+  CHECK(scheduler.advertise == "n:5");
 }
 
 TEST_CASE("a server has shards by default, and shares its budget among them", "[daemon][options]") {

@@ -1,0 +1,29 @@
+// Which addresses this host has, and which of them others can be told.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/transport/host_port.h"
+
+namespace kvstore {
+
+// "0.0.0.0" and "::": good for listening, and nobody can dial them.
+bool IsAnyHost(const std::string& host);
+// "localhost", 127.x.y.z, "::1": only this host reaches them.
+bool IsLoopbackHost(const std::string& host);
+
+// "localhost" if it has none.
+std::string ThisHostName();
+
+// An address of the network interface `name`: the first IPv4 one, else the first IPv6 one that is
+// not link-local. Errors: NOT_FOUND.
+absl::StatusOr<std::string> InterfaceHost(const std::string& name);
+
+// The address that this host has on the way to `peer`: what the kernel would choose as the source
+// of a packet to it. Sends nothing; may block on DNS. Of a name that has IPv4 and IPv6 addresses,
+// the first IPv4 one counts that there is a way to. Errors: UNAVAILABLE says whether the name could
+// not be resolved (it may be, later) or which addresses there is no route to.
+absl::StatusOr<std::string> LocalHostTowards(const HostPort& peer);
+
+}  // namespace kvstore
