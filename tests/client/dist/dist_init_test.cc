@@ -4,39 +4,29 @@
 #include <string>
 #include <vector>
 
-#include "tests/client/dist_cluster.h"
-#include "tests/client/expect_error.h"
+#include "tests/support/arrays.h"
+#include "tests/support/dist_cluster.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/must.h"
+#include "tests/support/row_arrays.h"
 
 namespace kvstore {
 namespace {
 
-using Ints = std::vector<int>;
-using Shape = std::vector<int64_t>;
-
 constexpr uint64_t kMiB = 1u << 20;
 
 // Of f32, a value of so many MiB.
-Shape OfMiB(int64_t mib) { return {mib * 1024, 256}; }
+Dims OfMiB(int64_t mib) { return {mib * 1024, 256}; }
 
-std::vector<float> Values(const NDArray& array) {
-  array.WaitToRead();
-  return {array.data_as<float>(), array.data_as<float>() + array.size()};
+// `value` everywhere, in an array of either storage.
+NDArray FilledAs(StorageType storage, const Dims& shape, float value) {
+  const NDArray array = Filled(shape, value);
+  return storage == StorageType::kDefault ? array : WithAllRows(array);
 }
 
-NDArray Filled(const Shape& shape, float value, StorageType storage = StorageType::kDefault) {
-  NDArray array(shape);
-  for (int64_t i = 0; i < array.size(); ++i) array.data_as<float>()[i] = value;
-  if (storage == StorageType::kDefault) return array;
-  std::vector<int64_t> ids;
-  for (int64_t row = 0; row < shape[0]; ++row) ids.push_back(row);
-  return NDArray::RowSparse(shape, std::move(ids), array);
-}
-
-void CheckPull(KVStore& store, int key, const Shape& shape, float expected) {
-  NDArray out(shape);
-  store.Pull(Ints{key}, {&out});
-  const std::vector<float> values = Values(out);
-  CHECK(values == std::vector<float>(values.size(), expected));
+void CheckPull(KVStore& store, int key, const Dims& shape, float expected) {
+  const Floats values = PullFrom(store, key, shape);
+  CHECK(values == Floats(values.size(), expected));
 }
 
 TEST_CASE("an Init over the memory budget leaves nothing behind", "[dist][init]") {
@@ -50,19 +40,19 @@ TEST_CASE("an Init over the memory budget leaves nothing behind", "[dist][init]"
   DistCluster cluster(options);
   const auto store = cluster.Join(0, type);
   store->SetOptimizer(OptimizerSpec("sum"));
-  store->Init(Ints{1}, {Filled({4}, 5)});
+  store->Init(Ints{1}, {Filled(4, 5)});
 
-  const NDArray large = Filled(OfMiB(80), 1, storage);
+  const NDArray large = FilledAs(storage, OfMiB(80), 1);
   for (int attempt = 0; attempt < 2; ++attempt) {
     CHECK_ERROR(store->Init(Ints{2}, {large}), kResourceExhausted, "key 2: ");
     CHECK_ERROR(store->Push(Ints{2}, {large}), kNotFound, "key 2");
   }
   // Another shape, and another key that needs the room.
-  store->Init(Ints{2}, {Filled({10}, 7)});
-  store->Init(Ints{3}, {Filled(OfMiB(16), 3, storage)});
+  store->Init(Ints{2}, {Filled(10, 7)});
+  store->Init(Ints{3}, {FilledAs(storage, OfMiB(16), 3)});
   CheckPull(*store, 1, {4}, 5);
   CheckPull(*store, 2, {10}, 7);
-  store->Push(Ints{2}, {Filled({10}, 1)});
+  store->Push(Ints{2}, {Filled(10, 1)});
   CheckPull(*store, 2, {10}, 8);
   if (storage == StorageType::kDefault) CheckPull(*store, 3, OfMiB(16), 3);
 }
@@ -73,13 +63,13 @@ TEST_CASE("an Init of several keys keeps those that were not refused", "[dist][i
   options.core.value_bytes_max = 8 * kMiB;
   DistCluster cluster(options);
   const auto store = cluster.Join(0);
-  CHECK_ERROR(store->Init(Ints{1, 2, 3}, {Filled({4}, 1), Filled(OfMiB(40), 2), Filled({4}, 3)}),
+  CHECK_ERROR(store->Init(Ints{1, 2, 3}, {Filled(4, 1), Filled(OfMiB(40), 2), Filled(4, 3)}),
               kResourceExhausted, "key 2: ");
-  CHECK_ERROR(store->Init(Ints{1}, {Filled({4}, 9)}), kAlreadyExists, "key 1");
-  CHECK_ERROR(store->Init(Ints{3}, {Filled({4}, 9)}), kAlreadyExists, "key 3");
+  CHECK_ERROR(store->Init(Ints{1}, {Filled(4, 9)}), kAlreadyExists, "key 1");
+  CHECK_ERROR(store->Init(Ints{3}, {Filled(4, 9)}), kAlreadyExists, "key 3");
   CheckPull(*store, 1, {4}, 1);
   CheckPull(*store, 3, {4}, 3);
-  store->Init(Ints{2}, {Filled({4}, 2)});
+  store->Init(Ints{2}, {Filled(4, 2)});
   CheckPull(*store, 2, {4}, 2);
 }
 
@@ -93,15 +83,13 @@ TEST_CASE("workers that wait for a refused Init get the next one", "[dist][init]
     if (rank == 0) {
       MUST_THROW(store.Init(Ints{2}, {Filled(OfMiB(80), 1)}), kResourceExhausted, "key 2: ");
       store.SetOptimizer(OptimizerSpec("sum"));
-      store.Init(Ints{3}, {Filled({10}, 7)});
+      store.Init(Ints{3}, {Filled(10, 7)});
     } else {
       store.Init(Ints{3}, {NDArray()});
     }
     store.Barrier();
-    store.Push(Ints{3}, {Filled({10}, 1)});
-    NDArray out({10});
-    store.Pull(Ints{3}, {&out});
-    if (Values(out) != std::vector<float>(10, 9)) throw std::runtime_error("9 expected");
+    store.Push(Ints{3}, {Filled(10, 1)});
+    MUST_EQUAL(PullFrom(store, 3, 10), Floats(10, 9));
   });
   CHECK(thrown == NothingThrown(2));
 }

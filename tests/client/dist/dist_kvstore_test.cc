@@ -7,9 +7,9 @@
 #include <random>
 #include <thread>
 
-#include "tests/client/dist_cluster.h"
-#include "tests/client/expect_error.h"
-#include "tests/client/standard_error.h"
+#include "tests/support/dist_cluster.h"
+#include "tests/support/must.h"
+#include "tests/support/standard_error.h"
 
 namespace kvstore {
 namespace {

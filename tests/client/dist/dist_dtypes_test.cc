@@ -5,8 +5,8 @@
 #include <map>
 
 #include "client/array/ndarray_impl.h"
-#include "tests/client/dist_cluster.h"
-#include "tests/client/dtype_arrays.h"
+#include "tests/support/dist_cluster.h"
+#include "tests/support/dtype_arrays.h"
 
 namespace kvstore {
 namespace {

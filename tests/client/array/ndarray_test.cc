@@ -10,7 +10,7 @@
 
 #include "client/array/ndarray_impl.h"
 #include "kvstore/error.h"
-#include "tests/client/expect_error.h"
+#include "tests/support/expect_error.h"
 
 namespace kvstore {
 namespace {

@@ -1,8 +1,5 @@
 // The table of wrong arguments: each is refused when the call is made, by name, and the call has
 // queued nothing.
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
 #include <cstring>
 
@@ -10,7 +7,8 @@
 #include "client/api/store_types.h"
 #include "client/base/error_border.h"
 #include "kvstore/kvstore.h"
-#include "tests/client/expect_error.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/forked_child.h"
 
 namespace kvstore {
 namespace {
@@ -186,7 +184,7 @@ TEST_CASE("key names are 1 to 256 bytes of a small alphabet and are shown escape
   CHECK_ERROR(store->Init(Strings{""}, {f.a}), kInvalidArgument, "1 to 256 bytes expected, got 0");
   CHECK_ERROR(store->Init(Strings{std::string(257, 'x')}, {f.a}), kInvalidArgument, "got 257");
   CHECK_ERROR(store->Init(Strings{std::string(10240, 'x')}, {f.a}), kInvalidArgument, "got 10240");
-  CHECK_ERROR(store->Init(Strings{"a b"}, {f.a}), kInvalidArgument, "got the byte 0x20");
+  CHECK_ERROR(store->Init(Strings{"a b"}, {f.a}), kInvalidArgument, "got byte 0x20 at 1");
   CHECK_ERROR(store->Init(Strings{"a\nb"}, {f.a}), kInvalidArgument, "key 'a\\x0ab'");
   CHECK_ERROR(store->Init(Strings{"\x1b[31m"}, {f.a}), kInvalidArgument, "\\x1b");
   CHECK_ERROR(store->Init(Strings{std::string("a\0b", 3)}, {f.a}), kInvalidArgument, "\\x00");
@@ -223,45 +221,30 @@ TEST_CASE("a group of nodes has a positive number", "[errors]") {
 
 TEST_CASE("in a forked child every call is refused and the destructor does nothing", "[errors]") {
   Fixture f;
-  const pid_t child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    // No Catch2 in here: the exit code says which call was not refused.
-    int verdict = 0, call = 0;
-    const auto refused = [&](const std::function<void()>& body) {
-      ++call;
-      try {
-        body();
-        verdict = call;
-      } catch (const Error& error) {
-        if (error.code() != ErrorCode::kFailedPrecondition) verdict = call;
-      }
-    };
-    refused([&] { f.store->Init(Ints{3}, {f.a}); });
-    refused([&] { f.store->Push(Ints{1}, {f.a}); });
-    refused([&] { f.store->Pull(Ints{1}, {&f.b}); });
-    refused([&] { f.store->PushPull(Ints{1}, {1}, {f.a}, {&f.b}); });
-    refused([&] { f.store->Broadcast(Ints{3}, {3}, {f.a}, {&f.b}); });
-    refused([&] { f.store->Wait(Ints{1}); });
-    refused([&] { f.store->WaitAll(); });
-    refused([&] { f.store->Barrier(); });
-    refused([&] { f.store->Leave(); });
-    refused([&] { f.store->SetOptimizer(OptimizerSpec("sum")); });
-    refused([&] { f.store->set_updater(KVStore::Updater()); });
-    refused([&] { (void)f.store->get_rank(); });
-    f.store.reset();
+  CHECK(InForkedChild([&] {
+          const int refused = FirstNotRefused({
+              [&] { f.store->Init(Ints{3}, {f.a}); },
+              [&] { f.store->Push(Ints{1}, {f.a}); },
+              [&] { f.store->Pull(Ints{1}, {&f.b}); },
+              [&] { f.store->PushPull(Ints{1}, {1}, {f.a}, {&f.b}); },
+              [&] { f.store->Broadcast(Ints{3}, {3}, {f.a}, {&f.b}); },
+              [&] { f.store->Wait(Ints{1}); },
+              [&] { f.store->WaitAll(); },
+              [&] { f.store->Barrier(); },
+              [&] { f.store->Leave(); },
+              [&] { f.store->SetOptimizer(OptimizerSpec("sum")); },
+              [&] { f.store->set_updater(KVStore::Updater()); },
+              [&] { (void)f.store->get_rank(); },
+          });
+          f.store.reset();
 #ifndef KVS_TSAN  // ThreadSanitizer allows a forked child no threads
-    // A store of the child's own works.
-    const auto own = KVStore::CreateUnique();
-    own->Init(Ints{1}, {f.a});
-    own->WaitAll();
+          // A store of the child's own works.
+          const auto own = KVStore::CreateUnique();
+          own->Init(Ints{1}, {f.a});
+          own->WaitAll();
 #endif
-    _exit(verdict);
-  }
-  int status = 0;
-  REQUIRE(waitpid(child, &status, 0) == child);
-  REQUIRE(WIFEXITED(status));
-  CHECK(WEXITSTATUS(status) == 0);
+          return refused;
+        }) == 0);
   CHECK(f.Untouched());
 }
 

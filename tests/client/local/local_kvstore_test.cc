@@ -8,8 +8,8 @@
 
 #include "client/base/fork_guard.h"
 #include "kvstore/kvstore.h"
-#include "tests/client/expect_error.h"
-#include "tests/client/standard_error.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/standard_error.h"
 
 namespace kvstore {
 namespace {

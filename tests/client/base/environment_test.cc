@@ -5,7 +5,7 @@
 #include <map>
 
 #include "kvstore/kvstore.h"
-#include "tests/client/expect_error.h"
+#include "tests/support/expect_error.h"
 
 namespace kvstore {
 namespace {

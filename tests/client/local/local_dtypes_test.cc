@@ -5,8 +5,8 @@
 
 #include "client/array/ndarray_impl.h"
 #include "kvstore/kvstore.h"
-#include "tests/client/dtype_arrays.h"
-#include "tests/client/expect_error.h"
+#include "tests/support/dtype_arrays.h"
+#include "tests/support/expect_error.h"
 
 namespace kvstore {
 namespace {

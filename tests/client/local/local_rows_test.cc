@@ -6,10 +6,10 @@
 
 #include "client/array/ndarray_impl.h"
 #include "kvstore/kvstore.h"
-#include "tests/client/dtype_arrays.h"
-#include "tests/client/expect_error.h"
-#include "tests/client/row_arrays.h"
-#include "tests/client/standard_error.h"
+#include "tests/support/dtype_arrays.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/row_arrays.h"
+#include "tests/support/standard_error.h"
 
 namespace kvstore {
 namespace {

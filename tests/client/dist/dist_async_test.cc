@@ -1,29 +1,12 @@
 // dist_async: every push is an update of its own, exactly once, in its worker's order.
 #include <catch2/catch.hpp>
-#include <cstring>
 
-#include "tests/client/dist_cluster.h"
-#include "tests/client/expect_error.h"
+#include "tests/support/arrays.h"
+#include "tests/support/dist_cluster.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/must.h"
 
 namespace kvstore {
-namespace {
-
-using Ints = std::vector<int>;
-
-NDArray Filled(int64_t elements, float value) {
-  NDArray array({elements});
-  for (int64_t i = 0; i < elements; ++i) array.data_as<float>()[i] = value;
-  return array;
-}
-float First(const NDArray& array) {
-  array.WaitToRead();
-  return array.data_as<float>()[0];
-}
-
-constexpr int64_t kSeveralParts = (1 << 18) * 2 + 17;
-
-}  // namespace
-
 TEST_CASE("asynchronous pushes all count once, and a worker sees its own at once",
           "[dist][async]") {
   const auto type = GENERATE(as<std::string>(), "dist_async", "dist_device_async");
@@ -44,7 +27,7 @@ TEST_CASE("asynchronous pushes all count once, and a worker sees its own at once
               for (int n = 1; n <= kPushes; ++n) {
                 store.Push(Ints{1, 2}, {one, large});
                 store.Pull(Ints{1, 2}, {&small_out, &large_out});
-                const float now = First(small_out);
+                const float now = Read(small_out)[0];
                 // Its own n pushes are in it; values never go back, whoever pushes.
                 if (now < 100 + static_cast<float>(n) || now < before) {
                   throw std::runtime_error("a push of its own is missing");
@@ -54,7 +37,7 @@ TEST_CASE("asynchronous pushes all count once, and a worker sees its own at once
               store.WaitAll();
               store.Barrier();
               store.Pull(Ints{1, 2}, {&small_out, &large_out});
-              if (First(small_out) != 100 + kPushes * kWorkers) {
+              if (Read(small_out)[0] != 100 + kPushes * kWorkers) {
                 throw std::runtime_error("the pushes of all expected");
               }
               large_out.WaitToRead();
@@ -77,7 +60,7 @@ TEST_CASE("an asynchronous push before an updater is set is refused and changes 
               MUST_THROW(store.Wait(Ints{7}), kFailedPrecondition, "SetOptimizer");
               NDArray out({3});
               store.Pull(Ints{7}, {&out});
-              if (First(out) != 4) throw std::runtime_error("the value changed");
+              if (Read(out)[0] != 4) throw std::runtime_error("the value changed");
             },
             "dist_async") == NothingThrown(1));
 }
@@ -102,7 +85,7 @@ TEST_CASE("one worker's asynchronous pushes take effect in its order", "[dist][a
               NDArray out({3}), expected({3});
               store.Pull(Ints{7}, {&out});
               local->Pull(Ints{7}, {&expected});
-              if (First(out) != First(expected)) throw std::runtime_error("another order");
+              if (Read(out)[0] != Read(expected)[0]) throw std::runtime_error("another order");
             },
             "dist_async") == NothingThrown(1));
 }

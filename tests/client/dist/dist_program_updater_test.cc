@@ -5,21 +5,13 @@
 #include <cstring>
 
 #include "server/values/program_updater.h"
-#include "tests/client/dist_cluster.h"
-#include "tests/client/expect_error.h"
+#include "tests/support/arrays.h"
+#include "tests/support/dist_cluster.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/must.h"
 
 namespace kvstore {
 namespace {
-
-using Ints = std::vector<int>;
-
-constexpr int64_t kSeveralParts = (1 << 18) * 2 + 17;
-
-NDArray Filled(int64_t elements, float value) {
-  NDArray array({elements});
-  for (int64_t i = 0; i < elements; ++i) array.data_as<float>()[i] = value;
-  return array;
-}
 
 // value += 10 * sum, of f32; of other dtypes the sum's bytes. Refuses what begins with 13, after it
 // has written.

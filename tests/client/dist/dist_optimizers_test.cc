@@ -8,9 +8,9 @@
 
 #include "client/array/ndarray_impl.h"
 #include "common/updater/updater.h"
-#include "tests/client/dist_cluster.h"
-#include "tests/client/dtype_arrays.h"
-#include "tests/client/standard_error.h"
+#include "tests/support/dist_cluster.h"
+#include "tests/support/dtype_arrays.h"
+#include "tests/support/standard_error.h"
 
 namespace kvstore {
 namespace {

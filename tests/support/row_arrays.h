@@ -27,6 +27,13 @@ inline NDArray RowArray(std::vector<int64_t> shape, const RowMap& rows) {
   return NDArray::RowSparse(std::move(shape), std::move(indices), data);
 }
 
+// A row_sparse array that holds all rows of a dense one, whose bytes it shares.
+inline NDArray WithAllRows(const NDArray& dense) {
+  std::vector<int64_t> indices;
+  for (int64_t row = 0; row < dense.shape()[0]; ++row) indices.push_back(row);
+  return NDArray::RowSparse(dense.shape(), std::move(indices), dense);
+}
+
 // The rows that a row_sparse array holds, once it may be read.
 inline RowMap RowsIn(const NDArray& array) {
   array.WaitToRead();

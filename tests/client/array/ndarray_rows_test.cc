@@ -3,8 +3,8 @@
 
 #include "client/array/ndarray_impl.h"
 #include "kvstore/ndarray.h"
-#include "tests/client/expect_error.h"
-#include "tests/client/row_arrays.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/row_arrays.h"
 
 namespace kvstore {
 

@@ -1,21 +1,17 @@
 // A process as a member of a cluster, as programs see it: KVStore::CreateUnique over real
 // connections, several stores of one process, forked children.
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
-#include <functional>
 
 #include "common/transport/factory/make_transport.h"
 #include "kvstore/kvstore.h"
 #include "server/node/server_node.h"
 #include "server/scheduler/scheduler_service.h"
-#include "tests/client/expect_error.h"
+#include "tests/support/arrays.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/forked_child.h"
 
 namespace kvstore {
 namespace {
-
-using Ints = std::vector<int>;
 
 // A scheduler and a server for one worker, which InitPSEnv points this process to.
 class GrpcCluster {
@@ -55,12 +51,6 @@ class GrpcCluster {
   std::unique_ptr<SchedulerService> scheduler_;
   std::unique_ptr<ServerNode> server_;
 };
-
-NDArray Filled(int64_t elements, float value) {
-  NDArray array({elements});
-  for (int64_t i = 0; i < elements; ++i) array.data_as<float>()[i] = value;
-  return array;
-}
 
 }  // namespace
 
@@ -110,35 +100,20 @@ TEST_CASE("a forked child of a member can do nothing, and the parent goes on", "
   GrpcCluster cluster;
   auto store = KVStore::CreateUnique("dist_sync");
   store->Init(Ints{1}, {Filled(3, 1)});
-  const pid_t child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    // No Catch2 in here: the exit code says which call was not refused.
-    NDArray array({3});
-    int verdict = 0, call = 0;
-    const auto refused = [&](const std::function<void()>& body) {
-      ++call;
-      try {
-        body();
-        verdict = call;
-      } catch (const Error& error) {
-        if (error.code() != ErrorCode::kFailedPrecondition) verdict = call;
-      }
-    };
-    refused([&] { store->Push(Ints{1}, {array}); });
-    refused([&] { store->Pull(Ints{1}, {&array}); });
-    refused([&] { store->WaitAll(); });
-    refused([&] { store->Barrier(); });
-    refused([&] { store->Leave(); });
-    refused([&] { (void)store->get_num_dead_node(kWorkerGroup); });
-    refused([&] { KVStore::CreateUnique("dist_sync"); });
-    store.reset();
-    _exit(verdict);
-  }
-  int status = 0;
-  REQUIRE(waitpid(child, &status, 0) == child);
-  REQUIRE(WIFEXITED(status));
-  CHECK(WEXITSTATUS(status) == 0);
+  NDArray array({3});
+  CHECK(InForkedChild([&] {
+          const int refused = FirstNotRefused({
+              [&] { store->Push(Ints{1}, {array}); },
+              [&] { store->Pull(Ints{1}, {&array}); },
+              [&] { store->WaitAll(); },
+              [&] { store->Barrier(); },
+              [&] { store->Leave(); },
+              [&] { (void)store->get_num_dead_node(kWorkerGroup); },
+              [&] { KVStore::CreateUnique("dist_sync"); },
+          });
+          store.reset();
+          return refused;
+        }) == 0);
   NDArray out({3});
   store->PushPull(Ints{1}, Ints{1}, {Filled(3, 5)}, {&out});
   out.WaitToRead();

@@ -9,7 +9,7 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include "tests/client/dist_cluster.h"
+#include "tests/support/dist_cluster.h"
 
 namespace kvstore {
 namespace {

@@ -5,29 +5,16 @@
 #include <set>
 
 #include "kvstore/kvstore.h"
-#include "tests/client/dist_cluster.h"
-#include "tests/client/expect_error.h"
-#include "tests/client/failing_new.h"
-#include "tests/client/row_arrays.h"
+#include "tests/support/arrays.h"
+#include "tests/support/dist_cluster.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/failing_new.h"
+#include "tests/support/row_arrays.h"
 
 namespace kvstore {
 namespace {
 
-using Ints = std::vector<int>;
 using testing::FailingNew;
-
-NDArray Filled(std::vector<int64_t> shape, float value) {
-  NDArray array(std::move(shape));
-  std::fill_n(array.data_as<float>(), array.size(), value);
-  return array;
-}
-
-std::vector<float> PullAll(KVStore& store, const std::vector<int64_t>& shape) {
-  NDArray out(shape);
-  store.Pull(Ints{1}, {&out});
-  out.WaitToRead();
-  return {out.data_as<float>(), out.data_as<float>() + out.size()};
-}
 
 // Pushes `gradient` to key 1, which is `initial`, once for every place where memory may run out:
 // fails the first allocation of `bytes` or more, then the second, and so on. Expects what the codes
@@ -40,7 +27,7 @@ std::set<ErrorCode> PushWhereverMemoryRunsOut(const NDArray& initial, const NDAr
     const auto store = KVStore::CreateUnique();
     store->SetOptimizer(optimizer);
     store->Init(Ints{1}, {initial});
-    const std::vector<float> before = PullAll(*store, initial.shape());
+    const std::vector<float> before = PullFrom(*store, 1, initial.shape());
     bool done = true;
     {
       const FailingNew failing(bytes, spared);
@@ -56,10 +43,10 @@ std::set<ErrorCode> PushWhereverMemoryRunsOut(const NDArray& initial, const NDAr
       }
     }
     if (!done) {
-      CHECK((PullAll(*store, initial.shape()) == before));
+      CHECK((PullFrom(*store, 1, initial.shape()) == before));
       store->Push(Ints{1}, {gradient});  // now there is memory
     }
-    const std::vector<float> after = PullAll(*store, initial.shape());
+    const std::vector<float> after = PullFrom(*store, 1, initial.shape());
     CHECK(after.front() == 3);
     CHECK(after.back() == 3);
     CHECK(std::count(after.begin(), after.end(), 3.0f) == gradient.size());
@@ -72,7 +59,7 @@ std::set<ErrorCode> PushWhereverMemoryRunsOut(const NDArray& initial, const NDAr
 TEST_CASE("a push without memory has done nothing, or says that it has done a part", "[memory]") {
   // -1 * -3 is added to 0. Three parts, each with a momentum.
   const auto codes = PushWhereverMemoryRunsOut(
-      Filled({3, 1 << 18}, 0), Filled({3, 1 << 18}, -3),
+      Filled(Dims{3, 1 << 18}, 0), Filled(Dims{3, 1 << 18}, -3),
       OptimizerSpec("sgd").Set("learning_rate", 1).Set("momentum", 0.9), 1 << 20);
   CHECK(codes == std::set<ErrorCode>{ErrorCode::kResourceExhausted, ErrorCode::kUnknown});
 }
@@ -90,7 +77,7 @@ TEST_CASE("row ids for which there is no memory are refused, at once or as the k
   constexpr int64_t kIds = 1 << 20;
   const auto store = KVStore::CreateUnique();
   NDArray ids({kIds}, DataType::kUInt8);
-  store->Init(Ints{1, 2, 3}, {RowArray({10, 2}, {{0, {3, 4}}}), ids, Filled({1}, 0)});
+  store->Init(Ints{1, 2, 3}, {RowArray({10, 2}, {{0, {3, 4}}}), ids, Filled(1, 0)});
   NDArray out = NDArray::RowSparse({10, 2});
   const auto pull = [&] { store->PullRowSparse(Ints{1}, {{&out, ids}}); };
   const char* const text = "key 1: memory for 1048576 row ids expected";
@@ -104,7 +91,7 @@ TEST_CASE("row ids for which there is no memory are refused, at once or as the k
     std::promise<void> go;
     store->set_updater(
         [gone = go.get_future().share()](int, const NDArray&, NDArray*) { gone.wait(); });
-    store->Push(Ints{3}, {Filled({1}, 0)});
+    store->Push(Ints{3}, {Filled(1, 0)});
     store->Pull(Ints{2}, {&ids});
     const FailingNew failing(kIds * sizeof(int64_t));
     pull();

@@ -2,28 +2,17 @@
 // error names who or what, and nothing is lost or counted twice.
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <cstring>
+#include <thread>
 
-#include "tests/client/dist_cluster.h"
-#include "tests/client/expect_error.h"
+#include "client/dist/dist_kvstore.h"
+#include "tests/support/arrays.h"
+#include "tests/support/dist_cluster.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/meeting.h"
+#include "tests/support/must.h"
 
 namespace kvstore {
 namespace {
-
-using Ints = std::vector<int>;
-using Floats = std::vector<float>;
-
-NDArray Filled(int64_t elements, float value) {
-  NDArray array({elements});
-  for (int64_t i = 0; i < elements; ++i) array.data_as<float>()[i] = value;
-  return array;
-}
-Floats Read(const NDArray& array) {
-  array.WaitToRead();
-  return Floats(array.data_as<float>(), array.data_as<float>() + array.size());
-}
-
-constexpr int64_t kSeveralParts = (1 << 18) * 3 + 17;
 
 DistClusterOptions WithTimeout(DistClusterOptions options, int64_t operation_timeout_ms) {
   options.operation_timeout_ms = operation_timeout_ms;
@@ -257,12 +246,12 @@ TEST_CASE("a scheduler that is not there is named", "[dist][faults]") {
   DistCluster cluster(options);
   cluster.StopScheduler();
   CHECK_ERROR(cluster.Join(0), kDeadlineExceeded, cluster.scheduler_address());
-  const auto nowhere = MakeDistBackend(cluster.Transport(), Environment(), "dist");
+  const auto nowhere = MakeDistBackend(cluster.NewTransport(), Environment(), "dist");
   CHECK(nowhere.status().code() == absl::StatusCode::kInvalidArgument);
   CHECK_THAT(std::string(nowhere.status().message()), Catch::Contains("KVSTORE_SCHEDULER"));
   Environment server = cluster.WorkerEnvironment(0);
   server.role = NodeRole::kServerRole;
-  const auto of_server = MakeDistBackend(cluster.Transport(), server, "dist");
+  const auto of_server = MakeDistBackend(cluster.NewTransport(), server, "dist");
   CHECK(of_server.status().code() == absl::StatusCode::kFailedPrecondition);
   CHECK_THAT(std::string(of_server.status().message()), Catch::Contains("says server"));
 }

@@ -2,8 +2,8 @@
 #include <catch2/catch.hpp>
 #include <thread>
 
-#include "tests/client/dist_cluster.h"
-#include "tests/client/expect_error.h"
+#include "tests/support/dist_cluster.h"
+#include "tests/support/must.h"
 
 namespace kvstore {
 namespace {

@@ -3,10 +3,11 @@
 #include <random>
 
 #include "common/rows/row_cut.h"
-#include "tests/client/dist_cluster.h"
-#include "tests/client/dtype_arrays.h"
-#include "tests/client/expect_error.h"
-#include "tests/client/row_arrays.h"
+#include "tests/support/dist_cluster.h"
+#include "tests/support/dtype_arrays.h"
+#include "tests/support/meeting.h"
+#include "tests/support/must.h"
+#include "tests/support/row_arrays.h"
 
 namespace kvstore {
 namespace {
