@@ -79,13 +79,18 @@ std::unique_ptr<KVStore> DistCluster::Join(int rank, const std::string& type) {
 
 std::vector<std::string> DistCluster::Run(const std::function<void(KVStore& store, int rank)>& body,
                                           const std::string& type) {
+  return RunStores([&](std::unique_ptr<KVStore> store, int rank) { body(*store, rank); }, type);
+}
+
+std::vector<std::string> DistCluster::RunStores(
+    const std::function<void(std::unique_ptr<KVStore> store, int rank)>& body,
+    const std::string& type) {
   std::vector<std::string> thrown(options_.workers);
   std::vector<std::thread> threads;
   for (int rank = 0; rank < static_cast<int>(options_.workers); ++rank) {
     threads.emplace_back([&, rank] {
       try {
-        const auto store = Join(rank, type);
-        body(*store, rank);
+        body(Join(rank, type), rank);
       } catch (const std::exception& error) {
         thrown[static_cast<size_t>(rank)] = error.what();
       }

@@ -56,6 +56,10 @@ class DistCluster {
   // Returns what each threw ("" for nothing).
   std::vector<std::string> Run(const std::function<void(KVStore& store, int rank)>& body,
                                const std::string& type = "dist_sync");
+  // The same, with stores that `body` may destroy itself.
+  std::vector<std::string> RunStores(
+      const std::function<void(std::unique_ptr<KVStore> store, int rank)>& body,
+      const std::string& type);
 
   std::shared_ptr<Transport> NewTransport() const { return make_transport_(); }
   // Of the in-process transport.

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "kvstore/kvstore.h"
 #include "kvstore/ndarray.h"
 
 namespace kvstore {
@@ -65,6 +66,20 @@ inline NDArray Ids(const std::vector<int64_t>& ids) {
   NDArray array({static_cast<int64_t>(ids.size())}, DataType::kInt64);
   std::memcpy(array.data(), ids.data(), array.bytes());
   return array;
+}
+
+// Of a row_sparse key: the rows that `ids` name, pulled and waited for.
+inline RowMap PullRows(KVStore& store, int key, const std::vector<int64_t>& shape,
+                       const NDArray& ids) {
+  NDArray out = NDArray::RowSparse(shape);
+  store.PullRowSparse(std::vector<int>{key}, {{&out, ids}});
+  return RowsIn(out);
+}
+// Of a key of either storage: all rows that are not zero.
+inline RowMap PullNonZeroRows(KVStore& store, int key, const std::vector<int64_t>& shape) {
+  NDArray out(shape);
+  store.Pull(std::vector<int>{key}, {&out});
+  return NonZeroRowsIn(out);
 }
 
 }  // namespace kvstore

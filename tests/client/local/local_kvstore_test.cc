@@ -66,60 +66,6 @@ TEST_CASE("Create gives what CreateUnique gives", "[local]") {
   CHECK(store->type() == "local");
 }
 
-TEST_CASE("Init stores a copy, never the caller's array", "[local]") {
-  const auto store = KVStore::CreateUnique();
-  const NDArray value = Array({1, 2, 3});
-  store->Init(std::vector<std::string>{"w"}, {value});
-  value.WaitToWrite();
-  value.data_as<float>()[0] = 99;
-  NDArray out({3});
-  store->Pull(std::vector<std::string>{"w"}, {&out});
-  CHECK(Read(out) == Floats{1, 2, 3});
-  // Assign copies as well.
-  const NDArray pushed = Array({4, 5, 6});
-  store->Push(std::vector<std::string>{"w"}, {pushed});
-  pushed.WaitToWrite();
-  pushed.data_as<float>()[0] = 99;
-  store->Pull(std::vector<std::string>{"w"}, {&out});
-  CHECK(Read(out) == Floats{4, 5, 6});
-}
-
-TEST_CASE("values of one key are summed as a left fold in list order and rounded in its dtype",
-          "[local]") {
-  const auto store = KVStore::CreateUnique();
-  store->Init(std::vector<int>{1, 2}, {Array({0}), Array({0})});
-  const Floats values = {1e8f, 3.0f, -1e8f, 0.1f};
-  std::vector<NDArray> forth, back;
-  for (const float v : values) forth.push_back(Array({v}));
-  back.assign(forth.rbegin(), forth.rend());
-  store->Push(std::vector<int>(4, 1), forth);
-  store->Push(std::vector<int>(4, 2), back);
-  // Other orders give other bits: this cannot pass by chance.
-  const float expected_forth = ((values[0] + values[1]) + values[2]) + values[3];
-  const float expected_back = ((values[3] + values[2]) + values[1]) + values[0];
-  REQUIRE(expected_forth != expected_back);
-  CHECK(PullFrom(*store, 1, 1) == Floats{expected_forth});
-  CHECK(PullFrom(*store, 2, 1) == Floats{expected_back});
-}
-
-TEST_CASE("a fold starts from the first value: -0.0 stays", "[local]") {
-  const auto store = KVStore::CreateUnique();
-  store->Init(std::vector<int>{1}, {Array({1})});
-  store->Push(std::vector<int>{1, 1}, {Array({-0.0f}), Array({-0.0f})});
-  CHECK(std::signbit(PullFrom(*store, 1, 1)[0]));
-}
-
-TEST_CASE("keys of one call keep their own values, whatever the order of the lists", "[local]") {
-  const auto store = KVStore::CreateUnique();
-  store->Init(std::vector<int>{1, 2}, {Array({0}), Array({0})});
-  store->Push(std::vector<int>{2, 1, 2, 1}, {Array({1}), Array({10}), Array({2}), Array({20})});
-  NDArray a({1}), b({1}), c({1});
-  store->Pull(std::vector<int>{2, 1, 2}, {&a, &b, &c});
-  CHECK(Read(a) == Floats{3});
-  CHECK(Read(b) == Floats{30});
-  CHECK(Read(c) == Floats{3});
-}
-
 TEST_CASE("double values stay double", "[local]") {
   const auto store = KVStore::CreateUnique();
   NDArray value({1}, DataType::kFloat64), more({1}, DataType::kFloat64),
@@ -131,27 +77,6 @@ TEST_CASE("double values stay double", "[local]") {
   store->Pull(std::vector<int>{1}, {&out});
   out.WaitToRead();
   CHECK(out.data_as<double>()[0] == 1.0 + 1e-12);
-}
-
-TEST_CASE("values of many parts come back whole", "[local]") {
-  const int64_t elements = GENERATE(1, 7, 1 << 18, (1 << 18) + 1, kSeveralParts);
-  CAPTURE(elements);
-  const auto store = KVStore::CreateUnique();
-  NDArray a({elements}), b({elements}), out({elements});
-  for (int64_t i = 0; i < elements; ++i) {
-    a.data_as<float>()[i] = static_cast<float>(i);
-    b.data_as<float>()[i] = static_cast<float>(i) * 0.5f;
-  }
-  store->Init(std::vector<int>{1}, {a});
-  store->Pull(std::vector<int>{1}, {&out});
-  CHECK(Read(out) == Read(a));
-  store->Push(std::vector<int>{1, 1}, {a, b});
-  store->Pull(std::vector<int>{1}, {&out});
-  Floats expected;
-  for (int64_t i = 0; i < elements; ++i) {
-    expected.push_back(static_cast<float>(i) + static_cast<float>(i) * 0.5f);
-  }
-  CHECK(Read(out) == expected);
 }
 
 TEST_CASE("an array pulled into and then pushed is pushed after the pull", "[local]") {
@@ -181,34 +106,6 @@ TEST_CASE("arrays over one pointer are ordered as one, also between stores", "[l
   NDArray out({2, 2});
   two->Pull(std::vector<int>{1}, {&out});
   CHECK(Read(out) == Floats(4, 49));
-}
-
-TEST_CASE("PushPull sums, also in place", "[local]") {
-  const auto store = KVStore::CreateUnique();
-  store->Init(std::vector<int>{1, 2}, {Array({0, 0}), Array({0})});
-  NDArray a = Array({1, 2}), b = Array({10, 20}), c = Array({5});
-  store->PushPull(std::vector<int>{1, 1, 2}, {2, 1, 1}, {a, b, c}, {&c, &a, &b});
-  CHECK(Read(a) == Floats{11, 22});
-  CHECK(Read(b) == Floats{11, 22});
-  CHECK(Read(c) == Floats{5});
-  CHECK_ERROR(store->PushPull(std::vector<int>{1}, {2}, {a}, {&c}), kInvalidArgument,
-              "PushPull: the same keys expected in both lists, key 1 is only pushed");
-}
-
-TEST_CASE("Broadcast initialises and fills", "[local]") {
-  const auto store = KVStore::CreateUnique();
-  NDArray a({2}), b({2});
-  store->Broadcast(std::vector<int>{7}, {7, 7}, {Array({3, 4})}, {&a, &b});
-  CHECK(Read(a) == Floats{3, 4});
-  CHECK(Read(b) == Floats{3, 4});
-  // What the Pull would refuse is refused before the Init.
-  NDArray wrong({3});
-  CHECK_ERROR(store->Broadcast(std::vector<int>{8}, {8}, {Array({1, 2})}, {&wrong}),
-              kInvalidArgument, "key 8: shape [2] expected, got [3]");
-  CHECK_ERROR(store->Broadcast(std::vector<int>{8}, {9}, {Array({1, 2})}, {&a}), kNotFound,
-              "key 9");
-  store->Broadcast(std::vector<int>{8}, {8}, {Array({1, 2})}, {&a});
-  CHECK(Read(a) == Floats{1, 2});
 }
 
 TEST_CASE("an updater gets the merged value and the stored one", "[local][updater]") {

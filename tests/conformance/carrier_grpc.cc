@@ -1,0 +1,14 @@
+#include "common/transport/grpc/grpc_transport.h"
+#include "tests/conformance/carrier.h"
+
+namespace kvstore {
+
+// Real sockets on loopback: a few stores of each family.
+const Carrier& ThisCarrier() {
+  static const Carrier carrier = {
+      [](const StoreKind& kind) { return kind.dist() && kind.over_grpc; },
+      []() -> std::shared_ptr<Transport> { return std::make_shared<GrpcTransport>(); }};
+  return carrier;
+}
+
+}  // namespace kvstore

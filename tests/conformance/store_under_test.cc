@@ -1,0 +1,78 @@
+#include "tests/conformance/store_under_test.h"
+
+#include <catch2/catch.hpp>
+#include <exception>
+
+#include "tests/conformance/carrier.h"
+#include "tests/support/dist_cluster.h"
+
+namespace kvstore {
+
+void Worker::SetOptimizer(const OptimizerSpec& spec) {
+  if (rank_ == 0) store().SetOptimizer(spec);
+  store().Barrier();
+}
+
+void Worker::Settle() {
+  if (kind_.rounds) return;
+  store().WaitAll();
+  store().Barrier();
+}
+
+Floats Worker::Value(int key, const Dims& shape) {
+  Settle();
+  Floats value = PullFrom(store(), key, shape);
+  Settle();
+  return value;
+}
+
+RowMap Worker::Rows(int key, const Dims& shape) {
+  Settle();
+  RowMap rows = PullNonZeroRows(store(), key, shape);
+  Settle();
+  return rows;
+}
+
+RowMap Worker::Rows(int key, const Dims& shape, const std::vector<int64_t>& ids) {
+  Settle();
+  RowMap rows = PullRows(store(), key, shape, Ids(ids));
+  Settle();
+  return rows;
+}
+
+std::vector<std::string> RunOn(const StoreKind& kind, const WorkerBody& body) {
+  if (!kind.dist()) {
+    try {
+      Worker worker(kind, 0, KVStore::CreateUnique(kind.type));
+      body(worker);
+    } catch (const std::exception& error) {
+      return {error.what()};
+    }
+    return {""};
+  }
+  DistClusterOptions options;
+  options.workers = kind.workers;
+  options.servers = kind.servers;
+  options.shards = kind.shards;
+  DistCluster cluster(options, ThisCarrier().make);
+  return cluster.RunStores(
+      [&](std::unique_ptr<KVStore> store, int rank) {
+        Worker worker(kind, rank, std::move(store));
+        body(worker);
+      },
+      kind.type);
+}
+
+void OnEvery(Which which, const WorkerBody& body) {
+  bool listed = false;
+  for (const StoreKind& kind : AllStores()) {
+    if (!which(kind)) continue;
+    listed = true;
+    if (!ThisCarrier().carries(kind)) continue;
+    INFO(kind.Name());
+    CHECK(RunOn(kind, body) == NothingThrown(kind.workers));
+  }
+  CHECK(listed);  // else the sentence is about no store at all
+}
+
+}  // namespace kvstore

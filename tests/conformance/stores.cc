@@ -1,0 +1,61 @@
+// The list of stores that the sentences of this folder run on. A new type of store is one line.
+#include "tests/conformance/store_under_test.h"
+
+namespace kvstore {
+namespace {
+
+StoreKind OfOneProcess(const std::string& type) {
+  StoreKind kind;
+  kind.type = type;
+  kind.runs_updaters = true;
+  return kind;
+}
+
+enum OverGrpc : bool { kInProcessOnly = false, kOverGrpcToo = true };
+
+StoreKind Synchronous(const std::string& type, uint32_t workers, uint32_t servers, uint32_t shards,
+                      OverGrpc over_grpc = kInProcessOnly) {
+  StoreKind kind;
+  kind.type = type;
+  kind.workers = workers;
+  kind.servers = servers;
+  kind.shards = shards;
+  kind.over_grpc = over_grpc;
+  return kind;
+}
+
+StoreKind Asynchronous(const std::string& type, uint32_t workers, uint32_t servers, uint32_t shards,
+                       OverGrpc over_grpc = kInProcessOnly) {
+  StoreKind kind = Synchronous(type, workers, servers, shards, over_grpc);
+  kind.rounds = false;
+  return kind;
+}
+
+}  // namespace
+
+const std::vector<StoreKind>& AllStores() {
+  static const std::vector<StoreKind> stores = {
+      OfOneProcess("local"),
+      OfOneProcess("device"),
+      // Workers, servers, shards of each.
+      Synchronous("dist_sync", 1, 1, 1),
+      Synchronous("dist_sync", 1, 2, 2),
+      Synchronous("dist_sync", 2, 1, 1),
+      Synchronous("dist_sync", 2, 2, 1, kOverGrpcToo),
+      Synchronous("dist_sync", 3, 1, 2),
+      Synchronous("dist_sync", 3, 2, 1),
+      Synchronous("dist_device_sync", 2, 2, 1),
+      Asynchronous("dist_async", 1, 2, 1, kOverGrpcToo),
+      Asynchronous("dist_async", 3, 2, 2),
+      Asynchronous("dist_device_async", 2, 1, 1),
+  };
+  return stores;
+}
+
+std::string StoreKind::Name() const {
+  if (!dist()) return type;
+  return type + ", " + std::to_string(workers) + " workers, " + std::to_string(servers) +
+         " servers of " + std::to_string(shards) + " shards";
+}
+
+}  // namespace kvstore
