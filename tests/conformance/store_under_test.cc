@@ -41,9 +41,10 @@ RowMap Worker::Rows(int key, const Dims& shape, const std::vector<int64_t>& ids)
 }
 
 std::vector<std::string> RunOn(const StoreKind& kind, const WorkerBody& body) {
+  Shared shared(kind);
   if (!kind.dist()) {
     try {
-      Worker worker(kind, 0, KVStore::CreateUnique(kind.type));
+      Worker worker(kind, 0, KVStore::CreateUnique(kind.type), &shared);
       body(worker);
     } catch (const std::exception& error) {
       return {error.what()};
@@ -57,7 +58,7 @@ std::vector<std::string> RunOn(const StoreKind& kind, const WorkerBody& body) {
   DistCluster cluster(options, ThisCarrier().make);
   return cluster.RunStores(
       [&](std::unique_ptr<KVStore> store, int rank) {
-        Worker worker(kind, rank, std::move(store));
+        Worker worker(kind, rank, std::move(store), &shared);
         body(worker);
       },
       kind.type);

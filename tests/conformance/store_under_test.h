@@ -17,6 +17,7 @@
 // The executables differ in what carries a cluster's messages (carrier.h).
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -24,6 +25,7 @@
 
 #include "kvstore/kvstore.h"
 #include "tests/support/arrays.h"
+#include "tests/support/meeting.h"
 #include "tests/support/must.h"
 #include "tests/support/row_arrays.h"
 
@@ -60,11 +62,18 @@ inline bool StoreOfSeveralWorkers(const StoreKind& kind) { return kind.workers >
 inline bool StoreThatRunsUpdaters(const StoreKind& kind) { return kind.runs_updaters; }
 inline bool DistStore(const StoreKind& kind) { return kind.dist(); }
 
+// What the workers of a store share beside the store.
+struct Shared {
+  explicit Shared(const StoreKind& kind) : meeting(static_cast<int>(kind.workers)) {}
+  Meeting meeting;
+  std::atomic<int> counter{0};
+};
+
 // One worker of a store, in its thread.
 class Worker {
  public:
-  Worker(const StoreKind& kind, int rank, std::unique_ptr<KVStore> store)
-      : kind_(kind), rank_(rank), store_(std::move(store)) {}
+  Worker(const StoreKind& kind, int rank, std::unique_ptr<KVStore> store, Shared* shared)
+      : kind_(kind), rank_(rank), store_(std::move(store)), shared_(*shared) {}
 
   const StoreKind& kind() const { return kind_; }
   int rank() const { return rank_; }
@@ -75,6 +84,9 @@ class Worker {
 
   KVStore& store() { return *store_; }
   void DestroyStore() { store_.reset(); }
+  // Meets the other workers, whatever the store does.
+  void Meet() { shared_.meeting.Arrive(); }
+  std::atomic<int>& counter() { return shared_.counter; }
 
   // Rank 0 sets it; afterwards all have it.
   void SetOptimizer(const OptimizerSpec& spec);
@@ -93,6 +105,7 @@ class Worker {
   const StoreKind& kind_;
   const int rank_;
   std::unique_ptr<KVStore> store_;
+  Shared& shared_;
 };
 
 // Runs `body` as every worker of a fresh store of `kind`; what each threw ("" for nothing).

@@ -124,26 +124,4 @@ TEST_CASE("a command that is late names the servers that are waited for", "[dist
   }) == NothingThrown(1));
 }
 
-TEST_CASE("servers without a controller and commands that are none are refused",
-          "[dist][command]") {
-  DistCluster cluster({1, 2});
-  CHECK(cluster.Run([&](KVStore& store, int) {
-    MUST_THROW(store.SendCommandToServers(7, ""), kUnimplemented, "command 7");
-    MUST_THROW(store.SendCommandToServers(7, ""), kUnimplemented, "server 1 (");
-    MUST_THROW(store.SendCommandToServers(-1, ""), kInvalidArgument, "got -1");
-    MUST_THROW(store.SendCommandToServers(2, ""), kInvalidArgument, "kStopServer");
-    MUST_THROW(store.SendCommandToServers(5, ""), kUnimplemented, "kSetProfilerParams");
-    MUST_THROW(store.SendCommandToServers(7, std::string((1 << 20) + 1, 'x')), kInvalidArgument,
-               "a body of at most 1048576 bytes expected, got 1048577");
-    MUST_THROW(store.SendCommandToServers(7, std::string(1 << 20, 'x')), kUnimplemented,
-               "a controller expected");  // it fits a frame
-  }) == NothingThrown(1));
-}
-
-TEST_CASE("a local store has no servers to command", "[local][command]") {
-  const auto store = KVStore::CreateUnique("local");
-  store->SendCommandToServers(7, "grow");
-  store->SendCommandToServers(-1, "grow");
-}
-
 }  // namespace kvstore

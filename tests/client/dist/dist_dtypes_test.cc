@@ -215,29 +215,4 @@ TEST_CASE("rounds of rows of every dtype give the oracle's bits", "[dist][rows][
   CHECK(cluster.Run(run, kind.type) == NothingThrown(kind.workers));
 }
 
-TEST_CASE("a rule that an int key cannot have fails its round, not the cluster", "[dist][dtypes]") {
-  DistCluster cluster({2, 1});
-  std::vector<std::string> refusals(2);
-  CHECK(cluster.Run([&](KVStore& store, int rank) {
-    const NDArray ints({3}, DataType::kInt32);
-    const NDArray floats({3});
-    store.Init(Ints{1, 2}, {ints, floats});
-    if (rank == 0) store.SetOptimizer(OptimizerSpec("sgd"));
-    store.Barrier();
-    store.Push(Ints{1}, {ints});
-    store.Push(Ints{2}, {floats});
-    store.Wait(Ints{2});
-    try {
-      store.Wait(Ints{1});
-    } catch (const Error& error) {
-      refusals[static_cast<size_t>(rank)] = error.what();
-    }
-  }) == std::vector<std::string>(2));
-  for (const std::string& what : refusals) {
-    CHECK_THAT(what, Catch::Matchers::Contains("INVALID_ARGUMENT: key 1") &&
-                         Catch::Matchers::Contains("optimizer 'sgd'") &&
-                         Catch::Matchers::Contains("got i32"));
-  }
-}
-
 }  // namespace kvstore

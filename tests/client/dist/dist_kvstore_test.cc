@@ -115,36 +115,6 @@ TEST_CASE("dist_sync gives the bits of local given the same contributions", "[di
   }
 }
 
-TEST_CASE("ranks, sizes and the type are those of the cluster", "[dist]") {
-  DistCluster cluster({2, 1});
-  CHECK(cluster.Run([](KVStore& store, int rank) {
-    if (store.get_rank() != rank) throw std::runtime_error("another rank than asked for");
-    if (store.get_group_size() != 2) throw std::runtime_error("group size");
-    if (store.type() != "dist_sync") throw std::runtime_error("type");
-    if (store.get_num_dead_node(kScheduler + kServerGroup + kWorkerGroup) != 0) {
-      throw std::runtime_error("dead nodes");
-    }
-    store.Barrier();
-  }) == NothingThrown(2));
-}
-
-TEST_CASE("an array pulled into and then pushed is pushed after the pull", "[dist]") {
-  DistCluster cluster({2, 2});
-  CHECK(cluster.Run([](KVStore& store, int) {
-    store.Init(Ints{1, 2}, {Array({1}), Array({0})});
-    NDArray x({1});
-    for (int round = 1; round <= 20; ++round) {
-      store.Push(Ints{1}, {Array({static_cast<float>(round)})});
-      store.Pull(Ints{1}, {&x});  // 2 * round
-      store.Push(Ints{2}, {x});
-      store.Pull(Ints{2}, {&x});  // 4 * round
-      if (round % 7 == 0 && Read(x) != Floats{4.0f * static_cast<float>(round)}) {
-        throw std::runtime_error("the order of the array was not kept");
-      }
-    }
-  }) == NothingThrown(2));
-}
-
 TEST_CASE("many small keys of one call travel in few messages", "[dist]") {
   DistCluster cluster({1, 1});
   constexpr int kKeys = 1000;
@@ -174,26 +144,6 @@ TEST_CASE("many small keys of one call travel in few messages", "[dist]") {
   }) == NothingThrown(1));
 }
 
-TEST_CASE("a worker that leaves is not waited for any more", "[dist]") {
-  DistCluster cluster({3, 2});
-  CHECK(cluster.Run([](KVStore& store, int rank) {
-    store.Init(Ints{1}, {Array({0})});
-    NDArray out({1});
-    store.PushPull(Ints{1}, Ints{1}, {Array({1})}, {&out});
-    if (Read(out) != Floats{3}) throw std::runtime_error("three workers");
-    if (rank == 1) {
-      store.Leave();
-      MUST_THROW(store.Push(Ints{1}, {Array({1})}), kFailedPrecondition, "left");
-      return;
-    }
-    for (int round = 0; round < 3; ++round) {
-      store.PushPull(Ints{1}, Ints{1}, {Array({1})}, {&out});
-      if (Read(out) != Floats{2}) throw std::runtime_error("two workers");
-    }
-    store.Barrier();
-  }) == NothingThrown(3));
-}
-
 TEST_CASE("without the barrier before exit a worker ends its work, and leaves without the others",
           "[dist]") {
   using std::chrono::seconds;
@@ -218,52 +168,6 @@ TEST_CASE("without the barrier before exit a worker ends its work, and leaves wi
   store.reset();
   left.set_value();
   CHECK(other.get());
-}
-
-TEST_CASE("SetOptimizer is checked on every rank and set by rank 0", "[dist]") {
-  DistCluster cluster({2, 3});
-  CHECK(cluster.Run([](KVStore& store, int rank) {
-    MUST_THROW(store.SetOptimizer(OptimizerSpec("sdg")), kInvalidArgument, "sgd");
-    // Rank 1's would be another one.
-    if (rank == 1) store.SetOptimizer(OptimizerSpec("test").Set("rescale_grad", 100));
-    if (rank == 0) store.SetOptimizer(OptimizerSpec("sum"));
-    store.Barrier();
-    store.Init(Ints{1}, {Array({1})});
-    NDArray out({1});
-    store.PushPull(Ints{1}, Ints{1}, {Array({1})}, {&out});
-    if (Read(out) != Floats{3}) throw std::runtime_error("not rank 0's optimizer");
-  }) == NothingThrown(2));
-}
-
-TEST_CASE("an updater on a dist store has no effect but one warning", "[dist]") {
-  DistCluster cluster({1, 1});
-  CHECK(cluster.Run([](KVStore& store, int) {
-    const std::string log = StandardErrorOf([&] {
-      store.set_updater([](int, const NDArray&, NDArray*) { std::abort(); });
-      store.set_updater([](const std::string&, const NDArray&, NDArray*) { std::abort(); });
-    });
-    if (CountOf("set_updater on a dist store does not reach the servers", log) != 1) {
-      throw std::runtime_error("one warning expected, got: " + log);
-    }
-    store.Init(Ints{1}, {Array({1})});
-    store.Push(Ints{1}, {Array({5})});
-    NDArray out({1});
-    store.Pull(Ints{1}, {&out});
-    if (Read(out) != Floats{5}) throw std::runtime_error("not assigned");
-  }) == NothingThrown(1));
-}
-
-TEST_CASE("arguments are checked on dist as on local", "[dist]") {
-  DistCluster cluster({1, 1});
-  CHECK(cluster.Run([](KVStore& store, int) {
-    NDArray out({3});
-    MUST_THROW(store.Push(Ints{1}, {out}), kNotFound, "key 1");
-    MUST_THROW(store.Init(Ints{1}, {NDArray()}), kInvalidArgument, "got an empty one");
-    store.Init(Ints{1}, {Array({1, 2})});
-    MUST_THROW(store.Pull(Ints{1}, {&out}), kInvalidArgument, "shape [2] expected, got [3]");
-    MUST_THROW(store.Pull(Ints{1}, {&out}, 0, false), kInvalidArgument, "ignore_sparse");
-    MUST_THROW(store.get_num_dead_node(0), kInvalidArgument, "got 0");
-  }) == NothingThrown(1));
 }
 
 }  // namespace kvstore

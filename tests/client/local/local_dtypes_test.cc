@@ -69,26 +69,4 @@ TEST_CASE("a push of every dtype is the fold of its values, rounded once", "[loc
   }
 }
 
-TEST_CASE("a user's updater gets values of every dtype, summed and rounded once",
-          "[local][dtypes]") {
-  CAPTURE(kSeed);
-  std::mt19937_64 random(kSeed);
-  for (const DataType dtype : kEveryDType) {
-    CAPTURE(DataTypeName(dtype));
-    const DTypeOracle oracle(ToDType(dtype));
-    const auto store = KVStore::CreateUnique();
-    const std::vector<Bytes> pushed = {oracle.Random(random, 67), oracle.Random(random, 67),
-                                       oracle.Random(random, 67)};
-    store->Init(std::vector<int>{1}, {ToArray(oracle.Random(random, 67), dtype)});
-    store->set_updater([](int, const NDArray& merged, NDArray* stored) {
-      REQUIRE(merged.dtype() == stored->dtype());
-      std::memcpy(stored->data(), merged.data(), merged.bytes());
-    });
-    std::vector<NDArray> arrays;
-    for (const Bytes& bytes : pushed) arrays.push_back(ToArray(bytes, dtype));
-    store->Push(std::vector<int>(3, 1), arrays);
-    CHECK(PulledFrom(*store, 1, 67, dtype) == oracle.Contribution(pushed));
-  }
-}
-
 }  // namespace kvstore

@@ -127,33 +127,6 @@ TEST_CASE("a row id that is no row is refused at once, and nothing is queued", "
   CHECK(store->status(1) == "OK");
 }
 
-TEST_CASE("row ids that are still being pulled are read when they are there", "[local][rows]") {
-  const auto store = KVStore::CreateUnique();
-  NDArray ids({2});
-  store->Init(Ints{1, 2}, {RowArray(kShape, AllRows(3)), ids});
-  std::promise<void> go;
-  std::shared_future<void> gone = go.get_future().share();
-  store->set_updater([gone](int, const NDArray& merged, NDArray* stored) {
-    gone.wait();
-    std::copy_n(merged.data_as<float>(), 2, stored->data_as<float>());
-  });
-  NDArray next({2});
-  next.data_as<float>()[0] = 9;
-  next.data_as<float>()[1] = GENERATE(5.0f, 10.0f);
-  const bool right = next.data_as<float>()[1] < 10;
-  store->Push(Ints{2}, {next});
-  store->Pull(Ints{2}, {&ids});
-  NDArray out = NDArray::RowSparse(kShape);
-  store->PullRowSparse(Ints{1}, {{&out, ids}});
-  go.set_value();
-  if (right) {
-    CHECK(RowsIn(out) == RowMap{{5, {3, 3}}, {9, {3, 3}}});
-  } else {
-    CHECK_ERROR(store->Wait(Ints{1}), kOutOfRange, "key 1: row ids from 0 to 9 expected, got 10");
-    CHECK(RowsIn(out).empty());
-  }
-}
-
 TEST_CASE("without an updater the value becomes the sum: rows that it has not are zero",
           "[local][rows]") {
   const auto store = KVStore::CreateUnique();
@@ -264,46 +237,6 @@ TEST_CASE("row_sparse outputs that are left alone are told once per key, by each
   CHECK(CountOf("key 1: Pull leaves outputs of storage row_sparse alone", log) == 2);
   CHECK(CountOf("key 2: PushPull leaves outputs of storage row_sparse alone", log) == 2);
   CHECK(CountOf("leaves outputs of storage row_sparse alone: use PullRowSparse", log) == 4);
-}
-
-TEST_CASE("a user's updater sees the rows that were pushed, and these of the value",
-          "[local][rows]") {
-  const auto store = KVStore::CreateUnique();
-  store->Init(Ints{1}, {RowArray(kShape, {{2, {1, 1}}, {3, {5, 5}}})});
-  std::vector<RowMap> seen;
-  store->set_updater([&](int, const NDArray& merged, NDArray* stored) {
-    seen.push_back(RowsIn(merged));
-    seen.push_back(RowsIn(*stored));
-    CHECK(merged.storage_type() == StorageType::kRowSparse);
-    CHECK(stored->storage_type() == StorageType::kRowSparse);
-    CHECK(merged.indices() == stored->indices());
-    for (size_t i = 0; i < merged.indices().size() * 2; ++i) {
-      stored->data_as<float>()[i] += 10 * merged.data_as<float>()[i];
-    }
-  });
-  store->Push(Ints{1}, {RowArray(kShape, {{2, {1, 2}}, {7, {3, 4}}})});
-  store->Push(Ints{1, 1}, {RowArray(kShape, {{9, {1, 1}}}), RowArray(kShape, {{2, {1, 1}}})});
-  store->Push(Ints{1}, {NDArray::RowSparse(kShape)});
-  const RowMap after = PullAll(*store, 1);
-  REQUIRE(seen.size() == 6);
-  CHECK(seen[0] == RowMap{{2, {1, 2}}, {7, {3, 4}}});
-  CHECK(seen[1] == RowMap{{2, {1, 1}}, {7, {0, 0}}});
-  CHECK(seen[2] == RowMap{{2, {1, 1}}, {9, {1, 1}}});
-  CHECK(seen[3] == RowMap{{2, {11, 21}}, {9, {0, 0}}});
-  CHECK(seen[4].empty());
-  CHECK(after == RowMap{{2, {21, 31}}, {3, {5, 5}}, {7, {30, 40}}, {9, {10, 10}}});
-}
-
-TEST_CASE("what a user's updater throws is the key's error; the value stays", "[local][rows]") {
-  const auto store = KVStore::CreateUnique();
-  store->Init(Ints{1}, {RowArray(kShape, {{2, {5, 6}}})});
-  store->set_updater([](int, const NDArray&, NDArray* stored) {
-    stored->data_as<float>()[1] = 4;
-    throw std::runtime_error("enough");
-  });
-  store->Push(Ints{1}, {RowArray(kShape, {{2, {1, 1}}, {3, {1, 1}}})});
-  CHECK_ERROR(store->Wait(Ints{1}), kUnknown, "key 1: the updater threw enough");
-  CHECK(PullAll(*store, 1) == RowMap{{2, {5, 6}}});
 }
 
 TEST_CASE("arguments of row_sparse calls that do not fit are refused by name", "[local][rows]") {

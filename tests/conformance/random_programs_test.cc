@@ -1,5 +1,5 @@
-// The order of operations that touch the same arrays: random programs on several stores, against a
-// model that runs every call at once, one after the other.
+// The order of operations that touch the same arrays: random programs, against a model that runs
+// every call at once, one after the other.
 //
 // A program is made from a seed: pushes, pulls and both at once of several keys with any
 // priorities, and reads and writes of the arrays by the program itself, which asks first. Several
@@ -9,7 +9,7 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include "tests/support/dist_cluster.h"
+#include "tests/conformance/store_under_test.h"
 
 namespace kvstore {
 namespace {
@@ -136,9 +136,9 @@ class Model {
 };
 
 // The same program on a store. Throws where it reads something else than the model.
-class Worker {
+class Program {
  public:
-  Worker(KVStore& store, int rank) : store_(store), rank_(rank) {
+  Program(KVStore& store, int rank) : store_(store), rank_(rank) {
     for (int i = 0; i < kMemories; ++i) memories_.push_back(std::make_shared<Numbers>(kWhole, 0));
     std::vector<int> keys;
     std::vector<NDArray> zeros;
@@ -212,50 +212,39 @@ class Worker {
   std::vector<std::shared_ptr<Numbers>> memories_;
 };
 
-void RunProgram(KVStore& store, int rank, int workers, uint32_t seed, bool sums) {
-  Worker worker(store, rank);
-  if (sums) store.SetOptimizer(OptimizerSpec("sum"));
-  store.Barrier();  // rank 0 set the optimizer
-  Model model(workers, sums);
+void RunProgram(Worker& worker, uint32_t seed, bool sums) {
+  const int rank = worker.rank();
+  Program program(worker.store(), rank);
+  if (sums) worker.SetOptimizer(OptimizerSpec("sum"));
+  Model model(worker.workers(), sums);
   int number = 0;
   for (const Step& step : MakeProgram(seed)) {
     model.Run(step);
     try {
-      worker.Run(step, model.Memory(rank, step.memory));
+      program.Run(step, model.Memory(rank, step.memory));
     } catch (const std::exception& error) {
       throw std::runtime_error("step " + std::to_string(number) + ": " + error.what());
     }
     ++number;
   }
-  store.WaitAll();
+  worker.store().WaitAll();
   for (int memory = 0; memory < kMemories; ++memory) {
     Step read;
     read.kind = Step::Kind::kRead;
     read.memory = memory;
-    worker.Run(read, model.Memory(rank, memory));
+    program.Run(read, model.Memory(rank, memory));
   }
 }
 
 }  // namespace
 
-TEST_CASE("random programs on a local store read what they would read one call after the other",
-          "[order]") {
-  for (uint32_t seed = 1; seed <= 60; ++seed) {
-    CAPTURE(seed);
-    const auto store = KVStore::CreateUnique("local");
-    CHECK_NOTHROW(RunProgram(*store, 0, 1, seed, seed % 2 == 0));
-  }
-}
-
-TEST_CASE("random programs of several workers read what they would read one call after the other",
-          "[order][dist]") {
-  const auto workers = GENERATE(1u, 3u);
+TEST_CASE("random programs read what they would read one call after the other", "[order]") {
+  // Without a rule a pushed sum is the value, which takes rounds.
   for (uint32_t seed = 1; seed <= 20; ++seed) {
-    CAPTURE(workers, seed);
-    DistCluster cluster({workers, 2, 1});
-    CHECK(cluster.Run([&](KVStore& store, int rank) {
-      RunProgram(store, rank, static_cast<int>(workers), seed, seed % 2 == 0);
-    }) == NothingThrown(workers));
+    CAPTURE(seed);
+    const bool sums = seed % 2 == 0;
+    OnEvery(sums ? StoreWithOneOrder : StoreWithRounds,
+            [&](Worker& worker) { RunProgram(worker, seed, sums); });
   }
 }
 

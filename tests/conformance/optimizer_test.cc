@@ -1,0 +1,104 @@
+// SetOptimizer: the rule that a push follows where the values are.
+#include <catch2/catch.hpp>
+
+#include "tests/conformance/store_under_test.h"
+
+namespace kvstore {
+
+TEST_CASE("SetOptimizer concerns the pushes that follow", "[optimizer]") {
+  OnEvery(Store, [](Worker& worker) {
+    KVStore& store = worker.store();
+    store.Init(Ints{1}, {Array({1, 2})});
+    worker.SetOptimizer(OptimizerSpec("sum"));
+    store.Push(Ints{1, 1}, {Array({1, 1}), Array({2, 2})});
+    const float sum = 3 * worker.all();
+    MUST_EQUAL(worker.Value(1, 2), Floats{1 + sum, 2 + sum});
+    store.Barrier();
+    worker.SetOptimizer(OptimizerSpec("test").Set("rescale_grad", 0.5));
+    store.Push(Ints{1}, {Array({2, 4})});
+    MUST_EQUAL(worker.Value(1, 2), Floats{1 + sum + worker.all(), 2 + sum + 2 * worker.all()});
+    store.Barrier();
+    worker.SetOptimizer(OptimizerSpec("assign"));
+    if (!worker.kind().rounds) return;
+    store.Push(Ints{1}, {Array({8, 9})});
+    MUST_EQUAL(worker.Value(1, 2), Floats{8 * worker.all(), 9 * worker.all()});
+  });
+}
+
+TEST_CASE("SetOptimizer is set by rank 0, and checked on every rank", "[optimizer]") {
+  OnEvery(StoreOfSeveralWorkers, [](Worker& worker) {
+    KVStore& store = worker.store();
+    MUST_THROW(store.SetOptimizer(OptimizerSpec("sdg")), kInvalidArgument, "sgd");
+    // The others' would be another one.
+    if (worker.rank() > 0) store.SetOptimizer(OptimizerSpec("test").Set("rescale_grad", 100));
+    worker.SetOptimizer(OptimizerSpec("sum"));
+    if (worker.rank() > 0) store.SetOptimizer(OptimizerSpec("test").Set("rescale_grad", 100));
+    store.Init(Ints{1}, {Array({1})});
+    store.Push(Ints{1}, {Array({1})});
+    MUST_EQUAL(worker.Value(1, 1), Floats{1 + worker.all()});
+  });
+}
+
+TEST_CASE("an optimizer may be set before or after Init", "[optimizer]") {
+  OnEvery(Store, [](Worker& worker) {
+    KVStore& store = worker.store();
+    store.Init(Ints{1}, {Filled(kSeveralParts, 1)});
+    worker.SetOptimizer(OptimizerSpec("sum"));
+    store.Init(Ints{2}, {Filled(kSeveralParts, 1)});
+    store.Push(Ints{1, 2}, {Filled(kSeveralParts, 2), Filled(kSeveralParts, 2)});
+    const Floats sum(kSeveralParts, 1 + 2 * worker.all());
+    MUST(worker.Value(1, kSeveralParts) == sum);
+    MUST(worker.Value(2, kSeveralParts) == sum);
+  });
+}
+
+TEST_CASE("string keys have their own factors of learning rate and weight decay", "[optimizer]") {
+  OnEvery(StoreWithOneOrder, [](Worker& worker) {
+    KVStore& store = worker.store();
+    const Strings keys = {"weight", "bias", "frozen"};
+    // A key may be named before it exists.
+    worker.SetOptimizer(OptimizerSpec("sgd")
+                            .Set("learning_rate", 0.5)
+                            .Set("wd", 0.25)
+                            .SetLrMult("bias", 2)
+                            .SetWdMult("bias", 0)
+                            .SetLrMult("frozen", 0));
+    store.Init(keys, {Array({8}), Array({8}), Array({8})});
+    store.Push(keys, {Array({1}), Array({1}), Array({1})});
+    NDArray weight({1}), bias({1}), frozen({1});
+    store.Pull(keys, {&weight, &bias, &frozen});
+    MUST_EQUAL(Read(weight), Floats{8 - 0.5f * (worker.all() + 0.25f * 8)});
+    MUST_EQUAL(Read(bias), Floats{8 - worker.all()});
+    MUST_EQUAL(Read(frozen), Floats{8});
+  });
+}
+
+TEST_CASE("int keys have their own factors, negative ones too", "[optimizer]") {
+  OnEvery(StoreWithOneOrder, [](Worker& worker) {
+    KVStore& store = worker.store();
+    store.Init(Ints{-3, 4}, {Array({8}), Array({8})});
+    worker.SetOptimizer(OptimizerSpec("sgd").Set("learning_rate", 0.5).SetLrMult(-3, 4));
+    store.Push(Ints{-3, 4}, {Array({1}), Array({1})});
+    MUST_EQUAL(worker.Value(-3, 1), Floats{8 - 2 * worker.all()});
+    MUST_EQUAL(worker.Value(4, 1), Floats{8 - 0.5f * worker.all()});
+  });
+}
+
+TEST_CASE("sgd keeps a momentum per part over pushes", "[optimizer]") {
+  const int64_t elements = GENERATE(int64_t{3}, kSeveralParts);
+  OnEvery(StoreWithOneOrder, [&](Worker& worker) {
+    worker.store().Init(Ints{1}, {Filled(elements, 1)});
+    worker.SetOptimizer(OptimizerSpec("sgd").Set("learning_rate", 0.5).Set("momentum", 0.25));
+    const NDArray grad = Filled(elements, 2);
+    for (int i = 0; i < 3; ++i) worker.store().Push(Ints{1}, {grad});
+    // Of g = 2 of each worker: m = 0.25 m - 0.5 g; w = w + m, exact in binary.
+    float w = 1, m = 0;
+    for (int i = 0; i < 3; ++i) {
+      m = 0.25f * m - worker.all();
+      w += m;
+    }
+    MUST(worker.Value(1, elements) == Floats(static_cast<size_t>(elements), w));
+  });
+}
+
+}  // namespace kvstore
