@@ -1,4 +1,4 @@
-#include "common/transport/grpc/grpc_transport.h"
+#include "common/transport/factory/make_transport.h"
 #include "tests/conformance/carrier.h"
 
 namespace kvstore {
@@ -7,7 +7,7 @@ namespace kvstore {
 const Carrier& ThisCarrier() {
   static const Carrier carrier = {
       [](const StoreKind& kind) { return kind.dist() && kind.over_grpc; },
-      []() -> std::shared_ptr<Transport> { return std::make_shared<GrpcTransport>(); }};
+      []() -> std::shared_ptr<Transport> { return MakeTransport(); }};
   return carrier;
 }
 

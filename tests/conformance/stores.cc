@@ -44,7 +44,7 @@ const std::vector<StoreKind>& AllStores() {
       Synchronous("dist_sync", 2, 2, 1, kOverGrpcToo),
       Synchronous("dist_sync", 3, 1, 2),
       Synchronous("dist_sync", 3, 2, 1),
-      Synchronous("dist_device_sync", 2, 2, 1),
+      Synchronous("dist_device_sync", 2, 5, 2),
       Asynchronous("dist_async", 1, 2, 1, kOverGrpcToo),
       Asynchronous("dist_async", 3, 2, 2),
       Asynchronous("dist_device_async", 2, 1, 1),

@@ -1,4 +1,6 @@
-// An Init that the servers refuse leaves nothing behind.
+// What the servers have no memory for: an Init that is refused leaves nothing behind, an optimizer
+// that one refuses is set on none.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <string>
@@ -9,6 +11,7 @@
 #include "tests/support/expect_error.h"
 #include "tests/support/must.h"
 #include "tests/support/row_arrays.h"
+#include "tests/support/standard_error.h"
 
 namespace kvstore {
 namespace {
@@ -92,6 +95,51 @@ TEST_CASE("workers that wait for a refused Init get the next one", "[dist][init]
     MUST_EQUAL(PullFrom(store, 3, 10), Floats(10, 9));
   });
   CHECK(thrown == NothingThrown(2));
+}
+
+TEST_CASE("an optimizer that one server has no memory for is set on none", "[dist][optimizer]") {
+  const auto type = GENERATE(as<std::string>(), "dist_sync", "dist_async");
+  CAPTURE(type);
+  // Of 7 parts of 1 MiB one server has 4, the other 3. A part takes 2 MiB with assign or sum, 3
+  // with a momentum, 4 with adam: 16 MiB on the one, 12 on the other.
+  constexpr int64_t kElements = (1 << 18) * 7;
+  DistClusterOptions options;
+  options.servers = 2;
+  options.core.value_bytes_max = 15u << 20;
+  DistCluster cluster(options);
+  CHECK(cluster.Run(
+            [&](KVStore& store, int) {
+              const NDArray one = Filled(kElements, 1);
+              const auto push_makes = [&](float expected) {
+                NDArray out({kElements});
+                store.PushPull(Ints{1}, Ints{1}, {one}, {&out});
+                out.WaitToRead();
+                const auto* value = out.data_as<float>();
+                if (std::count(value, value + kElements, expected) != kElements) {
+                  throw std::runtime_error("every element expected to be " +
+                                           std::to_string(expected));
+                }
+              };
+              store.Init(Ints{1}, {NDArray({kElements})});
+              store.SetOptimizer(OptimizerSpec("sgd").Set("learning_rate", 1).Set("momentum", 0.5));
+              push_makes(-1);
+              std::string refusal;
+              try {
+                store.SetOptimizer(OptimizerSpec("adam"));
+              } catch (const Error& error) {
+                if (error.code() == ErrorCode::kResourceExhausted) refusal = error.what();
+              }
+              const std::string needs =
+                  "optimizer 'adam': 16777216 bytes needed for values and states, at most 15728640 "
+                  "expected";
+              if (CountOf(needs, refusal) != 1 || CountOf("optimizer 'adam'", refusal) != 1) {
+                throw std::runtime_error("one server's refusal expected, got: " + refusal);
+              }
+              push_makes(-2.5f);  // with the momentum of before
+              store.SetOptimizer(OptimizerSpec("sum"));
+              push_makes(-1.5f);
+            },
+            type) == NothingThrown(1));
 }
 
 }  // namespace
