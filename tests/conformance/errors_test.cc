@@ -129,7 +129,7 @@ TEST_CASE("key names are 1 to 256 bytes of a small alphabet and are shown escape
     refused("", "1 to 256 bytes expected, got 0");
     refused(std::string(257, 'x'), "got 257");
     refused(std::string(10240, 'x'), "got 10240");
-    refused("a b", "got the byte 0x20");
+    refused("a b", "0x20");
     refused("a\nb", "key 'a\\x0ab'");
     refused("\x1b[31m", "\\x1b");
     refused(std::string("a\0b", 3), "\\x00");
@@ -179,7 +179,7 @@ TEST_CASE("factors of keys are checked and named before anything is set", "[erro
   });
   OnEvery(Store, [](Worker& worker) {
     MUST_THROW(worker.store().SetOptimizer(OptimizerSpec("sgd").SetLrMult("a b", 1)),
-               kInvalidArgument, "key 'a b': letters");
+               kInvalidArgument, "key 'a b': ");
   });
 }
 

@@ -103,7 +103,8 @@ TEST_CASE("the error of a key says which key, and whether it is certain", "[wait
       MUST_EQUAL(error.key(), "3");
       MUST(error.code() == ErrorCode::kInvalidArgument);
       MUST(error.definite());
-      MUST(std::string(error.what()).find("key 3: ") != std::string::npos);
+      // A store that keeps parts of a value by themselves says which part, too.
+      MUST(std::string(error.what()).find("INVALID_ARGUMENT: key 3") == 0);
     }
   });
 }
@@ -155,7 +156,7 @@ TEST_CASE("errors that nobody asked for are logged when the store is destroyed",
       throw std::runtime_error("the training script fails");
     });
     MUST(log.find("a store was destroyed before anybody asked for this error: INVALID_ARGUMENT: "
-                  "key 3: ") != std::string::npos);
+                  "key 3") != std::string::npos);
     MUST(log.find(kRefusal) != std::string::npos);
   });
 }
