@@ -9,7 +9,7 @@
 #include "client/base/error_border.h"
 #include "client/base/sdk_log.h"
 #include "client/dist/dist_kvstore.h"
-#include "client/local/local_kvstore.h"
+#include "client/local/local_backend.h"
 #include "kvstore/kvstore.h"
 
 namespace kvstore {

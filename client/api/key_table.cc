@@ -79,6 +79,19 @@ absl::StatusOr<KeyState*> KeyTable::Get(const KeyName& name) {
   return state;
 }
 
+absl::StatusOr<KeyState*> KeyTable::Use(const KeyName& name) {
+  const auto got = Get(name);
+  if (!got.ok() || (*got)->spec.known) return got;
+  KeyState& state = **got;
+  if (!state.init->learned.load(std::memory_order_acquire)) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: its Init is not done yet", state.key->label));
+  }
+  state.spec = state.init->spec;
+  state.init.reset();
+  return got;
+}
+
 absl::Status KeyTable::CheckNew(const Key& key) const {
   const auto it = states_.find(key.id);
   if (it == states_.end()) {

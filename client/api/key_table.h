@@ -33,7 +33,8 @@ struct KeyName {
 struct KeyState {
   KeyPtr key;
   ValueSpec spec;
-  std::shared_ptr<const KeyOperation> init;  // while `spec` is unknown: who learns it
+  // While `spec` is unknown: the Init that learns it (KeyOperation::learned). Null otherwise.
+  std::shared_ptr<const KeyOperation> init;
   VarPtr var;  // orders the key's operations, and remembers their failures
   // The last call that named the key, and its place among that call's keys: grouping without a
   // table per call.
@@ -64,6 +65,9 @@ class KeyTable {
   KeyState* Find(const KeyName& name);
   // Errors: NOT_FOUND; INVALID_ARGUMENT for mixed key types.
   absl::StatusOr<KeyState*> Get(const KeyName& name);
+  // The same, for a call that needs to know what the value looks like: takes over what the Init of
+  // an empty array has learned. Errors, too: FAILED_PRECONDITION while that Init is under way.
+  absl::StatusOr<KeyState*> Use(const KeyName& name);
 
   // Errors: ALREADY_EXISTS; INVALID_ARGUMENT for a key whose id another name has (then two names
   // hash alike: one of them must change); RESOURCE_EXHAUSTED over kKeysMax.
@@ -75,10 +79,14 @@ class KeyTable {
   // Fixes the kind of keys: the first Init does.
   void FixKind(bool is_int);
 
+  // A number for one more call: KeyState::call.
+  uint64_t NextCall() { return ++calls_; }
+
  private:
   enum class Kind { kUnknown, kInt, kString };
 
   Kind kind_ = Kind::kUnknown;
+  uint64_t calls_ = 0;
   // By KeyId, which is what the wire knows; KeyState has the name.
   std::unordered_map<KeyId, std::unique_ptr<KeyState>> states_;
 };

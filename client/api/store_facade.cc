@@ -11,16 +11,12 @@
 #include "client/base/fork_guard.h"
 #include "client/base/sdk_log.h"
 #include "client/store/argument_checks.h"
-#include "common/base/status_macros.h"
-#include "common/updater/part_updater.h"
 
 namespace kvstore {
 namespace {
 
 // How long a store that is destroyed in trouble waits for its arrays.
 constexpr int64_t kGiveBackMs = 2000;
-// So that a specification fits a frame.
-constexpr size_t kMultipliersMax = 65536;
 
 }  // namespace
 
@@ -66,7 +62,8 @@ void StoreFacade::WarnOfLostFailures() {
 }
 
 // The program may free its arrays as soon as the store is gone: wait until they are given back.
-// Only a transport that hangs, or an operation behind another store's, makes this give up.
+// That takes moments, unless a transport hangs, or an operation waits for one of another store:
+// then this gives up after kGiveBackMs.
 void StoreFacade::Abandon() {
   WarnOfLostFailures();
   backend_->Stop(StoreBackend::Close::kAbandon);
@@ -93,122 +90,33 @@ absl::Status StoreFacade::MayBlock() const {
       "a call that waits was made by an updater: it would wait for itself");
 }
 
-absl::StatusOr<KeyState*> StoreFacade::Use(const KeyName& name) const {
-  const auto state = keys_.Get(name);
-  if (!state.ok() || (*state)->spec.known) return state;
-  if (!(*state)->init->learned.load(std::memory_order_acquire)) {
-    return absl::FailedPreconditionError(
-        fmt::format("{}: its Init is not done yet", (*state)->key->label));
-  }
-  (*state)->spec = (*state)->init->spec;
-  (*state)->init.reset();
-  return state;
-}
-
-StoreFacade::Group& StoreFacade::GroupOf(KeyState* state, OperationKind kind, int priority,
-                                         Groups* groups) {
-  if (state->call != calls_) {
-    state->call = calls_;
-    state->place = groups->size();
-    auto operation = std::make_shared<KeyOperation>();
-    operation->kind = kind;
-    operation->key = state->key;
-    operation->spec = state->spec;
-    operation->priority = priority;
-    groups->push_back({state, std::move(operation)});
-  }
-  return (*groups)[state->place];
-}
-
-KeyedStatus StoreFacade::AddValues(const Names& keys, const std::vector<NDArray>& values,
-                                   OperationKind kind, int priority, Groups* groups) {
-  for (size_t i = 0; i < keys.size(); ++i) {
-    const auto state = Use(keys[i]);
-    if (!state.ok()) return {state.status(), TextOf(keys[i])};
-    Group& group = GroupOf(*state, kind, priority, groups);
-    const Key& key = *group.operation->key;
-    const absl::Status fits = CheckArray(key.label, values[i], &group.operation->spec);
-    if (!fits.ok()) return {fits, key.text};
-    group.operation->values.push_back(values[i]);
-  }
-  return {};
-}
-
-KeyedStatus StoreFacade::AddOutputs(const Names& keys, const std::vector<NDArray*>& outputs,
-                                    OperationKind kind, int priority, bool ignore_sparse,
-                                    Groups* groups) {
-  for (size_t i = 0; i < keys.size(); ++i) {
-    const auto state = Use(keys[i]);
-    if (!state.ok()) return {state.status(), TextOf(keys[i])};
-    Group& group = GroupOf(*state, kind, priority, groups);
-    group.pulled = true;
-    const Key& key = *group.operation->key;
-    if (ignore_sparse && outputs[i] != nullptr &&
-        outputs[i]->storage_type() != StorageType::kDefault) {
-      if (!std::exchange(group.state->warned, true)) {
-        LogWarning(
-            fmt::format("{}: {} leaves outputs of storage row_sparse alone: use PullRowSparse",
-                        key.label, NameOf(kind)));
-      }
-      continue;
-    }
-    const absl::Status fits = CheckOutput(key.label, outputs[i], &group.operation->spec);
-    if (!fits.ok()) return {fits, key.text};
-    group.operation->outputs.push_back(*outputs[i]);
-  }
-  return {};
-}
-
-KeyedStatus StoreFacade::AddRows(const Names& keys,
-                                 const std::vector<std::pair<NDArray*, NDArray>>& rows,
-                                 int priority, Groups* groups) {
-  for (size_t i = 0; i < keys.size(); ++i) {
-    const auto state = Use(keys[i]);
-    if (!state.ok()) return {state.status(), TextOf(keys[i])};
-    Group& group = GroupOf(*state, OperationKind::kPullRows, priority, groups);
-    KeyOperation& operation = *group.operation;
-    const auto& [output, ids] = rows[i];
-    absl::Status fits = CheckRowsOutput(operation.key->label, output, ids, &operation.spec);
-    if (fits.ok()) {
-      operation.outputs.push_back(*output);
-      operation.row_ids.push_back({ids, {}});
-      // Ids that are still to be pulled are read when their turn has come.
-      if (ids.empty() || !engine_.HasWriter(ids.impl()->var)) {
-        fits = ReadRowIds(operation, &operation.row_ids.back());
-      }
-    }
-    if (!fits.ok()) return {fits, operation.key->text};
-  }
-  return {};
-}
-
-// The last checks, then either nothing of the call happens or all of it is queued. A key whose
-// outputs are all left alone is none of its business.
-KeyedStatus StoreFacade::Append(const Groups& groups, DependencyEngine::Ready* ready) {
-  for (const Group& group : groups) {
+// A key whose outputs are all left alone has no operation.
+KeyedStatus StoreFacade::Append(const Call& call, DependencyEngine::Ready* ready) {
+  for (const Call::Group& group : call.groups()) {
     KeyedStatus failed = engine_.TakeFailure(group.state->var, /*readers=*/true);
     if (!failed.ok()) return failed;
   }
   std::vector<OperationSpec> specs;
-  specs.reserve(groups.size());
-  for (const Group& group : groups) {
+  specs.reserve(call.groups().size());
+  for (const Call::Group& group : call.groups()) {
     KeyOperation& operation = *group.operation;
     const absl::Status prepared = backend_->Prepare(&operation);
     if (!prepared.ok()) return {prepared, operation.key->text};
-    if (!operation.values.empty() || !operation.outputs.empty()) specs.push_back(SpecOf(group));
+    if (operation.values.empty() && operation.outputs.empty()) continue;
+    specs.push_back(SpecOf(group.state->var, group.operation));
   }
   *ready = engine_.Append(std::move(specs));
   return {};
 }
 
-OperationSpec StoreFacade::SpecOf(const Group& group) const {
-  const auto& operation = group.operation;
+OperationSpec StoreFacade::SpecOf(const VarPtr& key_var,
+                                  const std::shared_ptr<KeyOperation>& operation) const {
   OperationSpec spec;
   spec.owner = backend_;
   spec.what = fmt::format("{} of {}", NameOf(operation->kind), operation->key->label);
   spec.key = operation->key->text;
   spec.uses.reserve(2 + operation->values.size() + operation->outputs.size());
-  spec.uses.push_back({group.state->var, Access::kOrder});
+  spec.uses.push_back({key_var, Access::kOrder});
   spec.uses.push_back({all_, Access::kTrack});
   for (const NDArray& value : operation->values) {
     if (!value.empty()) spec.uses.push_back({value.impl()->var, Access::kRead});
@@ -241,26 +149,12 @@ KeyedStatus StoreFacade::Queue(OperationKind kind, const Names& push_keys,
   DependencyEngine::Ready ready;
   {
     MutexLock lock(mutex_);
-    ++calls_;
-    Groups groups;
-    KeyedStatus added = AddValues(push_keys, values, kind, priority, &groups);
-    if (added.ok()) {
-      added = AddOutputs(pull_keys, outputs, kind, priority, ignore_sparse, &groups);
-    }
+    Call call(kind, priority, &keys_, &engine_);
+    KeyedStatus added = call.AddValues(push_keys, values);
+    if (added.ok()) added = call.AddOutputs(pull_keys, outputs, ignore_sparse);
+    if (added.ok() && kind == OperationKind::kPushPull) added = call.FinishPushPull();
+    if (added.ok()) added = Append(call, &ready);
     if (!added.ok()) return added;
-    for (const Group& group : groups) {
-      KeyOperation& operation = *group.operation;
-      if (kind != OperationKind::kPushPull) continue;
-      if (operation.values.empty() || !group.pulled) {
-        return {absl::InvalidArgumentError(fmt::format(
-                    "PushPull: the same keys expected in both lists, {} is only {}",
-                    operation.key->label, operation.values.empty() ? "pulled" : "pushed")),
-                operation.key->text};
-      }
-      if (operation.outputs.empty()) operation.kind = OperationKind::kPush;
-    }
-    KeyedStatus appended = Append(groups, &ready);
-    if (!appended.ok()) return appended;
   }
   engine_.Run(std::move(ready));
   return {};
@@ -278,10 +172,9 @@ KeyedStatus StoreFacade::QueueRows(const Names& keys,
   DependencyEngine::Ready ready;
   {
     MutexLock lock(mutex_);
-    ++calls_;
-    Groups groups;
-    KeyedStatus added = AddRows(keys, rows, priority, &groups);
-    if (added.ok()) added = Append(groups, &ready);
+    Call call(OperationKind::kPullRows, priority, &keys_, &engine_);
+    KeyedStatus added = call.AddRows(keys, rows);
+    if (added.ok()) added = Append(call, &ready);
     if (!added.ok()) return added;
   }
   engine_.Run(std::move(ready));
@@ -330,7 +223,7 @@ KeyedStatus StoreFacade::InitKeys(const Names& keys, const std::vector<NDArray>&
       if (!operation->spec.known) state->init = operation;
       vars.push_back(state->var);
       made.push_back(state->key);
-      specs.push_back(SpecOf({state, std::move(operation)}));
+      specs.push_back(SpecOf(state->var, operation));
     }
     ready = engine_.Append(std::move(specs));
   }
@@ -371,7 +264,7 @@ KeyedStatus StoreFacade::BroadcastKeys(const Names& init_keys, const Names& pull
     for (size_t i = 0; i < pull_keys.size(); ++i) {
       auto spec = specs.find(IdOf(pull_keys[i]));
       if (spec == specs.end()) {
-        const auto state = Use(pull_keys[i]);
+        const auto state = keys_.Use(pull_keys[i]);
         if (!state.ok()) return {state.status(), TextOf(pull_keys[i])};
         spec = specs.emplace(IdOf(pull_keys[i]), (*state)->spec).first;
       }
@@ -413,35 +306,6 @@ std::string StoreFacade::KeyStatus(const KeyName& name) const {
     var = (*state)->var;
   }
   return StatusLine(engine_.LastFailure(var));
-}
-
-absl::StatusOr<OptimizerConfig> StoreFacade::ConfigOf(const OptimizerSpec& spec) const {
-  const size_t named = spec.int_multipliers.size() + spec.string_multipliers.size();
-  if (named > kMultipliersMax) {
-    return absl::InvalidArgumentError(fmt::format(
-        "SetOptimizer: multipliers of at most {} keys expected, got {}", kMultipliersMax, named));
-  }
-  if (!spec.int_multipliers.empty() && !spec.string_multipliers.empty()) {
-    return absl::InvalidArgumentError(
-        "SetOptimizer: multipliers of int keys or of string keys expected, got both");
-  }
-  KVS_ASSIGN_OR_RETURN(const auto rule, MakeUpdater(spec.name, spec.parameters));
-  OptimizerConfig config;
-  config.name = spec.name;
-  config.parameters = spec.parameters;
-  const auto add = [&](const KeyName& name, const OptimizerSpec::Multipliers& both) {
-    const auto key = MakeKey(name);
-    if (!key.ok()) return key.status();
-    {
-      MutexLock lock(mutex_);
-      KVS_RETURN_IF_ERROR(keys_.CheckKind(name));
-    }
-    config.multipliers[(*key)->id] = {both.lr_mult, both.wd_mult};
-    return CheckMultipliers(*rule, (*key)->label, config.multipliers[(*key)->id]);
-  };
-  for (const auto& [key, both] : spec.int_multipliers) KVS_RETURN_IF_ERROR(add(key, both));
-  for (const auto& [key, both] : spec.string_multipliers) KVS_RETURN_IF_ERROR(add(key, both));
-  return config;
 }
 
 }  // namespace kvstore

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/api/call.h"
 #include "client/api/key_table.h"
 #include "client/base/error_border.h"
 #include "client/store/store_backend.h"
@@ -75,13 +76,6 @@ class StoreFacade final : public KVStore {
   std::string status(const std::string& key) const override;
 
  private:
-  // The keys and arrays of one call, by key in the order of first mention.
-  struct Group {
-    KeyState* state = nullptr;
-    std::shared_ptr<KeyOperation> operation;
-    bool pulled = false;  // named for an output, which may be left alone
-  };
-  using Groups = std::vector<Group>;
   using Names = std::vector<KeyName>;
 
   void Abandon();
@@ -102,24 +96,13 @@ class StoreFacade final : public KVStore {
                             const std::vector<NDArray>& values,
                             const std::vector<NDArray*>& outputs, int priority)
       KVS_EXCLUDES(mutex_);
-  absl::StatusOr<OptimizerConfig> ConfigOf(const OptimizerSpec& spec) const KVS_EXCLUDES(mutex_);
   KeyedStatus WaitKeys(const Names& keys) KVS_EXCLUDES(mutex_);
   std::string KeyStatus(const KeyName& key) const KVS_EXCLUDES(mutex_);
 
-  // The key of a call that uses it. Errors: NOT_FOUND; INVALID_ARGUMENT; FAILED_PRECONDITION while
-  // its Init is under way.
-  absl::StatusOr<KeyState*> Use(const KeyName& name) const KVS_REQUIRES(mutex_);
-  Group& GroupOf(KeyState* state, OperationKind kind, int priority, Groups* groups)
-      KVS_REQUIRES(mutex_);
-  KeyedStatus AddValues(const Names& keys, const std::vector<NDArray>& values, OperationKind kind,
-                        int priority, Groups* groups) KVS_REQUIRES(mutex_);
-  KeyedStatus AddOutputs(const Names& keys, const std::vector<NDArray*>& outputs,
-                         OperationKind kind, int priority, bool ignore_sparse, Groups* groups)
-      KVS_REQUIRES(mutex_);
-  KeyedStatus AddRows(const Names& keys, const std::vector<std::pair<NDArray*, NDArray>>& rows,
-                      int priority, Groups* groups) KVS_REQUIRES(mutex_);
-  KeyedStatus Append(const Groups& groups, DependencyEngine::Ready* ready) KVS_REQUIRES(mutex_);
-  OperationSpec SpecOf(const Group& group) const KVS_REQUIRES(mutex_);
+  // The last checks of a call; then either nothing of it happens, or all of it is queued.
+  KeyedStatus Append(const Call& call, DependencyEngine::Ready* ready) KVS_REQUIRES(mutex_);
+  // How the operation is ordered, and what it does when its turn has come.
+  OperationSpec SpecOf(const VarPtr& key_var, const std::shared_ptr<KeyOperation>& operation) const;
 
   const std::shared_ptr<StoreBackend> backend_;
   DependencyEngine& engine_;
@@ -129,7 +112,6 @@ class StoreFacade final : public KVStore {
 
   mutable Mutex mutex_;
   mutable KeyTable keys_ KVS_GUARDED_BY(mutex_);
-  uint64_t calls_ KVS_GUARDED_BY(mutex_) = 0;
   bool left_ KVS_GUARDED_BY(mutex_) = false;
 };
 

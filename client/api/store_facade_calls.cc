@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "client/api/optimizer_spec.h"
 #include "client/api/store_facade.h"
 #include "client/base/fork_guard.h"
 
@@ -102,7 +103,10 @@ void StoreFacade::set_updater(StrUpdater updater) {
 
 void StoreFacade::SetOptimizer(const OptimizerSpec& spec) {
   ThrowIfError(MayBlock());
-  const auto config = ConfigOf(spec);
+  const auto config = [&] {
+    MutexLock lock(mutex_);
+    return OptimizerConfigOf(spec, keys_);
+  }();
   ThrowIfError(config.status());
   ThrowIfError(backend_->SetOptimizer(*config));
 }

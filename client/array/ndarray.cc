@@ -72,7 +72,7 @@ std::string ContextName(Context context) {
   return "device?";
 }
 
-// What both ways of making an array check; fills everything but the memory.
+// The checks that all ways of making an array share; fills in everything but the memory.
 std::shared_ptr<NDArray::Impl> MakeImpl(std::vector<int64_t> shape, DataType dtype,
                                         Context context) {
   auto impl = std::make_shared<NDArray::Impl>();
@@ -180,7 +180,7 @@ NDArray NDArray::FromBlob(void* data, std::vector<int64_t> shape, DataType dtype
 }
 
 NDArray MakeDetachedArray(void* data, std::vector<int64_t> shape, DataType dtype) {
-  // Shares nothing with the table: the public way, then a Var of its own.
+  // Made like any array over these bytes; then it gets a Var that no other array there shares.
   NDArray array = NDArray::FromBlob(data, std::move(shape), dtype);
   array.impl()->var = DependencyEngine::NewVar();
   return array;

@@ -16,7 +16,8 @@ namespace kvstore {
 class NDArray::Impl {
  public:
   // Makes a row_sparse array hold the rows `indices` (ascending, unique, in range), whose bytes the
-  // caller then writes to the place that is returned. Only for who has the array's Var for writing.
+  // caller then writes to the place that is returned. Only an operation that has the array's Var as
+  // kWrite may call it.
   // May throw std::bad_alloc; then the array is as it was.
   uint8_t* SetRows(std::vector<int64_t> row_indices);
 

@@ -43,7 +43,7 @@ absl::Status LocalRows::Push(const std::vector<NDArray>& values, const WholeUpda
   CopyRows(rows, seen);
   std::vector<uint8_t*> places;  // memory for all rows before any is written
   for (const int64_t row : rows) places.push_back(table_.Touch(row));
-  NDArray stored = seen;  // of which the updater may make another array, to no effect
+  NDArray stored = seen;  // if the updater assigns another array to it, that has no effect
   if (absl::Status updated = update(merged, &stored); !updated.ok()) return updated;
   for (size_t i = 0; i < rows.size(); ++i) {
     std::memcpy(places[i], seen.data_as<uint8_t>() + i * shape_.row_bytes, shape_.row_bytes);

@@ -19,15 +19,15 @@ namespace kvstore {
 // Memory that the values of a store use in turn, so that a push allocates nothing: the thread that
 // folds and updates is one.
 struct Scratch {
-  MutableBufferPtr part;   // of a part of kPartBytesMax bytes or its sum, or null
-  MutableBufferPtr whole;  // of the largest merged value so far, or null
+  MutableBufferPtr part;   // for the sum of one part; null, or at least kPartBytesMax bytes
+  MutableBufferPtr whole;  // for a merged value; null, or as large as the largest so far
 };
 
 // A user's updater of one key; what it throws is the status.
 using WholeUpdate = std::function<absl::Status(const NDArray& merged, NDArray* stored)>;
 
 // The value lies in its parts, as on a server, or in one piece, which is what a user's updater
-// wants; a value of one part is both. It changes its form when the other one is needed.
+// wants; a value of one part is both. A push brings it into the form that it needs.
 // Methods may throw std::bad_alloc; then the value is as it was.
 // Threading: thread-compatible.
 class LocalValue {

@@ -5,99 +5,22 @@
 #include <unordered_set>
 #include <utility>
 
-#include "absl/container/inlined_vector.h"
 #include "client/base/fork_guard.h"
+#include "client/order/operation.h"
 #include "common/base/check.h"
 #include "common/base/detached_status.h"
 
 namespace kvstore {
 namespace {
 
-// Failures that a Var remembers before somebody asks; later ones are dropped there (the first
-// tells why).
+// Failures that a Var remembers until somebody asks. Later ones are dropped: the first ones say
+// what went wrong.
 constexpr size_t kFailuresMax = 64;
 // Operations of a long run that are issued before their owners may send them: enough to fill a
 // frame, few enough that sending overlaps with issuing.
 constexpr uint64_t kFlushInterval = 1024;
 
-constexpr bool Exclusive(Access access) {
-  return access == Access::kWrite || access == Access::kOrder;
-}
-
 }  // namespace
-
-struct DependencyEngine::Failure {
-  KeyedStatus status;
-  bool taken = false;
-};
-
-// One call of Wait. Lives on its stack; operations point to it until they complete or it gives up.
-struct DependencyEngine::Waiter {
-  size_t remaining = 0;
-  CondVar done;
-};
-
-// All fields but those marked are guarded by the engine's mutex.
-class Operation {
- public:
-  // An operation's place at one Var: in the list of unfinished operations, and in its grants.
-  struct Use {
-    VarPtr var;
-    Access access = Access::kRead;
-    bool granted = false;
-    Operation* operation = nullptr;
-    Use* previous = nullptr;
-    Use* next = nullptr;
-  };
-
-  // Fixed before the operation is published.
-  DependencyEngine* engine = nullptr;
-  std::shared_ptr<OperationOwner> owner;
-  int64_t timeout_ms = 0;
-  uint64_t generation = 0;
-  uint64_t id = 0;
-  std::string what;
-  std::string key;
-  std::function<void(const TokenPtr&)> issue;
-
-  // Never resized after Append: Vars point into it. Most have a key, a store, a value, an output.
-  absl::InlinedVector<Use, 4> uses;
-  size_t ungranted = 0;
-  OperationPtr self;       // until it is granted all: nobody else holds it
-  size_t order_holds = 1;  // the issue function's, and those that it gave out
-  bool issued = false;
-  std::vector<DependencyEngine::Waiter*> waiters;
-};
-
-class Var {
- public:
-  struct Remembered {
-    std::shared_ptr<DependencyEngine::Failure> failure;
-    bool by_reader;
-  };
-
-  // The use at the end of the list of unfinished uses, which is in program order.
-  void Link(Operation::Use* use) {
-    use->previous = last;
-    use->next = nullptr;
-    (last != nullptr ? last->next : first) = use;
-    last = use;
-  }
-  void Unlink(Operation::Use* use) {
-    (use->previous != nullptr ? use->previous->next : first) = use->next;
-    (use->next != nullptr ? use->next->previous : last) = use->previous;
-  }
-
-  // All guarded by the engine's mutex.
-  Operation::Use* first = nullptr;
-  Operation::Use* last = nullptr;
-  // The first use that is not granted; so are all behind it, but for kTrack, which is never.
-  Operation::Use* waiting = nullptr;
-  size_t sharing = 0;      // granted readers
-  bool exclusive = false;  // granted to a writer
-  std::vector<Remembered> failures;
-  absl::Status last_failure;
-};
 
 OperationToken::OperationToken(OperationPtr operation) : operation_(std::move(operation)) {}
 
@@ -198,6 +121,11 @@ DependencyEngine::Ready DependencyEngine::Append(std::vector<OperationSpec> spec
   return ready;
 }
 
+// Grants the Var to those that wait for it, in program order, and stops at the first that cannot
+// have it yet. With the example of the header, when 1 completes and A is free: `waiting` is at 2,
+// which reads: granted, sharing = 1; then at 4, which reads: granted, sharing = 2; then at 5, which
+// writes: A is shared, so Pump stops there. It grants 5 when 2 and 4 have both given A back. A
+// reader that comes after 5 waits behind it, although readers hold A now.
 void DependencyEngine::Pump(Var& var, Ready* ready) {
   while (var.waiting != nullptr) {
     Operation::Use& use = *var.waiting;
@@ -216,7 +144,8 @@ void DependencyEngine::Pump(Var& var, Ready* ready) {
   }
 }
 
-// Gives back the operation's kOrder grants, or its others.
+// Gives back what the operation was granted as kOrder (`orders`), or the rest, and grants that to
+// whoever waits for it.
 void DependencyEngine::Release(Operation& operation, bool orders, Ready* ready) {
   for (Operation::Use& use : operation.uses) {
     if (!use.granted || (use.access == Access::kOrder) != orders) continue;
@@ -231,9 +160,11 @@ void DependencyEngine::Release(Operation& operation, bool orders, Ready* ready) 
 }
 
 void DependencyEngine::Run(Ready ready) {
-  // Where an issue function that completes an operation puts what becomes ready, and returns:
-  // neither recursion nor a nested call. Null outside of the loop below. A pointer, because stores
-  // may be used while static objects are destroyed, after those of the thread.
+  // An issue function may complete operations, by which others become ready: Run is then called
+  // inside of Run, on the same thread. The inner call only appends to the list of the outer one and
+  // returns, so that issue functions never nest, however long the chain. Null outside of the loop
+  // below. It is a pointer, which has no destructor, because stores may be used while static
+  // objects are destroyed, after the thread's own are.
   static thread_local Ready* followers = nullptr;
   if (followers != nullptr) {
     std::move(ready.begin(), ready.end(), std::back_inserter(*followers));
@@ -275,8 +206,9 @@ void DependencyEngine::Issued(Operation& operation) {
 }
 
 void DependencyEngine::Complete(OperationPtr operation, absl::Status status) {
-  // It has returned: the token lived until then. What it captured, arrays and their deleters
-  // included, goes before anybody is told, and under no lock.
+  // The issue function has returned long since: it was called with a token. What it captured, the
+  // caller's arrays and their deleters included, goes before anybody is told that the operation is
+  // complete, and under no lock.
   operation->issue = nullptr;
   Ready ready;
   {
@@ -412,7 +344,12 @@ absl::Status DependencyEngine::Wait(const std::vector<VarPtr>& vars, WaitFor wha
   }
 }
 
-// The issued operations among `operations` and among those that they wait for.
+// Why a wait is late: the operations that are issued and not complete, among `operations` and among
+// all that these wait for, directly or through others. Only their stores know more.
+//
+// With the example of the header: a Wait for B is late, before 1 has completed. On B is 3, which is
+// not issued: K was not granted to it. Before 3 in K's list stand 2 and 1. 2 is not issued either:
+// it waits for A, and before it in A's list stands 1. 1 is issued, so 1 it is: "Pull of key 7".
 std::vector<Operation*> DependencyEngine::Blockers(std::vector<Operation*> operations) {
   std::unordered_set<Operation*> seen(operations.begin(), operations.end());
   std::vector<Operation*> issued;
@@ -426,7 +363,9 @@ std::vector<Operation*> DependencyEngine::Blockers(std::vector<Operation*> opera
         if (seen.insert(other).second) {
           operations.push_back(other);
         } else if (!other->issued && !before->granted && before->access != Access::kTrack) {
-          break;  // what is before that one is its to name: long queues are looked at once
+          // It was met before, and waits here too: when its turn comes in the loop outside, it
+          // looks at everything before itself. So each place in a long queue is looked at once.
+          break;
         }
       }
     }

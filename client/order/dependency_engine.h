@@ -16,10 +16,26 @@
 //   Append -> (granted) -> issue(token) -> ... token->Finish(status), last reference dropped
 //          -> Vars released -> the operations behind are issued, by the thread that released
 //
-// Issue functions run on the thread that made them ready, never under a lock, and never nested: a
-// completion inside an issue function queues its followers to the thread's own list.
+// An example. K is the Var of key 7, K9 that of key 9, A and B are the Vars of two arrays.
 //
-// Failures are remembered at the Vars, once for all of them: TakeFailure hands each out once.
+//   1  Pull(7, &A)   K order, A write    granted both at once, issued. Its issue function sends the
+//                                        request and returns: K is given back. A is not, before the
+//                                        answer has been written into it.
+//   2  Push(7, A)    K order, A read     granted K. A is 1's: 2 waits, and has K meanwhile.
+//   3  Push(7, B)    K order, B read     granted B. K is 2's: 3 waits, although its array is free,
+//                                        because pushes to a key go out in program order.
+//   4  Push(9, A)    K9 order, A read    granted K9; waits for A.
+//   5  Pull(9, &A)   K9 order, A write   waits for both.
+//
+// 1 completes: A is granted to 2 and 4, which share it, and not to 5, which wants it alone. 2 is
+// issued and gives K back, by which 3 is issued; 4 is issued and gives K9 back to 5. When 2 and 4
+// have completed, 5 has A, and is issued.
+//
+// Issue functions run on the thread that made them ready, never under a lock, and never inside of
+// one another: what an issue function makes ready is issued when it has returned.
+//
+// A failure is remembered at all Vars of its operation, and TakeFailure hands it out once,
+// whichever of them is asked first.
 //
 // Threading: thread-safe. One mutex for all Vars; it is held for a few list operations.
 #pragma once
@@ -98,7 +114,7 @@ struct OperationSpec {
     VarPtr var;
     Access access = Access::kRead;
   };
-  // A Var may be named more than once; the stronger access counts.
+  // A Var may be named more than once: then an access other than kRead is the one that counts.
   std::vector<Use> uses;
   // Runs once. What it captures lives until the operation completes.
   std::function<void(const TokenPtr&)> issue;

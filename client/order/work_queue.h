@@ -45,7 +45,7 @@ class WorkQueue {
     uint64_t number = 0;  // in order of arrival
     Task task;
   };
-  // The tasks of one key. Its head stands in both sets below, unless it runs.
+  // The tasks of one key. Its first entry stands in both sets below, unless a task of it runs.
   struct Lane {
     std::deque<Entry> entries;
     int priority = 0;  // the highest of `entries`, and of those that ran since the lane was empty

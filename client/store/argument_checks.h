@@ -24,12 +24,13 @@ absl::Status CheckLengths(OperationKind kind, size_t keys, size_t arrays, const 
 // What Init learns from an array that is not empty.
 ValueSpec SpecFrom(const NDArray& array);
 
-// Compares dtype and shape of `array` with what is known of the key `label`. Nothing is known
-// before its Init: then `array` says it.
+// Compares dtype and shape of `array` with what is known of the key `label`. Where nothing is known
+// (an Init) `spec` is filled in from `array`.
 absl::Status CheckArray(const std::string& label, const NDArray& array, ValueSpec* spec);
 absl::Status CheckOutput(const std::string& label, const NDArray* output, ValueSpec* spec);
 
-// The value of an Init. `spec` is unknown before, and after it if an empty array may be given.
+// The value of an Init. `spec`, unknown before, is filled in from `array`; an empty one, which is
+// taken only where `may_be_empty`, leaves it unknown.
 absl::Status CheckInit(const std::string& label, const NDArray& array, bool may_be_empty,
                        ValueSpec* spec);
 
@@ -37,8 +38,8 @@ absl::Status CheckInit(const std::string& label, const NDArray& array, bool may_
 absl::Status CheckRowsOutput(const std::string& label, const NDArray* output, const NDArray& ids,
                              ValueSpec* spec);
 
-// Reads the ids that `asked` still has in an array which nobody writes. Errors: OUT_OF_RANGE;
-// RESOURCE_EXHAUSTED.
+// Reads the ids in `asked->array`, which nobody writes now, into `asked->ids`. Does nothing if that
+// was done before. Errors: those of RowIdsOf (row_values.h); RESOURCE_EXHAUSTED.
 absl::Status ReadRowIds(const KeyOperation& operation, RowIds* asked);
 
 }  // namespace kvstore

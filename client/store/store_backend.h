@@ -46,11 +46,21 @@ enum class OperationKind { kInit, kPush, kPull, kPushPull, kPullRows };
 
 // What kPullRows asks for one output.
 struct RowIds {
-  NDArray array;             // empty: read already
+  NDArray array;             // where the ids still are; empty once they are in `ids`
   std::vector<int64_t> ids;  // ascending, each once
 };
 
-// One operation on one key. The arrays are what the caller gave, checked against `spec`.
+// One operation on one key: what the facade makes of a call, the dependency engine orders and the
+// backend carries out. Each field is written by one at a time, in this order:
+//   the call (under the facade's mutex)   all fields but the three below; the arrays are those of
+//                                         the caller, checked against `spec`
+//   Prepare (in the same call)            as_of_call, step
+//   the issue function                    row_ids: ids that another operation was still writing
+//                                         when the call was made
+//   Issue                                 kind, values: a dist_async store makes a Pull of a
+//                                         PushPull that pushes no row
+//   the Init of an empty array            spec, then `learned`, when the servers have said what the
+//                                         key is; the facade reads `spec` once it sees `learned`
 struct KeyOperation {
   OperationKind kind = OperationKind::kPush;
   KeyPtr key;
@@ -62,10 +72,11 @@ struct KeyOperation {
   std::vector<NDArray> outputs;
   std::vector<RowIds> row_ids;
   int priority = 0;
-  // What the backend noted in Prepare: a local store the updater, a dist store the step.
+  // What holds as of the call, whatever is set between the call and its turn: of a local store the
+  // updater (local_backend.cc alone knows the type), of a dist store the training step.
   std::shared_ptr<const void> as_of_call;
   uint64_t step = 0;
-  // kInit with an empty array: set by the backend, once, after it filled in `spec`.
+  // That `spec` was unknown and is known now. Set once, with release; read with acquire.
   std::atomic<bool> learned{false};
 };
 

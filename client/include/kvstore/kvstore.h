@@ -80,8 +80,8 @@ class KVSTORE_EXPORT KVStore {
   // is an update of its own, applied when it arrives, in the order of this worker's pushes of the
   // key, and SetOptimizer must come before (kFailedPrecondition). A higher priority goes first.
   // Values may be of either storage, whatever the key's: one of default storage is all rows of a
-  // row_sparse key, a row_sparse one is zero elsewhere. A push without any row counts as one, but
-  // for dist_async, where it does nothing.
+  // row_sparse key, a row_sparse one is zero elsewhere. A push without any row is a contribution,
+  // too, except on dist_async, where it does nothing.
   virtual void Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
                     int priority = 0) = 0;
   virtual void Push(const std::vector<std::string>& keys, const std::vector<NDArray>& values,

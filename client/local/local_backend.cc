@@ -1,4 +1,4 @@
-#include "client/local/local_kvstore.h"
+#include "client/local/local_backend.h"
 
 #include <fmt/format.h>
 
@@ -26,6 +26,11 @@ struct Rule {
 
   bool by_user() const { return for_int != nullptr || for_string != nullptr; }
 };
+
+// The rule that was in force when a push was called.
+const Rule& RuleOf(const KeyOperation& push) {
+  return *static_cast<const Rule*>(push.as_of_call.get());
+}
 
 // The status, which names the key.
 absl::Status Named(const Key& key, const absl::Status& status) {
@@ -177,7 +182,7 @@ absl::Status LocalBackend::ExecuteOnRows(const KeyOperation& operation) {
 
 WholeUpdate LocalBackend::UpdateOf(const KeyOperation& operation) {
   return [&operation](const NDArray& merged, NDArray* stored) {
-    const auto& rule = *static_cast<const Rule*>(operation.as_of_call.get());
+    const Rule& rule = RuleOf(operation);
     const Key& key = *operation.key;
     try {
       if (key.is_int) {
@@ -199,7 +204,7 @@ WholeUpdate LocalBackend::UpdateOf(const KeyOperation& operation) {
 
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value) {
   const Key& key = *operation.key;
-  const auto& rule = *static_cast<const Rule*>(operation.as_of_call.get());
+  const Rule& rule = RuleOf(operation);
   const std::vector<NDArray> values = AllDense(operation.values);
   return Named(key, rule.by_user() ? value->Push(values, UpdateOf(operation), &scratch_)
                                    : value->Push(key.id, values, rule.parts, &scratch_));
@@ -207,7 +212,7 @@ absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value
 
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalRows* value) {
   const Key& key = *operation.key;
-  const auto& rule = *static_cast<const Rule*>(operation.as_of_call.get());
+  const Rule& rule = RuleOf(operation);
   return Named(key, rule.by_user() ? value->Push(operation.values, UpdateOf(operation))
                                    : value->Push(key.id, operation.values, rule.parts));
 }

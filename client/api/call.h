@@ -1,0 +1,64 @@
+// Call: one call of a store's user while it is being checked: its keys and arrays, one operation
+// per key. Nothing has happened before the facade queues the operations, so that a call that is
+// refused half-way leaves no trace.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "client/api/key_table.h"
+#include "client/base/error_border.h"
+#include "client/order/dependency_engine.h"
+#include "client/store/store_backend.h"
+#include "kvstore/ndarray.h"
+
+namespace kvstore {
+
+// Each method that adds refuses what does not fit: the error names the key, what was expected and
+// what came.
+// Threading: thread-compatible; lives under the mutex that guards `keys`.
+class Call {
+ public:
+  // A key of the call, and the operation on it.
+  struct Group {
+    KeyState* state = nullptr;
+    std::shared_ptr<KeyOperation> operation;
+    bool pulled = false;  // the call named the key for an output, which may be left alone
+  };
+
+  // `keys` and `engine` outlive the call.
+  Call(OperationKind kind, int priority, KeyTable* keys, const DependencyEngine* engine);
+
+  // To be summed, by key in the order of the list.
+  KeyedStatus AddValues(const std::vector<KeyName>& keys, const std::vector<NDArray>& values);
+  // To be filled with their keys' values. With `ignore_sparse` row_sparse ones are left alone, with
+  // a warning, once per key and store.
+  KeyedStatus AddOutputs(const std::vector<KeyName>& keys, const std::vector<NDArray*>& outputs,
+                         bool ignore_sparse);
+  // Outputs of PullRowSparse, each with its row ids. Ids that another operation is still to write
+  // are read later, when the operation is issued; the others now, so that the caller may change
+  // them when the call returns.
+  KeyedStatus AddRows(const std::vector<KeyName>& keys,
+                      const std::vector<std::pair<NDArray*, NDArray>>& rows);
+  // Of a PushPull, last: every key was both pushed and pulled. A key whose outputs are all left
+  // alone becomes a Push.
+  KeyedStatus FinishPushPull();
+
+  // In the order in which the call named the keys first.
+  const std::vector<Group>& groups() const { return groups_; }
+
+ private:
+  // The group of a key that exists. Errors: those of KeyTable::Use.
+  absl::StatusOr<Group*> GroupOf(const KeyName& name);
+
+  const OperationKind kind_;
+  const int priority_;
+  KeyTable* const keys_;
+  const DependencyEngine* const engine_;
+  const uint64_t number_;  // of this call, among all of the store
+  std::vector<Group> groups_;
+};
+
+}  // namespace kvstore

@@ -1,0 +1,36 @@
+#include "client/api/optimizer_spec.h"
+
+#include <fmt/format.h>
+
+#include "common/base/status_macros.h"
+#include "common/updater/part_updater.h"
+
+namespace kvstore {
+
+absl::StatusOr<OptimizerConfig> OptimizerConfigOf(const OptimizerSpec& spec, const KeyTable& keys) {
+  const size_t named = spec.int_multipliers.size() + spec.string_multipliers.size();
+  if (named > kMultipliersMax) {
+    return absl::InvalidArgumentError(fmt::format(
+        "SetOptimizer: multipliers of at most {} keys expected, got {}", kMultipliersMax, named));
+  }
+  if (!spec.int_multipliers.empty() && !spec.string_multipliers.empty()) {
+    return absl::InvalidArgumentError(
+        "SetOptimizer: multipliers of int keys or of string keys expected, got both");
+  }
+  KVS_ASSIGN_OR_RETURN(const auto rule, MakeUpdater(spec.name, spec.parameters));
+  OptimizerConfig config;
+  config.name = spec.name;
+  config.parameters = spec.parameters;
+  const auto add = [&](const KeyName& name, const OptimizerSpec::Multipliers& both) {
+    const auto key = MakeKey(name);
+    if (!key.ok()) return key.status();
+    KVS_RETURN_IF_ERROR(keys.CheckKind(name));
+    config.multipliers[(*key)->id] = {both.lr_mult, both.wd_mult};
+    return CheckMultipliers(*rule, (*key)->label, config.multipliers[(*key)->id]);
+  };
+  for (const auto& [key, both] : spec.int_multipliers) KVS_RETURN_IF_ERROR(add(key, both));
+  for (const auto& [key, both] : spec.string_multipliers) KVS_RETURN_IF_ERROR(add(key, both));
+  return config;
+}
+
+}  // namespace kvstore
