@@ -18,6 +18,7 @@ namespace {
 
 using client_internal::FrameCutter;
 using client_internal::kNever;
+using client_internal::OpenPushes;
 using client_internal::PartQueue;
 using client_internal::Request;
 using client_internal::ShardGroup;
@@ -287,24 +288,20 @@ void ClientCore::Impl::Unhold(PartQueue& part) {
   bool init_open = false;
   bool pull_open = false;
   bool refused = false;  // and not taken since
-  uint32_t rounds_open = 0;
-  Round last_round = 0;  // of those
+  OpenPushes pushes;
   for (Request* request : part.open) {
     const Op op = request->ask.op;
     if (request->state == State::kHeld) {
       const bool push_held =
           op == Op::kPush &&
-          (pull_open || (request->round != last_round && rounds_open >= options_.rounds_ahead_max));
+          (pull_open || !pushes.InWindow(request->round, options_.rounds_ahead_max));
       if (init_open || refused || push_held) return;  // and so is everything behind it
       MakeReady(*request);
     }
     init_open |= op == Op::kInit || op == Op::kDrop;
     refused |= request->refusals > 0 && request->state != State::kOwned;
     pull_open |= op == Op::kPull;
-    if (op == Op::kPush && request->round != last_round) {
-      ++rounds_open;
-      last_round = request->round;
-    }
+    if (op == Op::kPush) pushes.Add(request->round);
   }
 }
 
@@ -562,7 +559,9 @@ std::vector<WaitInfo> ClientCore::Impl::WaitingFor(const std::vector<Ticket>& ti
 
 ClientCore::ClientCore(ClientCoreOptions options, ClusterId cluster, WorkerRank rank,
                        Incarnation incarnation)
-    : impl_(std::make_unique<Impl>(options, cluster, rank, incarnation)) {}
+    : impl_(std::make_unique<Impl>(options, cluster, rank, incarnation)) {
+  KVS_CHECK(options.Check().ok());
+}
 ClientCore::~ClientCore() = default;
 
 void ClientCore::OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out) {

@@ -15,6 +15,9 @@
 //       rounds and fragments first.
 //   C8  the fragments of a contribution are one push: one round, sent in ascending order, nothing
 //       of their part between them. The fragments of an Init go one after the other (C1).
+//   C9  the pushes of a part that are under way lie in a window of `rounds_ahead_max` rounds: while
+//       round 5 is open, a window of 4 lets rounds 5 to 8 go, and holds round 9 even if 6 to 8 are
+//       over. So the server knows how far back it may be asked.
 //
 // Loop-bound: all calls from one thread.
 #pragma once
@@ -68,11 +71,15 @@ struct ShardRequest {
 
 struct ClientCoreOptions {
   uint64_t window_bytes = 4u << 20;  // unanswered payload per stream
-  // Unfinished rounds of pushes of one part; must stay below ServerCoreOptions::rounds_ahead_max.
+  // C9; from 1 to kRoundsAheadMax, and not more than ServerCoreOptions::rounds_ahead_max.
   uint32_t rounds_ahead_max = 32;
   int64_t try_ms = 10000;  // without an answer: probe or send again
   int64_t redial_min_ms = 100;
   int64_t redial_max_ms = 1000;
+
+  // Errors: INVALID_ARGUMENT names the option, what is expected and what came. A core is not made
+  // of options that are refused.
+  absl::Status Check() const;
 };
 
 struct Completion {

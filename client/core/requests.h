@@ -12,6 +12,7 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "client/core/client_core.h"
+#include "common/base/mutation.h"
 
 namespace kvstore::client_internal {
 
@@ -47,6 +48,26 @@ struct Request {
 
   bool probe_answered = false;
   std::vector<WorkerRank> missing;
+};
+
+// C9: the open pushes of a part, as Unhold() meets them, in ascending order.
+class OpenPushes {
+ public:
+  void Add(Round round) {
+    if (round == newest_) return;  // a further fragment
+    if (oldest_ == 0) oldest_ = round;
+    newest_ = round;
+    ++rounds_;
+  }
+  bool InWindow(Round round, uint32_t rounds_max) const {
+    if (Broken(Mutation::kWindowCountsRounds)) return round == newest_ || rounds_ < rounds_max;
+    return oldest_ == 0 || round - oldest_ < rounds_max;
+  }
+
+ private:
+  Round oldest_ = 0;  // 0: none is open
+  Round newest_ = 0;
+  uint32_t rounds_ = 0;
 };
 
 struct PartQueue {

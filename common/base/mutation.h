@@ -28,13 +28,14 @@ enum class Mutation {
   kFragmentOutOfOrder,     // server: fragments of a contribution are folded as they arrive
   kFragmentsLoseCount,     // client: every fragment is a push of its own round
   kDropForgetsRequests,    // server: what was taken back is created by a late repeat of its Init
+  kWindowCountsRounds,  // client: a push goes when few rounds are open, however old the oldest is
 };
 
 struct MutationName {
   Mutation mutation;
   std::string_view name;
 };
-inline constexpr std::array<MutationName, 17> kMutations = {{
+inline constexpr std::array<MutationName, 18> kMutations = {{
     {Mutation::kNoDedup, "no_dedup"},
     {Mutation::kCountMessages, "count_messages"},
     {Mutation::kAckBeforeApply, "ack_before_apply"},
@@ -52,6 +53,7 @@ inline constexpr std::array<MutationName, 17> kMutations = {{
     {Mutation::kFragmentOutOfOrder, "fragment_out_of_order"},
     {Mutation::kFragmentsLoseCount, "fragments_lose_count"},
     {Mutation::kDropForgetsRequests, "drop_forgets_requests"},
+    {Mutation::kWindowCountsRounds, "window_counts_rounds"},
 }};
 
 #ifdef KVS_WITH_MUTATIONS

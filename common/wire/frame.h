@@ -34,6 +34,9 @@
 namespace kvstore {
 
 inline constexpr uint32_t kProtocolVersion = 1;
+// The pushes of a part that a worker may have under way: from the oldest that it waits for to the
+// newest, rounds r to r + 63.
+inline constexpr uint32_t kRoundsAheadMax = 64;
 inline constexpr size_t kPartAlignment = 64;
 inline constexpr size_t kPartsPerFrameMax = 4096;
 inline constexpr size_t kFrameBytesMax = 4u << 20;

@@ -26,7 +26,9 @@ struct View {
 
 class Part {
  public:
-  explicit Part(std::unique_ptr<PartValue> value) : value_(std::move(value)) {}
+  // `outcomes_kept`: of a push that is over the outcome is known until as many later ones are over.
+  Part(std::unique_ptr<PartValue> value, Round outcomes_kept)
+      : outcomes_kept_(outcomes_kept), value_(std::move(value)) {}
   virtual ~Part() = default;
   Part(const Part&) = delete;
   Part& operator=(const Part&) = delete;
@@ -49,9 +51,11 @@ class Part {
   // How many fragments the contribution has of which some are held here and that is not over yet;
   // 0: there is none.
   virtual uint32_t FragmentsOf(WorkerRank rank, Round round) const = 0;
-  // Of a push that is over: OK, or why its update failed (the value stayed as it was). Kept for the
-  // latest failures only.
-  virtual absl::Status PushStatus(WorkerRank rank, Round round) const = 0;
+  // Of a push that is over: OK, or why its update failed (the value stayed as it was). OUT_OF_RANGE
+  // when more than `outcomes_kept` later ones of the worker are over, too: nobody knows any more.
+  // A worker that keeps to its window (at most `outcomes_kept` rounds from the oldest that it waits
+  // for) never gets that, except as the answer to a late repeat.
+  absl::Status PushStatus(WorkerRank rank, Round round) const;
   // Whether the answer to a pull that names `round` > 0 can no longer be given: its worker has
   // pushed again since, so it had the answer.
   virtual bool PullIsLate(Round round) const = 0;
@@ -69,7 +73,13 @@ class Part {
  protected:
   PartValue& own_value() { return *value_; }
 
+  Round outcomes_kept() const { return outcomes_kept_; }
+
  private:
+  // Why the update of a push failed that is over and whose outcome is still known.
+  virtual absl::Status OutcomeOf(WorkerRank rank, Round round) const = 0;
+
+  const Round outcomes_kept_;
   std::unique_ptr<PartValue> value_;
 };
 

@@ -9,9 +9,6 @@
 namespace kvstore {
 namespace {
 
-// More than a worker may leave unanswered (ClientCoreOptions::rounds_ahead_max): whoever still asks
-// after a round that failed is told so.
-constexpr size_t kFailedRoundsKept = 64;
 constexpr SumIndex kSum = 0;
 
 }  // namespace
@@ -68,7 +65,7 @@ uint32_t PartRounds::FragmentsOf(WorkerRank rank, Round round) const {
   return it == rounds_.end() ? 0 : it->second.by_rank[rank].count();
 }
 
-absl::Status PartRounds::PushStatus(WorkerRank, Round round) const {
+absl::Status PartRounds::OutcomeOf(WorkerRank, Round round) const {
   const auto it = failed_.find(round);
   return it == failed_.end() ? absl::OkStatus() : it->second;
 }
@@ -126,7 +123,9 @@ void PartRounds::Commit() {
   absl::Status status = own_value().Update(kSum);
   if (status.ok()) return;
   failed_[version()] = std::move(status);
-  if (failed_.size() > kFailedRoundsKept) failed_.erase(failed_.begin());
+  if (version() > outcomes_kept()) {
+    failed_.erase(failed_.begin(), failed_.upper_bound(version() - outcomes_kept()));
+  }
 }
 
 }  // namespace kvstore

@@ -25,7 +25,6 @@ class PartRounds final : public Part {
 
   Round DoneThrough(WorkerRank) const override { return version(); }
   uint32_t FragmentsOf(WorkerRank rank, Round round) const override;
-  absl::Status PushStatus(WorkerRank rank, Round round) const override;
   bool PullIsLate(Round round) const override { return round < version(); }
 
   bool open() const override { return !rounds_.empty(); }
@@ -36,6 +35,7 @@ class PartRounds final : public Part {
   std::vector<WorkerRank> Missing(const View& view) const override;
 
  private:
+  absl::Status OutcomeOf(WorkerRank rank, Round round) const override;
   struct OpenRound {
     int64_t since_ms = 0;
     std::vector<Fragments> by_rank;
@@ -54,8 +54,8 @@ class PartRounds final : public Part {
   static bool HasSum(const OpenRound& round);
   void Commit();
 
-  std::map<Round, OpenRound> rounds_;  // all above version()
-  std::map<Round, absl::Status> failed_;
+  std::map<Round, OpenRound> rounds_;     // all above version()
+  std::map<Round, absl::Status> failed_;  // the outcomes that are kept
 };
 
 }  // namespace kvstore

@@ -7,12 +7,6 @@
 #include "common/base/mutation.h"
 
 namespace kvstore {
-namespace {
-
-// More than a worker may leave unanswered: see rounds.cc.
-constexpr Round kFailuresKept = 64;
-
-}  // namespace
 
 Part::Accepted PartSequence::Contribute(int64_t now_ms, const PushId& push, const Piece& piece,
                                         const View&, ParkingLot& parking) {
@@ -86,8 +80,8 @@ void PartSequence::ApplyNext(WorkerRank rank, const View& view) {
   }
   if (status.ok()) return;
   failed_[{rank, round}] = std::move(status);
-  const Round oldest = round > kFailuresKept ? round - kFailuresKept : 0;
-  failed_.erase(failed_.lower_bound({rank, 0}), failed_.lower_bound({rank, oldest}));
+  const Round forgotten = round > outcomes_kept() ? round - outcomes_kept() : 0;
+  failed_.erase(failed_.lower_bound({rank, 0}), failed_.upper_bound({rank, forgotten}));
 }
 
 void PartSequence::ApplyOutOfTurn(const Piece& piece) {
@@ -102,7 +96,7 @@ uint32_t PartSequence::FragmentsOf(WorkerRank rank, Round round) const {
   return it == pushes_.end() ? 0 : it->second.count();
 }
 
-absl::Status PartSequence::PushStatus(WorkerRank rank, Round round) const {
+absl::Status PartSequence::OutcomeOf(WorkerRank rank, Round round) const {
   const auto it = failed_.find({rank, round});
   return it == failed_.end() ? absl::OkStatus() : it->second;
 }

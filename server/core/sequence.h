@@ -23,8 +23,8 @@ namespace kvstore {
 
 class PartSequence final : public Part {
  public:
-  PartSequence(std::unique_ptr<PartValue> value, uint32_t workers)
-      : Part(std::move(value)), applied_(workers) {}
+  PartSequence(std::unique_ptr<PartValue> value, Round outcomes_kept, uint32_t workers)
+      : Part(std::move(value), outcomes_kept), applied_(workers) {}
 
   Accepted Contribute(int64_t now_ms, const PushId& push, const Piece& piece, const View& view,
                       ParkingLot& parking) override;
@@ -32,7 +32,6 @@ class PartSequence final : public Part {
 
   Round DoneThrough(WorkerRank rank) const override { return applied_[rank]; }
   uint32_t FragmentsOf(WorkerRank rank, Round round) const override;
-  absl::Status PushStatus(WorkerRank rank, Round round) const override;
   bool PullIsLate(Round) const override { return false; }  // any later value will do
 
   bool open() const override { return !pushes_.empty(); }
@@ -47,6 +46,7 @@ class PartSequence final : public Part {
   }
 
  private:
+  absl::Status OutcomeOf(WorkerRank rank, Round round) const override;
   using Name = std::pair<WorkerRank, Round>;
   bool IsNext(const Name& push) const { return push.second == applied_[push.first] + 1; }
   // Applies the next push of `rank`, or notes why it cannot be: it is over in any case.
@@ -56,7 +56,7 @@ class PartSequence final : public Part {
 
   std::vector<Round> applied_;           // by rank: the last push that is over
   std::map<Name, Fragments> pushes_;     // what has come of those above applied_
-  std::map<Name, absl::Status> failed_;  // the latest of each worker
+  std::map<Name, absl::Status> failed_;  // the outcomes that are kept
   int64_t since_ms_ = 0;                 // when pushes_ stopped being empty
   // Only in broken variants: applied before their turn; to be taken for new; versions of those.
   std::set<Name> swapped_, forgotten_;

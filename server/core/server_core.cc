@@ -196,9 +196,10 @@ std::string ServerCore::Impl::Label(KeyId key) const {
 
 std::unique_ptr<Part> ServerCore::Impl::MakePart(std::unique_ptr<PartValue> value) const {
   if (mode_ == StoreMode::kAsync) {
-    return std::make_unique<PartSequence>(std::move(value), view_.workers);
+    return std::make_unique<PartSequence>(std::move(value), options_.rounds_ahead_max,
+                                          view_.workers);
   }
-  return std::make_unique<PartRounds>(std::move(value));
+  return std::make_unique<PartRounds>(std::move(value), options_.rounds_ahead_max);
 }
 
 absl::Status ServerCore::Impl::CheckSameKey(const KeySpec& have, const KeySpec& want) {
@@ -562,8 +563,16 @@ absl::Status ServerCore::Impl::SetUpdater(const OptimizerConfig& spec) {
   return absl::OkStatus();
 }
 
+absl::Status ServerCoreOptions::Check() const {
+  if (rounds_ahead_max >= 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("rounds_ahead_max: at least 1 expected, got {}", rounds_ahead_max));
+}
+
 ServerCore::ServerCore(ServerCoreOptions options, ShardAddress self, ShardValues* values)
-    : impl_(std::make_unique<Impl>(options, self, values)) {}
+    : impl_(std::make_unique<Impl>(options, self, values)) {
+  KVS_CHECK(options.Check().ok());
+}
 ServerCore::~ServerCore() = default;
 
 void ServerCore::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing) {

@@ -59,13 +59,19 @@ struct ServerCoreOptions {
   // Values, accumulators and optimizer states of this shard; an Init or an optimizer over it is
   // refused.
   uint64_t value_bytes_max = uint64_t{1} << 40;
-  // A push further ahead than this of the committed round is refused: an acked round was lost.
-  uint64_t rounds_ahead_max = 64;
+  // How far a worker may be ahead: a push more than so many rounds above the last one that is over
+  // is refused, since an acknowledged round must have been lost; and how a push went is known until
+  // so many later ones are over. At least the window of every worker
+  // (ClientCoreOptions::rounds_ahead_max); no worker may have more than kRoundsAheadMax.
+  uint64_t rounds_ahead_max = kRoundsAheadMax;
   // Pulls and Inits that wait, of this shard; more are refused.
   uint64_t waiting_max = 1u << 20;
   // Values that one event has a worker sent; pulls of rows, which are copies, over it are put off.
   uint64_t reply_bytes_max = 256u << 20;
   uint32_t retry_after_ms = 20;
+
+  // Errors: INVALID_ARGUMENT names the option. A core is not made of options that are refused.
+  absl::Status Check() const;
 };
 
 struct OpenRoundInfo {

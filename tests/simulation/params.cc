@@ -13,6 +13,7 @@ constexpr uint64_t kCommandSalt = 2000;
 constexpr uint64_t kRowsSalt = 72;
 constexpr uint64_t kReplySalt = 5000;
 constexpr uint64_t kTrialSalt = 8000;
+constexpr uint64_t kRoundsSalt = 9000;
 
 void ChooseShape(Rng& rng, Params& p) {
   p.workers = static_cast<uint32_t>(rng.Between(1, 5));
@@ -102,7 +103,7 @@ void ChooseBudgets(Rng& rng, Params& p) {
   p.client.window_bytes = window[rng.Below(std::size(window))] * kValueBytes;
   if (rng.Permille(300)) {
     p.client.rounds_ahead_max = static_cast<uint32_t>(rng.Between(1, 3));
-    p.server.rounds_ahead_max = p.client.rounds_ahead_max + 1;
+    p.server.rounds_ahead_max = p.client.rounds_ahead_max;  // just enough
   }
 }
 
@@ -152,6 +153,12 @@ Params Params::FromSeed(uint64_t seed) {
     uint64_t parts = Mix64(seed + kTrialSalt + 1) % 3;
     for (const uint32_t count : p.key_parts) parts += count;
     p.server.value_bytes_max = parts * kChargedBytes;
+  }
+  // Tiny windows of rounds, which lost answers fill.
+  if (const uint64_t window = Mix64(seed + kRoundsSalt); window % 6 == 0) {
+    p.client.rounds_ahead_max = static_cast<uint32_t>(2 + window / 6 % 2);
+    p.server.rounds_ahead_max = p.client.rounds_ahead_max;
+    p.ahead = std::max(p.ahead, 8u);
   }
   // Every fifth seed exceeds the budget.
   if (seed % 5 == 0) {

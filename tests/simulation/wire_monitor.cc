@@ -35,6 +35,15 @@ void WireMonitor::FirstSent(const PartEntry& entry) {
   }
   if (entry.op != Op::kPush) return;
   for (size_t i = 0; i + 1 < part.sent; ++i) {
+    const Ask& earlier = part.submitted[i];
+    // C9.
+    if (earlier.op == Op::kPush && !earlier.completed &&
+        entry.round - earlier.round >= options_.rounds_ahead_max) {
+      world_.Fail(
+          fmt::format("{}: C9: round {} of part {} is sent while round {} is open, in a "
+                      "window of {} rounds",
+                      who_, entry.round, entry.part, earlier.round, options_.rounds_ahead_max));
+    }
     if (part.submitted[i].op == Op::kPull && !part.submitted[i].completed) {
       world_.Fail(
           fmt::format("{}: C1: round {} of part {} is sent before an earlier pull has its "
@@ -75,9 +84,9 @@ void WireMonitor::Sent(ConnId stream, const Frame& frame) {
     unanswered[entry.request] = entry.data.size();
     uint64_t total = 0;
     for (const auto& [request, size] : unanswered) total += size;
-    if (total > window_bytes_ && unanswered.size() > 1) {
+    if (total > options_.window_bytes && unanswered.size() > 1) {
       world_.Fail(fmt::format("{}: C5: {} bytes unanswered on a stream, the window is {}", who_,
-                              total, window_bytes_));
+                              total, options_.window_bytes));
     }
   }
 }

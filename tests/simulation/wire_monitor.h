@@ -1,5 +1,5 @@
 // WireMonitor: looks at every frame a worker sends and is handed, and holds the client core to its
-// rules C1 to C5 and C8, whether or not a broken one would harm this run.
+// rules C1 to C5, C8 and C9, whether or not a broken one would harm this run.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "client/core/client_core.h"
 #include "common/wire/frame.h"
 #include "tests/simulation/network.h"
 
@@ -14,8 +15,8 @@ namespace kvstore::sim {
 
 class WireMonitor {
  public:
-  WireMonitor(World& world, std::string who, uint64_t window_bytes)
-      : world_(world), who_(std::move(who)), window_bytes_(window_bytes) {}
+  WireMonitor(World& world, std::string who, const ClientCoreOptions& options)
+      : world_(world), who_(std::move(who)), options_(options) {}
 
   // In the order of submission.
   void Submitted(Op op, PartId id, Round round, uint32_t fragment);
@@ -44,7 +45,7 @@ class WireMonitor {
 
   World& world_;
   const std::string who_;
-  const uint64_t window_bytes_;
+  const ClientCoreOptions options_;
   std::map<PartId, PartLog> parts_;
   std::map<RequestId, RequestLog> requests_;
   std::map<ConnId, std::map<RequestId, uint64_t>> unanswered_;  // payload bytes

@@ -113,7 +113,7 @@ void WorkerNode::OnLearned(const MembershipOutbox& out) {
       Run([this](ClientOutbox* o) { client_->OnTimer(world_.now_ms(), o); });
     });
     monitor_ = std::make_unique<WireMonitor>(world_, fmt::format("worker {}", self.rank()),
-                                             world_.params().client.window_bytes);
+                                             world_.params().client);
     state_ = State::kRunning;
     Continue();
     if (rng_.Permille(300)) world_.After(500, process_, [this] { ProbeSometimes(); });

@@ -22,6 +22,36 @@ TEST_CASE("unanswered payload stays under the window", "[core]") {
   CHECK(client.Sent().size() == 1);
 }
 
+TEST_CASE("no push goes further ahead of the oldest open one than the window", "[core]") {
+  ClientCoreOptions options;
+  options.rounds_ahead_max = 3;
+  Client client(1, options);
+  for (Ticket ticket = 1; ticket <= 5; ++ticket) client.Submit(Op::kPush, ticket, "a");
+  const auto sent = client.Sent();
+  REQUIRE(sent.size() == 3);
+  // Rounds 2 and 3 are over, whoever lost the answer to round 1.
+  client.Reply(sent[1], Progress::kDone);
+  client.Reply(sent[2], Progress::kDone);
+  CHECK(client.Sent().empty());
+  client.Reply(sent[0], Progress::kDone);
+  const auto rest = client.Sent();
+  REQUIRE(rest.size() == 2);
+  CHECK(rest[0].round == 4);
+  CHECK(rest[1].round == 5);
+}
+
+TEST_CASE("a window that no server knows is refused", "[core]") {
+  ClientCoreOptions options;
+  CHECK(options.Check().ok());
+  options.rounds_ahead_max = kRoundsAheadMax;
+  CHECK(options.Check().ok());
+  options.rounds_ahead_max = kRoundsAheadMax + 1;
+  CHECK(options.Check() ==
+        absl::InvalidArgumentError("rounds_ahead_max: 1 to 64 expected, got 65"));
+  options.rounds_ahead_max = 0;
+  CHECK(options.Check() == absl::InvalidArgumentError("rounds_ahead_max: 1 to 64 expected, got 0"));
+}
+
 TEST_CASE("a single value larger than the window still goes", "[core]") {
   ClientCoreOptions options;
   options.window_bytes = 2;

@@ -325,6 +325,36 @@ TEST_CASE("a failed update closes the round, keeps the value and tells every con
   CHECK(shard.Push(1, 2, 21)[0].second.code == absl::StatusCode::kOk);
 }
 
+TEST_CASE("how a push went is known for as many rounds as a worker may be ahead", "[core]") {
+  const std::string store = GENERATE("dist_sync", "dist_async");
+  CAPTURE(store);
+  ServerCoreOptions options;
+  options.rounds_ahead_max = 3;
+  Shard shard(1, options, store);
+  shard.Init(0, 1, 1);
+  shard.SetOptimizer(0, "sum", 2);
+  shard.values.fail_updates = true;
+  for (Round round = 1; round <= 5; ++round) shard.Push(0, round, 10 * round);
+  // Rounds 3 to 5 are the last three.
+  for (Round round = 3; round <= 5; ++round) {
+    CHECK(shard.Push(0, round, 10 * round)[0].second.code == absl::StatusCode::kInternal);
+  }
+  // Not OK, which nobody knows.
+  const auto forgotten = shard.Push(0, 2, 20)[0].second;
+  CHECK(forgotten.code == absl::StatusCode::kOutOfRange);
+  CHECK(forgotten.message ==
+        "key 17 part 0: how round 2 went is known until 3 later ones are over, and round 5 is");
+  CHECK(shard.Probe(0, Op::kPush, 2, 1002)[0].second.code == absl::StatusCode::kOutOfRange);
+}
+
+TEST_CASE("a window of no rounds is refused", "[core]") {
+  ServerCoreOptions options;
+  CHECK(options.Check().ok());
+  options.rounds_ahead_max = 0;
+  CHECK(options.Check() ==
+        absl::InvalidArgumentError("rounds_ahead_max: at least 1 expected, got 0"));
+}
+
 TEST_CASE("replies with long texts go in frames that can be sent", "[core]") {
   Shard shard(1);
   for (KeyId key = 1; key <= kPartsPerFrameMax; ++key) shard.Init(0, 1, key, SpecOf(key));
