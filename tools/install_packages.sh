@@ -16,6 +16,7 @@ packages=(
   libhwy-dev                                                    # SIMD
   catch2                                                        # tests
   python3 python3-numpy python3-protobuf python3-grpcio         # oracles of the tests, repo checks
+  iproute2                                                      # hosts of their own, for a test
   bible-kjv-text                                                # 2.6 MB of text, for word_vectors
 )
 ci_packages=(clang clang-tidy libclang-rt-dev)

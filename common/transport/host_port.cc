@@ -50,4 +50,31 @@ std::string HostPortString(const HostPort& address) {
              : fmt::format("[{}]:{}", address.host, address.port);
 }
 
+bool IsAnyHost(const std::string& host) { return host == "0.0.0.0" || host == "::"; }
+
+bool IsLoopbackHost(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0 ||
+         host.rfind("::ffff:127.", 0) == 0;
+}
+
+std::string HostOfPeer(const std::string& peer) {
+  const size_t scheme = peer.find(':');
+  if (scheme == std::string::npos) return "";
+  const std::string kind = peer.substr(0, scheme);
+  if (kind != "ipv4" && kind != "ipv6") return "";
+  std::string address;  // gRPC writes brackets, and the % of a zone, as %XX
+  for (size_t i = scheme + 1; i < peer.size(); ++i) {
+    int code = 0;
+    if (peer[i] == '%' && i + 2 < peer.size() &&
+        std::from_chars(&peer[i] + 1, &peer[i] + 3, code, 16).ptr == &peer[i] + 3) {
+      address += static_cast<char>(code);
+      i += 2;
+    } else {
+      address += peer[i];
+    }
+  }
+  const absl::StatusOr<HostPort> parsed = ParseHostPort(address);
+  return parsed.ok() ? parsed->host : "";
+}
+
 }  // namespace kvstore

@@ -20,4 +20,13 @@ absl::StatusOr<HostPort> ParseHostPort(std::string_view address);
 // The inverse: brackets around a host with a colon.
 std::string HostPortString(const HostPort& address);
 
+// "0.0.0.0" and "::": good for listening, and nobody can dial them.
+bool IsAnyHost(const std::string& host);
+// "localhost", 127.x.y.z, "::1": only this host reaches them.
+bool IsLoopbackHost(const std::string& host);
+
+// The IP address in what MessageStream::peer() says: "10.9.0.2" of "ipv4:10.9.0.2:41822", "::1" of
+// "ipv6:%5B::1%5D:41822". Empty for a peer that is in this process.
+std::string HostOfPeer(const std::string& peer);
+
 }  // namespace kvstore

@@ -49,13 +49,6 @@ absl::StatusOr<std::string> SourceTowards(const addrinfo& target) {
 
 }  // namespace
 
-bool IsAnyHost(const std::string& host) { return host == "0.0.0.0" || host == "::"; }
-
-bool IsLoopbackHost(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0 ||
-         host.rfind("::ffff:127.", 0) == 0;
-}
-
 std::string ThisHostName() {
   std::array<char, 256> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "localhost";

@@ -8,11 +8,6 @@
 
 namespace kvstore {
 
-// "0.0.0.0" and "::": good for listening, and nobody can dial them.
-bool IsAnyHost(const std::string& host);
-// "localhost", 127.x.y.z, "::1": only this host reaches them.
-bool IsLoopbackHost(const std::string& host);
-
 // "localhost" if it has none.
 std::string ThisHostName();
 

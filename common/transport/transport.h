@@ -58,6 +58,9 @@ struct StreamEvents {
   // reachable, connection lost, listener shut down; UNIMPLEMENTED: method not served;
   // RESOURCE_EXHAUSTED: message over kMessageBytesMax. Not delivered after Close() on this side.
   std::function<void(absl::Status)> on_closed;
+  // Of a dialled stream: its connection stands, a listener is at the other end. Once, before any
+  // message. Whether the listener serves the method is not said yet.
+  std::function<void()> on_open = nullptr;
 };
 
 // One end of a bidirectional stream of messages. Loop-bound.

@@ -9,6 +9,7 @@
 #include "common/base/detached_status.h"
 #include "common/base/status_macros.h"
 #include "common/transport/methods.h"
+#include "server/scheduler/advertised_address.h"
 
 namespace kvstore {
 
@@ -124,6 +125,15 @@ void SchedulerService::OnMessage(SessionId id, const Payload& bytes) {
     RefuseAndClose(id, absl::InvalidArgumentError(fmt::format(
                            "a NodeMessage expected, got {} other bytes", bytes.size())));
     return;
+  }
+  if (message.has_register_() && message.register_().role() == v1::ROLE_SERVER) {
+    const absl::Status reachable =
+        CheckAdvertisedAddress(message.register_().address(), session.stream->peer());
+    if (!reachable.ok()) {
+      spdlog::warn("{}", std::string(reachable.message()));
+      RefuseAndClose(id, reachable);
+      return;
+    }
   }
   ++session.unanswered;
   Run([&](SchedulerCore& core, int64_t now_ms, SchedulerOutbox* out) {

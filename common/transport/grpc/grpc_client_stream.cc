@@ -44,7 +44,9 @@ void GrpcClientStream::StartEnd(CompletionTag* tag) { rpc_->call->WritesDone(tag
 
 void GrpcClientStream::OnStarted(bool ok) {
   if (ok) {
+    // The call's headers went out, so the connection stands.
     Open();
+    TellOpen();
   } else {
     OnReadsOver();
   }

@@ -48,6 +48,11 @@ void GrpcStream::Open() {
   WriteNext();
 }
 
+void GrpcStream::TellOpen() {
+  const std::shared_ptr<StreamEvents> events = events_;
+  if (events != nullptr && events->on_open) events->on_open();
+}
+
 void GrpcStream::WindDown() {
   if (winding_down_) return;
   winding_down_ = true;

@@ -58,6 +58,7 @@ class GrpcStream : public GrpcCall, public std::enable_shared_from_this<GrpcStre
 
   // The call is established: begins to read and to write.
   void Open();
+  void TellOpen();
   // Ends the stream after what is queued; see above.
   void WindDown();
   // The call is dead: what is queued will not go out.

@@ -76,6 +76,13 @@ void InprocEnd::Send(Payload message) {
   other->PostReceive(WithOwners(std::move(message)));
 }
 
+void InprocEnd::PostOpen() {
+  loop_->tasks().Post([self = shared_from_this()] {
+    const std::shared_ptr<StreamEvents> events = self->events_;
+    if (!self->over_ && events != nullptr && events->on_open) events->on_open();
+  });
+}
+
 void InprocEnd::PostReceive(Payload message) {
   loop_->tasks().Post([self = shared_from_this(), message = std::move(message)]() mutable {
     if (const auto sender = self->other_.lock(); sender != nullptr) {

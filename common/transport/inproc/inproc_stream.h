@@ -62,6 +62,7 @@ class InprocEnd : public std::enable_shared_from_this<InprocEnd> {
   bool InLoop() const { return over_ || loop_->tasks().InOwner(); }
 
   // ---- from anywhere: posts to the loop
+  void PostOpen();
   void PostReceive(Payload message);
   // Ends this end, after what was posted before.
   void PostEnd(const absl::Status& status);

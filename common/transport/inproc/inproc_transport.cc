@@ -73,6 +73,7 @@ std::unique_ptr<MessageStream> InprocTransport::Dial(EventLoop& loop, const std:
                                             fmt::format("inproc:{}", address));
   client->SetEvents(std::move(events));
   client->Join();
+  client->PostOpen();  // before anything that the listener says
   if (absl::Status accepted = (*listener)->Accept(method, link, client); !accepted.ok()) {
     client->PostEnd(accepted);
   }

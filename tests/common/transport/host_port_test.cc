@@ -37,5 +37,32 @@ TEST_CASE("what is no address is refused with the reason", "[transport]") {
   CHECK_THAT(std::string(status.message()), Catch::Contains(reason));
 }
 
+TEST_CASE("a peer's host is the address in its name", "[transport]") {
+  CHECK(HostOfPeer("ipv4:10.9.0.2:41822") == "10.9.0.2");
+  CHECK(HostOfPeer("ipv6:%5Bfd09::2%5D:41822") == "fd09::2");
+  CHECK(HostOfPeer("ipv6:[::1]:41822") == "::1");
+  CHECK(HostOfPeer("ipv6:%5Bfe80::1%25eth0%5D:41822") == "fe80::1%eth0");
+  for (const char* none :
+       {"inproc:127.0.0.1:7070", "unix:/tmp/x", "nobody", "", "ipv4:", "ipv6:%5"}) {
+    CAPTURE(none);
+    CHECK(HostOfPeer(none).empty());
+  }
+}
+
+TEST_CASE("loopback addresses and those of no host are told from others", "[transport]") {
+  for (const char* host : {"localhost", "127.0.0.1", "127.0.1.1", "::1", "::ffff:127.0.0.1"}) {
+    CAPTURE(host);
+    CHECK(IsLoopbackHost(host));
+    CHECK_FALSE(IsAnyHost(host));
+  }
+  for (const char* host : {"10.9.0.2", "node3", "fd09::2", "1.127.0.1", "::ffff:10.9.0.2"}) {
+    CAPTURE(host);
+    CHECK_FALSE(IsLoopbackHost(host));
+    CHECK_FALSE(IsAnyHost(host));
+  }
+  CHECK(IsAnyHost("0.0.0.0"));
+  CHECK(IsAnyHost("::"));
+}
+
 }  // namespace
 }  // namespace kvstore

@@ -28,6 +28,60 @@ TEST_CASE("echoed messages come back whole and in order", "[transport]") {
   }
 }
 
+TEST_CASE("a dialled stream says once that it is open, before its first message", "[transport]") {
+  Server server(Echo);
+  Client client;
+  std::vector<std::string> seen;  // of the client's loop
+  Gate message;
+  StreamEvents events;
+  events.on_open = [&] { seen.emplace_back("open"); };
+  events.on_message = [&](const Payload&) {
+    seen.emplace_back("message");
+    message.Open();
+  };
+  Peer& peer = client.Dial(server.address(), Server::kMethod, std::move(events));
+  client.Send(peer, "hello");
+  REQUIRE(message.Await());
+  RunOn(client.loop(), [&] { CHECK(seen == std::vector<std::string>{"open", "message"}); });
+}
+
+TEST_CASE("a stream may be open without a word from either side, and be destroyed in that event",
+          "[transport]") {
+  Server server;
+  Client client;
+  Gate dialled, open;
+  Peer* peer = nullptr;
+  StreamEvents events;
+  events.on_open = [&] {
+    dialled.Await();
+    peer->stream.reset();
+    open.Open();
+  };
+  peer = &client.Dial(server.address(), Server::kMethod, std::move(events));
+  dialled.Open();
+  CHECK(open.Await());
+}
+
+TEST_CASE("a stream to nobody is never open", "[transport]") {
+  std::string address;
+  {
+    const Server gone;
+    address = gone.address();
+  }
+  Client client;
+  bool open = false;  // of the client's loop
+  Gate closed;
+  StreamEvents events;
+  events.on_open = [&] { open = true; };
+  events.on_closed = [&](const absl::Status& status) {
+    CHECK(status.code() == absl::StatusCode::kUnavailable);
+    closed.Open();
+  };
+  client.Dial(address, Server::kMethod, std::move(events));
+  REQUIRE(closed.Await());
+  RunOn(client.loop(), [&] { CHECK_FALSE(open); });
+}
+
 TEST_CASE("16 MiB in messages of 1 MiB made of many slices arrive intact", "[transport]") {
   Server server;
   Client client;

@@ -47,10 +47,13 @@ struct Server {
     ServerNodeOptions options;
     options.scheduler = scheduler;
     options.listen = listen;
-    options.advertise = listen;
+    if (listen.rfind("0.0.0.0:", 0) != 0) options.advertise = listen;
     options.shards = shards;
     options.connect_timeout_ms = connect_timeout_ms;
     ServerNodeEvents events;
+    events.on_listening = [this](const std::string& on, const std::string& advertise) {
+      listening.Put({on, advertise});
+    };
     events.on_stop = [this](const absl::Status& status) { stop.Put(status); };
     events.on_job_ended = [this](const v1::JobEnded& job) { ended.Put(job); };
     auto started = ServerNode::Start(options, &transport, events);
@@ -73,6 +76,7 @@ struct Server {
   }
 
   InprocTransport transport;
+  Told<std::pair<std::string, std::string>> listening;  // on, advertised
   Told<absl::Status> stop;
   Told<v1::JobEnded> ended;
   std::unique_ptr<ServerNode> node;
@@ -277,6 +281,39 @@ TEST_CASE("a server that finds no scheduler says so in time", "[daemon][server_n
   CHECK(status.code() == absl::StatusCode::kUnavailable);
   CHECK_THAT(std::string(status.message()),
              Catch::Contains("scheduler 127.0.0.1:7071: not registered within 0.03 s"));
+}
+
+TEST_CASE("a server that was told no address listens where its host is on the way to the scheduler",
+          "[daemon][server_node]") {
+  Cluster cluster(1, 1);
+  Server server(cluster.network, 1, kScheduler, "");
+  const auto [on, advertised] = server.listening.Await();
+  CHECK(on == "127.0.0.1:10000");
+  CHECK(advertised == on);
+  Worker worker(cluster.network, 5);
+  CHECK(worker.routing.Await()->servers.at(0).address == advertised);
+}
+
+TEST_CASE("a server without a way to its scheduler goes on looking, and says why in time",
+          "[daemon][server_node]") {
+  const std::string nowhere(70, 'x');  // no name of DNS is so long: nobody is asked
+  Server server(std::make_shared<InprocNetwork>(), 1, nowhere + ":7071", "", 30);
+  const absl::Status status = server.stop.Await();
+  CHECK(status.code() == absl::StatusCode::kUnavailable);
+  CHECK_THAT(std::string(status.message()),
+             Catch::Contains("not registered within 0.03 s: cannot resolve the host " + nowhere));
+}
+
+TEST_CASE("on all addresses a server advertises that of its way to the scheduler, if it can listen",
+          "[daemon][server_node]") {
+  const auto network = std::make_shared<InprocNetwork>();
+  Server first(network, 1, "127.0.0.1:7071", "0.0.0.0:5000");
+  CHECK(first.listening.Await() ==
+        std::pair<std::string, std::string>("0.0.0.0:5000", "127.0.0.1:5000"));
+  Server second(network, 1, "127.0.0.1:7071", "0.0.0.0:5000");
+  const absl::Status status = second.stop.Await();
+  CHECK(status.code() == absl::StatusCode::kUnavailable);
+  CHECK_THAT(std::string(status.message()), Catch::Contains("0.0.0.0:5000: already in use"));
 }
 
 TEST_CASE("a server that is refused is told to stop with the reason", "[daemon][server_node]") {
