@@ -5,7 +5,8 @@
 #include <new>
 
 #include "client/array/ndarray_impl.h"
-#include "client/store/row_values.h"
+#include "client/store/row_ids.h"
+#include "common/rows/row_cut.h"
 
 namespace kvstore {
 namespace {
@@ -102,7 +103,8 @@ absl::Status CheckRowsOutput(const std::string& label, const NDArray* output, co
   if (absl::Status fits = CheckOutput(label, output, spec); !fits.ok()) return fits;
   if (!IsRowSparse(*output)) return wrong("an output", "row_sparse", "default");
   if (IsRowSparse(ids)) return wrong("row ids", "default", "row_sparse");
-  return absl::OkStatus();
+  if (ids.empty()) return absl::OkStatus();
+  return CheckIdDType(label, ToDType(ids.dtype()), spec->shape[0]);
 }
 
 absl::Status ReadRowIds(const KeyOperation& operation, RowIds* asked) {

@@ -39,7 +39,7 @@ absl::Status CheckRowsOutput(const std::string& label, const NDArray* output, co
                              ValueSpec* spec);
 
 // Reads the ids in `asked->array`, which nobody writes now, into `asked->ids`. Does nothing if that
-// was done before. Errors: those of RowIdsOf (row_values.h); RESOURCE_EXHAUSTED.
+// was done before. Errors: those of RowIdsOf (row_ids.h); RESOURCE_EXHAUSTED.
 absl::Status ReadRowIds(const KeyOperation& operation, RowIds* asked);
 
 }  // namespace kvstore

@@ -1,11 +1,8 @@
 #include "client/store/row_values.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
 #include <numeric>
-#include <type_traits>
 #include <utility>
 
 #include "client/array/ndarray_impl.h"
@@ -13,55 +10,6 @@
 
 namespace kvstore {
 namespace {
-
-// Appends the elements as int64. False at the first that is outside of [0, rows), which is then
-// described in `wrong`.
-template <typename T>
-bool AppendIds(const T* elements, size_t count, int64_t rows, std::vector<int64_t>* ids,
-               std::string* wrong) {
-  for (size_t i = 0; i < count; ++i) {
-    const T id = elements[i];
-    // Compared before it is cast: a float may be larger than any integer, or not a number.
-    bool fits = false;
-    if constexpr (std::is_floating_point_v<T>) {
-      fits = static_cast<double>(id) > -1 && static_cast<double>(id) < static_cast<double>(rows);
-    } else {
-      fits = static_cast<int64_t>(id) >= 0 && static_cast<int64_t>(id) < rows;
-    }
-    if (!fits) {
-      *wrong = fmt::format("{}", id);
-      return false;
-    }
-    ids->push_back(static_cast<int64_t>(id));
-  }
-  return true;
-}
-
-bool AppendIds(const NDArray& array, int64_t rows, std::vector<int64_t>* ids, std::string* wrong) {
-  const auto count = static_cast<size_t>(array.size());
-  switch (array.dtype()) {
-    case DataType::kFloat32:
-      return AppendIds(array.data_as<float>(), count, rows, ids, wrong);
-    case DataType::kFloat64:
-      return AppendIds(array.data_as<double>(), count, rows, ids, wrong);
-    case DataType::kFloat16:
-    case DataType::kBFloat16: {
-      std::vector<float> wide(count);
-      Widen(ToDType(array.dtype()), wide.data(), array.data(), count);
-      return AppendIds(wide.data(), count, rows, ids, wrong);
-    }
-    case DataType::kUInt8:
-    case DataType::kBool:
-      return AppendIds(array.data_as<uint8_t>(), count, rows, ids, wrong);
-    case DataType::kInt8:
-      return AppendIds(array.data_as<int8_t>(), count, rows, ids, wrong);
-    case DataType::kInt32:
-      return AppendIds(array.data_as<int32_t>(), count, rows, ids, wrong);
-    case DataType::kInt64:
-      return AppendIds(array.data_as<int64_t>(), count, rows, ids, wrong);
-  }
-  return true;
-}
 
 size_t RowBytes(const ValueSpec& spec) { return RowShapeOf(spec.shape, spec.dtype).row_bytes; }
 
@@ -139,20 +87,6 @@ std::vector<NDArray> AllDense(std::vector<NDArray> values) {
     value = dense;
   }
   return values;
-}
-
-absl::StatusOr<std::vector<int64_t>> RowIdsOf(const std::string& label, const NDArray& ids,
-                                              int64_t rows) {
-  std::vector<int64_t> asked;
-  asked.reserve(static_cast<size_t>(ids.size()));
-  std::string wrong;
-  if (!AppendIds(ids, rows, &asked, &wrong)) {
-    return absl::OutOfRangeError(
-        fmt::format("{}: row ids from 0 to {} expected, got {}", label, rows - 1, wrong));
-  }
-  std::sort(asked.begin(), asked.end());
-  asked.erase(std::unique(asked.begin(), asked.end()), asked.end());
-  return asked;
 }
 
 }  // namespace kvstore

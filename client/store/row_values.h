@@ -1,13 +1,11 @@
-// Row-sparse arrays as the stores read them: rows, sums of rows, ids that are asked for.
+// Row-sparse arrays as the stores read them: rows, sums of rows.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "client/store/store_backend.h"
 #include "common/rows/row_cut.h"
 #include "common/rows/row_sum.h"
@@ -37,11 +35,5 @@ NDArray ArrayOf(const ValueSpec& spec, const RowSum& sum);
 
 // The values in default storage: row_sparse ones as copies, with zeros where they have no rows.
 std::vector<NDArray> AllDense(std::vector<NDArray> values);
-
-// What `ids` of PullRowSparse asks for: of any dtype and shape, as int64 (fractions are cut off),
-// ascending, each once. Errors: OUT_OF_RANGE names the key `label` and the first id that is below 0
-// or not below `rows`. May throw std::bad_alloc.
-absl::StatusOr<std::vector<int64_t>> RowIdsOf(const std::string& label, const NDArray& ids,
-                                              int64_t rows);
 
 }  // namespace kvstore

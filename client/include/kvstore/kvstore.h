@@ -116,11 +116,14 @@ class KVSTORE_EXPORT KVStore {
                          int priority = 0) = 0;
 
   // Fills each output, an array of storage kRowSparse, with the rows of the key that its own ids
-  // name: an array of any dtype and shape, read as int64; their order and repetitions do not
-  // matter. Rows that were not asked for are zero; no ids (an empty array) give an array without
-  // rows. Costs what these rows cost, whatever the height of the value. Errors: kInvalidArgument
-  // unless the key and the outputs are row_sparse; kOutOfRange for an id that is no row, at once,
-  // or as the key's error if a Pull into the ids was under way.
+  // name: an array of any shape, and of any dtype that can say each row of the key (f32: up to 2^24
+  // rows, f16: 2^11, bf16 and u8: 2^8, i8: 2^7, bool: 2, i32: 2^31, f64 and i64: all); their order
+  // and repetitions do not matter. Rows that were not asked for are zero; no ids (an empty array)
+  // give an array without rows. Costs what these rows cost, whatever the height of the value.
+  // Errors: kInvalidArgument unless the key and the outputs are row_sparse, for ids of another
+  // dtype than that, and for an id that is not a whole number; kOutOfRange for one that is no row.
+  // What is wrong with the ids themselves is found at once, or is the key's error if a Pull into
+  // them was under way.
   virtual void PullRowSparse(const std::vector<int>& keys,
                              const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
                              int priority = 0) = 0;

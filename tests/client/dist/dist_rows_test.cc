@@ -400,6 +400,14 @@ TEST_CASE("rows that are asked for wrongly are refused on dist as on local", "[d
     };
     MUST_THROW(pull(1, {100}), kOutOfRange, "key 1: row ids from 0 to 99 expected, got 100");
     MUST_THROW(pull(2, {0}), kInvalidArgument, "key 2: PullRowSparse: a key of storage row_sparse");
+    store.Init(Ints{4}, {NDArray::RowSparse({300, 64})});
+    NDArray taller = NDArray::RowSparse({300, 64});
+    MUST_THROW(store.PullRowSparse(Ints{4}, {{&taller, NDArray({1}, DataType::kUInt8)}}),
+               kInvalidArgument, "key 4: row ids of a dtype that tells 300 rows apart expected");
+    NDArray fraction({1});
+    fraction.data_as<float>()[0] = 2.5f;
+    MUST_THROW(store.PullRowSparse(Ints{4}, {{&taller, fraction}}), kInvalidArgument,
+               "key 4: row ids that are whole numbers expected, got 2.5");
     MUST_THROW(store.Pull(Ints{1}, {&out}, 0, false), kInvalidArgument, "ignore_sparse");
     store.Pull(Ints{1}, {&out});
     MustBe(RowsIn(out) == RowMap{{1, Row(shape, 8)}}, "left alone");
