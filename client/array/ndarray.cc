@@ -127,8 +127,8 @@ void CheckRows(const NDArray::Impl& array, const std::vector<int64_t>& indices,
       throw Error(ErrorCode::kOutOfRange, fmt::format("{}: indices from 0 to {} expected, got {}",
                                                       label, array.shape[0] - 1, indices[i]));
     }
-    if (i == 0) continue;
-    expect(indices[i - 1] < indices[i], "ascending indices, each once",
+    if (i == 0 || indices[i - 1] < indices[i]) continue;
+    expect(false, "ascending indices, each once",
            fmt::format("{} after {}", indices[i], indices[i - 1]));
   }
 }

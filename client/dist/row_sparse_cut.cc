@@ -66,10 +66,7 @@ void RowSparseCut::Write(const Question& question, const Payload& reply,
                          const std::vector<NDArray>& outputs) const {
   for (size_t i = 0; i < question.outputs; ++i) {
     auto* const to = outputs[question.first_output + i].data_as<uint8_t>();
-    PayloadCursor cursor(reply);
-    for (const size_t place : question.places) {
-      cursor.Read(to + place * shape_.row_bytes, shape_.row_bytes);
-    }
+    PutRows(reply, shape_.row_bytes, question.places, to);
     CountCopiedBytes(reply.size());
   }
 }

@@ -24,8 +24,7 @@ class LocalRows {
 
   // One round: the left fold of `values`, of either storage, in list order, then the rule on the
   // rows that any of them has.
-  // Errors: the rule's, then the value stays as it was; UNKNOWN if memory ran out when some rows
-  // were updated, and others perhaps not.
+  // Errors: the rule's; then the value stays as it was.
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& rule);
   // The same with a user's updater, which sees the rows that any of the values has, and writes
   // these rows of the value. Errors: the updater's, then the value stays as it was.

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 
+#include "common/rows/row_bytes.h"
 #include "common/wire/byte_counts.h"
 
 namespace kvstore {
@@ -66,9 +67,11 @@ std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows) {
                if (begin == end) return;
                const auto data = std::make_shared<Buffer>((end - begin) * entry_bytes);
                uint8_t* to = CopyIds(rows.ids, places + begin, end - begin, data->data());
-               for (size_t i = begin; i < end; ++i, to += shape.row_bytes) {
-                 std::memcpy(to, rows.data + places[i] * shape.row_bytes, shape.row_bytes);
-               }
+               ForRowBytes(shape.row_bytes, [&](auto bytes) {
+                 for (size_t i = begin; i < end; ++i, to += bytes) {
+                   std::memcpy(to, rows.data + places[i] * bytes, bytes);
+                 }
+               });
                CountCopiedBytes(data->size());
                fragment.data = data;
              });
@@ -95,6 +98,18 @@ std::vector<RowQuestion> CutIds(const RowShape& shape, const std::vector<int64_t
     });
   }
   return cut;
+}
+
+void PutRows(const Payload& rows, size_t row_bytes, const std::vector<size_t>& places,
+             uint8_t* destination) {
+  const size_t* place = places.data();
+  ForEachStretch(rows, row_bytes, [&](const uint8_t* bytes, size_t stretch) {
+    ForRowBytes(row_bytes, [&](auto row_size) {
+      for (size_t i = 0; i < stretch; ++i, bytes += row_size) {
+        std::memcpy(destination + *place++ * row_size, bytes, row_size);
+      }
+    });
+  });
 }
 
 }  // namespace kvstore

@@ -10,6 +10,7 @@
 #include "client/store/row_values.h"
 #include "common/rows/row_cut.h"
 #include "common/tensor/buffer.h"
+#include "common/wire/payload.h"
 
 namespace kvstore {
 
@@ -37,5 +38,11 @@ struct RowQuestion {
 
 // A pull of these rows, each asked for once.
 std::vector<RowQuestion> CutIds(const RowShape& shape, const std::vector<int64_t>& ids);
+
+// Copies `rows`, as many as there are places, of `row_bytes` each, to these places of
+// `destination`: what came back to where it belongs. May throw std::bad_alloc; then nothing is
+// copied.
+void PutRows(const Payload& rows, size_t row_bytes, const std::vector<size_t>& places,
+             uint8_t* destination);
 
 }  // namespace kvstore

@@ -27,7 +27,15 @@ struct RowShape {
   size_t row_bytes = 0;
   PartIndex stripes = 1;  // kStripes; 1 for a value of at most kPartBytesMax bytes
 
-  PartIndex StripeOf(int64_t row) const { return static_cast<PartIndex>(row % stripes); }
+  // Of `row`, at least 0. Divisions by a constant: a row is divided in several places on its way,
+  // and one of narrow rows costs less than a division by a number that the compiler does not know.
+  PartIndex StripeOf(int64_t row) const {
+    return stripes == 1 ? 0 : static_cast<PartIndex>(static_cast<uint64_t>(row) % kStripes);
+  }
+  // Its number within the stripe.
+  int64_t RowInStripe(int64_t row) const {
+    return stripes == 1 ? row : static_cast<int64_t>(static_cast<uint64_t>(row) / kStripes);
+  }
   // Rows of stripe `stripe`.
   int64_t RowsIn(PartIndex stripe) const {
     return rows / stripes + (stripe < static_cast<PartIndex>(rows % stripes) ? 1 : 0);

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "common/tensor/dtype.h"
 #include "common/wire/payload.h"
 
@@ -14,16 +13,23 @@ namespace kvstore {
 
 // Holds sums in AccumulatorOf(dtype) (kernels.h): f32 for f16 and bf16, so that they are rounded
 // once.
-// Threading: thread-compatible.
+//
+// Contributions come with ascending rows, and those of several workers have many rows in common. So
+// the rows lie in a few ascending runs, one after the other, instead of under a hash table: a
+// contribution walks along the runs, and what it has in common with one, or beyond all, is added in
+// stretches. Costs about what the bytes cost, also for rows of one element. Threading:
+// thread-compatible.
 class RowSum {
  public:
   RowSum(DType dtype, size_t row_elements);
 
   // Adds `count` rows: data holds them back to back, in `dtype`, cut into slices anywhere; its size
-  // is KVS_CHECKed. An id that stands there twice counts twice.
+  // is KVS_CHECKed. An id that stands there twice counts twice. Ids that are not in ascending order
+  // are sorted first, at the cost of a copy. May throw std::bad_alloc; then the sum is as it was.
   void Fold(const int64_t* rows, size_t count, const Payload& data);
 
-  // The rows that any contribution had, in the order of their first appearance.
+  // The rows that any contribution had, each once: one ascending run after another. After a single
+  // contribution, or several with the same rows, one run.
   const std::vector<int64_t>& rows() const { return rows_; }
   // Sums in the order of rows(), in AccumulatorOf(dtype). To be overwritten by an update.
   uint8_t* sums() { return sums_.data(); }
@@ -34,15 +40,39 @@ class RowSum {
   uint64_t bytes() const;
 
  private:
-  void FoldRow(int64_t row, const uint8_t* data);
+  // rows_[begin .. end): ascending, at least one.
+  struct Run {
+    size_t begin = 0;
+    size_t end = 0;
+    size_t at = 0;  // where the last search ended: in [begin, end)
+  };
+  // Rows of a contribution that are treated alike: they are rows_[place], rows_[place + 1], …; or
+  // none of them is there (kNew), or it is one that is the row before it (kAgain).
+  struct Stretch {
+    size_t place = 0;
+    size_t rows = 0;
+  };
+
+  void FoldSorted(const int64_t* rows, size_t count, const Payload& data);
+  // What is to be done with the rows, which ascend, one after the other. Makes room for the new
+  // ones, so that Append allocates nothing.
+  std::vector<Stretch> Locate(const int64_t* rows, size_t count);
+  // The place of `row` in rows_, or kNew.
+  size_t Find(int64_t row);
+  // How many of rows[0 .. count) are rows_[place], rows_[place + 1], …; the first one is.
+  size_t CommonFrom(size_t place, const int64_t* rows, size_t count) const;
+  // Rows that are not there, ascending.
+  void Append(const int64_t* rows, size_t count, const uint8_t* data);
+  void MergeRuns();
 
   DType dtype_;
   size_t row_elements_;
   size_t row_bytes_;
   size_t row_sum_bytes_;
-  absl::flat_hash_map<int64_t, size_t> places_;
   std::vector<int64_t> rows_;
   std::vector<uint8_t> sums_;
+  std::vector<Run> runs_;
+  int64_t greatest_ = 0;  // of rows_
 };
 
 }  // namespace kvstore

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "common/base/check.h"
+#include "common/rows/row_bytes.h"
 
 namespace kvstore {
 namespace {
@@ -11,7 +12,22 @@ namespace {
 constexpr size_t kPageBytes = 1024;
 
 bool IsZero(const uint8_t* bytes, size_t size) {
-  return std::all_of(bytes, bytes + size, [](uint8_t byte) { return byte == 0; });
+  // Each byte is compared with the one before it.
+  return bytes[0] == 0 && std::memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+// Rows of as many bytes as Word has.
+template <typename Word>
+bool IsZeroWord(const uint8_t* bytes) {
+  Word word;
+  std::memcpy(&word, bytes, sizeof(word));
+  return word == 0;
+}
+
+bool RowIsZero(const uint8_t* row, size_t row_bytes) {
+  if (row_bytes == 4) return IsZeroWord<uint32_t>(row);
+  if (row_bytes == 8) return IsZeroWord<uint64_t>(row);
+  return IsZero(row, row_bytes);
 }
 
 }  // namespace
@@ -29,20 +45,77 @@ RowTable::RowTable(int64_t rows, size_t row_bytes)
 const uint8_t* RowTable::Find(int64_t row) const {
   KVS_CHECK(row >= 0 && row < rows_);
   const auto page = pages_.find(row >> rows_per_page_log2_);
-  if (page == pages_.end()) return nullptr;
-  const int64_t first = page->first << rows_per_page_log2_;
-  return page->second.get() + static_cast<size_t>(row - first) * row_bytes_;
+  return page == pages_.end() ? nullptr : page->second.get() + PlaceOnPage(row);
 }
 
 uint8_t* RowTable::Touch(int64_t row) {
   KVS_CHECK(row >= 0 && row < rows_);
   const int64_t number = row >> rows_per_page_log2_;
   auto page = pages_.find(number);
-  if (page == pages_.end()) {  // made before it is entered: there is memory for it, or no entry
+  if (page == pages_.end()) {  // made before it is entered: there is memory for
+                               // it, or no entry
     page = pages_.emplace(number, std::make_unique<uint8_t[]>(page_bytes_)).first;
   }
-  const int64_t first = number << rows_per_page_log2_;
-  return page->second.get() + static_cast<size_t>(row - first) * row_bytes_;
+  return page->second.get() + PlaceOnPage(row);
+}
+
+RowTable::OnePage RowTable::OnPageOfFirst(const int64_t* rows, size_t count) const {
+  KVS_CHECK(rows[0] >= 0 && rows[0] < rows_);
+  const int64_t first = rows[0];
+  const int64_t page_begin = first >> rows_per_page_log2_ << rows_per_page_log2_;
+  const int64_t page_end = std::min(rows_, page_begin + rows_per_page());
+  OnePage on_page;
+  for (size_t i = 0; i < count && rows[i] >= page_begin && rows[i] < page_end; ++i) {
+    on_page.consecutive &= rows[i] == first + static_cast<int64_t>(i);
+    ++on_page.count;
+  }
+  return on_page;
+}
+
+void RowTable::Scatter(const int64_t* rows, size_t count, const uint8_t* source) {
+  for (size_t i = 0; i < count;) {
+    const OnePage on_page = OnPageOfFirst(rows + i, count - i);
+    uint8_t* const first = Touch(rows[i]);
+    if (on_page.consecutive) {
+      std::memcpy(first, source, on_page.count * row_bytes_);
+    } else {
+      ScatterRows(rows + i, on_page.count, source, row_bytes_, first);
+    }
+    source += on_page.count * row_bytes_;
+    i += on_page.count;
+  }
+}
+
+void RowTable::Gather(const int64_t* rows, size_t count, uint8_t* destination) const {
+  // Some pages are looked up before the first of them is read, so that what memory is waited for
+  // is waited for at once.
+  struct Found {
+    OnePage on_page;
+    const uint8_t* first;  // null: zeros
+  };
+  constexpr size_t kPages = 16;
+  Found pages[kPages];
+  for (size_t i = 0; i < count;) {
+    size_t found = 0;
+    for (size_t k = i; found < kPages && k < count; ++found) {
+      pages[found] = {OnPageOfFirst(rows + k, count - k), Find(rows[k])};
+      __builtin_prefetch(pages[found].first);
+      k += pages[found].on_page.count;
+    }
+    for (size_t k = 0; k < found; ++k) {
+      const auto& [on_page, first] = pages[k];
+      const size_t bytes = on_page.count * row_bytes_;
+      if (first == nullptr) {
+        std::memset(destination, 0, bytes);
+      } else if (on_page.consecutive) {
+        std::memcpy(destination, first, bytes);
+      } else {
+        GatherRows(rows + i, on_page.count, first, row_bytes_, destination);
+      }
+      destination += bytes;
+      i += on_page.count;
+    }
+  }
 }
 
 void RowTable::CopyTo(uint8_t* destination) const {
@@ -55,18 +128,29 @@ void RowTable::CopyTo(uint8_t* destination) const {
 }
 
 std::vector<int64_t> RowTable::NonZeroRows() const {
+  std::vector<std::pair<int64_t, const uint8_t*>> pages;
+  pages.reserve(pages_.size());
+  for (const auto& [number, page] : pages_) pages.emplace_back(number, page.get());
+  std::sort(pages.begin(), pages.end());
   std::vector<int64_t> rows;
-  for (const auto& [number, page] : pages_) {
+  for (const auto& [number, page] : pages) {
     const int64_t first = number << rows_per_page_log2_;
     const int64_t end = std::min(rows_, first + (int64_t{1} << rows_per_page_log2_));
-    for (int64_t row = first; row < end; ++row) {
-      if (!IsZero(page.get() + static_cast<size_t>(row - first) * row_bytes_, row_bytes_)) {
-        rows.push_back(row);
-      }
+    const uint8_t* bytes = page;
+    for (int64_t row = first; row < end; ++row, bytes += row_bytes_) {
+      if (!RowIsZero(bytes, row_bytes_)) rows.push_back(row);
     }
   }
-  std::sort(rows.begin(), rows.end());
   return rows;
+}
+
+void RowTable::Zero() {
+  for (const auto& [number, page] : pages_) std::memset(page.get(), 0, page_bytes_);
+}
+
+void RowTable::DropZeroPages() {
+  absl::erase_if(pages_,
+                 [this](const auto& page) { return IsZero(page.second.get(), page_bytes_); });
 }
 
 }  // namespace kvstore

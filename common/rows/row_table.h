@@ -14,7 +14,8 @@ namespace kvstore {
 
 // Rows lie in pages of at most 1 KiB, at least one row; a page exists once one of its rows was
 // touched. So the memory follows the rows that are used, not the height: a lookup is one probe of a
-// hash table, an empty table costs nothing, and a lonely row costs a page.
+// hash table, an empty table costs nothing, and a lonely row costs a page. What is done to many
+// rows in ascending order costs a lookup per page.
 // Threading: thread-compatible.
 class RowTable {
  public:
@@ -24,18 +25,45 @@ class RowTable {
   int64_t rows() const { return rows_; }
   size_t row_bytes() const { return row_bytes_; }
   // Null: the row's page was never touched, the row is zero. `row` is KVS_CHECKed. The pointer
-  // stays good as long as the table does.
+  // stays good as long as the page does.
   const uint8_t* Find(int64_t row) const;
-  // The row, to be written. Zero at first. May throw std::bad_alloc; then the table is as it was.
+  // The row, to be written. Zero at first. Other rows of its page lie around it, row r
+  // (r - row) * row_bytes() behind it. May throw std::bad_alloc; then the table is as it was.
   uint8_t* Touch(int64_t row);
+
+  // How many of `rows`, from the first on, are on its page, and whether each is the one after the
+  // row before it.
+  struct OnePage {
+    size_t count = 0;
+    bool consecutive = true;
+  };
+  // Of `count` rows, at least one. All that are counted are KVS_CHECKed to be below rows().
+  OnePage OnPageOfFirst(const int64_t* rows, size_t count) const;
+  // A power of 2.
+  int64_t rows_per_page() const { return int64_t{1} << rows_per_page_log2_; }
+
+  // Writes these rows to the table, whose bytes lie back to back. May throw std::bad_alloc unless
+  // all were touched; then some of them are written.
+  void Scatter(const int64_t* rows, size_t count, const uint8_t* source);
+  // Writes these rows back to back, count * row_bytes() bytes.
+  void Gather(const int64_t* rows, size_t count, uint8_t* destination) const;
   // Writes all rows, rows() * row_bytes() bytes.
   void CopyTo(uint8_t* destination) const;
   // The rows that have a byte other than zero, ascending. Visits every page that exists.
   std::vector<int64_t> NonZeroRows() const;
+  // All rows become zero; pages stay, and take memory.
+  void Zero();
+  // Gives back the pages that are zero.
+  void DropZeroPages();
   // Of the pages that exist.
   uint64_t bytes() const { return pages_.size() * page_bytes_; }
 
  private:
+  // In bytes.
+  size_t PlaceOnPage(int64_t row) const {
+    return (static_cast<size_t>(row) & ((size_t{1} << rows_per_page_log2_) - 1)) * row_bytes_;
+  }
+
   int64_t rows_;
   size_t row_bytes_;
   int rows_per_page_log2_;

@@ -27,8 +27,10 @@ uint64_t BytesOf(const RowState& state);
 
 // `key` names the multipliers. `*state` is null before the first update and is created, replaced
 // or dropped as the rule needs it. Consumes the sums. A sum without rows is an update too: it is
-// counted.
-// Errors: those of PartUpdater::CheckDType; then neither `table` nor `*state` has changed.
+// counted. Runs of rows that lie side by side are updated at once, and so are short ones, gathered,
+// so that narrow rows cost about what their bytes cost.
+// Errors: those of PartUpdater::CheckDType; then neither `table` nor `*state` has changed. May
+// throw std::bad_alloc; then too, but for pages of zeros.
 absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,
                         RowSum& sum, RowStatePtr* state);
 

@@ -10,6 +10,7 @@
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/rows/row_bytes.h"
 #include "common/wire/byte_counts.h"
 
 namespace kvstore {
@@ -27,7 +28,7 @@ std::vector<int64_t> IdsOf(const Piece& piece) {
 // As numbers within the stripe.
 std::vector<int64_t> LocalRowsOf(const RowShape& cut, const Piece& piece) {
   std::vector<int64_t> rows = IdsOf(piece);
-  for (int64_t& row : rows) row /= cut.stripes;
+  for (int64_t& row : rows) row = cut.RowInStripe(row);
   return rows;
 }
 
@@ -42,10 +43,7 @@ Payload SavedTable(const RowTable& table) {
   to += kIdBytes;
   std::memcpy(to, rows.data(), rows.size() * kIdBytes);
   to += rows.size() * kIdBytes;
-  for (const int64_t row : rows) {
-    std::memcpy(to, table.Find(row), table.row_bytes());
-    to += table.row_bytes();
-  }
+  table.Gather(rows.data(), rows.size(), to);
   return Payload(BufferPtr(buffer));
 }
 
@@ -120,9 +118,14 @@ absl::Status RowValue::Check(Op op, const Piece& piece) const {
 }
 
 void RowValue::Fill(const Piece& piece) {
-  PayloadCursor rows(piece.data);
-  rows.Skip(piece.rows * kIdBytes);
-  for (const int64_t row : LocalRowsOf(cut_, piece)) rows.Read(table_.Touch(row), cut_.row_bytes);
+  const std::vector<int64_t> rows = LocalRowsOf(cut_, piece);
+  const size_t ids_bytes = rows.size() * kIdBytes;
+  const int64_t* row = rows.data();
+  ForEachStretch(piece.data.Sub(ids_bytes, piece.data.size() - ids_bytes), cut_.row_bytes,
+                 [&](const uint8_t* bytes, size_t stretch) {
+                   table_.Scatter(row, stretch, bytes);
+                   row += stretch;
+                 });
 }
 
 void RowValue::Fold(SumIndex sum, const Piece& piece) {
@@ -151,16 +154,7 @@ absl::Status RowValue::UpdateBy(SumIndex sum) {
 
 Payload RowValue::Read(const Piece& asked) const {
   const auto rows = std::make_shared<Buffer>(asked.rows * cut_.row_bytes);
-  uint8_t* to = rows->data();
-  for (const int64_t row : LocalRowsOf(cut_, asked)) {
-    const uint8_t* from = table_.Find(row);
-    if (from != nullptr) {
-      std::memcpy(to, from, cut_.row_bytes);
-    } else {
-      std::memset(to, 0, cut_.row_bytes);
-    }
-    to += cut_.row_bytes;
-  }
+  table_.Gather(LocalRowsOf(cut_, asked).data(), asked.rows, rows->data());
   CountCopiedBytes(rows->size());
   return Payload(BufferPtr(rows));
 }

@@ -15,7 +15,8 @@ TEST_CASE("every row is in one stripe, and the stripes have all rows between the
   bool within = true;
   for (int64_t row = 0; row < rows; ++row) {
     ++in_stripe[cut.StripeOf(row)];
-    within &= row / cut.stripes < cut.RowsIn(cut.StripeOf(row));
+    within &= cut.StripeOf(row) == row % cut.stripes && cut.RowInStripe(row) == row / cut.stripes;
+    within &= cut.RowInStripe(row) < cut.RowsIn(cut.StripeOf(row));
   }
   CHECK(within);
   for (PartIndex stripe = 0; stripe < cut.stripes; ++stripe) {
@@ -35,6 +36,7 @@ TEST_CASE("tables of the greatest height are cut without overflow", "[rows]") {
   const RowShape tall = RowShapeOf({int64_t{1} << 40}, DType::kFloat64);
   CHECK(tall.stripes == kStripes);
   CHECK(tall.StripeOf(tall.rows - 1) == ((int64_t{1} << 40) - 1) % 61);
+  CHECK(tall.RowInStripe(tall.rows - 1) == ((int64_t{1} << 40) - 1) / 61);
 }
 
 }  // namespace kvstore

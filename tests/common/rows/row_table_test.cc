@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <new>
+#include <numeric>
 #include <random>
 
 namespace {
@@ -66,6 +67,77 @@ TEST_CASE("rows are zero until they are written, and keep what was written", "[r
     REQUIRE(std::memcmp(&all[static_cast<size_t>(row) * row_bytes], expected.data(), row_bytes) ==
             0);
   }
+}
+
+TEST_CASE("rows are gathered in any order, those that were never touched as zeros", "[rows]") {
+  const size_t row_bytes = GENERATE(size_t{1}, 2, 3, 4, 8, 100, 1024, 5000);
+  CAPTURE(row_bytes);
+  constexpr int64_t kRows = 3001;
+  RowTable table(kRows, row_bytes);
+  std::mt19937_64 random(3);
+  for (int i = 0; i < 500; ++i) {
+    uint8_t* const row = table.Touch(static_cast<int64_t>(random() % kRows));
+    row[0] = row[row_bytes - 1] = static_cast<uint8_t>(random());
+  }
+  std::vector<int64_t> all(kRows);
+  std::iota(all.begin(), all.end(), int64_t{0});
+  std::vector<int64_t> some;
+  for (int i = 0; i < 1000; ++i) some.push_back(static_cast<int64_t>(random() % kRows));
+  for (const std::vector<int64_t>& rows : {all, some, std::vector<int64_t>{kRows - 1}}) {
+    std::vector<uint8_t> gathered(rows.size() * row_bytes, 99);
+    table.Gather(rows.data(), rows.size(), gathered.data());
+    bool right = true;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const std::vector<uint8_t> zeros(row_bytes);
+      const uint8_t* const row = table.Find(rows[i]);
+      right &= std::memcmp(&gathered[i * row_bytes], row == nullptr ? zeros.data() : row,
+                           row_bytes) == 0;
+    }
+    CHECK(right);
+  }
+}
+
+TEST_CASE("rows on one page lie around each other", "[rows]") {
+  const size_t row_bytes = GENERATE(size_t{1}, 4, 100, 1024, 5000);
+  CAPTURE(row_bytes);
+  RowTable table(3001, row_bytes);
+  std::mt19937_64 random(4);
+  std::vector<int64_t> rows;
+  for (int i = 0; i < 3000; ++i) {
+    const bool next = !rows.empty() && rows.back() < 3000 && random() % 8 != 0;
+    rows.push_back(next ? rows.back() + 1 : static_cast<int64_t>(random() % 3001));
+  }
+  size_t pages = 0;
+  for (size_t i = 0; i < rows.size(); ++pages) {
+    const auto on_page = table.OnPageOfFirst(&rows[i], rows.size() - i);
+    REQUIRE(on_page.count >= 1);
+    bool consecutive = true;
+    for (size_t k = 0; k < on_page.count; ++k) {
+      REQUIRE(rows[i + k] / table.rows_per_page() == rows[i] / table.rows_per_page());
+      const auto offset = (rows[i + k] - rows[i]) * static_cast<std::ptrdiff_t>(row_bytes);
+      REQUIRE(table.Touch(rows[i + k]) == table.Touch(rows[i]) + offset);
+      consecutive &= rows[i + k] == rows[i] + static_cast<int64_t>(k);
+    }
+    CHECK(on_page.consecutive == consecutive);
+    i += on_page.count;
+    if (i < rows.size()) {
+      CHECK(rows[i] / table.rows_per_page() != rows[i - 1] / table.rows_per_page());
+    }
+  }
+  CHECK(pages > 1);
+}
+
+TEST_CASE("a table that is fully written takes its bytes", "[rows]") {
+  RowTable table(1 << 16, 4);
+  for (int64_t row = 0; row < table.rows(); ++row) table.Touch(row)[0] = 1;
+  CHECK(table.bytes() == 4 << 16);
+  table.Zero();
+  CHECK(table.NonZeroRows().empty());
+  CHECK(table.bytes() == 4 << 16);
+  table.Touch(77)[3] = 1;
+  table.DropZeroPages();
+  CHECK(table.NonZeroRows() == std::vector<int64_t>{77});
+  CHECK(table.bytes() == 1024);
 }
 
 TEST_CASE("a table takes memory for the rows that are used, whatever its height", "[rows]") {

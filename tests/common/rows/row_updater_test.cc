@@ -6,6 +6,8 @@
 #include <map>
 #include <random>
 
+#include "common/kernels/kernels.h"
+
 namespace kvstore {
 namespace {
 
@@ -129,6 +131,71 @@ TEST_CASE("every rule gives a row the bits that it gives a dense part", "[rows]"
       REQUIRE(std::memcmp(table.Row(row).data(), dense, kRowBytes) == 0);
     }
   }
+}
+
+TEST_CASE("rows of every width and nearness have the bits that each row by itself has", "[rows]") {
+  // Wide rows and long stretches are updated in place, others gathered: 256 elements are the
+  // border.
+  const size_t width = GENERATE(size_t{1}, 2, 3, 64, 255, 256, 257);
+  const auto dtype = GENERATE(DType::kFloat32, DType::kFloat16);
+  const bool strewn = GENERATE(false, true);
+  CAPTURE(width, DTypeName(dtype), strewn);
+  const PartUpdater updater = Rule("adam", {{"multi_precision", 1}});
+  constexpr int64_t kRows = 5000;
+  std::mt19937_64 random(13);
+  RowTable table(kRows, width * DTypeBytes(dtype)), expected(kRows, width * DTypeBytes(dtype));
+  RowStatePtr state, expected_state;
+  for (int round = 0; round < 3; ++round) {
+    std::vector<int64_t> rows;
+    for (int64_t row = 0; row < kRows; ++row) {
+      const bool in = strewn ? random() % 7 == 0 : row / 700 % 2 == 0 || random() % 5 == 0;
+      if (in && (width < 64 || row % 1000 < 40)) rows.push_back(row);
+    }
+    std::vector<uint8_t> bytes(rows.size() * width * DTypeBytes(dtype));
+    std::vector<float> numbers(rows.size() * width);
+    std::uniform_real_distribution<float> number(-1, 1);
+    for (float& x : numbers) x = number(random);
+    Narrow(dtype, bytes.data(), numbers.data(), numbers.size());
+    const auto fold = [&](RowSum* sum, size_t begin, size_t count) {
+      const size_t row_bytes = width * DTypeBytes(dtype);
+      sum->Fold(&rows[begin], count,
+                Payload(Slice{&bytes[begin * row_bytes], count * row_bytes, nullptr}));
+    };
+    RowSum sum(dtype, width);
+    fold(&sum, 0, rows.size());
+    REQUIRE(UpdateRows(updater, kKey, dtype, table, sum, &state).ok());
+    const uint64_t updates = expected_state == nullptr ? 0 : expected_state->updates;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (expected_state != nullptr) expected_state->updates = updates;  // one round
+      RowSum one(dtype, width);
+      fold(&one, i, 1);
+      REQUIRE(UpdateRows(updater, kKey, dtype, expected, one, &expected_state).ok());
+    }
+  }
+  const auto same = [](const RowTable& a, const RowTable& b) {
+    std::vector<uint8_t> all(static_cast<size_t>(a.rows()) * a.row_bytes()), others(all.size());
+    a.CopyTo(all.data());
+    b.CopyTo(others.data());
+    return all == others;
+  };
+  CHECK(same(table, expected));
+  REQUIRE(state->tensors.size() == expected_state->tensors.size());
+  for (size_t i = 0; i < state->tensors.size(); ++i) {
+    CHECK(same(state->tensors[i], expected_state->tensors[i]));
+  }
+}
+
+TEST_CASE("without an optimizer a table keeps no pages of rows that are zero", "[rows]") {
+  const PartUpdater updater;
+  Table table;
+  Rows all;
+  for (int64_t row = 0; row < kHeight; ++row) all[row] = All(1);
+  table.Update(updater, all);
+  const uint64_t full = table.rows.bytes();
+  table.Update(updater, {{3, All(1)}});
+  CHECK(table.rows.bytes() < full / 10);
+  table.Update(updater, {});
+  CHECK(table.rows.bytes() == 0);
 }
 
 TEST_CASE("another rule keeps the state that fits it, else begins with zeros", "[rows]") {
