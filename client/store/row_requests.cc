@@ -12,92 +12,122 @@ namespace {
 
 static_assert(kPartBytesMax / sizeof(int64_t) <= kRowsPerEntryMax, "bytes are the only limit");
 
-// Places in a list of rows, grouped by stripe: those of stripe s are order[begin[s] .. begin[s+1]).
-struct ByStripe {
-  std::vector<size_t> order;
-  std::vector<size_t> begin;
+// A list of rows, cut by stripe into pieces of at most `most` rows each, in the order of the
+// stripes. `empty`: stripes without rows have a piece of none.
+template <typename Piece>
+class ByStripe {
+ public:
+  ByStripe(const RowShape& shape, const int64_t* ids, size_t count, size_t most, bool empty)
+      : shape_(shape), most_(most), next_(shape.stripes) {
+    std::vector<size_t> rows(shape.stripes);
+    for (size_t i = 0; i < count; ++i) ++rows[shape.StripeOf(ids[i])];
+    for (PartIndex stripe = 0; stripe < shape.stripes; ++stripe) {
+      next_[stripe].piece = pieces_.size();
+      const size_t pieces = std::max<size_t>(empty ? 1 : 0, (rows[stripe] + most - 1) / most);
+      for (size_t piece = 0; piece < pieces; ++piece) {
+        pieces_.push_back(
+            Piece(stripe, std::min(most, rows[stripe] - piece * most), piece, pieces));
+      }
+    }
+  }
+
+  // Calls put(piece, place, i) for each of the ids: the i-th one is the one at `place` of the
+  // piece. Those of a piece keep their order.
+  //
+  // The list is read once, front to back, and written to all stripes at once, each of which is
+  // written front to back: much cheaper than one stripe after the other, where narrow rows would be
+  // picked out of the list 61 rows apart, a cache line for each.
+  template <typename Put>
+  void ForEach(const int64_t* ids, size_t count, const Put& put) {
+    for (size_t i = 0; i < count; ++i) {
+      Next& next = next_[shape_.StripeOf(ids[i])];
+      put(pieces_[next.piece], next.place, i);
+      if (++next.place == most_) next = {next.piece + 1, 0};
+    }
+  }
+
+  std::vector<Piece>& pieces() { return pieces_; }
+
+ private:
+  struct Next {
+    size_t piece = 0;
+    size_t place = 0;
+  };
+
+  const RowShape& shape_;
+  const size_t most_;
+  std::vector<Piece> pieces_;
+  std::vector<Next> next_;  // by stripe
 };
 
-// A counting sort, which keeps the order within a stripe.
-ByStripe GroupByStripe(const RowShape& shape, const int64_t* ids, size_t count) {
-  ByStripe groups;
-  groups.begin.resize(shape.stripes + 1);
-  for (size_t i = 0; i < count; ++i) ++groups.begin[shape.StripeOf(ids[i]) + 1];
-  for (PartIndex s = 0; s < shape.stripes; ++s) groups.begin[s + 1] += groups.begin[s];
-  groups.order.resize(count);
-  std::vector<size_t> next = groups.begin;
-  for (size_t i = 0; i < count; ++i) groups.order[next[shape.StripeOf(ids[i])]++] = i;
-  return groups;
-}
-
-// Calls piece(begin, end, number, pieces) for each run of at most `most` of `count` things; once
-// for none of them.
-template <typename Piece>
-void InPieces(size_t count, size_t most, const Piece& piece) {
-  const size_t pieces = std::max<size_t>(1, (count + most - 1) / most);
-  for (size_t i = 0; i < pieces; ++i) {
-    piece(i * most, std::min(count, (i + 1) * most), static_cast<uint32_t>(i),
-          static_cast<uint32_t>(pieces));
-  }
-}
-
-uint8_t* CopyIds(const int64_t* ids, const size_t* places, size_t count, uint8_t* to) {
-  for (size_t i = 0; i < count; ++i, to += sizeof(int64_t)) {
-    std::memcpy(to, &ids[places[i]], sizeof(int64_t));
-  }
-  return to;
+void PutId(int64_t id, uint8_t* ids, size_t place) {
+  std::memcpy(ids + place * sizeof(id), &id, sizeof(id));
 }
 
 }  // namespace
 
 std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows) {
+  struct Piece {
+    Piece(PartIndex stripe, size_t rows, size_t number, size_t pieces) {
+      fragment.stripe = stripe;
+      fragment.rows = static_cast<uint32_t>(rows);
+      fragment.fragment = static_cast<uint32_t>(number);
+      fragment.fragments = static_cast<uint32_t>(pieces);
+    }
+    RowFragment fragment;
+    uint8_t* ids = nullptr;
+    uint8_t* data = nullptr;
+  };
   const size_t entry_bytes = sizeof(int64_t) + shape.row_bytes;
-  const ByStripe groups = GroupByStripe(shape, rows.ids, rows.count);
-  std::vector<RowFragment> cut;
-  for (PartIndex stripe = 0; stripe < shape.stripes; ++stripe) {
-    const size_t* const places = groups.order.data() + groups.begin[stripe];
-    const size_t in_stripe = groups.begin[stripe + 1] - groups.begin[stripe];
-    InPieces(in_stripe, kPartBytesMax / entry_bytes,
-             [&](size_t begin, size_t end, uint32_t number, uint32_t pieces) {
-               RowFragment& fragment = cut.emplace_back();
-               fragment.stripe = stripe;
-               fragment.rows = static_cast<uint32_t>(end - begin);
-               fragment.fragment = number;
-               fragment.fragments = pieces;
-               if (begin == end) return;
-               const auto data = std::make_shared<Buffer>((end - begin) * entry_bytes);
-               uint8_t* to = CopyIds(rows.ids, places + begin, end - begin, data->data());
-               ForRowBytes(shape.row_bytes, [&](auto bytes) {
-                 for (size_t i = begin; i < end; ++i, to += bytes) {
-                   std::memcpy(to, rows.data + places[i] * bytes, bytes);
-                 }
-               });
-               CountCopiedBytes(data->size());
-               fragment.data = data;
-             });
+  ByStripe<Piece> cut(shape, rows.ids, rows.count, kPartBytesMax / entry_bytes, true);
+  std::vector<RowFragment> fragments;
+  fragments.reserve(cut.pieces().size());
+  for (Piece& piece : cut.pieces()) {
+    if (piece.fragment.rows > 0) {
+      const auto buffer = std::make_shared<Buffer>(piece.fragment.rows * entry_bytes);
+      CountCopiedBytes(buffer->size());
+      piece.ids = buffer->data();
+      piece.data = buffer->data() + piece.fragment.rows * sizeof(int64_t);
+      piece.fragment.data = buffer;
+    }
+    fragments.push_back(std::move(piece.fragment));
   }
-  return cut;
+  ForRowBytes(shape.row_bytes, [&](auto bytes) {
+    cut.ForEach(rows.ids, rows.count, [&](const Piece& piece, size_t place, size_t i) {
+      PutId(rows.ids[i], piece.ids, place);
+      std::memcpy(piece.data + place * bytes, rows.data + i * bytes, bytes);
+    });
+  });
+  return fragments;
 }
 
 std::vector<RowQuestion> CutIds(const RowShape& shape, const std::vector<int64_t>& ids) {
-  const ByStripe groups = GroupByStripe(shape, ids.data(), ids.size());
-  const size_t most = kPartBytesMax / std::max(sizeof(int64_t), shape.row_bytes);
-  std::vector<RowQuestion> cut;
-  for (PartIndex stripe = 0; stripe < shape.stripes; ++stripe) {
-    const size_t* const places = groups.order.data() + groups.begin[stripe];
-    const size_t in_stripe = groups.begin[stripe + 1] - groups.begin[stripe];
-    if (in_stripe == 0) continue;
-    InPieces(in_stripe, most, [&](size_t begin, size_t end, uint32_t, uint32_t) {
-      RowQuestion& question = cut.emplace_back();
+  struct Piece {
+    Piece(PartIndex stripe, size_t rows, size_t /*number*/, size_t /*pieces*/) {
       question.stripe = stripe;
-      question.rows = static_cast<uint32_t>(end - begin);
-      const auto data = std::make_shared<Buffer>((end - begin) * sizeof(int64_t));
-      CopyIds(ids.data(), places + begin, end - begin, data->data());
-      question.ids = data;
-      question.places.assign(places + begin, places + end);
-    });
+      question.rows = static_cast<uint32_t>(rows);
+    }
+    RowQuestion question;
+    uint8_t* ids = nullptr;
+    size_t* places = nullptr;
+  };
+  const size_t most = kPartBytesMax / std::max(sizeof(int64_t), shape.row_bytes);
+  ByStripe<Piece> cut(shape, ids.data(), ids.size(), most, false);
+  std::vector<RowQuestion> questions;
+  questions.reserve(cut.pieces().size());
+  for (Piece& piece : cut.pieces()) {
+    const auto buffer = std::make_shared<Buffer>(piece.question.rows * sizeof(int64_t));
+    piece.ids = buffer->data();
+    piece.question.ids = buffer;
+    piece.question.places.resize(piece.question.rows);
+    piece.places = piece.question.places.data();
+    questions.push_back(std::move(piece.question));
   }
-  return cut;
+  cut.ForEach(ids.data(), ids.size(), [&](const Piece& piece, size_t place, size_t i) {
+    PutId(ids[i], piece.ids, place);
+    piece.places[place] = i;
+  });
+  return questions;
 }
 
 void PutRows(const Payload& rows, size_t row_bytes, const std::vector<size_t>& places,
