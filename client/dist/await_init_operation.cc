@@ -8,25 +8,21 @@
 
 namespace kvstore {
 
-PartRequest AwaitInitOperation::RequestAbout(PartIndex part) const {
-  PartRequest request = RequestFor(Op::kInit, part);
-  request.key = KeySpecOf(operation());
-  return request;
-}
-
-std::vector<PartRequest> AwaitInitOperation::Requests() {
-  Expect(1);
-  return {RequestAbout(0)};
+std::vector<PartAsk> AwaitInitOperation::Asks() {
+  std::vector<PartAsk> asks;
+  Ask(Op::kInit, 0, &asks).key = KeySpecOf(operation());
+  return asks;
 }
 
 absl::Status AwaitInitOperation::Take(Op, size_t, const Completion& completion,
-                                      std::vector<PartRequest>* next) {
+                                      std::vector<PartAsk>* next) {
   absl::Status status = completion.status;
   if (completion.id.part != 0 || !status.ok()) return status;
   if (!operation().spec.known) status = Learn(completion.key.get());
   if (!status.ok()) return status;
   const PartIndex parts = MakeCut(operation().spec)->parts();
-  for (PartIndex part = 1; part < parts; ++part) next->push_back(RequestAbout(part));
+  const KeySpec key = KeySpecOf(operation());
+  for (PartIndex part = 1; part < parts; ++part) Ask(Op::kInit, part, next).key = key;
   return status;
 }
 

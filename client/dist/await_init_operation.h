@@ -19,12 +19,11 @@ class AwaitInitOperation final : public DistOperation {
       : DistOperation(std::move(operation), std::move(token)) {}
 
   // Called once.
-  std::vector<PartRequest> Requests();
+  std::vector<PartAsk> Asks();
 
  private:
   absl::Status Take(Op op, size_t index, const Completion& completion,
-                    std::vector<PartRequest>* next) override;
-  PartRequest RequestAbout(PartIndex part) const;
+                    std::vector<PartAsk>* next) override;
   // Fills in the operation's spec from what the server says of the key; null: it says nothing.
   absl::Status Learn(const KeySpec* key) const;
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <new>
 #include <utility>
 
@@ -43,26 +44,22 @@ std::shared_ptr<LentParts> LentInPlace(const KeyOperation& operation, const Toke
   return in_place ? std::make_shared<LentParts>(token, cut.parts()) : nullptr;
 }
 
-// The requests of a push and a pull of the same key, part by part: the pull of a part can be under
+// What the push and the pull of one PushPull ask, part by part, so that the pull of a part is under
 // way while later parts are still being pushed. Both lists are in ascending order of parts; the
 // push of a part comes first, which is what makes the pull ask for the value after it.
-std::vector<PartAsk> PartByPart(std::vector<PartRequest> pushes,
-                                const std::shared_ptr<PartSink>& push,
-                                std::vector<PartRequest> pulls,
-                                const std::shared_ptr<PartSink>& pull) {
+std::vector<PartAsk> PartByPart(std::vector<PartAsk> pushes, std::vector<PartAsk> pulls) {
+  if (pushes.empty()) return pulls;
+  if (pulls.empty()) return pushes;
   std::vector<PartAsk> asks;
   asks.reserve(pushes.size() + pulls.size());
-  size_t next_pull = 0;
-  const auto add_pulls_before = [&](PartIndex end) {
-    for (; next_pull < pulls.size() && pulls[next_pull].id.part < end; ++next_pull) {
-      asks.push_back({std::move(pulls[next_pull]), pull, next_pull});
+  auto pull = pulls.begin();
+  for (PartAsk& push : pushes) {
+    for (; pull != pulls.end() && pull->request.id.part < push.request.id.part; ++pull) {
+      asks.push_back(std::move(*pull));
     }
-  };
-  for (size_t i = 0; i < pushes.size(); ++i) {
-    add_pulls_before(pushes[i].id.part);
-    asks.push_back({std::move(pushes[i]), push, i});
+    asks.push_back(std::move(push));
   }
-  add_pulls_before(UINT32_MAX);
+  std::move(pull, pulls.end(), std::back_inserter(asks));
   return asks;
 }
 
@@ -168,29 +165,24 @@ std::vector<PartAsk> DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& op
                                          const TokenPtr& token,
                                          const Contribution* contribution) const {
   if (operation->kind == OperationKind::kInit && contribution == nullptr) {
-    const auto await = std::make_shared<AwaitInitOperation>(operation, token);
-    return PartByPart(await->Requests(), await, {}, nullptr);
+    return std::make_shared<AwaitInitOperation>(operation, token)->Asks();
   }
   const std::shared_ptr<const Cut> cut = MakeCut(operation->spec);
   if (operation->kind == OperationKind::kInit) {
-    const auto init = std::make_shared<InitOperation>(operation, token);
-    return PartByPart(init->Requests(*cut, *contribution), init, {}, nullptr);
+    return std::make_shared<InitOperation>(operation, token)->Asks(*cut, *contribution);
   }
   std::shared_ptr<LentParts> lent;
-  std::shared_ptr<PushOperation> push;
-  std::vector<PartRequest> pushes;
+  std::vector<PartAsk> pushes;
   if (contribution != nullptr) {
     lent = LentInPlace(*operation, token, *contribution, *cut);
-    push = std::make_shared<PushOperation>(operation, token);
-    pushes = push->Requests(*cut, *contribution, lent.get(), *codec_);
+    pushes = std::make_shared<PushOperation>(operation, token)
+                 ->Asks(*cut, *contribution, lent.get(), *codec_);
   }
-  std::shared_ptr<PullOperation> pull;
-  std::vector<PartRequest> pulls;
+  std::vector<PartAsk> pulls;
   if (!operation->outputs.empty()) {
-    pull = std::make_shared<PullOperation>(operation, token, cut, std::move(lent), codec_);
-    pulls = pull->Requests();
+    pulls = std::make_shared<PullOperation>(operation, token, cut, std::move(lent), codec_)->Asks();
   }
-  return PartByPart(std::move(pushes), push, std::move(pulls), pull);
+  return PartByPart(std::move(pushes), std::move(pulls));
 }
 
 absl::Status DistBackend::SetOptimizer(const OptimizerConfig& config) {

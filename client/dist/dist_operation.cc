@@ -7,8 +7,11 @@ namespace kvstore {
 DistOperation::DistOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token)
     : token_(std::move(token)), operation_(std::move(operation)) {}
 
-PartRequest DistOperation::RequestFor(Op op, PartIndex part) const {
-  PartRequest request;
+PartRequest& DistOperation::Ask(Op op, PartIndex part, std::vector<PartAsk>* asks) {
+  PartAsk& ask = asks->emplace_back();
+  ask.sink = shared_from_this();
+  ask.index = asked_++;
+  PartRequest& request = ask.request;
   request.op = op;
   request.id = {operation_->key->id, part};
   request.priority = operation_->priority;
@@ -16,20 +19,17 @@ PartRequest DistOperation::RequestFor(Op op, PartIndex part) const {
   return request;
 }
 
-absl::Status DistOperation::Take(Op, size_t, const Completion& completion,
-                                 std::vector<PartRequest>*) {
+absl::Status DistOperation::Take(Op, size_t, const Completion& completion, std::vector<PartAsk>*) {
   return completion.status;
 }
 
-std::vector<PartRequest> DistOperation::OnPart(Op op, size_t index, const Completion& completion) {
-  std::vector<PartRequest> next;
+std::vector<PartAsk> DistOperation::OnPart(Op op, size_t index, const Completion& completion) {
+  std::vector<PartAsk> next;
   absl::Status status = Take(op, index, completion, &next);
   if (status_.ok() && !status.ok()) status_ = std::move(status);
-  open_ += next.size();
-  if (--open_ > 0) return next;
-  next = AllTaken();
-  open_ = next.size();
-  if (open_ == 0) token_->Finish(status_);
+  ++over_;
+  if (over_ == asked_) AllTaken(&next);
+  if (over_ == asked_) token_->Finish(status_);
   return next;
 }
 

@@ -23,10 +23,10 @@
 
 namespace kvstore {
 
-class DistOperation : public PartSink {
+class DistOperation : public PartSink, public std::enable_shared_from_this<DistOperation> {
  public:
   uint64_t operation_id() const final { return token_->id(); }
-  std::vector<PartRequest> OnPart(Op op, size_t index, const Completion& completion) final;
+  std::vector<PartAsk> OnPart(Op op, size_t index, const Completion& completion) final;
 
  protected:
   // `token`: finished by this object, once, and held for as long as anything of the operation is
@@ -36,18 +36,17 @@ class DistOperation : public PartSink {
 
   KeyOperation& operation() const { return *operation_; }
   const TokenPtr& token() const { return token_; }
-  // A request of the operation about one part, still without what the verb adds.
-  PartRequest RequestFor(Op op, PartIndex part) const;
-  // To be called once, with the first requests that are sent, before they are.
-  void Expect(size_t requests) { open_ = requests; }
+  // Appends a request about one part to what will be asked, and returns it, for what the verb adds.
+  // The first ones have the indices 0, 1, 2 …, which later ones go on from.
+  PartRequest& Ask(Op op, PartIndex part, std::vector<PartAsk>* asks);
 
   // One request is over. Returns its outcome as the operation sees it; what is to be asked next
   // goes to `next`.
   virtual absl::Status Take(Op op, size_t index, const Completion& completion,
-                            std::vector<PartRequest>* next);
-  // All requests are over, and so is the operation, unless more are returned: then it is called
-  // again when these are.
-  virtual std::vector<PartRequest> AllTaken() { return {}; }
+                            std::vector<PartAsk>* next);
+  // All requests are over, and so is the operation, unless more are asked: then this is called
+  // again when they are over.
+  virtual void AllTaken(std::vector<PartAsk>* /*next*/) {}
 
   // Loop: the first failure.
   absl::Status status_;
@@ -56,7 +55,9 @@ class DistOperation : public PartSink {
   // First, so that it goes last: when the operation completes its arrays are free.
   const TokenPtr token_;
   const std::shared_ptr<KeyOperation> operation_;
-  size_t open_ = 0;  // loop
+  // Before the first requests are sent, whoever makes them; then the loop.
+  size_t asked_ = 0;
+  size_t over_ = 0;
 };
 
 // What an Init tells the servers of its key.

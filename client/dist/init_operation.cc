@@ -4,13 +4,13 @@
 
 namespace kvstore {
 
-std::vector<PartRequest> InitOperation::Requests(const Cut& cut, const Contribution& value) {
+std::vector<PartAsk> InitOperation::Asks(const Cut& cut, const Contribution& value) {
   const KeySpec key = KeySpecOf(operation());
   std::vector<Piece> pieces = cut.Pieces(value, nullptr);
-  std::vector<PartRequest> requests;
-  requests.reserve(pieces.size());
+  std::vector<PartAsk> asks;
+  asks.reserve(pieces.size());
   for (Piece& piece : pieces) {
-    PartRequest& request = requests.emplace_back(RequestFor(Op::kInit, piece.part));
+    PartRequest& request = Ask(Op::kInit, piece.part, &asks);
     request.key = key;
     request.create = true;
     request.data = std::move(piece.data);
@@ -18,12 +18,11 @@ std::vector<PartRequest> InitOperation::Requests(const Cut& cut, const Contribut
     request.fragment = piece.fragment;
     request.fragments = piece.fragments;
   }
-  Expect(requests.size());
-  return requests;
+  return asks;
 }
 
 absl::Status InitOperation::Take(Op op, size_t, const Completion& completion,
-                                 std::vector<PartRequest>*) {
+                                 std::vector<PartAsk>*) {
   if (op == Op::kDrop) {
     status_ = InitUndo::Joined(status_, completion);
     return status_;
@@ -32,9 +31,13 @@ absl::Status InitOperation::Take(Op op, size_t, const Completion& completion,
   return completion.status;
 }
 
-// Nothing is left to take back when the requests that took back are over, too.
-std::vector<PartRequest> InitOperation::AllTaken() {
-  return status_.ok() ? std::vector<PartRequest>() : undo_.Requests();
+// Called a second time when the requests that took back are over: then nothing is left to take
+// back.
+void InitOperation::AllTaken(std::vector<PartAsk>* next) {
+  if (status_.ok()) return;
+  for (PartRequest& drop : undo_.Requests()) {
+    Ask(Op::kDrop, drop.id.part, next).takes_back = drop.takes_back;
+  }
 }
 
 }  // namespace kvstore

@@ -17,12 +17,12 @@ class InitOperation final : public DistOperation {
       : DistOperation(std::move(operation), std::move(token)) {}
 
   // Called once. May throw std::bad_alloc.
-  std::vector<PartRequest> Requests(const Cut& cut, const Contribution& value);
+  std::vector<PartAsk> Asks(const Cut& cut, const Contribution& value);
 
  private:
   absl::Status Take(Op op, size_t index, const Completion& completion,
-                    std::vector<PartRequest>* next) override;
-  std::vector<PartRequest> AllTaken() override;
+                    std::vector<PartAsk>* next) override;
+  void AllTaken(std::vector<PartAsk>* next) override;
 
   InitUndo undo_;  // loop
 };

@@ -11,14 +11,15 @@
 
 namespace kvstore {
 
+struct PartAsk;
+
 // Hears what becomes of requests.
 class PartSink {
  public:
   virtual ~PartSink() = default;
   // One request is over: `op` and `index` are those of its PartAsk. Returns what is to be asked
-  // next; of those, too, this sink will hear, and their indices are their places in the list.
-  // Called on the session's loop; must not block.
-  virtual std::vector<PartRequest> OnPart(Op op, size_t index, const Completion& completion) = 0;
+  // next. Called on the session's loop; must not block.
+  virtual std::vector<PartAsk> OnPart(Op op, size_t index, const Completion& completion) = 0;
   // Which operation asks, for explanations: OperationToken::id(); 0 if none does.
   virtual uint64_t operation_id() const = 0;
 };

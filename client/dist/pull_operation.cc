@@ -24,13 +24,13 @@ void PullOperation::DropRows() const {
   for (const NDArray& output : operation().outputs) output.impl()->SetRows({});
 }
 
-std::vector<PartRequest> PullOperation::Requests() {
-  std::vector<PartRequest> requests;
+std::vector<PartAsk> PullOperation::Asks() {
+  std::vector<PartAsk> asks;
   try {
     questions_ = cut_->Questions(operation());
-    requests.reserve(questions_.size());
+    asks.reserve(questions_.size());
     for (Question& question : questions_) {
-      PartRequest& request = requests.emplace_back(RequestFor(Op::kPull, question.part));
+      PartRequest& request = Ask(Op::kPull, question.part, &asks);
       request.data = std::move(question.ids);
       request.rows = question.rows;
     }
@@ -38,12 +38,11 @@ std::vector<PartRequest> PullOperation::Requests() {
     DropRows();
     throw;
   }
-  Expect(requests.size());
-  return requests;
+  return asks;
 }
 
 absl::Status PullOperation::Take(Op, size_t index, const Completion& completion,
-                                 std::vector<PartRequest>*) {
+                                 std::vector<PartAsk>*) {
   KVS_RETURN_IF_ERROR(completion.status);
   const Question& question = questions_[index];
   const ValueSpec& spec = operation().spec;
@@ -60,16 +59,15 @@ absl::Status PullOperation::Take(Op, size_t index, const Completion& completion,
   if (lent_ == nullptr) {
     cut_->Write(question, reply, operation().outputs);
   } else {
-    lent_->WhenReturned(question.part, [self = shared_from_this(), &question, reply] {
-      self->cut_->Write(question, reply, self->operation().outputs);
+    lent_->WhenReturned(question.part, [this, self = shared_from_this(), &question, reply] {
+      cut_->Write(question, reply, operation().outputs);
     });
   }
   return absl::OkStatus();
 }
 
-std::vector<PartRequest> PullOperation::AllTaken() {
+void PullOperation::AllTaken(std::vector<PartAsk>*) {
   if (!status_.ok()) DropRows();
-  return {};
 }
 
 }  // namespace kvstore

@@ -14,8 +14,7 @@
 
 namespace kvstore {
 
-class PullOperation final : public DistOperation,
-                            public std::enable_shared_from_this<PullOperation> {
+class PullOperation final : public DistOperation {
  public:
   // `lent` is null, or the parts of an output that are lent.
   PullOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token,
@@ -24,19 +23,19 @@ class PullOperation final : public DistOperation,
 
   // Called once. Without requests (a pull of no rows) there is nothing to wait for, and nobody
   // finishes the token. May throw std::bad_alloc.
-  std::vector<PartRequest> Requests();
+  std::vector<PartAsk> Asks();
 
  private:
   absl::Status Take(Op op, size_t index, const Completion& completion,
-                    std::vector<PartRequest>* next) override;
-  std::vector<PartRequest> AllTaken() override;
+                    std::vector<PartAsk>* next) override;
+  void AllTaken(std::vector<PartAsk>* next) override;
   // The outputs of a pull of rows hold none of them: rather none than some.
   void DropRows() const;
 
   const std::shared_ptr<const Cut> cut_;
   const std::shared_ptr<LentParts> lent_;
   const std::shared_ptr<PartCodec> codec_;
-  std::vector<Question> questions_;  // by index of the request; fixed by Requests
+  std::vector<Question> questions_;  // by index of the request; fixed by Asks
 };
 
 }  // namespace kvstore

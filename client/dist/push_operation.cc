@@ -4,20 +4,19 @@
 
 namespace kvstore {
 
-std::vector<PartRequest> PushOperation::Requests(const Cut& cut, const Contribution& contribution,
-                                                 LentParts* lent, PartCodec& codec) {
+std::vector<PartAsk> PushOperation::Asks(const Cut& cut, const Contribution& contribution,
+                                         LentParts* lent, PartCodec& codec) {
   std::vector<Piece> pieces = cut.Pieces(contribution, lent);
-  std::vector<PartRequest> requests;
-  requests.reserve(pieces.size());
+  std::vector<PartAsk> asks;
+  asks.reserve(pieces.size());
   for (Piece& piece : pieces) {
-    PartRequest& request = requests.emplace_back(RequestFor(Op::kPush, piece.part));
+    PartRequest& request = Ask(Op::kPush, piece.part, &asks);
     request.data = codec.Encode(request.id, operation().spec, std::move(piece.data));
     request.rows = piece.rows;
     request.fragment = piece.fragment;
     request.fragments = piece.fragments;
   }
-  Expect(requests.size());
-  return requests;
+  return asks;
 }
 
 }  // namespace kvstore

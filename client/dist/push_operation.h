@@ -20,8 +20,8 @@ class PushOperation final : public DistOperation {
       : DistOperation(std::move(operation), std::move(token)) {}
 
   // Called once. `lent`: as of Cut::Pieces. May throw std::bad_alloc.
-  std::vector<PartRequest> Requests(const Cut& cut, const Contribution& contribution,
-                                    LentParts* lent, PartCodec& codec);
+  std::vector<PartAsk> Asks(const Cut& cut, const Contribution& contribution, LentParts* lent,
+                            PartCodec& codec);
 };
 
 }  // namespace kvstore

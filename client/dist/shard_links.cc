@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <string>
 #include <utility>
 
@@ -28,12 +27,7 @@ ShardLinks::~ShardLinks() = default;
 
 void ShardLinks::Add(std::vector<PartAsk> asks) {
   MutexLock lock(mutex_);
-  if (queued_.empty()) {
-    queued_ = std::move(asks);
-    return;
-  }
-  queued_.insert(queued_.end(), std::make_move_iterator(asks.begin()),
-                 std::make_move_iterator(asks.end()));
+  queued_.push_back(std::move(asks));
 }
 
 void ShardLinks::Flush() {
@@ -46,7 +40,7 @@ void ShardLinks::Flush() {
 }
 
 void ShardLinks::SubmitQueued() {
-  std::vector<PartAsk> queued;
+  std::vector<std::vector<PartAsk>> queued;
   {
     MutexLock lock(mutex_);
     queued.swap(queued_);
@@ -55,13 +49,17 @@ void ShardLinks::SubmitQueued() {
   Submit(std::move(queued));
 }
 
-void ShardLinks::Submit(std::vector<PartAsk> asks) {
+void ShardLinks::Submit(std::vector<std::vector<PartAsk>> lists) {
+  size_t count = 0;
+  for (const std::vector<PartAsk>& asks : lists) count += asks.size();
   std::vector<PartRequest> requests;
-  requests.reserve(asks.size());
-  for (PartAsk& ask : asks) {
-    ask.request.ticket = ++last_ticket_;
-    open_[ask.request.ticket] = {std::move(ask.sink), ask.request.op, ask.index};
-    requests.push_back(std::move(ask.request));
+  requests.reserve(count);
+  for (std::vector<PartAsk>& asks : lists) {
+    for (PartAsk& ask : asks) {
+      ask.request.ticket = ++last_ticket_;
+      open_[ask.request.ticket] = {std::move(ask.sink), ask.request.op, ask.index};
+      requests.push_back(std::move(ask.request));
+    }
   }
   ClientOutbox out;
   core_->Submit(SteadyNowMs(), std::move(requests), &out);
@@ -81,13 +79,13 @@ void ShardLinks::Handle(ClientOutbox out) {
     streams_.at(send.to)->Send(EncodeFrame(send.frame));
   }
   for (const ShardAddress shard : out.dial) Dial(shard);
-  std::vector<PartAsk> next;
+  std::vector<std::vector<PartAsk>> next;
   for (const Completion& done : out.done) {
     const auto it = open_.find(done.ticket);
     const Open open = std::move(it->second);
     open_.erase(it);
-    std::vector<PartRequest> more = open.sink->OnPart(open.op, open.index, done);
-    for (size_t i = 0; i < more.size(); ++i) next.push_back({std::move(more[i]), open.sink, i});
+    std::vector<PartAsk> more = open.sink->OnPart(open.op, open.index, done);
+    if (!more.empty()) next.push_back(std::move(more));
   }
   if (!next.empty()) Submit(std::move(next));
   if (!inquiries_.empty()) EndInquiries(0);

@@ -69,7 +69,7 @@ class ShardLinks {
   };
 
   void SubmitQueued() KVS_EXCLUDES(mutex_);
-  void Submit(std::vector<PartAsk> asks);
+  void Submit(std::vector<std::vector<PartAsk>> lists);
   void Handle(ClientOutbox out);
   void Dial(ShardAddress shard);
   void OnMessage(ShardAddress shard, const Payload& message);
@@ -85,7 +85,7 @@ class ShardLinks {
   const ClientCoreOptions options_;
 
   Mutex mutex_;
-  std::vector<PartAsk> queued_ KVS_GUARDED_BY(mutex_);
+  std::vector<std::vector<PartAsk>> queued_ KVS_GUARDED_BY(mutex_);  // one list for each Add
   bool flush_posted_ KVS_GUARDED_BY(mutex_) = false;
 
   RoutingPtr routing_;

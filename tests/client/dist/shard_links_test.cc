@@ -80,7 +80,7 @@ class ListeningSink final : public PartSink {
   explicit ListeningSink(size_t expected, uint64_t operation = 1)
       : expected_(expected), operation_(operation) {}
 
-  std::vector<PartRequest> OnPart(Op op, size_t index, const Completion& completion) override {
+  std::vector<PartAsk> OnPart(Op op, size_t index, const Completion& completion) override {
     ops.push_back(op);
     indices.push_back(index);
     statuses.push_back(completion.status);
@@ -93,7 +93,7 @@ class ListeningSink final : public PartSink {
   std::vector<Op> ops;
   std::vector<size_t> indices;
   std::vector<absl::Status> statuses;
-  std::vector<PartRequest> next;
+  std::vector<PartAsk> next;
   Answer<bool> over;
 
  private:
@@ -176,15 +176,15 @@ TEST_CASE("what was added before a flush goes out in one frame, and each sink he
   CHECK(frames == std::vector<size_t>{3});
 }
 
-TEST_CASE("what a sink asks next goes out, numbered from 0", "[dist][links]") {
+TEST_CASE("what a sink asks next goes out, too", "[dist][links]") {
   const auto network = std::make_shared<InprocNetwork>();
   ScriptedServer server(network, [](MessageStream& stream, const Frame& request) {
     stream.Send(EncodeFrame(DoneTo(request)));
   });
   Worker worker(network, server.address());
   const auto sink = std::make_shared<ListeningSink>(3);
-  sink->next.push_back(PushOf(2, "b"));
-  sink->next.push_back(PushOf(3, "c"));
+  sink->next.push_back({PushOf(2, "b"), sink, 0});
+  sink->next.push_back({PushOf(3, "c"), sink, 1});
   worker.links().Add({{PushOf(1, "a"), sink, 8}});
   worker.links().Flush();
   sink->over.Wait();

@@ -24,10 +24,9 @@ using testing::Underway;
 constexpr int64_t kPartElements = int64_t{kPartBytesMax} / 4;
 
 // A completion of the request that has this id.
-Completion Done(const PartRequest& request, absl::Status status = absl::OkStatus(),
-                RequestId number = 1) {
+Completion Done(const PartAsk& ask, absl::Status status = absl::OkStatus(), RequestId number = 1) {
   Completion completion;
-  completion.id = request.id;
+  completion.id = ask.request.id;
   completion.status = std::move(status);
   completion.request = number;
   return completion;
@@ -69,16 +68,16 @@ TEST_CASE("a push asks for every part and ends when the last is over", "[dist]")
   const auto cut = MakeCut(operation->spec);
   PlainCodec codec;
   auto push = std::make_shared<PushOperation>(operation, underway.token);
-  std::vector<PartRequest> requests =
-      push->Requests(*cut, ReduceOnCpu(*operation, underway.token), nullptr, codec);
+  std::vector<PartAsk> requests =
+      push->Asks(*cut, ReduceOnCpu(*operation, underway.token), nullptr, codec);
   underway.token = nullptr;
   REQUIRE(requests.size() == cut->parts());
   for (size_t i = 0; i < requests.size(); ++i) {
-    CHECK(requests[i].op == Op::kPush);
-    CHECK(requests[i].id.key == 17);
-    CHECK(requests[i].id.part == i);
-    CHECK(requests[i].priority == 3);
-    CHECK(requests[i].step == 9);
+    CHECK(requests[i].request.op == Op::kPush);
+    CHECK(requests[i].request.id.key == 17);
+    CHECK(requests[i].request.id.part == i);
+    CHECK(requests[i].request.priority == 3);
+    CHECK(requests[i].request.step == 9);
   }
   for (size_t i = 0; i < requests.size(); ++i) {
     CHECK(push->OnPart(Op::kPush, i, Done(requests[i])).empty());
@@ -95,7 +94,7 @@ TEST_CASE("an operation fails with the first failure, when all of its requests a
   const auto operation = OperationOn(OperationKind::kPush, value, {value});
   PlainCodec codec;
   auto push = std::make_shared<PushOperation>(operation, underway.token);
-  std::vector<PartRequest> requests = push->Requests(
+  std::vector<PartAsk> requests = push->Asks(
       *MakeCut(operation->spec), ReduceOnCpu(*operation, underway.token), nullptr, codec);
   underway.token = nullptr;
   push->OnPart(Op::kPush, 2, Done(requests[2]));
@@ -116,19 +115,20 @@ TEST_CASE("a push encodes and a pull decodes what passes through the codec, an I
   const std::shared_ptr<const Cut> cut = MakeCut(operation->spec);
   const auto codec = std::make_shared<FlippingCodec>();
   const Contribution contribution = ReduceOnCpu(*operation, underway.token);
-  PushOperation push(operation, underway.token);
-  const std::vector<PartRequest> pushed = push.Requests(*cut, contribution, nullptr, *codec);
-  std::string bytes = pushed[0].data.ToString();
+  const std::vector<PartAsk> pushed = std::make_shared<PushOperation>(operation, underway.token)
+                                          ->Asks(*cut, contribution, nullptr, *codec);
+  std::string bytes = pushed[0].request.data.ToString();
   CHECK(bytes != std::string(value.data_as<char>(), 8));
   const auto pull = std::make_shared<PullOperation>(operation, underway.token, cut, nullptr, codec);
-  const std::vector<PartRequest> pulls = pull->Requests();
+  const std::vector<PartAsk> pulls = pull->Asks();
   Completion reply = Done(pulls[0]);
-  reply.data = pushed[0].data;
+  reply.data = pushed[0].request.data;
   pull->OnPart(Op::kPull, 0, reply);
   CHECK(std::memcmp(output.data(), value.data(), 8) == 0);
 
-  InitOperation init(OperationOn(OperationKind::kInit, value, {value}), underway.token);
-  CHECK(init.Requests(*cut, contribution)[0].data.ToString() ==
+  const auto init = std::make_shared<InitOperation>(
+      OperationOn(OperationKind::kInit, value, {value}), underway.token);
+  CHECK(init->Asks(*cut, contribution)[0].request.data.ToString() ==
         std::string(value.data_as<char>(), 8));
 }
 
@@ -139,9 +139,10 @@ TEST_CASE("a reply that the codec refuses fails the pull", "[dist]") {
   auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
                                               MakeCut(operation->spec), nullptr,
                                               std::make_shared<FlippingCodec>());
-  const std::vector<PartRequest> requests = pull->Requests();
+  std::vector<PartAsk> requests = pull->Asks();
   pull->OnPart(Op::kPull, 0, Done(requests[0]));
   pull = nullptr;
+  requests.clear();
   CHECK(underway.Outcome() == absl::DataLossError("bytes expected, got none"));
 }
 
@@ -153,7 +154,7 @@ TEST_CASE("a reply of another size than was asked for is the server's error", "[
     const auto operation = OperationOn(OperationKind::kPull, output, {}, {output});
     auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
                                                 MakeCut(operation->spec), nullptr, codec);
-    Completion reply = Done(pull->Requests()[0]);
+    Completion reply = Done(pull->Asks()[0]);
     reply.data = ZeroBytes(12);
     pull->OnPart(Op::kPull, 0, reply);
     pull = nullptr;
@@ -168,7 +169,7 @@ TEST_CASE("a reply of another size than was asked for is the server's error", "[
     operation->row_ids = {{NDArray(), {1, 2}}};
     auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
                                                 MakeCut(operation->spec), nullptr, codec);
-    const std::vector<PartRequest> requests = pull->Requests();
+    std::vector<PartAsk> requests = pull->Asks();
     REQUIRE(requests.size() == 2);
     CHECK(output.indices() == std::vector<int64_t>{1, 2});
     Completion good = Done(requests[0]);
@@ -179,6 +180,7 @@ TEST_CASE("a reply of another size than was asked for is the server's error", "[
     pull->OnPart(Op::kPull, 1, bad);
     CHECK(output.indices().empty());
     pull = nullptr;
+    requests.clear();
     CHECK(underway.Outcome().message() ==
           "key 17 part 2: 256 bytes expected for 1 rows of shape [6144,64] of f32, the server sent "
           "255");
@@ -193,11 +195,11 @@ TEST_CASE("a pull into the array that is pushed writes each part when it is back
   const auto codec = std::make_shared<PlainCodec>();
   const auto lent = std::make_shared<LentParts>(underway.token, cut->parts());
   auto push = std::make_shared<PushOperation>(operation, underway.token);
-  std::vector<PartRequest> pushed =
-      push->Requests(*cut, ReduceOnCpu(*operation, underway.token), lent.get(), *codec);
+  std::vector<PartAsk> pushed =
+      push->Asks(*cut, ReduceOnCpu(*operation, underway.token), lent.get(), *codec);
   auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
                                               cut, lent, codec);
-  const std::vector<PartRequest> pulls = pull->Requests();
+  const std::vector<PartAsk> pulls = pull->Asks();
   for (size_t part = 0; part < 2; ++part) {
     push->OnPart(Op::kPush, part, Done(pushed[part]));
     Completion reply = Done(pulls[part]);
@@ -206,7 +208,7 @@ TEST_CASE("a pull into the array that is pushed writes each part when it is back
   }
   const float* const first = array.data_as<float>();
   CHECK(first[1] == 1);
-  pushed[0].data = Payload();  // the transport's reference to part 0 goes
+  pushed[0].request.data = Payload();  // the transport's reference to part 0 goes
   CHECK(first[1] == 0);
   CHECK(first[kPartElements] == static_cast<float>(kPartElements));
   push = nullptr;
@@ -223,14 +225,14 @@ TEST_CASE("rank 0's Init that is refused takes all of its parts back", "[dist]")
   const NDArray value = ValueOf(row_sparse);
   const auto operation = OperationOn(OperationKind::kInit, value, {value});
   auto init = std::make_shared<InitOperation>(operation, underway.token);
-  std::vector<PartRequest> requests =
-      init->Requests(*MakeCut(operation->spec), ReduceOnCpu(*operation, underway.token));
+  std::vector<PartAsk> requests =
+      init->Asks(*MakeCut(operation->spec), ReduceOnCpu(*operation, underway.token));
   underway.token = nullptr;
-  std::vector<PartRequest> drops;
+  std::vector<PartAsk> drops;
   for (size_t i = 0; i < requests.size(); ++i) {
-    CHECK(requests[i].op == Op::kInit);
-    CHECK(requests[i].create);
-    CHECK(requests[i].key.shape == operation->spec.shape);
+    CHECK(requests[i].request.op == Op::kInit);
+    CHECK(requests[i].request.create);
+    CHECK(requests[i].request.key.shape == operation->spec.shape);
     CHECK(drops.empty());
     absl::Status status;
     if (i == 1) status = absl::ResourceExhaustedError("full");
@@ -239,13 +241,14 @@ TEST_CASE("rank 0's Init that is refused takes all of its parts back", "[dist]")
   REQUIRE(drops.size() == requests.size());
   requests.clear();
   for (size_t i = 0; i < drops.size(); ++i) {
-    CHECK(drops[i].op == Op::kDrop);
-    CHECK(drops[i].takes_back == 100 + i);
+    CHECK(drops[i].request.op == Op::kDrop);
+    CHECK(drops[i].request.takes_back == 100 + i);
     absl::Status status;
     if (i == 0) status = absl::UnavailableError("gone");
     CHECK(init->OnPart(Op::kDrop, i, Done(drops[i], status)).empty());
   }
   init = nullptr;
+  drops.clear();
   CHECK(underway.Outcome() == absl::ResourceExhaustedError("full; part 0 is not taken back: gone"));
 }
 
@@ -256,7 +259,7 @@ TEST_CASE("an Init that went well takes nothing back", "[dist]") {
   auto init = std::make_shared<InitOperation>(operation, underway.token);
   {
     const auto requests =
-        init->Requests(*MakeCut(operation->spec), ReduceOnCpu(*operation, underway.token));
+        init->Asks(*MakeCut(operation->spec), ReduceOnCpu(*operation, underway.token));
     underway.token = nullptr;
     CHECK(init->OnPart(Op::kInit, 0, Done(requests[0])).empty());
   }
@@ -272,11 +275,11 @@ TEST_CASE("an Init that waits learns the key of part 0, then waits for the other
   operation->spec = ValueSpec();
   auto await =
       std::make_shared<AwaitInitOperation>(operation, std::exchange(underway.token, nullptr));
-  std::vector<PartRequest> first = await->Requests();
+  std::vector<PartAsk> first = await->Asks();
   REQUIRE(first.size() == 1);
-  CHECK(first[0].key.shape_unknown);
-  CHECK(!first[0].create);
-  CHECK(first[0].data.empty());
+  CHECK(first[0].request.key.shape_unknown);
+  CHECK(!first[0].request.create);
+  CHECK(first[0].request.data.empty());
   KeySpec told;
   told.key = 17;
   told.dtype = DType::kFloat16;
@@ -284,18 +287,20 @@ TEST_CASE("an Init that waits learns the key of part 0, then waits for the other
   told.storage = row_sparse ? Storage::kRowSparse : Storage::kDense;
   Completion answer = Done(first[0]);
   answer.key = std::make_shared<KeySpec>(told);
-  const std::vector<PartRequest> others = await->OnPart(Op::kInit, 0, answer);
+  std::vector<PartAsk> others = await->OnPart(Op::kInit, 0, answer);
   CHECK(operation->learned);
   CHECK(operation->spec.known);
   CHECK(operation->spec.bytes == 4000000);
   CHECK(operation->spec.row_sparse == row_sparse);
   REQUIRE(others.size() == (row_sparse ? kStripes : 4) - 1);
   for (size_t i = 0; i < others.size(); ++i) {
-    CHECK(others[i].id.part == i + 1);
-    CHECK(others[i].key.shape == told.shape);
+    CHECK(others[i].request.id.part == i + 1);
+    CHECK(others[i].request.key.shape == told.shape);
     CHECK(await->OnPart(Op::kInit, i, Done(others[i])).empty());
   }
   await = nullptr;
+  first.clear();
+  others.clear();
   CHECK(underway.Outcome().ok());
 }
 
@@ -305,7 +310,7 @@ TEST_CASE("an Init that waits believes no description that is none", "[dist]") {
   operation->spec = ValueSpec();
   auto await =
       std::make_shared<AwaitInitOperation>(operation, std::exchange(underway.token, nullptr));
-  Completion answer = Done(await->Requests()[0]);
+  Completion answer = Done(await->Asks()[0]);
   std::string expected = "key 17: the server did not describe it";
   SECTION("none") {}
   SECTION("a row_sparse scalar") {
