@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 #include "common/base/status_macros.h"
 #include "common/transport/methods.h"
 #include "common/transport/transport.h"
@@ -9,12 +13,41 @@
 namespace kvstore {
 namespace {
 
+// Between two tries: short at first, for a scheduler that is just about to listen.
+constexpr int64_t kFirstPauseMs = 20;
+constexpr int64_t kPauseMsMax = 500;
+
+absl::StatusOr<std::string> CallUntil(Transport& transport, const std::string& address,
+                                      const std::string& method, int64_t timeout_ms) {
+  const int64_t deadline_ms = SteadyNowMs() + timeout_ms;
+  int64_t pause_ms = kFirstPauseMs;
+  int64_t left_ms = timeout_ms;
+  absl::Status last;  // why the tries so far failed
+  while (true) {
+    // Both requests are empty messages: no bytes.
+    absl::StatusOr<std::string> answer =
+        transport.CallUnary(address, method, std::string(), left_ms);
+    // A last try that had no time left would hide what the earlier ones said.
+    const bool out_of_time = absl::IsDeadlineExceeded(answer.status()) && !last.ok();
+    if (!absl::IsUnavailable(answer.status()) && !out_of_time) return answer;
+    if (!out_of_time) last = answer.status();
+    left_ms = deadline_ms - SteadyNowMs();
+    if (out_of_time || left_ms <= kFirstPauseMs) {
+      return absl::UnavailableError(
+          fmt::format("{} (tried for {} ms)", std::string(last.message()), timeout_ms));
+    }
+    // The last tries lie closer together: one is made when nearly all of the time has passed.
+    const int64_t next_ms = std::clamp(left_ms / 2, kFirstPauseMs, pause_ms);
+    std::this_thread::sleep_for(std::chrono::milliseconds(next_ms));
+    left_ms -= next_ms;
+    pause_ms = std::min(2 * pause_ms, kPauseMsMax);
+  }
+}
+
 template <typename Reply>
 absl::StatusOr<Reply> Ask(Transport& transport, const std::string& address,
                           const std::string& method, int64_t timeout_ms) {
-  // Both requests are empty messages: no bytes.
-  KVS_ASSIGN_OR_RETURN(const std::string bytes,
-                       transport.CallUnary(address, method, std::string(), timeout_ms));
+  KVS_ASSIGN_OR_RETURN(const std::string bytes, CallUntil(transport, address, method, timeout_ms));
   Reply reply;
   if (!reply.ParseFromString(bytes)) {
     return absl::InternalError(

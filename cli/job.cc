@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "cli/ask.h"
+#include "cli/daemon_line.h"
 #include "common/base/status_macros.h"
 #include "common/config/setting_table.h"
 #include "common/transport/factory/make_transport.h"
@@ -201,11 +202,36 @@ void Job::OnLine(const SupervisorEvent& event) {
     scheduler_address_ = event.line.substr(strlen(kAnnouncement));
   }
   if (member.log != nullptr) std::fprintf(member.log.get(), "%s\n", event.line.c_str());
-  // With a log folder, the terminal belongs to the workers.
-  if (member.log == nullptr || member.role == Role::kWorker) {
+  if (member.role == Role::kWorker || options_.verbose) {
     printer_->ProcessLine(event.process, supervisor_->name(event.process), event.is_stderr,
                           event.line);
+  } else if (member.log == nullptr) {
+    ShowDaemonLine(event, member.role);
   }
+}
+
+// The terminal belongs to the workers: of the daemons it gets what matters, once.
+void Job::ShowDaemonLine(const SupervisorEvent& event, Role role) {
+  const DaemonLine line = ReadDaemonLine(role == Role::kScheduler, event.line);
+  const char* mark = "";
+  switch (line.kind) {
+    case DaemonLineKind::kDetail:
+      return;
+    case DaemonLineKind::kEvent:
+      break;
+    case DaemonLineKind::kWarning:
+      // That the others are going is no news while we end them.
+      if (ending_) return;
+      mark = "warning: ";
+      break;
+    case DaemonLineKind::kError:
+      mark = "error: ";
+      break;
+    case DaemonLineKind::kOther:
+      break;
+  }
+  printer_->ProcessLine(event.process, supervisor_->name(event.process), event.is_stderr,
+                        mark + std::string(line.text));
 }
 
 void Job::OnEnd(ProcessIndex process) {

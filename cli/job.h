@@ -22,7 +22,8 @@ struct JobOptions {
   double time_scale = 1;       // stretches the timers of all processes
   int64_t grace_ms = 5000;     // between SIGTERM and SIGKILL
   int64_t linger_ms = 0;       // for the other workers to end by themselves after a failure
-  std::string log_dir;         // empty: daemons print to the terminal too
+  std::string log_dir;         // not empty: every process's output goes to a file here too
+  bool verbose = false;        // every line of the daemons on the terminal
   std::string daemon_dir;      // where kvscheduler and kvstored are looked for before PATH
   std::string server_program;  // runs in the place of kvstored; empty: kvstored
   std::vector<std::string> program;
@@ -58,6 +59,7 @@ class Job {
   // Takes one event and does what is the same in every phase. False when `deadline_ms` passed.
   bool Pump(int64_t deadline_ms);
   void OnLine(const SupervisorEvent& event);
+  void ShowDaemonLine(const SupervisorEvent& event, Role role);
   void OnEnd(ProcessIndex process);
   // Why a server or the scheduler must not have returned 0 at this time; empty: it may.
   std::string WhyTooEarly(const Member& daemon) const;

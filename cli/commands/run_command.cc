@@ -21,9 +21,10 @@ kvctl run [OPTIONS] -- PROGRAM [ARGS...]
 
 Every worker runs PROGRAM with KVSTORE_* and DMLC_* set, so that a dist KVStore finds the cluster.
 With --server-program the servers run that program, with the same variables and the role server.
-Output comes with the name of its process; the first process that fails is named (a server that
-returns 0 before the job is over is one too), and everything is ended (SIGTERM, then SIGKILL),
-whatever happens to kvctl.
+Output comes with the name of its process: all of the workers', and of the scheduler and the servers
+when a job starts and ends, warnings and errors (--verbose: everything). The first process that
+fails is named (a server that returns 0 before the job is over is one too), and everything is ended
+(SIGTERM, then SIGKILL), whatever happens to kvctl.
 
 Exit code: PROGRAM's; of the first failure if there are several; 128 + N for signal N.
 
@@ -76,6 +77,8 @@ void AddRunCommand(CLI::App& app, CommandContext& context) {
       ->add_option("--log-dir", options->log_dir,
                    "write each process's output to a file here; servers and scheduler only there")
       ->type_name("FOLDER");
+  command->add_flag("--verbose", options->verbose,
+                    "show every line of the scheduler and the servers, not only what matters");
   command->add_option("--time-scale", options->time_scale, "stretch every timer of the cluster")
       ->envname("KVSTORE_TIME_SCALE")
       ->check(CLI::PositiveNumber)

@@ -50,6 +50,16 @@ SchedulerService::SchedulerService(SchedulerServiceOptions options, std::unique_
         });
       }) {}
 
+namespace {
+
+void WriteLog(const SchedulerOutbox& out) {
+  for (const SchedulerOutbox::LogLine& line : out.log) {
+    spdlog::log(line.warning ? spdlog::level::warn : spdlog::level::info, "{}", line.text);
+  }
+}
+
+}  // namespace
+
 SchedulerService::~SchedulerService() {
   // Sessions that end now are not lost nodes.
   loop_->Post([this] { over_ = true; });
@@ -64,7 +74,7 @@ absl::Status SchedulerService::Begin(std::optional<v1::SchedulerState> state) {
   SchedulerOutbox out;
   core_ = std::make_unique<SchedulerCore>(options_.core, std::move(state), RandomClusterId(),
                                           SteadyNowMs(), &out);
-  for (const std::string& line : out.log) spdlog::info("{}", line);
+  WriteLog(out);
   return file_ == nullptr ? absl::OkStatus() : file_->Save(*out.persist);
 }
 
@@ -203,7 +213,7 @@ void SchedulerService::OnWritten(const absl::Status& status) {
 }
 
 void SchedulerService::Apply(const SchedulerOutbox& out) {
-  for (const std::string& line : out.log) spdlog::info("{}", line);
+  WriteLog(out);
   for (const SchedulerOutbox::Message& message : out.messages) {
     const auto session = sessions_.find(message.session);
     if (session == sessions_.end()) continue;

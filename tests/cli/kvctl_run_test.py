@@ -10,6 +10,7 @@ import pty
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -161,6 +162,53 @@ class KvctlRun(unittest.TestCase):
                               "is over\n")
         self.assertEqual(err.count("failed"), 1, err)
 
+    def test_the_terminal_belongs_to_the_workers(self):
+        """Of the daemons: when the job starts and ends, once, warnings and errors."""
+        stamp = "2026-11-28T14:41:02.950"
+        self.install("kvscheduler", SCHEDULER.replace("exec tail", f"""
+            echo "{stamp} I kvscheduler: registered server 1" >&2
+            echo "{stamp} I kvscheduler: job 1 starts: dist_sync" >&2
+            echo "{stamp} W kvscheduler: worker 1 is suspect" >&2
+            exec tail"""))
+        self.install("kvstored", SERVER.replace("exec tail", f"""
+            echo "{stamp} I kvstored: job 1 epoch 1: dist_sync" >&2
+            echo "{stamp} E kvstored: something broke" >&2
+            echo said >"$NOTES/said"
+            exec tail"""))
+        os.mkfifo(self.folder / "said")
+        for options, whole in (((), False), (("--verbose",), True)):
+            code, out, err = self.run_kvctl('read line <"$NOTES/said"; echo hello', workers=1,
+                                            servers=1, options=options)
+            self.assertEqual(code, 0, err)
+            self.assertIn("[worker 0] hello\n", out)
+            self.assertEqual("listening on" in out, whole, out)
+            self.assertEqual("registered server 1" in err, whole, err)
+            self.assertEqual("job 1 epoch 1" in err, whole, err)
+            stamped = f"{stamp} I kvscheduler: " if whole else ""
+            self.assertIn(f"[scheduler] {stamped}job 1 starts: dist_sync\n", err)
+            self.assertIn("worker 1 is suspect\n", err)
+            if not whole:
+                self.assertIn("[scheduler] warning: worker 1 is suspect\n", err)
+                self.assertIn("[server 0] error: something broke\n", err)
+
+    def test_with_the_real_daemons_a_job_is_told_in_three_lines(self):
+        """What cli/daemon_line.cc looks for is what the daemons write."""
+        for program in ("kvscheduler", "kvstored", "digits"):
+            shutil.copy(pathlib.Path(KVCTL).with_name(program), self.folder)
+        data = pathlib.Path(__file__).parents[2] / "examples/digits/data/digits.csv"
+        command = [str(self.folder / "kvctl"), "run", "-n", "2", "-s", "2", "--",
+                   str(self.folder / "digits"), "--data", str(data), "--store", "dist_sync",
+                   "--epochs", "1", "--hidden", "8"]
+        run = subprocess.run(command, env=self.environment(), capture_output=True, text=True,
+                             timeout=DEADLINE_S, check=False)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertNotIn("listening", run.stdout)
+        lines = run.stderr.splitlines()
+        self.assertRegex(lines[0], r"^kvctl: scheduler [0-9.:]+, 2 servers, 2 workers$")
+        self.assertRegex(lines[1], r"^\[scheduler\] job 1 starts: dist_sync")
+        self.assertRegex(lines[2], r"^\[scheduler\] job 1 finished: ")
+        self.assertEqual(len(lines), 3, run.stderr)
+
     def test_variables_of_another_cluster_do_not_reach_the_processes(self):
         for name, script in (("kvscheduler", SCHEDULER), ("kvstored", SERVER)):
             self.install(name, script.replace("#!/bin/sh\n", f'#!/bin/sh\nenv > "$NOTES/{name}.env"\n'))
@@ -243,6 +291,34 @@ class KvctlRun(unittest.TestCase):
             run = subprocess.run([self.folder / "kvctl", *arguments], capture_output=True, text=True,
                                  timeout=DEADLINE_S, check=False)
             self.assertEqual(run.returncode, 2, arguments)
+
+    def test_status_tries_again_until_its_timeout(self):
+        """A first connection that breaks is no answer; one that nobody takes is, in time."""
+        with socket.create_server(("127.0.0.1", 0)) as first:
+            port = first.getsockname()[1]
+            status = subprocess.Popen([KVCTL, "status", "--scheduler", f"127.0.0.1:{port}",
+                                       "--timeout-ms", str(1000 * DEADLINE_S)],
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            first.settimeout(DEADLINE_S)
+            first.accept()[0].close()
+        scheduler = subprocess.Popen(
+            [pathlib.Path(KVCTL).with_name("kvscheduler"), "--listen", f"127.0.0.1:{port}",
+             "--workers", "1", "--servers", "1"], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        try:
+            out, err = status.communicate(timeout=DEADLINE_S)
+        finally:
+            scheduler.kill()
+            scheduler.wait()
+        self.assertEqual(status.returncode, 0, err)
+        self.assertIn("0 of 1 workers", out)
+
+        start = time.monotonic()
+        nobody = subprocess.run([KVCTL, "status", "--scheduler", "127.0.0.1:1", "--timeout-ms", "300"],
+                                capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+        self.assertEqual(nobody.returncode, 1)
+        self.assertIn("(tried for 300 ms)", nobody.stderr)
+        self.assertGreaterEqual(time.monotonic() - start, 0.25)
 
     def test_status_and_version_from_outside(self):
         def kvctl(*arguments, **env):

@@ -118,7 +118,7 @@ void SchedulerNode::Run(Call call) {
   SchedulerOutbox out;
   call(&out);
   if (world_.tracing()) {
-    for (const std::string& line : out.log) world_.Trace("scheduler: " + line);
+    for (const auto& line : out.log) world_.Trace("scheduler: " + line.text);
   }
   alarm_->Arm(core_->NextTimerMs());
   auto state = std::exchange(out.persist, std::nullopt);

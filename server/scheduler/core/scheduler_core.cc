@@ -122,7 +122,7 @@ void SchedulerCore::Impl::OnSessionDown(int64_t now_ms, SessionId session, Sched
     if (!past) {
       node->lost_ms = std::max(now_ms, grace_until_ms_);
       Arm(NodeTimerMs(*node));
-      if (!node->record.left()) Log(fmt::format("lost {}", NodeName(node->record)));
+      if (!node->record.left()) Warn(fmt::format("lost {}", NodeName(node->record)));
     }
   }
   Finish();
@@ -205,8 +205,8 @@ void SchedulerCore::Impl::SetHealth(Node* node, v1::Health health) {
   if (node->health == health) return;
   node->health = health;
   if (health == v1::HEALTH_SUSPECT) {
-    Log(fmt::format("{} is suspect: silent for {}", NodeName(node->record),
-                    Seconds(now_ms_ - node->heard_ms)));
+    Warn(fmt::format("{} is suspect: silent for {}", NodeName(node->record),
+                     Seconds(now_ms_ - node->heard_ms)));
   } else if (health == v1::HEALTH_ALIVE) {
     Log(fmt::format("{} is alive", NodeName(node->record)));
     Arm(NodeTimerMs(*node));

@@ -60,8 +60,11 @@ struct SchedulerOutbox {
   };
   std::vector<Message> messages;
   std::vector<SessionId> close;  // after the messages; no OnSessionDown is expected
-  // One line each, INFO or WARN, for the log.
-  std::vector<std::string> log;
+  struct LogLine {
+    bool warning = false;  // WARN, else INFO
+    std::string text;
+  };
+  std::vector<LogLine> log;
   // The cluster's only job is over (see JobEnded): code and message.
   std::optional<v1::JobEnded> job_ended;
   // With job_ended: nodes of the job that had no session to be told on, the dead not counted.

@@ -59,7 +59,8 @@ class SchedulerCore::Impl {
   void Broadcast(const v1::SchedulerMessage& message);
   void Refuse(SessionId session, const absl::Status& why);
   void CloseSession(SessionId session);
-  void Log(std::string line) { out_->log.push_back(std::move(line)); }
+  void Log(std::string line) { out_->log.push_back({false, std::move(line)}); }
+  void Warn(std::string line) { out_->log.push_back({true, std::move(line)}); }
   void Arm(int64_t at_ms);
   void SetHealth(Node* node, v1::Health health);
   void CheckNodes();

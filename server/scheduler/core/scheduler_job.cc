@@ -215,8 +215,11 @@ void SchedulerCore::Impl::EndJob(absl::StatusCode code, const std::string& messa
       ++out_->job_ended_untold;
     }
   }
-  Log(fmt::format("job {} {}: {}", job_, code == absl::StatusCode::kOk ? "finished" : "failed",
-                  message));
+  if (code == absl::StatusCode::kOk) {
+    Log(fmt::format("job {} finished: {}", job_, message));
+  } else {
+    Warn(fmt::format("job {} failed: {}", job_, message));
+  }
 
   // Its workers go with it; those of the job before are forgotten. The servers stay.
   for (auto& [key, node] : past_workers_) {
