@@ -11,7 +11,7 @@
 
 #include "absl/status/status.h"
 #include "cli/printer.h"
-#include "cli/supervisor.h"
+#include "cli/process/supervisor.h"
 
 namespace kvstore {
 

@@ -6,16 +6,18 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
-#include "bench/kvbench/interrupt.h"
 #include "bench/kvbench/machine.h"
 #include "bench/kvbench/options.h"
 #include "bench/kvbench/report.h"
 #include "bench/kvbench/suite.h"
 #include "bench/kvbench/worker_main.h"
+#include "cli/process/supervisor.h"
 
 namespace kvstore::bench {
 namespace {
@@ -29,8 +31,14 @@ void Print(const std::string& text) {
 }
 
 int Measure(const Options& options) {
-  CatchInterrupts();
-  Suite suite(options, std::filesystem::read_symlink("/proc/self/exe").string());
+  // Before any thread, and before all that takes long: from now on Ctrl-C cleans up.
+  absl::StatusOr<std::unique_ptr<Supervisor>> supervisor = Supervisor::Create();
+  if (!supervisor.ok()) {
+    fmt::print(stderr, "kvbench: {}\n", std::string(supervisor.status().message()));
+    return kFailed;
+  }
+  Suite suite(options, std::filesystem::read_symlink("/proc/self/exe").string(),
+              *std::move(supervisor));
   const MachineInfo machine = DescribeMachine();
   std::vector<CaseResult> results;
   Print(Header(options, machine, suite.cores()));

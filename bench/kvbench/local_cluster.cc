@@ -30,25 +30,23 @@ absl::StatusOr<std::string> TemporaryFolder() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Start(
-    const LocalClusterOptions& options) {
+    ChildProcesses* children, const LocalClusterOptions& options) {
   std::unique_ptr<LocalCluster> cluster(new LocalCluster());
   KVS_ASSIGN_OR_RETURN(cluster->folder_, TemporaryFolder());
-  const std::string& folder = cluster->folder_;
 
   ChildOptions scheduler;
-  scheduler.name = "kvscheduler";
-  scheduler.command = {options.program_folder + "/kvscheduler",
-                       "--listen",
-                       "127.0.0.1:0",
-                       "--workers",
-                       fmt::to_string(options.workers),
-                       "--servers",
-                       fmt::to_string(options.servers),
-                       "--state-dir",
-                       folder + "/state"};
-  scheduler.cores = options.cores.servers;
-  scheduler.log_file = folder + "/kvscheduler.log";
-  KVS_ASSIGN_OR_RETURN(cluster->scheduler_, ChildProcess::Start(scheduler));
+  scheduler.process.name = "kvscheduler";
+  scheduler.process.command = {options.program_folder + "/kvscheduler",
+                               "--listen",
+                               "127.0.0.1:0",
+                               "--workers",
+                               fmt::to_string(options.workers),
+                               "--servers",
+                               fmt::to_string(options.servers),
+                               "--state-dir",
+                               cluster->folder_ + "/state"};
+  scheduler.process.cpus = options.cores.servers;
+  KVS_ASSIGN_OR_RETURN(cluster->scheduler_, children->Start(scheduler));
   KVS_ASSIGN_OR_RETURN(const std::string line, cluster->scheduler_->ReadLine(kStartTimeoutS));
   if (line.rfind(kAnnouncement, 0) != 0) {
     return absl::UnavailableError(
@@ -58,18 +56,17 @@ absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Start(
 
   for (int i = 0; i < options.servers; ++i) {
     ChildOptions server;
-    server.name = fmt::format("kvstored {}", i);
-    server.command = {options.program_folder + "/kvstored",
-                      "--scheduler",
-                      cluster->scheduler_address_,
-                      "--listen",
-                      "127.0.0.1:0",
-                      "--shards",
-                      fmt::to_string(options.shards)};
-    server.cores = options.cores.servers;
+    server.process.name = fmt::format("kvstored {}", i);
+    server.process.command = {options.program_folder + "/kvstored",
+                              "--scheduler",
+                              cluster->scheduler_address_,
+                              "--listen",
+                              "127.0.0.1:0",
+                              "--shards",
+                              fmt::to_string(options.shards)};
+    server.process.cpus = options.cores.servers;
     server.answers = false;
-    server.log_file = fmt::format("{}/kvstored-{}.log", folder, i);
-    KVS_ASSIGN_OR_RETURN(std::unique_ptr<ChildProcess> process, ChildProcess::Start(server));
+    KVS_ASSIGN_OR_RETURN(std::unique_ptr<ChildProcess> process, children->Start(server));
     cluster->servers_.push_back(std::move(process));
   }
   return cluster;

@@ -6,7 +6,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "bench/kvbench/child_process.h"
+#include "bench/kvbench/machine.h"
+#include "cli/process/child_process.h"
 
 namespace kvstore::bench {
 
@@ -22,9 +23,10 @@ struct LocalClusterOptions {
 class LocalCluster {
  public:
   // Returns when the scheduler listens; the servers are on their way. Errors: UNAVAILABLE a daemon
-  // did not start, with the end of its log.
-  static absl::StatusOr<std::unique_ptr<LocalCluster>> Start(const LocalClusterOptions& options);
-  // Ends what Stop has not ended, and removes logs and state.
+  // did not start, with the end of its log. `children` outlives the cluster.
+  static absl::StatusOr<std::unique_ptr<LocalCluster>> Start(ChildProcesses* children,
+                                                             const LocalClusterOptions& options);
+  // Ends what Stop has not ended, and removes the state.
   ~LocalCluster();
 
   const std::string& scheduler() const { return scheduler_address_; }  // HOST:PORT
@@ -38,7 +40,7 @@ class LocalCluster {
  private:
   LocalCluster() = default;
 
-  std::string folder_;  // temporary: logs and the scheduler's state
+  std::string folder_;  // temporary: the scheduler's state
   std::string scheduler_address_;
   std::unique_ptr<ChildProcess> scheduler_;
   std::vector<std::unique_ptr<ChildProcess>> servers_;

@@ -31,7 +31,7 @@ struct CorePlan {
 // Empty lists if `pin` is false or there is only one core.
 CorePlan PlanCores(bool pin);
 
-// Both for the calling thread and, by inheritance, what it starts.
+// For the calling thread and, by inheritance, what it starts.
 void RunOn(const Cores& cores);
 
 // CPU seconds, user and kernel, used by a process so far; below 0 if the process is gone.

@@ -2,7 +2,6 @@
 
 #include <cstdlib>
 
-#include "bench/kvbench/child_process.h"
 #include "common/base/status_macros.h"
 
 namespace kvstore::bench {
@@ -22,11 +21,12 @@ uint64_t SumOfMembers(const std::string& json, const std::string& name) {
   return sum;
 }
 
-absl::StatusOr<ByteCounts> AskServerBytes(const std::string& kvctl, const std::string& scheduler) {
+absl::StatusOr<ByteCounts> AskServerBytes(ChildProcesses* children, const std::string& kvctl,
+                                          const std::string& scheduler) {
   ChildOptions options;
-  options.name = "kvctl status";
-  options.command = {kvctl, "status", "--scheduler", scheduler, "--output", "json"};
-  KVS_ASSIGN_OR_RETURN(const std::unique_ptr<ChildProcess> process, ChildProcess::Start(options));
+  options.process.name = "kvctl status";
+  options.process.command = {kvctl, "status", "--scheduler", scheduler, "--output", "json"};
+  KVS_ASSIGN_OR_RETURN(const std::unique_ptr<ChildProcess> process, children->Start(options));
   KVS_ASSIGN_OR_RETURN(const std::string json, process->ReadLine(kAnswerTimeoutS));
   KVS_RETURN_IF_ERROR(process->Join(kAnswerTimeoutS));
   return ByteCounts{SumOfMembers(json, "payload_bytes_moved"),

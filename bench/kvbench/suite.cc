@@ -4,7 +4,6 @@
 #include <cmath>
 #include <utility>
 
-#include "bench/kvbench/interrupt.h"
 #include "bench/kvbench/plan.h"
 #include "bench/kvbench/server_bytes.h"
 #include "bench/kvbench/tcp_baseline.h"
@@ -26,9 +25,11 @@ std::string FolderOf(const std::string& program) {
 
 }  // namespace
 
-Suite::Suite(const Options& options, const std::string& program)
+Suite::Suite(const Options& options, const std::string& program,
+             std::unique_ptr<Supervisor> supervisor)
     : options_(options),
       program_(program),
+      children_(std::move(supervisor)),
       cores_(PlanCores(options.pin)),
       memcpy_(options.memcpy_bytes, cores_.clients) {}
 
@@ -57,7 +58,7 @@ absl::Status Suite::RunCases(const std::vector<Case>& cases,
   return EndJob(&job);
 }
 
-absl::StatusOr<Suite::Job> Suite::StartJob(const Case& measured) const {
+absl::StatusOr<Suite::Job> Suite::StartJob(const Case& measured) {
   Job job;
   if (options_.limits_only()) return job;
   WorkerGroupOptions group;
@@ -78,11 +79,11 @@ absl::StatusOr<Suite::Job> Suite::StartJob(const Case& measured) const {
         cores_.servers.empty() ? DescribeMachine().cores : static_cast<int>(cores_.servers.size());
     cluster.shards =
         options_.shards > 0 ? options_.shards : std::max(1, server_cores / options_.servers);
-    KVS_ASSIGN_OR_RETURN(job.cluster, LocalCluster::Start(cluster));
+    KVS_ASSIGN_OR_RETURN(job.cluster, LocalCluster::Start(&children_, cluster));
     group.scheduler = job.cluster->scheduler();
     daemons = job.cluster->daemons();
   }
-  KVS_ASSIGN_OR_RETURN(job.workers, WorkerGroup::Start(group, daemons));
+  KVS_ASSIGN_OR_RETURN(job.workers, WorkerGroup::Start(&children_, group, daemons));
   return job;
 }
 
@@ -91,9 +92,9 @@ absl::Status Suite::EndJob(Job* job) const {
   return job->cluster == nullptr ? absl::OkStatus() : job->cluster->Stop();
 }
 
-absl::StatusOr<ByteCounts> Suite::ServerBytes(const Job& job) const {
+absl::StatusOr<ByteCounts> Suite::ServerBytes(const Job& job) {
   if (job.workers == nullptr || options_.local()) return ByteCounts{};
-  return AskServerBytes(FolderOf(program_) + "/kvctl",
+  return AskServerBytes(&children_, FolderOf(program_) + "/kvctl",
                         job.cluster == nullptr ? options_.scheduler : job.cluster->scheduler());
 }
 
@@ -159,7 +160,7 @@ absl::StatusOr<CaseResult> Suite::RunCase(const Case& measured, int first_key, c
   };
   KVS_ASSIGN_OR_RETURN(const ByteCounts before, ServerBytes(job));
   for (int repeat = 0; repeat < options_.repeats; ++repeat) {
-    if (Interrupted()) return absl::CancelledError("interrupted");
+    if (children_.Interrupted()) return absl::CancelledError("interrupted");
     result.memcpy_bytes_per_s.push_back(memcpy_.Run(kMemcpyShare * options_.seconds));
     // Who goes first changes, so that a machine that slows down does not favour one side.
     const bool store_first = repeat % 2 == 1;

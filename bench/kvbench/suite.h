@@ -14,6 +14,7 @@
 #include "bench/kvbench/memcpy_baseline.h"
 #include "bench/kvbench/options.h"
 #include "bench/kvbench/worker_group.h"
+#include "cli/process/child_process.h"
 
 namespace kvstore::bench {
 
@@ -32,7 +33,7 @@ struct CaseResult {
 class Suite {
  public:
   // `program`: this executable; the daemons lie beside it.
-  Suite(const Options& options, const std::string& program);
+  Suite(const Options& options, const std::string& program, std::unique_ptr<Supervisor> supervisor);
 
   const CorePlan& cores() const { return cores_; }
 
@@ -48,20 +49,21 @@ class Suite {
   };
 
   // For `measured` and all cases that can share a job with it.
-  absl::StatusOr<Job> StartJob(const Case& measured) const;
+  absl::StatusOr<Job> StartJob(const Case& measured);
   absl::Status EndJob(Job* job) const;
   // Runs `cases`, which share a job.
   absl::Status RunCases(const std::vector<Case>& cases,
                         const std::function<void(const CaseResult&)>& report);
   absl::StatusOr<CaseResult> RunCase(const Case& measured, int first_key, const Job& job);
   // The daemons' counts so far; zeros without a cluster.
-  absl::StatusOr<ByteCounts> ServerBytes(const Job& job) const;
+  absl::StatusOr<ByteCounts> ServerBytes(const Job& job);
   absl::StatusOr<RunCommand> CommandFor(const Case& measured, WorkerGroup* workers) const;
   // How many rounds a repeat shall have.
   absl::StatusOr<uint64_t> FittingRounds(const Case& measured, WorkerGroup* workers) const;
 
   const Options options_;
   const std::string program_;
+  ChildProcesses children_;
   const CorePlan cores_;
   MemcpyBaseline memcpy_;
 };

@@ -17,22 +17,25 @@ constexpr double kEndTimeoutS = 60;
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<WorkerGroup>> WorkerGroup::Start(
-    const WorkerGroupOptions& options, const std::vector<const ChildProcess*>& watched) {
+    ChildProcesses* children, const WorkerGroupOptions& options,
+    const std::vector<const ChildProcess*>& watched) {
   std::unique_ptr<WorkerGroup> group(new WorkerGroup());
   group->watched_ = watched;
   for (int i = 0; i < options.workers; ++i) {
     ChildOptions child;
-    child.name = fmt::format("worker {}", i);
-    child.command = {options.program, "--role", "worker", "--store", options.store};
-    child.cores = options.cores;
+    child.process.name = fmt::format("worker {}", i);
+    child.process.command = {options.program, "--role", "worker", "--store", options.store};
+    child.process.has_input = true;
+    child.process.cpus = options.cores;
+    child.output = ChildOutput::kForward;
     if (!options.scheduler.empty()) {
-      child.environment = {{"KVSTORE_ROLE", "worker"},
-                           {"KVSTORE_SCHEDULER", options.scheduler},
-                           {"KVSTORE_NUM_WORKERS", fmt::to_string(options.workers)},
-                           {"KVSTORE_NUM_SERVERS", fmt::to_string(options.servers)},
-                           {"KVSTORE_RANK", fmt::to_string(i)}};
+      child.process.environment = {{"KVSTORE_ROLE", "worker"},
+                                   {"KVSTORE_SCHEDULER", options.scheduler},
+                                   {"KVSTORE_NUM_WORKERS", fmt::to_string(options.workers)},
+                                   {"KVSTORE_NUM_SERVERS", fmt::to_string(options.servers)},
+                                   {"KVSTORE_RANK", fmt::to_string(i)}};
     }
-    KVS_ASSIGN_OR_RETURN(std::unique_ptr<ChildProcess> worker, ChildProcess::Start(child));
+    KVS_ASSIGN_OR_RETURN(std::unique_ptr<ChildProcess> worker, children->Start(child));
     group->workers_.push_back(std::move(worker));
   }
   for (size_t i = 0; i < group->workers_.size(); ++i) {

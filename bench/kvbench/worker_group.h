@@ -8,8 +8,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "bench/kvbench/child_process.h"
+#include "bench/kvbench/machine.h"
 #include "bench/kvbench/worker_protocol.h"
+#include "cli/process/child_process.h"
 
 namespace kvstore::bench {
 
@@ -27,9 +28,10 @@ struct WorkerGroupOptions {
 class WorkerGroup {
  public:
   // Returns when every worker has its store. `watched` are processes without which no answer can
-  // come; they must outlive the group.
+  // come; they and `children` must outlive the group.
   static absl::StatusOr<std::unique_ptr<WorkerGroup>> Start(
-      const WorkerGroupOptions& options, const std::vector<const ChildProcess*>& watched);
+      ChildProcesses* children, const WorkerGroupOptions& options,
+      const std::vector<const ChildProcess*>& watched);
 
   absl::Status Prepare(const PrepareCommand& command);
   // `expected_s`: about how long it takes.

@@ -8,7 +8,7 @@
 #include "cli/commands/commands.h"
 #include "cli/job.h"
 #include "cli/printer.h"
-#include "cli/supervisor.h"
+#include "cli/process/supervisor.h"
 
 namespace kvstore {
 namespace {

@@ -12,7 +12,6 @@
 // its loop is destroyed a stream is dead and may be destroyed anywhere.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/clock.h"
 #include "common/wire/payload.h"
 
 namespace kvstore {
@@ -43,13 +43,6 @@ class EventLoop {
   virtual void PostAfter(int64_t delay_ms, std::function<void()> task) = 0;
   virtual bool InLoop() const = 0;
 };
-
-// Milliseconds of the steady clock: the `now` of every core.
-inline int64_t SteadyNowMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 struct StreamEvents {
   // A whole message. Its slices live as long as somebody keeps them.

@@ -57,9 +57,10 @@ ARROWS = {
     "client/local": COMMON_VALUES | CLIENT_STORE,
     "client/dist": COMMON | CLIENT_STORE | {"client/core"},
     "client/api": COMMON | CLIENT_STORE | {"client/local", "client/dist"},
-    "cli": COMMON | {"sdk"},
+    "cli/process": COMMON_BASE,
+    "cli": COMMON | {"sdk", "cli/process"},
     "examples": {"sdk"},
-    "bench": COMMON | SERVER_SHELLS | CLIENT_STORE,
+    "bench": COMMON | SERVER_SHELLS | CLIENT_STORE | {"cli/process"},
 }
 # The cores are pure, found by the name of their folder: nothing of a transport, file or process can
 # be reached from one, because its own folders reach nothing of the kind.

@@ -1,4 +1,4 @@
-#include "cli/guardian.h"
+#include "cli/process/guardian.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <vector>
@@ -14,13 +15,14 @@
 namespace kvstore {
 namespace {
 
-constexpr pid_t kDismissed = 0;  // no group has this id
+// What is told: a group to guard, the negative of one to forget, or this.
+constexpr pid_t kDismissed = 0;
 
 // The guardian's life. Never returns.
 [[noreturn]] void Watch(int pipe_fd) {
-  // Out of reach of the terminal's signals, and of those that end kvctl.
+  // Out of reach of the terminal's signals, and of those that end our parent.
   setsid();
-  prctl(PR_SET_NAME, "kvctl-guardian");
+  prctl(PR_SET_NAME, "kvs-guardian");
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, nullptr);
@@ -29,13 +31,18 @@ constexpr pid_t kDismissed = 0;  // no group has this id
   close_range(static_cast<unsigned>(pipe_fd) + 1, ~0u, 0);
 
   std::vector<pid_t> groups;
-  pid_t group = 0;
+  pid_t word = 0;
   while (true) {
-    // A pid is written at once and is far below PIPE_BUF: it arrives whole.
-    const ssize_t n = read(pipe_fd, &group, sizeof group);
-    if (n == sizeof group && group == kDismissed) _exit(0);
-    if (n == sizeof group) groups.push_back(group);
-    if (n == 0) break;  // kvctl died
+    // A word is written at once and is far below PIPE_BUF: it arrives whole.
+    const ssize_t n = read(pipe_fd, &word, sizeof word);
+    if (n == 0) break;  // the parent died
+    if (n != sizeof word) continue;
+    if (word == kDismissed) _exit(0);
+    if (word > 0) {
+      groups.push_back(word);
+    } else {
+      groups.erase(std::remove(groups.begin(), groups.end(), -word), groups.end());
+    }
   }
   for (const pid_t pgid : groups) kill(-pgid, SIGKILL);
   _exit(0);
@@ -61,14 +68,14 @@ absl::StatusOr<std::unique_ptr<Guardian>> Guardian::Start() {
 }
 
 Guardian::~Guardian() {
-  Guard(kDismissed);
+  Tell(kDismissed);
   close(pipe_fd_);
   while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }
 }
 
-void Guardian::Guard(pid_t pgid) {
-  while (write(pipe_fd_, &pgid, sizeof pgid) < 0 && errno == EINTR) {
+void Guardian::Tell(pid_t word) {
+  while (write(pipe_fd_, &word, sizeof word) < 0 && errno == EINTR) {
   }
 }
 
