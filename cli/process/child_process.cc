@@ -83,7 +83,7 @@ absl::Status ChildProcess::Gone() const {
 
 absl::Status ChildProcess::WriteLine(const std::string& line) {
   if (all_->Interrupted()) return Interruption();
-  const absl::Status written = all_->supervisor_->WriteLine(index_, line);
+  absl::Status written = all_->supervisor_->WriteLine(index_, line);
   if (!absl::IsUnavailable(written)) return written;
   // A child that is ending: a moment later one can say how.
   const int64_t deadline = DeadlineMs(1);
