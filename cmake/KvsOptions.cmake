@@ -3,8 +3,10 @@
 option(KVS_BUILD_TESTS "build the tests" ON)
 option(KVS_BUILD_BENCH "build bench/kvbench" ON)
 option(KVS_BUILD_FUZZERS "build the libFuzzer targets (clang only; the preset fuzz)" OFF)
-option(KVS_WERROR "treat warnings as errors" ON)
+# Every preset turns it on. Off for who builds without one: another compiler has other warnings.
+option(KVS_WERROR "treat warnings as errors" OFF)
 option(KVS_THREAD_SAFETY "clang's thread-safety analysis, as errors" OFF)
+option(KVS_COVERAGE "count which lines run (gcc; the preset coverage)" OFF)
 set(KVS_SANITIZE "" CACHE STRING "sanitizers: empty, address;undefined, or thread")
 
 set(CMAKE_CXX_STANDARD 17)
@@ -40,6 +42,11 @@ if(KVS_SANITIZE)
   if(KVS_SANITIZE MATCHES "thread")
     target_compile_definitions(kvs_flags INTERFACE KVS_TSAN=1)
   endif()
+endif()
+if(KVS_COVERAGE)
+  # Shards count at the same time: the counters are atomic. Inlining would hide lines.
+  target_compile_options(kvs_flags INTERFACE --coverage -fprofile-update=atomic -O1 -fno-inline)
+  target_link_options(kvs_flags INTERFACE --coverage)
 endif()
 if(KVS_BUILD_FUZZERS)
   # Coverage for the fuzzers' search; the targets themselves add -fsanitize=fuzzer.

@@ -4,9 +4,11 @@
 # clean copy of HEAD. Prints the accuracy line, minutes, and how many processes each command left
 # behind (none is expected; the root has a PID namespace of its own, so nothing can hide or survive).
 #
-#   tools/bare_check.sh [--worktree] [--quickstart-only] [--jobs N] [--keep] [--dir DIR]
+#   tools/bare_check.sh [--worktree] [--quickstart-only] [--no-sys] [--jobs N] [--keep] [--dir DIR]
 #     --worktree          copy the files of the working tree instead of HEAD
 #     --quickstart-only   leave out run_tests.sh
+#     --no-sys            with an empty /sys, as in a chroot made by hand: there gRPC 1.51 was seen to
+#                         report a first connection as failed that would have worked
 #     --jobs N            parallel compilations (default: all cores)
 #     --keep              leave the root in place
 #     --dir DIR           where to make the root (default: a new folder in /var/tmp)
@@ -15,11 +17,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tree=head full=yes jobs=$(nproc) keep=no dir=""
+tree=head full=yes sys=yes jobs=$(nproc) keep=no dir=""
 while [[ $# -gt 0 ]]; do
   case "$1" in
     --worktree) tree=worktree ;;
     --quickstart-only) full=no ;;
+    --no-sys) sys=no ;;
     --jobs) jobs=$2; shift ;;
     --keep) keep=yes ;;
     --dir) dir=$2; shift ;;
@@ -76,6 +79,7 @@ printf '%s\n' "$sources" >"$root/etc/apt/sources.list"
 # How this machine's apt reaches its mirror (proxies, old snapshots).
 apt-config dump | grep -E '^Acquire::(http|https|Check-|Retries)' >"$root/etc/apt/apt.conf.d/90host" || true
 cp --dereference /etc/resolv.conf /etc/hosts "$root/etc/"
+[[ $sys == yes ]] || echo "without /sys"
 echo "bare root: $(minutes "$start"), $(ls "$root/var/lib/dpkg/info"/*.list | wc -l) packages"
 
 mkdir "$root/kvstore"
@@ -112,8 +116,9 @@ in_root() {  # name, command...
   unshare --mount --pid --fork --kill-child --ipc bash -c '
       mount -t proc proc "$0/proc" && mount -t tmpfs tmpfs "$0/dev/shm" &&
       mount -t devpts -o newinstance,ptmxmode=0666 devpts "$0/dev/pts" &&
-      mount --bind "$0/dev/pts/ptmx" "$0/dev/ptmx" && cd "$0" &&
-      exec chroot "$0" "$@"' "$root" \
+      mount --bind "$0/dev/pts/ptmx" "$0/dev/ptmx" &&
+      { [[ "$1" == no ]] || mount -t sysfs -o ro sysfs "$0/sys"; } && cd "$0" && shift &&
+      exec chroot "$0" "$@"' "$root" "$sys" \
     /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
       CMAKE_BUILD_PARALLEL_LEVEL="$jobs" bash /count_left.sh "$@" \
     </dev/null >"$dir/$name.log" 2>&1 || status=$?

@@ -7,10 +7,12 @@ import pathlib
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import include_arrows
 import one_place
 import public_headers
+import source_files
 import tidy_tree
 
 COMPILER = "c++"
@@ -153,6 +155,51 @@ class OnePlace(Tree):
         self.assert_one(one_place.check(self.root), "client/a.cc:1", "Config")
         self.write("client/a.cc", 'lookup("DMLC_ROLE");\n')
         self.assert_one(one_place.check(self.root), "client/a.cc:1", "setting_table.cc")
+
+
+class SourceFiles(Tree):
+    def with_git(self, answers):
+        """`git` answers what is in the dictionary, and fails otherwise."""
+        return mock.patch.object(source_files, "git",
+                                 lambda root, *arguments: answers.get(" ".join(arguments)))
+
+    def test_without_git_all_files_that_lie_there_are_meant(self):
+        for name in ("a/b.cc", "a/b.h", "a/c.py", "build/x.cc"):
+            self.write(name, "")
+        with self.with_git({}):
+            self.assertEqual(source_files.all_files(self.root), ["a/b.cc", "a/b.h"])
+            self.assertEqual(source_files.base_of(self.root), (None, "no history"))
+
+    def test_a_branch_is_compared_with_where_it_left_the_trunk(self):
+        with self.with_git({"rev-parse HEAD": "head\n", "merge-base main HEAD": "fork\n"}):
+            self.assertEqual(source_files.base_of(self.root)[0], "fork")
+
+    def test_the_trunk_is_compared_with_its_last_commits(self):
+        count = source_files.TRUNK_COMMITS + 1
+        rev_list = f"rev-list --first-parent --max-count={count} HEAD"
+        answers = {"rev-parse HEAD": "head\n", "merge-base main HEAD": "head\n",
+                   rev_list: "head\nb\na\n"}
+        with self.with_git(answers):
+            self.assertEqual(source_files.base_of(self.root), ("a", "of the last 2 commits"))
+        with self.with_git({**answers, rev_list: "head\n"}):  # a clone without history
+            self.assertIsNone(source_files.base_of(self.root)[0])
+
+    def test_what_changed_last_comes_first_and_what_is_gone_does_not_count(self):
+        for name in ("old.cc", "new.h", "edited.cc"):
+            self.write(name, "")
+        answers = {"diff --name-only HEAD": "edited.cc\nnotes.md\n",
+                   "log --format= --name-only base..HEAD": "new.h\ngone.cc\nold.cc\nnew.h\n"}
+        with self.with_git(answers):
+            self.assertEqual(source_files.changed_files(self.root, "base"),
+                             ["edited.cc", "new.h", "old.cc"])
+
+    def test_a_header_is_looked_at_through_a_source(self):
+        sources = {"a/own.cc": "", "a/user.cc": '#include "a/only.h"\n',
+                   "b/user.cc": '#include "a/only.h"\n#include "kvstore/api.h"\n'}
+        changed = ["b/user.cc", "a/own.h", "a/only.h", "client/include/kvstore/api.h", "a/unused.h",
+                   "a/own.cc"]
+        self.assertEqual(source_files.units_of(changed, sources),
+                         ["b/user.cc", "a/own.cc", "a/user.cc"])
 
 
 class TidyTree(Tree):

@@ -1,0 +1,93 @@
+"""Runs clang-tidy on what changed, as far as the time allows, and fails if it finds something.
+
+    clang_tidy.py ROOT --build build/clang [--base REV | --full] [--minutes 5] [--jobs N]
+
+Looked at are the C++ files that differ from REV: by default from where the branch left main, on
+main itself from 20 commits ago (without a history: all files); a header is looked at through a .cc
+file. The files changed last come first. When the time is over, what is left is named, not failed:
+--full --minutes 1000 looks at everything. `--build` is a configured build with
+compile_commands.json, whose generated headers were built.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+import source_files
+
+FINDING = re.compile(r"^(\S+?):(\d+):\d+: (?:warning|error): .*")
+
+
+def choose(root, base, full):
+    """The .cc files to look at, and words for which these are."""
+    sources = {name: (root / name).read_text() for name in source_files.all_files(root)
+               if name.endswith(".cc")}
+    why = "all files"
+    changed = list(source_files.all_files(root))
+    if not full:
+        if base is None:
+            base, why = source_files.base_of(root)
+        else:
+            why = f"since {base}"
+        if base is None:
+            why = f"all files: {why}"
+        else:
+            changed = source_files.changed_files(root, base)
+    return source_files.units_of(changed, sources), why
+
+
+def look_at(root, build, name, deadline):
+    """Findings in one file; None if the time was over before it began."""
+    if time.monotonic() > deadline:
+        return None
+    run = subprocess.run(
+        ["clang-tidy", "-p", str(build), "--quiet", "--warnings-as-errors=*", str(root / name)],
+        capture_output=True, text=True, check=False)
+    lines = [line for line in run.stdout.splitlines() if FINDING.match(line)]
+    if run.returncode != 0 and not lines:
+        lines = [f"{name}: clang-tidy failed: {run.stderr.strip()[-500:]}"]
+    return [line.replace(f"{root}/", "") for line in lines]
+
+
+def main():
+    parser = argparse.ArgumentParser(description="clang-tidy on what changed")
+    parser.add_argument("root", type=pathlib.Path)
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--base")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    root = options.root.resolve()
+    chosen, why = choose(root, options.base, options.full)
+    compiled = {os.path.relpath(os.path.join(entry["directory"], entry["file"]), root)
+                for entry in json.loads((options.build / "compile_commands.json").read_text())}
+    units = [name for name in chosen if name in compiled]
+    deadline = time.monotonic() + 60 * options.minutes
+    findings = {}
+    left = [f"{name} (not compiled in {options.build})" for name in chosen if name not in compiled]
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        results = pool.map(lambda name: look_at(root, options.build, name, deadline), units)
+        for name, lines in zip(units, results):
+            if lines is None:
+                left.append(name)
+                continue
+            for line in lines:
+                if line not in findings:  # a header is seen by many files
+                    findings[line] = name
+                    print(line, flush=True)
+    for name in left:
+        print(f"left out: {name}")
+    print(f"clang-tidy: {len(chosen)} files ({why}), {len(left)} left out, "
+          f"{len(findings)} findings")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
