@@ -22,6 +22,8 @@ def enter():
     """Runs the program again in namespaces of its own, as root of them. Ends it with CANNOT, and
     with the reason, where that is not allowed."""
     if os.environ.get(_MARK):
+        # The names of namespaces are files: ours are in a folder that nobody else sees.
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
         return
     command = ["unshare", "--net", "--mount"]
     if os.geteuid() != 0:
@@ -78,8 +80,6 @@ class Hosts:
     def __init__(self, *names):
         self.processes = []
         self._names = names
-        if not os.path.isdir("/run/netns"):
-            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
         for switch in ("net0", "net1"):
             ip("link", "add", switch, "type", "bridge")
             ip("link", "set", switch, "up")
