@@ -5,18 +5,9 @@
 #include <utility>
 
 #include "common/base/check.h"
-#include "common/wire/frame.h"
+#include "common/model/key_spec.h"
 
 namespace kvstore {
-namespace {
-
-constexpr bool AllowedInName(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '.' || c == '/' || c == ':' || c == '-';
-}
-
-}  // namespace
-
 KeyId IdOf(const KeyName& name) { return name.is_int ? KeyIdOf(name.number) : KeyIdOf(name.name); }
 
 std::string TextOf(const KeyName& name) {
@@ -38,15 +29,9 @@ absl::StatusOr<KeyPtr> MakeKey(const KeyName& name) {
     key->text = TextOf(name);
     return KeyPtr(std::move(key));
   }
-  if (name.name.empty() || name.name.size() > kKeyNameBytesMax) {
-    return absl::InvalidArgumentError(fmt::format("{}: a name of 1 to {} bytes expected, got {}",
-                                                  key->label, kKeyNameBytesMax, name.name.size()));
-  }
-  for (const char c : name.name) {
-    if (AllowedInName(c)) continue;
+  if (const absl::Status allowed = CheckKeyName(name.name); !allowed.ok()) {
     return absl::InvalidArgumentError(
-        fmt::format("{}: letters, digits and _./:- expected in a key, got the byte 0x{:02x}",
-                    key->label, static_cast<unsigned char>(c)));
+        fmt::format("{}: {}", key->label, std::string(allowed.message())));
   }
   key->name = std::string(name.name);
   key->text = key->name;

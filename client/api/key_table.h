@@ -15,7 +15,6 @@
 
 namespace kvstore {
 
-inline constexpr size_t kKeyNameBytesMax = 256;
 inline constexpr size_t kKeysMax = 1000000;
 
 // A key as a call names it.
@@ -43,8 +42,8 @@ struct KeyState {
   bool warned = false;  // that its row_sparse outputs are left alone
 };
 
-// The key `name` stands for. Errors: INVALID_ARGUMENT for a name that is empty, longer than
-// kKeyNameBytesMax, or has other characters than [A-Za-z0-9_./:-] (shown escaped).
+// The key `name` stands for. Errors: INVALID_ARGUMENT for a name that CheckKeyName
+// (common/model/key_spec.h) refuses; the message shows it escaped.
 absl::StatusOr<KeyPtr> MakeKey(const KeyName& name);
 
 // Identity of the key on the wire and in the table.

@@ -1,13 +1,19 @@
-// Which commands may be sent to the servers: checked in the SDK, so that nothing is sent, and by
-// the servers, which trust nobody.
+// Command: what SendCommandToServers sends to the controller of every server; and which commands
+// may be sent: checked in the SDK, so that nothing is sent, and by the servers, which trust nobody.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 
 namespace kvstore {
+
+struct Command {
+  int32_t id = 0;
+  std::string body;
+};
 
 // One frame holds it, whatever else is in the frame.
 inline constexpr size_t kCommandBodyBytesMax = 1u << 20;

@@ -17,23 +17,22 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/cluster/identity.h"
-#include "common/model/key_multipliers.h"
-#include "common/tensor/dtype.h"
-#include "common/tensor/shape.h"
+#include "common/model/command.h"
+#include "common/model/key_spec.h"
+#include "common/model/op.h"
+#include "common/model/optimizer_config.h"
+#include "common/model/protocol_version.h"
 #include "common/wire/payload.h"
 
 namespace kvstore {
 
-inline constexpr uint32_t kProtocolVersion = 1;
 // The pushes of a part that a worker may have under way: from the oldest that it waits for to the
 // newest, rounds r to r + 63.
 inline constexpr uint32_t kRoundsAheadMax = 64;
@@ -44,54 +43,7 @@ inline constexpr size_t kErrorTextBytesMax = 1024;
 // The SDK and the servers cut frames at about this much payload: one full part, or many small ones.
 inline constexpr size_t kFramePayloadTarget = 1u << 20;
 
-// Numbers as in data.proto. A decoded Op may be a number outside of this list: request_check
-// refuses it.
-enum class Op : uint32_t {
-  kUnspecified = 0,
-  kInit = 1,
-  kPush = 2,
-  kPull = 3,
-  kProbe = 4,
-  kLeave = 5,
-  kSetOptimizer = 6,
-  kCommand = 7,
-  kDrop = 8,
-  kCheckOptimizer = 9,
-};
-// "PUSH"; "OP?" for a number that is no op.
-std::string_view OpName(Op op);
-
 enum class Progress : uint32_t { kUnspecified = 0, kUnknown = 1, kReceived = 2, kDone = 3 };
-
-enum class Storage : uint32_t { kUnspecified = 0, kDense = 1, kRowSparse = 2 };
-
-struct KeySpec {
-  KeyId key = 0;
-  std::string name;  // empty for an int key
-  DType dtype = DType::kUnspecified;
-  Shape shape;
-  Storage storage = Storage::kUnspecified;
-  bool shape_unknown = false;
-};
-
-// "key 17" or "key 'conv1.weight'": how messages name a key. Anything but printable ASCII is
-// escaped, a name over 256 bytes is cut.
-std::string KeyLabel(KeyId key, std::string_view name);
-
-struct OptimizerConfig {
-  std::string name;
-  std::map<std::string, double> parameters;
-  MultipliersByKey multipliers{};
-
-  bool operator==(const OptimizerConfig& other) const {
-    return name == other.name && parameters == other.parameters && multipliers == other.multipliers;
-  }
-};
-
-struct Command {
-  int32_t id = 0;
-  std::string body;
-};
 
 // PartHeader and the bytes that belong to it.
 struct PartEntry {

@@ -91,25 +91,11 @@ absl::Status CheckProbe(const Frame& request, const PartEntry& entry) {
   }
 }
 
-bool IsNameCharacter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         std::string_view("_./:-").find(c) != std::string_view::npos;
-}
-
 // An int key has no name: any number is one.
 absl::Status CheckName(const Frame& request, const PartEntry& entry, const KeySpec& spec) {
   if (spec.name.empty()) return absl::OkStatus();
-  if (spec.name.size() > kKeyNameBytesMax) {
-    return Refused(request, entry,
-                   fmt::format("a name of at most {} bytes expected, got {}", kKeyNameBytesMax,
-                               spec.name.size()));
-  }
-  for (size_t i = 0; i < spec.name.size(); ++i) {
-    if (!IsNameCharacter(spec.name[i])) {
-      return Refused(request, entry,
-                     fmt::format("a name of [A-Za-z0-9_./:-] expected, got byte 0x{:02x} at {}",
-                                 static_cast<unsigned char>(spec.name[i]), i));
-    }
+  if (const absl::Status name = CheckKeyName(spec.name); !name.ok()) {
+    return Refused(request, entry, std::string(name.message()));
   }
   if (KeyIdOf(std::string_view(spec.name)) != spec.key) {
     return Refused(request, entry,

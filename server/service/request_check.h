@@ -7,7 +7,6 @@
 // expected and what came, with hostile bytes escaped.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 
 #include "absl/status/status.h"
@@ -15,9 +14,6 @@
 
 namespace kvstore {
 
-inline constexpr uint32_t kProtocolVersionMin = 1;
-inline constexpr uint32_t kProtocolVersionMax = kProtocolVersion;
-inline constexpr size_t kKeyNameBytesMax = 256;
 // Of one contribution to a part, and so what a server keeps for their answers.
 inline constexpr uint32_t kFragmentsMax = 4096;
 // Rounds are below 2^63.

@@ -42,7 +42,7 @@ ARROWS = {
     "server/core": COMMON_WIRE,
     "server/values": COMMON_VALUES | {"server/core"},
     "server/service": COMMON | {"server/core"},
-    "server/scheduler/core": COMMON_WIRE,
+    "server/scheduler/core": COMMON_MODEL,
     "server/scheduler": COMMON | {"server/scheduler/core"},
     "server/node": COMMON | {"server/core", "server/values", "server/service"},
     "server/daemon": COMMON | SERVER_SHELLS | {"server/node"},

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "common/wire/frame.h"
+#include "common/model/protocol_version.h"
 #include "server/scheduler/core/scheduler_impl.h"
 
 namespace kvstore {

@@ -149,20 +149,5 @@ TEST_CASE("KeySpecs are found in any order", "[frame]") {
   }
 }
 
-TEST_CASE("keys and ops have names, hostile bytes are escaped", "[frame]") {
-  CHECK(KeyLabel(17, "") == "key 17");
-  CHECK(KeyLabel(KeyIdOf(int64_t{-2}), "") == "key -2");
-  CHECK(KeyLabel(1, "conv1.weight") == "key 'conv1.weight'");
-  CHECK(KeyLabel(1, std::string("a\0\n\x1b[31m'\\\xff", 11)) ==
-        "key 'a\\x00\\x0a\\x1b[31m\\'\\\\\\xff'");
-  CHECK(KeyLabel(1, std::string(10000, 'k')) ==
-        "key '" + std::string(256, 'k') + "'... (10000 bytes)");
-  CHECK(OpName(Op::kInit) == "INIT");
-  CHECK(OpName(Op::kSetOptimizer) == "SET_OPTIMIZER");
-  CHECK(OpName(Op::kDrop) == "DROP");
-  CHECK(OpName(Op::kCheckOptimizer) == "CHECK_OPTIMIZER");
-  CHECK(OpName(static_cast<Op>(10)) == "OP?");
-}
-
 }  // namespace
 }  // namespace kvstore

@@ -234,7 +234,7 @@ TEST_CASE("key names are 1 to 256 bytes of [A-Za-z0-9_./:-]", "[request_check]")
   CheckOk(Init(std::string(256, 'k'), DType::kFloat32, {1}));
   CheckRefused(Check(Init(std::string(257, 'k'), DType::kFloat32, {1})),
                "INIT of key '" + std::string(256, 'k') +
-                   "'... (257 bytes): a name of at most 256 bytes expected, got 257");
+                   "'... (257 bytes): a name of 1 to 256 bytes expected, got 257");
   const std::string allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:-";
   for (int byte = 0; byte < 256; ++byte) {
     const std::string name = "a" + std::string(1, static_cast<char>(byte));

@@ -1,0 +1,40 @@
+// KeySpec: what a key is: its name, and the dtype, shape and storage of its value. Here, too, is
+// the one rule for the names of keys, which the SDK and the servers check.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "common/cluster/identity.h"
+#include "common/tensor/dtype.h"
+#include "common/tensor/shape.h"
+
+namespace kvstore {
+
+// Numbers as in types.proto.
+enum class Storage : uint32_t { kUnspecified = 0, kDense = 1, kRowSparse = 2 };
+
+struct KeySpec {
+  KeyId key = 0;
+  std::string name;  // empty for an int key
+  DType dtype = DType::kUnspecified;
+  Shape shape;
+  Storage storage = Storage::kUnspecified;
+  bool shape_unknown = false;
+};
+
+inline constexpr size_t kKeyNameBytesMax = 256;
+
+// Whether a string key may have this name: 1 to kKeyNameBytesMax bytes of [A-Za-z0-9_./:-].
+// Errors: INVALID_ARGUMENT: "a name of … expected, got …", without the key, which callers put in
+// front.
+absl::Status CheckKeyName(std::string_view name);
+
+// "key 17" or "key 'conv1.weight'": how messages name a key. Anything but printable ASCII is
+// escaped, a name over 256 bytes is cut.
+std::string KeyLabel(KeyId key, std::string_view name);
+
+}  // namespace kvstore
