@@ -39,7 +39,7 @@ class ClientCore::Impl {
   void OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out);
   void OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutbox* out);
   void OnStreamDown(int64_t now_ms, ShardAddress shard);
-  void OnFrame(int64_t now_ms, ShardAddress from, const Frame& reply, ClientOutbox* out);
+  void OnFrame(int64_t now_ms, ShardAddress from, const ReplyFrame& reply, ClientOutbox* out);
   void OnJobEnded(absl::Status status, ClientOutbox* out);
   void OnTimer(int64_t now_ms, ClientOutbox* out);
   int64_t NextTimerMs() const;
@@ -70,7 +70,7 @@ class ClientCore::Impl {
   void PumpAll(int64_t now_ms, ClientOutbox* out);
   void Retry(Request& request);
   // `entry` is of `reply`.
-  void OnReply(int64_t now_ms, Request& request, const Frame& reply, const PartEntry& entry,
+  void OnReply(int64_t now_ms, Request& request, const ReplyFrame& reply, const ReplyEntry& entry,
                ClientOutbox* out);
   // `done`: the value or description that came; the rest is filled in here.
   void Finish(Request& request, absl::Status status, Completion done, ClientOutbox* out);
@@ -249,10 +249,10 @@ void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest> requests,
     request->shard = routing_->OwnerOf(request->ask.id);
     PartQueue& part = parts_[request->ask.id];
     RaiseTo(request->ask.priority, part);
-    const bool first = request->ask.fragment == 0 || Broken(Mutation::kFragmentsLoseCount);
-    const Op op = request->ask.op;
-    if (op == Op::kPush && first) ++part.last_round;
-    request->round = op == Op::kPush || op == Op::kPull ? part.last_round : request->ask.takes_back;
+    const bool first = request->ask.piece.fragment == 0 || Broken(Mutation::kFragmentsLoseCount);
+    const OpRound names = InfoOf(request->ask.op).round;
+    if (names == OpRound::kContributes && first) ++part.last_round;
+    if (names != OpRound::kNone) request->round = part.last_round;
     part.open.push_back(request);
     Unhold(part);
   }
@@ -269,7 +269,7 @@ void ClientCore::Impl::Submit(int64_t now_ms, ShardRequest request, ClientOutbox
   }
   ShardGroup& group = groups_[request.ticket];
   for (const auto& [shard, stream] : streams_) {
-    if (request.op == Op::kCommand && shard.shard != 0) continue;
+    if (InfoOf(request.op).scope == OpScope::kFirstShard && shard.shard != 0) continue;
     ++group.remaining;
     PartRequest ask;
     ask.op = request.op;
@@ -285,23 +285,23 @@ void ClientCore::Impl::Submit(int64_t now_ms, ShardRequest request, ClientOutbox
 }
 
 void ClientCore::Impl::Unhold(PartQueue& part) {
-  bool init_open = false;
-  bool pull_open = false;
+  bool alone_open = false;
+  bool read_open = false;
   bool refused = false;  // and not taken since
   OpenPushes pushes;
   for (Request* request : part.open) {
-    const Op op = request->ask.op;
+    const OpOrder order = InfoOf(request->ask.op).order;
     if (request->state == State::kHeld) {
       const bool push_held =
-          op == Op::kPush &&
-          (pull_open || !pushes.InWindow(request->round, options_.rounds_ahead_max));
-      if (init_open || refused || push_held) return;  // and so is everything behind it
+          order == OpOrder::kWrite &&
+          (read_open || !pushes.InWindow(request->round, options_.rounds_ahead_max));
+      if (alone_open || refused || push_held) return;  // and so is everything behind it
       MakeReady(*request);
     }
-    init_open |= op == Op::kInit || op == Op::kDrop;
+    alone_open |= order == OpOrder::kAlone;
     refused |= request->refusals > 0 && request->state != State::kOwned;
-    pull_open |= op == Op::kPull;
-    if (op == Op::kPush) pushes.Add(request->round);
+    read_open |= order == OpOrder::kRead;
+    if (order == OpOrder::kWrite) pushes.Add(request->round);
   }
 }
 
@@ -357,7 +357,7 @@ void ClientCore::Impl::ReleaseWindow(Request& request) {
 // the window: as long as the stream lives they are on their way, however slow.
 void ClientCore::Impl::Retry(Request& request) {
   TakeBack(request);
-  request.as_probe = !request.ask.data.empty();
+  request.as_probe = !request.ask.piece.data.empty();
   MakeReady(request);
 }
 
@@ -382,16 +382,16 @@ void ClientCore::Impl::Pump(int64_t now_ms, ShardAddress shard, ClientOutbox* ou
   for (const auto& [order, request] : std::exchange(stream.ready_probes, {})) send(*request);
   while (!stream.ready.empty()) {
     Request& request = stream.ready.Next();
-    const size_t bytes = request.ask.data.size();
+    const size_t bytes = request.ask.piece.data.size();
     if (bytes > 0 && stream.window_bytes > 0 &&
         stream.window_bytes + bytes > options_.window_bytes) {
       break;
     }
     stream.ready.Take();
     if (Broken(Mutation::kResendReencodes) && bytes > 0 && request.sent_before) {
-      std::string again = request.ask.data.ToString();
+      std::string again = request.ask.piece.data.ToString();
       again.back() = static_cast<char>(again.back() ^ 1);
-      request.ask.data = Payload::CopyOf(again);
+      request.ask.piece.data = Payload::CopyOf(again);
     }
     request.window_bytes = bytes;
     stream.window_bytes += bytes;
@@ -399,7 +399,7 @@ void ClientCore::Impl::Pump(int64_t now_ms, ShardAddress shard, ClientOutbox* ou
   }
 }
 
-void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const Frame& reply,
+void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFrame& reply,
                                ClientOutbox* out) {
   // A reply to an earlier life of this rank, or of another server, is nobody's.
   if (routing_ == nullptr || reply.header.rank != rank_ ||
@@ -409,7 +409,7 @@ void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const Frame& r
   const auto stream = streams_.find(from);
   if (stream == streams_.end()) return;
   stream->second.redial_delay_ms = 0;
-  for (const PartEntry& entry : reply.parts) {
+  for (const ReplyEntry& entry : reply.entries) {
     const auto it = requests_.find(entry.request);
     if (it == requests_.end()) continue;  // over already
     Request& request = *it->second;
@@ -418,14 +418,16 @@ void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const Frame& r
       continue;
     }
     // Over, and still here, only in a broken variant.
-    if (request.over && (entry.op != Op::kPull || entry.code != absl::StatusCode::kOk)) continue;
+    if (request.over &&
+        (!InfoOf(request.ask.op).answers_bytes || entry.code != absl::StatusCode::kOk))
+      continue;
     OnReply(now_ms, request, reply, entry, out);
   }
   PumpAll(now_ms, out);
 }
 
-void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const Frame& reply,
-                               const PartEntry& entry, ClientOutbox* out) {
+void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const ReplyFrame& reply,
+                               const ReplyEntry& entry, ClientOutbox* out) {
   if (entry.code != absl::StatusCode::kOk) {
     if (entry.retry_after_ms == 0) {
       Finish(request, absl::Status(entry.code, entry.message), Completion(), out);
@@ -446,14 +448,13 @@ void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const Frame& re
   }
   switch (entry.progress) {
     case Progress::kDone: {
+      const bool contributes = InfoOf(request.ask.op).round == OpRound::kContributes;
       // A probe's word ends a push only: whatever else is answered with more than "done".
-      if (request.ask.op != entry.op && request.ask.op != Op::kPush) return;
+      if (request.ask.op != entry.op && !contributes) return;
       Completion done;
-      if (request.ask.op == Op::kPull) {
-        done.data = entry.data;
-        done.round = entry.round;
-      }
-      const bool learns = request.ask.op == Op::kInit && request.ask.key.shape_unknown;
+      done.data = entry.data;
+      done.round = entry.version;
+      const bool learns = request.ask.key.shape_unknown;
       if (const KeySpec* key = learns ? FindKeySpec(reply, entry) : nullptr) {
         done.key = std::make_shared<KeySpec>(*key);
       }
@@ -511,7 +512,8 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
   done.ticket = request.ask.ticket;
   done.id = request.ask.id;
   done.request = request.id;
-  if (request.ask.op == Op::kPush || !status.ok()) done.round = request.round;
+  const bool contributed = InfoOf(request.ask.op).round == OpRound::kContributes;
+  if (contributed || !status.ok()) done.round = request.round;
   done.status = std::move(status);
   out->done.push_back(std::move(done));
   if (late) return;
@@ -573,7 +575,8 @@ void ClientCore::OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutbox* ou
 void ClientCore::OnStreamDown(int64_t now_ms, ShardAddress shard) {
   impl_->OnStreamDown(now_ms, shard);
 }
-void ClientCore::OnFrame(int64_t now_ms, ShardAddress from, const Frame& reply, ClientOutbox* out) {
+void ClientCore::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFrame& reply,
+                         ClientOutbox* out) {
   impl_->OnFrame(now_ms, from, reply, out);
 }
 void ClientCore::OnJobEnded(absl::Status status, ClientOutbox* out) {

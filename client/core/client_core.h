@@ -37,20 +37,14 @@ namespace kvstore {
 using Ticket = uint64_t;
 
 struct PartRequest {
-  Op op = Op::kUnspecified;  // kInit, kPush, kPull, kDrop
+  Op op = Op::kUnspecified;  // one about a part (OpScope::kPart), but for kProbe
   PartId id;
   Ticket ticket = 0;
-  // kPush: the bytes; kInit on rank 0: the bytes. Of a row-sparse key: `rows` ids, then their rows;
-  // kPull: the ids. Kept, as they are, until the request is over.
-  Payload data;
-  uint32_t rows = 0;
-  // Which piece of how many of one kPush or kInit this is. All of them are submitted in one call,
-  // in ascending order, each with a ticket of its own.
-  uint32_t fragment = 0;
-  uint32_t fragments = 1;
-  bool create = false;  // kInit: this worker brings the value, even if `data` is empty
-  // kInit.
-  KeySpec key;
+  // What the request brings. Its bytes are kept, as they are, until the request is over. The
+  // fragments of one kPush or kInit are submitted in one call, in ascending order, each with a
+  // ticket of its own.
+  Piece piece;
+  KeySpec key;  // kInit
   // kDrop: Completion::request of the Init that is taken back, of its first fragment.
   RequestId takes_back = 0;
   // Higher goes first among requests that wait for the same stream; equal ones keep their order. A
@@ -62,7 +56,7 @@ struct PartRequest {
 // A request that goes to whole shards: one completion when all of them answered. Its status is OK
 // or names every server that refused, with the code of the lowest of them.
 struct ShardRequest {
-  // kSetOptimizer, kCheckOptimizer, kLeave: to all; kCommand: to shard 0 of each server.
+  // One about all shards or about the first one of each server (OpScope).
   Op op = Op::kUnspecified;
   Ticket ticket = 0;
   OptimizerConfig optimizer;
@@ -98,7 +92,7 @@ struct Completion {
 struct ClientOutbox {
   struct Send {
     ShardAddress to;
-    Frame frame;
+    RequestFrame frame;
   };
   std::vector<Send> frames;
   std::vector<ShardAddress> dial;  // open a stream; answer with OnStreamUp, later OnStreamDown
@@ -125,7 +119,7 @@ class ClientCore {
   void OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out);
   void OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutbox* out);
   void OnStreamDown(int64_t now_ms, ShardAddress shard);
-  void OnFrame(int64_t now_ms, ShardAddress from, const Frame& reply, ClientOutbox* out);
+  void OnFrame(int64_t now_ms, ShardAddress from, const ReplyFrame& reply, ClientOutbox* out);
   void OnJobEnded(absl::Status status, ClientOutbox* out);
   // Retries, redials, paced resends. To be called at NextTimerMs() or later.
   void OnTimer(int64_t now_ms, ClientOutbox* out);

@@ -16,47 +16,47 @@ class FrameCutter {
   FrameCutter(FrameHeader header, ShardAddress to, ClientOutbox* out)
       : header_(header), to_(to), out_(out) {}
 
+  // `as_probe`: asks what became of the request instead.
   void Add(const Request& request, bool as_probe) {
-    const bool brings_optimizer =
-        request.ask.op == Op::kSetOptimizer || request.ask.op == Op::kCheckOptimizer;
-    const bool alone = brings_optimizer || request.ask.op == Op::kCommand;
-    const size_t bytes = as_probe ? 0 : request.ask.data.size() + request.command.body.size();
+    const PartRequest& ask = request.ask;
+    const OpExtra extra = as_probe ? OpExtra::kNone : InfoOf(ask.op).extra;
+    // A frame has room for one of these.
+    const bool alone = extra == OpExtra::kOptimizer || extra == OpExtra::kCommand;
+    const size_t bytes = as_probe ? 0 : ask.piece.data.size() + request.command.body.size();
+    RequestFrame& frame = FrameFor(bytes, alone);
+    RequestEntry& entry = frame.entries.emplace_back();
+    entry.op = as_probe ? Op::kProbe : ask.op;
+    entry.key = ask.id.key;
+    entry.part = ask.id.part;
+    entry.round = request.round;
+    entry.request = request.id;
+    entry.step = ask.step;
+    if (as_probe) {
+      entry.probed_op = ask.op;
+      return;
+    }
+    entry.takes_back = ask.takes_back;
+    entry.piece = ask.piece;
+    if (extra == OpExtra::kKey && keys_.insert(entry.key).second) frame.keys.push_back(ask.key);
+    if (extra == OpExtra::kOptimizer) frame.optimizer = request.optimizer;
+    if (extra == OpExtra::kCommand) frame.command = request.command;
+  }
+
+ private:
+  // The frame that takes `bytes` more: the last one or, if they do not fit there, a new one.
+  RequestFrame& FrameFor(size_t bytes, bool alone) {
     if (frame_ == kNone || bytes_ + bytes > kFramePayloadTarget ||
-        out_->frames[frame_].frame.parts.size() == kPartsPerFrameMax || alone) {
+        out_->frames[frame_].frame.entries.size() == kEntriesPerFrameMax || alone) {
       frame_ = out_->frames.size();
       bytes_ = 0;
       keys_.clear();
       out_->frames.push_back({to_, {}});
       out_->frames.back().frame.header = header_;
     }
-    Frame& frame = out_->frames[frame_].frame;
     bytes_ += bytes;
-    PartEntry& entry = frame.parts.emplace_back();
-    entry.op = as_probe ? Op::kProbe : request.ask.op;
-    entry.key = request.ask.id.key;
-    entry.part = request.ask.id.part;
-    entry.round = request.round;
-    entry.request = request.id;
-    entry.step = request.ask.step;
-    if (as_probe) {
-      entry.probed_op = request.ask.op;
-      return;
-    }
-    entry.data = request.ask.data;
-    entry.rows = request.ask.rows;
-    if (request.ask.fragments > 1) {
-      entry.fragment = request.ask.fragment;
-      entry.fragments = request.ask.fragments;
-    }
-    entry.create = request.ask.create;
-    if (entry.op == Op::kInit && keys_.insert(entry.key).second) {
-      frame.keys.push_back(request.ask.key);
-    }
-    if (brings_optimizer) frame.optimizer = request.optimizer;
-    if (entry.op == Op::kCommand) frame.command = request.command;
+    return out_->frames[frame_].frame;
   }
 
- private:
   static constexpr size_t kNone = SIZE_MAX;
   FrameHeader header_;
   ShardAddress to_;

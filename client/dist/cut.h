@@ -14,19 +14,15 @@
 #include "client/dist/lent_parts.h"
 #include "client/store/store_backend.h"
 #include "common/cluster/identity.h"
-#include "common/wire/payload.h"
+#include "common/wire/piece.h"
 
 namespace kvstore {
 
-// What one request brings of a contribution.
-struct Piece {
+// What one request brings of a contribution. One to a stripe that is too large for one request
+// comes in several pieces, its fragments.
+struct PartPiece {
   PartIndex part = 0;
-  Payload data;
-  // Of a row_sparse key: `data` is so many ids, then their rows. A contribution to a stripe that is
-  // too large for one entry comes in several fragments.
-  uint32_t rows = 0;
-  uint32_t fragment = 0;
-  uint32_t fragments = 1;
+  Piece piece;
 };
 
 // What one request of a pull asks for, and where its reply belongs.
@@ -51,7 +47,8 @@ class Cut {
   // The contribution in pieces, in ascending order of parts and, within a part, of fragments; at
   // least one for every part, because a round of a part needs every worker. `lent` is null, or
   // lends each part by itself. May throw std::bad_alloc.
-  virtual std::vector<Piece> Pieces(const Contribution& contribution, LentParts* lent) const = 0;
+  virtual std::vector<PartPiece> Pieces(const Contribution& contribution,
+                                        LentParts* lent) const = 0;
 
   // What a kPull, kPushPull or kPullRows asks for, in ascending order of parts for each output.
   // Makes room in the outputs of a kPullRows, as the operation's ids say; none for a pull of no

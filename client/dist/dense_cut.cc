@@ -8,15 +8,15 @@ namespace kvstore {
 
 PartIndex DenseCut::parts() const { return PartCount(bytes_); }
 
-std::vector<Piece> DenseCut::Pieces(const Contribution& contribution, LentParts* lent) const {
-  std::vector<Piece> pieces(parts());
+std::vector<PartPiece> DenseCut::Pieces(const Contribution& contribution, LentParts* lent) const {
+  std::vector<PartPiece> pieces(parts());
   for (PartIndex part = 0; part < pieces.size(); ++part) {
     Slice slice;
     slice.data = contribution.data + PartOffset(part);
     slice.size = PartBytes(bytes_, part);
     slice.owner = lent != nullptr ? lent->Lend(part) : contribution.owner;
     pieces[part].part = part;
-    pieces[part].data = Payload(std::move(slice));
+    pieces[part].piece.data = Payload(std::move(slice));
   }
   return pieces;
 }

@@ -13,7 +13,7 @@ class DenseCut final : public Cut {
   explicit DenseCut(uint64_t bytes) : bytes_(bytes) {}
 
   PartIndex parts() const override;
-  std::vector<Piece> Pieces(const Contribution& contribution, LentParts* lent) const override;
+  std::vector<PartPiece> Pieces(const Contribution& contribution, LentParts* lent) const override;
   std::vector<Question> Questions(const KeyOperation& operation) const override;
   size_t ReplyBytes(const Question& question) const override;
   void Write(const Question& question, const Payload& reply,

@@ -6,17 +6,14 @@ namespace kvstore {
 
 std::vector<PartAsk> InitOperation::Asks(const Cut& cut, const Contribution& value) {
   const KeySpec key = KeySpecOf(operation());
-  std::vector<Piece> pieces = cut.Pieces(value, nullptr);
+  std::vector<PartPiece> pieces = cut.Pieces(value, nullptr);
   std::vector<PartAsk> asks;
   asks.reserve(pieces.size());
-  for (Piece& piece : pieces) {
-    PartRequest& request = Ask(Op::kInit, piece.part, &asks);
+  for (PartPiece& each : pieces) {
+    PartRequest& request = Ask(Op::kInit, each.part, &asks);
     request.key = key;
-    request.create = true;
-    request.data = std::move(piece.data);
-    request.rows = piece.rows;
-    request.fragment = piece.fragment;
-    request.fragments = piece.fragments;
+    request.piece = std::move(each.piece);
+    request.piece.create = true;
   }
   return asks;
 }

@@ -31,8 +31,8 @@ std::vector<PartAsk> PullOperation::Asks() {
     asks.reserve(questions_.size());
     for (Question& question : questions_) {
       PartRequest& request = Ask(Op::kPull, question.part, &asks);
-      request.data = std::move(question.ids);
-      request.rows = question.rows;
+      request.piece.data = std::move(question.ids);
+      request.piece.rows = question.rows;
     }
   } catch (const std::bad_alloc&) {
     DropRows();

@@ -6,15 +6,13 @@ namespace kvstore {
 
 std::vector<PartAsk> PushOperation::Asks(const Cut& cut, const Contribution& contribution,
                                          LentParts* lent, PartCodec& codec) {
-  std::vector<Piece> pieces = cut.Pieces(contribution, lent);
+  std::vector<PartPiece> pieces = cut.Pieces(contribution, lent);
   std::vector<PartAsk> asks;
   asks.reserve(pieces.size());
-  for (Piece& piece : pieces) {
-    PartRequest& request = Ask(Op::kPush, piece.part, &asks);
-    request.data = codec.Encode(request.id, operation().spec, std::move(piece.data));
-    request.rows = piece.rows;
-    request.fragment = piece.fragment;
-    request.fragments = piece.fragments;
+  for (PartPiece& each : pieces) {
+    PartRequest& request = Ask(Op::kPush, each.part, &asks);
+    request.piece = std::move(each.piece);
+    request.piece.data = codec.Encode(request.id, operation().spec, std::move(request.piece.data));
   }
   return asks;
 }

@@ -10,11 +10,12 @@
 
 namespace kvstore {
 
-std::vector<Piece> RowSparseCut::Pieces(const Contribution& contribution, LentParts*) const {
-  std::vector<Piece> pieces;
+std::vector<PartPiece> RowSparseCut::Pieces(const Contribution& contribution, LentParts*) const {
+  std::vector<PartPiece> pieces;
   for (RowFragment& fragment : CutRows(shape_, contribution.rows)) {
-    Piece& piece = pieces.emplace_back();
-    piece.part = fragment.stripe;
+    PartPiece& made = pieces.emplace_back();
+    made.part = fragment.stripe;
+    Piece& piece = made.piece;
     if (fragment.data != nullptr) piece.data = Payload(std::move(fragment.data));
     piece.rows = fragment.rows;
     piece.fragment = fragment.fragment;

@@ -17,7 +17,7 @@ class RowSparseCut final : public Cut {
 
   PartIndex parts() const override { return shape_.stripes; }
   // Copies: nothing is lent.
-  std::vector<Piece> Pieces(const Contribution& contribution, LentParts* lent) const override;
+  std::vector<PartPiece> Pieces(const Contribution& contribution, LentParts* lent) const override;
   // A kPull or kPushPull asks for every row, a kPullRows for those that each output names.
   std::vector<Question> Questions(const KeyOperation& operation) const override;
   size_t ReplyBytes(const Question& question) const override;

@@ -109,7 +109,7 @@ void ShardLinks::OnStreamDown(ShardAddress shard) {
 }
 
 void ShardLinks::OnMessage(ShardAddress shard, const Payload& message) {
-  absl::StatusOr<Frame> frame = DecodeFrame(message);
+  const absl::StatusOr<ReplyFrame> frame = DecodeFrame<ReplyFrame>(message);
   if (!frame.ok()) {
     LogWarningOnce(fmt::format("{} sent bytes that are no frame: {}",
                                routing_->ServerName(shard.server),

@@ -1,17 +1,19 @@
-// The search for a KeySpec. The encoder and the decoder are frame_encoder.cc and frame_decoder.cc.
+// The search for a KeySpec. The codecs are request_codec.cc and reply_codec.cc.
 #include "common/wire/frame.h"
 
 #include <functional>
 
 namespace kvstore {
+namespace {
 
-const KeySpec* FindKeySpec(const Frame& frame, const PartEntry& entry) {
+template <typename Frame, typename Entry>
+const KeySpec* Find(const Frame& frame, const Entry& entry) {
   const size_t count = frame.keys.size();
   if (count == 0) return nullptr;
   size_t first = 0;
-  const PartEntry* const begin = frame.parts.data();
-  const PartEntry* const end = begin + frame.parts.size();
-  const std::less<const PartEntry*> before;
+  const Entry* const begin = frame.entries.data();
+  const Entry* const end = begin + frame.entries.size();
+  const std::less<const Entry*> before;
   if (!before(&entry, begin) && before(&entry, end)) {
     first = static_cast<size_t>(&entry - begin) % count;
   }
@@ -20,6 +22,15 @@ const KeySpec* FindKeySpec(const Frame& frame, const PartEntry& entry) {
     if (spec.key == entry.key) return &spec;
   }
   return nullptr;
+}
+
+}  // namespace
+
+const KeySpec* FindKeySpec(const RequestFrame& frame, const RequestEntry& entry) {
+  return Find(frame, entry);
+}
+const KeySpec* FindKeySpec(const ReplyFrame& frame, const ReplyEntry& entry) {
+  return Find(frame, entry);
 }
 
 }  // namespace kvstore

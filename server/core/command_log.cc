@@ -6,7 +6,8 @@
 
 namespace kvstore {
 
-CommandLog::Arrival CommandLog::Arrived(const ReplyTo& from, RequestId request) {
+CommandLog::Arrival CommandLog::Arrived(const ReplyTo& from, const EntryHead& head) {
+  const RequestId request = head.request;
   Worker& worker = workers_[from.incarnation];
   const auto known = worker.kept.find(request);
   if (known != worker.kept.end() && !Broken(Mutation::kCommandRunAgain)) {
@@ -22,7 +23,7 @@ CommandLog::Arrival CommandLog::Arrived(const ReplyTo& from, RequestId request) 
     worker.forgotten_through = std::max(worker.forgotten_through, oldest->first);
     worker.kept.erase(oldest);
   }
-  worker.kept[request] = {from, false, {}};
+  worker.kept[request] = {from, head, false, {}};
   running_[++last_ticket_] = {from.incarnation, request};
   return {Kind::kNew, last_ticket_, {}};
 }
@@ -35,7 +36,7 @@ std::optional<CommandLog::Answer> CommandLog::Finish(uint64_t ticket, absl::Stat
   Entry& entry = workers_[incarnation].kept[request];
   entry.done = true;
   entry.outcome = std::move(outcome);
-  return Answer{entry.to, request};
+  return Answer{entry.to, entry.request};
 }
 
 void CommandLog::Clear() {

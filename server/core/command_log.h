@@ -32,11 +32,11 @@ class CommandLog {
     uint64_t ticket = 0;
     absl::Status outcome;
   };
-  Arrival Arrived(const ReplyTo& from, RequestId request);
+  Arrival Arrived(const ReplyTo& from, const EntryHead& request);
 
   struct Answer {
     ReplyTo to;
-    RequestId request = 0;
+    EntryHead request;
   };
   // Who is told; nothing if the log was cleared since the command came.
   std::optional<Answer> Finish(uint64_t ticket, absl::Status outcome);
@@ -47,6 +47,7 @@ class CommandLog {
  private:
   struct Entry {
     ReplyTo to;
+    EntryHead request;
     bool done = false;
     absl::Status outcome;
   };

@@ -31,7 +31,8 @@ void Fragments::Fold(const PushId& push, const Piece& piece, PartValue& value, S
 
 void Fragments::Park(const PushId& push, const Piece& piece, ParkingLot& parking) {
   count_ = push.fragments;
-  parked_[push.fragment] = {piece.rows, piece.data.Copy()};
+  Piece& parked = parked_[push.fragment] = piece;
+  parked.data = piece.data.Copy();
   parking.bytes += piece.data.size();
 }
 

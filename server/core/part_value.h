@@ -10,16 +10,13 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "common/wire/frame.h"
+#include "common/cluster/identity.h"
+#include "common/model/key_spec.h"
+#include "common/model/op.h"
+#include "common/model/optimizer_config.h"
+#include "common/wire/piece.h"
 
 namespace kvstore {
-
-// What an entry brings about a part, as it came. Of a dense key: all of the part's bytes. Of a
-// row-sparse one: `rows` ids, then their rows; in a pull the ids alone.
-struct Piece {
-  uint32_t rows = 0;
-  Payload data;
-};
 
 // Names one of the sums that a value may have under way at a time: a synchronous part has one, an
 // asynchronous part one for every worker.

@@ -25,12 +25,12 @@ class ReplyBatch {
   ReplyBatch(const FrameHeader& header, ServerOutbox* out) : header_(header), out_(out) {}
 
   // `description`: of the key, if the reader is to learn it.
-  void Add(const ReplyTo& to, PartEntry entry, const KeySpec* description = nullptr) {
+  void Add(const ReplyTo& to, ReplyEntry entry, const KeySpec* description = nullptr) {
     const auto key = std::make_tuple(to.peer, to.rank, to.incarnation);
     const auto it = open_.find(key);
     const size_t bytes = BytesOf(entry);
     if (it == open_.end() || it->second.bytes + bytes > kFramePayloadTarget ||
-        (*out_)[it->second.index].frame.parts.size() == kPartsPerFrameMax) {
+        (*out_)[it->second.index].frame.entries.size() == kEntriesPerFrameMax) {
       Open& open = open_[key];
       open.index = out_->size();
       open.bytes = 0;
@@ -48,7 +48,7 @@ class ReplyBatch {
     if (description != nullptr && (keys.empty() || keys.back().key != description->key)) {
       keys.push_back(*description);
     }
-    (*out_)[open.index].frame.parts.push_back(std::move(entry));
+    (*out_)[open.index].frame.entries.push_back(std::move(entry));
   }
 
   // Bytes of values that `to` is sent so far.
@@ -63,7 +63,7 @@ class ReplyBatch {
     size_t bytes = 0;          // of that frame
     uint64_t value_bytes = 0;  // of all of its frames
   };
-  static size_t BytesOf(const PartEntry& entry) {
+  static size_t BytesOf(const ReplyEntry& entry) {
     return entry.data.size() + std::min(entry.message.size(), kErrorTextBytesMax) +
            entry.missing_ranks.size() * sizeof(WorkerRank);
   }

@@ -16,20 +16,6 @@
 namespace kvstore {
 namespace {
 
-PartEntry EchoOf(const PartEntry& request) {
-  PartEntry reply;
-  reply.op = request.op;
-  reply.key = request.key;
-  reply.part = request.part;
-  reply.round = request.round;
-  reply.request = request.request;
-  reply.step = request.step;
-  reply.probed_op = request.probed_op;
-  return reply;
-}
-
-uint32_t FragmentsIn(const PartEntry& entry) { return std::max(entry.fragments, 1u); }
-
 bool IsRowSparse(const KeySpec& spec) { return spec.storage == Storage::kRowSparse; }
 
 // "shape [4,8] of f32", "row_sparse shape [4,8] of f32".
@@ -122,7 +108,7 @@ FrameHeader ServerCore::Impl::ReplyHeader() const {
   return header;
 }
 
-void ServerCore::Impl::OnFrame(int64_t now_ms, PeerId peer, const Frame& request,
+void ServerCore::Impl::OnFrame(int64_t now_ms, PeerId peer, const RequestFrame& request,
                                ServerOutbox* out) {
   now_ms_ = now_ms;
   view_.has_updater = optimizer_was_set_ || values_->has_own_updater();
@@ -134,29 +120,45 @@ void ServerCore::Impl::OnFrame(int64_t now_ms, PeerId peer, const Frame& request
       std::exchange(peers_[from.rank], peer) != peer) {
     ForgetLast(from.rank);
   }
-  for (const PartEntry& entry : request.parts) {
+  for (const RequestEntry& entry : request.entries) {
     absl::Status status = header;
     bool retry_entry = retry;
-    const bool about_part = entry.op != Op::kLeave && entry.op != Op::kSetOptimizer &&
-                            entry.op != Op::kCheckOptimizer && entry.op != Op::kCommand;
-    if (status.ok() && about_part && !Owns({entry.key, entry.part})) {
-      status = absl::UnavailableError(
-          fmt::format("slot {} is not owned here", SlotOf({entry.key, entry.part})));
-      retry_entry = true;
-    }
+    if (status.ok()) status = CheckSent(from, entry, &retry_entry);
     if (status.ok()) {
       OnEntry(from, request, entry, replies);
       continue;
     }
-    PartEntry reply = EchoOf(entry);
-    SetStatus(reply, status);
+    ReplyEntry reply(entry, status);
     if (retry_entry) reply.retry_after_ms = options_.retry_after_ms;
     replies.Add(from, std::move(reply));
   }
 }
 
-void ServerCore::Impl::OnEntry(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
-                               ReplyBatch& replies) {
+absl::Status ServerCore::Impl::CheckSent(const ReplyTo& from, const RequestEntry& entry,
+                                         bool* retry) const {
+  const OpInfo* op = FindOp(entry.op);
+  if (op == nullptr) {
+    return absl::InvalidArgumentError(
+        fmt::format("a known op expected, got {}", static_cast<uint32_t>(entry.op)));
+  }
+  if (op->scope == OpScope::kPart && !Owns(entry.id())) {
+    *retry = true;
+    return absl::UnavailableError(fmt::format("slot {} is not owned here", SlotOf(entry.id())));
+  }
+  if (op->scope == OpScope::kFirstShard && self_.shard != 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: shard 0 of the server expected, got shard {}", op->name, self_.shard));
+  }
+  if (op->rank_0_only && from.rank != 0) {
+    const std::string key = op->scope == OpScope::kPart ? Label(entry.key) + ": " : "";
+    return absl::InvalidArgumentError(
+        fmt::format("{}{} comes from rank 0, got it from rank {}", key, op->name, from.rank));
+  }
+  return absl::OkStatus();
+}
+
+void ServerCore::Impl::OnEntry(const ReplyTo& from, const RequestFrame& frame,
+                               const RequestEntry& entry, ReplyBatch& replies) {
   switch (entry.op) {
     case Op::kInit:
       return OnInit(from, frame, entry, replies);
@@ -178,10 +180,7 @@ void ServerCore::Impl::OnEntry(const ReplyTo& from, const Frame& frame, const Pa
     case Op::kUnspecified:
       break;
   }
-  PartEntry reply = EchoOf(entry);
-  SetStatus(reply, absl::InvalidArgumentError(
-                       fmt::format("a known op expected, got {}", static_cast<int>(entry.op))));
-  replies.Add(from, std::move(reply));
+  CheckFailed("an op of kOps", __FILE__, __LINE__, OpName(entry.op));  // CheckSent refuses others
 }
 
 PartSlot* ServerCore::Impl::Find(PartId id) {
@@ -229,28 +228,30 @@ absl::StatusOr<KnownKey*> ServerCore::Impl::AddKey(const KeySpec& spec) {
 }
 
 absl::StatusOr<Creation*> ServerCore::Impl::CreationFor(PartId id, const KeySpec& spec,
-                                                        const PartEntry& entry, uint64_t needed) {
-  const uint32_t fragments = FragmentsIn(entry);
+                                                        const RequestEntry& entry,
+                                                        uint64_t needed) {
+  const uint32_t fragments = entry.piece.fragments;
   PartSlot* slot = Find(id);
   if (slot != nullptr && slot->creation != nullptr) {
     Creation* creation = slot->creation.get();
     KVS_RETURN_IF_ERROR(CheckSameKey(creation->value->key(), spec));
-    if (entry.fragment < creation->filled) {
+    if (entry.piece.fragment < creation->filled) {
       return absl::AlreadyExistsError(
           fmt::format("{} is being created already", KeyLabel(spec.key, spec.name)));
     }
-    if (fragments != creation->fragments || entry.fragment > creation->filled) {
+    if (fragments != creation->fragments || entry.piece.fragment > creation->filled) {
       return absl::InvalidArgumentError(
           fmt::format("{} part {}: fragment {} of {} expected next, got {} of {}",
                       KeyLabel(spec.key, spec.name), id.part, creation->filled, creation->fragments,
-                      entry.fragment, fragments));
+                      entry.piece.fragment, fragments));
     }
     return creation;
   }
-  if (entry.fragment != 0 || (fragments != 1 && !IsRowSparse(spec))) {
+  if (entry.piece.fragment != 0 || (fragments != 1 && !IsRowSparse(spec))) {
     return absl::InvalidArgumentError(fmt::format(
         "{} part {}: fragment 0{} expected, got {} of {}", KeyLabel(spec.key, spec.name), id.part,
-        IsRowSparse(spec) ? " first" : " of 1 (the key is dense)", entry.fragment, fragments));
+        IsRowSparse(spec) ? " first" : " of 1 (the key is dense)", entry.piece.fragment,
+        fragments));
   }
   if (value_bytes_ + needed > options_.value_bytes_max) {
     return absl::ResourceExhaustedError(fmt::format("{}: {} bytes needed, {} of {} are in use",
@@ -268,18 +269,18 @@ absl::StatusOr<Creation*> ServerCore::Impl::CreationFor(PartId id, const KeySpec
 }
 
 absl::Status ServerCore::Impl::Create(const ReplyTo& from, const KeySpec& spec,
-                                      const PartEntry& entry) {
+                                      const RequestEntry& entry) {
   if (from.rank != 0) {
     return absl::InvalidArgumentError(
         fmt::format("{}: the value of Init comes from rank 0, got it from rank {}",
                     KeyLabel(spec.key, spec.name), from.rank));
   }
-  const PartId id{entry.key, entry.part};
+  const PartId id = entry.id();
   const PartSlot* known = Find(id);
   const bool repeat = known != nullptr && known->init_incarnation == from.incarnation &&
                       entry.request <= known->init_request;
   if (repeat) return absl::OkStatus();
-  const Piece piece{entry.rows, entry.data};
+  const Piece& piece = entry.piece;
   const std::unique_ptr<PartValue> like = values_->Make(spec, id);
   if (absl::Status fits = like->Check(Op::kInit, piece); !fits.ok()) {
     DropCreation(id);
@@ -288,7 +289,7 @@ absl::Status ServerCore::Impl::Create(const ReplyTo& from, const KeySpec& spec,
   KVS_ASSIGN_OR_RETURN(Creation* const creation, CreationFor(id, spec, entry, like->Bytes()));
   PartSlot& slot = *Find(id);
   creation->value->Fill(piece);
-  if (entry.fragment == 0) slot.init_first = entry.request;
+  if (entry.piece.fragment == 0) slot.init_first = entry.request;
   slot.init_request = entry.request;
   slot.init_incarnation = from.incarnation;
   if (++creation->filled == creation->fragments) {
@@ -312,18 +313,13 @@ void ServerCore::Impl::Release(PartId id, PartSlot& slot) {
   if (--known->second.parts == 0) keys_.erase(known);
 }
 
-absl::Status ServerCore::Impl::Drop(const ReplyTo& from, const PartEntry& entry) {
-  if (from.rank != 0) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: DROP comes from rank 0, as Init does, got it from rank {}",
-                    Label(entry.key), from.rank));
-  }
-  const PartId id{entry.key, entry.part};
+absl::Status ServerCore::Impl::Drop(const ReplyTo& from, const RequestEntry& entry) {
+  const PartId id = entry.id();
   PartSlot& slot = AddSlot(id);
   const bool same_life = slot.init_incarnation == from.incarnation;
   if (slot.part != nullptr || slot.creation != nullptr) {
     // What another Init brought stays.
-    if (!same_life || slot.init_first != entry.round) return absl::OkStatus();
+    if (!same_life || slot.init_first != entry.takes_back) return absl::OkStatus();
     if (slot.part != nullptr && (slot.part->version() > 0 || slot.part->open())) {
       return absl::FailedPreconditionError(fmt::format(
           "{} part {}: a value as Init brought it expected, it was pushed to: at version {}",
@@ -332,30 +328,30 @@ absl::Status ServerCore::Impl::Drop(const ReplyTo& from, const PartEntry& entry)
     Release(id, slot);
   }
   // An Init that was refused may still be repeated, too.
-  slot.init_request = same_life ? std::max(slot.init_request, entry.round) : entry.round;
+  slot.init_request = same_life ? std::max(slot.init_request, entry.takes_back) : entry.takes_back;
   slot.init_incarnation = from.incarnation;
   if (Broken(Mutation::kDropForgetsRequests)) slot.init_request = 0;
   return absl::OkStatus();
 }
 
-void ServerCore::Impl::OnDrop(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies) {
-  PartEntry reply = EchoOf(entry);
+void ServerCore::Impl::OnDrop(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies) {
+  ReplyEntry reply(entry);
   reply.progress = Progress::kDone;
-  SetStatus(reply, Drop(from, entry));
+  reply.SetStatus(Drop(from, entry));
   replies.Add(from, std::move(reply));
 }
 
-void ServerCore::Impl::OnInit(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
-                              ReplyBatch& replies) {
-  PartEntry reply = EchoOf(entry);
+void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
+                              const RequestEntry& entry, ReplyBatch& replies) {
+  ReplyEntry reply(entry);
   const KeySpec* spec = FindKeySpec(frame, entry);
   if (spec == nullptr) {
-    SetStatus(reply, absl::InvalidArgumentError(fmt::format(
-                         "{}: Init without a description of the key", Label(entry.key))));
+    reply.SetStatus(absl::InvalidArgumentError(
+        fmt::format("{}: Init without a description of the key", Label(entry.key))));
     return replies.Add(from, std::move(reply));
   }
-  const PartId id{entry.key, entry.part};
-  const bool creates = entry.create || !entry.data.empty();
+  const PartId id = entry.id();
+  const bool creates = entry.piece.create || !entry.piece.data.empty();
   PartSlot* slot = Find(id);
   if (slot != nullptr && slot->part != nullptr) {
     absl::Status status = CheckSameKey(slot->part->key(), *spec);
@@ -365,38 +361,37 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const Frame& frame, const Par
       status = absl::AlreadyExistsError(fmt::format("{} exists already", Label(entry.key)));
     }
     reply.progress = Progress::kDone;
-    SetStatus(reply, status);
+    reply.SetStatus(status);
     return replies.Add(from, std::move(reply), spec->shape_unknown ? &slot->part->key() : nullptr);
   }
   if (!creates) {
     bool retry = false;
-    const absl::Status parked =
-        Park(id, {Op::kInit, from, entry.request, 0, entry.step, *spec, {}}, &retry);
+    const absl::Status parked = Park({from, entry, *spec, {}}, &retry);
     if (parked.ok()) return;
-    SetStatus(reply, parked);
+    reply.SetStatus(parked);
     return replies.Add(from, std::move(reply));
   }
   reply.progress = Progress::kDone;
-  SetStatus(reply, Create(from, *spec, entry));
+  reply.SetStatus(Create(from, *spec, entry));
   replies.Add(from, std::move(reply));
   slot = Find(id);
-  if (slot != nullptr && slot->part != nullptr) AnswerWaiters(id, *slot, replies);
+  if (slot != nullptr && slot->part != nullptr) AnswerWaiters(*slot, replies);
 }
 
-void ServerCore::Impl::OnPush(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies) {
-  PartEntry reply = EchoOf(entry);
-  const PartId id{entry.key, entry.part};
+void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies) {
+  ReplyEntry reply(entry);
+  const PartId id = entry.id();
   PartSlot* slot = Find(id);
   const auto refuse = [&](const absl::Status& status) {
-    SetStatus(reply, status);
+    reply.SetStatus(status);
     replies.Add(from, std::move(reply));
   };
   if (slot == nullptr || slot->part == nullptr) {
     return refuse(absl::NotFoundError(fmt::format("{} has no Init", Label(entry.key))));
   }
   Part& part = *slot->part;
-  const PushId push{from.rank, entry.round, entry.fragment, FragmentsIn(entry)};
-  const Piece piece{entry.rows, entry.data};
+  const PushId push{from.rank, entry.round, entry.piece.fragment, entry.piece.fragments};
+  const Piece& piece = entry.piece;
   const uint32_t begun = part.FragmentsOf(from.rank, entry.round);
   if (const absl::Status fits = CheckFragments(part.key(), push, begun); !fits.ok()) {
     return refuse(fits);
@@ -427,11 +422,10 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const PartEntry& entry, Reply
       break;
   }
   bool retry = false;
-  KVS_CHECK(
-      Park(id, {Op::kPush, from, entry.request, entry.round, entry.step, {}, {}}, &retry).ok());
+  KVS_CHECK(Park({from, entry, {}, {}}, &retry).ok());
   if (const int commits = part.CommitReady(view_, parking_); commits > 0) {
     committed_rounds_ += static_cast<uint64_t>(commits);
-    AnswerWaiters(id, *slot, replies);
+    AnswerWaiters(*slot, replies);
   }
   if (part.DoneThrough(from.rank) < entry.round) {
     reply.progress = Broken(Mutation::kAckBeforeApply) ? Progress::kDone : Progress::kReceived;
@@ -439,40 +433,40 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const PartEntry& entry, Reply
   }
 }
 
-void ServerCore::Impl::OnPull(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies) {
-  const PartId id{entry.key, entry.part};
-  PartEntry reply = EchoOf(entry);
+void ServerCore::Impl::OnPull(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies) {
+  const PartId id = entry.id();
+  ReplyEntry reply(entry);
   PartSlot* slot = Find(id);
   if (slot == nullptr || slot->part == nullptr) {
-    SetStatus(reply, absl::NotFoundError(fmt::format("{} has no Init", Label(entry.key))));
+    reply.SetStatus(absl::NotFoundError(fmt::format("{} has no Init", Label(entry.key))));
     return replies.Add(from, std::move(reply));
   }
-  Waiter waiter{Op::kPull,  from, entry.request,           entry.round,
-                entry.step, {},   {entry.rows, entry.data}};
+  Waiter waiter{from, entry, {}, entry.piece};
   absl::Status status = slot->part->value().Check(Op::kPull, waiter.asked);
   bool retry = false;
   if (status.ok()) {
-    if (Answer(waiter, id, *slot, replies)) return;
-    status = Park(id, std::move(waiter), &retry);
-    if (status.ok() && entry.data.empty()) return;
+    if (Answer(waiter, *slot->part, replies)) return;
+    status = Park(std::move(waiter), &retry);
+    if (status.ok() && entry.piece.data.empty()) return;
     // Its bytes are ours now: the worker may send others.
     reply.progress = Progress::kReceived;
   }
-  SetStatus(reply, status);
+  reply.SetStatus(status);
   if (retry) reply.retry_after_ms = options_.retry_after_ms;
   replies.Add(from, std::move(reply));
 }
 
-void ServerCore::Impl::OnProbe(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies) {
-  PartEntry reply = EchoOf(entry);
+void ServerCore::Impl::OnProbe(const ReplyTo& from, const RequestEntry& entry,
+                               ReplyBatch& replies) {
+  ReplyEntry reply(entry);
   reply.progress = Progress::kUnknown;
-  PartSlot* slot = Find({entry.key, entry.part});
+  PartSlot* slot = Find(entry.id());
   if (slot == nullptr) return replies.Add(from, std::move(reply));
   const Part* part = slot->part.get();
 
   // A parked request moves to the stream that asks.
   for (Waiter& waiter : slot->waiters) {
-    if (waiter.to.rank != from.rank || waiter.request != entry.request) continue;
+    if (waiter.to.rank != from.rank || waiter.request.request != entry.request) continue;
     waiter.to = from;
     reply.progress = Progress::kReceived;
     reply.missing_ranks = part == nullptr ? std::vector<WorkerRank>{0} : part->Missing(view_);
@@ -484,13 +478,14 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const PartEntry& entry, Repl
                     !IsForgotten(*part, from.rank, entry.round);
   if (over) {
     reply.progress = Progress::kDone;
-    SetStatus(reply, part->PushStatus(from.rank, entry.round));
+    reply.SetStatus(part->PushStatus(from.rank, entry.round));
   }
   replies.Add(from, std::move(reply));
 }
 
-void ServerCore::Impl::OnLeave(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies) {
-  PartEntry reply = EchoOf(entry);
+void ServerCore::Impl::OnLeave(const ReplyTo& from, const RequestEntry& entry,
+                               ReplyBatch& replies) {
+  ReplyEntry reply(entry);
   reply.progress = Progress::kDone;
   replies.Add(from, std::move(reply));
   if (view_.left[from.rank]) return;
@@ -505,28 +500,25 @@ void ServerCore::Impl::OnLeave(const ReplyTo& from, const PartEntry& entry, Repl
     const int commits = slot.part->CommitReady(view_, parking_);
     if (commits == 0) continue;
     committed_rounds_ += static_cast<uint64_t>(commits);
-    AnswerWaiters(id, slot, replies);
+    AnswerWaiters(slot, replies);
   }
 }
 
-void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const Frame& frame,
-                                      const PartEntry& entry, ReplyBatch& replies) {
-  PartEntry reply = EchoOf(entry);
+void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const RequestFrame& frame,
+                                      const RequestEntry& entry, ReplyBatch& replies) {
+  ReplyEntry reply(entry);
   reply.progress = Progress::kDone;
   const bool repeat =
       from.incarnation == optimizer_incarnation_ && entry.request <= optimizer_request_;
   if (!frame.optimizer.has_value()) {
-    SetStatus(reply, absl::InvalidArgumentError("SetOptimizer without an optimizer"));
-  } else if (from.rank != 0) {
-    SetStatus(reply, absl::InvalidArgumentError(fmt::format(
-                         "SetOptimizer comes from rank 0, got it from rank {}", from.rank)));
+    reply.SetStatus(absl::InvalidArgumentError("SetOptimizer without an optimizer"));
   } else if (entry.op == Op::kCheckOptimizer) {
     const absl::Status fits = TryUpdater(*frame.optimizer).status();
     if (fits.ok()) KVS_CHECK(values_->SetOptimizer(optimizer_).ok());
-    SetStatus(reply, fits);
+    reply.SetStatus(fits);
   } else if (!repeat) {
     const absl::Status status = SetUpdater(*frame.optimizer);
-    SetStatus(reply, status);
+    reply.SetStatus(status);
     if (status.ok()) {
       optimizer_incarnation_ = from.incarnation;
       optimizer_request_ = entry.request;
@@ -578,7 +570,8 @@ ServerCore::~ServerCore() = default;
 void ServerCore::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing) {
   impl_->OnRouting(cluster, self, std::move(routing));
 }
-void ServerCore::OnFrame(int64_t now_ms, PeerId peer, const Frame& request, ServerOutbox* out) {
+void ServerCore::OnFrame(int64_t now_ms, PeerId peer, const RequestFrame& request,
+                         ServerOutbox* out) {
   impl_->OnFrame(now_ms, peer, request, out);
 }
 std::vector<CommandRun> ServerCore::TakeCommands() { return impl_->TakeCommands(); }

@@ -47,7 +47,7 @@ using PeerId = uint64_t;
 
 struct ServerFrame {
   PeerId peer = 0;
-  Frame frame;
+  ReplyFrame frame;
 };
 
 // What a call wants sent, at most one frame per peer unless it would grow over kFramePayloadTarget.
@@ -109,7 +109,7 @@ class ServerCore {
   void OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing);
   // A decoded request. Every entry gets one reply now or, when parked, later; a push whose round is
   // still open gets two.
-  void OnFrame(int64_t now_ms, PeerId peer, const Frame& request, ServerOutbox* out);
+  void OnFrame(int64_t now_ms, PeerId peer, const RequestFrame& request, ServerOutbox* out);
   // The commands that came since the last call, each once. To be called after OnFrame; whoever runs
   // them may take long, and says how it went with OnCommandDone.
   std::vector<CommandRun> TakeCommands();

@@ -10,39 +10,25 @@
 #include "server/core/server_core_impl.h"
 
 namespace kvstore {
-namespace {
-
-PartEntry EchoOf(const Waiter& waiter, PartId id) {
-  PartEntry reply;
-  reply.op = waiter.op;
-  reply.key = id.key;
-  reply.part = id.part;
-  reply.round = waiter.round;
-  reply.request = waiter.request;
-  reply.step = waiter.step;
-  return reply;
-}
-
-}  // namespace
-
 PartSlot& ServerCore::Impl::AddSlot(PartId id) {
   std::unique_ptr<PartSlot>& slot = parts_[id];
   if (slot == nullptr) slot = std::make_unique<PartSlot>();
   return *slot;
 }
 
-absl::Status ServerCore::Impl::Park(PartId id, Waiter waiter, bool* retry) {
+absl::Status ServerCore::Impl::Park(Waiter waiter, bool* retry) {
+  const PartId id = waiter.request.id();
   PartSlot* slot = Find(id);
   if (slot != nullptr) {
     for (Waiter& parked : slot->waiters) {
-      if (parked.to.rank == waiter.to.rank && parked.request == waiter.request) {
+      if (parked.to.rank == waiter.to.rank && parked.request.request == waiter.request.request) {
         parked.to = waiter.to;
         return absl::OkStatus();
       }
     }
   }
   // Pushes are bounded by the rounds that may be open.
-  if (waiter.op != Op::kPush && waiting_ >= options_.waiting_max) {
+  if (waiter.request.op != Op::kPush && waiting_ >= options_.waiting_max) {
     return absl::ResourceExhaustedError(
         fmt::format("{}: at most {} requests may wait here", Label(id.key), options_.waiting_max));
   }
@@ -57,11 +43,11 @@ absl::Status ServerCore::Impl::Park(PartId id, Waiter waiter, bool* retry) {
   return absl::OkStatus();
 }
 
-void ServerCore::Impl::AnswerWaiters(PartId id, PartSlot& slot, ReplyBatch& replies) {
+void ServerCore::Impl::AnswerWaiters(PartSlot& slot, ReplyBatch& replies) {
   auto& waiters = slot.waiters;
   const size_t before = waiters.size();
   const auto answered = [&](const Waiter& waiter) {
-    if (!Answer(waiter, id, slot, replies)) return false;
+    if (!Answer(waiter, *slot.part, replies)) return false;
     parking_.bytes -= waiter.asked.data.size();
     return true;
   };
@@ -69,42 +55,42 @@ void ServerCore::Impl::AnswerWaiters(PartId id, PartSlot& slot, ReplyBatch& repl
   waiting_ -= before - waiters.size();
 }
 
-bool ServerCore::Impl::Answer(const Waiter& waiter, PartId id, const PartSlot& slot,
-                              ReplyBatch& replies) {
-  const Part& part = *slot.part;
-  PartEntry reply = EchoOf(waiter, id);
+bool ServerCore::Impl::Answer(const Waiter& waiter, const Part& part, ReplyBatch& replies) {
+  const PartId id = part.id();
+  const Round round = waiter.request.round;
+  ReplyEntry reply(waiter.request);
   reply.progress = Progress::kDone;
   const KeySpec* learns = nullptr;
-  switch (waiter.op) {
+  switch (waiter.request.op) {
     case Op::kInit:
-      SetStatus(reply, CheckSameKey(part.key(), waiter.key));
+      reply.SetStatus(CheckSameKey(part.key(), waiter.key));
       if (waiter.key.shape_unknown) learns = &part.key();
       break;
     case Op::kPush:
-      if (part.DoneThrough(waiter.to.rank) < waiter.round) return false;
-      SetStatus(reply, part.PushStatus(waiter.to.rank, waiter.round));
+      if (part.DoneThrough(waiter.to.rank) < round) return false;
+      reply.SetStatus(part.PushStatus(waiter.to.rank, round));
       break;
     default:  // kPull
-      if (part.DoneThrough(waiter.to.rank) < waiter.round && !Broken(Mutation::kTornPull)) {
+      if (part.DoneThrough(waiter.to.rank) < round && !Broken(Mutation::kTornPull)) {
         return false;
       }
-      if (waiter.round != 0 && part.PullIsLate(waiter.round)) {
+      if (round != 0 && part.PullIsLate(round)) {
         // A late duplicate.
-        SetStatus(reply, absl::AbortedError(fmt::format("{} part {}: version {} is over, at {}",
-                                                        Label(id.key), id.part, waiter.round,
-                                                        part.version())));
+        reply.SetStatus(
+            absl::AbortedError(fmt::format("{} part {}: version {} is over, at {}", Label(id.key),
+                                           id.part, round, part.version())));
         break;
       }
       if (!waiter.asked.data.empty() &&
           replies.ValueBytesTo(waiter.to) > options_.reply_bytes_max) {
         reply.progress = Progress::kUnspecified;
         reply.retry_after_ms = options_.retry_after_ms;
-        SetStatus(reply, absl::ResourceExhaustedError(fmt::format(
-                             "{} part {}: over {} bytes of values are on their way already",
-                             Label(id.key), id.part, options_.reply_bytes_max)));
+        reply.SetStatus(absl::ResourceExhaustedError(
+            fmt::format("{} part {}: over {} bytes of values are on their way already",
+                        Label(id.key), id.part, options_.reply_bytes_max)));
         break;
       }
-      reply.round = part.version();
+      reply.version = part.version();
       reply.data = part.value().Read(waiter.asked);
       break;
   }

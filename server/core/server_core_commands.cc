@@ -8,29 +8,21 @@
 namespace kvstore {
 namespace {
 
-PartEntry CommandReply(RequestId request, const absl::Status& status) {
-  PartEntry reply;
-  reply.op = Op::kCommand;
-  reply.request = request;
+ReplyEntry CommandReply(const EntryHead& request, const absl::Status& status) {
+  ReplyEntry reply(request, status);
   reply.progress = Progress::kDone;
-  SetStatus(reply, status);
   return reply;
 }
 
 }  // namespace
 
-void ServerCore::Impl::OnCommand(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
-                                 ReplyBatch& replies) {
+void ServerCore::Impl::OnCommand(const ReplyTo& from, const RequestFrame& frame,
+                                 const RequestEntry& entry, ReplyBatch& replies) {
   const auto answer = [&](const absl::Status& status) {
-    replies.Add(from, CommandReply(entry.request, status));
+    replies.Add(from, CommandReply(entry, status));
   };
   if (!frame.command) return answer(absl::InvalidArgumentError("COMMAND without a command"));
-  if (self_.shard != 0) {
-    return answer(absl::InvalidArgumentError(
-        fmt::format("command {}: shard 0 of the server expected, got shard {}", frame.command->id,
-                    self_.shard)));
-  }
-  CommandLog::Arrival arrival = command_log_.Arrived(from, entry.request);
+  CommandLog::Arrival arrival = command_log_.Arrived(from, entry);
   switch (arrival.kind) {
     case CommandLog::Kind::kNew:
       commands_.push_back({arrival.ticket, from.rank, *frame.command});
@@ -48,7 +40,7 @@ void ServerCore::Impl::OnCommand(const ReplyTo& from, const Frame& frame, const 
           fmt::format("command {}: worker {} has {} commands running here, no more are taken",
                       frame.command->id, from.rank, CommandLog::kKeptMax)));
   }
-  PartEntry received = CommandReply(entry.request, absl::OkStatus());
+  ReplyEntry received = CommandReply(entry, absl::OkStatus());
   received.progress = Progress::kReceived;
   replies.Add(from, std::move(received));
 }

@@ -21,11 +21,8 @@ namespace kvstore {
 // A request that is answered later. Named by (rank, request); asked again, it moves to the newer
 // stream.
 struct Waiter {
-  Op op = Op::kUnspecified;
   ReplyTo to;
-  RequestId request = 0;
-  Round round = 0;
-  uint64_t step = 0;
+  EntryHead request;
   KeySpec key;  // kInit: what the waiter expects the key to be
   Piece asked;  // kPull; a copy, in the parking lot
 };
@@ -52,11 +49,6 @@ struct KnownKey {
   size_t parts = 0;  // values, also those that are being created: they point to the spec
 };
 
-inline void SetStatus(PartEntry& reply, const absl::Status& status) {
-  reply.code = status.code();
-  reply.message = std::string(status.message());
-}
-
 class ServerCore::Impl {
  public:
   Impl(ServerCoreOptions options, ShardAddress self, ShardValues* values)
@@ -65,7 +57,7 @@ class ServerCore::Impl {
   }
 
   void OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing);
-  void OnFrame(int64_t now_ms, PeerId peer, const Frame& request, ServerOutbox* out);
+  void OnFrame(int64_t now_ms, PeerId peer, const RequestFrame& request, ServerOutbox* out);
   std::vector<CommandRun> TakeCommands() { return std::exchange(commands_, {}); }
   void OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutbox* out);
   ShardStatus Status() const;
@@ -79,29 +71,32 @@ class ServerCore::Impl {
   std::string Label(KeyId key) const;
   FrameHeader ReplyHeader() const;
 
-  void OnEntry(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
+  // What the table of ops says about who may send an op where. `*retry` as above.
+  absl::Status CheckSent(const ReplyTo& from, const RequestEntry& entry, bool* retry) const;
+  void OnEntry(const ReplyTo& from, const RequestFrame& frame, const RequestEntry& entry,
                ReplyBatch& replies);
-  void OnInit(const ReplyTo& from, const Frame& frame, const PartEntry& entry, ReplyBatch& replies);
-  void OnDrop(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
-  void OnPush(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
-  void OnPull(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
-  void OnProbe(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
-  void OnLeave(const ReplyTo& from, const PartEntry& entry, ReplyBatch& replies);
+  void OnInit(const ReplyTo& from, const RequestFrame& frame, const RequestEntry& entry,
+              ReplyBatch& replies);
+  void OnDrop(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
+  void OnPush(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
+  void OnPull(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
+  void OnProbe(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
+  void OnLeave(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   // Also kCheckOptimizer.
-  void OnSetOptimizer(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
+  void OnSetOptimizer(const ReplyTo& from, const RequestFrame& frame, const RequestEntry& entry,
                       ReplyBatch& replies);
-  void OnCommand(const ReplyTo& from, const Frame& frame, const PartEntry& entry,
+  void OnCommand(const ReplyTo& from, const RequestFrame& frame, const RequestEntry& entry,
                  ReplyBatch& replies);
 
   std::unique_ptr<Part> MakePart(std::unique_ptr<PartValue> value) const;
   // The fragment of a value that `entry` brings.
-  absl::Status Create(const ReplyTo& from, const KeySpec& spec, const PartEntry& entry);
+  absl::Status Create(const ReplyTo& from, const KeySpec& spec, const RequestEntry& entry);
   // `needed`: PartValue::Bytes() of the value.
-  absl::StatusOr<Creation*> CreationFor(PartId id, const KeySpec& spec, const PartEntry& entry,
+  absl::StatusOr<Creation*> CreationFor(PartId id, const KeySpec& spec, const RequestEntry& entry,
                                         uint64_t needed);
   void DropCreation(PartId id);
   // Takes back what the Init brought that `entry` names.
-  absl::Status Drop(const ReplyTo& from, const PartEntry& entry);
+  absl::Status Drop(const ReplyTo& from, const RequestEntry& entry);
   // The slot's value or creation goes, with its memory; with the last one its key, too.
   void Release(PartId id, PartSlot& slot);
   absl::StatusOr<KnownKey*> AddKey(const KeySpec& spec);
@@ -114,13 +109,13 @@ class ServerCore::Impl {
   absl::Status SetUpdater(const OptimizerConfig& spec);
   // A repeat is answered in the place of what it repeats. What a pull asks for is copied. Errors:
   // RESOURCE_EXHAUSTED, then nothing is kept; `*retry`: there will be room again.
-  absl::Status Park(PartId id, Waiter waiter, bool* retry);
-  void AnswerWaiters(PartId id, PartSlot& slot, ReplyBatch& replies);
+  absl::Status Park(Waiter waiter, bool* retry);
+  void AnswerWaiters(PartSlot& slot, ReplyBatch& replies);
   // For a broken variant, which forgets a worker's last asynchronous push.
   void ForgetLast(WorkerRank rank);
   static bool IsForgotten(const Part& part, WorkerRank rank, Round round);
   // True when the waiter got its answer.
-  bool Answer(const Waiter& waiter, PartId id, const PartSlot& slot, ReplyBatch& replies);
+  bool Answer(const Waiter& waiter, const Part& part, ReplyBatch& replies);
 
   const ServerCoreOptions options_;
   const ShardAddress self_;

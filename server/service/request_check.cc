@@ -16,83 +16,117 @@ namespace kvstore {
 namespace {
 
 // "PUSH of key 17": how messages begin.
-std::string EntryLabel(const Frame& request, const PartEntry& entry) {
+std::string EntryLabel(const RequestFrame& request, const RequestEntry& entry) {
   const KeySpec* spec = FindKeySpec(request, entry);
   return fmt::format("{} of {}", OpName(entry.op), KeyLabel(entry.key, spec ? spec->name : ""));
 }
 
-absl::Status Refused(const Frame& request, const PartEntry& entry, const std::string& problem) {
+absl::Status Refused(const RequestFrame& request, const RequestEntry& entry,
+                     const std::string& problem) {
   return absl::InvalidArgumentError(fmt::format("{}: {}", EntryLabel(request, entry), problem));
 }
 
-absl::Status CheckNoBytes(const Frame& request, const PartEntry& entry) {
-  if (entry.data.empty()) return absl::OkStatus();
-  return Refused(request, entry, fmt::format("no bytes expected, got {}", entry.data.size()));
+absl::Status CheckNoBytes(const RequestFrame& request, const RequestEntry& entry) {
+  if (entry.piece.data.empty()) return absl::OkStatus();
+  return Refused(request, entry, fmt::format("no bytes expected, got {}", entry.piece.data.size()));
 }
 
 // That the ids are there. Whether the bytes behind them are those of the rows, and whether the
 // value has the rows, only its description tells.
-absl::Status CheckRows(const Frame& request, const PartEntry& entry) {
-  if (entry.rows > kRowsPerEntryMax) {
+absl::Status CheckRows(const RequestFrame& request, const RequestEntry& entry) {
+  if (entry.piece.rows > kRowsPerEntryMax) {
+    return Refused(
+        request, entry,
+        fmt::format("at most {} rows expected, got {}", kRowsPerEntryMax, entry.piece.rows));
+  }
+  if (entry.piece.data.size() > kPartBytesMax) {
+    return Refused(
+        request, entry,
+        fmt::format("at most {} bytes expected, got {}", kPartBytesMax, entry.piece.data.size()));
+  }
+  const size_t ids_bytes = entry.piece.rows * sizeof(int64_t);
+  const bool ids_alone = InfoOf(entry.op).bytes == OpBytes::kIds;
+  if (ids_alone ? entry.piece.data.size() != ids_bytes : entry.piece.data.size() < ids_bytes) {
     return Refused(request, entry,
-                   fmt::format("at most {} rows expected, got {}", kRowsPerEntryMax, entry.rows));
-  }
-  if (entry.data.size() > kPartBytesMax) {
-    return Refused(
-        request, entry,
-        fmt::format("at most {} bytes expected, got {}", kPartBytesMax, entry.data.size()));
-  }
-  const size_t ids_bytes = entry.rows * sizeof(int64_t);
-  const bool ids_alone = entry.op == Op::kPull;
-  if (ids_alone ? entry.data.size() != ids_bytes : entry.data.size() < ids_bytes) {
-    return Refused(
-        request, entry,
-        fmt::format("{} bytes {}expected for {} rows, got {}", ids_bytes,
-                    ids_alone ? "of ids " : "of ids at least ", entry.rows, entry.data.size()));
+                   fmt::format("{} bytes {}expected for {} rows, got {}", ids_bytes,
+                               ids_alone ? "of ids " : "of ids at least ", entry.piece.rows,
+                               entry.piece.data.size()));
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckFragment(const Frame& request, const PartEntry& entry) {
-  const uint32_t fragments = std::max(entry.fragments, 1u);
-  if (fragments > kFragmentsMax) {
+absl::Status CheckFragment(const RequestFrame& request, const RequestEntry& entry) {
+  const Piece& piece = entry.piece;
+  const uint32_t fragments_max = InfoOf(entry.op).in_fragments ? kFragmentsMax : 1;
+  if (piece.fragments > fragments_max) {
     return Refused(request, entry,
-                   fmt::format("at most {} fragments expected, got {}", kFragmentsMax, fragments));
+                   fmt::format("at most {} fragment{} expected, got {}", fragments_max,
+                               fragments_max == 1 ? "" : "s", piece.fragments));
   }
-  if (entry.fragment < fragments) return absl::OkStatus();
-  return Refused(request, entry,
-                 fmt::format("a fragment below {} expected, got {}", fragments, entry.fragment));
+  if (piece.fragment < piece.fragments) return absl::OkStatus();
+  return Refused(
+      request, entry,
+      fmt::format("a fragment below {} expected, got {}", piece.fragments, piece.fragment));
 }
 
-absl::Status CheckRoundFromOne(const Frame& request, const PartEntry& entry) {
-  if (entry.round > 0) return absl::OkStatus();
-  return Refused(request, entry, "a round of at least 1 expected, got 0");
-}
-
-absl::Status CheckPush(const Frame& request, const PartEntry& entry) {
-  KVS_RETURN_IF_ERROR(CheckRoundFromOne(request, entry));
+// What the table of ops (common/model/op.h) says about the entry.
+absl::Status CheckByTable(const RequestFrame& request, const RequestEntry& entry) {
+  const OpInfo& op = InfoOf(entry.op);
+  if (op.round == OpRound::kContributes && entry.round == 0) {
+    return Refused(request, entry, "a round of at least 1 expected, got 0");
+  }
+  if (op.extra == OpExtra::kOptimizer && !request.optimizer) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: an optimizer in the frame expected, got none", op.name));
+  }
+  if (op.extra == OpExtra::kCommand && !request.command) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: a command in the frame expected, got none", op.name));
+  }
+  if (op.extra == OpExtra::kKey && FindKeySpec(request, entry) == nullptr) {
+    return Refused(request, entry,
+                   fmt::format("its KeySpec expected among the {} in the frame, got none",
+                               request.keys.size()));
+  }
   KVS_RETURN_IF_ERROR(CheckFragment(request, entry));
-  return CheckRows(request, entry);
+  return op.bytes == OpBytes::kNone ? CheckNoBytes(request, entry) : CheckRows(request, entry);
 }
 
-absl::Status CheckProbe(const Frame& request, const PartEntry& entry) {
-  KVS_RETURN_IF_ERROR(CheckNoBytes(request, entry));
-  switch (entry.probed_op) {
-    case Op::kPush:
-      return CheckRoundFromOne(request, entry);
-    case Op::kInit:
-    case Op::kPull:
-    case Op::kDrop:
-      return absl::OkStatus();
-    default:
-      return Refused(request, entry,
-                     fmt::format("probed_op INIT, PUSH, PULL or DROP expected, got {} ({})",
-                                 OpName(entry.probed_op), static_cast<uint32_t>(entry.probed_op)));
+// "INIT, PUSH, PULL or DROP".
+std::string ProbedOps() {
+  std::vector<std::string_view> names;
+  for (const OpInfo& op : kOps) {
+    if (op.may_be_probed) names.push_back(op.name);
   }
+  std::string text(names[0]);
+  for (size_t i = 1; i < names.size(); ++i) {
+    text += i + 1 < names.size() ? ", " : " or ";
+    text += names[i];
+  }
+  return text;
+}
+
+absl::Status CheckProbe(const RequestFrame& request, const RequestEntry& entry) {
+  const OpInfo* probed = FindOp(entry.probed_op);
+  if (probed == nullptr || !probed->may_be_probed) {
+    return Refused(request, entry,
+                   fmt::format("probed_op {} expected, got {} ({})", ProbedOps(),
+                               OpName(entry.probed_op), static_cast<uint32_t>(entry.probed_op)));
+  }
+  if (probed->round == OpRound::kContributes && entry.round == 0) {
+    return Refused(request, entry, "a round of at least 1 expected, got 0");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckDrop(const RequestFrame& request, const RequestEntry& entry) {
+  if (entry.takes_back > 0) return absl::OkStatus();
+  return Refused(request, entry, "takes_back of at least 1 expected, got 0");
 }
 
 // An int key has no name: any number is one.
-absl::Status CheckName(const Frame& request, const PartEntry& entry, const KeySpec& spec) {
+absl::Status CheckName(const RequestFrame& request, const RequestEntry& entry,
+                       const KeySpec& spec) {
   if (spec.name.empty()) return absl::OkStatus();
   if (const absl::Status name = CheckKeyName(spec.name); !name.ok()) {
     return Refused(request, entry, std::string(name.message()));
@@ -105,7 +139,8 @@ absl::Status CheckName(const Frame& request, const PartEntry& entry, const KeySp
   return absl::OkStatus();
 }
 
-absl::Status CheckStorage(const Frame& request, const PartEntry& entry, const KeySpec& spec) {
+absl::Status CheckStorage(const RequestFrame& request, const RequestEntry& entry,
+                          const KeySpec& spec) {
   switch (spec.storage) {
     case Storage::kUnspecified:
     case Storage::kDense:
@@ -118,7 +153,8 @@ absl::Status CheckStorage(const Frame& request, const PartEntry& entry, const Ke
 }
 
 // A value that is cut into stripes.
-absl::Status CheckRowSparse(const Frame& request, const PartEntry& entry, const KeySpec& spec) {
+absl::Status CheckRowSparse(const RequestFrame& request, const RequestEntry& entry,
+                            const KeySpec& spec) {
   if (spec.shape.empty()) {
     return Refused(request, entry, "a row_sparse shape of at least 1 dimension expected, got []");
   }
@@ -137,7 +173,8 @@ absl::Status CheckRowSparse(const Frame& request, const PartEntry& entry, const 
   return absl::OkStatus();
 }
 
-absl::Status CheckValue(const Frame& request, const PartEntry& entry, const KeySpec& spec) {
+absl::Status CheckValue(const RequestFrame& request, const RequestEntry& entry,
+                        const KeySpec& spec) {
   const size_t element_bytes = DTypeBytes(spec.dtype);
   if (element_bytes == 0) {
     return Refused(request, entry,
@@ -156,37 +193,28 @@ absl::Status CheckValue(const Frame& request, const PartEntry& entry, const KeyS
                                DTypeName(spec.dtype), ShapeString(spec.shape), entry.part));
   }
   const size_t part_bytes = PartBytes(value_bytes, entry.part);
-  if (!entry.data.empty() && entry.data.size() != part_bytes) {
-    return Refused(
-        request, entry,
-        fmt::format("{} bytes expected for part {} of {} of shape {}, got {}", part_bytes,
-                    entry.part, DTypeName(spec.dtype), ShapeString(spec.shape), entry.data.size()));
+  if (!entry.piece.data.empty() && entry.piece.data.size() != part_bytes) {
+    return Refused(request, entry,
+                   fmt::format("{} bytes expected for part {} of {} of shape {}, got {}",
+                               part_bytes, entry.part, DTypeName(spec.dtype),
+                               ShapeString(spec.shape), entry.piece.data.size()));
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckInit(const Frame& request, const PartEntry& entry) {
-  const KeySpec* spec = FindKeySpec(request, entry);
-  if (spec == nullptr) {
-    return Refused(request, entry,
-                   fmt::format("its KeySpec expected among the {} in the frame, "
-                               "got none",
-                               request.keys.size()));
+absl::Status CheckInit(const RequestFrame& request, const RequestEntry& entry) {
+  const KeySpec& spec = *FindKeySpec(request, entry);
+  KVS_RETURN_IF_ERROR(CheckName(request, entry, spec));
+  KVS_RETURN_IF_ERROR(CheckStorage(request, entry, spec));
+  if (!spec.shape_unknown) return CheckValue(request, entry, spec);
+  if (entry.piece.create) {
+    return Refused(request, entry, "a shape expected of whoever creates, got none");
   }
-  KVS_RETURN_IF_ERROR(CheckName(request, entry, *spec));
-  KVS_RETURN_IF_ERROR(CheckStorage(request, entry, *spec));
-  if (spec->shape_unknown) {
-    if (entry.create)
-      return Refused(request, entry, "a shape expected of whoever creates, got none");
-    return CheckNoBytes(request, entry);
-  }
-  KVS_RETURN_IF_ERROR(CheckFragment(request, entry));
-  KVS_RETURN_IF_ERROR(CheckRows(request, entry));
-  return CheckValue(request, entry, *spec);
+  return CheckNoBytes(request, entry);
 }
 
 // Two descriptions of one key could be checked one and used the other.
-absl::Status CheckKeysDiffer(const Frame& request) {
+absl::Status CheckKeysDiffer(const RequestFrame& request) {
   if (request.keys.size() < 2) return absl::OkStatus();
   std::vector<KeyId> keys;
   keys.reserve(request.keys.size());
@@ -200,63 +228,48 @@ absl::Status CheckKeysDiffer(const Frame& request) {
 
 }  // namespace
 
-absl::Status CheckRequest(const Frame& request) {
+absl::Status CheckRequest(const RequestFrame& request) {
   const uint32_t protocol = request.header.protocol;
   if (protocol < kProtocolVersionMin || protocol > kProtocolVersionMax) {
     return absl::FailedPreconditionError(fmt::format(
         "protocol {} to {} expected, got {}", kProtocolVersionMin, kProtocolVersionMax, protocol));
   }
-  if (request.parts.empty()) {
-    return absl::InvalidArgumentError("a frame with at least 1 part expected, got none");
+  if (request.entries.empty()) {
+    return absl::InvalidArgumentError("a frame with at least 1 entry expected, got none");
   }
-  if (request.parts.size() > kPartsPerFrameMax || request.keys.size() > kPartsPerFrameMax) {
+  if (request.entries.size() > kEntriesPerFrameMax || request.keys.size() > kEntriesPerFrameMax) {
     return absl::InvalidArgumentError(
-        fmt::format("a frame with at most {} parts and keys expected, got {} and {}",
-                    kPartsPerFrameMax, request.parts.size(), request.keys.size()));
+        fmt::format("a frame with at most {} entries and keys expected, got {} and {}",
+                    kEntriesPerFrameMax, request.entries.size(), request.keys.size()));
   }
   return CheckKeysDiffer(request);
 }
 
-absl::Status CheckEntry(const Frame& request, const PartEntry& entry) {
+absl::Status CheckEntry(const RequestFrame& request, const RequestEntry& entry) {
   if (entry.round > kRoundMax) {
     return Refused(request, entry, fmt::format("a round below 2^63 expected, got {}", entry.round));
   }
   if (entry.request == 0) {
     return Refused(request, entry, "a request number of at least 1 expected, got 0");
   }
+  if (FindOp(entry.op) == nullptr) {
+    return Refused(request, entry,
+                   fmt::format("op 1 ({}) to {} ({}) expected, got {}", kOps.front().name,
+                               kOps.size(), kOps.back().name, static_cast<uint32_t>(entry.op)));
+  }
+  KVS_RETURN_IF_ERROR(CheckByTable(request, entry));
   switch (entry.op) {
     case Op::kInit:
       return CheckInit(request, entry);
-    case Op::kPush:
-      return CheckPush(request, entry);
-    case Op::kPull:
-      return CheckRows(request, entry);
-    case Op::kLeave:
-      return CheckNoBytes(request, entry);
     case Op::kProbe:
       return CheckProbe(request, entry);
-    case Op::kSetOptimizer:
-    case Op::kCheckOptimizer:
-      if (!request.optimizer) {
-        return absl::InvalidArgumentError(
-            fmt::format("{}: an optimizer in the frame expected, got none", OpName(entry.op)));
-      }
-      return CheckNoBytes(request, entry);
-    case Op::kCommand:
-      if (!request.command) {
-        return absl::InvalidArgumentError("COMMAND: a command in the frame expected, got none");
-      }
-      KVS_RETURN_IF_ERROR(CheckNoBytes(request, entry));
-      return CheckCommand(request.command->id, request.command->body.size());
     case Op::kDrop:
-      KVS_RETURN_IF_ERROR(CheckRoundFromOne(request, entry));
-      return CheckNoBytes(request, entry);
-    case Op::kUnspecified:
-      break;
+      return CheckDrop(request, entry);
+    case Op::kCommand:
+      return CheckCommand(request.command->id, request.command->body.size());
+    default:
+      return absl::OkStatus();
   }
-  return Refused(request, entry,
-                 fmt::format("op 1 (INIT) to 9 (CHECK_OPTIMIZER) expected, got {}",
-                             static_cast<uint32_t>(entry.op)));
 }
 
 }  // namespace kvstore

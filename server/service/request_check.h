@@ -21,25 +21,24 @@ inline constexpr Round kRoundMax = (Round{1} << 63) - 1;
 
 // Problems of the frame, which answer every entry alike.
 // Errors: FAILED_PRECONDITION names the protocol versions that we speak; INVALID_ARGUMENT for no
-// parts, more than kPartsPerFrameMax parts or keys, two KeySpecs of one key.
-absl::Status CheckRequest(const Frame& request);
+// entries, more than kEntriesPerFrameMax entries or keys, two KeySpecs of one key.
+absl::Status CheckRequest(const RequestFrame& request);
 
 // Problems of one entry of `request`, which passed CheckRequest().
 // Errors: INVALID_ARGUMENT for
-//   any op     an unknown op, request number 0, a round over kRoundMax
-//   INIT, PUSH, PULL   more than kPartBytesMax bytes or kRowsPerEntryMax rows; bytes that cannot
-//              hold the ids of the rows; PULL: other bytes than these
-//   INIT, PUSH a fragment that is not below `fragments`, more than kFragmentsMax of them
-//   PUSH, DROP   round 0
-//   LEAVE, SET_OPTIMIZER, CHECK_OPTIMIZER, COMMAND, PROBE, DROP   bytes
-//   PROBE      probed_op other than INIT, PUSH, PULL and DROP; round 0 when it is PUSH
-//   SET_OPTIMIZER, CHECK_OPTIMIZER   no optimizer in the frame
-//   COMMAND    no command in the frame; what CheckCommand() refuses (UNIMPLEMENTED, too)
-//   INIT       no KeySpec for the key in the frame; a name that is not 1 to 256 bytes of
-//              [A-Za-z0-9_./:-] or whose hash is not the key; an unknown storage; bytes or
-//              `create` with shape_unknown; and, unless shape_unknown: an unknown dtype, a shape
-//              that ElementCount() refuses, a part that the value does not have; dense: a number of
-//              bytes that is not the part's; row_sparse: no dimension, rows over kRowBytesMax
-absl::Status CheckEntry(const Frame& request, const PartEntry& entry);
+//   any op     an unknown op, request number 0, a round over kRoundMax; bytes, fragments, a round 0
+//              or an absent KeySpec, optimizer or command where the table of ops
+//              (common/model/op.h) says that it has none, or needs one; more than kPartBytesMax
+//              bytes or kRowsPerEntryMax rows; bytes that cannot hold the ids of the rows; more
+//              than kFragmentsMax fragments, a fragment that is not below `fragments`
+//   PROBE      probed_op that may not be probed; round 0 when that one contributes to a round
+//   DROP       takes_back 0
+//   COMMAND    what CheckCommand() refuses (UNIMPLEMENTED, too)
+//   INIT       a name that CheckKeyName() refuses or whose hash is not the key; an unknown storage;
+//              bytes or `create` with shape_unknown; and, unless shape_unknown: an unknown dtype, a
+//              shape that ElementCount() refuses, a part that the value does not have; dense: a
+//              number of bytes that is not the part's; row_sparse: no dimension, rows over
+//              kRowBytesMax
+absl::Status CheckEntry(const RequestFrame& request, const RequestEntry& entry);
 
 }  // namespace kvstore

@@ -11,22 +11,6 @@
 #include "server/service/request_check.h"
 
 namespace kvstore {
-namespace {
-
-PartEntry Refusal(const PartEntry& entry, const absl::Status& status) {
-  PartEntry reply;
-  reply.op = entry.op;
-  reply.key = entry.key;
-  reply.part = entry.part;
-  reply.round = entry.round;
-  reply.request = entry.request;
-  reply.code = status.code();
-  reply.message = std::string(status.message());
-  return reply;
-}
-
-}  // namespace
-
 Shard::Shard(ShardIndex index, ServerCoreOptions options, std::unique_ptr<ShardValues> values,
              EventLoop* loop, CommandHandler on_command)
     : index_(index),
@@ -77,7 +61,7 @@ void Shard::Accept(std::unique_ptr<MessageStream> stream) {
 }
 
 void Shard::OnMessage(PeerId peer, const Payload& message) {
-  absl::StatusOr<Frame> request = DecodeFrame(message);
+  absl::StatusOr<RequestFrame> request = DecodeFrame<RequestFrame>(message);
   if (!request.ok()) return RefuseBytes(peer, request.status());
   RefuseEntries(peer, &*request);
   if (core_ == nullptr) {
@@ -114,58 +98,58 @@ void Shard::RefuseBytes(PeerId peer, const absl::Status& status) {
   const std::unique_ptr<MessageStream>& stream = streams_.at(peer);
   spdlog::warn("shard {}: {} sent bytes that are no frame: {}", index_, stream->peer(),
                std::string(status.message()));
-  Frame reply;
+  ReplyFrame reply;
   reply.header = reply_header_;
-  reply.parts.push_back(Refusal(PartEntry(), status));
+  reply.entries.emplace_back(EntryHead(), status);
   stream->Send(EncodeFrame(reply));
   streams_.erase(peer);
 }
 
-void Shard::RefuseEntries(PeerId peer, Frame* request) {
+void Shard::RefuseEntries(PeerId peer, RequestFrame* request) {
   const absl::Status whole = CheckRequest(*request);
-  Frame refusals;
-  if (!whole.ok() && request->parts.empty()) refusals.parts.push_back(Refusal(PartEntry(), whole));
-  const auto refused = [&](const PartEntry& entry) {
+  ReplyFrame refusals;
+  if (!whole.ok() && request->entries.empty()) refusals.entries.emplace_back(EntryHead(), whole);
+  const auto refused = [&](const RequestEntry& entry) {
     const absl::Status status = whole.ok() ? CheckEntry(*request, entry) : whole;
-    if (!status.ok()) refusals.parts.push_back(Refusal(entry, status));
+    if (!status.ok()) refusals.entries.emplace_back(entry, status);
     return !status.ok();
   };
   // CheckEntry reads the frame's header and keys only, so entries may move meanwhile.
-  request->parts.erase(std::remove_if(request->parts.begin(), request->parts.end(), refused),
-                       request->parts.end());
-  if (refusals.parts.empty()) return;
+  request->entries.erase(std::remove_if(request->entries.begin(), request->entries.end(), refused),
+                         request->entries.end());
+  if (refusals.entries.empty()) return;
   refusals.header = reply_header_;
   refusals.header.rank = request->header.rank;
   refusals.header.incarnation = request->header.incarnation;
   Send(peer, refusals);
 }
 
-void Shard::PutOffUnread(PeerId peer, Frame* request) {
+void Shard::PutOffUnread(PeerId peer, RequestFrame* request) {
   const size_t queued = streams_.at(peer)->queued_bytes();
   if (queued <= kQueuedReplyBytesMax) return;
-  const auto pulls = std::stable_partition(request->parts.begin(), request->parts.end(),
-                                           [](const PartEntry& e) { return e.op != Op::kPull; });
-  Frame unread;
+  const auto pulls = std::stable_partition(
+      request->entries.begin(), request->entries.end(),
+      [](const RequestEntry& entry) { return !InfoOf(entry.op).answers_bytes; });
+  RequestFrame unread;
   unread.header = request->header;
-  std::move(pulls, request->parts.end(), std::back_inserter(unread.parts));
-  request->parts.erase(pulls, request->parts.end());
-  if (unread.parts.empty()) return;
+  std::move(pulls, request->entries.end(), std::back_inserter(unread.entries));
+  request->entries.erase(pulls, request->entries.end());
+  if (unread.entries.empty()) return;
   PutOff(peer, unread,
          absl::ResourceExhaustedError(fmt::format(
              "{} bytes of replies wait to be read, at most {} may", queued, kQueuedReplyBytesMax)));
 }
 
-void Shard::PutOff(PeerId peer, const Frame& request, const absl::Status& status) {
-  Frame reply;
+void Shard::PutOff(PeerId peer, const RequestFrame& request, const absl::Status& status) {
+  ReplyFrame reply;
   reply.header = request.header;
-  for (const PartEntry& entry : request.parts) {
-    reply.parts.push_back(Refusal(entry, status));
-    reply.parts.back().retry_after_ms = options_.retry_after_ms;
+  for (const RequestEntry& entry : request.entries) {
+    reply.entries.emplace_back(entry, status).retry_after_ms = options_.retry_after_ms;
   }
   Send(peer, reply);
 }
 
-void Shard::Send(PeerId peer, const Frame& frame) {
+void Shard::Send(PeerId peer, const ReplyFrame& frame) {
   const auto stream = streams_.find(peer);
   if (stream != streams_.end()) stream->second->Send(EncodeFrame(frame));
 }

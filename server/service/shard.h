@@ -47,14 +47,14 @@ class Shard {
   // Bytes that are no frame: says so, and closes the stream.
   void RefuseBytes(PeerId peer, const absl::Status& status);
   // Takes the entries that cannot be out of `request` and answers them.
-  void RefuseEntries(PeerId peer, Frame* request);
+  void RefuseEntries(PeerId peer, RequestFrame* request);
   // Takes the pulls out of `request` and puts them off, while the peer does not read its replies.
-  void PutOffUnread(PeerId peer, Frame* request);
+  void PutOffUnread(PeerId peer, RequestFrame* request);
   // Asks for the entries again, later, because of `status`.
-  void PutOff(PeerId peer, const Frame& request, const absl::Status& status);
+  void PutOff(PeerId peer, const RequestFrame& request, const absl::Status& status);
   // Has the commands run that came in.
   void RunCommands();
-  void Send(PeerId peer, const Frame& frame);
+  void Send(PeerId peer, const ReplyFrame& frame);
 
   const ShardIndex index_;
   const ServerCoreOptions options_;

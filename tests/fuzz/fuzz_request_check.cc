@@ -2,7 +2,6 @@
 //
 // What must hold: nothing crashes; a refusal has one of the codes that request_check.h promises and
 // a message of printable ASCII; what passes keeps the promises that the server's core builds on.
-#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -25,17 +24,17 @@ void CheckRefusal(const absl::Status& status) {
 }
 
 // The ids are there, and no entry is larger than one may be.
-void CheckRowsPassed(const PartEntry& entry) {
-  KVS_CHECK(entry.rows <= kRowsPerEntryMax && entry.data.size() <= kPartBytesMax);
-  KVS_CHECK(entry.data.size() >= entry.rows * sizeof(int64_t));
+void CheckRowsPassed(const RequestEntry& entry) {
+  KVS_CHECK(entry.piece.rows <= kRowsPerEntryMax && entry.piece.data.size() <= kPartBytesMax);
+  KVS_CHECK(entry.piece.data.size() >= entry.piece.rows * sizeof(int64_t));
 }
 
-void CheckFragmentPassed(const PartEntry& entry) {
-  KVS_CHECK(entry.fragments <= kFragmentsMax);
-  KVS_CHECK(entry.fragment < std::max(entry.fragments, 1u));
+void CheckFragmentPassed(const RequestEntry& entry) {
+  KVS_CHECK(entry.piece.fragments <= kFragmentsMax);
+  KVS_CHECK(entry.piece.fragment < entry.piece.fragments);
 }
 
-void CheckPassed(const Frame& request, const PartEntry& entry) {
+void CheckPassed(const RequestFrame& request, const RequestEntry& entry) {
   KVS_CHECK(entry.request > 0 && entry.round <= kRoundMax);
   switch (entry.op) {
     case Op::kPush:
@@ -45,13 +44,13 @@ void CheckPassed(const Frame& request, const PartEntry& entry) {
       return;
     case Op::kPull:
       CheckRowsPassed(entry);
-      KVS_CHECK(entry.data.size() == entry.rows * sizeof(int64_t));
+      KVS_CHECK(entry.piece.data.size() == entry.piece.rows * sizeof(int64_t));
       return;
     case Op::kInit: {
       const KeySpec* spec = FindKeySpec(request, entry);
       KVS_CHECK(spec != nullptr && spec->key == entry.key && spec->name.size() <= 256);
       if (spec->shape_unknown) {
-        KVS_CHECK(entry.data.empty() && !entry.create);
+        KVS_CHECK(entry.piece.data.empty() && !entry.piece.create);
         return;
       }
       CheckFragmentPassed(entry);
@@ -65,12 +64,13 @@ void CheckPassed(const Frame& request, const PartEntry& entry) {
       }
       const uint64_t bytes = static_cast<uint64_t>(*elements) * DTypeBytes(spec->dtype);
       KVS_CHECK(bytes > 0 && PartOffset(entry.part) < bytes);
-      KVS_CHECK(entry.data.empty() || entry.data.size() == PartBytes(bytes, entry.part));
+      KVS_CHECK(entry.piece.data.empty() ||
+                entry.piece.data.size() == PartBytes(bytes, entry.part));
       return;
     }
     case Op::kCommand:
       KVS_CHECK(request.command.has_value() && request.command->id >= 0);
-      KVS_CHECK(request.command->body.size() <= kCommandBodyBytesMax && entry.data.empty());
+      KVS_CHECK(request.command->body.size() <= kCommandBodyBytesMax && entry.piece.data.empty());
       return;
     case Op::kSetOptimizer:
     case Op::kCheckOptimizer:
@@ -78,8 +78,10 @@ void CheckPassed(const Frame& request, const PartEntry& entry) {
       [[fallthrough]];
     case Op::kProbe:
     case Op::kLeave:
+      KVS_CHECK(entry.piece.data.empty());
+      return;
     case Op::kDrop:
-      KVS_CHECK(entry.data.empty());
+      KVS_CHECK(entry.piece.data.empty() && entry.takes_back > 0);
       return;
     case Op::kUnspecified:
       break;
@@ -92,12 +94,12 @@ void CheckPassed(const Frame& request, const PartEntry& entry) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-  const auto request = kvstore::DecodeFrame(kvstore::Payload::CopyOf(bytes));
+  const auto request = kvstore::DecodeFrame<kvstore::RequestFrame>(kvstore::Payload::CopyOf(bytes));
   if (!request.ok()) return 0;
   if (const absl::Status status = kvstore::CheckRequest(*request); !status.ok()) {
     kvstore::CheckRefusal(status);
   }
-  for (const kvstore::PartEntry& entry : request->parts) {
+  for (const kvstore::RequestEntry& entry : request->entries) {
     const absl::Status status = kvstore::CheckEntry(*request, entry);
     if (status.ok()) {
       kvstore::CheckPassed(*request, entry);

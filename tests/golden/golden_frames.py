@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Frames as another language's protobuf library writes and reads them.
 
-  golden_frames.py --write DIR   writes NAME.bin and NAME.json for every golden frame
+  golden_frames.py --write DIR   writes NAME.bin and NAME.json for every golden frame, into
+                                 DIR/requests and DIR/replies
   golden_frames.py --same DIR    fails unless DIR holds just what --write would write
-  golden_frames.py --check DIR   reads every NAME.bin in DIR (written by our encoder) and fails
-                                 unless it says what NAME.json says
+  golden_frames.py --check DIR   reads every NAME.bin in DIR/requests and DIR/replies (written by
+                                 our encoder) and fails unless it says what NAME.json says
 
 PYTHONPATH leads to the modules that protoc --python_out makes of proto/kvstore/v1. The text of a
 frame (NAME.json) is the one of tests/common/wire/frame_oracle.cc: FrameJson().
@@ -25,7 +26,7 @@ from kvstore.v1 import data_pb2, types_pb2
 
 MASK64 = (1 << 64) - 1
 MASK32 = (1 << 32) - 1
-PART_ALIGNMENT = 64
+ENTRY_ALIGNMENT = 64
 BYTES_SHOWN = 32
 
 
@@ -53,7 +54,7 @@ def int_key(number):
 
 
 def round_up(size):
-    return (size + PART_ALIGNMENT - 1) // PART_ALIGNMENT * PART_ALIGNMENT
+    return (size + ENTRY_ALIGNMENT - 1) // ENTRY_ALIGNMENT * ENTRY_ALIGNMENT
 
 
 def pattern(size, first):
@@ -67,14 +68,23 @@ def bytes_json(data):
             "hash": f"{hash_bytes(data):016x}"}
 
 
-def part_json(part, data):
+def head_json(entry):
+    return {"op": entry.op & MASK32, "key": entry.key, "part": entry.part, "round": entry.round,
+            "request": entry.request}
+
+
+def entry_json(entry, data):
+    if isinstance(entry, data_pb2.RequestEntry):
+        return {
+            **head_json(entry), "step": entry.step, "probed_op": entry.probed_op & MASK32,
+            "takes_back": entry.takes_back, "rows": entry.rows, "fragment": entry.fragment,
+            "fragments": entry.fragments or 1, "create": entry.create, "data": bytes_json(data),
+        }
     return {
-        "op": part.op & MASK32, "key": part.key, "part": part.part, "round": part.round,
-        "request": part.request, "step": part.step, "probed_op": part.probed_op & MASK32,
-        "code": part.code if part.code <= 16 else 2, "message": part.message,
-        "progress": part.progress & MASK32, "retry_after_ms": part.retry_after_ms,
-        "missing_ranks": list(part.missing_ranks), "rows": part.rows, "fragment": part.fragment,
-        "fragments": part.fragments, "create": part.create, "data": bytes_json(data),
+        **head_json(entry), "progress": entry.progress & MASK32,
+        "code": entry.code if entry.code <= 16 else 2, "message": entry.message,
+        "retry_after_ms": entry.retry_after_ms, "missing_ranks": list(entry.missing_ranks),
+        "version": entry.version, "data": bytes_json(data),
     }
 
 
@@ -112,48 +122,50 @@ def dump(item):
 
 
 def frame_json(frame):
-    """The frame's text; ValueError if the parts' bytes do not lie in the payload as they should."""
-    parts = []
+    """The frame's text; ValueError if the entries' bytes do not lie in the payload as they should."""
+    entries = []
     end = 0
-    for part in frame.parts:
-        first = len(parts)
+    for entry in frame.entries:
+        first = len(entries)
         data = b""
-        if part.payload_bytes:
+        if entry.payload_bytes:
             begin = round_up(end)
             if any(frame.payload[end:begin]):
-                raise ValueError("the gap between two parts is not zeros")
-            end = begin + part.payload_bytes
+                raise ValueError("the gap between two entries is not zeros")
+            end = begin + entry.payload_bytes
             data = frame.payload[begin:end]
-            if len(data) != part.payload_bytes:
+            if len(data) != entry.payload_bytes:
                 raise ValueError(f"a payload of {end} bytes expected, got {len(frame.payload)}")
-        parts.append(part_json(part, data))
-        for bit in range(8 * len(part.also)):
-            if part.also[bit // 8] >> bit % 8 & 1:
-                parts.append({**parts[first], "part": part.part + 1 + bit,
-                              "request": part.request + 1 + bit})
+        entries.append(entry_json(entry, data))
+        for bit in range(8 * len(entry.also)):
+            if entry.also[bit // 8] >> bit % 8 & 1:
+                entries.append({**entries[first], "part": entry.part + 1 + bit,
+                                "request": entry.request + 1 + bit})
     if len(frame.payload) > round_up(end):
         raise ValueError(f"a payload of {end} bytes expected, got {len(frame.payload)}")
     header = {name: getattr(frame, name) for name in (
         "cluster", "protocol", "epoch", "job", "rank", "incarnation", "server_incarnation")}
+    text = (f'{dump(header)[:-1]},\n"entries": {lines(entries)},\n'
+            f'"keys": {lines(map(key_json, frame.keys))}')
+    if isinstance(frame, data_pb2.ReplyFrame):
+        return text + "}\n"
     optimizer = dump(optimizer_json(frame.optimizer)) if frame.HasField("optimizer") else "null"
     command = dump(command_json(frame.command)) if frame.HasField("command") else "null"
-    return (f'{dump(header)[:-1]},\n"parts": {lines(parts)},\n'
-            f'"keys": {lines(map(key_json, frame.keys))},\n"optimizer": {optimizer},\n'
-            f'"command": {command}}}\n')
+    return f'{text},\n"optimizer": {optimizer},\n"command": {command}}}\n'
 
 
 # --- the golden frames ---------------------------------------------------------------------------
 
-def worker_frame(**fields):
-    return data_pb2.Frame(cluster=0xFEDCBA9876543210, protocol=1, epoch=12, job=2, rank=1,
-                          incarnation=1001, server_incarnation=900, **fields)
+def worker_frame(kind=data_pb2.RequestFrame, **fields):
+    return kind(cluster=0xFEDCBA9876543210, protocol=1, epoch=12, job=2, rank=1,
+                incarnation=1001, server_incarnation=900, **fields)
 
 
-def add_part(frame, data=b"", **fields):
-    """A part with its bytes, at the next multiple of 64."""
+def add_entry(frame, data=b"", **fields):
+    """An entry with its bytes, at the next multiple of 64."""
     if data:
         frame.payload = frame.payload.ljust(round_up(len(frame.payload)), b"\0") + data
-    frame.parts.add(payload_bytes=len(data), **fields)
+    frame.entries.add(payload_bytes=len(data), **fields)
 
 
 def serialized(frame):
@@ -175,23 +187,23 @@ def delimited(field, data):
 
 def push():
     frame = worker_frame()
-    add_part(frame, pattern(400, 1), op=data_pb2.OP_PUSH, key=int_key(3), part=1, round=17,
+    add_entry(frame, pattern(400, 1), op=data_pb2.OP_PUSH, key=int_key(3), part=1, round=17,
              request=501, step=16)
     return serialized(frame)
 
 
-def push_many_parts():
+def push_many_entries():
     frame = worker_frame()
     for i, size in enumerate((4, 64, 0, 65, 1, 128, 63)):
-        add_part(frame, pattern(size, i), op=data_pb2.OP_PUSH, key=int_key(i - 3), round=2,
+        add_entry(frame, pattern(size, i), op=data_pb2.OP_PUSH, key=int_key(i - 3), round=2,
                  request=i + 1)
     return serialized(frame)
 
 
 def pull():
     frame = worker_frame()
-    add_part(frame, op=data_pb2.OP_PULL, key=string_key("fc.bias"), round=0, request=9)
-    add_part(frame, op=data_pb2.OP_PULL, key=string_key("fc.weight"), round=5, request=10)
+    add_entry(frame, op=data_pb2.OP_PULL, key=string_key("fc.bias"), round=0, request=9)
+    add_entry(frame, op=data_pb2.OP_PULL, key=string_key("fc.weight"), round=5, request=10)
     return serialized(frame)
 
 
@@ -209,25 +221,40 @@ def init():
     ]
     frame.keys.extend(specs)
     for i, size in enumerate((24, 8, 0, 1)):
-        add_part(frame, pattern(size, 5 * i), op=data_pb2.OP_INIT, key=specs[i].key, request=i + 1)
+        add_entry(frame, pattern(size, 5 * i), op=data_pb2.OP_INIT, key=specs[i].key, request=i + 1)
     return serialized(frame)
 
 
 def replies():
+    frame = worker_frame(data_pb2.ReplyFrame)
+    add_entry(frame, pattern(24, 3), op=data_pb2.OP_PULL, key=4, round=0, request=1, version=6,
+              progress=data_pb2.PROGRESS_DONE)
+    add_entry(frame, op=data_pb2.OP_PUSH, key=5, round=6, request=2, code=3,
+              message='key 5: shape [4,8] expected, got "[4,7]"\n\t\\ – ünï')
+    add_entry(frame, op=data_pb2.OP_PUSH, key=6, round=7, request=3, code=8, retry_after_ms=20)
+    add_entry(frame, op=data_pb2.OP_PROBE, key=6, round=7, request=4,
+              progress=data_pb2.PROGRESS_RECEIVED, missing_ranks=[0, 2, 127, 128, MASK32])
+    return serialized(frame)
+
+
+def probe_and_drop():
     frame = worker_frame()
-    add_part(frame, pattern(24, 3), op=data_pb2.OP_PULL, key=4, round=6, request=1,
-             progress=data_pb2.PROGRESS_DONE)
-    add_part(frame, op=data_pb2.OP_PUSH, key=5, round=6, request=2, code=3,
-             message='key 5: shape [4,8] expected, got "[4,7]"\n\t\\ – ünï')
-    add_part(frame, op=data_pb2.OP_PUSH, key=6, round=7, request=3, code=8, retry_after_ms=20)
-    add_part(frame, op=data_pb2.OP_PROBE, probed_op=data_pb2.OP_PUSH, key=6, round=7, request=4,
-             progress=data_pb2.PROGRESS_RECEIVED, missing_ranks=[0, 2, 127, 128, MASK32])
+    add_entry(frame, op=data_pb2.OP_PROBE, probed_op=data_pb2.OP_PUSH, key=6, round=7, request=4)
+    add_entry(frame, op=data_pb2.OP_DROP, key=6, request=5, takes_back=2)
+    return serialized(frame)
+
+
+def described_key():
+    frame = worker_frame(data_pb2.ReplyFrame)
+    frame.keys.add(key=int_key(4), dtype=types_pb2.DTYPE_F32, shape=[2, 3],
+                   storage=types_pb2.STORAGE_DENSE)
+    add_entry(frame, op=data_pb2.OP_INIT, key=4, request=1, progress=data_pb2.PROGRESS_DONE)
     return serialized(frame)
 
 
 def set_optimizer():
     frame = worker_frame()
-    add_part(frame, op=data_pb2.OP_SET_OPTIMIZER, request=3)
+    add_entry(frame, op=data_pb2.OP_SET_OPTIMIZER, request=3)
     frame.optimizer.name = "sgd"
     for name, value in (("learning_rate", 0.1), ("momentum", 0.9), ("wd", 5e-324),
                         ("clip_gradient", float("-inf")), ("rescale_grad", 1 / 3)):
@@ -237,7 +264,7 @@ def set_optimizer():
 
 def set_multipliers():
     frame = worker_frame()
-    add_part(frame, op=data_pb2.OP_SET_OPTIMIZER, request=4)
+    add_entry(frame, op=data_pb2.OP_SET_OPTIMIZER, request=4)
     frame.optimizer.name = "adam"
     frame.optimizer.multipliers.add(key=int_key(0), lr_mult=0.5, wd_mult=0)
     frame.optimizer.multipliers.add(key=int_key(7), lr_mult=1, wd_mult=1e-300)
@@ -246,7 +273,7 @@ def set_multipliers():
 
 def command():
     frame = worker_frame()
-    add_part(frame, op=data_pb2.OP_COMMAND, request=5)
+    add_entry(frame, op=data_pb2.OP_COMMAND, request=5)
     frame.command.id = -3
     frame.command.body = b"\xff\x00 any bytes"
     return serialized(frame)
@@ -258,81 +285,100 @@ def rows():
                               storage=types_pb2.STORAGE_ROW_SPARSE)
     frame.keys.append(table)
     ids = (3, 64, 125)
-    add_part(frame, struct.pack("<3q", *ids) + pattern(36, 4), op=data_pb2.OP_INIT, key=9, part=3,
+    add_entry(frame, struct.pack("<3q", *ids) + pattern(36, 4), op=data_pb2.OP_INIT, key=9, part=3,
              request=1, rows=3, fragment=1, fragments=2, create=True)
-    add_part(frame, op=data_pb2.OP_PUSH, key=9, part=4, round=1, request=2)
-    add_part(frame, struct.pack("<3q", *ids), op=data_pb2.OP_PULL, key=9, part=3, round=1,
+    add_entry(frame, op=data_pb2.OP_PUSH, key=9, part=4, round=1, request=2)
+    add_entry(frame, struct.pack("<3q", *ids), op=data_pb2.OP_PULL, key=9, part=3, round=1,
              request=3, rows=3)
     return serialized(frame)
 
 
 def runs():
-    """Pushes to 61 stripes of which one has bytes; replies to four of them."""
+    """Pushes to 61 stripes of which one has bytes."""
     frame = worker_frame()
     push = dict(op=data_pb2.OP_PUSH, key=9, round=3)
-    add_part(frame, part=0, request=10, also=bytes([0b11111]), **push)  # parts 0 to 5
-    add_part(frame, pattern(20, 1), part=6, request=16, rows=1, **push)
-    add_part(frame, part=7, request=17, also=b"\xff" * 6 + bytes([0b11111]), **push)  # 7 to 60
-    add_part(frame, part=3, request=13, progress=data_pb2.PROGRESS_DONE,
-             also=bytes([0b1, 0b10, 0b10000000]), **push)  # 3, 4, 13, 27
+    add_entry(frame, part=0, request=10, also=bytes([0b11111]), **push)  # parts 0 to 5
+    add_entry(frame, pattern(20, 1), part=6, request=16, rows=1, **push)
+    add_entry(frame, part=7, request=17, also=b"\xff" * 6 + bytes([0b11111]), **push)  # 7 to 60
+    return serialized(frame)
+
+
+def run_of_replies():
+    frame = worker_frame(data_pb2.ReplyFrame)
+    add_entry(frame, part=3, request=13, progress=data_pb2.PROGRESS_DONE, op=data_pb2.OP_PUSH,
+              key=9, round=3, also=bytes([0b1, 0b10, 0b10000000]))  # 3, 4, 13, 27
     return serialized(frame)
 
 
 def a_run_with_zeros_behind():
     frame = worker_frame()
-    add_part(frame, part=0, request=1, op=data_pb2.OP_PULL, key=9, also=b"\1\0\0")
-    add_part(frame, part=4, request=5, op=data_pb2.OP_PULL, key=9, also=b"\0")
+    add_entry(frame, part=0, request=1, op=data_pb2.OP_PULL, key=9, also=b"\1\0\0")
+    add_entry(frame, part=4, request=5, op=data_pb2.OP_PULL, key=9, also=b"\0")
     return serialized(frame)
 
 
 def leave():
     frame = worker_frame()
-    add_part(frame, op=data_pb2.OP_LEAVE, round=99, request=77)
+    add_entry(frame, op=data_pb2.OP_LEAVE, round=99, request=77)
     return serialized(frame)
 
 
-def largest_numbers():
-    frame = data_pb2.Frame(cluster=MASK64, protocol=MASK32, epoch=MASK64, job=MASK64, rank=MASK32,
-                           incarnation=MASK64, server_incarnation=MASK64)
-    add_part(frame, op=-1, key=MASK64, part=MASK32, round=MASK64, request=MASK64, step=MASK64,
-             probed_op=0x7FFFFFFF, code=16, progress=-(1 << 31), retry_after_ms=MASK32,
-             rows=MASK32, fragment=MASK32, fragments=MASK32, create=True)
+def largest(kind):
+    frame = kind(cluster=MASK64, protocol=MASK32, epoch=MASK64, job=MASK64, rank=MASK32,
+                 incarnation=MASK64, server_incarnation=MASK64)
     frame.keys.add(key=MASK64, dtype=255, shape=[-(1 << 63), (1 << 63) - 1] * 5, storage=-1)
+    return frame
+
+
+LARGEST_HEAD = dict(op=-1, key=MASK64, part=MASK32, round=MASK64, request=MASK64)
+
+
+def largest_numbers():
+    frame = largest(data_pb2.RequestFrame)
+    add_entry(frame, step=MASK64, probed_op=0x7FFFFFFF, takes_back=MASK64, rows=MASK32,
+              fragment=MASK32, fragments=MASK32, create=True, **LARGEST_HEAD)
+    return serialized(frame)
+
+
+def largest_reply():
+    frame = largest(data_pb2.ReplyFrame)
+    add_entry(frame, progress=-(1 << 31), code=16, retry_after_ms=MASK32, version=MASK64,
+              **LARGEST_HEAD)
     return serialized(frame)
 
 
 def unknown_fields():
     unknown = (varint(100 << 3) + varint(MASK64) + varint(101 << 3 | 1) + b"8 bytes." +
                delimited(102, b"as many as it says") + varint(103 << 3 | 5) + b"four")
-    part = data_pb2.PartHeader(op=data_pb2.OP_PULL, key=1, request=1).SerializeToString()
+    entry = data_pb2.RequestEntry(op=data_pb2.OP_PULL, key=1, request=1).SerializeToString()
     key = types_pb2.KeySpec(key=1, name="w").SerializeToString()
-    return (unknown + serialized(worker_frame()) + delimited(8, unknown + part) +
+    return (unknown + serialized(worker_frame()) + delimited(8, unknown + entry) +
             delimited(9, key + unknown) + unknown)
 
 
 def fields_in_descending_order():
     frame = worker_frame()
-    add_part(frame, pattern(10, 1), op=data_pb2.OP_PUSH, key=1, round=1, request=1)
-    add_part(frame, pattern(20, 2), op=data_pb2.OP_PUSH, key=2, round=1, request=2)
-    part_1, part_2 = (part.SerializeToString() for part in frame.parts)
-    header = data_pb2.Frame()
+    add_entry(frame, pattern(10, 1), op=data_pb2.OP_PUSH, key=1, round=1, request=1)
+    add_entry(frame, pattern(20, 2), op=data_pb2.OP_PUSH, key=2, round=1, request=2)
+    entry_1, entry_2 = (entry.SerializeToString() for entry in frame.entries)
+    header = data_pb2.RequestFrame()
     header.CopyFrom(frame)
-    header.ClearField("parts")
+    header.ClearField("entries")
     header.ClearField("payload")
-    return (delimited(15, frame.payload) + delimited(8, part_1) + delimited(8, part_2) +
+    return (delimited(15, frame.payload) + delimited(8, entry_1) + delimited(8, entry_2) +
             serialized(header))
 
 
 def unpacked_numbers():
-    part = (varint(13 << 3) + varint(4) + delimited(13, varint(5) + varint(600)) +
-            varint(13 << 3) + varint(6))
+    entry = (varint(12 << 3) + varint(4) + delimited(12, varint(5) + varint(600)) +
+             varint(12 << 3) + varint(6))
     key = (varint(4 << 3) + varint(7) + delimited(4, varint(8) + varint(MASK64)) +
            varint(4 << 3) + varint(9))
-    return delimited(8, part) + delimited(9, key)
+    return delimited(8, entry) + delimited(9, key)
 
 
 def pieces_to_merge():
-    first, second = worker_frame(), data_pb2.Frame(rank=6, epoch=13)
+    first, second = worker_frame(), data_pb2.RequestFrame(rank=6, epoch=13)
     first.optimizer.name = "sum"
     first.optimizer.parameters["a"] = 1.0
     first.optimizer.parameters["b"] = 2.0
@@ -344,37 +390,50 @@ def pieces_to_merge():
     return serialized(first) + serialized(second)
 
 
-def gap_after_the_last_part():
+def gap_after_the_last_entry():
     frame = worker_frame()
-    add_part(frame, pattern(70, 1), op=data_pb2.OP_PUSH, key=1, round=1, request=1)
+    add_entry(frame, pattern(70, 1), op=data_pb2.OP_PUSH, key=1, round=1, request=1)
     frame.payload = frame.payload.ljust(128, b"\0")
     return serialized(frame)
 
 
+KINDS = {"requests": data_pb2.RequestFrame, "replies": data_pb2.ReplyFrame}
 # As protobuf's own encoder writes them: our encoder must write the same bytes.
-CANONICAL = (push, push_many_parts, pull, init, replies, set_optimizer, set_multipliers, command,
-             rows, runs, leave, largest_numbers)
+CANONICAL = {
+    "requests": (push, push_many_entries, pull, init, probe_and_drop, set_optimizer,
+                 set_multipliers, command, rows, runs, leave, largest_numbers),
+    "replies": (replies, described_key, run_of_replies, largest_reply),
+}
 # Legal in other forms: our decoder must read them.
-UNUSUAL = (unknown_fields, fields_in_descending_order, unpacked_numbers, pieces_to_merge,
-           gap_after_the_last_part, a_run_with_zeros_behind)
+UNUSUAL = {
+    "requests": (unknown_fields, fields_in_descending_order, pieces_to_merge,
+                 gap_after_the_last_entry, a_run_with_zeros_behind),
+    "replies": (unpacked_numbers,),
+}
 
 
 def write(directory):
-    directory.mkdir(parents=True, exist_ok=True)
-    for make in CANONICAL + UNUSUAL:
-        name = make.__name__ + ("" if make in CANONICAL else ".unusual")
-        data = make()
-        (directory / f"{name}.bin").write_bytes(data)
-        (directory / f"{name}.json").write_text(frame_json(data_pb2.Frame.FromString(data)),
-                                                encoding="utf-8")
+    for kind, message in KINDS.items():
+        (directory / kind).mkdir(parents=True, exist_ok=True)
+        for make in CANONICAL[kind] + UNUSUAL[kind]:
+            name = make.__name__ + ("" if make in CANONICAL[kind] else ".unusual")
+            data = make()
+            (directory / kind / f"{name}.bin").write_bytes(data)
+            (directory / kind / f"{name}.json").write_text(frame_json(message.FromString(data)),
+                                                           encoding="utf-8")
+
+
+def files(directory):
+    return {str(path.relative_to(directory)): path.read_bytes()
+            for path in directory.rglob("*") if path.is_file()}
 
 
 def same(directory):
     with tempfile.TemporaryDirectory() as fresh:
         fresh = pathlib.Path(fresh)
         write(fresh)
-        expected = {path.name: path.read_bytes() for path in fresh.iterdir()}
-    found = {path.name: path.read_bytes() for path in directory.iterdir()}
+        expected = files(fresh)
+    found = files(directory)
     different = [name for name in sorted(expected.keys() | found.keys())
                  if expected.get(name) != found.get(name)]
     for name in different:
@@ -384,19 +443,22 @@ def same(directory):
 
 
 def check(directory):
-    frames = sorted(directory.glob("*.bin"))
+    read = {}
     wrong = 0
-    for path in frames:
-        expected = path.with_suffix(".json").read_text(encoding="utf-8")
-        try:
-            got = frame_json(data_pb2.Frame.FromString(path.read_bytes()))
-        except Exception as error:  # protobuf's DecodeError or our ValueError
-            got = f"{type(error).__name__}: {error}\n"
-        if got != expected:
-            wrong += 1
-            print(f"{path}: expected\n{expected}got\n{got}", file=sys.stderr)
-    print(f"{len(frames)} frames of our encoder read, {wrong} wrong")
-    return bool(frames) and not wrong
+    for kind, message in KINDS.items():
+        frames = sorted((directory / kind).glob("*.bin"))
+        read[kind] = len(frames)
+        for path in frames:
+            expected = path.with_suffix(".json").read_text(encoding="utf-8")
+            try:
+                got = frame_json(message.FromString(path.read_bytes()))
+            except Exception as error:  # protobuf's DecodeError or our ValueError
+                got = f"{type(error).__name__}: {error}\n"
+            if got != expected:
+                wrong += 1
+                print(f"{path}: expected\n{expected}got\n{got}", file=sys.stderr)
+    print(f"{read} frames of our encoder read, {wrong} wrong")
+    return all(read.values()) and not wrong
 
 
 def main():

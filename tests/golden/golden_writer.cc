@@ -18,6 +18,26 @@ bool Write(const std::filesystem::path& path, const std::string& bytes) {
   return file.good();
 }
 
+// Frames of one kind, into DIR/requests or DIR/replies. Returns how many; 0 when one failed.
+template <typename Frame>
+size_t WriteFrames(const std::filesystem::path& directory) {
+  std::filesystem::create_directories(directory);
+  auto frames = kvstore::testing::SampleFrames<Frame>();
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    std::mt19937_64 random(seed);
+    frames.emplace_back("random_" + std::to_string(seed),
+                        kvstore::testing::RandomFrame<Frame>(random));
+  }
+  for (const auto& [name, frame] : frames) {
+    if (!Write(directory / (name + ".bin"), kvstore::EncodeFrame(frame).ToString()) ||
+        !Write(directory / (name + ".json"), kvstore::testing::FrameJson(frame))) {
+      std::fprintf(stderr, "%s: cannot write %s\n", directory.c_str(), name.c_str());
+      return 0;
+    }
+  }
+  return frames.size();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -27,20 +47,8 @@ int main(int argc, char** argv) {
   }
   const std::filesystem::path directory = argv[1];
   std::filesystem::remove_all(directory);
-  std::filesystem::create_directories(directory);
-
-  auto frames = kvstore::testing::SampleFrames();
-  for (uint64_t seed = 1; seed <= 100; ++seed) {
-    std::mt19937_64 random(seed);
-    frames.emplace_back("random_" + std::to_string(seed), kvstore::testing::RandomFrame(random));
-  }
-  for (const auto& [name, frame] : frames) {
-    if (!Write(directory / (name + ".bin"), kvstore::EncodeFrame(frame).ToString()) ||
-        !Write(directory / (name + ".json"), kvstore::testing::FrameJson(frame))) {
-      std::fprintf(stderr, "%s: cannot write %s\n", directory.c_str(), name.c_str());
-      return 1;
-    }
-  }
-  std::printf("%zu frames written\n", frames.size());
-  return 0;
+  const size_t requests = WriteFrames<kvstore::RequestFrame>(directory / "requests");
+  const size_t replies = WriteFrames<kvstore::ReplyFrame>(directory / "replies");
+  std::printf("%zu request frames and %zu reply frames written\n", requests, replies);
+  return requests > 0 && replies > 0 ? 0 : 1;
 }

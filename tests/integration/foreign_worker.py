@@ -45,25 +45,25 @@ def key_id(key):
 
 
 def with_runs(frame):
-    """The frame with every entry that one with `also` stands for, too."""
-    if not isinstance(frame, data_pb2.Frame):
+    """The reply frame with every entry that one with `also` stands for, too."""
+    if not isinstance(frame, data_pb2.ReplyFrame):
         return frame
     entries = []
-    for entry in frame.parts:
+    for entry in frame.entries:
         bits = entry.also
         entry.ClearField("also")
         entries.append(entry)
         for bit in range(8 * len(bits)):
             if bits[bit // 8] >> bit % 8 & 1:
-                each = data_pb2.PartHeader()
+                each = data_pb2.ReplyEntry()
                 each.CopyFrom(entry)
                 each.part += 1 + bit
                 each.request += 1 + bit
                 entries.append(each)
-    whole = data_pb2.Frame()
+    whole = data_pb2.ReplyFrame()
     whole.CopyFrom(frame)
-    del whole.parts[:]
-    whole.parts.extend(entries)
+    del whole.entries[:]
+    whole.entries.extend(entries)
     return whole
 
 
@@ -119,7 +119,7 @@ class UnreadStream:
         sent.wait(30)
 
     def receive(self):
-        return data_pb2.Frame.FromString(next(self._call))
+        return data_pb2.ReplyFrame.FromString(next(self._call))
 
     def close(self):
         self._closed.set()
@@ -169,7 +169,7 @@ class Worker:
         if (server, shard) not in self.streams:
             self.streams[server, shard] = Stream(
                 self.routing.servers[server].address, f"/kvstore.v1.Data/Shard{shard}",
-                data_pb2.Frame)
+                data_pb2.ReplyFrame)
         return self.streams[server, shard]
 
     def forget_streams(self):
@@ -178,7 +178,7 @@ class Worker:
         self.streams = {}
 
     def frame(self, server=0):
-        return data_pb2.Frame(
+        return data_pb2.RequestFrame(
             cluster=self.identity.cluster, protocol=1, epoch=self.routing.epoch,
             job=self.identity.job, rank=self.identity.rank, incarnation=self.identity.incarnation,
             server_incarnation=self.routing.servers[server].incarnation)
@@ -186,7 +186,7 @@ class Worker:
     def add(self, frame, op, key, data=b"", part=0, **fields):
         """Appends an entry, its bytes aligned as the protocol says."""
         self.requests += 1
-        entry = frame.parts.add(op=op, key=key_id(key), part=part, request=self.requests,
+        entry = frame.entries.add(op=op, key=key_id(key), part=part, request=self.requests,
                                 payload_bytes=len(data))
         for name, value in fields.items():
             setattr(entry, name, value)
@@ -212,12 +212,12 @@ class Worker:
         """The same; sent again while the server, which has no routing table yet, puts it off."""
         while True:
             reply = self.ask_shard(server, shard, frame)
-            assert isinstance(reply, data_pb2.Frame), reply
-            if not (reply.parts and reply.parts[0].code == UNAVAILABLE
-                    and reply.parts[0].retry_after_ms):
+            assert isinstance(reply, data_pb2.ReplyFrame), reply
+            if not (reply.entries and reply.entries[0].code == UNAVAILABLE
+                    and reply.entries[0].retry_after_ms):
                 return reply
             # The protocol's own pace: the server says when, and tells nobody of its table before.
-            time.sleep(reply.parts[0].retry_after_ms / 1000)
+            time.sleep(reply.entries[0].retry_after_ms / 1000)
 
     def command(self, id_, body=b"", given=True):
         """A frame for a server's first shard."""
@@ -230,10 +230,10 @@ class Worker:
 
     def outcome(self, frame):
         """Of a command to server 0: the last of its answers, which is not RECEIVED."""
-        entry = self.settle(0, 0, frame).parts[0]
+        entry = self.settle(0, 0, frame).entries[0]
         while entry.progress == data_pb2.PROGRESS_RECEIVED:
-            entry = self.stream(0, 0).receive().parts[0]
-        assert (entry.op, entry.request) == (data_pb2.OP_COMMAND, frame.parts[0].request), entry
+            entry = self.stream(0, 0).receive().entries[0]
+        assert (entry.op, entry.request) == (data_pb2.OP_COMMAND, frame.entries[0].request), entry
         return entry
 
     def request(self, op, key, data=b"", part=0, spec=None, **fields):
@@ -244,7 +244,7 @@ class Worker:
         if spec is not None:
             frame.keys.append(spec)
         reply = self.settle(server, shard, frame)
-        return reply.parts[0], reply.payload
+        return reply.entries[0], reply.payload
 
     def close(self):
         self.forget_streams()

@@ -43,7 +43,7 @@ class BadInputs(unittest.TestCase):
         worker.add(frame, SET_OPTIMIZER, 0)
         frame.optimizer.name = name
         frame.optimizer.parameters.update(parameters)
-        return worker.ask(7, frame).parts[0]
+        return worker.ask(7, frame).entries[0]
 
     def test_5_an_asynchronous_push_before_an_updater_is_set(self):
         w = self.start(store_type="dist_async")
@@ -121,7 +121,7 @@ class BadInputs(unittest.TestCase):
         w.add(frame, PUSH, 7, f32(5, 5), round=1)
         stream = w.stream(other, shard)
         stream.send(frame)
-        entry = stream.receive().parts[0]
+        entry = stream.receive().entries[0]
         self.assertEqual((entry.code, entry.retry_after_ms > 0), (UNAVAILABLE, True), entry)
         print(f"  {entry.message}")
         self.assert_value(w, 7, 1, 2)
@@ -155,15 +155,15 @@ class BadInputs(unittest.TestCase):
         frame = one.frame(server)
         one.add(frame, PUSH, key, f32(5, 6), round=1)
         stream = Stream(one.routing.servers[server].address, f"/kvstore.v1.Data/Shard{shard}",
-                        data_pb2.Frame)
+                        data_pb2.ReplyFrame)
         self.addCleanup(stream.close)
         stream.send(frame)
         if arrived:
-            entry = stream.receive().parts[0]
+            entry = stream.receive().entries[0]
             self.assertEqual((entry.code, entry.progress), (OK, RECEIVED), entry)
         stream.cancel()
         end = stream.receive()
-        while isinstance(end, data_pb2.Frame):  # the answer may have been under way
+        while isinstance(end, data_pb2.ReplyFrame):  # the answer may have been under way
             end = stream.receive()
         self.assertEqual(end.code(), grpc.StatusCode.CANCELLED)
         if again:

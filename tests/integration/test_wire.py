@@ -61,7 +61,7 @@ class Wire(unittest.TestCase):
         entry, _ = w.request(PUSH, "layer.0/weight", f32(4, 5, 6), round=1)
         self.assertEqual((entry.code, entry.progress), (OK, DONE))
         entry, payload = w.request(PULL, "layer.0/weight", round=1)
-        self.assertEqual((entry.code, entry.progress, entry.round), (OK, DONE, 1))
+        self.assertEqual((entry.code, entry.progress, entry.version), (OK, DONE, 1))
         self.assertEqual(payload, f32(4, 5, 6))
         # The same round again counts once; a probe knows it.
         entry, _ = w.request(PUSH, "layer.0/weight", f32(9, 9, 9), round=1)
@@ -77,11 +77,11 @@ class Wire(unittest.TestCase):
         w = self.worker
         spec = w.key_spec("k", shape=(2,))
         first, _ = w.request(INIT, "k", f32(1, 2), spec=spec)
-        dropped, _ = w.request(DROP, "k", round=first.request)
+        dropped, _ = w.request(DROP, "k", takes_back=first.request)
         self.assertEqual((dropped.code, dropped.progress), (OK, DONE), dropped.message)
         self.assertEqual(w.request(PULL, "k")[0].code, NOT_FOUND)
         self.init("k", 1, 2, 3)  # another shape
-        again, _ = w.request(DROP, "k", round=first.request)  # means the former value
+        again, _ = w.request(DROP, "k", takes_back=first.request)  # means the former value
         self.assertEqual(again.code, OK)
         self.assertEqual(w.request(PULL, "k")[1], f32(1, 2, 3))
         self.assertEqual(w.request(DROP, "k")[0].code, INVALID)  # names no Init
@@ -92,7 +92,7 @@ class Wire(unittest.TestCase):
         frame = w.frame()
         w.add(frame, SET_OPTIMIZER, 0)
         frame.optimizer.name = "sum"
-        self.assertEqual(w.ask(7, frame).parts[0].code, OK)
+        self.assertEqual(w.ask(7, frame).entries[0].code, OK)
         w.request(PUSH, 7, f32(10, 20), round=1)
         self.assertEqual(w.request(PULL, 7, round=1)[1], f32(11, 22))
         for name, parameters in (("no_such", {}), ("sgd", {"no_such": 1}),
@@ -102,7 +102,7 @@ class Wire(unittest.TestCase):
             w.add(frame, SET_OPTIMIZER, 0)
             frame.optimizer.name = name
             frame.optimizer.parameters.update(parameters)
-            reply = w.ask(7, frame).parts[0]
+            reply = w.ask(7, frame).entries[0]
             self.assertEqual(reply.code, INVALID, reply)
             print(f"  {name} {parameters}: {reply.message}")
         for factors in (dict(lr_mult=-1, wd_mult=1), dict(lr_mult=1, wd_mult=float("inf"))):
@@ -110,14 +110,14 @@ class Wire(unittest.TestCase):
             w.add(frame, SET_OPTIMIZER, 0)
             frame.optimizer.name = "sgd"
             frame.optimizer.multipliers.add(key=7, **factors)
-            reply = w.ask(7, frame).parts[0]
+            reply = w.ask(7, frame).entries[0]
             self.assertEqual(reply.code, INVALID, reply)
             print(f"  sgd {factors}: {reply.message}")
         for name, code in (("no_such", INVALID), ("adam", OK)):
             frame = w.frame()
             w.add(frame, CHECK_OPTIMIZER, 0)
             frame.optimizer.name = name
-            reply = w.ask(7, frame).parts[0]
+            reply = w.ask(7, frame).entries[0]
             self.assertEqual((reply.op, reply.code, reply.progress), (CHECK_OPTIMIZER, code, DONE))
         w.request(PUSH, 7, f32(10, 20), round=2)
         self.assertEqual(w.request(PULL, 7, round=2)[1], f32(21, 42))  # still `sum`
@@ -131,7 +131,7 @@ class Wire(unittest.TestCase):
         frame.optimizer.name = "sgd"
         frame.optimizer.parameters.update(learning_rate=0.5)
         frame.optimizer.multipliers.add(key=7, lr_mult=2, wd_mult=1)
-        self.assertEqual(w.ask(7, frame).parts[0].code, OK)
+        self.assertEqual(w.ask(7, frame).entries[0].code, OK)
         for key, value in ((7, f32(-3, -6)), (8, f32(-1, -2))):
             w.request(PUSH, key, f32(4, 8), round=1)
             self.assertEqual(w.request(PULL, key, round=1)[1], value)
@@ -229,7 +229,7 @@ class Wire(unittest.TestCase):
         frame = self.worker.frame()
         self.worker.add(frame, SET_OPTIMIZER, 0)
         frame.optimizer.name = name
-        self.assertEqual(self.worker.ask(key, frame, part).parts[0].code, OK)
+        self.assertEqual(self.worker.ask(key, frame, part).entries[0].code, OK)
 
     def test_rows_are_pushed_and_pulled(self):
         w = self.worker
@@ -239,7 +239,7 @@ class Wire(unittest.TestCase):
         entry, _ = w.request(PUSH, "emb", push, round=1, rows=3)
         self.assertEqual((entry.code, entry.progress), (OK, DONE), entry.message)
         entry, payload = w.request(PULL, "emb", ids(7, 0, 3, 7), round=1, rows=4)
-        self.assertEqual((entry.code, entry.progress, entry.round, entry.rows), (OK, DONE, 1, 0))
+        self.assertEqual((entry.code, entry.progress, entry.version), (OK, DONE, 1))
         self.assertEqual(payload, f32(3, 3, 0, 0, 5, 5, 3, 3))
         # With one, rows that a push does not name stay; no rows are a contribution too.
         self.set_optimizer("sum", "emb")
@@ -248,7 +248,7 @@ class Wire(unittest.TestCase):
         entry, _ = w.request(PUSH, "emb", round=3)
         self.assertEqual((entry.code, entry.progress), (OK, DONE), entry.message)
         entry, payload = w.request(PULL, "emb", ids(0, 3, 7, 9), round=3, rows=4)
-        self.assertEqual((entry.round, payload), (3, f32(1, 1, 5, 5, 3, 3, 0, 0)))
+        self.assertEqual((entry.version, payload), (3, f32(1, 1, 5, 5, 3, 3, 0, 0)))
         entry, payload = w.request(PULL, "emb", round=3)
         self.assertEqual((entry.code, entry.progress, payload), (OK, DONE, b""))
 
@@ -280,12 +280,12 @@ class Wire(unittest.TestCase):
         frame = w.frame()
         w.add(frame, PUSH, "tall", rows({5: (1, 1), last: (1, 1)}), part=stripe, rows=2, round=1,
               fragments=2)
-        first = frame.parts[0].request
+        first = frame.entries[0].request
         reply = w.ask("tall", frame, part=stripe)
-        answers = {entry.request: entry for entry in reply.parts}
+        answers = {entry.request: entry for entry in reply.entries}
         self.assertEqual({request: entry.progress for request, entry in answers.items()},
                          {first: DONE, second: DONE, pull: DONE})
-        self.assertEqual(answers[pull].round, 1)
+        self.assertEqual(answers[pull].version, 1)
         self.assertEqual(reply.payload, f32(3, 3, 6, 6))
 
     def test_a_push_to_many_stripes_is_one_entry_and_so_is_its_answer(self):
@@ -305,9 +305,9 @@ class Wire(unittest.TestCase):
             stream = w.stream(server, shard)
             stream.send(frame)
             reply = stream.receive()
-            self.assertEqual(len(reply.parts), 1, reply)
+            self.assertEqual(len(reply.entries), 1, reply)
             answers = [(entry.part, entry.request - base, entry.progress)
-                       for entry in with_runs(reply).parts]
+                       for entry in with_runs(reply).entries]
             self.assertEqual(answers, [(stripe, stripe, DONE) for stripe in stripes])
         entry, payload = w.request(PULL, "wide", ids(60), part=60, round=1, rows=1)
         self.assertEqual((entry.code, payload), (OK, bytes(4 * 4300)), entry.message)
@@ -391,7 +391,7 @@ class Wire(unittest.TestCase):
                 for name, value in fields.items():
                     setattr(frame, name, value)
                 w.add(frame, PUSH, 7, f32(5, 5), round=1)
-                entry = w.ask(7, frame).parts[0]
+                entry = w.ask(7, frame).entries[0]
                 self.assertEqual((entry.code, entry.retry_after_ms > 0), (code, again), entry)
                 print(f"  {what}: {entry.message}")
         self.assert_serves()
@@ -404,7 +404,7 @@ class Wire(unittest.TestCase):
         whole = whole.SerializeToString()
         short = w.frame()
         w.add(short, PUSH, 7, f32(5, 5), round=1)
-        short.parts[0].payload_bytes = 1000
+        short.entries[0].payload_bytes = 1000
         many = w.frame()
         for _ in range(4097):
             w.add(many, PULL, 7)
@@ -413,15 +413,15 @@ class Wire(unittest.TestCase):
                              ("4097 entries", many)):
             with self.subTest(what):
                 stream = Stream(w.routing.servers[0].address, "/kvstore.v1.Data/Shard0",
-                                data_pb2.Frame)
+                                data_pb2.ReplyFrame)
                 stream.send(bytes_)
                 reply = stream.receive()
-                self.assertEqual(reply.parts[0].code, INVALID, reply)
-                print(f"  {what}: {reply.parts[0].message}")
-                self.assertNotIsInstance(stream.receive(), data_pb2.Frame)  # the stream ended
+                self.assertEqual(reply.entries[0].code, INVALID, reply)
+                print(f"  {what}: {reply.entries[0].message}")
+                self.assertNotIsInstance(stream.receive(), data_pb2.ReplyFrame)  # the stream ended
                 stream.close()
         empty = w.ask(7, w.frame())
-        self.assertEqual(empty.parts[0].code, INVALID)
+        self.assertEqual(empty.entries[0].code, INVALID)
         self.assert_serves()
 
     def test_messages_over_the_limit_and_compressed_ones_are_refused(self):
@@ -436,7 +436,7 @@ class Wire(unittest.TestCase):
                     ("gzip", bytes(1 << 20), grpc.Compression.Gzip, unimplemented),
                     ("deflate", bytes(1 << 20), grpc.Compression.Deflate, unimplemented)):
                 with self.subTest(what, address=address):
-                    stream = Stream(address, method, data_pb2.Frame, compression)
+                    stream = Stream(address, method, data_pb2.ReplyFrame, compression)
                     stream.send(message)
                     end = stream.receive()
                     self.assertIsInstance(end, grpc.RpcError)
@@ -453,7 +453,7 @@ class Wire(unittest.TestCase):
             address = self.cluster.address if process is self.cluster.scheduler else process.address
             before = process.resident_bytes()
             for _ in range(3):
-                stream = Stream(address, method, data_pb2.Frame)
+                stream = Stream(address, method, data_pb2.ReplyFrame)
                 stream.send(bytes(600 << 20))
                 end = stream.receive()
                 self.assertIsInstance(end, grpc.RpcError)
@@ -482,10 +482,10 @@ class Wire(unittest.TestCase):
                               [frame] * (pulls // 10) + [last])
         # This pull waits for the push: when it is answered the server has read all of the frames.
         entry, _ = w.request(PULL, 7, round=1)
-        self.assertEqual((entry.code, entry.round), (OK, 1))
+        self.assertEqual((entry.code, entry.version), (OK, 1))
         codes = []
         while len(codes) < pulls:
-            codes += [(part.code, part.retry_after_ms > 0) for part in stream.receive().parts
+            codes += [(part.code, part.retry_after_ms > 0) for part in stream.receive().entries
                       if part.op == PULL]
         stream.close()
         self.assertEqual(set(codes), {(OK, False), (EXHAUSTED, True)})
@@ -509,11 +509,11 @@ class Wire(unittest.TestCase):
         self.init(7, 1, 2)
         push = w.frame()
         w.add(push, PUSH, 7, f32(5, 5), round=1)
-        cut_short = Stream(w.routing.servers[0].address, "/kvstore.v1.Data/Shard0", data_pb2.Frame,
+        cut_short = Stream(w.routing.servers[0].address, "/kvstore.v1.Data/Shard0", data_pb2.ReplyFrame,
                            timeout=0.001)
         cut_short.send(push)
         end = cut_short.receive()
-        while isinstance(end, data_pb2.Frame):  # it may have been fast enough
+        while isinstance(end, data_pb2.ReplyFrame):  # it may have been fast enough
             end = cut_short.receive()
         self.assertEqual(end.code(), grpc.StatusCode.DEADLINE_EXCEEDED)
         cut_short.close()
@@ -545,7 +545,7 @@ class Wire(unittest.TestCase):
         w.add(frame, PULL, 7)
         stream = w.stream(*w.owner(7))
         stream.send(frame.SerializeToString() + b"\xfa\x07\x03abc")  # field 127, bytes
-        self.assertEqual(stream.receive().parts[0].code, OK)
+        self.assertEqual(stream.receive().entries[0].code, OK)
 
     def test_what_the_scheduler_refuses(self):
         def ask(**fields):

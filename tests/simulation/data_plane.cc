@@ -3,22 +3,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <string>
 #include <string_view>
-#include <utility>
 
 namespace kvstore::sim {
+namespace {
 
-FrameInTransit::FrameInTransit(const Frame& frame, bool encode, Rng& rng) {
-  if (!encode) {
-    auto copy = std::make_shared<Frame>(frame);
-    for (PartEntry& entry : copy->parts) {
-      if (!entry.data.empty()) entry.data = Payload::CopyOf(entry.data.ToString());
-    }
-    frame_ = std::move(copy);
-    return;
-  }
-  const std::string bytes = EncodeFrame(frame).ToString();
+void GiveOwnBytes(Payload* data) {
+  if (!data->empty()) *data = Payload::CopyOf(data->ToString());
+}
+
+std::string DescribeHead(const EntryHead& entry) {
+  return fmt::format("{} {:x}/{} r{}", OpName(entry.op), entry.key & 0xfff, entry.part,
+                     entry.round);
+}
+
+}  // namespace
+
+Payload CutAtRandom(const std::string& bytes, Rng& rng) {
   Payload cut;
   size_t begin = 0;
   while (begin < bytes.size()) {
@@ -26,27 +27,42 @@ FrameInTransit::FrameInTransit(const Frame& frame, bool encode, Rng& rng) {
     cut.Append(Payload::CopyOf(std::string_view(bytes).substr(begin, length)));
     begin += length;
   }
-  bytes_ = std::make_shared<const Payload>(std::move(cut));
+  return cut;
 }
 
-absl::StatusOr<std::shared_ptr<const Frame>> FrameInTransit::Arrive() const {
-  if (frame_ != nullptr) return frame_;
-  absl::StatusOr<Frame> decoded = DecodeFrame(*bytes_);
-  if (!decoded.ok()) return decoded.status();
-  return std::make_shared<const Frame>(*std::move(decoded));
+std::shared_ptr<RequestFrame> CopyOf(const RequestFrame& frame) {
+  auto copy = std::make_shared<RequestFrame>(frame);
+  for (RequestEntry& entry : copy->entries) GiveOwnBytes(&entry.piece.data);
+  return copy;
 }
 
-std::string DescribeFrame(const Frame& frame) {
+std::shared_ptr<ReplyFrame> CopyOf(const ReplyFrame& frame) {
+  auto copy = std::make_shared<ReplyFrame>(frame);
+  for (ReplyEntry& entry : copy->entries) GiveOwnBytes(&entry.data);
+  return copy;
+}
+
+std::string DescribeFrame(const RequestFrame& frame) {
+  std::string text;
+  for (const RequestEntry& entry : frame.entries) {
+    const Piece& piece = entry.piece;
+    fmt::format_to(
+        std::back_inserter(text), "{}{}{} #{}", text.empty() ? "" : ", ", DescribeHead(entry),
+        piece.fragments > 1 ? fmt::format(".{}/{}", piece.fragment, piece.fragments) : "",
+        entry.request);
+  }
+  return text;
+}
+
+std::string DescribeFrame(const ReplyFrame& frame) {
   static constexpr std::string_view kProgress[] = {"", " UNKNOWN", " RECEIVED", " DONE"};
   std::string text;
-  for (const PartEntry& entry : frame.parts) {
-    fmt::format_to(
-        std::back_inserter(text), "{}{} {:x}/{} r{}{} #{}{}{}{}", text.empty() ? "" : ", ",
-        OpName(entry.op), entry.key & 0xfff, entry.part, entry.round,
-        entry.fragments > 1 ? fmt::format(".{}/{}", entry.fragment, entry.fragments) : "",
-        entry.request, kProgress[static_cast<size_t>(entry.progress)],
-        entry.retry_after_ms > 0 ? " LATER" : "",
-        entry.code == absl::StatusCode::kOk ? "" : " " + entry.message);
+  for (const ReplyEntry& entry : frame.entries) {
+    fmt::format_to(std::back_inserter(text), "{}{} #{}{}{}{}", text.empty() ? "" : ", ",
+                   DescribeHead(entry), entry.request,
+                   kProgress[static_cast<size_t>(entry.progress)],
+                   entry.retry_after_ms > 0 ? " LATER" : "",
+                   entry.code == absl::StatusCode::kOk ? "" : " " + entry.message);
   }
   return text;
 }

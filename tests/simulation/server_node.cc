@@ -70,10 +70,10 @@ void ServerNode::OnLearned(const MembershipOutbox& out) {
   }
 }
 
-void ServerNode::OnFrame(ConnId stream, ShardIndex shard, const FrameInTransit& request) {
+void ServerNode::OnFrame(ConnId stream, ShardIndex shard, const RequestInTransit& request) {
   const auto arrived = request.Arrive();
   if (!arrived.ok()) world_.Fail("a worker's frame: " + arrived.status().ToString());
-  const Frame& frame = **arrived;
+  const RequestFrame& frame = **arrived;
   if (world_.tracing()) {
     world_.Trace(fmt::format("{} shard {} < {}: {}", world_.name(process_), shard,
                              world_.name(network_.dialler(stream)), DescribeFrame(frame)));
@@ -83,7 +83,7 @@ void ServerNode::OnFrame(ConnId stream, ShardIndex shard, const FrameInTransit& 
   ServerOutbox out;
   shards_[shard].core->OnFrame(world_.now_ms(), stream, frame, &out);
   Send(out);
-  for (const PartEntry& entry : frame.parts) {
+  for (const RequestEntry& entry : frame.entries) {
     if (entry.op != Op::kCommand) continue;
     const bool first = commands_.insert({frame.header.incarnation, entry.request}).second;
     if (!first) world_.stats().Count(Fault::kCommandRepeated);
@@ -101,7 +101,7 @@ void ServerNode::Send(const ServerOutbox& out) {
   for (const ServerFrame& reply : out) {
     Check(reply);
     ++world_.stats().frames;
-    const FrameInTransit transit(reply.frame, world_.params().encode_frames, rng_);
+    const ReplyInTransit transit(reply.frame, world_.params().encode_frames, rng_);
     network_.ToDialler(reply.peer, [this, peer = reply.peer, transit] { reply_(peer, transit); });
   }
 }
@@ -138,30 +138,30 @@ uint64_t ServerNode::value_bytes() const {
 void ServerNode::Check(const ServerFrame& reply) const {
   // Late repeats of requests of the job before are answered until the next one begins here.
   if (reply.frame.header.job != oracle_.job()) return;
-  for (const PartEntry& entry : reply.frame.parts) {
+  for (const ReplyEntry& entry : reply.frame.entries) {
     world_.Note(entry.request * 16 + static_cast<uint64_t>(entry.progress));
     if (entry.retry_after_ms > 0 && entry.code == absl::StatusCode::kResourceExhausted) {
       world_.stats().Count(Fault::kPushRefused);
     }
     if (entry.progress != Progress::kDone) continue;
-    const PartId id{entry.key, entry.part};
-    const bool push =
-        entry.op == Op::kPush || (entry.op == Op::kProbe && entry.probed_op == Op::kPush);
+    const PartId id = entry.id();
+    // Of what may be probed only a push is ever answered DONE.
+    const bool push = entry.op == Op::kPush || entry.op == Op::kProbe;
     if (push && oracle_.committed(id) < entry.round) {
       world_.Fail(fmt::format("I3: the push of round {} of part {} is answered DONE at version {}",
                               entry.round, entry.part, oracle_.committed(id)));
     }
     if (entry.op == Op::kPull && entry.code == absl::StatusCode::kOk) {
-      if (entry.round > oracle_.committed(id)) {
+      if (entry.version > oracle_.committed(id)) {
         world_.Fail(fmt::format("a pull of part {} is answered with version {}, at version {}",
-                                entry.part, entry.round, oracle_.committed(id)));
+                                entry.part, entry.version, oracle_.committed(id)));
       }
       // What asked for rows is checked by the worker that knows which.
-      if (!oracle_.row_sparse(id) && NumberOf(entry.data) != oracle_.Value(id, entry.round)) {
+      if (!oracle_.row_sparse(id) && NumberOf(entry.data) != oracle_.Value(id, entry.version)) {
         world_.Fail(
             fmt::format("I4: a pull of part {} is answered with a value that is not "
                         "version {}",
-                        entry.part, entry.round));
+                        entry.part, entry.version));
       }
     }
   }

@@ -16,7 +16,7 @@
 namespace kvstore::sim {
 
 // Hands a frame that arrived over `stream` to the worker at its other end.
-using ReplySink = std::function<void(ConnId stream, const FrameInTransit& reply)>;
+using ReplySink = std::function<void(ConnId stream, const ReplyInTransit& reply)>;
 
 class ServerNode {
  public:
@@ -28,7 +28,7 @@ class ServerNode {
   // A new life, with empty memory.
   void Start();
   void Crash();
-  void OnFrame(ConnId stream, ShardIndex shard, const FrameInTransit& request);
+  void OnFrame(ConnId stream, ShardIndex shard, const RequestInTransit& request);
   // After a job in which everybody left: nothing may be kept of open rounds.
   void CheckIdle() const;
   // That its parts are charged with.

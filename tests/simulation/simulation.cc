@@ -34,7 +34,7 @@ class Simulation : public Cluster {
     for (uint32_t s = 0; s < params_.servers; ++s) {
       servers_.push_back(std::make_unique<ServerNode>(
           world_, network_, scheduler_, oracle_, s,
-          [this](ConnId stream, const FrameInTransit& frame) {
+          [this](ConnId stream, const ReplyInTransit& frame) {
             workers_[network_.dialler(stream) - 1 - servers_.size()]->OnReply(stream, frame);
           }));
     }
@@ -68,7 +68,7 @@ class Simulation : public Cluster {
     }
     world_.Fail("there is no server at " + address);
   }
-  void DeliverToServer(ConnId stream, ShardAddress to, const FrameInTransit& frame) override {
+  void DeliverToServer(ConnId stream, ShardAddress to, const RequestInTransit& frame) override {
     servers_[network_.acceptor(stream) - 1]->OnFrame(stream, to.shard, frame);
   }
   bool AllAtBarrier(uint64_t generation) const override {

@@ -20,18 +20,18 @@ void WireMonitor::Completed(Op op, PartId id, Round round) {
 
 // C1, C2, C8: requests of a part go out in the order of submission, fragment by fragment, with the
 // round that was named then; a push waits for the pulls before it.
-void WireMonitor::FirstSent(const PartEntry& entry) {
-  PartLog& part = parts_[{entry.key, entry.part}];
+void WireMonitor::FirstSent(const RequestEntry& entry) {
+  PartLog& part = parts_[entry.id()];
   while (part.sent < part.submitted.size() && part.submitted[part.sent].completed) ++part.sent;
   if (part.sent == part.submitted.size()) world_.Fail(who_ + " sends what nobody submitted");
   const Ask& ask = part.submitted[part.sent++];
-  if (ask.op != entry.op || ask.fragment != entry.fragment ||
+  if (ask.op != entry.op || ask.fragment != entry.piece.fragment ||
       (entry.op != Op::kInit && ask.round != entry.round)) {
     world_.Fail(
         fmt::format("{}: C1, C2, C8: {} round {} fragment {} of part {} expected next, sent "
                     "{} round {} fragment {}",
                     who_, OpName(ask.op), ask.round, ask.fragment, entry.part, OpName(entry.op),
-                    entry.round, entry.fragment));
+                    entry.round, entry.piece.fragment));
   }
   if (entry.op != Op::kPush) return;
   for (size_t i = 0; i + 1 < part.sent; ++i) {
@@ -53,10 +53,10 @@ void WireMonitor::FirstSent(const PartEntry& entry) {
   }
 }
 
-void WireMonitor::Sent(ConnId stream, const Frame& frame) {
+void WireMonitor::Sent(ConnId stream, const RequestFrame& frame) {
   std::map<RequestId, uint64_t>& unanswered = unanswered_[stream];
-  for (const PartEntry& entry : frame.parts) {
-    const uint64_t bytes = HashBytes(entry.data.ToString());
+  for (const RequestEntry& entry : frame.entries) {
+    const uint64_t bytes = HashBytes(entry.piece.data.ToString());
     const auto [it, first] = requests_.try_emplace(entry.request, RequestLog{entry, bytes, false});
     RequestLog& log = it->second;
     if (first && (entry.op == Op::kInit || entry.op == Op::kPush || entry.op == Op::kPull)) {
@@ -69,19 +69,18 @@ void WireMonitor::Sent(ConnId stream, const Frame& frame) {
     }
     // C3.
     if (entry.op != log.first.op || entry.key != log.first.key || entry.part != log.first.part ||
-        entry.round != log.first.round || entry.rows != log.first.rows ||
-        entry.fragment != log.first.fragment || entry.fragments != log.first.fragments ||
-        bytes != log.bytes) {
+        entry.round != log.first.round || entry.takes_back != log.first.takes_back ||
+        !entry.piece.SameFields(log.first.piece) || bytes != log.bytes) {
       world_.Fail(fmt::format("{}: C3: request {} is sent again with other bytes, round or part",
                               who_, entry.request));
     }
-    if (log.owned && !entry.data.empty()) {
+    if (log.owned && !entry.piece.data.empty()) {
       world_.Fail(fmt::format("{}: C3: request {} is sent again although the server owns it", who_,
                               entry.request));
     }
     // C5.
-    if (entry.data.empty()) continue;
-    unanswered[entry.request] = entry.data.size();
+    if (entry.piece.data.empty()) continue;
+    unanswered[entry.request] = entry.piece.data.size();
     uint64_t total = 0;
     for (const auto& [request, size] : unanswered) total += size;
     if (total > options_.window_bytes && unanswered.size() > 1) {
@@ -91,8 +90,8 @@ void WireMonitor::Sent(ConnId stream, const Frame& frame) {
   }
 }
 
-void WireMonitor::Delivered(ConnId stream, const Frame& frame) {
-  for (const PartEntry& entry : frame.parts) {
+void WireMonitor::Delivered(ConnId stream, const ReplyFrame& frame) {
+  for (const ReplyEntry& entry : frame.entries) {
     const auto it = requests_.find(entry.request);
     if (it == requests_.end()) continue;
     unanswered_[stream].erase(entry.request);

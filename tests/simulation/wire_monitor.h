@@ -21,9 +21,9 @@ class WireMonitor {
   // In the order of submission.
   void Submitted(Op op, PartId id, Round round, uint32_t fragment);
   void Completed(Op op, PartId id, Round round);
-  void Sent(ConnId stream, const Frame& frame);
+  void Sent(ConnId stream, const RequestFrame& frame);
   // Just before the core is handed it.
-  void Delivered(ConnId stream, const Frame& frame);
+  void Delivered(ConnId stream, const ReplyFrame& frame);
 
  private:
   struct Ask {
@@ -37,11 +37,11 @@ class WireMonitor {
     size_t sent = 0;  // so many of them went out at least once, in order
   };
   struct RequestLog {
-    PartEntry first;
+    RequestEntry first;
     uint64_t bytes = 0;  // hash
     bool owned = false;  // the server said `received`
   };
-  void FirstSent(const PartEntry& entry);
+  void FirstSent(const RequestEntry& entry);
 
   World& world_;
   const std::string who_;

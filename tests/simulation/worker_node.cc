@@ -179,19 +179,19 @@ void WorkerNode::Send(const ClientOutbox::Send& send) {
   if (stream == streams_.end()) world_.Fail(world_.name(process_) + " sends without a stream");
   monitor_->Sent(stream->second, send.frame);
   ++world_.stats().frames;
-  const FrameInTransit transit(send.frame, world_.params().encode_frames, rng_);
+  const RequestInTransit transit(send.frame, world_.params().encode_frames, rng_);
   network_.ToAcceptor(stream->second, [this, id = stream->second, to = send.to, transit] {
     cluster_.DeliverToServer(id, to, transit);
   });
 }
 
-void WorkerNode::OnReply(ConnId stream, const FrameInTransit& transit) {
+void WorkerNode::OnReply(ConnId stream, const ReplyInTransit& transit) {
   const auto from = std::find_if(streams_.begin(), streams_.end(),
                                  [&](const auto& entry) { return entry.second == stream; });
   if (from == streams_.end()) return;
   const auto arrived = transit.Arrive();
   if (!arrived.ok()) world_.Fail("a server's frame: " + arrived.status().ToString());
-  const Frame& frame = **arrived;
+  const ReplyFrame& frame = **arrived;
   if (world_.tracing()) {
     world_.Trace(fmt::format("{} < server {} shard {}: {}", world_.name(process_),
                              from->first.server, from->first.shard, DescribeFrame(frame)));

@@ -26,7 +26,8 @@ class Cluster {
  public:
   virtual ~Cluster() = default;
   virtual ProcessId ServerAt(const std::string& address) const = 0;
-  virtual void DeliverToServer(ConnId stream, ShardAddress shard, const FrameInTransit& frame) = 0;
+  virtual void DeliverToServer(ConnId stream, ShardAddress shard,
+                               const RequestInTransit& frame) = 0;
   // Whether every worker has begun barrier `generation` of the job, or has left.
   virtual bool AllAtBarrier(uint64_t generation) const = 0;
 };
@@ -49,7 +50,7 @@ class WorkerNode {
   void Start();
   void Crash();
   void ReportFailure(const std::string& message) { member_->ReportFailure(message); }
-  void OnReply(ConnId stream, const FrameInTransit& frame);
+  void OnReply(ConnId stream, const ReplyInTransit& frame);
 
   State state() const { return state_; }
   bool ended() const { return state_ != State::kStarting && state_ != State::kRunning; }

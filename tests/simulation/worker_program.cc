@@ -146,19 +146,19 @@ void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again,
     request.priority = priority;
     Asked asked{op.op, id, round, again, op.op == Op::kPull ? pieces[i] : 0};
     if (op.op != Op::kPull) {
-      request.fragment = static_cast<uint32_t>(i);
-      request.fragments = static_cast<uint32_t>(pieces.size());
+      request.piece.fragment = static_cast<uint32_t>(i);
+      request.piece.fragments = static_cast<uint32_t>(pieces.size());
     }
     if (pieces[i] != 0) {
       asked.memory = memory_.size();
       memory_.push_back(std::make_unique<std::array<uint8_t, 8>>());
       std::memcpy(memory_.back()->data(), &pieces[i], sizeof pieces[i]);
-      request.data = Payload(Slice{memory_.back()->data(), sizeof pieces[i], nullptr});
-      request.rows = row_sparse ? 1 : 0;
+      request.piece.data = Payload(Slice{memory_.back()->data(), sizeof pieces[i], nullptr});
+      request.piece.rows = row_sparse ? 1 : 0;
     }
     if (op.op == Op::kInit) {
       request.key = key;
-      request.create = row_sparse && rank() == 0;
+      request.piece.create = row_sparse && rank() == 0;
       if (rank() != 0 && rng_.Coin()) {
         request.key.shape_unknown = true;
         request.key.shape.clear();
@@ -167,7 +167,7 @@ void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again,
       }
     }
     asked_[request.ticket] = asked;
-    monitor_->Submitted(asked.op, asked.id, asked.round, request.fragment);
+    monitor_->Submitted(asked.op, asked.id, asked.round, request.piece.fragment);
   }
 }
 
@@ -188,11 +188,11 @@ void WorkerNode::SubmitTrial(int64_t parts) {
       request.id = {key.key, part};
       request.ticket = ++last_ticket_;
       request.key = key;
-      request.data = Payload(Slice{kBytes, sizeof kBytes, nullptr});
-      request.rows = row_sparse ? 1 : 0;
-      request.create = row_sparse;
-      request.fragment = fragment;
-      request.fragments = fragments;
+      request.piece.data = Payload(Slice{kBytes, sizeof kBytes, nullptr});
+      request.piece.rows = row_sparse ? 1 : 0;
+      request.piece.create = row_sparse;
+      request.piece.fragment = fragment;
+      request.piece.fragments = fragments;
       Asked& asked = asked_[request.ticket];
       asked.op = Op::kInit;
       asked.id = request.id;

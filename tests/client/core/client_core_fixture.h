@@ -41,35 +41,36 @@ class Client {
     request.id = id;
     request.ticket = ticket;
     request.priority = priority;
-    if (!data.empty()) request.data = Payload::CopyOf(data);
+    if (!data.empty()) request.piece.data = Payload::CopyOf(data);
     core.Submit(now_ms, {std::move(request)}, &out);
   }
   // Takes what was sent since the last call.
-  std::vector<PartEntry> Sent() {
-    std::vector<PartEntry> sent;
+  std::vector<RequestEntry> Sent() {
+    std::vector<RequestEntry> sent;
     for (const ClientOutbox::Send& send : out.frames) {
       CHECK(send.frame.header.rank == kRank);
       CHECK(send.frame.header.incarnation == kIncarnation);
       CHECK(send.frame.header.server_incarnation == 50 + send.to.server);
-      sent.insert(sent.end(), send.frame.parts.begin(), send.frame.parts.end());
+      sent.insert(sent.end(), send.frame.entries.begin(), send.frame.entries.end());
     }
     frames = out.frames.size();
     out.frames.clear();
     return sent;
   }
-  void Reply(PartEntry entry, Progress progress, ShardAddress from = {0, 0}) {
+  void Reply(const EntryHead& request, Progress progress, ShardAddress from = {0, 0}) {
+    Reply(ReplyEntry(request), progress, from);
+  }
+  void Reply(ReplyEntry entry, Progress progress, ShardAddress from = {0, 0}) {
     entry.progress = progress;
-    if (entry.op != Op::kPull) entry.data = Payload();
-    Frame frame;
+    ReplyFrame frame;
     frame.header.cluster = kCluster;
     frame.header.rank = kRank;
     frame.header.incarnation = kIncarnation;
-    frame.parts.push_back(std::move(entry));
+    frame.entries.push_back(std::move(entry));
     core.OnFrame(now_ms, from, frame, &out);
   }
-  void Refuse(PartEntry entry, absl::StatusCode code, uint32_t retry_after_ms = 0) {
-    entry.code = code;
-    entry.message = "refused";
+  void Refuse(const EntryHead& request, absl::StatusCode code, uint32_t retry_after_ms = 0) {
+    ReplyEntry entry(request, absl::Status(code, "refused"));
     entry.retry_after_ms = retry_after_ms;
     Reply(std::move(entry), Progress::kUnspecified);
   }

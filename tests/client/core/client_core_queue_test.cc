@@ -65,14 +65,14 @@ TEST_CASE("a higher priority goes first among those that wait", "[core]") {
   options.window_bytes = 4;
   Client client(1, options);
   client.Submit(Op::kPush, 1, "aaaa", {1, 0}, 0);
-  const PartEntry first = client.Sent().at(0);
+  const RequestEntry first = client.Sent().at(0);
   client.Submit(Op::kPush, 2, "bbbb", {2, 0}, 0);
   client.Submit(Op::kPush, 3, "cccc", {3, 0}, 5);
   client.Submit(Op::kPush, 4, "dddd", {4, 0}, 5);
   client.Reply(first, Progress::kReceived);
   std::vector<KeyId> order;
   for (auto sent = client.Sent(); !sent.empty(); sent = client.Sent()) {
-    for (const PartEntry& entry : sent) {
+    for (const RequestEntry& entry : sent) {
       order.push_back(entry.key);
       client.Reply(entry, Progress::kReceived);
     }
@@ -85,7 +85,7 @@ TEST_CASE("a low priority is sent within a bounded number of turns", "[core]") {
   options.window_bytes = 4;
   Client client(1, options);
   client.Submit(Op::kPush, 1, "aaaa", {1, 0}, 9);
-  PartEntry sent = client.Sent().at(0);
+  RequestEntry sent = client.Sent().at(0);
   client.Submit(Op::kPush, 2, "bbbb", {2, 0}, -5);
   int turns = 0;
   // Something more urgent is there, whenever the window opens.
@@ -103,7 +103,7 @@ TEST_CASE("a part keeps its order whatever the priorities", "[core]") {
   options.window_bytes = 4;
   Client client(1, options);
   client.Submit(Op::kPush, 1, "aaaa", {1, 0});
-  const PartEntry first = client.Sent().at(0);
+  const RequestEntry first = client.Sent().at(0);
   client.Submit(Op::kPush, 2, "bbbb", {2, 0}, 0);
   client.Submit(Op::kPush, 3, "cccc", {3, 0}, 2);
   client.Submit(Op::kPull, 4, {}, {2, 0}, 5);  // makes the push before it as urgent
@@ -111,7 +111,7 @@ TEST_CASE("a part keeps its order whatever the priorities", "[core]") {
   client.Reply(first, Progress::kReceived);
   std::vector<std::pair<Op, KeyId>> order;
   for (auto sent = client.Sent(); !sent.empty(); sent = client.Sent()) {
-    for (const PartEntry& entry : sent) {
+    for (const RequestEntry& entry : sent) {
       order.emplace_back(entry.op, entry.key);
       if (entry.op == Op::kPush) client.Reply(entry, Progress::kReceived);
     }
@@ -141,7 +141,7 @@ TEST_CASE("bytes that were not answered in time stay in the window while the str
   client.core.OnStreamUp(client.now_ms, {0, 0}, &client.out);
   const auto after = client.Sent();
   CHECK(std::count_if(after.begin(), after.end(),
-                      [](const PartEntry& entry) { return entry.op == Op::kPush; }) == 1);
+                      [](const RequestEntry& entry) { return entry.op == Op::kPush; }) == 1);
 }
 
 TEST_CASE("many small parts travel in few frames", "[core]") {
@@ -152,7 +152,7 @@ TEST_CASE("many small parts travel in few frames", "[core]") {
     request.op = Op::kPush;
     request.id = {ticket, 0};
     request.ticket = ticket;
-    request.data = Payload::CopyOf(std::string(256, 'x'));
+    request.piece.data = Payload::CopyOf(std::string(256, 'x'));
     requests.push_back(std::move(request));
   }
   client.core.Submit(0, std::move(requests), &client.out);

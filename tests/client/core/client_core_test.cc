@@ -28,7 +28,8 @@ TEST_CASE("a push is held until the earlier pull of its part is answered", "[cor
   auto sent = client.Sent();
   REQUIRE(sent.size() == 3);
   CHECK(sent[2].key == 18);
-  PartEntry pull = sent[1];
+  ReplyEntry pull(sent[1]);
+  pull.version = 1;
   pull.data = Payload::CopyOf("value");
   client.Reply(pull, Progress::kDone);
   REQUIRE(client.out.done.size() == 1);
@@ -48,17 +49,16 @@ TEST_CASE("an Init of unknown shape ends with the description that the server se
   request.key.key = 17;
   request.key.shape_unknown = true;
   client.core.Submit(0, {request}, &client.out);
-  PartEntry entry = client.Sent().at(0);
-  PartEntry probe = entry;
+  RequestEntry entry = client.Sent().at(0);
+  RequestEntry probe = entry;
   probe.op = Op::kProbe;
   client.Reply(probe, Progress::kDone);  // a word without the description: not the answer
   CHECK(client.Done().empty());
-  entry.progress = Progress::kDone;
-  Frame frame;
+  ReplyFrame frame;
   frame.header.cluster = kCluster;
   frame.header.rank = kRank;
   frame.header.incarnation = kIncarnation;
-  frame.parts.push_back(entry);
+  frame.entries.emplace_back(entry).progress = Progress::kDone;
   frame.keys.push_back({17, "", DType::kFloat32, {2, 3}, Storage::kDense, false});
   client.core.OnFrame(0, {0, 0}, frame, &client.out);
   REQUIRE(client.out.done.size() == 1);
@@ -82,7 +82,7 @@ TEST_CASE("a drop names the Init that it takes back, and what follows waits for 
   Client client;
   client.Submit(Op::kPull, 1, {}, {18, 0});
   client.Submit(Op::kInit, 2, "aaaa");
-  const PartEntry init = client.Sent().at(1);
+  const RequestEntry init = client.Sent().at(1);
   client.Refuse(init, absl::StatusCode::kResourceExhausted);
   REQUIRE(client.out.done.size() == 1);
   CHECK(client.out.done[0].request == init.request);
@@ -97,9 +97,9 @@ TEST_CASE("a drop names the Init that it takes back, and what follows waits for 
   const auto sent = client.Sent();
   REQUIRE(sent.size() == 1);
   CHECK(sent[0].op == Op::kDrop);
-  CHECK(sent[0].round == init.request);
+  CHECK(sent[0].takes_back == init.request);
   CHECK(sent[0].request > init.request);
-  CHECK(sent[0].data.empty());
+  CHECK(sent[0].piece.data.empty());
 
   // Nothing is lost by sending it again: over a new stream it goes as it was.
   client.core.OnStreamDown(0, {0, 0});
@@ -110,12 +110,12 @@ TEST_CASE("a drop names the Init that it takes back, and what follows waits for 
   const auto same = std::find_if(again.begin(), again.end(),
                                  [&](const auto& entry) { return entry.op == Op::kDrop; });
   REQUIRE(same != again.end());
-  CHECK(same->round == init.request);
+  CHECK(same->takes_back == init.request);
   CHECK(same->request == sent[0].request);
 
   // An answer to a question of Wait() is not its end.
   client.core.Probe({3}, &client.out);
-  PartEntry probe = client.Sent().at(0);
+  RequestEntry probe = client.Sent().at(0);
   CHECK(probe.probed_op == Op::kDrop);
   client.Reply(probe, Progress::kUnknown);
   const auto third = client.Sent();
@@ -142,9 +142,9 @@ TEST_CASE("a completion is told once, and late replies are dropped", "[core]") {
 TEST_CASE("replies to another rank, life or cluster are nobody's", "[core]") {
   Client client;
   client.Submit(Op::kPull, 1);
-  Frame frame;
-  frame.parts = client.Sent();
-  frame.parts[0].progress = Progress::kDone;
+  ReplyFrame frame;
+  for (const RequestEntry& sent : client.Sent()) frame.entries.emplace_back(sent);
+  frame.entries[0].progress = Progress::kDone;
   frame.header = {};
   frame.header.cluster = kCluster;
   frame.header.rank = kRank;
@@ -174,7 +174,7 @@ TEST_CASE("after a broken stream a push is asked after, and sent again only if u
   CHECK(again[0].op == Op::kProbe);
   CHECK(again[0].probed_op == Op::kPush);
   CHECK(again[0].request == first[0].request);
-  CHECK(again[0].data.empty());
+  CHECK(again[0].piece.data.empty());
   CHECK(again[1].op == Op::kPull);  // has no payload: simply asked again
   CHECK(again[1].request == first[1].request);
 
@@ -185,7 +185,7 @@ TEST_CASE("after a broken stream a push is asked after, and sent again only if u
     CHECK(resent[0].op == Op::kPush);
     CHECK(resent[0].round == first[0].round);
     CHECK(resent[0].request == first[0].request);
-    CHECK(resent[0].data.ToString() == "aaaa");
+    CHECK(resent[0].piece.data.ToString() == "aaaa");
   }
   SECTION("received") {
     client.Reply(again[0], Progress::kReceived);
@@ -231,14 +231,14 @@ TEST_CASE("without an answer a request is tried again", "[core]") {
 TEST_CASE("a refusal with retry-after keeps the request, another one ends it", "[core]") {
   Client client;
   client.Submit(Op::kPush, 1, "aaaa");
-  const PartEntry push = client.Sent().at(0);
+  const RequestEntry push = client.Sent().at(0);
   client.Refuse(push, absl::StatusCode::kResourceExhausted, 20);
   CHECK(client.Done().empty());
   CHECK(client.core.NextTimerMs() == 20);
   client.RunTimers(20);
   const auto again = client.Sent();
   REQUIRE(again.size() == 1);
-  CHECK(again[0].data.ToString() == "aaaa");
+  CHECK(again[0].piece.data.ToString() == "aaaa");
   client.Refuse(push, absl::StatusCode::kResourceExhausted, 20);
   CHECK(client.core.NextTimerMs() == client.now_ms + 40);  // backs off
   client.Refuse(push, absl::StatusCode::kInvalidArgument);
@@ -283,10 +283,10 @@ TEST_CASE("the fragments of a contribution are one push", "[core]") {
       requests[i].op = Op::kPush;
       requests[i].id = kPart;
       requests[i].ticket = first + i;
-      requests[i].data = Payload::CopyOf(pieces[i]);
-      requests[i].rows = 1 + i;
-      requests[i].fragment = i;
-      requests[i].fragments = static_cast<uint32_t>(pieces.size());
+      requests[i].piece.data = Payload::CopyOf(pieces[i]);
+      requests[i].piece.rows = 1 + i;
+      requests[i].piece.fragment = i;
+      requests[i].piece.fragments = static_cast<uint32_t>(pieces.size());
     }
     client.core.Submit(client.now_ms, std::move(requests), &client.out);
   };
@@ -297,9 +297,9 @@ TEST_CASE("the fragments of a contribution are one push", "[core]") {
   REQUIRE(sent.size() == 3);  // a second round would be one too many, and the pull names that
   for (uint32_t i = 0; i < 3; ++i) {
     CHECK(sent[i].round == 1);
-    CHECK(sent[i].fragment == i);
-    CHECK(sent[i].fragments == 3);
-    CHECK(sent[i].rows == 1 + i);
+    CHECK(sent[i].piece.fragment == i);
+    CHECK(sent[i].piece.fragments == 3);
+    CHECK(sent[i].piece.rows == 1 + i);
   }
 
   SECTION("each is answered by itself, the next round follows the last of them") {
@@ -310,7 +310,7 @@ TEST_CASE("the fragments of a contribution are one push", "[core]") {
     sent = client.Sent();
     REQUIRE(sent.size() == 2);
     CHECK(sent[0].round == 2);
-    CHECK(sent[0].fragments == 0);  // a whole one
+    CHECK(sent[0].piece.fragments == 1);  // a whole one
     CHECK(sent[1].op == Op::kPull);
     CHECK(sent[1].round == 2);
   }
@@ -321,11 +321,11 @@ TEST_CASE("the fragments of a contribution are one push", "[core]") {
     client.RunTimers(30);
     sent = client.Sent();
     REQUIRE(sent.size() == 1);
-    CHECK(sent[0].fragment == 1);
+    CHECK(sent[0].piece.fragment == 1);
     client.Reply(sent[0], Progress::kReceived);
     sent = client.Sent();
     REQUIRE(sent.size() == 1);
-    CHECK(sent[0].fragment == 2);
+    CHECK(sent[0].piece.fragment == 2);
   }
 }
 
@@ -336,16 +336,16 @@ TEST_CASE("the fragments of an Init go one after the other", "[core]") {
     requests[i].op = Op::kInit;
     requests[i].id = kPart;
     requests[i].ticket = 1 + i;
-    requests[i].create = true;
-    requests[i].fragment = i;
-    requests[i].fragments = 2;
+    requests[i].piece.create = true;
+    requests[i].piece.fragment = i;
+    requests[i].piece.fragments = 2;
   }
   client.core.Submit(0, requests, &client.out);
   for (uint32_t i = 0; i < 2; ++i) {
     const auto sent = client.Sent();
     REQUIRE(sent.size() == 1);
-    CHECK(sent[0].fragment == i);
-    CHECK(sent[0].create);
+    CHECK(sent[0].piece.fragment == i);
+    CHECK(sent[0].piece.create);
     client.Reply(sent[0], Progress::kDone);
     CHECK(client.Done() == std::vector<Ticket>{1 + i});
   }
@@ -388,7 +388,7 @@ TEST_CASE("a request to all shards is done when all of them answered", "[core]")
   const auto sent = client.Sent();
   client.Reply(sent[0], Progress::kDone, {0, 0});
   CHECK(client.Done().empty());
-  PartEntry refusal = sent[1];
+  ReplyEntry refusal(sent[1]);
   refusal.code = absl::StatusCode::kInvalidArgument;
   refusal.message = "no such optimizer";
   client.Reply(refusal, Progress::kDone, {1, 0});
@@ -420,13 +420,13 @@ TEST_CASE("when the job ended every open and later request fails with its status
 TEST_CASE("a probe tells who is waited for", "[core]") {
   Client client;
   client.Submit(Op::kPush, 1, "aaaa");
-  const PartEntry push = client.Sent().at(0);
+  const RequestEntry push = client.Sent().at(0);
   client.Reply(push, Progress::kReceived);
   client.core.Probe({1, 99}, &client.out);
   const auto sent = client.Sent();
   REQUIRE(sent.size() == 1);
   CHECK_FALSE(client.core.WaitingFor({1}).at(0).answered);
-  PartEntry answer = sent[0];
+  ReplyEntry answer(sent[0]);
   answer.missing_ranks = {0};
   client.Reply(answer, Progress::kReceived);
   const WaitInfo info = client.core.WaitingFor({1}).at(0);

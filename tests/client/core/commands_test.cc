@@ -32,13 +32,13 @@ class Client {
   }
   void Reply(const ClientOutbox::Send& to, absl::StatusCode code, const std::string& message,
              Progress progress = Progress::kDone) {
-    Frame frame;
+    ReplyFrame frame;
     frame.header.cluster = kCluster;
     frame.header.rank = 0;
     frame.header.incarnation = 9;
-    PartEntry& entry = frame.parts.emplace_back();
+    ReplyEntry& entry = frame.entries.emplace_back();
     entry.op = Op::kCommand;
-    entry.request = to.frame.parts[0].request;
+    entry.request = to.frame.entries[0].request;
     entry.code = code;
     entry.message = message;
     entry.progress = progress;
@@ -56,8 +56,8 @@ TEST_CASE("a command goes to the first shard of each server, with its body", "[c
   for (const ClientOutbox::Send& send : client.sent) {
     CHECK(send.to.shard == 0);
     servers.insert(send.to.server);
-    REQUIRE(send.frame.parts.size() == 1);
-    CHECK(send.frame.parts[0].op == Op::kCommand);
+    REQUIRE(send.frame.entries.size() == 1);
+    CHECK(send.frame.entries[0].op == Op::kCommand);
     CHECK(send.frame.command->id == 7);
     CHECK(send.frame.command->body == "grow");
   }
@@ -88,9 +88,9 @@ TEST_CASE("a command is sent again, whole, when its stream broke", "[core][comma
   client.core.OnStreamDown(0, client.sent[0].to);
   client.core.OnStreamUp(100, client.sent[0].to, &client.out);
   REQUIRE(client.out.frames.size() == 1);
-  const Frame& again = client.out.frames[0].frame;
-  CHECK(again.parts[0].op == Op::kCommand);
-  CHECK(again.parts[0].request == client.sent[0].frame.parts[0].request);
+  const RequestFrame& again = client.out.frames[0].frame;
+  CHECK(again.entries[0].op == Op::kCommand);
+  CHECK(again.entries[0].request == client.sent[0].frame.entries[0].request);
   CHECK(again.command->body == "grow");
 }
 

@@ -53,16 +53,17 @@ TEST_CASE("a dense contribution is cut into slices of the caller's memory", "[di
   const NDArray value({elements});
   const auto operation = OperationOn(OperationKind::kPush, value, {value});
   const auto cut = MakeCut(operation->spec);
-  const std::vector<Piece> pieces = cut->Pieces(ReduceOnCpu(*operation, underway.token), nullptr);
+  const std::vector<PartPiece> pieces =
+      cut->Pieces(ReduceOnCpu(*operation, underway.token), nullptr);
   REQUIRE(pieces.size() == cut->parts());
   const uint8_t* next = value.data_as<uint8_t>();
   for (PartIndex part = 0; part < pieces.size(); ++part) {
     CHECK(pieces[part].part == part);
-    CHECK(pieces[part].rows == 0);
-    CHECK(pieces[part].fragments == 1);
-    REQUIRE(pieces[part].data.slices().size() == 1);
-    CHECK(pieces[part].data.slices()[0].data == next);
-    next += pieces[part].data.size();
+    CHECK(pieces[part].piece.rows == 0);
+    CHECK(pieces[part].piece.fragments == 1);
+    REQUIRE(pieces[part].piece.data.slices().size() == 1);
+    CHECK(pieces[part].piece.data.slices()[0].data == next);
+    next += pieces[part].piece.data.size();
   }
   CHECK(next == value.data_as<uint8_t>() + value.bytes());
 }
@@ -73,15 +74,15 @@ TEST_CASE("every part of a dense value is lent by itself where that is asked for
   const auto operation = OperationOn(OperationKind::kPushPull, value, {value}, {value});
   const auto cut = MakeCut(operation->spec);
   LentParts lent(underway.token, cut->parts());
-  std::vector<Piece> pieces = cut->Pieces(ReduceOnCpu(*operation, underway.token), &lent);
+  std::vector<PartPiece> pieces = cut->Pieces(ReduceOnCpu(*operation, underway.token), &lent);
   std::vector<PartIndex> written;
   for (PartIndex part = 0; part < 2; ++part) {
     lent.WhenReturned(part, [&written, part] { written.push_back(part); });
   }
   CHECK(written.empty());
-  pieces[1].data = Payload();
+  pieces[1].piece.data = Payload();
   CHECK(written == std::vector<PartIndex>{1});
-  pieces[0].data = Payload();
+  pieces[0].piece.data = Payload();
   CHECK(written == std::vector<PartIndex>{1, 0});
 }
 
@@ -117,13 +118,13 @@ TEST_CASE("a row_sparse contribution has a piece for every stripe and every row 
   REQUIRE(cut->parts() == kStripes);
   std::map<int64_t, float> rows;
   PartIndex next = 0;
-  for (const Piece& piece : cut->Pieces(ReduceOnCpu(*operation, underway.token), nullptr)) {
-    CHECK(piece.part == next++);
+  for (const auto& [part, piece] : cut->Pieces(ReduceOnCpu(*operation, underway.token), nullptr)) {
+    CHECK(part == next++);
     CHECK(piece.data.size() == piece.rows * (sizeof(int64_t) + 64 * sizeof(float)));
     const std::string bytes = piece.data.ToString();
     const std::vector<int64_t> here = IdsOf(piece.data, piece.rows);
     for (size_t i = 0; i < here.size(); ++i) {
-      CHECK(here[i] % kStripes == piece.part);
+      CHECK(here[i] % kStripes == part);
       std::memcpy(&rows[here[i]], bytes.data() + here.size() * sizeof(int64_t) + i * 64 * 4, 4);
     }
   }

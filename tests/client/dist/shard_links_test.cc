@@ -20,7 +20,7 @@ constexpr Incarnation kIncarnation = 9;
 // A server of one shard, which does with every frame what the test says.
 class ScriptedServer {
  public:
-  using Script = std::function<void(MessageStream& stream, const Frame& request)>;
+  using Script = std::function<void(MessageStream& stream, const RequestFrame& request)>;
 
   ScriptedServer(const std::shared_ptr<InprocNetwork>& network, Script script)
       : transport_(network),
@@ -44,7 +44,7 @@ class ScriptedServer {
     streams_.push_back(std::move(stream));
     StreamEvents events;
     events.on_message = [this, raw](const Payload& message) {
-      const absl::StatusOr<Frame> frame = DecodeFrame(message);
+      const absl::StatusOr<RequestFrame> frame = DecodeFrame<RequestFrame>(message);
       if (frame.ok()) script_(*raw, *frame);
     };
     events.on_closed = [](const absl::Status&) {};
@@ -59,17 +59,11 @@ class ScriptedServer {
 };
 
 // The answer "done" to every entry of a frame.
-Frame DoneTo(const Frame& request) {
-  Frame reply;
+ReplyFrame DoneTo(const RequestFrame& request) {
+  ReplyFrame reply;
   reply.header = request.header;
-  for (const PartEntry& entry : request.parts) {
-    PartEntry& answer = reply.parts.emplace_back();
-    answer.op = entry.op;
-    answer.key = entry.key;
-    answer.part = entry.part;
-    answer.round = entry.round;
-    answer.request = entry.request;
-    answer.progress = Progress::kDone;
+  for (const RequestEntry& entry : request.entries) {
+    reply.entries.emplace_back(entry).progress = Progress::kDone;
   }
   return reply;
 }
@@ -105,7 +99,7 @@ PartRequest PushOf(KeyId key, const std::string& bytes) {
   PartRequest request;
   request.op = Op::kPush;
   request.id = {key, 0};
-  request.data = Payload::CopyOf(bytes);
+  request.piece.data = Payload::CopyOf(bytes);
   return request;
 }
 
@@ -159,8 +153,8 @@ TEST_CASE("what was added before a flush goes out in one frame, and each sink he
           "[dist][links]") {
   const auto network = std::make_shared<InprocNetwork>();
   std::vector<size_t> frames;  // the server's loop's, the test's when all is over
-  ScriptedServer server(network, [&](MessageStream& stream, const Frame& request) {
-    frames.push_back(request.parts.size());
+  ScriptedServer server(network, [&](MessageStream& stream, const RequestFrame& request) {
+    frames.push_back(request.entries.size());
     stream.Send(EncodeFrame(DoneTo(request)));
   });
   Worker worker(network, server.address());
@@ -178,7 +172,7 @@ TEST_CASE("what was added before a flush goes out in one frame, and each sink he
 
 TEST_CASE("what a sink asks next goes out, too", "[dist][links]") {
   const auto network = std::make_shared<InprocNetwork>();
-  ScriptedServer server(network, [](MessageStream& stream, const Frame& request) {
+  ScriptedServer server(network, [](MessageStream& stream, const RequestFrame& request) {
     stream.Send(EncodeFrame(DoneTo(request)));
   });
   Worker worker(network, server.address());
@@ -196,12 +190,12 @@ TEST_CASE("a stream that breaks is dialled again and its requests are asked afte
   const auto network = std::make_shared<InprocNetwork>();
   std::vector<Op> got;
   std::string address;
-  ScriptedServer server(network, [&](MessageStream& stream, const Frame& request) {
-    got.push_back(request.parts[0].op);
+  ScriptedServer server(network, [&](MessageStream& stream, const RequestFrame& request) {
+    got.push_back(request.entries[0].op);
     if (got.size() == 1) return network->BreakStreams(address);
-    Frame reply = DoneTo(request);
+    ReplyFrame reply = DoneTo(request);
     // The first push went down with the stream, as far as this server knows.
-    if (request.parts[0].op == Op::kProbe) reply.parts[0].progress = Progress::kUnknown;
+    if (request.entries[0].op == Op::kProbe) reply.entries[0].progress = Progress::kUnknown;
     stream.Send(EncodeFrame(reply));
   });
   address = server.address();
@@ -217,7 +211,7 @@ TEST_CASE("a stream that breaks is dialled again and its requests are asked afte
 TEST_CASE("bytes that are no frame end the stream, not the request", "[dist][links]") {
   const auto network = std::make_shared<InprocNetwork>();
   int frames = 0;
-  ScriptedServer server(network, [&](MessageStream& stream, const Frame& request) {
+  ScriptedServer server(network, [&](MessageStream& stream, const RequestFrame& request) {
     stream.Send(++frames == 1 ? Payload::CopyOf("\xff\xff") : EncodeFrame(DoneTo(request)));
   });
   Worker worker(network, server.address());
@@ -233,7 +227,7 @@ TEST_CASE("the job's end fails what is open, and what is queued and was not flus
           "[dist][links]") {
   const auto network = std::make_shared<InprocNetwork>();
   const auto arrived = std::make_shared<Answer<bool>>();
-  ScriptedServer server(network, [&](MessageStream&, const Frame&) { arrived->Give(true); });
+  ScriptedServer server(network, [&](MessageStream&, const RequestFrame&) { arrived->Give(true); });
   const auto open = std::make_shared<ListeningSink>(1);
   const auto queued = std::make_shared<ListeningSink>(1);
   {
@@ -255,18 +249,18 @@ TEST_CASE("whom an operation waits for is asked of the servers", "[dist][links]"
   const bool answers = GENERATE(true, false);
   CAPTURE(answers);
   const auto probed = std::make_shared<Answer<std::vector<KeyId>>>();
-  ScriptedServer server(network, [&](MessageStream& stream, const Frame& request) {
-    if (request.parts[0].op != Op::kProbe) {
+  ScriptedServer server(network, [&](MessageStream& stream, const RequestFrame& request) {
+    if (request.entries[0].op != Op::kProbe) {
       arrived->Give(true);
       return;
     }
     std::vector<KeyId> keys;
-    for (const PartEntry& entry : request.parts) keys.push_back(entry.key);
+    for (const RequestEntry& entry : request.entries) keys.push_back(entry.key);
     probed->Give(std::move(keys));
     if (!answers) return;
-    Frame reply = DoneTo(request);
-    reply.parts[0].progress = Progress::kReceived;
-    reply.parts[0].missing_ranks = {4};
+    ReplyFrame reply = DoneTo(request);
+    reply.entries[0].progress = Progress::kReceived;
+    reply.entries[0].missing_ranks = {4};
     stream.Send(EncodeFrame(reply));
   });
   Worker worker(network, server.address());

@@ -117,18 +117,18 @@ TEST_CASE("a push encodes and a pull decodes what passes through the codec, an I
   const Contribution contribution = ReduceOnCpu(*operation, underway.token);
   const std::vector<PartAsk> pushed = std::make_shared<PushOperation>(operation, underway.token)
                                           ->Asks(*cut, contribution, nullptr, *codec);
-  std::string bytes = pushed[0].request.data.ToString();
+  std::string bytes = pushed[0].request.piece.data.ToString();
   CHECK(bytes != std::string(value.data_as<char>(), 8));
   const auto pull = std::make_shared<PullOperation>(operation, underway.token, cut, nullptr, codec);
   const std::vector<PartAsk> pulls = pull->Asks();
   Completion reply = Done(pulls[0]);
-  reply.data = pushed[0].request.data;
+  reply.data = pushed[0].request.piece.data;
   pull->OnPart(Op::kPull, 0, reply);
   CHECK(std::memcmp(output.data(), value.data(), 8) == 0);
 
   const auto init = std::make_shared<InitOperation>(
       OperationOn(OperationKind::kInit, value, {value}), underway.token);
-  CHECK(init->Asks(*cut, contribution)[0].request.data.ToString() ==
+  CHECK(init->Asks(*cut, contribution)[0].request.piece.data.ToString() ==
         std::string(value.data_as<char>(), 8));
 }
 
@@ -208,7 +208,7 @@ TEST_CASE("a pull into the array that is pushed writes each part when it is back
   }
   const float* const first = array.data_as<float>();
   CHECK(first[1] == 1);
-  pushed[0].request.data = Payload();  // the transport's reference to part 0 goes
+  pushed[0].request.piece.data = Payload();  // the transport's reference to part 0 goes
   CHECK(first[1] == 0);
   CHECK(first[kPartElements] == static_cast<float>(kPartElements));
   push = nullptr;
@@ -231,7 +231,7 @@ TEST_CASE("rank 0's Init that is refused takes all of its parts back", "[dist]")
   std::vector<PartAsk> drops;
   for (size_t i = 0; i < requests.size(); ++i) {
     CHECK(requests[i].request.op == Op::kInit);
-    CHECK(requests[i].request.create);
+    CHECK(requests[i].request.piece.create);
     CHECK(requests[i].request.key.shape == operation->spec.shape);
     CHECK(drops.empty());
     absl::Status status;
@@ -278,8 +278,8 @@ TEST_CASE("an Init that waits learns the key of part 0, then waits for the other
   std::vector<PartAsk> first = await->Asks();
   REQUIRE(first.size() == 1);
   CHECK(first[0].request.key.shape_unknown);
-  CHECK(!first[0].request.create);
-  CHECK(first[0].request.data.empty());
+  CHECK(!first[0].request.piece.create);
+  CHECK(first[0].request.piece.data.empty());
   KeySpec told;
   told.key = 17;
   told.dtype = DType::kFloat16;

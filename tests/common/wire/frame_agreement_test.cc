@@ -43,53 +43,57 @@ std::string Delimited(uint32_t field, const std::string& bytes) {
   return Varint(field << 3 | 2u) + Varint(bytes.size()) + bytes;
 }
 
+template <typename Frame>
 std::string Json(const std::string& bytes) {
-  absl::StatusOr<Frame> frame = DecodeFrame(CutEvery(bytes, 5));
+  absl::StatusOr<Frame> frame = DecodeFrame<Frame>(CutEvery(bytes, 5));
   return frame.ok() ? FrameJson(*frame) : frame.status().ToString();
 }
 
+template <typename Frame>
 std::string OracleJson(const std::string& bytes) {
-  absl::StatusOr<Frame> frame = OracleDecode(bytes);
+  absl::StatusOr<Frame> frame = OracleDecode<Frame>(bytes);
   return frame.ok() ? FrameJson(*frame) : frame.status().ToString();
 }
 
-TEST_CASE("the encoder writes protobuf's bytes", "[frame][protobuf]") {
-  for (const auto& [name, frame] : testing::SampleFrames()) {
+TEMPLATE_TEST_CASE("the encoder writes protobuf's bytes", "[frame][protobuf]", RequestFrame,
+                   ReplyFrame) {
+  for (const auto& [name, frame] : testing::SampleFrames<TestType>()) {
     CAPTURE(name);
     CHECK(EncodeFrame(frame).ToString() == Serialized(ToProto(frame)));
   }
   for (uint64_t seed = 1; seed <= 1000; ++seed) {
     CAPTURE(seed);
     std::mt19937_64 random(seed);
-    const Frame frame = testing::RandomFrame(random);
+    const TestType frame = testing::RandomFrame<TestType>(random);
     REQUIRE(EncodeFrame(frame).ToString() == Serialized(ToProto(frame)));
   }
 }
 
-TEST_CASE("protobuf reads what the encoder writes", "[frame][protobuf]") {
-  for (const auto& [name, frame] : testing::SampleFrames()) {
+TEMPLATE_TEST_CASE("protobuf reads what the encoder writes", "[frame][protobuf]", RequestFrame,
+                   ReplyFrame) {
+  for (const auto& [name, frame] : testing::SampleFrames<TestType>()) {
     CAPTURE(name);
-    CHECK(OracleJson(EncodeFrame(frame).ToString()) == FrameJson(frame));
+    CHECK(OracleJson<TestType>(EncodeFrame(frame).ToString()) == FrameJson(frame));
   }
 }
 
 TEST_CASE("a push to 61 stripes of which one has rows takes three entries", "[frame][protobuf]") {
-  Frame frame;
+  RequestFrame frame;
   for (PartIndex stripe = 0; stripe < 61; ++stripe) {
-    PartEntry& push = frame.parts.emplace_back();
+    RequestEntry& push = frame.entries.emplace_back();
     push.op = Op::kPush;
     push.key = KeyIdOf(int64_t{9});
     push.part = stripe;
     push.round = 100;
     push.request = 1000 + stripe;
-    if (stripe == 20) push.data = testing::PatternBytes(64, 1);
+    if (stripe == 20) push.piece.data = testing::PatternBytes(64, 1);
   }
   const std::string bytes = EncodeFrame(frame).ToString();
-  v1::Frame proto;
+  v1::RequestFrame proto;
   REQUIRE(proto.ParseFromString(bytes));
-  CHECK(proto.parts_size() == 3);
+  CHECK(proto.entries_size() == 3);
   CHECK(bytes.size() < 200);
-  CHECK(Json(bytes) == FrameJson(frame));
+  CHECK(Json<RequestFrame>(bytes) == FrameJson(frame));
 }
 
 // The fields of a message one by one, each as bytes that are a message themselves: any order of
@@ -142,7 +146,7 @@ std::string Shuffled(const std::string& message, std::mt19937_64& random) {
   return bytes;
 }
 
-// Shuffles the frame's fields, and those of its parts and keys.
+// Shuffles the frame's fields, and those of its entries and keys.
 std::string DeeplyShuffled(const std::string& frame, std::mt19937_64& random) {
   std::string bytes;
   for (const Chunk& chunk : Chunks(frame)) {
@@ -157,47 +161,48 @@ std::string DeeplyShuffled(const std::string& frame, std::mt19937_64& random) {
   return Shuffled(bytes, random);
 }
 
-TEST_CASE("the decoder reads what protobuf writes, with the fields in any order",
-          "[frame][protobuf]") {
+TEMPLATE_TEST_CASE("the decoder reads what protobuf writes, with the fields in any order",
+                   "[frame][protobuf]", RequestFrame, ReplyFrame) {
   for (uint64_t seed = 1; seed <= 500; ++seed) {
     CAPTURE(seed);
     std::mt19937_64 random(seed);
-    const Frame frame = testing::RandomFrame(random);
+    const TestType frame = testing::RandomFrame<TestType>(random);
     const std::string bytes = DeeplyShuffled(Serialized(ToProto(frame)), random);
-    REQUIRE(OracleJson(bytes) == FrameJson(frame));
-    REQUIRE(Json(bytes) == FrameJson(frame));
+    REQUIRE(OracleJson<TestType>(bytes) == FrameJson(frame));
+    REQUIRE(Json<TestType>(bytes) == FrameJson(frame));
   }
 }
 
-TEST_CASE("the last of a repeated scalar or string counts", "[frame][protobuf]") {
-  Frame first;
+TEMPLATE_TEST_CASE("the last of a repeated scalar or string counts", "[frame][protobuf]",
+                   RequestFrame, ReplyFrame) {
+  TestType first;
   first.header = {1, 2, 3, 4, 5, 6, 7};
-  Frame second;
+  TestType second;
   second.header = {11, 12, 13, 14, 15, 16, 17};
   const std::string bytes = EncodeFrame(first).ToString() + EncodeFrame(second).ToString();
-  CHECK(Json(bytes) == FrameJson(second));
-  CHECK(Json(bytes) == OracleJson(bytes));
+  CHECK(Json<TestType>(bytes) == FrameJson(second));
+  CHECK(Json<TestType>(bytes) == OracleJson<TestType>(bytes));
 
   const std::string name = Delimited(9, Delimited(2, "first") + Delimited(2, "second"));
-  CHECK_THAT(Json(name), Catch::Contains("\"second\"") && !Catch::Contains("first"));
-  CHECK(Json(name) == OracleJson(name));
+  CHECK_THAT(Json<TestType>(name), Catch::Contains("\"second\"") && !Catch::Contains("first"));
+  CHECK(Json<TestType>(name) == OracleJson<TestType>(name));
 }
 
 TEST_CASE("an optimizer in several pieces is merged", "[frame][protobuf]") {
-  Frame first;
+  RequestFrame first;
   first.optimizer.emplace();
   first.optimizer->name = "sgd";
   first.optimizer->parameters = {{"a", 1.0}, {"b", 2.0}};
-  Frame second;
+  RequestFrame second;
   second.optimizer.emplace();
   second.optimizer->parameters = {{"b", 3.0}, {"c", 4.0}};
   const std::string bytes = EncodeFrame(first).ToString() + EncodeFrame(second).ToString();
-  Frame merged;
+  RequestFrame merged;
   merged.optimizer.emplace();
   merged.optimizer->name = "sgd";
   merged.optimizer->parameters = {{"a", 1.0}, {"b", 3.0}, {"c", 4.0}};
-  CHECK(Json(bytes) == FrameJson(merged));
-  CHECK(OracleJson(bytes) == FrameJson(merged));
+  CHECK(Json<RequestFrame>(bytes) == FrameJson(merged));
+  CHECK(OracleJson<RequestFrame>(bytes) == FrameJson(merged));
 }
 
 TEST_CASE("map entries without key or value, or with them twice, are read as protobuf reads them",
@@ -209,19 +214,19 @@ TEST_CASE("map entries without key or value, or with them twice, are read as pro
                     half + Delimited(1, "a"), Delimited(1, "a") + half + one + Delimited(1, "b"),
                     Delimited(1, "a") + Delimited(7, "x") + half);
   const std::string bytes = Delimited(10, Delimited(2, entry));
-  CHECK(Json(bytes) == OracleJson(bytes));
-  CHECK_THAT(Json(bytes), Catch::Contains("\"parameters\": {\""));
+  CHECK(Json<RequestFrame>(bytes) == OracleJson<RequestFrame>(bytes));
+  CHECK_THAT(Json<RequestFrame>(bytes), Catch::Contains("\"parameters\": {\""));
 }
 
 TEST_CASE("repeated numbers are read packed, unpacked and mixed", "[frame][protobuf]") {
-  const std::string ranks = Varint(13 << 3) + Varint(5) + Delimited(13, Varint(6) + Varint(700)) +
-                            Delimited(13, "") + Varint(13 << 3) + Varint(8);
+  const std::string ranks = Varint(12 << 3) + Varint(5) + Delimited(12, Varint(6) + Varint(700)) +
+                            Delimited(12, "") + Varint(12 << 3) + Varint(8);
   const std::string shape = Delimited(4, Varint(3)) + Varint(4 << 3) + Varint(UINT64_MAX) +
                             Delimited(4, Varint(1u << 20) + Varint(2));
   const std::string bytes = Delimited(8, ranks) + Delimited(9, shape);
-  CHECK_THAT(Json(bytes), Catch::Contains("\"missing_ranks\": [5, 6, 700, 8]") &&
-                              Catch::Contains("\"shape\": [3, -1, 1048576, 2]"));
-  CHECK(Json(bytes) == OracleJson(bytes));
+  CHECK_THAT(Json<ReplyFrame>(bytes), Catch::Contains("\"missing_ranks\": [5, 6, 700, 8]") &&
+                                          Catch::Contains("\"shape\": [3, -1, 1048576, 2]"));
+  CHECK(Json<ReplyFrame>(bytes) == OracleJson<ReplyFrame>(bytes));
 }
 
 TEST_CASE("numbers wider than their field lose their high bits as in protobuf",
@@ -230,19 +235,20 @@ TEST_CASE("numbers wider than their field lose their high bits as in protobuf",
   const std::string bytes = Varint(5 << 3) + wide +                     // rank
                             Delimited(8, Varint(1 << 3) + wide +        // op
                                              Varint(3 << 3) + wide +    // part
-                                             Varint(13 << 3) + wide) +  // missing_ranks
+                                             Varint(12 << 3) + wide) +  // missing_ranks
                             Delimited(9, Varint(6 << 3) + Varint(uint64_t{1} << 40));  // bool
-  CHECK_THAT(Json(bytes), Catch::Contains("\"rank\": 9") && Catch::Contains("\"op\": 9") &&
-                              Catch::Contains("[9]") && Catch::Contains("\"shape_unknown\": true"));
-  CHECK(Json(bytes) == OracleJson(bytes));
+  CHECK_THAT(Json<ReplyFrame>(bytes), Catch::Contains("\"rank\": 9") &&
+                                          Catch::Contains("\"op\": 9") && Catch::Contains("[9]") &&
+                                          Catch::Contains("\"shape_unknown\": true"));
+  CHECK(Json<ReplyFrame>(bytes) == OracleJson<ReplyFrame>(bytes));
 }
 
 TEST_CASE("a dtype or a status code that nobody knows passes for none that we know", "[frame]") {
   const std::string bytes =
       Delimited(8, Varint(9 << 3) + Varint(17)) + Delimited(9, Varint(3 << 3) + Varint(256 + 1));
-  absl::StatusOr<Frame> frame = DecodeFrame(Payload::CopyOf(bytes));
+  absl::StatusOr<ReplyFrame> frame = DecodeFrame<ReplyFrame>(Payload::CopyOf(bytes));
   REQUIRE(frame.ok());
-  CHECK(frame->parts[0].code == absl::StatusCode::kUnknown);
+  CHECK(frame->entries[0].code == absl::StatusCode::kUnknown);
   CHECK(DTypeBytes(frame->keys[0].dtype) == 0);
 }
 
@@ -255,29 +261,29 @@ TEST_CASE("unknown fields are skipped at every level", "[frame][protobuf]") {
       Delimited(9, unknown + Delimited(2, "w") + unknown) +
       Delimited(10, Delimited(1, "sgd") + unknown + Delimited(2, unknown + Delimited(1, "lr"))) +
       unknown;
-  Frame expected;
+  RequestFrame expected;
   expected.header.protocol = 0;
-  expected.parts.emplace_back().part = 4;
+  expected.entries.emplace_back().part = 4;
   expected.keys.emplace_back().name = "w";
   expected.optimizer.emplace();
   expected.optimizer->name = "sgd";
   expected.optimizer->parameters["lr"] = 0.0;
-  CHECK(Json(bytes) == FrameJson(expected));
-  CHECK(OracleJson(bytes) == FrameJson(expected));
+  CHECK(Json<RequestFrame>(bytes) == FrameJson(expected));
+  CHECK(OracleJson<RequestFrame>(bytes) == FrameJson(expected));
 }
 
-TEST_CASE("the payload may end with the gap that another part would begin after", "[frame]") {
+TEST_CASE("the payload may end with the gap that another entry would begin after", "[frame]") {
   const auto frame = [](size_t payload_bytes) {
     return Delimited(8, Varint(6 << 3) + Varint(70)) + Delimited(8, "") +
            Delimited(15, std::string(payload_bytes, 'p'));
   };
   for (const size_t size : {70, 71, 128}) {
     CAPTURE(size);
-    CHECK_THAT(Json(frame(size)), Catch::Contains("\"bytes\": 70"));
+    CHECK_THAT(Json<RequestFrame>(frame(size)), Catch::Contains("\"bytes\": 70"));
   }
   for (const size_t size : {0, 69, 129, 192}) {
     CAPTURE(size);
-    CHECK_THAT(Json(frame(size)), Catch::StartsWith("INVALID_ARGUMENT"));
+    CHECK_THAT(Json<RequestFrame>(frame(size)), Catch::StartsWith("INVALID_ARGUMENT"));
   }
 }
 

@@ -19,12 +19,12 @@ using testing::PatternBytes;
 TEST_CASE("encoding refers to the caller's bytes and copies none of them", "[frame]") {
   constexpr size_t kBytes = 1u << 20;
   const auto memory = std::make_shared<std::vector<uint8_t>>(kBytes, uint8_t{42});
-  Frame frame;
+  RequestFrame frame;
   for (int i = 0; i < 2; ++i) {
-    PartEntry& part = frame.parts.emplace_back();
-    part.op = Op::kPush;
-    part.data.Append(Slice{memory->data(), 1000, memory});
-    part.data.Append(Slice{memory->data() + 1000, kBytes - 1000 - (i == 0 ? 1 : 0), memory});
+    RequestEntry& entry = frame.entries.emplace_back();
+    entry.op = Op::kPush;
+    entry.piece.data.Append(Slice{memory->data(), 1000, memory});
+    entry.piece.data.Append(Slice{memory->data() + 1000, kBytes - 1000 - (i == 0 ? 1 : 0), memory});
   }
   const size_t bytes_before = AllocatedBytes();
   const size_t count_before = Allocations();
@@ -48,18 +48,18 @@ TEST_CASE("encoding refers to the caller's bytes and copies none of them", "[fra
 
 TEST_CASE("decoding refers to the frame's bytes and copies none of them", "[frame]") {
   constexpr size_t kBytes = 1u << 20;
-  Frame frame;
-  frame.parts.emplace_back().op = Op::kPush;
-  frame.parts[0].data = PatternBytes(kBytes, 1);
+  RequestFrame frame;
+  frame.entries.emplace_back().op = Op::kPush;
+  frame.entries[0].piece.data = PatternBytes(kBytes, 1);
   const size_t cut = GENERATE(size_t{4} << 20, size_t{16} << 10);
   const Payload bytes = CutEvery(EncodeFrame(frame).ToString(), cut);
 
   const size_t bytes_before = AllocatedBytes();
-  absl::StatusOr<Frame> decoded = DecodeFrame(bytes);
+  absl::StatusOr<RequestFrame> decoded = DecodeFrame<RequestFrame>(bytes);
   const size_t allocated = AllocatedBytes() - bytes_before;
   REQUIRE(decoded.ok());
-  const Payload& data = decoded->parts[0].data;
-  // The parts and the references to slices.
+  const Payload& data = decoded->entries[0].piece.data;
+  // The entries and the references to slices.
   CHECK(allocated < 2048 + 8 * sizeof(Slice) * bytes.slices().size());
   REQUIRE(data.size() == kBytes);
   REQUIRE(data.slices().size() == bytes.slices().size());
@@ -69,7 +69,7 @@ TEST_CASE("decoding refers to the frame's bytes and copies none of them", "[fram
     REQUIRE(data.slices()[i].owner == bytes.slices()[i].owner);
     header = 0;
   }
-  CHECK(data.ToString() == frame.parts[0].data.ToString());
+  CHECK(data.ToString() == frame.entries[0].piece.data.ToString());
 }
 
 }  // namespace

@@ -21,28 +21,31 @@ std::string Bytes(std::initializer_list<int> bytes) {
   return text;
 }
 
+template <typename Frame>
 void CheckRefused(const std::string& bytes, const std::string& why) {
   for (const size_t cut : {size_t{1}, size_t{3}, size_t{1} << 20}) {
     CAPTURE(cut);
-    const absl::Status status = DecodeFrame(CutEvery(bytes, cut)).status();
+    const absl::Status status = DecodeFrame<Frame>(CutEvery(bytes, cut)).status();
     CHECK(status.code() == absl::StatusCode::kInvalidArgument);
     CHECK_THAT(std::string(status.message()), Catch::Contains(why));
   }
 }
 
 // What is accepted must be what protobuf makes of the same bytes.
+template <typename Frame>
 void CheckAgrees(const std::string& bytes, size_t cut) {
-  const absl::StatusOr<Frame> frame = DecodeFrame(CutEvery(bytes, cut));
+  const absl::StatusOr<Frame> frame = DecodeFrame<Frame>(CutEvery(bytes, cut));
   if (!frame.ok()) {
     REQUIRE(frame.status().code() == absl::StatusCode::kInvalidArgument);
     return;
   }
-  const absl::StatusOr<Frame> oracle = OracleDecode(bytes);
+  const absl::StatusOr<Frame> oracle = OracleDecode<Frame>(bytes);
   REQUIRE(oracle.ok());
   REQUIRE(FrameJson(*frame) == FrameJson(*oracle));
 }
 
-TEST_CASE("malformed fields are refused with what was expected", "[frame][hostile]") {
+TEMPLATE_TEST_CASE("malformed fields are refused with what was expected", "[frame][hostile]",
+                   RequestFrame, ReplyFrame) {
   const auto [bytes, why] = GENERATE(table<std::string, std::string>({
       {Bytes({0x00, 0x01}), "field number of at least 1 expected, got 0"},
       {Bytes({0x07}), "field number of at least 1 expected, got 0"},
@@ -69,63 +72,78 @@ TEST_CASE("malformed fields are refused with what was expected", "[frame][hostil
       {Bytes({0x7a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}), "truncated"},
       {Bytes({0x40, 0x01}), "wire type 2 expected in field 8, got 0"},
       {Bytes({0x42, 0x02, 0x08, 0x80, 0x01}),
-       "PartHeader at byte 3: a varint"},                           // varint beyond its message
+       "Entry at byte 3: a varint"},                                // varint beyond its message
       {Bytes({0x42, 0x03, 0x11, 0x00, 0x00}), "8 bytes expected"},  // fixed64 beyond its message
-      {Bytes({0x42, 0x03, 0x52, 0x02, 'a', 'b'}), "2 bytes expected, got 1"},
-      {Bytes({0x42, 0x03, 0x52, 0x01, 0xff}), "UTF-8 expected in field 10, got byte 0xff"},
-      {Bytes({0x42, 0x03, 0x6a, 0x01, 0x80}), "packed varint"},
-      {Bytes({0x42, 0x05, 0x6d, 1, 2, 3, 4}), "wire type 2 expected in field 13, got 5"},
       {Bytes({0x4a, 0x03, 0x12, 0x01, 0x80}), "KeySpec"},
       {Bytes({0x4a, 0x03, 0x22, 0x01, 0x80}), "packed varint"},
-      {Bytes({0x52, 0x04, 0x0a, 0x02, 0xc0, 0x80}), "UTF-8"},
-      {Bytes({0x52, 0x05, 0x12, 0x03, 0x0a, 0x01, 0xff}), "UTF-8"},
-      {Bytes({0x52, 0x04, 0x12, 0x02, 0x10, 0x01}), "wire type 1 expected in field 2, got 0"},
       {Bytes({0x7a, 0x00, 0x7a, 0x00}), "one payload expected, got a second"},
-      {Bytes({0x7a, 0x01, 'a'}), "payload of 0 bytes expected for 0 parts, got 1"},
+      {Bytes({0x7a, 0x01, 'a'}), "payload of 0 bytes expected for 0 entries, got 1"},
       {Bytes({0x42, 0x02, 0x30, 0x02, 0x7a, 0x01, 'a'}), "payload_bytes 2 at offset 0"},
       {Bytes({0x42, 0x02, 0x30, 0x01}), "got a payload of 0"},
-      {Bytes({0x42, 0x06, 0x30, 0x01, 0x92, 0x01, 0x01, 0x01, 0x7a, 0x01, 'a'}), "with `also`"},
-      {Bytes({0x42, 0x07, 0x52, 0x01, 'a', 0x92, 0x01, 0x01, 0x01}), "with `also`"},
-      {Bytes({0x42, 0x0a, 0x18, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x92, 0x01, 0x01, 0x01}),
+      {Bytes({0x42, 0x05, 0x30, 0x01, 0x3a, 0x01, 0x01, 0x7a, 0x01, 'a'}), "with `also`"},
+      {Bytes({0x42, 0x09, 0x18, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x3a, 0x01, 0x01}),
        "past the last part"},
-      {Bytes({0x42, 0x44, 0x92, 0x01, 0x41}) + std::string(65, '\1'), "at most 64 bytes"},
+      {Bytes({0x42, 0x43, 0x3a, 0x41}) + std::string(65, '\1'), "at most 64 bytes"},
       {Bytes({0x42, 0x06, 0x30, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x7a, 0x01, 'a'}), "4294967295"},
   }));
   CAPTURE(why);
-  CheckRefused(bytes, why);
+  CheckRefused<TestType>(bytes, why);
 }
 
-TEST_CASE("entries that stand for others count against the limit of parts", "[frame][hostile]") {
-  // 513 parts each: itself, and a bit for each of 512 others.
-  const std::string entry = Bytes({0x42, 0x43, 0x92, 0x01, 0x40}) + std::string(64, '\xff');
+TEST_CASE("malformed fields of requests are refused with what was expected", "[frame][hostile]") {
+  const auto [bytes, why] = GENERATE(table<std::string, std::string>({
+      {Bytes({0x52, 0x04, 0x0a, 0x02, 0xc0, 0x80}), "UTF-8"},
+      {Bytes({0x52, 0x05, 0x12, 0x03, 0x0a, 0x01, 0xff}), "UTF-8"},
+      {Bytes({0x52, 0x04, 0x12, 0x02, 0x10, 0x01}), "wire type 1 expected in field 2, got 0"},
+  }));
+  CAPTURE(why);
+  CheckRefused<RequestFrame>(bytes, why);
+}
+
+TEST_CASE("malformed fields of replies are refused with what was expected", "[frame][hostile]") {
+  const auto [bytes, why] = GENERATE(table<std::string, std::string>({
+      {Bytes({0x42, 0x03, 0x52, 0x02, 'a', 'b'}), "2 bytes expected, got 1"},
+      {Bytes({0x42, 0x03, 0x52, 0x01, 0xff}), "UTF-8 expected in field 10, got byte 0xff"},
+      {Bytes({0x42, 0x03, 0x62, 0x01, 0x80}), "packed varint"},
+      {Bytes({0x42, 0x05, 0x65, 1, 2, 3, 4}), "wire type 2 expected in field 12, got 5"},
+      {Bytes({0x42, 0x06, 0x52, 0x01, 'a', 0x3a, 0x01, 0x01}), "with `also`"},
+  }));
+  CAPTURE(why);
+  CheckRefused<ReplyFrame>(bytes, why);
+}
+
+TEST_CASE("entries that stand for others count against the limit of entries", "[frame][hostile]") {
+  // 513 entries each: itself, and a bit for each of 512 others.
+  const std::string entry = Bytes({0x42, 0x42, 0x3a, 0x40}) + std::string(64, '\xff');
   std::string bytes;
   for (int i = 0; i < 7; ++i) bytes += entry;
-  const absl::StatusOr<Frame> frame = DecodeFrame(Payload::CopyOf(bytes));
+  const absl::StatusOr<RequestFrame> frame = DecodeFrame<RequestFrame>(Payload::CopyOf(bytes));
   REQUIRE(frame.ok());
-  CHECK(frame->parts.size() == 7 * 513);
-  CheckRefused(bytes + entry, "at most 4096 parts expected, got more");
+  CHECK(frame->entries.size() == 7 * 513);
+  CheckRefused<RequestFrame>(bytes + entry, "at most 4096 entries expected, got more");
 }
 
-TEST_CASE("every truncation of a frame is refused or is a shorter frame to protobuf too",
-          "[frame][hostile]") {
-  for (const auto& [name, frame] : testing::SampleFrames()) {
+TEMPLATE_TEST_CASE("every truncation of a frame is refused or is a shorter frame to protobuf too",
+                   "[frame][hostile]", RequestFrame, ReplyFrame) {
+  for (const auto& [name, frame] : testing::SampleFrames<TestType>()) {
     CAPTURE(name);
     const std::string bytes = EncodeFrame(frame).ToString();
     for (size_t size = 0; size < bytes.size(); ++size) {
       CAPTURE(size);
-      CheckAgrees(bytes.substr(0, size), 1 + size % 7);
+      CheckAgrees<TestType>(bytes.substr(0, size), 1 + size % 7);
     }
   }
 }
 
 TEST_CASE("a frame with bytes is refused when any of its end is missing", "[frame][hostile]") {
-  Frame frame;
-  frame.parts.emplace_back().data = testing::PatternBytes(65, 1);
-  frame.parts.emplace_back().data = testing::PatternBytes(3, 1);
+  RequestFrame frame;
+  frame.entries.emplace_back().piece.data = testing::PatternBytes(65, 1);
+  frame.entries.emplace_back().piece.data = testing::PatternBytes(3, 1);
   const std::string bytes = EncodeFrame(frame).ToString();
   for (size_t size = 1; size < bytes.size(); ++size) {
     CAPTURE(size);
-    const absl::StatusOr<Frame> decoded = DecodeFrame(CutEvery(bytes.substr(0, size), 16));
+    const absl::StatusOr<RequestFrame> decoded =
+        DecodeFrame<RequestFrame>(CutEvery(bytes.substr(0, size), 16));
     // Two bytes are a whole frame: the protocol version alone.
     if (size == 2) {
       CHECK(decoded.ok());
@@ -135,13 +153,13 @@ TEST_CASE("a frame with bytes is refused when any of its end is missing", "[fram
   }
 }
 
-TEST_CASE("20,000 frames with flipped bits never crash, and those accepted are protobuf's",
-          "[frame][hostile]") {
+TEMPLATE_TEST_CASE("20,000 frames with flipped bits never crash, and those accepted are protobuf's",
+                   "[frame][hostile]", RequestFrame, ReplyFrame) {
   const uint64_t seed = 20240229;
   CAPTURE(seed);
   std::mt19937_64 random(seed);
   std::vector<std::string> samples;
-  for (const auto& [name, frame] : testing::SampleFrames()) {
+  for (const auto& [name, frame] : testing::SampleFrames<TestType>()) {
     const std::string bytes = EncodeFrame(frame).ToString();
     if (!bytes.empty()) samples.push_back(bytes);
   }
@@ -152,11 +170,11 @@ TEST_CASE("20,000 frames with flipped bits never crash, and those accepted are p
       bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << (bit % 8)));
     }
     CAPTURE(i);
-    CheckAgrees(bytes, 1 + random() % 64);
+    CheckAgrees<TestType>(bytes, 1 + random() % 64);
   }
 }
 
-TEST_CASE("random bytes never crash", "[frame][hostile]") {
+TEMPLATE_TEST_CASE("random bytes never crash", "[frame][hostile]", RequestFrame, ReplyFrame) {
   const uint64_t seed = 99;
   CAPTURE(seed);
   std::mt19937_64 random(seed);
@@ -164,7 +182,7 @@ TEST_CASE("random bytes never crash", "[frame][hostile]") {
     std::string bytes(random() % 40, '\0');
     for (char& c : bytes) c = static_cast<char>(random());
     CAPTURE(i);
-    CheckAgrees(bytes, 1 + random() % 5);
+    CheckAgrees<TestType>(bytes, 1 + random() % 5);
   }
 }
 

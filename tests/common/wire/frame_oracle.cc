@@ -66,16 +66,27 @@ std::string JsonBytes(const Payload& data) {
                      hex, HashBytes(bytes));
 }
 
-std::string JsonPart(const PartEntry& part) {
+std::string JsonHead(const EntryHead& head) {
+  return fmt::format("\"op\": {}, \"key\": {}, \"part\": {}, \"round\": {}, \"request\": {}",
+                     static_cast<uint32_t>(head.op), head.key, head.part, head.round, head.request);
+}
+
+std::string JsonEntry(const RequestEntry& entry) {
+  const Piece& piece = entry.piece;
   return fmt::format(
-      "{{\"op\": {}, \"key\": {}, \"part\": {}, \"round\": {}, \"request\": {}, \"step\": {}, "
-      "\"probed_op\": {}, \"code\": {}, \"message\": {}, \"progress\": {}, \"retry_after_ms\": {}, "
-      "\"missing_ranks\": {}, \"rows\": {}, \"fragment\": {}, \"fragments\": {}, \"create\": {}, "
-      "\"data\": {}}}",
-      static_cast<uint32_t>(part.op), part.key, part.part, part.round, part.request, part.step,
-      static_cast<uint32_t>(part.probed_op), static_cast<int>(part.code), JsonString(part.message),
-      static_cast<uint32_t>(part.progress), part.retry_after_ms, JsonList(part.missing_ranks),
-      part.rows, part.fragment, part.fragments, part.create, JsonBytes(part.data));
+      "{{{}, \"step\": {}, \"probed_op\": {}, \"takes_back\": {}, \"rows\": {}, "
+      "\"fragment\": {}, \"fragments\": {}, \"create\": {}, \"data\": {}}}",
+      JsonHead(entry), entry.step, static_cast<uint32_t>(entry.probed_op), entry.takes_back,
+      piece.rows, piece.fragment, piece.fragments, piece.create, JsonBytes(piece.data));
+}
+
+std::string JsonEntry(const ReplyEntry& entry) {
+  return fmt::format(
+      "{{{}, \"progress\": {}, \"code\": {}, \"message\": {}, \"retry_after_ms\": {}, "
+      "\"missing_ranks\": {}, \"version\": {}, \"data\": {}}}",
+      JsonHead(entry), static_cast<uint32_t>(entry.progress), static_cast<int>(entry.code),
+      JsonString(entry.message), entry.retry_after_ms, JsonList(entry.missing_ranks), entry.version,
+      JsonBytes(entry.data));
 }
 
 std::string JsonKey(const KeySpec& key) {
@@ -119,25 +130,71 @@ std::string JsonLines(const std::vector<T>& values, const Json& json) {
   return "[" + lines + "]";
 }
 
-}  // namespace
-
-std::string FrameJson(const Frame& frame) {
+// What both kinds of frame begin with.
+template <typename Frame>
+std::string JsonBeginning(const Frame& frame) {
+  using Entry = typename decltype(frame.entries)::value_type;
   const FrameHeader& header = frame.header;
   return fmt::format(
       "{{\"cluster\": {}, \"protocol\": {}, \"epoch\": {}, \"job\": {}, \"rank\": {}, "
-      "\"incarnation\": {}, \"server_incarnation\": {},\n\"parts\": {},\n\"keys\": {},\n"
-      "\"optimizer\": {},\n\"command\": {}}}\n",
+      "\"incarnation\": {}, \"server_incarnation\": {},\n\"entries\": {},\n\"keys\": {}",
       header.cluster, header.protocol, header.epoch, header.job, header.rank, header.incarnation,
-      header.server_incarnation, JsonLines(frame.parts, JsonPart), JsonLines(frame.keys, JsonKey),
-      frame.optimizer ? JsonOptimizer(*frame.optimizer) : "null",
-      frame.command ? JsonCommand(*frame.command) : "null");
+      header.server_incarnation,
+      JsonLines(frame.entries, [](const Entry& entry) { return JsonEntry(entry); }),
+      JsonLines(frame.keys, JsonKey));
 }
 
-absl::StatusOr<Frame> OracleDecode(const std::string& bytes) {
-  v1::Frame proto;
-  if (!proto.ParseFromString(bytes)) {
-    return absl::InvalidArgumentError("protobuf does not parse the frame");
-  }
+const Payload& BytesOf(const RequestEntry& entry) { return entry.piece.data; }
+const Payload& BytesOf(const ReplyEntry& entry) { return entry.data; }
+Payload& BytesOf(RequestEntry& entry) { return entry.piece.data; }
+Payload& BytesOf(ReplyEntry& entry) { return entry.data; }
+
+void ReadFields(const v1::RequestEntry& from, RequestEntry* to) {
+  to->step = from.step();
+  to->probed_op = static_cast<Op>(from.probed_op());
+  to->takes_back = from.takes_back();
+  to->piece.rows = from.rows();
+  to->piece.fragment = from.fragment();
+  to->piece.fragments = std::max(from.fragments(), 1u);
+  to->piece.create = from.create();
+}
+
+void ReadFields(const v1::ReplyEntry& from, ReplyEntry* to) {
+  to->progress = static_cast<Progress>(from.progress());
+  to->code =
+      from.code() <= 16 ? static_cast<absl::StatusCode>(from.code()) : absl::StatusCode::kUnknown;
+  to->message = from.message();
+  to->retry_after_ms = from.retry_after_ms();
+  to->missing_ranks.assign(from.missing_ranks().begin(), from.missing_ranks().end());
+  to->version = from.version();
+}
+
+void WriteFields(const RequestEntry& from, v1::RequestEntry* to) {
+  to->set_step(from.step);
+  to->set_probed_op(static_cast<v1::Op>(from.probed_op));
+  to->set_takes_back(from.takes_back);
+  to->set_rows(from.piece.rows);
+  to->set_fragment(from.piece.fragment);
+  to->set_fragments(from.piece.fragments == 1 ? 0 : from.piece.fragments);
+  to->set_create(from.piece.create);
+}
+
+void WriteFields(const ReplyEntry& from, v1::ReplyEntry* to) {
+  to->set_progress(static_cast<v1::Progress>(from.progress));
+  to->set_code(static_cast<uint32_t>(from.code));
+  to->set_message(from.message);
+  to->set_retry_after_ms(from.retry_after_ms);
+  for (const WorkerRank rank : from.missing_ranks) to->add_missing_ranks(rank);
+  to->set_version(from.version);
+}
+
+bool MayStandForMany(const RequestEntry& entry) { return entry.piece.data.empty(); }
+bool MayStandForMany(const ReplyEntry& entry) {
+  return entry.data.empty() && entry.message.empty() && entry.missing_ranks.empty();
+}
+
+template <typename Frame, typename Proto>
+absl::StatusOr<Frame> DecodeBeginning(const Proto& proto) {
   Frame frame;
   frame.header.cluster = proto.cluster();
   frame.header.protocol = proto.protocol();
@@ -148,33 +205,22 @@ absl::StatusOr<Frame> OracleDecode(const std::string& bytes) {
   frame.header.server_incarnation = proto.server_incarnation();
   const std::string& payload = proto.payload();
   size_t end = 0;
-  for (const v1::PartHeader& from : proto.parts()) {
-    PartEntry& part = frame.parts.emplace_back();
-    part.op = static_cast<Op>(from.op());
-    part.key = from.key();
-    part.part = from.part();
-    part.round = from.round();
-    part.request = from.request();
-    part.step = from.step();
-    part.probed_op = static_cast<Op>(from.probed_op());
-    part.code =
-        from.code() <= 16 ? static_cast<absl::StatusCode>(from.code()) : absl::StatusCode::kUnknown;
-    part.message = from.message();
-    part.progress = static_cast<Progress>(from.progress());
-    part.retry_after_ms = from.retry_after_ms();
-    part.missing_ranks.assign(from.missing_ranks().begin(), from.missing_ranks().end());
-    part.rows = from.rows();
-    part.fragment = from.fragment();
-    part.fragments = from.fragments();
-    part.create = from.create();
+  for (const auto& from : proto.entries()) {
+    auto& entry = frame.entries.emplace_back();
+    entry.op = static_cast<Op>(from.op());
+    entry.key = from.key();
+    entry.part = from.part();
+    entry.round = from.round();
+    entry.request = from.request();
+    ReadFields(from, &entry);
     const std::string& also = from.also();
     if (!also.empty() && (from.payload_bytes() > 0 || also.size() > 64)) {
       return absl::InvalidArgumentError("an entry without bytes expected with `also`");
     }
-    const PartEntry first = part;  // what follows may move it
+    const auto first = entry;  // what follows may move it
     for (size_t bit = 0; bit < 8 * also.size(); ++bit) {
       if ((static_cast<uint8_t>(also[bit / 8]) & (1u << (bit % 8))) == 0) continue;
-      PartEntry& each = frame.parts.emplace_back(first);
+      auto& each = frame.entries.emplace_back(first);
       each.part += static_cast<PartIndex>(bit + 1);
       each.request += bit + 1;
     }
@@ -182,7 +228,7 @@ absl::StatusOr<Frame> OracleDecode(const std::string& bytes) {
     const size_t begin = (end + 63) / 64 * 64;
     end = begin + from.payload_bytes();
     if (end > payload.size()) return absl::InvalidArgumentError("payload too short");
-    part.data = Payload::CopyOf(payload.substr(begin, from.payload_bytes()));
+    BytesOf(entry) = Payload::CopyOf(payload.substr(begin, from.payload_bytes()));
   }
   if (payload.size() > (end + 63) / 64 * 64) return absl::InvalidArgumentError("payload too long");
   for (const v1::KeySpec& from : proto.keys()) {
@@ -195,24 +241,12 @@ absl::StatusOr<Frame> OracleDecode(const std::string& bytes) {
     key.storage = static_cast<Storage>(from.storage());
     key.shape_unknown = from.shape_unknown();
   }
-  if (proto.has_optimizer()) {
-    frame.optimizer.emplace();
-    frame.optimizer->name = proto.optimizer().name();
-    for (const auto& [name, value] : proto.optimizer().parameters()) {
-      frame.optimizer->parameters[name] = value;
-    }
-    for (const v1::KeyMultipliers& each : proto.optimizer().multipliers()) {
-      frame.optimizer->multipliers[each.key()] = {each.lr_mult(), each.wd_mult()};
-    }
-  }
-  if (proto.has_command()) {
-    frame.command = Command{proto.command().id(), proto.command().body()};
-  }
   return frame;
 }
 
-v1::Frame ToProto(const Frame& frame) {
-  v1::Frame proto;
+template <typename Proto, typename Frame>
+Proto BeginningToProto(const Frame& frame) {
+  Proto proto;
   proto.set_cluster(frame.header.cluster);
   proto.set_protocol(frame.header.protocol);
   proto.set_epoch(frame.header.epoch);
@@ -221,19 +255,19 @@ v1::Frame ToProto(const Frame& frame) {
   proto.set_incarnation(frame.header.incarnation);
   proto.set_server_incarnation(frame.header.server_incarnation);
   std::string payload;
-  for (const PartEntry& from : frame.parts) {
+  for (const auto& from : frame.entries) {
     // Whether the last message may stand for this entry, too: with its part and request number it
     // would have the same text, and nothing in it that only one entry can have.
-    const int last = proto.parts_size() - 1;
-    if (last >= 0 && from.data.empty() && from.message.empty() && from.missing_ranks.empty()) {
-      v1::PartHeader* run = proto.mutable_parts(last);
-      const PartEntry& before = *(&from - 1);
+    const int last = proto.entries_size() - 1;
+    if (last >= 0 && MayStandForMany(from)) {
+      auto* run = proto.mutable_entries(last);
+      const auto& before = *(&from - 1);
       const uint64_t distance = uint64_t{from.part} - run->part();
-      PartEntry as_before = from;
+      auto as_before = from;
       as_before.part = before.part;
       as_before.request = before.request;
       if (from.part > before.part && distance <= 512 && from.request >= run->request() &&
-          from.request - run->request() == distance && JsonPart(as_before) == JsonPart(before)) {
+          from.request - run->request() == distance && JsonEntry(as_before) == JsonEntry(before)) {
         std::string bits = run->also();
         bits.resize(std::max<size_t>(bits.size(), (distance - 1) / 8 + 1));
         bits[(distance - 1) / 8] |= static_cast<char>(1 << ((distance - 1) % 8));
@@ -241,27 +275,18 @@ v1::Frame ToProto(const Frame& frame) {
         continue;
       }
     }
-    v1::PartHeader* part = proto.add_parts();
-    part->set_op(static_cast<v1::Op>(from.op));
-    part->set_key(from.key);
-    part->set_part(from.part);
-    part->set_round(from.round);
-    part->set_request(from.request);
-    part->set_step(from.step);
-    part->set_probed_op(static_cast<v1::Op>(from.probed_op));
-    part->set_code(static_cast<uint32_t>(from.code));
-    part->set_message(from.message);
-    part->set_progress(static_cast<v1::Progress>(from.progress));
-    part->set_retry_after_ms(from.retry_after_ms);
-    for (const WorkerRank rank : from.missing_ranks) part->add_missing_ranks(rank);
-    part->set_rows(from.rows);
-    part->set_fragment(from.fragment);
-    part->set_fragments(from.fragments);
-    part->set_create(from.create);
-    part->set_payload_bytes(static_cast<uint32_t>(from.data.size()));
-    if (from.data.empty()) continue;
+    auto* entry = proto.add_entries();
+    entry->set_op(static_cast<v1::Op>(from.op));
+    entry->set_key(from.key);
+    entry->set_part(from.part);
+    entry->set_round(from.round);
+    entry->set_request(from.request);
+    WriteFields(from, entry);
+    const Payload& data = BytesOf(from);
+    entry->set_payload_bytes(static_cast<uint32_t>(data.size()));
+    if (data.empty()) continue;
     payload.resize((payload.size() + 63) / 64 * 64);
-    payload += from.data.ToString();
+    payload += data.ToString();
   }
   proto.set_payload(payload);
   for (const KeySpec& from : frame.keys) {
@@ -273,6 +298,52 @@ v1::Frame ToProto(const Frame& frame) {
     key->set_storage(static_cast<v1::Storage>(from.storage));
     key->set_shape_unknown(from.shape_unknown);
   }
+  return proto;
+}
+
+}  // namespace
+
+std::string FrameJson(const RequestFrame& frame) {
+  return fmt::format("{},\n\"optimizer\": {},\n\"command\": {}}}\n", JsonBeginning(frame),
+                     frame.optimizer ? JsonOptimizer(*frame.optimizer) : "null",
+                     frame.command ? JsonCommand(*frame.command) : "null");
+}
+
+std::string FrameJson(const ReplyFrame& frame) { return JsonBeginning(frame) + "}\n"; }
+
+template <>
+absl::StatusOr<RequestFrame> OracleDecode<RequestFrame>(const std::string& bytes) {
+  v1::RequestFrame proto;
+  if (!proto.ParseFromString(bytes)) {
+    return absl::InvalidArgumentError("protobuf does not parse the frame");
+  }
+  absl::StatusOr<RequestFrame> frame = DecodeBeginning<RequestFrame>(proto);
+  if (!frame.ok()) return frame;
+  if (proto.has_optimizer()) {
+    frame->optimizer.emplace();
+    frame->optimizer->name = proto.optimizer().name();
+    for (const auto& [name, value] : proto.optimizer().parameters()) {
+      frame->optimizer->parameters[name] = value;
+    }
+    for (const v1::KeyMultipliers& each : proto.optimizer().multipliers()) {
+      frame->optimizer->multipliers[each.key()] = {each.lr_mult(), each.wd_mult()};
+    }
+  }
+  if (proto.has_command()) frame->command = Command{proto.command().id(), proto.command().body()};
+  return frame;
+}
+
+template <>
+absl::StatusOr<ReplyFrame> OracleDecode<ReplyFrame>(const std::string& bytes) {
+  v1::ReplyFrame proto;
+  if (!proto.ParseFromString(bytes)) {
+    return absl::InvalidArgumentError("protobuf does not parse the frame");
+  }
+  return DecodeBeginning<ReplyFrame>(proto);
+}
+
+v1::RequestFrame ToProto(const RequestFrame& frame) {
+  auto proto = BeginningToProto<v1::RequestFrame>(frame);
   if (frame.optimizer) {
     proto.mutable_optimizer()->set_name(frame.optimizer->name);
     for (const auto& [name, value] : frame.optimizer->parameters) {
@@ -291,5 +362,7 @@ v1::Frame ToProto(const Frame& frame) {
   }
   return proto;
 }
+
+v1::ReplyFrame ToProto(const ReplyFrame& frame) { return BeginningToProto<v1::ReplyFrame>(frame); }
 
 }  // namespace kvstore::testing

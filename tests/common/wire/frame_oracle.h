@@ -10,15 +10,23 @@
 
 namespace kvstore::testing {
 
-// Every field, one line per part and key, doubles as their bits: two frames are equal when their
+// Every field, one line per entry and key, doubles as their bits: two frames are equal when their
 // texts are. tests/golden/golden_frames.py writes the same text.
-std::string FrameJson(const Frame& frame);
+std::string FrameJson(const RequestFrame& frame);
+std::string FrameJson(const ReplyFrame& frame);
 
-// The frame that `bytes` are, by protobuf. Errors: INVALID_ARGUMENT when protobuf does not parse
-// them or the parts' bytes do not add up to the payload.
+// The frame that `bytes` are, by protobuf. `Frame` is RequestFrame or ReplyFrame. Errors:
+// INVALID_ARGUMENT when protobuf does not parse them or the entries' bytes do not add up to the
+// payload.
+template <typename Frame>
 absl::StatusOr<Frame> OracleDecode(const std::string& bytes);
+template <>
+absl::StatusOr<RequestFrame> OracleDecode<RequestFrame>(const std::string& bytes);
+template <>
+absl::StatusOr<ReplyFrame> OracleDecode<ReplyFrame>(const std::string& bytes);
 
 // The message that a frame is.
-v1::Frame ToProto(const Frame& frame);
+v1::RequestFrame ToProto(const RequestFrame& frame);
+v1::ReplyFrame ToProto(const ReplyFrame& frame);
 
 }  // namespace kvstore::testing

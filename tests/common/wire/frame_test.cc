@@ -16,65 +16,86 @@ using testing::CutEvery;
 using testing::FrameJson;
 using testing::PatternBytes;
 
+template <typename Frame>
 Frame Decoded(const Payload& bytes) {
-  absl::StatusOr<Frame> frame = DecodeFrame(bytes);
+  absl::StatusOr<Frame> frame = DecodeFrame<Frame>(bytes);
   INFO(frame.status());
   REQUIRE(frame.ok());
   return *std::move(frame);
 }
 
-Frame FrameOfParts(std::initializer_list<size_t> sizes) {
-  Frame frame;
+RequestFrame FrameOfEntries(std::initializer_list<size_t> sizes) {
+  RequestFrame frame;
   for (const size_t size : sizes) {
-    frame.parts.emplace_back().data = PatternBytes(size, static_cast<unsigned>(size));
+    frame.entries.emplace_back().piece.data = PatternBytes(size, static_cast<unsigned>(size));
   }
   return frame;
 }
 
-TEST_CASE("a frame is decoded to what was encoded", "[frame]") {
-  for (const auto& [name, frame] : testing::SampleFrames()) {
+TEMPLATE_TEST_CASE("a frame is decoded to what was encoded", "[frame]", RequestFrame, ReplyFrame) {
+  for (const auto& [name, frame] : testing::SampleFrames<TestType>()) {
     CAPTURE(name);
-    CHECK(FrameJson(Decoded(EncodeFrame(frame))) == FrameJson(frame));
+    CHECK(FrameJson(Decoded<TestType>(EncodeFrame(frame))) == FrameJson(frame));
   }
 }
 
-TEST_CASE("random frames are decoded to what was encoded, whatever the slices", "[frame]") {
+TEMPLATE_TEST_CASE("random frames are decoded to what was encoded, whatever the slices", "[frame]",
+                   RequestFrame, ReplyFrame) {
   for (uint64_t seed = 1; seed <= 300; ++seed) {
     CAPTURE(seed);
     std::mt19937_64 random(seed);
-    const Frame frame = testing::RandomFrame(random);
+    const TestType frame = testing::RandomFrame<TestType>(random);
     const std::string bytes = EncodeFrame(frame).ToString();
-    REQUIRE(FrameJson(Decoded(CutEvery(bytes, 1 + random() % 90))) == FrameJson(frame));
+    REQUIRE(FrameJson(Decoded<TestType>(CutEvery(bytes, 1 + random() % 90))) == FrameJson(frame));
   }
 }
 
-TEST_CASE("a frame may be cut at every byte", "[frame]") {
-  for (const auto& [name, frame] : testing::SampleFrames()) {
+TEMPLATE_TEST_CASE("a frame may be cut at every byte", "[frame]", RequestFrame, ReplyFrame) {
+  for (const auto& [name, frame] : testing::SampleFrames<TestType>()) {
     if (name == "extremes") continue;
     CAPTURE(name);
     const std::string bytes = EncodeFrame(frame).ToString();
     const std::string expected = FrameJson(frame);
-    REQUIRE(FrameJson(Decoded(CutEvery(bytes, 1))) == expected);
+    REQUIRE(FrameJson(Decoded<TestType>(CutEvery(bytes, 1))) == expected);
     for (size_t cut = 0; cut <= bytes.size(); ++cut) {
       CAPTURE(cut);
       Payload two = Payload::CopyOf(bytes.substr(0, cut));
       two.Append(Payload::CopyOf(bytes.substr(cut)));
-      REQUIRE(FrameJson(Decoded(two)) == expected);
+      REQUIRE(FrameJson(Decoded<TestType>(two)) == expected);
     }
   }
 }
 
-TEST_CASE("a decoded part outlives the frame's payload", "[frame]") {
-  Payload bytes = CutEvery(EncodeFrame(FrameOfParts({200, 100})).ToString(), 7);
-  Frame frame = Decoded(bytes);
+TEST_CASE("a reply echoes its request and has nothing else yet", "[frame]") {
+  RequestEntry request;
+  request.op = Op::kPush;
+  request.key = 17;
+  request.part = 2;
+  request.round = 3;
+  request.request = 4;
+  request.piece.data = PatternBytes(8, 1);
+  const ReplyEntry reply(request, absl::NotFoundError("no Init"));
+  CHECK(reply.op == Op::kPush);
+  CHECK(reply.id() == PartId{17, 2});
+  CHECK(reply.round == 3);
+  CHECK(reply.request == 4);
+  CHECK(reply.code == absl::StatusCode::kNotFound);
+  CHECK(reply.message == "no Init");
+  CHECK(reply.progress == Progress::kUnspecified);
+  CHECK(reply.data.empty());
+}
+
+TEST_CASE("an entry's bytes outlive the frame's payload", "[frame]") {
+  Payload bytes = CutEvery(EncodeFrame(FrameOfEntries({200, 100})).ToString(), 7);
+  RequestFrame frame = Decoded<RequestFrame>(bytes);
   bytes = Payload();
-  const Payload part = frame.parts[1].data;
-  frame = Frame();
+  const Payload part = frame.entries[1].piece.data;
+  frame = RequestFrame();
   CHECK(part.ToString() == PatternBytes(100, 100).ToString());
 }
 
-TEST_CASE("parts begin at multiples of 64 and the gaps are zeros", "[frame]") {
-  const std::string bytes = EncodeFrame(FrameOfParts({1, 0, 65, 64, 63})).ToString();
+TEST_CASE("entries begin at multiples of 64 and the gaps are zeros", "[frame]") {
+  const std::string bytes = EncodeFrame(FrameOfEntries({1, 0, 65, 64, 63})).ToString();
   const size_t payload_bytes = 64 + 128 + 64 + 63;
   REQUIRE(bytes.size() > payload_bytes);
   const std::string payload = bytes.substr(bytes.size() - payload_bytes);
@@ -87,52 +108,54 @@ TEST_CASE("parts begin at multiples of 64 and the gaps are zeros", "[frame]") {
 }
 
 TEST_CASE("a message is cut to 1 KiB of valid UTF-8", "[frame]") {
-  Frame frame;
-  frame.parts.emplace_back().message =
+  ReplyFrame frame;
+  frame.entries.emplace_back().message =
       std::string(kErrorTextBytesMax - 1, 'a') + "\xe2\x82\xac tail";
-  frame.parts.emplace_back().message = "\xff bytes of a key\x80";
-  const Frame decoded = Decoded(EncodeFrame(frame));
-  CHECK(decoded.parts[0].message == std::string(kErrorTextBytesMax - 1, 'a'));
-  CHECK(decoded.parts[1].message == "? bytes of a key?");
+  frame.entries.emplace_back().message = "\xff bytes of a key\x80";
+  const auto decoded = Decoded<ReplyFrame>(EncodeFrame(frame));
+  CHECK(decoded.entries[0].message == std::string(kErrorTextBytesMax - 1, 'a'));
+  CHECK(decoded.entries[1].message == "? bytes of a key?");
 }
 
-TEST_CASE("4096 parts are decoded and one more is refused", "[frame]") {
-  Frame frame;
-  frame.parts.resize(kPartsPerFrameMax);
-  frame.keys.resize(kPartsPerFrameMax);
-  CHECK(Decoded(EncodeFrame(frame)).parts.size() == kPartsPerFrameMax);
-  SECTION("part") { frame.parts.emplace_back(); }
+TEMPLATE_TEST_CASE("4096 entries are decoded and one more is refused", "[frame]", RequestFrame,
+                   ReplyFrame) {
+  TestType frame;
+  frame.entries.resize(kEntriesPerFrameMax);
+  frame.keys.resize(kEntriesPerFrameMax);
+  CHECK(Decoded<TestType>(EncodeFrame(frame)).entries.size() == kEntriesPerFrameMax);
+  SECTION("entry") { frame.entries.emplace_back(); }
   SECTION("key") { frame.keys.emplace_back(); }
-  if (frame.parts.size() + frame.keys.size() == 2 * kPartsPerFrameMax) return;
-  const absl::Status status = DecodeFrame(EncodeFrame(frame)).status();
+  if (frame.entries.size() + frame.keys.size() == 2 * kEntriesPerFrameMax) return;
+  const absl::Status status = DecodeFrame<TestType>(EncodeFrame(frame)).status();
   CHECK(status.code() == absl::StatusCode::kInvalidArgument);
   CHECK_THAT(std::string(status.message()), Catch::Contains("at most 4096"));
 }
 
 TEST_CASE("a frame of 4 MiB is decoded and one byte more is refused", "[frame]") {
-  Frame frame = FrameOfParts({kFrameBytesMax - 64});
+  RequestFrame frame = FrameOfEntries({kFrameBytesMax - 64});
   const size_t header = EncodeFrame(frame).size() - (kFrameBytesMax - 64);
-  frame.parts[0].data = PatternBytes(kFrameBytesMax - header, 1);
+  frame.entries[0].piece.data = PatternBytes(kFrameBytesMax - header, 1);
   REQUIRE(EncodeFrame(frame).size() == kFrameBytesMax);
-  CHECK(Decoded(EncodeFrame(frame)).parts[0].data.size() == kFrameBytesMax - header);
+  CHECK(Decoded<RequestFrame>(EncodeFrame(frame)).entries[0].piece.data.size() ==
+        kFrameBytesMax - header);
 
-  frame.parts[0].data = PatternBytes(kFrameBytesMax - header + 1, 1);
-  const absl::Status status = DecodeFrame(EncodeFrame(frame)).status();
+  frame.entries[0].piece.data = PatternBytes(kFrameBytesMax - header + 1, 1);
+  const absl::Status status = DecodeFrame<RequestFrame>(EncodeFrame(frame)).status();
   CHECK(status.code() == absl::StatusCode::kResourceExhausted);
   CHECK_THAT(std::string(status.message()), Catch::Contains("4194304 bytes expected, got 4194305"));
 }
 
-TEST_CASE("an absent protocol version is 0", "[frame]") {
-  CHECK(Decoded(Payload()).header.protocol == 0);
-  CHECK(Decoded(EncodeFrame(Frame{})).header.protocol == kProtocolVersion);
+TEMPLATE_TEST_CASE("an absent protocol version is 0", "[frame]", RequestFrame, ReplyFrame) {
+  CHECK(Decoded<TestType>(Payload()).header.protocol == 0);
+  CHECK(Decoded<TestType>(EncodeFrame(TestType{})).header.protocol == kProtocolVersion);
 }
 
-TEST_CASE("KeySpecs are found in any order", "[frame]") {
+TEMPLATE_TEST_CASE("KeySpecs are found in any order", "[frame]", RequestFrame, ReplyFrame) {
   constexpr size_t kKeys = 50;
-  Frame frame;
+  TestType frame;
   std::mt19937_64 random(1);
   for (size_t i = 0; i < kKeys; ++i) {
-    PartEntry& entry = frame.parts.emplace_back();
+    auto& entry = frame.entries.emplace_back();
     entry.op = Op::kInit;
     entry.key = i;
     entry.request = i + 1;
@@ -140,12 +163,13 @@ TEST_CASE("KeySpecs are found in any order", "[frame]") {
   }
   const bool shuffle = GENERATE(false, true);
   if (shuffle) std::shuffle(frame.keys.begin(), frame.keys.end(), random);
-  for (const PartEntry& entry : frame.parts) {
+  for (const auto& entry : frame.entries) {
     const KeySpec* spec = FindKeySpec(frame, entry);
     REQUIRE(spec != nullptr);
     REQUIRE(spec->key == entry.key);
     // An entry that is not of the frame's own vector.
-    REQUIRE(FindKeySpec(frame, PartEntry(entry)) == spec);
+    const auto copy = entry;
+    REQUIRE(FindKeySpec(frame, copy) == spec);
   }
 }
 

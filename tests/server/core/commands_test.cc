@@ -27,7 +27,7 @@ RoutingPtr RoutingOf(JobId job) {
 
 struct Reply {
   PeerId peer = 0;
-  PartEntry entry;
+  ReplyEntry entry;
 };
 
 class Server {
@@ -38,7 +38,7 @@ class Server {
 
   std::vector<Reply> Send(WorkerRank rank, RequestId request, PeerId peer = 1,
                           const std::string& body = "body") {
-    Frame frame;
+    RequestFrame frame;
     frame.header.cluster = kCluster;
     frame.header.epoch = 1;
     frame.header.job = 1;
@@ -46,7 +46,7 @@ class Server {
     frame.header.incarnation = 100 + rank;
     frame.header.server_incarnation = kServerIncarnation;
     frame.command = Command{7, body};
-    PartEntry& entry = frame.parts.emplace_back();
+    RequestEntry& entry = frame.entries.emplace_back();
     entry.op = Op::kCommand;
     entry.request = request;
     ServerOutbox out;
@@ -66,7 +66,7 @@ class Server {
   static std::vector<Reply> RepliesOf(const ServerOutbox& out) {
     std::vector<Reply> replies;
     for (const ServerFrame& sent : out) {
-      for (const PartEntry& entry : sent.frame.parts) {
+      for (const ReplyEntry& entry : sent.frame.entries) {
         CHECK(entry.op == Op::kCommand);
         replies.push_back({sent.peer, entry});
       }
@@ -117,7 +117,7 @@ TEST_CASE("commands are for shard 0", "[core][command]") {
   const auto replies = s.Send(0, 1);
   REQUIRE(replies.size() == 1);
   CHECK(replies[0].entry.code == absl::StatusCode::kInvalidArgument);
-  CHECK(replies[0].entry.message == "command 7: shard 0 of the server expected, got shard 1");
+  CHECK(replies[0].entry.message == "COMMAND: shard 0 of the server expected, got shard 1");
   CHECK(s.core.TakeCommands().empty());
 }
 

@@ -23,24 +23,24 @@ KeySpec ShapeOf(Shape shape) {
 }
 
 // The reply to rank 0's DROP of what the Init with this request number brought.
-PartEntry Drop(Shard& shard, RequestId init, RequestId request, WorkerRank rank = 0,
-               PartIndex part = 0) {
-  PartEntry entry = Shard::EntryOf(Op::kDrop, request);
-  entry.round = init;
+ReplyEntry Drop(Shard& shard, RequestId init, RequestId request, WorkerRank rank = 0,
+                PartIndex part = 0) {
+  RequestEntry entry = Shard::EntryOf(Op::kDrop, request);
+  entry.takes_back = init;
   entry.part = part;
   const auto replies = shard.Send(Shard::FrameOf(rank, entry));
   REQUIRE(replies.size() == 1);
   CHECK(replies[0].second.op == Op::kDrop);
   CHECK(replies[0].second.request == request);
-  CHECK(replies[0].second.progress == Progress::kDone);
+  CHECK(replies[0].second.progress == (rank == 0 ? Progress::kDone : Progress::kUnspecified));
   return replies[0].second;
 }
 
-Frame InitPart(PartIndex part, RequestId request, const KeySpec& spec) {
-  PartEntry entry = Shard::EntryOf(Op::kInit, request);
+RequestFrame InitPart(PartIndex part, RequestId request, const KeySpec& spec) {
+  RequestEntry entry = Shard::EntryOf(Op::kInit, request);
   entry.part = part;
-  entry.data = NumberPayload(7);
-  Frame frame = Shard::FrameOf(0, entry);
+  entry.piece.data = NumberPayload(7);
+  RequestFrame frame = Shard::FrameOf(0, entry);
   frame.keys.push_back(spec);
   return frame;
 }
@@ -80,9 +80,9 @@ TEST_CASE("a late repeat of an Init that was taken back creates nothing", "[core
   SECTION("of one that was refused") {
     CHECK(shard.Init(0, 7, 1, SpecOf(18))[0].second.code == absl::StatusCode::kOk);
     CHECK(shard.Init(0, 7, 2)[0].second.code == absl::StatusCode::kResourceExhausted);
-    PartEntry other = Shard::EntryOf(Op::kDrop, 3);
+    RequestEntry other = Shard::EntryOf(Op::kDrop, 3);
     other.key = 18;
-    other.round = 1;
+    other.takes_back = 1;
     CHECK(shard.Send(Shard::FrameOf(0, other))[0].second.code == absl::StatusCode::kOk);
   }
   CHECK(Drop(shard, 2, 4).code == absl::StatusCode::kOk);
@@ -126,7 +126,7 @@ TEST_CASE("a part that was pushed to is not dropped", "[core][drop]") {
   shard.Init(0, 7, 1);
   shard.SetOptimizer(0, "sum", 2);
   shard.Push(1, 1, 5);  // synchronous: open, asynchronous: applied
-  const PartEntry refused = Drop(shard, 1, 3);
+  const ReplyEntry refused = Drop(shard, 1, 3);
   CHECK(refused.code == absl::StatusCode::kFailedPrecondition);
   CHECK(refused.message ==
         "key 17 part 0: a value as Init brought it expected, it was pushed to: at version " +
@@ -137,9 +137,9 @@ TEST_CASE("a part that was pushed to is not dropped", "[core][drop]") {
 TEST_CASE("only rank 0 takes back what it brought", "[core][drop]") {
   Shard shard(2);
   shard.Init(0, 7, 1);
-  const PartEntry refused = Drop(shard, 1, 3, 1);
+  const ReplyEntry refused = Drop(shard, 1, 3, 1);
   CHECK(refused.code == absl::StatusCode::kInvalidArgument);
-  CHECK(refused.message == "key 17: DROP comes from rank 0, as Init does, got it from rank 1");
+  CHECK(refused.message == "key 17: DROP comes from rank 0, got it from rank 1");
   CHECK(NumberOf(shard.Pull(0, 0)[0].second.data) == 7);
 }
 
@@ -147,9 +147,9 @@ TEST_CASE("Inits that wait outlast a drop", "[core][drop]") {
   Shard shard(2);
   KeySpec rows = SpecOf(kKey);
   rows.storage = Storage::kRowSparse;
-  Frame first = InitPart(0, 1, rows);
-  first.parts[0].fragments = 2;
-  first.parts[0].create = true;
+  RequestFrame first = InitPart(0, 1, rows);
+  first.entries[0].piece.fragments = 2;
+  first.entries[0].piece.create = true;
   CHECK(shard.Send(first)[0].second.code == absl::StatusCode::kOk);
   CHECK(shard.Init(1, std::nullopt, 1, rows).empty());
   CHECK(shard.core.Status().value_bytes == kPartBytes);

@@ -23,19 +23,20 @@ KeySpec RowsOf(KeyId key) {
   return spec;
 }
 
-PartEntry Fragment(Op op, RequestId request, uint32_t fragment, uint32_t fragments,
-                   uint64_t value) {
-  PartEntry entry = Shard::EntryOf(op, request);
+RequestEntry Fragment(Op op, RequestId request, uint32_t fragment, uint32_t fragments,
+                      uint64_t value) {
+  RequestEntry entry = Shard::EntryOf(op, request);
   entry.round = op == Op::kPush ? 1 : 0;
-  entry.fragment = fragment;
-  entry.fragments = fragments;
-  entry.data = NumberPayload(value);
+  entry.piece.fragment = fragment;
+  entry.piece.fragments = fragments;
+  entry.piece.data = NumberPayload(value);
   return entry;
 }
 
-Frame InitFragment(RequestId request, uint32_t fragment, uint32_t fragments, uint64_t value) {
-  Frame frame = Shard::FrameOf(0, Fragment(Op::kInit, request, fragment, fragments, value));
-  frame.parts[0].create = true;
+RequestFrame InitFragment(RequestId request, uint32_t fragment, uint32_t fragments,
+                          uint64_t value) {
+  RequestFrame frame = Shard::FrameOf(0, Fragment(Op::kInit, request, fragment, fragments, value));
+  frame.entries[0].piece.create = true;
   frame.keys.push_back(RowsOf(kKey));
   return frame;
 }
@@ -66,7 +67,7 @@ TEST_CASE("a contribution counts when all its fragments came, in any order, each
     const auto [rank, fragment] = todo[pick];
     bool refused = false;
     for (uint64_t repeat = 0; repeat <= random() % 3 && !refused; ++repeat) {
-      const Frame frame = Shard::FrameOf(
+      const RequestFrame frame = Shard::FrameOf(
           rank, Fragment(Op::kPush, 10 + fragment, fragment, kFragments, 100 * rank + fragment));
       for (const auto& [to, reply] : shard.Send(frame)) {
         refused |= to == rank && reply.retry_after_ms > 0;
@@ -107,7 +108,7 @@ TEST_CASE("a worker of which fragments came is waited for, even when it left", "
 TEST_CASE("fragments that cannot be are refused, and nothing of them is kept", "[core]") {
   Shard shard(2);
   shard.Init(0, 1, 1, RowsOf(kKey));
-  const auto message_of = [&](PartEntry entry) {
+  const auto message_of = [&](RequestEntry entry) {
     const auto replies = shard.Send(Shard::FrameOf(0, std::move(entry)));
     CHECK(replies.at(0).second.code == absl::StatusCode::kInvalidArgument);
     return replies.at(0).second.message;
@@ -123,7 +124,7 @@ TEST_CASE("fragments that cannot be are refused, and nothing of them is kept", "
   CHECK(NumberOf(shard.Pull(0, 1)[0].second.data) == HashValues::Expected(1, {5, 6, 7}));
 
   shard.Init(0, 1, 2, SpecOf(18));
-  PartEntry dense = Fragment(Op::kPush, 20, 0, 2, 5);
+  RequestEntry dense = Fragment(Op::kPush, 20, 0, 2, 5);
   dense.key = 18;
   CHECK(message_of(dense) == "key 18: a fragment of 1 (the key is dense) expected, got 0 of 2");
 }
@@ -137,9 +138,9 @@ TEST_CASE("a refused fragment leaves its contribution as it was: a right one com
   shard.SetOptimizer(0, "sum", 2);
   shard.Send(Shard::FrameOf(0, Fragment(Op::kPush, 10, 0, 3, 5)));
   shard.Send(Shard::FrameOf(0, Fragment(Op::kPush, 12, 2, 3, 7)));
-  PartEntry bad = Fragment(Op::kPush, 11, 1, 3, 6);
-  bad.data = Payload::CopyOf("four");
-  const PartEntry refusal = shard.Send(Shard::FrameOf(0, bad)).at(0).second;
+  RequestEntry bad = Fragment(Op::kPush, 11, 1, 3, 6);
+  bad.piece.data = Payload::CopyOf("four");
+  const ReplyEntry refusal = shard.Send(Shard::FrameOf(0, bad)).at(0).second;
   CHECK(refusal.code == absl::StatusCode::kInvalidArgument);
   CHECK(refusal.retry_after_ms == 0);
   CHECK(shard.core.Status().open_rounds.at(0).missing == std::vector<WorkerRank>{0});
@@ -171,13 +172,13 @@ TEST_CASE("a value that is brought in fragments exists when all are in it", "[co
     CHECK(shard.Send(InitFragment(3, 0, 2, 5))[0].second.code == absl::StatusCode::kAlreadyExists);
   }
   SECTION("a fragment out of order is refused") {
-    const PartEntry reply = shard.Send(InitFragment(2, 1, 3, 6))[0].second;
+    const ReplyEntry reply = shard.Send(InitFragment(2, 1, 3, 6))[0].second;
     CHECK(reply.code == absl::StatusCode::kInvalidArgument);
     CHECK(reply.message == "key 17 part 0: fragment 1 of 2 expected next, got 1 of 3");
   }
   SECTION("one that does not fit undoes the rest, and the value can be brought again") {
-    Frame bad = InitFragment(2, 1, 2, 6);
-    bad.parts[0].data = Payload::CopyOf("four");
+    RequestFrame bad = InitFragment(2, 1, 2, 6);
+    bad.entries[0].piece.data = Payload::CopyOf("four");
     CHECK(shard.Send(bad)[0].second.code == absl::StatusCode::kInvalidArgument);
     CHECK(shard.core.Status().value_bytes == 0);
     CHECK(shard.Send(InitFragment(3, 1, 2, 6))[0].second.message ==
@@ -192,9 +193,9 @@ TEST_CASE("a value that is brought in fragments exists when all are in it", "[co
 TEST_CASE("Init without bytes creates if it says so", "[core]") {
   Shard shard(1);
   shard.values.empty_init = true;
-  PartEntry entry = Shard::EntryOf(Op::kInit, 1);
-  entry.create = true;
-  Frame frame = Shard::FrameOf(0, entry);
+  RequestEntry entry = Shard::EntryOf(Op::kInit, 1);
+  entry.piece.create = true;
+  RequestFrame frame = Shard::FrameOf(0, entry);
   frame.keys.push_back(RowsOf(kKey));
   CHECK(shard.Send(frame)[0].second.progress == Progress::kDone);
   CHECK(shard.Pull(0, 0)[0].second.code == absl::StatusCode::kOk);
@@ -209,10 +210,10 @@ TEST_CASE("a pull that asks for rows is told that it waits, and its ids are park
   Shard shard(2, options);
   shard.Init(0, 1, 1, RowsOf(kKey));
   shard.Push(0, 1, 10);
-  PartEntry pull = Shard::EntryOf(Op::kPull, 20);
+  RequestEntry pull = Shard::EntryOf(Op::kPull, 20);
   pull.round = 1;
-  pull.rows = 1;
-  pull.data = NumberPayload(3);
+  pull.piece.rows = 1;
+  pull.piece.data = NumberPayload(3);
   for (const RequestId request : {20u, 20u, 21u}) {
     pull.request = request;
     const auto replies = shard.Send(Shard::FrameOf(0, pull));
@@ -240,14 +241,14 @@ TEST_CASE("rows over the bound of one event's replies are put off", "[core]") {
   Shard shard(1, options);
   shard.Init(0, 1, 1, RowsOf(kKey));
   const bool waits = GENERATE(false, true);
-  Frame pulls = Shard::FrameOf(0, Shard::EntryOf(Op::kPull, 20));
+  RequestFrame pulls = Shard::FrameOf(0, Shard::EntryOf(Op::kPull, 20));
   for (RequestId request = 20; request < 26; ++request) {
-    pulls.parts.resize(request - 19, pulls.parts[0]);
-    PartEntry& pull = pulls.parts.back();
+    pulls.entries.resize(request - 19, pulls.entries[0]);
+    RequestEntry& pull = pulls.entries.back();
     pull.request = request;
     pull.round = waits ? 1 : 0;
-    pull.rows = 1;
-    pull.data = NumberPayload(request);
+    pull.piece.rows = 1;
+    pull.piece.data = NumberPayload(request);
   }
   auto replies = shard.Send(pulls);
   if (waits) replies = shard.Push(0, 1, 7);
@@ -263,7 +264,7 @@ TEST_CASE("rows over the bound of one event's replies are put off", "[core]") {
   CHECK(answered == std::set<RequestId>{20, 21, 22});
   CHECK(put_off == std::set<RequestId>{23, 24, 25});
   CHECK(shard.core.Status().parked_bytes == 0);
-  pulls.parts.erase(pulls.parts.begin(), pulls.parts.begin() + 3);
+  pulls.entries.erase(pulls.entries.begin(), pulls.entries.begin() + 3);
   for (const auto& [rank, reply] : shard.Send(pulls)) {
     CHECK(NumberOf(reply.data) ==
           HashValues::Rows(waits ? HashValues::Expected(1, {7}) : 1, reply.request));

@@ -38,7 +38,7 @@ TEST_CASE("a round commits when every worker contributed, and tells all of them"
   }
   const auto pulled = shard.Pull(0, 1);
   REQUIRE(pulled.size() == 1);
-  CHECK(pulled[0].second.round == 1);
+  CHECK(pulled[0].second.version == 1);
   CHECK(NumberOf(pulled[0].second.data) == HashValues::Expected(1, {10, 11, 12}));
 }
 
@@ -203,7 +203,7 @@ TEST_CASE("an optimizer whose states go over the memory budget is refused, the o
   CHECK(shard.Init(0, 7, 3, SpecOf(18))[0].second.code == absl::StatusCode::kResourceExhausted);
   CHECK(shard.SetOptimizer(0, "sum", 4)[0].second.code == absl::StatusCode::kOk);
   CHECK(shard.Init(0, 7, 5, SpecOf(18))[0].second.code == absl::StatusCode::kOk);
-  const PartEntry refused = shard.SetOptimizer(0, "adam", 6)[0].second;
+  const ReplyEntry refused = shard.SetOptimizer(0, "adam", 6)[0].second;
   CHECK(refused.code == absl::StatusCode::kResourceExhausted);
   CHECK(refused.message ==
         "optimizer 'adam': 64 bytes needed for values and states, at most 32 expected");
@@ -216,7 +216,7 @@ TEST_CASE("a check says what SetOptimizer would say, and changes nothing", "[cor
   options.value_bytes_max = 32;
   Shard shard(2, options);
   const auto check = [&](const std::string& name, RequestId request) {
-    const PartEntry reply = shard.SetOptimizer(0, name, request, Op::kCheckOptimizer)[0].second;
+    const ReplyEntry reply = shard.SetOptimizer(0, name, request, Op::kCheckOptimizer)[0].second;
     CHECK(reply.op == Op::kCheckOptimizer);
     CHECK(reply.progress == Progress::kDone);
     return absl::Status(reply.code, reply.message);
@@ -245,7 +245,7 @@ TEST_CASE("while the program has an updater, no other is taken", "[core]") {
   CHECK(shard.SetOptimizer(0, "sum", 1)[0].second.code == absl::StatusCode::kOk);
   shard.values.own_updater = true;
   const Op op = GENERATE(Op::kSetOptimizer, Op::kCheckOptimizer);
-  const PartEntry refused = shard.SetOptimizer(0, "test", 2, op)[0].second;
+  const ReplyEntry refused = shard.SetOptimizer(0, "test", 2, op)[0].second;
   CHECK(refused.code == absl::StatusCode::kFailedPrecondition);
   CHECK(refused.message == "SetOptimizer 'test': this server runs the updater of its program");
   CHECK(shard.values.optimizers.back() == "sum");
@@ -274,14 +274,14 @@ TEST_CASE("a part of a slot that is another server's is sent back to be routed a
   routing->servers.push_back({"h:2", kServerIncarnation, 1});
   core.OnRouting(kCluster, kServerIncarnation, routing);
   for (const Op op : {Op::kInit, Op::kPush, Op::kPull, Op::kProbe}) {
-    PartEntry entry;
+    RequestEntry entry;
     entry.op = op;
     entry.key = kKey;
     entry.request = 1;
     ServerOutbox out;
     core.OnFrame(0, 1, Shard::FrameOf(0, entry), &out);
     REQUIRE(out.size() == 1);
-    const PartEntry& reply = out[0].frame.parts.at(0);
+    const ReplyEntry& reply = out[0].frame.entries.at(0);
     CHECK(reply.code == absl::StatusCode::kUnavailable);
     CHECK(reply.retry_after_ms > 0);
     CHECK_THAT(reply.message, Catch::EndsWith("is not owned here"));
@@ -318,7 +318,7 @@ TEST_CASE("a failed update closes the round, keeps the value and tells every con
   }
   CHECK(shard.Probe(0, Op::kPush, 1, 1001)[0].second.code == absl::StatusCode::kInternal);
   const auto pulled = shard.Pull(0, 1)[0].second;
-  CHECK(pulled.round == 1);
+  CHECK(pulled.version == 1);
   CHECK(NumberOf(pulled.data) == 1);
   shard.values.fail_updates = false;
   shard.Push(0, 2, 20);
@@ -357,35 +357,35 @@ TEST_CASE("a window of no rounds is refused", "[core]") {
 
 TEST_CASE("replies with long texts go in frames that can be sent", "[core]") {
   Shard shard(1);
-  for (KeyId key = 1; key <= kPartsPerFrameMax; ++key) shard.Init(0, 1, key, SpecOf(key));
+  for (KeyId key = 1; key <= kEntriesPerFrameMax; ++key) shard.Init(0, 1, key, SpecOf(key));
   shard.values.fail_updates = true;
   shard.values.failure = std::string(5000, 'x');
-  Frame pushes = Shard::FrameOf(0, Shard::EntryOf(Op::kPush, 1));
-  pushes.parts.resize(kPartsPerFrameMax, pushes.parts[0]);
-  for (KeyId key = 1; key <= kPartsPerFrameMax; ++key) {
-    PartEntry& push = pushes.parts[key - 1];
+  RequestFrame pushes = Shard::FrameOf(0, Shard::EntryOf(Op::kPush, 1));
+  pushes.entries.resize(kEntriesPerFrameMax, pushes.entries[0]);
+  for (KeyId key = 1; key <= kEntriesPerFrameMax; ++key) {
+    RequestEntry& push = pushes.entries[key - 1];
     push.key = key;
     push.round = 1;
     push.request = 10000 + key;
-    push.data = NumberPayload(key);
+    push.piece.data = NumberPayload(key);
   }
   ServerOutbox out;
   shard.core.OnFrame(0, 1, pushes, &out);
   size_t replies = 0;
   for (const ServerFrame& sent : out) {
     CHECK(EncodeFrame(sent.frame).size() <= kFrameBytesMax);
-    replies += sent.frame.parts.size();
+    replies += sent.frame.entries.size();
   }
-  CHECK(replies == kPartsPerFrameMax);
+  CHECK(replies == kEntriesPerFrameMax);
 }
 
 TEST_CASE("what cannot be is refused with the code that says what to do", "[core]") {
   Shard shard(2);
   shard.Init(0, 1, 1);
-  const auto code_of = [&](const Frame& frame) { return shard.Send(frame)[0].second.code; };
-  PartEntry push = Shard::EntryOf(Op::kPush, 1);
+  const auto code_of = [&](const RequestFrame& frame) { return shard.Send(frame)[0].second.code; };
+  RequestEntry push = Shard::EntryOf(Op::kPush, 1);
   push.round = 1;
-  push.data = NumberPayload(3);
+  push.piece.data = NumberPayload(3);
 
   SECTION("push and pull of an unknown key") {
     push.key = 99;
@@ -394,7 +394,7 @@ TEST_CASE("what cannot be is refused with the code that says what to do", "[core
     CHECK(code_of(Shard::FrameOf(0, push)) == absl::StatusCode::kNotFound);
   }
   SECTION("a push of another size") {
-    push.data = Payload::CopyOf("four");
+    push.piece.data = Payload::CopyOf("four");
     CHECK(code_of(Shard::FrameOf(0, push)) == absl::StatusCode::kInvalidArgument);
   }
   SECTION("a push too far ahead") {
@@ -402,7 +402,7 @@ TEST_CASE("what cannot be is refused with the code that says what to do", "[core
     CHECK(code_of(Shard::FrameOf(0, push)) == absl::StatusCode::kFailedPrecondition);
   }
   SECTION("another cluster") {
-    Frame frame = Shard::FrameOf(0, push);
+    RequestFrame frame = Shard::FrameOf(0, push);
     frame.header.cluster = 1;
     CHECK(code_of(frame) == absl::StatusCode::kFailedPrecondition);
   }
@@ -410,19 +410,19 @@ TEST_CASE("what cannot be is refused with the code that says what to do", "[core
     CHECK(code_of(Shard::FrameOf(2, push)) == absl::StatusCode::kFailedPrecondition);
   }
   SECTION("an older life of the worker") {
-    Frame frame = Shard::FrameOf(0, push);
+    RequestFrame frame = Shard::FrameOf(0, push);
     frame.header.incarnation = 99;
     ServerOutbox out;
     shard.core.OnFrame(0, 1, frame, &out);
-    CHECK(out.at(0).frame.parts.at(0).code == absl::StatusCode::kAborted);
+    CHECK(out.at(0).frame.entries.at(0).code == absl::StatusCode::kAborted);
   }
   SECTION("an epoch, a job or a server that is not known here: send it again") {
-    Frame frame = Shard::FrameOf(0, push);
+    RequestFrame frame = Shard::FrameOf(0, push);
     const int which = GENERATE(0, 1, 2);
     if (which == 0) frame.header.epoch = 2;
     if (which == 1) frame.header.job = 2;
     if (which == 2) frame.header.server_incarnation = 4;
-    const PartEntry reply = shard.Send(frame)[0].second;
+    const ReplyEntry reply = shard.Send(frame)[0].second;
     CHECK(reply.code == absl::StatusCode::kUnavailable);
     CHECK(reply.retry_after_ms > 0);
   }
@@ -439,21 +439,21 @@ TEST_CASE("what cannot be is refused with the code that says what to do", "[core
 
 TEST_CASE("the optimizer comes from rank 0, once per request", "[core]") {
   Shard shard(2);
-  Frame frame = Shard::FrameOf(0, Shard::EntryOf(Op::kSetOptimizer, 3));
+  RequestFrame frame = Shard::FrameOf(0, Shard::EntryOf(Op::kSetOptimizer, 3));
   frame.optimizer = OptimizerConfig{"sgd", {}};
   CHECK(shard.Send(frame)[0].second.progress == Progress::kDone);
-  Frame newer = frame;
-  newer.parts[0].request = 4;
+  RequestFrame newer = frame;
+  newer.entries[0].request = 4;
   newer.optimizer->name = "sum";
   shard.Send(newer);
   shard.Send(frame);  // a late repeat must not bring sgd back
   CHECK(shard.values.optimizers == std::vector<std::string>{"sgd", "sum"});
 
-  Frame other = frame;
+  RequestFrame other = frame;
   other.header.rank = 1;
   other.header.incarnation = 101;
   CHECK(shard.Send(other)[0].second.code == absl::StatusCode::kInvalidArgument);
-  newer.parts[0].request = 5;
+  newer.entries[0].request = 5;
   newer.optimizer->name = "bad";
   CHECK(shard.Send(newer)[0].second.message == "no such optimizer: bad");
 }
@@ -465,10 +465,10 @@ TEST_CASE("status names the open rounds, the oldest first, and who is missing", 
   shard.now_ms = 100;
   shard.Push(1, 1, 11);
   shard.now_ms = 200;
-  PartEntry entry = Shard::EntryOf(Op::kPush, 7);
+  RequestEntry entry = Shard::EntryOf(Op::kPush, 7);
   entry.key = 18;
   entry.round = 1;
-  entry.data = NumberPayload(1);
+  entry.piece.data = NumberPayload(1);
   shard.Send(Shard::FrameOf(0, entry));
   const ShardStatus status = shard.core.Status();
   REQUIRE(status.open_rounds.size() == 2);

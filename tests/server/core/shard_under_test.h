@@ -48,22 +48,22 @@ class Shard {
     core.OnRouting(kCluster, kServerIncarnation, RoutingOf(workers, 1, 1, type));
   }
 
-  static Frame FrameOf(WorkerRank rank, PartEntry entry) {
-    Frame frame;
+  static RequestFrame FrameOf(WorkerRank rank, RequestEntry entry) {
+    RequestFrame frame;
     frame.header.cluster = kCluster;
     frame.header.epoch = 1;
     frame.header.job = 1;
     frame.header.rank = rank;
     frame.header.incarnation = 100 + rank;
     frame.header.server_incarnation = kServerIncarnation;
-    frame.parts.push_back(std::move(entry));
+    frame.entries.push_back(std::move(entry));
     return frame;
   }
   // All replies that one frame caused, by rank.
-  std::vector<std::pair<WorkerRank, PartEntry>> Send(const Frame& frame, PeerId peer = 0) {
+  std::vector<std::pair<WorkerRank, ReplyEntry>> Send(const RequestFrame& frame, PeerId peer = 0) {
     ServerOutbox out;
     core.OnFrame(now_ms, peer == 0 ? frame.header.rank + 1 : peer, frame, &out);
-    std::vector<std::pair<WorkerRank, PartEntry>> replies;
+    std::vector<std::pair<WorkerRank, ReplyEntry>> replies;
     described.clear();
     for (const ServerFrame& sent : out) {
       for (const KeySpec& key : sent.frame.keys) {
@@ -71,7 +71,7 @@ class Shard {
       }
       last_peer[sent.frame.header.rank] = sent.peer;
       CHECK(sent.frame.header.incarnation == 100 + sent.frame.header.rank);
-      for (const PartEntry& entry : sent.frame.parts) {
+      for (const ReplyEntry& entry : sent.frame.entries) {
         replies.emplace_back(sent.frame.header.rank, entry);
       }
     }
@@ -80,45 +80,45 @@ class Shard {
 
   auto Init(WorkerRank rank, std::optional<uint64_t> value, RequestId request,
             KeySpec spec = SpecOf(kKey)) {
-    PartEntry entry = EntryOf(Op::kInit, request);
+    RequestEntry entry = EntryOf(Op::kInit, request);
     entry.key = spec.key;
-    if (value.has_value()) entry.data = NumberPayload(*value);
-    Frame frame = FrameOf(rank, entry);
+    if (value.has_value()) entry.piece.data = NumberPayload(*value);
+    RequestFrame frame = FrameOf(rank, entry);
     frame.keys.push_back(spec);
     return Send(frame);
   }
   auto Push(WorkerRank rank, Round round, uint64_t value, RequestId request = 0) {
-    PartEntry entry = EntryOf(Op::kPush, request == 0 ? 1000 + round : request);
+    RequestEntry entry = EntryOf(Op::kPush, request == 0 ? 1000 + round : request);
     entry.round = round;
-    entry.data = NumberPayload(value);
+    entry.piece.data = NumberPayload(value);
     return Send(FrameOf(rank, entry));
   }
   auto Pull(WorkerRank rank, Round version, RequestId request = 5000) {
-    PartEntry entry = EntryOf(Op::kPull, request);
+    RequestEntry entry = EntryOf(Op::kPull, request);
     entry.round = version;
     return Send(FrameOf(rank, entry));
   }
   auto Probe(WorkerRank rank, Op op, Round round, RequestId request, PeerId peer = 0) {
-    PartEntry entry = EntryOf(Op::kProbe, request);
+    RequestEntry entry = EntryOf(Op::kProbe, request);
     entry.probed_op = op;
     entry.round = round;
     return Send(FrameOf(rank, entry), peer);
   }
   auto SetOptimizer(WorkerRank rank, const std::string& name, RequestId request,
                     Op op = Op::kSetOptimizer) {
-    PartEntry entry = EntryOf(op, request);
+    RequestEntry entry = EntryOf(op, request);
     entry.key = 0;
-    Frame frame = FrameOf(rank, entry);
+    RequestFrame frame = FrameOf(rank, entry);
     frame.optimizer = OptimizerConfig{name, {}};
     return Send(frame);
   }
   auto Leave(WorkerRank rank) {
-    PartEntry entry = EntryOf(Op::kLeave, 9000);
+    RequestEntry entry = EntryOf(Op::kLeave, 9000);
     entry.key = 0;
     return Send(FrameOf(rank, entry));
   }
-  static PartEntry EntryOf(Op op, RequestId request) {
-    PartEntry entry;
+  static RequestEntry EntryOf(Op op, RequestId request) {
+    RequestEntry entry;
     entry.op = op;
     entry.key = kKey;
     entry.request = request;

@@ -119,7 +119,7 @@ class Worker {
       if (stream == nullptr) {
         StreamEvents events;
         events.on_message = [this](const Payload& reply) {
-          replies.Put(*DecodeFrame(Payload::CopyOf(reply.ToString())));
+          replies.Put(*DecodeFrame<ReplyFrame>(Payload::CopyOf(reply.ToString())));
         };
         events.on_closed = [this](const absl::Status& status) { closed.Put(status); };
         stream = transport_.Dial(*loop_, address, ShardMethod(static_cast<uint32_t>(shard)),
@@ -129,11 +129,11 @@ class Worker {
     });
   }
   // Of the part's owner.
-  void Ask(PartEntry entry, const std::optional<KeySpec>& key = std::nullopt) {
+  void Ask(RequestEntry entry, const std::optional<KeySpec>& key = std::nullopt) {
     const RoutingPtr table = routing.Await();
     const v1::Registered self = registered.Await();
     const ShardAddress owner = table->OwnerOf({entry.key, entry.part});
-    Frame frame;
+    RequestFrame frame;
     frame.header.cluster = self.cluster();
     frame.header.epoch = table->epoch;
     frame.header.job = table->job;
@@ -141,7 +141,7 @@ class Worker {
     frame.header.incarnation = self.incarnation();
     frame.header.server_incarnation = table->servers[owner.server].incarnation;
     entry.request = ++last_request_;
-    frame.parts.push_back(std::move(entry));
+    frame.entries.push_back(std::move(entry));
     if (key) frame.keys.push_back(*key);
     Send(table->servers[owner.server].address, owner.shard, EncodeFrame(frame));
   }
@@ -150,7 +150,7 @@ class Worker {
   Told<RoutingPtr> routing;
   Told<v1::JobEnded> ended;
   Told<bool> left;
-  Told<Frame> replies;
+  Told<ReplyFrame> replies;
   Told<absl::Status> closed;
 
  private:
@@ -178,13 +178,13 @@ struct Cluster {
   std::unique_ptr<SchedulerService> scheduler;
 };
 
-PartEntry Entry(Op op, KeyId key, Round round, const std::vector<float>& values = {}) {
-  PartEntry entry;
+RequestEntry Entry(Op op, KeyId key, Round round, const std::vector<float>& values = {}) {
+  RequestEntry entry;
   entry.op = op;
   entry.key = key;
   entry.round = round;
   if (!values.empty()) {
-    entry.data = Payload::CopyOf(
+    entry.piece.data = Payload::CopyOf(
         {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
   }
   return entry;
@@ -208,19 +208,19 @@ TEST_CASE("servers register, take their slots, serve a key, and hear of the end"
     worker.Ask(Entry(Op::kInit, key, 0, {1, 2}), spec);
   }
   for (size_t i = 0; i < 20; ++i) {
-    const Frame reply = worker.replies.Await(i);
-    REQUIRE(reply.parts.size() == 1);
-    CHECK(reply.parts[0].code == absl::StatusCode::kOk);
-    CHECK(reply.parts[0].progress == Progress::kDone);
+    const ReplyFrame reply = worker.replies.Await(i);
+    REQUIRE(reply.entries.size() == 1);
+    CHECK(reply.entries[0].code == absl::StatusCode::kOk);
+    CHECK(reply.entries[0].progress == Progress::kDone);
   }
   worker.Ask(Entry(Op::kPush, 3, 1, {10, 20}));
   size_t at = 20;
-  while (worker.replies.Await(at).parts.at(0).progress != Progress::kDone) ++at;
+  while (worker.replies.Await(at).entries.at(0).progress != Progress::kDone) ++at;
   worker.Ask(Entry(Op::kPull, 3, 1));
-  const Frame pulled = worker.replies.Await(at + 1);
-  REQUIRE(pulled.parts.at(0).data.size() == 8);
+  const ReplyFrame pulled = worker.replies.Await(at + 1);
+  REQUIRE(pulled.entries.at(0).data.size() == 8);
   std::vector<float> values(2);
-  pulled.parts[0].data.CopyTo(values.data());
+  pulled.entries[0].data.CopyTo(values.data());
   CHECK(values == std::vector<float>{10, 20});  // assign
 
   uint64_t keys = 0, rounds = 0;
@@ -249,9 +249,9 @@ TEST_CASE("bytes that are no frame are answered, their stream is closed, the ser
   const RoutingPtr table = worker.routing.Await();
   server.AwaitRouted();
   worker.Send(table->servers[0].address, 0, Payload::CopyOf("\xff\xff garbage"));
-  const Frame reply = worker.replies.Await();
-  REQUIRE(reply.parts.size() == 1);
-  CHECK(reply.parts[0].code == absl::StatusCode::kInvalidArgument);
+  const ReplyFrame reply = worker.replies.Await();
+  REQUIRE(reply.entries.size() == 1);
+  CHECK(reply.entries[0].code == absl::StatusCode::kInvalidArgument);
   (void)worker.closed.Await();  // OK or not, it ends
   CHECK(server.Status().epoch() == 1);
 }
@@ -261,17 +261,17 @@ TEST_CASE("a request that comes before the server has a routing table is put off
   Cluster cluster(1, 2);  // one server is missing: nobody is routed
   Server server(cluster.network, 1, kScheduler);
   Worker worker(cluster.network, 5);
-  Frame frame;
+  RequestFrame frame;
   frame.header.cluster = 77;
-  frame.parts.push_back(Entry(Op::kPull, 7, 0));
-  frame.parts[0].request = 3;
+  frame.entries.push_back(Entry(Op::kPull, 7, 0));
+  frame.entries[0].request = 3;
   worker.Send(server.node->address(), 0, EncodeFrame(frame));
-  const Frame reply = worker.replies.Await();
+  const ReplyFrame reply = worker.replies.Await();
   CHECK(reply.header.cluster == 77);
-  REQUIRE(reply.parts.size() == 1);
-  CHECK(reply.parts[0].request == 3);
-  CHECK(reply.parts[0].code == absl::StatusCode::kUnavailable);
-  CHECK(reply.parts[0].retry_after_ms > 0);
+  REQUIRE(reply.entries.size() == 1);
+  CHECK(reply.entries[0].request == 3);
+  CHECK(reply.entries[0].code == absl::StatusCode::kUnavailable);
+  CHECK(reply.entries[0].retry_after_ms > 0);
 }
 
 TEST_CASE("a server that finds no scheduler says so in time", "[daemon][server_node]") {

@@ -18,32 +18,32 @@ constexpr Round kTooLarge = Round{1} << 63;
 Payload Bytes(size_t size) { return Payload(std::make_shared<Buffer>(size)); }
 
 // A frame of one entry.
-Frame Request(Op op, KeyId key = 17) {
-  Frame frame;
-  PartEntry& entry = frame.parts.emplace_back();
+RequestFrame Request(Op op, KeyId key = 17) {
+  RequestFrame frame;
+  RequestEntry& entry = frame.entries.emplace_back();
   entry.op = op;
   entry.key = key;
   entry.request = 5;
   return frame;
 }
 
-Frame Push() {
-  Frame frame = Request(Op::kPush);
-  frame.parts[0].round = 1;
-  frame.parts[0].data = Bytes(8);
+RequestFrame Push() {
+  RequestFrame frame = Request(Op::kPush);
+  frame.entries[0].round = 1;
+  frame.entries[0].piece.data = Bytes(8);
   return frame;
 }
 
-Frame Probe(Op probed) {
-  Frame frame = Request(Op::kProbe);
-  frame.parts[0].probed_op = probed;
-  frame.parts[0].round = 1;
+RequestFrame Probe(Op probed) {
+  RequestFrame frame = Request(Op::kProbe);
+  frame.entries[0].probed_op = probed;
+  frame.entries[0].round = 1;
   return frame;
 }
 
-Frame Init(const std::string& name, DType dtype, Shape shape) {
+RequestFrame Init(const std::string& name, DType dtype, Shape shape) {
   const KeyId key = name.empty() ? KeyIdOf(int64_t{17}) : KeyIdOf(std::string_view(name));
-  Frame frame = Request(Op::kInit, key);
+  RequestFrame frame = Request(Op::kInit, key);
   KeySpec& spec = frame.keys.emplace_back();
   spec.key = key;
   spec.name = name;
@@ -52,9 +52,9 @@ Frame Init(const std::string& name, DType dtype, Shape shape) {
   return frame;
 }
 
-absl::Status Check(const Frame& frame) { return CheckEntry(frame, frame.parts.at(0)); }
+absl::Status Check(const RequestFrame& frame) { return CheckEntry(frame, frame.entries.at(0)); }
 
-void CheckOk(const Frame& frame) {
+void CheckOk(const RequestFrame& frame) {
   const absl::Status request = CheckRequest(frame);
   const absl::Status entry = Check(frame);
   CHECK(request.ToString() == "OK");
@@ -77,7 +77,7 @@ TEST_CASE("honest requests pass", "[request_check]") {
   CheckOk(Init("conv1.weight", DType::kFloat32, {4, 8}));
   for (int dtype = 1; dtype <= 9; ++dtype) CheckOk(Init("", static_cast<DType>(dtype), {}));
   for (const Op op : {Op::kSetOptimizer, Op::kCheckOptimizer}) {
-    Frame optimizer = Request(op);
+    RequestFrame optimizer = Request(op);
     optimizer.optimizer.emplace();
     CheckOk(optimizer);
   }
@@ -85,25 +85,25 @@ TEST_CASE("honest requests pass", "[request_check]") {
 
 TEST_CASE("a frame of another protocol is refused with the supported range", "[request_check]") {
   for (const uint32_t protocol : {0u, 2u, 99u}) {
-    Frame frame = Push();
+    RequestFrame frame = Push();
     frame.header.protocol = protocol;
     CheckRefused(CheckRequest(frame), "protocol 1 to 1 expected, got " + std::to_string(protocol),
                  absl::StatusCode::kFailedPrecondition);
   }
 }
 
-TEST_CASE("a frame without parts or with too many is refused", "[request_check]") {
-  Frame frame;
-  CheckRefused(CheckRequest(frame), "a frame with at least 1 part expected, got none");
-  frame.parts.resize(kPartsPerFrameMax);
+TEST_CASE("a frame without entries or with too many is refused", "[request_check]") {
+  RequestFrame frame;
+  CheckRefused(CheckRequest(frame), "a frame with at least 1 entry expected, got none");
+  frame.entries.resize(kEntriesPerFrameMax);
   CHECK(CheckRequest(frame).ok());
-  frame.parts.emplace_back();
+  frame.entries.emplace_back();
   CheckRefused(CheckRequest(frame),
-               "a frame with at most 4096 parts and keys expected, got 4097 and 0");
+               "a frame with at most 4096 entries and keys expected, got 4097 and 0");
 }
 
 TEST_CASE("a frame that describes a key twice is refused", "[request_check]") {
-  Frame frame = Init("", DType::kFloat32, {2});
+  RequestFrame frame = Init("", DType::kFloat32, {2});
   frame.keys.emplace_back().key = 16;
   CHECK(CheckRequest(frame).ok());
   frame.keys.push_back(frame.keys[0]);
@@ -120,82 +120,88 @@ TEST_CASE("unknown ops are refused", "[request_check]") {
 
 TEST_CASE("rounds lie between 1 and 2^63 - 1, requests from 1", "[request_check]") {
   const Op op = GENERATE(Op::kInit, Op::kPush, Op::kPull, Op::kProbe, Op::kLeave);
-  Frame frame = Request(op);
-  frame.parts[0].round = kTooLarge;
+  RequestFrame frame = Request(op);
+  frame.entries[0].round = kTooLarge;
   CheckRefused(
       Check(frame),
       std::string(OpName(op)) + " of key 17: a round below 2^63 expected, got 9223372036854775808");
-  frame.parts[0].round = 1;
-  frame.parts[0].request = 0;
+  frame.entries[0].round = 1;
+  frame.entries[0].request = 0;
   CheckRefused(Check(frame), std::string(OpName(op)) +
                                  " of key 17: a request number of at least 1 expected, got 0");
-  Frame push = Push();
-  push.parts[0].round = kTooLarge - 1;
+  RequestFrame push = Push();
+  push.entries[0].round = kTooLarge - 1;
   CheckOk(push);
-  push.parts[0].round = 0;
+  push.entries[0].round = 0;
   CheckRefused(Check(push), "PUSH of key 17: a round of at least 1 expected, got 0");
 }
 
 TEST_CASE("a drop names the Init that it takes back", "[request_check]") {
-  Frame drop = Request(Op::kDrop);
-  CheckRefused(Check(drop), "DROP of key 17: a round of at least 1 expected, got 0");
-  drop.parts[0].round = 4;
+  RequestFrame drop = Request(Op::kDrop);
+  CheckRefused(Check(drop), "DROP of key 17: takes_back of at least 1 expected, got 0");
+  drop.entries[0].takes_back = 4;
   CheckOk(drop);
 }
 
 TEST_CASE("a push has the bytes of a part", "[request_check]") {
-  Frame push = Push();
-  push.parts[0].data = Bytes(kPartBytesMax);
+  RequestFrame push = Push();
+  push.entries[0].piece.data = Bytes(kPartBytesMax);
   CheckOk(push);
-  push.parts[0].data = Bytes(kPartBytesMax + 1);
+  push.entries[0].piece.data = Bytes(kPartBytesMax + 1);
   CheckRefused(Check(push), "PUSH of key 17: at most 1048576 bytes expected, got 1048577");
 }
 
 TEST_CASE("rows have ids, and there are not too many of them", "[request_check]") {
-  Frame push = Push();
-  push.parts[0].rows = 2;
-  push.parts[0].data = Bytes(16 + 3);
+  RequestFrame push = Push();
+  push.entries[0].piece.rows = 2;
+  push.entries[0].piece.data = Bytes(16 + 3);
   CheckOk(push);
-  push.parts[0].data = Bytes(15);
+  push.entries[0].piece.data = Bytes(15);
   CheckRefused(Check(push), "PUSH of key 17: 16 bytes of ids at least expected for 2 rows, got 15");
-  push.parts[0].rows = 0;
-  push.parts[0].data = Payload();  // a contribution without rows
+  push.entries[0].piece.rows = 0;
+  push.entries[0].piece.data = Payload();  // a contribution without rows
   CheckOk(push);
-  push.parts[0].rows = (1 << 18) + 1;
+  push.entries[0].piece.rows = (1 << 18) + 1;
   CheckRefused(Check(push), "PUSH of key 17: at most 262144 rows expected, got 262145");
 
-  Frame pull = Request(Op::kPull);
-  pull.parts[0].rows = 2;
-  pull.parts[0].data = Bytes(16);
+  RequestFrame pull = Request(Op::kPull);
+  pull.entries[0].piece.rows = 2;
+  pull.entries[0].piece.data = Bytes(16);
   CheckOk(pull);
-  pull.parts[0].data = Bytes(17);
+  pull.entries[0].piece.data = Bytes(17);
   CheckRefused(Check(pull), "PULL of key 17: 16 bytes of ids expected for 2 rows, got 17");
 }
 
 TEST_CASE("a fragment is one of those that there are", "[request_check]") {
-  Frame push = Push();
-  push.parts[0].fragments = 3;
-  push.parts[0].fragment = 2;
+  RequestFrame push = Push();
+  push.entries[0].piece.fragments = 3;
+  push.entries[0].piece.fragment = 2;
   CheckOk(push);
-  push.parts[0].fragment = 3;
+  push.entries[0].piece.fragment = 3;
   CheckRefused(Check(push), "PUSH of key 17: a fragment below 3 expected, got 3");
-  push.parts[0].fragments = 4096;
+  push.entries[0].piece.fragments = 4096;
   CheckOk(push);
-  push.parts[0].fragments = 4097;
+  push.entries[0].piece.fragments = 4097;
   CheckRefused(Check(push), "PUSH of key 17: at most 4096 fragments expected, got 4097");
-  push.parts[0].fragments = 0;
-  push.parts[0].fragment = 1;
+  push.entries[0].piece.fragments = 1;
+  push.entries[0].piece.fragment = 1;
   CheckRefused(Check(push), "PUSH of key 17: a fragment below 1 expected, got 1");
+}
+
+TEST_CASE("only what may come in fragments has them", "[request_check]") {
+  RequestFrame pull = Request(Op::kPull);
+  pull.entries[0].piece.fragments = 2;
+  CheckRefused(Check(pull), "PULL of key 17: at most 1 fragment expected, got 2");
 }
 
 TEST_CASE("requests that carry no bytes are refused with some", "[request_check]") {
   const Op op = GENERATE(Op::kProbe, Op::kLeave, Op::kSetOptimizer, Op::kCheckOptimizer, Op::kDrop);
-  Frame frame = Request(op);
-  frame.parts[0].probed_op = Op::kPull;
-  frame.parts[0].round = 1;
+  RequestFrame frame = Request(op);
+  frame.entries[0].probed_op = Op::kPull;
+  frame.entries[0].takes_back = 1;
   frame.optimizer.emplace();
   CheckOk(frame);
-  frame.parts[0].data = Bytes(3);
+  frame.entries[0].piece.data = Bytes(3);
   CheckRefused(Check(frame), std::string(OpName(op)) + " of key 17: no bytes expected, got 3");
 }
 
@@ -204,11 +210,11 @@ TEST_CASE("a probe asks after an INIT, PUSH, PULL or DROP", "[request_check]") {
                "PROBE of key 17: probed_op INIT, PUSH, PULL or DROP expected, got PROBE (4)");
   CheckRefused(Check(Probe(static_cast<Op>(70))),
                "PROBE of key 17: probed_op INIT, PUSH, PULL or DROP expected, got OP? (70)");
-  Frame probe = Probe(Op::kPush);
-  probe.parts[0].round = 0;
+  RequestFrame probe = Probe(Op::kPush);
+  probe.entries[0].round = 0;
   CheckRefused(Check(probe), "PROBE of key 17: a round of at least 1 expected, got 0");
   for (const Op probed : {Op::kInit, Op::kPull, Op::kDrop}) {
-    probe.parts[0].probed_op = probed;
+    probe.entries[0].probed_op = probed;
     CheckOk(probe);
   }
 }
@@ -221,7 +227,7 @@ TEST_CASE("SET_OPTIMIZER and CHECK_OPTIMIZER without an optimizer are refused", 
 }
 
 TEST_CASE("INIT without its KeySpec is refused", "[request_check]") {
-  Frame frame = Request(Op::kInit);
+  RequestFrame frame = Request(Op::kInit);
   CheckRefused(Check(frame),
                "INIT of key 17: its KeySpec expected among the 0 in the frame, got none");
   frame.keys.resize(2);
@@ -251,9 +257,9 @@ TEST_CASE("hostile names are escaped in the message", "[request_check]") {
 }
 
 TEST_CASE("a string key is the hash of its name", "[request_check]") {
-  Frame frame = Init("w", DType::kFloat32, {1});
+  RequestFrame frame = Init("w", DType::kFloat32, {1});
   frame.keys[0].key = 1;
-  frame.parts[0].key = 1;
+  frame.entries[0].key = 1;
   CheckRefused(Check(frame),
                fmt::format("INIT of key 'w': key {:#018x} (the name's hash) expected, got "
                            "0x0000000000000001",
@@ -286,38 +292,38 @@ TEST_CASE("shapes have at most 8 dimensions of at least 1 and at most 2^40 eleme
 
 TEST_CASE("INIT's bytes are those of the part", "[request_check]") {
   // 2.5 parts.
-  Frame frame = Init("w", DType::kFloat32, {5, int64_t{1} << 17});
+  RequestFrame frame = Init("w", DType::kFloat32, {5, int64_t{1} << 17});
   for (const PartIndex part : {0u, 1u, 2u}) {
-    frame.parts[0].part = part;
-    frame.parts[0].data = Payload();
+    frame.entries[0].part = part;
+    frame.entries[0].piece.data = Payload();
     CheckOk(frame);
-    frame.parts[0].data = Bytes(part < 2 ? kPartBytesMax : kPartBytesMax / 2);
+    frame.entries[0].piece.data = Bytes(part < 2 ? kPartBytesMax : kPartBytesMax / 2);
     CheckOk(frame);
   }
-  CheckRefused((frame.parts[0].part = 1, Check(frame)),
+  CheckRefused((frame.entries[0].part = 1, Check(frame)),
                "INIT of key 'w': 1048576 bytes expected for part 1 of f32 of shape [5,131072], "
                "got 524288");
-  frame.parts[0].part = 3;
+  frame.entries[0].part = 3;
   CheckRefused(Check(frame),
                "INIT of key 'w': a part below 3 expected for f32 of shape [5,131072], got 3");
-  frame.parts[0].part = std::numeric_limits<PartIndex>::max();
+  frame.entries[0].part = std::numeric_limits<PartIndex>::max();
   CHECK(Check(frame).code() == absl::StatusCode::kInvalidArgument);
 }
 
 TEST_CASE("a worker that only waits gives no shape and no bytes", "[request_check]") {
-  Frame frame = Init("w", DType::kUnspecified, {});
+  RequestFrame frame = Init("w", DType::kUnspecified, {});
   frame.keys[0].shape_unknown = true;
-  frame.parts[0].part = 5000;
+  frame.entries[0].part = 5000;
   CheckOk(frame);
-  frame.parts[0].data = Bytes(4);
+  frame.entries[0].piece.data = Bytes(4);
   CheckRefused(Check(frame), "INIT of key 'w': no bytes expected, got 4");
-  frame.parts[0].data = Payload();
+  frame.entries[0].piece.data = Payload();
   frame.keys[0].name = "\x7f";
   CHECK_FALSE(Check(frame).ok());
 }
 
 TEST_CASE("a command has an id for controllers and a body that fits a frame", "[request_check]") {
-  Frame frame = Request(Op::kCommand, 0);
+  RequestFrame frame = Request(Op::kCommand, 0);
   CheckRefused(Check(frame), "COMMAND: a command in the frame expected, got none");
   for (const int32_t id : {0, 6, 7, std::numeric_limits<int32_t>::max()}) {
     frame.command = Command{id, std::string(kCommandBodyBytesMax, 'x')};
@@ -327,9 +333,9 @@ TEST_CASE("a command has an id for controllers and a body that fits a frame", "[
   CheckRefused(Check(frame),
                "command 2147483647: a body of at most 1048576 bytes expected, got 1048577");
   frame.command = Command{7, "grow"};
-  frame.parts[0].data = Bytes(4);
+  frame.entries[0].piece.data = Bytes(4);
   CheckRefused(Check(frame), "COMMAND of key 0: no bytes expected, got 4");
-  frame.parts[0].data = Payload();
+  frame.entries[0].piece.data = Payload();
   frame.command->id = -7;
   CheckRefused(Check(frame), "a command id of at least 0 expected, got -7");
   frame.command->id = 3;
@@ -344,7 +350,7 @@ TEST_CASE("a command has an id for controllers and a body that fits a frame", "[
 }
 
 TEST_CASE("storage is dense or row_sparse", "[request_check]") {
-  Frame frame = Init("w", DType::kFloat32, {1});
+  RequestFrame frame = Init("w", DType::kFloat32, {1});
   frame.keys[0].storage = Storage::kDense;
   CheckOk(frame);
   frame.keys[0].storage = Storage::kRowSparse;
@@ -355,18 +361,18 @@ TEST_CASE("storage is dense or row_sparse", "[request_check]") {
 }
 
 TEST_CASE("a row_sparse value has stripes, and rows that fit an entry", "[request_check]") {
-  Frame frame = Init("w", DType::kFloat32, {1000, 300});  // over 1 MiB
+  RequestFrame frame = Init("w", DType::kFloat32, {1000, 300});  // over 1 MiB
   frame.keys[0].storage = Storage::kRowSparse;
-  frame.parts[0].create = true;
-  frame.parts[0].part = 60;
+  frame.entries[0].piece.create = true;
+  frame.entries[0].part = 60;
   CheckOk(frame);
-  frame.parts[0].rows = 1;
-  frame.parts[0].data = Bytes(8 + 1200);
+  frame.entries[0].piece.rows = 1;
+  frame.entries[0].piece.data = Bytes(8 + 1200);
   CheckOk(frame);
-  frame.parts[0].part = 61;
+  frame.entries[0].part = 61;
   CheckRefused(Check(frame),
                "INIT of key 'w': a stripe below 61 expected for f32 of shape [1000,300], got 61");
-  frame.parts[0].part = 0;
+  frame.entries[0].part = 0;
   frame.keys[0].shape = {2, 1 << 18};
   CheckRefused(Check(frame),
                "INIT of key 'w': rows of at most 1048568 bytes expected, got f32 of shape "
