@@ -48,7 +48,7 @@ struct PartRequest {
   // kDrop: Completion::request of the Init that is taken back, of its first fragment.
   RequestId takes_back = 0;
   // Higher goes first among requests that wait for the same stream; equal ones keep their order. A
-  // low one waits a bounded number of turns (core/requests.h).
+  // low one waits a bounded number of turns (client/core/ready_queue.h).
   int priority = 0;
   uint64_t step = 0;
 };

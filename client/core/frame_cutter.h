@@ -6,7 +6,7 @@
 #include <set>
 
 #include "client/core/client_core.h"
-#include "client/core/requests.h"
+#include "client/core/request.h"
 
 namespace kvstore::client_internal {
 

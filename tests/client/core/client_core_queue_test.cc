@@ -2,7 +2,7 @@
 #include <string>
 #include <utility>
 
-#include "client/core/requests.h"
+#include "client/core/ready_queue.h"
 #include "tests/client/core/client_core_fixture.h"
 
 namespace kvstore {

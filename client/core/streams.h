@@ -1,0 +1,108 @@
+// Streams: what a worker has on the wire. One stream leads to each shard; a stream has a queue of
+// requests that may be sent, a window of bytes that are not answered yet, and the requests that
+// are sent. Also here: when a request is sent again or asked after, and when a stream is dialled
+// again.
+//
+//   window   A request with payload goes when its bytes fit the window beside those that are not
+//            answered, or when there are none (C5). With a window of 4 MiB and parts of 1 MiB four
+//            are on the wire; each answer, also `received`, lets the next one go. What carries no
+//            bytes goes at once, as do probes, whose answers may open the window.
+//   retries  A request that has no answer after `try_ms`, or whose stream broke, is sent again; one
+//            with payload is asked after instead (a probe), and sent again only when the server
+//            says that it does not know it (C3). On a stream that lives its bytes stay in the
+//            window meanwhile: they are on their way, however slow.
+//   dialling A stream that broke is dialled again after `redial_min_ms`, then twice that, and so on
+//            up to `redial_max_ms`, until the server says a word.
+//
+// Loop-bound, pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "client/core/client_core.h"
+#include "client/core/ready_queue.h"
+#include "client/core/request.h"
+
+namespace kvstore::client_internal {
+
+class Streams {
+ public:
+  // `header`: cluster, rank and incarnation of every frame.
+  Streams(const ClientCoreOptions& options, const FrameHeader& header)
+      : options_(options), header_(header) {}
+
+  // Dials the shards that are new.
+  void OnRouting(RoutingPtr routing, ClientOutbox* out);
+  void OnUp(ShardAddress shard);
+  void OnDown(int64_t now_ms, ShardAddress shard);
+  // The server said something.
+  void OnHeard(ShardAddress shard) { streams_.at(shard).redial_delay_ms = 0; }
+
+  bool Has(ShardAddress shard) const { return streams_.count(shard) != 0; }
+  bool IsUp(ShardAddress shard) const { return streams_.at(shard).link == Link::kUp; }
+  std::vector<ShardAddress> shards() const;
+
+  // A request that is in no queue may go.
+  void Queue(Request& request);
+  // Changes the priority of a request, wherever it is.
+  void Raise(Request& request, int priority);
+  // The server does not know a request that is sent: its bytes go again.
+  void SendAgain(Request& request);
+  // The server has taken a request, whose answer may take as long as the slowest worker.
+  void Own(int64_t now_ms, Request& request);
+  // The server refused a request: the second time in a row it waits twice as long, and so on.
+  void BackOff(int64_t now_ms, uint32_t retry_after_ms, Request& request);
+  // A request that backed off and may come back, in no queue now; null: there is none.
+  Request* TakeBackedOff(int64_t now_ms);
+  // The request is over: nothing refers to it any more.
+  void Forget(Request& request);
+
+  // Asks after a request that is sent, now and beside its retries. The frames of one call go
+  // together.
+  void Probe(const std::vector<Request*>& requests, ClientOutbox* out) const;
+
+  // Redials and retries that are due.
+  void OnTimer(int64_t now_ms, ClientOutbox* out);
+  // INT64_MAX when there is none.
+  int64_t NextTimerMs() const;
+  // Sends what may go.
+  void Send(int64_t now_ms, ClientOutbox* out);
+
+ private:
+  enum class Link { kDown, kDialing, kUp };
+  struct Stream {
+    Link link = Link::kDown;
+    int64_t redial_at_ms = kNever;
+    int64_t redial_delay_ms = 0;
+    size_t window_bytes = 0;  // not answered
+    ReadyQueue ready;
+    std::map<uint64_t, Request*> ready_probes;  // by order; the window does not hold them up
+    absl::btree_map<RequestId, Request*> sent;  // kSent and kOwned
+    // Try deadlines in the order of sending; entries of requests that moved on are stale.
+    std::deque<std::pair<int64_t, RequestId>> tries;
+  };
+
+  FrameHeader HeaderFor(ShardAddress shard) const;
+  void SendOver(int64_t now_ms, ShardAddress shard, Stream& stream, ClientOutbox* out);
+  // Notes that an answer is expected until try_ms from now.
+  void Expect(int64_t now_ms, Request& request);
+  // Asks after a request that is sent, or sends it again.
+  void Retry(Request& request);
+  // Takes a request out of the queue or list that its state says.
+  void TakeOut(Request& request);
+  void ReleaseWindow(Request& request);
+
+  const ClientCoreOptions options_;
+  const FrameHeader header_;
+  RoutingPtr routing_;
+  std::map<ShardAddress, Stream> streams_;
+  std::map<std::pair<int64_t, RequestId>, Request*> backed_off_;  // by the time when it is over
+};
+
+}  // namespace kvstore::client_internal
