@@ -19,19 +19,19 @@ bool Fragments::Next(uint32_t fragment) const {
   return fragment == folded_ || Broken(Mutation::kFragmentOutOfOrder);
 }
 
-void Fragments::Fold(const PushId& push, const Piece& piece, PartValue& value, SumIndex sum) {
-  count_ = push.fragments;
+void Fragments::Fold(const Piece& piece, PartValue& value, SumIndex sum) {
+  count_ = piece.fragments;
   value.Fold(sum, piece);
-  if (push.fragment == folded_) {
+  if (piece.fragment == folded_) {
     ++folded_;
   } else {
-    swapped_.insert(push.fragment);
+    swapped_.insert(piece.fragment);
   }
 }
 
-void Fragments::Park(const PushId& push, const Piece& piece, ParkingLot& parking) {
-  count_ = push.fragments;
-  Piece& parked = parked_[push.fragment] = piece;
+void Fragments::Park(const Piece& piece, ParkingLot& parking) {
+  count_ = piece.fragments;
+  Piece& parked = parked_[piece.fragment] = piece;
   parked.data = piece.data.Copy();
   parking.bytes += piece.data.size();
 }

@@ -25,12 +25,10 @@ struct ParkingLot {
   absl::Status Full(const std::string& key) const;
 };
 
-// Names a fragment of a contribution: what `rank` pushed as its round `round` > 0.
+// Names a contribution: what `rank` pushed as its round `round` > 0.
 struct PushId {
   WorkerRank rank = 0;
   Round round = 0;
-  uint32_t fragment = 0;
-  uint32_t fragments = 1;  // of the contribution; fragment < fragments
 };
 
 // The fragments of a contribution that have come and are folded in ascending order: a prefix of
@@ -52,10 +50,10 @@ class Fragments {
   // Whether `fragment` is the next one to be folded.
   bool Next(uint32_t fragment) const;
 
-  // Adds a piece to the sum of `value`.
-  void Fold(const PushId& push, const Piece& piece, PartValue& value, SumIndex sum);
+  // Adds a fragment to the sum of `value`.
+  void Fold(const Piece& piece, PartValue& value, SumIndex sum);
   // Keeps a copy of the piece, which fits the parking lot.
-  void Park(const PushId& push, const Piece& piece, ParkingLot& parking);
+  void Park(const Piece& piece, ParkingLot& parking);
   // Folds the parked ones whose turn it is.
   void Advance(ParkingLot& parking, PartValue& value, SumIndex sum);
   // What is still parked is dropped.

@@ -39,7 +39,7 @@ class Part {
     kDone,    // it is over: PushStatus() says how it went
     kNoRoom,  // nothing was kept: the parking lot is full
   };
-  // A fragment of a contribution; `push.fragments` is what the ones before it said. Does not
+  // A fragment of a contribution; `piece.fragments` is what the ones before it said. Does not
   // commit: call CommitReady() next.
   virtual Accepted Contribute(int64_t now_ms, const PushId& push, const Piece& piece,
                               const View& view, ParkingLot& parking) = 0;

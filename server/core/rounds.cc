@@ -17,7 +17,7 @@ Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const 
                                       const View& view, ParkingLot& parking) {
   if (push.round <= version()) return Accepted::kDone;
   const auto found = rounds_.find(push.round);
-  if (found != rounds_.end() && found->second.by_rank[push.rank].Has(push.fragment)) {
+  if (found != rounds_.end() && found->second.by_rank[push.rank].Has(piece.fragment)) {
     OpenRound& open = found->second;
     ++open.messages;
     const bool again = Broken(Mutation::kNoDedup) ||
@@ -30,10 +30,10 @@ Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const 
   Fragments& mine = open.by_rank[push.rank];
   if (current) {
     Advance(open, view, parking);
-    const bool next = open.next == push.rank && mine.Next(push.fragment);
+    const bool next = open.next == push.rank && mine.Next(piece.fragment);
     if (next || Broken(Mutation::kSumInArrivalOrder)) {
       ++open.messages;
-      mine.Fold(push, piece, own_value(), kSum);
+      mine.Fold(piece, own_value(), kSum);
       return Accepted::kTaken;
     }
   }
@@ -42,7 +42,7 @@ Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const 
     return Accepted::kNoRoom;
   }
   ++open.messages;
-  mine.Park(push, piece, parking);
+  mine.Park(piece, parking);
   return Accepted::kTaken;
 }
 

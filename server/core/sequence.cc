@@ -17,26 +17,26 @@ Part::Accepted PartSequence::Contribute(int64_t now_ms, const PushId& push, cons
     }
     return Accepted::kDone;
   }
-  if (Broken(Mutation::kAsyncOrderSwapped) && push.fragments == 1 && !IsNext(name)) {
+  if (Broken(Mutation::kAsyncOrderSwapped) && piece.fragments == 1 && !IsNext(name)) {
     if (!swapped_.insert(name).second) return Accepted::kRepeat;
     ApplyOutOfTurn(piece);
     return Accepted::kTaken;
   }
   const auto found = pushes_.find(name);
-  if (found != pushes_.end() && found->second.Has(push.fragment)) {
+  if (found != pushes_.end() && found->second.Has(piece.fragment)) {
     if (Broken(Mutation::kFragmentTwice) && found->second.begun())
       own_value().Fold(push.rank, piece);
     return Accepted::kRepeat;
   }
-  const bool next = IsNext(name) && (found == pushes_.end() ? push.fragment == 0
-                                                            : found->second.Next(push.fragment));
+  const bool next = IsNext(name) && (found == pushes_.end() ? piece.fragment == 0
+                                                            : found->second.Next(piece.fragment));
   if (!next && !parking.Fits(piece.data.size())) return Accepted::kNoRoom;
   if (pushes_.empty()) since_ms_ = now_ms;
   Fragments& fragments = pushes_[name];
   if (next) {
-    fragments.Fold(push, piece, own_value(), push.rank);
+    fragments.Fold(piece, own_value(), push.rank);
   } else {
-    fragments.Park(push, piece, parking);
+    fragments.Park(piece, parking);
   }
   return Accepted::kTaken;
 }

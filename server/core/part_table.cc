@@ -1,0 +1,270 @@
+#include "server/core/part_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/mutation.h"
+#include "common/base/status_macros.h"
+#include "server/core/rounds.h"
+#include "server/core/sequence.h"
+
+namespace kvstore {
+namespace {
+
+bool IsRowSparse(const KeySpec& spec) { return spec.storage == Storage::kRowSparse; }
+
+// "shape [4,8] of f32", "row_sparse shape [4,8] of f32".
+std::string ValueString(const KeySpec& spec) {
+  return fmt::format("{}shape {} of {}", IsRowSparse(spec) ? "row_sparse " : "",
+                     ShapeString(spec.shape), DTypeName(spec.dtype));
+}
+
+std::string LabelOf(const KeySpec& spec) { return KeyLabel(spec.key, spec.name); }
+
+}  // namespace
+
+void PartTable::Begin(StoreMode mode, uint32_t workers) {
+  slots_.clear();
+  keys_.clear();
+  value_bytes_ = 0;
+  mode_ = mode;
+  workers_ = workers;
+  const OptimizerConfig none{"assign", {}};
+  if (!(optimizer_ == none)) KVS_CHECK(SetUpdater(none).ok());
+}
+
+PartSlot* PartTable::Find(PartId id) const {
+  const auto it = slots_.find(id);
+  return it == slots_.end() ? nullptr : it->second.get();
+}
+
+PartSlot& PartTable::FindOrAdd(PartId id) {
+  std::unique_ptr<PartSlot>& slot = slots_[id];
+  if (slot == nullptr) slot = std::make_unique<PartSlot>();
+  return *slot;
+}
+
+Part* PartTable::FindPart(PartId id) const {
+  const PartSlot* slot = Find(id);
+  return slot == nullptr ? nullptr : slot->part.get();
+}
+
+std::string PartTable::Label(KeyId key) const {
+  const auto it = keys_.find(key);
+  return KeyLabel(key, it == keys_.end() ? std::string_view() : it->second.spec.name);
+}
+
+absl::Status PartTable::CheckSameKey(const KeySpec& have, const KeySpec& want) {
+  if (have.name != want.name) {
+    return absl::AlreadyExistsError(
+        fmt::format("{} and {} have the same key id {:016x}; rename one of them", LabelOf(have),
+                    LabelOf(want), have.key));
+  }
+  if (want.shape_unknown) return absl::OkStatus();
+  if (have.dtype != want.dtype || have.shape != want.shape ||
+      IsRowSparse(have) != IsRowSparse(want)) {
+    return absl::InvalidArgumentError(fmt::format("{}: {} expected, got {}", LabelOf(have),
+                                                  ValueString(have), ValueString(want)));
+  }
+  return absl::OkStatus();
+}
+
+// ---- values come and go
+
+absl::Status PartTable::Create(const ReplyTo& from, const KeySpec& spec, const RequestEntry& init) {
+  if (from.rank != 0) {
+    return absl::InvalidArgumentError(fmt::format(
+        "{}: the value of Init comes from rank 0, got it from rank {}", LabelOf(spec), from.rank));
+  }
+  const PartId id = init.id();
+  if (PartSlot* known = Find(id)) {
+    if (known->init_incarnation == from.incarnation && init.request <= known->init_request) {
+      return absl::OkStatus();  // a repeat
+    }
+  }
+  const std::unique_ptr<PartValue> like = values_->Make(spec, id);
+  if (absl::Status fits = like->Check(Op::kInit, init.piece); !fits.ok()) {
+    PartSlot* slot = Find(id);
+    if (slot != nullptr && slot->creation != nullptr) Release(id, *slot);
+    return fits;
+  }
+  KVS_ASSIGN_OR_RETURN(Creation* const creation, CreationFor(spec, init, like->Bytes()));
+  PartSlot& slot = *Find(id);
+  creation->value->Fill(init.piece);
+  if (init.piece.fragment == 0) slot.init_first = init.request;
+  slot.init_request = init.request;
+  slot.init_incarnation = from.incarnation;
+  if (++creation->filled == creation->fragments) {
+    slot.part = MakePart(std::move(creation->value));
+    slot.creation.reset();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Creation*> PartTable::CreationFor(const KeySpec& spec, const RequestEntry& init,
+                                                 uint64_t needed) {
+  const PartId id = init.id();
+  const Piece& piece = init.piece;
+  PartSlot* slot = Find(id);
+  if (slot != nullptr && slot->creation != nullptr) {
+    Creation* creation = slot->creation.get();
+    KVS_RETURN_IF_ERROR(CheckSameKey(creation->value->key(), spec));
+    if (piece.fragment < creation->filled) {
+      return absl::AlreadyExistsError(fmt::format("{} is being created already", LabelOf(spec)));
+    }
+    if (piece.fragments != creation->fragments || piece.fragment > creation->filled) {
+      return absl::InvalidArgumentError(fmt::format(
+          "{} part {}: fragment {} of {} expected next, got {} of {}", LabelOf(spec), id.part,
+          creation->filled, creation->fragments, piece.fragment, piece.fragments));
+    }
+    return creation;
+  }
+  if (piece.fragment != 0 || (piece.fragments != 1 && !IsRowSparse(spec))) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} part {}: fragment 0{} expected, got {} of {}", LabelOf(spec), id.part,
+                    IsRowSparse(spec) ? " first" : " of 1 (the key is dense)", piece.fragment,
+                    piece.fragments));
+  }
+  if (value_bytes_ + needed > options_.value_bytes_max) {
+    return absl::ResourceExhaustedError(fmt::format("{}: {} bytes needed, {} of {} are in use",
+                                                    LabelOf(spec), needed, value_bytes_,
+                                                    options_.value_bytes_max));
+  }
+  KVS_ASSIGN_OR_RETURN(KnownKey* const known, AddKey(spec));
+  value_bytes_ += needed;
+  ++known->parts;
+  slot = &FindOrAdd(id);
+  slot->creation = std::make_unique<Creation>();
+  slot->creation->value = values_->Make(known->spec, id);
+  slot->creation->fragments = piece.fragments;
+  return slot->creation.get();
+}
+
+absl::StatusOr<PartTable::KnownKey*> PartTable::AddKey(const KeySpec& spec) {
+  auto [it, created] = keys_.try_emplace(spec.key);
+  if (created) {
+    it->second.spec = spec;
+  } else if (absl::Status same = CheckSameKey(it->second.spec, spec); !same.ok()) {
+    return same;
+  }
+  return &it->second;
+}
+
+std::unique_ptr<Part> PartTable::MakePart(std::unique_ptr<PartValue> value) const {
+  const Round outcomes_kept = options_.rounds_ahead_max;
+  if (mode_ == StoreMode::kAsync) {
+    return std::make_unique<PartSequence>(std::move(value), outcomes_kept, workers_);
+  }
+  return std::make_unique<PartRounds>(std::move(value), outcomes_kept);
+}
+
+absl::Status PartTable::TakeBack(const ReplyTo& from, const RequestEntry& drop) {
+  const PartId id = drop.id();
+  PartSlot& slot = FindOrAdd(id);
+  const bool same_life = slot.init_incarnation == from.incarnation;
+  if (slot.part != nullptr || slot.creation != nullptr) {
+    // What another Init brought stays.
+    if (!same_life || slot.init_first != drop.takes_back) return absl::OkStatus();
+    if (slot.part != nullptr && (slot.part->version() > 0 || slot.part->open())) {
+      return absl::FailedPreconditionError(fmt::format(
+          "{} part {}: a value as Init brought it expected, it was pushed to: at version {}",
+          Label(id.key), id.part, slot.part->version()));
+    }
+    Release(id, slot);
+  }
+  // An Init that was refused may still be repeated, too.
+  slot.init_request = same_life ? std::max(slot.init_request, drop.takes_back) : drop.takes_back;
+  slot.init_incarnation = from.incarnation;
+  if (Broken(Mutation::kDropForgetsRequests)) slot.init_request = 0;
+  return absl::OkStatus();
+}
+
+void PartTable::Release(PartId id, PartSlot& slot) {
+  const PartValue& value = slot.part != nullptr ? slot.part->value() : *slot.creation->value;
+  value_bytes_ -= value.Bytes();
+  slot.part.reset();
+  slot.creation.reset();
+  const auto known = keys_.find(id.key);
+  if (--known->second.parts == 0) keys_.erase(known);
+}
+
+// ---- the updater
+
+absl::StatusOr<uint64_t> PartTable::TryUpdater(const OptimizerConfig& spec) {
+  if (values_->has_own_updater() && spec.name != "assign") {
+    return absl::FailedPreconditionError(
+        fmt::format("SetOptimizer '{}': this server runs the updater of its program", spec.name));
+  }
+  KVS_RETURN_IF_ERROR(values_->SetOptimizer(spec));
+  uint64_t needed = 0;
+  for (const auto& [id, slot] : slots_) {
+    if (slot->part != nullptr) needed += slot->part->value().Bytes();
+    if (slot->creation != nullptr) needed += slot->creation->value->Bytes();
+  }
+  if (needed > options_.value_bytes_max) {
+    KVS_CHECK(values_->SetOptimizer(optimizer_).ok());
+    return absl::ResourceExhaustedError(
+        fmt::format("optimizer '{}': {} bytes needed for values and states, at most {} expected",
+                    spec.name, needed, options_.value_bytes_max));
+  }
+  return needed;
+}
+
+absl::Status PartTable::CheckUpdater(const OptimizerConfig& spec) {
+  const absl::Status fits = TryUpdater(spec).status();
+  if (fits.ok()) KVS_CHECK(values_->SetOptimizer(optimizer_).ok());
+  return fits;
+}
+
+absl::Status PartTable::SetUpdater(const OptimizerConfig& spec) {
+  KVS_ASSIGN_OR_RETURN(value_bytes_, TryUpdater(spec));
+  optimizer_ = spec;
+  return absl::OkStatus();
+}
+
+// ---- all parts
+
+std::vector<PartId> PartTable::OpenParts() const {
+  std::vector<PartId> ids;
+  for (const auto& [id, slot] : slots_) {
+    if (slot->part != nullptr && slot->part->open()) ids.push_back(id);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+void PartTable::ForEachPart(absl::FunctionRef<void(Part&)> visit) const {
+  for (const auto& [id, slot] : slots_) {
+    if (slot->part != nullptr) visit(*slot->part);
+  }
+}
+
+void PartTable::Report(const View& view, ShardStatus* status) const {
+  status->keys = keys_.size();
+  status->value_bytes = value_bytes_;
+  std::map<KeyId, OpenRoundInfo> open;
+  for (const auto& [id, slot] : slots_) {
+    if (slot->part == nullptr || !slot->part->open()) continue;
+    const Part& part = *slot->part;
+    OpenRoundInfo& info = open[id.key];
+    const Round round = part.version() + 1;
+    if (info.parts++ == 0 || round < info.round) {
+      info.key = id.key;
+      info.name = part.key().name;
+      info.round = round;
+      info.missing = part.Missing(view);
+    }
+    info.since_ms =
+        info.parts == 1 ? part.open_since_ms() : std::min(info.since_ms, part.open_since_ms());
+  }
+  for (auto& [key, info] : open) status->open_rounds.push_back(std::move(info));
+  std::stable_sort(
+      status->open_rounds.begin(), status->open_rounds.end(),
+      [](const OpenRoundInfo& a, const OpenRoundInfo& b) { return a.since_ms < b.since_ms; });
+}
+
+}  // namespace kvstore

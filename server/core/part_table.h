@@ -1,0 +1,114 @@
+// PartTable: the keys of a shard and their parts: how a value comes to be (rank 0's Init brings it,
+// in one piece or in several), how it is taken back, and how much memory all of them may take.
+//
+// Shard-bound, pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/model/store_mode.h"
+#include "common/wire/frame.h"
+#include "server/core/part.h"
+#include "server/core/part_value.h"
+#include "server/core/server_core.h"
+#include "server/core/waiter.h"
+
+namespace kvstore {
+
+// A value that is brought in several fragments.
+struct Creation {
+  std::unique_ptr<PartValue> value;
+  uint32_t fragments = 1;
+  uint32_t filled = 0;  // so many of them are in the value
+};
+
+// A place in the table: a part, or what waits for one.
+struct PartSlot {
+  std::unique_ptr<Part> part;          // null until Init brought the value
+  std::unique_ptr<Creation> creation;  // until then, while it is being brought
+  std::vector<Waiter> waiters;
+  // The requests that brought it. They stay when it is taken back: late repeats create nothing.
+  RequestId init_first = 0;
+  RequestId init_request = 0;  // the last one
+  Incarnation init_incarnation = 0;
+};
+
+class PartTable {
+ public:
+  // `values` outlives the table.
+  PartTable(const ServerCoreOptions& options, ShardValues* values)
+      : options_(options), values_(values) {}
+
+  // A new job with so many workers: no key, and the updater `assign`.
+  void Begin(StoreMode mode, uint32_t workers);
+
+  // Null if nothing was ever asked about the part.
+  PartSlot* Find(PartId id) const;
+  PartSlot& FindOrAdd(PartId id);
+  // The part, if it has a value; else null.
+  Part* FindPart(PartId id) const;
+  // "key 'conv1.weight'", of a key that need not exist.
+  std::string Label(KeyId key) const;
+
+  // Whether two descriptions of a key mean the same. Errors: ALREADY_EXISTS for two names with one
+  // id; INVALID_ARGUMENT for another dtype, shape or storage.
+  static absl::Status CheckSameKey(const KeySpec& have, const KeySpec& want);
+
+  // Takes one piece of a value that does not exist yet. It exists when the last of its fragments
+  // came; they come in ascending order, and one that does not fit undoes the ones before it. A
+  // repeat is OK and changes nothing.
+  // Errors: INVALID_ARGUMENT: not from rank 0, or a piece that does not fit; ALREADY_EXISTS: it is
+  // being brought by another Init; RESOURCE_EXHAUSTED: over the budget of memory.
+  absl::Status Create(const ReplyTo& from, const KeySpec& spec, const RequestEntry& init);
+  // Takes back what the Init brought that `drop` names, with its memory, and the key with its last
+  // part. What another Init brought stays.
+  // Errors: FAILED_PRECONDITION: it was pushed to.
+  absl::Status TakeBack(const ReplyTo& from, const RequestEntry& drop);
+
+  // Whether SetUpdater would be OK. Nothing changes.
+  absl::Status CheckUpdater(const OptimizerConfig& spec);
+  // Errors, and the old one stays: that of the values; FAILED_PRECONDITION while the program has an
+  // updater; RESOURCE_EXHAUSTED when what it keeps of the parts goes over the budget.
+  absl::Status SetUpdater(const OptimizerConfig& spec);
+
+  // The parts that wait for contributions, in ascending order.
+  std::vector<PartId> OpenParts() const;
+  void ForEachPart(absl::FunctionRef<void(Part&)> visit) const;
+  // Keys, memory and open rounds.
+  void Report(const View& view, ShardStatus* status) const;
+
+ private:
+  struct KnownKey {
+    KeySpec spec;
+    size_t parts = 0;  // values, also those that are being created: they point to the spec
+  };
+
+  std::unique_ptr<Part> MakePart(std::unique_ptr<PartValue> value) const;
+  absl::StatusOr<KnownKey*> AddKey(const KeySpec& spec);
+  // The creation that `init` goes on with, or begins. `needed`: PartValue::Bytes() of the value.
+  absl::StatusOr<Creation*> CreationFor(const KeySpec& spec, const RequestEntry& init,
+                                        uint64_t needed);
+  // The slot's value or creation goes, with its memory; with the last one its key, too.
+  void Release(PartId id, PartSlot& slot);
+  // Has the values use this updater, and returns what all parts take with it.
+  absl::StatusOr<uint64_t> TryUpdater(const OptimizerConfig& spec);
+
+  const ServerCoreOptions options_;
+  ShardValues* const values_;
+  StoreMode mode_ = StoreMode::kSync;
+  uint32_t workers_ = 0;
+  std::map<KeyId, KnownKey> keys_;
+  absl::flat_hash_map<PartId, std::unique_ptr<PartSlot>, PartIdHash> slots_;
+  OptimizerConfig optimizer_{"assign", {}};  // that is set
+  uint64_t value_bytes_ = 0;                 // PartValue::Bytes() of all parts
+};
+
+}  // namespace kvstore

@@ -1,0 +1,17 @@
+// Waiter: a request that is answered later.
+#pragma once
+
+#include "common/wire/frame.h"
+#include "server/core/reply_batch.h"
+
+namespace kvstore {
+
+// Named by (rank, request); asked again, it moves to the newer stream.
+struct Waiter {
+  ReplyTo to;
+  EntryHead request;
+  KeySpec key;  // kInit: what the waiter expects the key to be
+  Piece asked;  // kPull; a copy, in the parking lot
+};
+
+}  // namespace kvstore

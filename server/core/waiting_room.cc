@@ -1,0 +1,107 @@
+#include "server/core/waiting_room.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/mutation.h"
+
+namespace kvstore {
+
+void WaitingRoom::Clear() {
+  parking_.bytes = 0;
+  waiting_ = 0;
+}
+
+Waiter* WaitingRoom::Find(PartSlot& slot, WorkerRank rank, RequestId request) {
+  for (Waiter& waiter : slot.waiters) {
+    if (waiter.to.rank == rank && waiter.request.request == request) return &waiter;
+  }
+  return nullptr;
+}
+
+absl::Status WaitingRoom::Park(Waiter waiter, bool* retry) {
+  const PartId id = waiter.request.id();
+  PartSlot* slot = parts_->Find(id);
+  if (slot != nullptr) {
+    if (Waiter* parked = Find(*slot, waiter.to.rank, waiter.request.request)) {
+      parked->to = waiter.to;
+      return absl::OkStatus();
+    }
+  }
+  // Pushes are bounded by the rounds that may be open.
+  if (waiter.request.op != Op::kPush && waiting_ >= options_.waiting_max) {
+    return absl::ResourceExhaustedError(fmt::format("{}: at most {} requests may wait here",
+                                                    parts_->Label(id.key), options_.waiting_max));
+  }
+  if (!parking_.Fits(waiter.asked.data.size())) {
+    *retry = true;
+    return parking_.Full(parts_->Label(id.key));
+  }
+  if (!waiter.asked.data.empty()) waiter.asked.data = waiter.asked.data.Copy();
+  parking_.bytes += waiter.asked.data.size();
+  ++waiting_;
+  (slot == nullptr ? parts_->FindOrAdd(id) : *slot).waiters.push_back(std::move(waiter));
+  return absl::OkStatus();
+}
+
+void WaitingRoom::AnswerReady(PartSlot& slot, ReplyBatch& replies) {
+  auto& waiters = slot.waiters;
+  const size_t before = waiters.size();
+  const auto answered = [&](const Waiter& waiter) {
+    if (!Answer(waiter, *slot.part, replies)) return false;
+    parking_.bytes -= waiter.asked.data.size();
+    return true;
+  };
+  waiters.erase(std::remove_if(waiters.begin(), waiters.end(), answered), waiters.end());
+  waiting_ -= before - waiters.size();
+}
+
+bool WaitingRoom::Answer(const Waiter& waiter, const Part& part, ReplyBatch& replies) const {
+  const Round round = waiter.request.round;
+  const bool over = part.DoneThrough(waiter.to.rank) >= round;
+  ReplyEntry reply(waiter.request);
+  reply.progress = Progress::kDone;
+  const KeySpec* learns = nullptr;
+  switch (waiter.request.op) {
+    case Op::kInit:
+      reply.SetStatus(PartTable::CheckSameKey(part.key(), waiter.key));
+      if (waiter.key.shape_unknown) learns = &part.key();
+      break;
+    case Op::kPush:
+      if (!over) return false;
+      reply.SetStatus(part.PushStatus(waiter.to.rank, round));
+      break;
+    default:  // kPull
+      if (!over && !Broken(Mutation::kTornPull)) return false;
+      AnswerPull(waiter, part, replies, &reply);
+      break;
+  }
+  replies.Add(waiter.to, std::move(reply), learns);
+  return true;
+}
+
+void WaitingRoom::AnswerPull(const Waiter& waiter, const Part& part, ReplyBatch& replies,
+                             ReplyEntry* reply) const {
+  const PartId id = part.id();
+  const Round round = waiter.request.round;
+  if (round != 0 && part.PullIsLate(round)) {
+    // A late duplicate.
+    return reply->SetStatus(
+        absl::AbortedError(fmt::format("{} part {}: version {} is over, at {}",
+                                       parts_->Label(id.key), id.part, round, part.version())));
+  }
+  // Rows are copied for the reply: a worker may have only so many on their way.
+  if (!waiter.asked.data.empty() && replies.ValueBytesTo(waiter.to) > options_.reply_bytes_max) {
+    reply->progress = Progress::kUnspecified;
+    reply->retry_after_ms = options_.retry_after_ms;
+    return reply->SetStatus(absl::ResourceExhaustedError(
+        fmt::format("{} part {}: over {} bytes of values are on their way already",
+                    parts_->Label(id.key), id.part, options_.reply_bytes_max)));
+  }
+  reply->version = part.version();
+  reply->data = part.value().Read(waiter.asked);
+}
+
+}  // namespace kvstore

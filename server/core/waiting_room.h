@@ -1,0 +1,55 @@
+// WaitingRoom: the requests of a shard that wait, each at the slot of its part: an Init for the
+// value, a push for the end of its round, a pull for its version. It bounds how many there are and
+// how much memory they take, and answers them when their time has come.
+//
+// Shard-bound, pure.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "server/core/fragments.h"
+#include "server/core/part_table.h"
+#include "server/core/reply_batch.h"
+#include "server/core/server_core.h"
+#include "server/core/waiter.h"
+
+namespace kvstore {
+
+class WaitingRoom {
+ public:
+  // `parts` outlives the room.
+  WaitingRoom(const ServerCoreOptions& options, PartTable* parts)
+      : options_(options), parts_(parts) {
+    parking_.bytes_max = options.parked_bytes_max;
+  }
+
+  // The memory of what waits, and of contributions that are before their turn.
+  ParkingLot& parking() { return parking_; }
+  uint64_t parked_bytes() const { return parking_.bytes; }
+
+  // A new job: nobody waits. The slots went with the table's.
+  void Clear();
+
+  // The request waits. What a pull asks for is copied; a repeat is answered in the place of what it
+  // repeats. Errors: RESOURCE_EXHAUSTED, then nothing is kept; `*retry`: there will be room again.
+  absl::Status Park(Waiter waiter, bool* retry);
+  // A request of `rank` that waits at the slot; null if there is none.
+  static Waiter* Find(PartSlot& slot, WorkerRank rank, RequestId request);
+  // Answers those at the slot, which has a part, whose time has come.
+  void AnswerReady(PartSlot& slot, ReplyBatch& replies);
+  // Answers a request about the part, if its time has come. False: it has to wait.
+  bool Answer(const Waiter& waiter, const Part& part, ReplyBatch& replies) const;
+
+ private:
+  // What a pull is told whose time has come.
+  void AnswerPull(const Waiter& waiter, const Part& part, ReplyBatch& replies,
+                  ReplyEntry* reply) const;
+
+  const ServerCoreOptions options_;
+  PartTable* const parts_;
+  ParkingLot parking_;
+  uint64_t waiting_ = 0;  // at all slots
+};
+
+}  // namespace kvstore
