@@ -14,7 +14,7 @@ static_assert(kPartBytesMax / sizeof(int64_t) <= kRowsPerEntryMax, "bytes are th
 
 // A list of rows, cut by stripe into pieces of at most `most` rows each, in the order of the
 // stripes. `empty`: stripes without rows have a piece of none.
-template <typename Piece>
+template <typename StripePiece>
 class ByStripe {
  public:
   ByStripe(const RowShape& shape, const int64_t* ids, size_t count, size_t most, bool empty)
@@ -26,7 +26,7 @@ class ByStripe {
       const size_t pieces = std::max<size_t>(empty ? 1 : 0, (rows[stripe] + most - 1) / most);
       for (size_t piece = 0; piece < pieces; ++piece) {
         pieces_.push_back(
-            Piece(stripe, std::min(most, rows[stripe] - piece * most), piece, pieces));
+            StripePiece(stripe, std::min(most, rows[stripe] - piece * most), piece, pieces));
       }
     }
   }
@@ -46,7 +46,7 @@ class ByStripe {
     }
   }
 
-  std::vector<Piece>& pieces() { return pieces_; }
+  std::vector<StripePiece>& pieces() { return pieces_; }
 
  private:
   struct Next {
@@ -56,7 +56,7 @@ class ByStripe {
 
   const RowShape& shape_;
   const size_t most_;
-  std::vector<Piece> pieces_;
+  std::vector<StripePiece> pieces_;
   std::vector<Next> next_;  // by stripe
 };
 
@@ -67,8 +67,8 @@ void PutId(int64_t id, uint8_t* ids, size_t place) {
 }  // namespace
 
 std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows) {
-  struct Piece {
-    Piece(PartIndex stripe, size_t rows, size_t number, size_t pieces) {
+  struct StripePiece {
+    StripePiece(PartIndex stripe, size_t rows, size_t number, size_t pieces) {
       fragment.stripe = stripe;
       fragment.rows = static_cast<uint32_t>(rows);
       fragment.fragment = static_cast<uint32_t>(number);
@@ -79,10 +79,10 @@ std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows) {
     uint8_t* data = nullptr;
   };
   const size_t entry_bytes = sizeof(int64_t) + shape.row_bytes;
-  ByStripe<Piece> cut(shape, rows.ids, rows.count, kPartBytesMax / entry_bytes, true);
+  ByStripe<StripePiece> cut(shape, rows.ids, rows.count, kPartBytesMax / entry_bytes, true);
   std::vector<RowFragment> fragments;
   fragments.reserve(cut.pieces().size());
-  for (Piece& piece : cut.pieces()) {
+  for (StripePiece& piece : cut.pieces()) {
     if (piece.fragment.rows > 0) {
       const auto buffer = std::make_shared<Buffer>(piece.fragment.rows * entry_bytes);
       CountCopiedBytes(buffer->size());
@@ -93,7 +93,7 @@ std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows) {
     fragments.push_back(std::move(piece.fragment));
   }
   ForRowBytes(shape.row_bytes, [&](auto bytes) {
-    cut.ForEach(rows.ids, rows.count, [&](const Piece& piece, size_t place, size_t i) {
+    cut.ForEach(rows.ids, rows.count, [&](const StripePiece& piece, size_t place, size_t i) {
       PutId(rows.ids[i], piece.ids, place);
       std::memcpy(piece.data + place * bytes, rows.data + i * bytes, bytes);
     });
@@ -102,8 +102,8 @@ std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows) {
 }
 
 std::vector<RowQuestion> CutIds(const RowShape& shape, const std::vector<int64_t>& ids) {
-  struct Piece {
-    Piece(PartIndex stripe, size_t rows, size_t /*number*/, size_t /*pieces*/) {
+  struct StripePiece {
+    StripePiece(PartIndex stripe, size_t rows, size_t /*number*/, size_t /*pieces*/) {
       question.stripe = stripe;
       question.rows = static_cast<uint32_t>(rows);
     }
@@ -112,10 +112,10 @@ std::vector<RowQuestion> CutIds(const RowShape& shape, const std::vector<int64_t
     size_t* places = nullptr;
   };
   const size_t most = kPartBytesMax / std::max(sizeof(int64_t), shape.row_bytes);
-  ByStripe<Piece> cut(shape, ids.data(), ids.size(), most, false);
+  ByStripe<StripePiece> cut(shape, ids.data(), ids.size(), most, false);
   std::vector<RowQuestion> questions;
   questions.reserve(cut.pieces().size());
-  for (Piece& piece : cut.pieces()) {
+  for (StripePiece& piece : cut.pieces()) {
     const auto buffer = std::make_shared<Buffer>(piece.question.rows * sizeof(int64_t));
     piece.ids = buffer->data();
     piece.question.ids = buffer;
@@ -123,7 +123,7 @@ std::vector<RowQuestion> CutIds(const RowShape& shape, const std::vector<int64_t
     piece.places = piece.question.places.data();
     questions.push_back(std::move(piece.question));
   }
-  cut.ForEach(ids.data(), ids.size(), [&](const Piece& piece, size_t place, size_t i) {
+  cut.ForEach(ids.data(), ids.size(), [&](const StripePiece& piece, size_t place, size_t i) {
     PutId(ids[i], piece.ids, place);
     piece.places[place] = i;
   });
