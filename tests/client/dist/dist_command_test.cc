@@ -2,13 +2,13 @@
 #include <catch2/catch.hpp>
 #include <thread>
 
+#include "tests/support/arrays.h"
 #include "tests/support/dist_cluster.h"
 #include "tests/support/must.h"
 
 namespace kvstore {
 namespace {
 
-using Ints = std::vector<int>;
 using Done = std::function<void(absl::Status)>;
 
 // What the servers of a cluster ran; one of them may fail, or keep everybody waiting.

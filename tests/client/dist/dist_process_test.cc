@@ -4,52 +4,28 @@
 
 #include "common/transport/factory/make_transport.h"
 #include "kvstore/kvstore.h"
-#include "server/node/server_node.h"
-#include "server/scheduler/scheduler_service.h"
 #include "tests/support/arrays.h"
+#include "tests/support/dist_cluster.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/forked_child.h"
 
 namespace kvstore {
 namespace {
 
-// A scheduler and a server for one worker, which InitPSEnv points this process to.
+// A scheduler and a server for one worker, over real connections, which InitPSEnv points this
+// process to.
 class GrpcCluster {
  public:
-  GrpcCluster() {
-    SchedulerServiceOptions scheduler;
-    scheduler.listen = "127.0.0.1:0";
-    SchedulerServiceEvents events;
-    events.on_broken = [](const absl::Status&) {};
-    events.on_job_over = [](const v1::JobEnded&) {};
-    auto started = SchedulerService::Start(scheduler, nullptr, scheduler_transport_.get(), events);
-    REQUIRE(started.ok());
-    scheduler_ = *std::move(started);
-
-    ServerNodeOptions server;
-    server.scheduler = "127.0.0.1:" + std::to_string(scheduler_->port());
-    server.listen = server.advertise = "127.0.0.1:0";
-    ServerNodeEvents server_events;
-    server_events.on_stop = [](const absl::Status&) {};
-    server_events.on_job_ended = [](const v1::JobEnded&) {};
-    auto node = ServerNode::Start(server, server_transport_.get(), server_events);
-    REQUIRE(node.ok());
-    server_ = *std::move(node);
+  GrpcCluster() : cluster_({1, 1}, [] { return MakeTransport(); }) {
+    const std::string& address = cluster_.scheduler_address();
     KVStore::InitPSEnv({{"DMLC_PS_ROOT_URI", "127.0.0.1"},
-                        {"DMLC_PS_ROOT_PORT", std::to_string(scheduler_->port())},
+                        {"DMLC_PS_ROOT_PORT", address.substr(address.rfind(':') + 1)},
                         {"DMLC_ROLE", "worker"},
                         {"DMLC_NUM_WORKER", "1"}});
   }
-  ~GrpcCluster() {
-    server_.reset();
-    scheduler_.reset();
-  }
 
  private:
-  const std::unique_ptr<Transport> scheduler_transport_ = MakeTransport();
-  const std::unique_ptr<Transport> server_transport_ = MakeTransport();
-  std::unique_ptr<SchedulerService> scheduler_;
-  std::unique_ptr<ServerNode> server_;
+  DistCluster cluster_;
 };
 
 }  // namespace
