@@ -182,9 +182,15 @@ KeyedStatus StoreFacade::QueueRows(const Names& keys,
 }
 
 KeyedStatus StoreFacade::InitKeys(const Names& keys, const std::vector<NDArray>& values) {
-  absl::Status status = MayBlock();
-  if (status.ok())
-    status = CheckLengths(OperationKind::kInit, keys.size(), values.size(), "values");
+  if (absl::Status status = MayBlock(); !status.ok()) return {status, {}};
+  Mutex* const room = backend_->room();
+  if (room == nullptr) return MakeKeys(keys, values);
+  MutexLock lock(*room);
+  return MakeKeys(keys, values);
+}
+
+KeyedStatus StoreFacade::MakeKeys(const Names& keys, const std::vector<NDArray>& values) {
+  absl::Status status = CheckLengths(OperationKind::kInit, keys.size(), values.size(), "values");
   if (!status.ok() || keys.empty()) return {status, {}};
 
   std::vector<VarPtr> vars;

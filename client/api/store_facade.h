@@ -20,7 +20,7 @@
 
 namespace kvstore {
 
-// Thread-safe. Lock order: mutex_, then the engine's.
+// Thread-safe. Lock order: the backend's room, mutex_, the engine's.
 class StoreFacade final : public KVStore {
  public:
   StoreFacade(std::string type, std::shared_ptr<StoreBackend> backend);
@@ -87,6 +87,8 @@ class StoreFacade final : public KVStore {
 
   // The bodies of the public calls, for both kinds of keys.
   KeyedStatus InitKeys(const Names& keys, const std::vector<NDArray>& values) KVS_EXCLUDES(mutex_);
+  // The same, with the backend's room.
+  KeyedStatus MakeKeys(const Names& keys, const std::vector<NDArray>& values) KVS_EXCLUDES(mutex_);
   KeyedStatus Queue(OperationKind kind, const Names& push_keys, const std::vector<NDArray>& values,
                     const Names& pull_keys, const std::vector<NDArray*>& outputs, int priority,
                     bool ignore_sparse = true) KVS_EXCLUDES(mutex_);

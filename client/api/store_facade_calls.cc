@@ -108,7 +108,13 @@ void StoreFacade::SetOptimizer(const OptimizerSpec& spec) {
     return OptimizerConfigOf(spec, keys_);
   }();
   ThrowIfError(config.status());
-  ThrowIfError(backend_->SetOptimizer(*config));
+  Mutex* const room = backend_->room();
+  const absl::Status set = [&] {
+    if (room == nullptr) return backend_->SetOptimizer(*config);
+    MutexLock lock(*room);
+    return backend_->SetOptimizer(*config);
+  }();
+  ThrowIfError(set);
 }
 
 void StoreFacade::SendCommandToServers(int cmd_id, const std::string& body) {

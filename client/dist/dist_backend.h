@@ -37,6 +37,8 @@ class DistBackend final : public StoreBackend {
   absl::Status SetUpdater(KVStore::Updater) override { return UpdaterHasNoEffect(); }
   absl::Status SetUpdater(KVStore::StrUpdater) override { return UpdaterHasNoEffect(); }
   absl::Status SetOptimizer(const OptimizerConfig& config) override;
+  // Only rank 0 makes keys and sets the optimizer; of all stores of its process.
+  Mutex* room() override { return rank_ == 0 ? &share_->room() : nullptr; }
 
   absl::Status SendCommand(int id, const std::string& body) override;
   absl::Status Barrier() override;

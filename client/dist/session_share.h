@@ -18,6 +18,8 @@ class SessionShare {
   explicit SessionShare(std::shared_ptr<ClusterSession> session) : session_(std::move(session)) {}
 
   const std::shared_ptr<ClusterSession>& session() const { return session_; }
+  // StoreBackend::room of the stores.
+  Mutex& room() { return room_; }
   // Counts one more store. False when the last one is gone, or going: then a new membership is
   // needed.
   bool Enter() KVS_EXCLUDES(mutex_);
@@ -28,6 +30,7 @@ class SessionShare {
 
  private:
   const std::shared_ptr<ClusterSession> session_;
+  Mutex room_;
   mutable Mutex mutex_;
   int stores_ KVS_GUARDED_BY(mutex_) = 0;
   bool entered_ KVS_GUARDED_BY(mutex_) = false;  // by a first store

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/order/dependency_engine.h"
+#include "common/base/mutex.h"
 #include "common/cluster/identity.h"
 #include "common/tensor/dtype.h"
 #include "common/tensor/shape.h"
@@ -102,6 +103,10 @@ class StoreBackend : public OperationOwner {
   virtual absl::Status SetUpdater(KVStore::Updater updater) = 0;
   virtual absl::Status SetUpdater(KVStore::StrUpdater updater) = 0;
   virtual absl::Status SetOptimizer(const OptimizerConfig& config) = 0;
+  // What the facade holds over each Init and each SetOptimizer, from the call until it is over, so
+  // that memory which is there for one is not taken by the other in between. Null where they do not
+  // compete: then an Init, which may wait for other workers, keeps no SetOptimizer waiting.
+  virtual Mutex* room() { return nullptr; }
 
   // Blocks until the job is over. Only a dist store of the role server or scheduler can.
   virtual absl::Status RunServer(const KVStore::Controller&) {

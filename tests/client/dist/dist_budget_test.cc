@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/support/arrays.h"
@@ -140,6 +141,46 @@ TEST_CASE("an optimizer that one server has no memory for is set on none", "[dis
               push_makes(-1.5f);
             },
             type) == NothingThrown(1));
+}
+
+TEST_CASE("an optimizer and a key that have no room together never share the servers",
+          "[dist][optimizer][init]") {
+  // Of the 7 parts of key 1 one server has 4, the other 3. They fit with adam, which takes 4 MiB
+  // for a part: 16 and 12 MiB. The other key's 3 parts fit beside them as they are (2 MiB each),
+  // but not with adam. So one of the two calls is refused, whichever comes first: were the key made
+  // between SetOptimizer's question and its order, the server with more parts would refuse the
+  // order that the other one carries out.
+  constexpr int64_t kElements = (1 << 18) * 7;
+  for (int attempt = 0; attempt < 60; ++attempt) {
+    CAPTURE(attempt);
+    DistClusterOptions options;
+    options.servers = 2;
+    options.core.value_bytes_max = 21u << 20;
+    DistCluster cluster(options);
+    const auto store = cluster.Join(0);
+    store->Init(Ints{1}, {NDArray({kElements})});
+    const int other = 2 + attempt;  // which server has two of its parts differs by key
+    std::string optimizer_refused, init_refused;
+    std::thread set([&] {
+      try {
+        store->SetOptimizer(OptimizerSpec("adam").Set("learning_rate", 0.5));
+      } catch (const Error& error) {
+        optimizer_refused = error.what();
+      }
+    });
+    try {
+      store->Init(Ints{other}, {NDArray({(1 << 18) * 3})});
+    } catch (const Error& error) {
+      init_refused = error.what();
+    }
+    set.join();
+    CAPTURE(optimizer_refused, init_refused);
+    NDArray out({kElements});
+    store->PushPull(Ints{1}, Ints{1}, {Filled(kElements, 1)}, {&out});
+    const Floats value = Read(out);
+    CHECK(std::count(value.begin(), value.end(), value[0]) == kElements);
+    CHECK((value[0] == 1) == !optimizer_refused.empty());  // assigned
+  }
 }
 
 }  // namespace
