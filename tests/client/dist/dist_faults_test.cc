@@ -10,6 +10,7 @@
 #include "tests/support/expect_error.h"
 #include "tests/support/meeting.h"
 #include "tests/support/must.h"
+#include "tests/support/row_arrays.h"
 
 namespace kvstore {
 namespace {
@@ -269,6 +270,28 @@ TEST_CASE("a lost scheduler is named by what needs it, and data still flows", "[
     MUST_THROW(store.get_num_dead_node(kWorkerGroup), kUnavailable, cluster.scheduler_address());
     store.set_barrier_before_exit(false);
   }) == NothingThrown(1));
+}
+
+TEST_CASE("the output of a pull that fails has no rows rather than some", "[dist][rows][faults]") {
+  const Dims shape = {10000, 64};
+  const Floats eights(64, 8);
+  DistCluster cluster({2, 2});
+  Meeting queued(2);
+  const auto thrown = cluster.Run([&](KVStore& store, int rank) {
+    store.Init(Ints{1}, {NDArray::RowSparse(shape)});
+    if (rank == 1) {
+      queued.Arrive();
+      throw std::runtime_error("gives up");
+    }
+    NDArray out = RowArray(shape, {{1, eights}});
+    store.Push(Ints{1}, {out});
+    store.PullRowSparse(Ints{1}, {{&out, Ids({1, 2})}});  // of a round that lacks rank 1
+    queued.Arrive();
+    MUST_THROW(out.WaitToRead(), kFailedPrecondition, "worker 1");
+    MUST(out.indices().empty());
+    MUST_EQUAL(out.bytes(), size_t{0});
+  });
+  CHECK(thrown == Strings{"", "gives up"});
 }
 
 }  // namespace kvstore
