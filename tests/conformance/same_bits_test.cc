@@ -133,8 +133,7 @@ std::vector<Bytes> Expected(const OptimizerSpec& spec, const std::vector<TestKey
 void CheckSameBits(const OptimizerSpec& spec, const std::vector<TestKey>& keys) {
   // By number of workers, and whether there are rounds.
   std::map<std::pair<int, bool>, std::vector<Bytes>> all_expected;
-  for (const StoreKind& kind : AllStores()) {
-    if (!StoreWithOneOrder(kind)) continue;
+  for (const StoreKind& kind : StoresHere(StoreWithOneOrder)) {
     std::vector<Bytes>& expected = all_expected[{static_cast<int>(kind.workers), kind.rounds}];
     if (!expected.empty()) continue;
     expected = Expected(spec, keys, static_cast<int>(kind.workers), kind.rounds);

@@ -1,5 +1,6 @@
 #include "tests/conformance/store_under_test.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <exception>
 
@@ -64,16 +65,21 @@ std::vector<std::string> RunOn(const StoreKind& kind, const WorkerBody& body) {
       kind.type);
 }
 
-void OnEvery(Which which, const WorkerBody& body) {
-  bool listed = false;
+std::vector<StoreKind> StoresHere(Which which) {
+  std::vector<StoreKind> stores;
   for (const StoreKind& kind : AllStores()) {
-    if (!which(kind)) continue;
-    listed = true;
-    if (!ThisCarrier().carries(kind)) continue;
+    if (which(kind) && ThisCarrier().carries(kind)) stores.push_back(kind);
+  }
+  return stores;
+}
+
+void OnEvery(Which which, const WorkerBody& body) {
+  for (const StoreKind& kind : StoresHere(which)) {
     INFO(kind.Name());
     CHECK(RunOn(kind, body) == NothingThrown(kind.workers));
   }
-  CHECK(listed);  // else the sentence is about no store at all
+  // Else the sentence is about no store at all.
+  CHECK(std::any_of(AllStores().begin(), AllStores().end(), which));
 }
 
 }  // namespace kvstore

@@ -112,8 +112,10 @@ class Worker {
 using WorkerBody = std::function<void(Worker& worker)>;
 std::vector<std::string> RunOn(const StoreKind& kind, const WorkerBody& body);
 
-// Runs `body` on all stores of the list that `which` names and this executable can carry, one after
-// the other, and checks that it throws nothing.
+// The stores of the list that `which` names and this executable can carry.
+std::vector<StoreKind> StoresHere(Which which);
+
+// Runs `body` on each of StoresHere, one after the other, and checks that it throws nothing.
 void OnEvery(Which which, const WorkerBody& body);
 
 }  // namespace kvstore
