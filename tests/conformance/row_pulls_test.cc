@@ -1,8 +1,5 @@
 // PullRowSparse: the rows that were asked for.
-#include <fmt/format.h>
-
 #include <catch2/catch.hpp>
-#include <limits>
 
 #include "tests/conformance/store_under_test.h"
 
@@ -138,60 +135,6 @@ TEST_CASE("arguments of PullRowSparse that do not fit are refused by name, and n
     MUST_EQUAL(RowsIn(out), RowMap{{1, {8, 8}}});
     MUST_EQUAL(RowsIn(other), RowMap{{1, {8, 8}}});
     MUST_EQUAL(store.status(1), "OK");
-  });
-}
-
-TEST_CASE("row ids whose dtype cannot say every row of the key are refused, whatever they are",
-          "[rowpulls][errors]") {
-  struct Limit {
-    DataType dtype;
-    int64_t rows;
-  };
-  const auto limit =
-      GENERATE(Limit{DataType::kBool, 2}, Limit{DataType::kInt8, 128}, Limit{DataType::kUInt8, 256},
-               Limit{DataType::kBFloat16, 256}, Limit{DataType::kFloat16, 2048},
-               Limit{DataType::kFloat32, int64_t{1} << 24});
-  CAPTURE(DataTypeName(limit.dtype), limit.rows);
-  OnEvery(Store, [&](Worker& worker) {
-    KVStore& store = worker.store();
-    const Dims high = {limit.rows + 1, 1};
-    const Dims just_right = {limit.rows, 1};
-    store.Init(Ints{1, 2}, {RowArray(high, {{0, {3}}}), RowArray(just_right, {{0, {3}}})});
-    const NDArray zero({1}, limit.dtype);
-    NDArray out = NDArray::RowSparse(just_right);
-    store.PullRowSparse(Ints{2}, {{&out, zero}});
-    MUST_EQUAL(RowsIn(out), RowMap{{0, {3}}});
-    NDArray other = RowArray(high, {{1, {8}}});
-    MUST_THROW(store.PullRowSparse(Ints{1}, {{&other, zero}}), kInvalidArgument,
-               fmt::format("key 1: row ids of a dtype that tells {} rows apart expected, such as "
-                           "i64, got {}, which tells {}",
-                           limit.rows + 1, DataTypeName(limit.dtype), limit.rows));
-    MUST_EQUAL(RowsIn(other), RowMap{{1, {8}}});
-    MUST_EQUAL(store.status(1), "OK");
-  });
-}
-
-TEST_CASE("row ids that are not whole numbers are refused", "[rowpulls][errors]") {
-  OnEvery(Store, [](Worker& worker) {
-    KVStore& store = worker.store();
-    InitNumberedRows(store, 1);
-    NDArray out = NDArray::RowSparse(kShape);
-    NDArray ids({2});
-    for (const float whole : {99.0f, -0.0f}) {
-      ids.data_as<float>()[1] = whole;
-      store.PullRowSparse(Ints{1}, {{&out, ids}});
-      MUST(RowsIn(out).count(static_cast<int64_t>(whole)) == 1);
-    }
-    for (const float wrong : {9.5f, -0.5f, std::numeric_limits<float>::quiet_NaN()}) {
-      ids.data_as<float>()[1] = wrong;
-      MUST_THROW(store.PullRowSparse(Ints{1}, {{&out, ids}}), kInvalidArgument,
-                 fmt::format("key 1: row ids that are whole numbers expected, got {}", wrong));
-    }
-    for (const float wrong : {-1.0f, 100.0f, std::numeric_limits<float>::infinity()}) {
-      ids.data_as<float>()[1] = wrong;
-      MUST_THROW(store.PullRowSparse(Ints{1}, {{&out, ids}}), kOutOfRange,
-                 "key 1: row ids from 0 to 99 expected");
-    }
   });
 }
 

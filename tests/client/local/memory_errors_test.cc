@@ -1,12 +1,11 @@
-// What becomes of operations when memory runs out: a typed error, and nothing that is half done
-// without being said so.
+// What becomes of a local store's operations when memory runs out: a typed error, and nothing that
+// is half done without being said so.
 #include <catch2/catch.hpp>
 #include <future>
 #include <set>
 
 #include "kvstore/kvstore.h"
 #include "tests/support/arrays.h"
-#include "tests/support/dist_cluster.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/failing_new.h"
 #include "tests/support/row_arrays.h"
@@ -104,29 +103,6 @@ TEST_CASE("row ids for which there is no memory are refused, at once or as the k
   }
   pull();
   CHECK(RowsIn(out) == RowMap{{0, {3, 4}}});
-}
-
-TEST_CASE("outputs of rows for which there is no memory have none on dist", "[memory][dist]") {
-  constexpr int64_t kRows = 1 << 13, kColumns = 1 << 8;
-  constexpr size_t kBytes = kRows * kColumns * sizeof(float);
-  DistCluster cluster({1, 1});
-  const auto store = cluster.Join(0);
-  store->Init(Ints{1}, {RowArray({kRows, kColumns}, {{7, std::vector<float>(kColumns, 2)}})});
-  std::vector<int64_t> all(kRows);
-  for (int64_t row = 0; row < kRows; ++row) all[static_cast<size_t>(row)] = row;
-  const NDArray ids = Ids(all);
-  NDArray a = NDArray::RowSparse({kRows, kColumns}), b = NDArray::RowSparse({kRows, kColumns});
-  const auto pull = [&] { store->PullRowSparse(Ints{1, 1}, {{&a, ids}, {&b, ids}}); };
-  {
-    const FailingNew failing(kBytes, 1);
-    pull();
-    CHECK_ERROR(store->Wait(Ints{1}), kResourceExhausted, "key 1: memory for");
-    CHECK(failing.failed() == 1);
-  }
-  CHECK(RowsIn(a).empty());
-  CHECK(RowsIn(b).empty());
-  pull();
-  CHECK(RowsIn(b).at(7) == std::vector<float>(kColumns, 2));
 }
 
 }  // namespace kvstore
