@@ -147,8 +147,8 @@ class KVSTORE_EXPORT KVStore {
   // after it keeps their pushes behind it. All servers are asked before any takes it: if one
   // refuses (kResourceExhausted: no memory for the state; kFailedPrecondition: it runs its
   // program's updater) all keep the old rule and its state. A call that ends as kDeadlineExceeded,
-  // this one or an Init before it, goes on: some servers may have the new rule and others not, until
-  // the next SetOptimizer that all take.
+  // this one or an Init before it, goes on: some servers may have the new rule and others not,
+  // until the next SetOptimizer that all take.
   virtual void SetOptimizer(const OptimizerSpec& spec) = 0;
 
   // Any rank: has the controller of every server (RunServer) run the command, once, and returns
