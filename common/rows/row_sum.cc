@@ -16,8 +16,6 @@ namespace {
 constexpr size_t kNew = std::numeric_limits<size_t>::max();
 constexpr size_t kAgain = kNew - 1;
 
-constexpr size_t kAppendBytes = size_t{16} << 10;
-
 // How many of rows[0 .. count), at least one, ascend from the first on, none of them twice.
 size_t Ascending(const int64_t* rows, size_t count) {
   size_t n = 1;
@@ -151,14 +149,8 @@ void RowSum::Append(const int64_t* rows, size_t count, const uint8_t* data) {
   runs_.back().end = size + count;
   greatest_ = size == 0 ? rows[count - 1] : std::max(greatest_, rows[count - 1]);
   rows_.insert(rows_.end(), rows, rows + count);
-  // In blocks: the zeros with which a vector begins are overwritten while they are in the cache.
-  const size_t block = std::max<size_t>(1, kAppendBytes / row_sum_bytes_);
-  for (size_t i = 0; i < count; i += block) {
-    const size_t take = std::min(block, count - i);
-    const size_t end = sums_.size();
-    sums_.resize(end + take * row_sum_bytes_);
-    Widen(dtype_, &sums_[end], data + i * row_bytes_, take * row_elements_);
-  }
+  sums_.resize(sums_.size() + count * row_sum_bytes_);
+  Widen(dtype_, &sums_[size * row_sum_bytes_], data, count * row_elements_);
 }
 
 // A run is merged into the one before it unless that is twice as long, so that there are few: each
