@@ -10,7 +10,7 @@
 set -euo pipefail
 
 packages=(
-  g++ cmake ninja-build ccache pkg-config                       # build
+  g++ cmake ninja-build ccache patch pkg-config                 # build
   libgrpc++-dev protobuf-compiler-grpc                          # RPC
   libprotobuf-dev protobuf-compiler                             # messages
   libabsl-dev libspdlog-dev libcli11-dev                        # status, logs, flags

@@ -12,7 +12,6 @@
 #include "client/core/request.h"
 #include "client/core/streams.h"
 #include "common/base/check.h"
-#include "common/base/mutation.h"
 
 namespace kvstore {
 namespace {
@@ -58,7 +57,7 @@ class ClientCore::Impl {
   void Submit(int64_t now_ms, const ShardRequest& request, ClientOutbox* out);
   void Probe(const std::vector<Ticket>& tickets, ClientOutbox* out);
   std::vector<WaitInfo> WaitingFor(const std::vector<Ticket>& tickets) const;
-  size_t open_requests() const { return open_; }
+  size_t open_requests() const { return requests_.size(); }
 
  private:
   // The answers to a request that went to several shards.
@@ -98,7 +97,6 @@ class ClientCore::Impl {
   std::vector<std::unique_ptr<Request>> spare_;
   std::map<Ticket, ShardGroup> groups_;
   RequestId last_request_ = 0;
-  size_t open_ = 0;
 };
 
 void ClientCore::Impl::OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out) {
@@ -117,9 +115,7 @@ void ClientCore::Impl::OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutb
 void ClientCore::Impl::OnJobEnded(absl::Status status, ClientOutbox* out) {
   job_ended_ = std::move(status);
   std::vector<std::pair<uint64_t, Request*>> open;
-  for (const auto& [id, request] : requests_) {
-    if (!request->over) open.emplace_back(request->order, request.get());
-  }
+  for (const auto& [id, request] : requests_) open.emplace_back(request->order, request.get());
   std::sort(open.begin(), open.end());
   for (const auto& [order, request] : open) Finish(*request, job_ended_, Completion(), out);
 }
@@ -157,7 +153,6 @@ Request* ClientCore::Impl::Add(PartRequest ask) {
   request->order = request->id;
   request->ask = std::move(ask);
   requests_[request->id] = std::move(owned);
-  ++open_;
   return request;
 }
 
@@ -176,7 +171,7 @@ std::vector<Request*> ClientCore::Impl::WithTickets(const std::vector<Ticket>& t
   std::vector<std::pair<std::pair<size_t, uint64_t>, Request*>> found;
   for (const auto& [id, request] : requests_) {
     const auto it = places.find(request->ask.ticket);
-    if (it != places.end() && !request->over) {
+    if (it != places.end()) {
       found.push_back({{it->second, request->order}, request.get()});
     }
   }
@@ -248,10 +243,6 @@ void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFra
     if (it == requests_.end()) continue;  // over already
     Request& request = *it->second;
     if (!(request.shard == from) || !(entry.id() == request.ask.id)) continue;
-    if (request.over) {
-      // And still here: only in a broken variant.
-      if (entry.op != Op::kPull || entry.code != absl::StatusCode::kOk) continue;
-    }
     OnReply(now_ms, request, reply, entry, out);
   }
   streams_.Send(now_ms, out);
@@ -305,12 +296,7 @@ void ClientCore::Impl::OnReceived(int64_t now_ms, Request& request) {
 
 void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion done,
                               ClientOutbox* out) {
-  const bool late = request.over;  // only in a broken variant
-  if (!late) {
-    streams_.Forget(request);
-    request.over = true;
-    --open_;
-  }
+  streams_.Forget(request);
   if (request.whole_shard) return FinishShard(request, std::move(status), out);
   const PartId id = request.ask.id;
   done.ticket = request.ask.ticket;
@@ -319,10 +305,9 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
   if (request.contributes() || !status.ok()) done.round = request.round;
   done.status = std::move(status);
   out->done.push_back(std::move(done));
-  if (late) return;
 
   order_.Remove(request);
-  if (!Broken(Mutation::kLateReplyWritten)) Drop(request);
+  Drop(request);
   if (job_ended_.ok()) LetGo(id);
 }
 

@@ -33,13 +33,11 @@ struct Request {
   bool whole_shard = false;
 
   State state = State::kHeld;
-  bool as_probe = false;  // the next send asks what became of it
-  bool sent_before = false;
+  bool as_probe = false;    // the next send asks what became of it
   size_t window_bytes = 0;  // counted against the stream's window
   int64_t try_until_ms = kNever;
   int64_t backoff_until_ms = kNever;
   int refusals = 0;  // in a row; what comes after it in its part is held until it is taken
-  bool over = false;
 
   bool probe_answered = false;
   std::vector<WorkerRank> missing;

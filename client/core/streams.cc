@@ -4,7 +4,6 @@
 #include <string>
 
 #include "client/core/frame_cutter.h"
-#include "common/base/mutation.h"
 
 namespace kvstore::client_internal {
 namespace {
@@ -197,7 +196,6 @@ void Streams::SendOver(int64_t now_ms, ShardAddress shard, Stream& stream, Clien
   FrameCutter cutter(HeaderFor(shard), shard, out);
   const auto send = [&](Request& request) {
     cutter.Add(request, request.as_probe);
-    request.sent_before |= !request.as_probe;
     request.state = State::kSent;
     stream.sent[request.id] = &request;
     Expect(now_ms, request);
@@ -211,11 +209,6 @@ void Streams::SendOver(int64_t now_ms, ShardAddress shard, Stream& stream, Clien
       break;
     }
     stream.ready.Take();
-    if (Broken(Mutation::kResendReencodes) && bytes > 0 && request.sent_before) {
-      std::string again = request.ask.piece.data.ToString();
-      again.back() = static_cast<char>(again.back() ^ 1);
-      request.ask.piece.data = Payload::CopyOf(again);
-    }
     request.window_bytes = bytes;
     stream.window_bytes += bytes;
     send(request);

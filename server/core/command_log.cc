@@ -2,15 +2,13 @@
 
 #include <algorithm>
 
-#include "common/base/mutation.h"
-
 namespace kvstore {
 
 CommandLog::Arrival CommandLog::Arrived(const ReplyTo& from, const EntryHead& head) {
   const RequestId request = head.request;
   Worker& worker = workers_[from.incarnation];
   const auto known = worker.kept.find(request);
-  if (known != worker.kept.end() && !Broken(Mutation::kCommandRunAgain)) {
+  if (known != worker.kept.end()) {
     Entry& entry = known->second;
     entry.to = from;
     return {entry.done ? Kind::kDone : Kind::kRunning, 0, entry.outcome};

@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -38,32 +37,27 @@ class Fragments {
   bool any() const { return count_ > 0; }
   // How many the contribution has; 0: none has come.
   uint32_t count() const { return count_; }
-  bool Has(uint32_t fragment) const {
-    return fragment < folded_ || parked_.count(fragment) != 0 || swapped_.count(fragment) != 0;
-  }
+  bool Has(uint32_t fragment) const { return fragment < folded_ || parked_.count(fragment) != 0; }
   // All of them came.
-  bool complete() const { return any() && folded_ + parked_.size() + swapped_.size() == count_; }
+  bool complete() const { return any() && folded_ + parked_.size() == count_; }
   // All of them are in the sum.
-  bool folded() const;
+  bool folded() const { return any() && folded_ == count_; }
   // Some of them are in the sum.
-  bool begun() const { return folded_ > 0 || !swapped_.empty(); }
+  bool begun() const { return folded_ > 0; }
   // Whether `fragment` is the next one to be folded.
-  bool Next(uint32_t fragment) const;
+  bool Next(uint32_t fragment) const { return fragment == folded_; }
 
-  // Adds a fragment to the sum of `value`.
+  // Adds the next fragment to the sum of `value`.
   void Fold(const Piece& piece, PartValue& value, SumIndex sum);
   // Keeps a copy of the piece, which fits the parking lot.
   void Park(const Piece& piece, ParkingLot& parking);
   // Folds the parked ones whose turn it is.
   void Advance(ParkingLot& parking, PartValue& value, SumIndex sum);
-  // What is still parked is dropped.
-  void Drop(ParkingLot& parking);
 
  private:
   uint32_t count_ = 0;
   uint32_t folded_ = 0;
   std::map<uint32_t, Piece> parked_;
-  std::set<uint32_t> swapped_;  // folded before their turn: only in broken variants
 };
 
 }  // namespace kvstore

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "common/base/check.h"
-#include "common/base/mutation.h"
 #include "common/base/status_macros.h"
 #include "server/core/rounds.h"
 #include "server/core/sequence.h"
@@ -179,7 +178,6 @@ absl::Status PartTable::TakeBack(const ReplyTo& from, const RequestEntry& drop) 
   // An Init that was refused may still be repeated, too.
   slot.init_request = same_life ? std::max(slot.init_request, drop.takes_back) : drop.takes_back;
   slot.init_incarnation = from.incarnation;
-  if (Broken(Mutation::kDropForgetsRequests)) slot.init_request = 0;
   return absl::OkStatus();
 }
 
@@ -235,12 +233,6 @@ std::vector<PartId> PartTable::OpenParts() const {
   }
   std::sort(ids.begin(), ids.end());
   return ids;
-}
-
-void PartTable::ForEachPart(absl::FunctionRef<void(Part&)> visit) const {
-  for (const auto& [id, slot] : slots_) {
-    if (slot->part != nullptr) visit(*slot->part);
-  }
 }
 
 void PartTable::Report(const View& view, ShardStatus* status) const {

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/model/store_mode.h"
@@ -81,7 +80,6 @@ class PartTable {
 
   // The parts that wait for contributions, in ascending order.
   std::vector<PartId> OpenParts() const;
-  void ForEachPart(absl::FunctionRef<void(Part&)> visit) const;
   // Keys, memory and open rounds.
   void Report(const View& view, ShardStatus* status) const;
 

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "common/base/check.h"
-#include "common/base/mutation.h"
 
 namespace kvstore {
 namespace {
@@ -18,11 +17,6 @@ Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const 
   if (push.round <= version()) return Accepted::kDone;
   const auto found = rounds_.find(push.round);
   if (found != rounds_.end() && found->second.by_rank[push.rank].Has(piece.fragment)) {
-    OpenRound& open = found->second;
-    ++open.messages;
-    const bool again = Broken(Mutation::kNoDedup) ||
-                       (Broken(Mutation::kFragmentTwice) && !open.by_rank[push.rank].complete());
-    if (again && HasSum(open)) own_value().Fold(kSum, piece);
     return Accepted::kRepeat;
   }
   const bool current = push.round == version() + 1;
@@ -30,9 +24,7 @@ Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const 
   Fragments& mine = open.by_rank[push.rank];
   if (current) {
     Advance(open, view, parking);
-    const bool next = open.next == push.rank && mine.Next(piece.fragment);
-    if (next || Broken(Mutation::kSumInArrivalOrder)) {
-      ++open.messages;
+    if (open.next == push.rank && mine.Next(piece.fragment)) {
       mine.Fold(piece, own_value(), kSum);
       return Accepted::kTaken;
     }
@@ -41,7 +33,6 @@ Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const 
     if (Untouched(open)) rounds_.erase(push.round);
     return Accepted::kNoRoom;
   }
-  ++open.messages;
   mine.Park(piece, parking);
   return Accepted::kTaken;
 }
@@ -52,7 +43,6 @@ int PartRounds::CommitReady(const View& view, ParkingLot& parking) {
     OpenRound& open = rounds_.begin()->second;
     Advance(open, view, parking);
     if (!Complete(open, view)) break;
-    for (Fragments& left_over : open.by_rank) left_over.Drop(parking);  // in broken variants only
     Commit();
     rounds_.erase(rounds_.begin());
     ++commits;
@@ -110,11 +100,6 @@ bool PartRounds::HasSum(const OpenRound& round) {
 }
 
 bool PartRounds::Complete(const OpenRound& round, const View& view) {
-  if (Broken(Mutation::kCountMessages)) {
-    uint32_t needed = 0;
-    for (WorkerRank rank = 0; rank < view.workers; ++rank) needed += view.left[rank] ? 0 : 1;
-    return HasSum(round) && round.messages >= needed;
-  }
   // `next` reached the end: every worker of the view contributed or left before it did.
   return round.next == view.workers && HasSum(round);
 }

@@ -39,7 +39,6 @@ class PartRounds final : public Part {
   struct OpenRound {
     int64_t since_ms = 0;
     std::vector<Fragments> by_rank;
-    uint32_t messages = 0;  // only for a broken variant
     // The value's sum has the contributions of all ranks below `next` and the first fragments of
     // `next`. Only in round version+1: so one sum is enough.
     WorkerRank next = 0;

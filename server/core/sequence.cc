@@ -4,28 +4,14 @@
 
 #include <utility>
 
-#include "common/base/mutation.h"
-
 namespace kvstore {
 
 Part::Accepted PartSequence::Contribute(int64_t now_ms, const PushId& push, const Piece& piece,
                                         const View&, ParkingLot& parking) {
   const Name name{push.rank, push.round};
-  if (push.round <= applied_[push.rank]) {
-    if (Broken(Mutation::kAsyncDedupForgotten) && forgotten_.erase(name) != 0) {
-      ApplyOutOfTurn(piece);
-    }
-    return Accepted::kDone;
-  }
-  if (Broken(Mutation::kAsyncOrderSwapped) && piece.fragments == 1 && !IsNext(name)) {
-    if (!swapped_.insert(name).second) return Accepted::kRepeat;
-    ApplyOutOfTurn(piece);
-    return Accepted::kTaken;
-  }
+  if (push.round <= applied_[push.rank]) return Accepted::kDone;
   const auto found = pushes_.find(name);
   if (found != pushes_.end() && found->second.Has(piece.fragment)) {
-    if (Broken(Mutation::kFragmentTwice) && found->second.begun())
-      own_value().Fold(push.rank, piece);
     return Accepted::kRepeat;
   }
   const bool next = IsNext(name) && (found == pushes_.end() ? piece.fragment == 0
@@ -42,15 +28,7 @@ Part::Accepted PartSequence::Contribute(int64_t now_ms, const PushId& push, cons
 }
 
 int PartSequence::CommitReady(const View& view, ParkingLot& parking) {
-  int commits = std::exchange(applied_out_of_turn_, 0);
-  for (auto it = swapped_.begin(); it != swapped_.end();) {
-    if (!IsNext(*it)) {
-      ++it;
-      continue;
-    }
-    ++applied_[it->first];
-    it = swapped_.erase(it);
-  }
+  int commits = 0;
   for (auto it = pushes_.begin(); it != pushes_.end();) {
     const WorkerRank rank = it->first.first;
     Fragments& fragments = it->second;
@@ -59,7 +37,6 @@ int PartSequence::CommitReady(const View& view, ParkingLot& parking) {
       ++it;
       continue;
     }
-    fragments.Drop(parking);  // in broken variants only
     ApplyNext(rank, view);
     ++commits;
     it = pushes_.erase(it);
@@ -82,13 +59,6 @@ void PartSequence::ApplyNext(WorkerRank rank, const View& view) {
   failed_[{rank, round}] = std::move(status);
   const Round forgotten = round > outcomes_kept() ? round - outcomes_kept() : 0;
   failed_.erase(failed_.lower_bound({rank, 0}), failed_.upper_bound({rank, forgotten}));
-}
-
-void PartSequence::ApplyOutOfTurn(const Piece& piece) {
-  constexpr SumIndex kOwnSum = UINT32_MAX;  // the workers' are numbered by rank
-  own_value().Fold(kOwnSum, piece);
-  (void)own_value().Update(kOwnSum);
-  ++applied_out_of_turn_;
 }
 
 uint32_t PartSequence::FragmentsOf(WorkerRank rank, Round round) const {

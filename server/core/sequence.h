@@ -13,7 +13,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -39,28 +38,17 @@ class PartSequence final : public Part {
   // The workers of whose pushes something is still on the way.
   std::vector<WorkerRank> Missing(const View& view) const override;
 
-  // For a broken variant that forgets the last push of `rank`.
-  void ForgetLast(WorkerRank rank) { forgotten_.insert({rank, applied_[rank]}); }
-  bool Forgotten(WorkerRank rank, Round round) const {
-    return forgotten_.count({rank, round}) != 0;
-  }
-
  private:
   absl::Status OutcomeOf(WorkerRank rank, Round round) const override;
   using Name = std::pair<WorkerRank, Round>;
   bool IsNext(const Name& push) const { return push.second == applied_[push.first] + 1; }
   // Applies the next push of `rank`, or notes why it cannot be: it is over in any case.
   void ApplyNext(WorkerRank rank, const View& view);
-  // For broken variants.
-  void ApplyOutOfTurn(const Piece& piece);
 
   std::vector<Round> applied_;           // by rank: the last push that is over
   std::map<Name, Fragments> pushes_;     // what has come of those above applied_
   std::map<Name, absl::Status> failed_;  // the outcomes that are kept
   int64_t since_ms_ = 0;                 // when pushes_ stopped being empty
-  // Only in broken variants: applied before their turn; to be taken for new; versions of those.
-  std::set<Name> swapped_, forgotten_;
-  int applied_out_of_turn_ = 0;
 };
 
 }  // namespace kvstore

@@ -7,8 +7,6 @@
 #include <utility>
 
 #include "common/base/check.h"
-#include "common/base/mutation.h"
-#include "server/core/sequence.h"
 #include "server/core/server_core_impl.h"
 
 namespace kvstore {
@@ -88,10 +86,6 @@ void ServerCore::Impl::OnFrame(int64_t now_ms, PeerId peer, const RequestFrame& 
   const ReplyTo from{peer, request.header.rank, request.header.incarnation};
   bool retry = false;
   const absl::Status header = CheckHeader(request.header, &retry);
-  if (Broken(Mutation::kAsyncDedupForgotten) && header.ok() &&
-      std::exchange(peers_[from.rank], peer) != peer) {
-    ForgetLast(from.rank);
-  }
   for (const RequestEntry& entry : request.entries) {
     absl::Status status = header;
     bool retry_entry = retry;
@@ -257,7 +251,7 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
   KVS_CHECK(waiting_.Park({from, entry, {}, {}}, &retry).ok());
   Commit(*slot, replies);
   if (part.DoneThrough(from.rank) < entry.round) {
-    reply.progress = Broken(Mutation::kAckBeforeApply) ? Progress::kDone : Progress::kReceived;
+    reply.progress = Progress::kReceived;
     replies.Add(from, std::move(reply));
   }
 }
@@ -308,8 +302,7 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const RequestEntry& entry,
   }
   // A push is known by its round, whoever waits for it; anything else is simply asked again.
   const bool over = entry.probed_op == Op::kPush && part != nullptr &&
-                    entry.round <= part->DoneThrough(from.rank) &&
-                    !IsForgotten(*part, from.rank, entry.round);
+                    entry.round <= part->DoneThrough(from.rank);
   if (over) {
     reply.progress = Progress::kDone;
     reply.SetStatus(part->PushStatus(from.rank, entry.round));
@@ -348,20 +341,6 @@ void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const RequestFrame& f
     }
   }
   replies.Add(from, std::move(reply));
-}
-
-// ---- for broken variants
-
-void ServerCore::Impl::ForgetLast(WorkerRank rank) {
-  parts_.ForEachPart([rank](Part& part) {
-    if (auto* sequence = dynamic_cast<PartSequence*>(&part)) sequence->ForgetLast(rank);
-  });
-}
-
-bool ServerCore::Impl::IsForgotten(const Part& part, WorkerRank rank, Round round) {
-  if (!Broken(Mutation::kAsyncDedupForgotten)) return false;
-  const auto* sequence = dynamic_cast<const PartSequence*>(&part);
-  return sequence != nullptr && sequence->Forgotten(rank, round);
 }
 
 // ----

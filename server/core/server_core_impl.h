@@ -5,7 +5,6 @@
 // sequence.cc.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -60,9 +59,6 @@ class ServerCore::Impl {
   absl::Status CheckPush(const ReplyTo& from, const Part& part, const RequestEntry& entry) const;
   // Makes the versions of the slot's part that can be made, and answers who waits for them.
   void Commit(PartSlot& slot, ReplyBatch& replies);
-  // For a broken variant, which forgets a worker's last asynchronous push.
-  void ForgetLast(WorkerRank rank);
-  static bool IsForgotten(const Part& part, WorkerRank rank, Round round);
 
   const ServerCoreOptions options_;
   const ShardAddress self_;
@@ -81,8 +77,7 @@ class ServerCore::Impl {
   RequestId optimizer_request_ = 0;  // 0: none was set in this job
   Incarnation optimizer_incarnation_ = 0;
   CommandLog command_log_;
-  std::vector<CommandRun> commands_;    // not taken yet
-  std::map<WorkerRank, PeerId> peers_;  // only for a broken variant
+  std::vector<CommandRun> commands_;  // not taken yet
 };
 
 }  // namespace kvstore

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/base/mutation.h"
-
 namespace kvstore {
 
 void WaitingRoom::Clear() {
@@ -74,7 +72,7 @@ bool WaitingRoom::Answer(const Waiter& waiter, const Part& part, ReplyBatch& rep
       reply.SetStatus(part.PushStatus(waiter.to.rank, round));
       break;
     default:  // kPull
-      if (!over && !Broken(Mutation::kTornPull)) return false;
+      if (!over) return false;
       AnswerPull(waiter, part, replies, &reply);
       break;
   }

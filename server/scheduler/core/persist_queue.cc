@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "common/base/check.h"
-#include "common/base/mutation.h"
 
 namespace kvstore {
 
@@ -24,7 +23,7 @@ std::optional<v1::SchedulerState> PersistQueue::NextWrite() {
 
 void PersistQueue::Written() {
   KVS_CHECK(writing_ != 0);
-  written_ = Broken(Mutation::kPublishWithOlderState) ? given_ : writing_;
+  written_ = writing_;
   writing_ = 0;
   Publish();
 }

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/base/mutation.h"
 #include "server/scheduler/core/scheduler_impl.h"
 
 namespace kvstore {
@@ -64,12 +63,7 @@ void SchedulerCore::Impl::Begin(int64_t now_ms, SchedulerOutbox* out) {
 
 // S1: one state per call, taken when the call is through.
 void SchedulerCore::Impl::Finish() {
-  if (Broken(Mutation::kPublishBeforePersist)) {
-    out_->persist = std::exchange(unpersisted_, std::nullopt);
-    if (dirty_) unpersisted_ = ToState();
-  } else if (dirty_) {
-    out_->persist = ToState();
-  }
+  if (dirty_) out_->persist = ToState();
   dirty_ = false;
   out_ = nullptr;
 }

@@ -129,7 +129,6 @@ class SchedulerCore::Impl {
   int64_t grace_until_ms_ = 0;
   int64_t next_timer_ms_ = INT64_MAX;
   bool dirty_ = false;
-  std::optional<v1::SchedulerState> unpersisted_;  // only with the mutation publish_before_persist
 
   // Of the call that runs.
   int64_t now_ms_ = 0;
