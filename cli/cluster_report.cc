@@ -187,6 +187,8 @@ void WriteNode(JsonWriter& json, const ClusterReport& report, const v1::NodeStat
       json.Member("keys", server->keys())
           .Member("value_bytes", server->value_bytes())
           .Member("parked_bytes", server->parked_bytes())
+          .Member("held_bytes", server->held_bytes())
+          .Member("resident_bytes", server->resident_bytes())
           .Member("committed_rounds", server->committed_rounds())
           .Member("payload_bytes_moved", server->payload_bytes_moved())
           .Member("payload_bytes_copied", server->payload_bytes_copied());

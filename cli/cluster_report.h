@@ -23,8 +23,8 @@ std::string ReportAsTable(const ClusterReport& report);
 // The same as one JSON object on one line; fields are added, never renamed:
 //   cluster (hex), state, job, store_type, epoch, term, workers, servers,
 //   nodes        [{node, role, rank, incarnation, address, health, connected, silent_ms, and for
-//                 servers shards, slots, keys, value_bytes, parked_bytes, committed_rounds,
-//                 payload_bytes_moved, payload_bytes_copied}]
+//                 servers shards, slots, keys, value_bytes, parked_bytes, held_bytes,
+//                 resident_bytes, committed_rounds, payload_bytes_moved, payload_bytes_copied}]
 //   barriers     [{generation, age_ms, arrived [node], missing [node]}]
 //   open_rounds  [{key, round, parts, server, age_ms, missing [node]}], oldest first
 //   open_rounds_total, errors [text]

@@ -181,6 +181,10 @@ void WriteResult(JsonWriter* json, const CaseResult& result) {
     json->Member("worker_bytes_copied_per_byte", copies->workers);
     json->Member("server_bytes_copied_per_byte", copies->servers);
   }
+  if (!result.memory_ratios.empty()) {
+    WriteFigures(json, "server_memory_over_held", result.memory_ratios);
+    WriteFigures(json, "server_memory_over_held_at_rest", result.memory_ratios_at_rest);
+  }
   json->Key(latency ? "p50_over_tcp" : "gb_per_s_over_tcp");
   if (result.tcp.empty() || result.store.empty()) {
     json->Null();
@@ -237,6 +241,12 @@ std::string Row(const CaseResult& result) {
       speed(ours), OperationsText(result), speed(tcp),
       both ? ratio(our_speed, Of(tcp, GigabytesPerS)) : "-", Spread(copy, 2),
       ours.empty() ? "-" : ratio(our_speed, copy), CpuText(ours), CpuText(tcp), CopiesText(result));
+  if (!result.memory_ratios.empty()) {
+    text += fmt::format(
+        "  memory of each server over that of its values and state: {:.2f}; {} s later: {:.2f}\n",
+        fmt::join(result.memory_ratios, ", "), kRestS,
+        fmt::join(result.memory_ratios_at_rest, ", "));
+  }
   if (measured.workload != Workload::kLatency) return text;
 
   text += "  latency in us:" + LatencyText(ours) + (both ? "; raw TCP" : "") + LatencyText(tcp);

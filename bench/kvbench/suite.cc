@@ -1,11 +1,12 @@
 #include "bench/kvbench/suite.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <thread>
 #include <utility>
 
 #include "bench/kvbench/plan.h"
-#include "bench/kvbench/server_bytes.h"
 #include "bench/kvbench/tcp_baseline.h"
 #include "bench/kvbench/worker_case.h"
 #include "common/base/status_macros.h"
@@ -92,10 +93,10 @@ absl::Status Suite::EndJob(Job* job) const {
   return job->cluster == nullptr ? absl::OkStatus() : job->cluster->Stop();
 }
 
-absl::StatusOr<ByteCounts> Suite::ServerBytes(const Job& job) {
-  if (job.workers == nullptr || options_.local()) return ByteCounts{};
-  return AskServerBytes(&children_, FolderOf(program_) + "/kvctl",
-                        job.cluster == nullptr ? options_.scheduler : job.cluster->scheduler());
+absl::StatusOr<ServerFigures> Suite::FiguresOfServers(const Job& job) {
+  if (job.workers == nullptr || options_.local()) return ServerFigures{};
+  return AskServers(&children_, FolderOf(program_) + "/kvctl",
+                    job.cluster == nullptr ? options_.scheduler : job.cluster->scheduler());
 }
 
 absl::StatusOr<RunCommand> Suite::CommandFor(const Case& measured, WorkerGroup* workers) const {
@@ -158,7 +159,7 @@ absl::StatusOr<CaseResult> Suite::RunCase(const Case& measured, int first_key, c
     result.store.push_back(sample);
     return absl::OkStatus();
   };
-  KVS_ASSIGN_OR_RETURN(const ByteCounts before, ServerBytes(job));
+  KVS_ASSIGN_OR_RETURN(const ServerFigures before, FiguresOfServers(job));
   for (int repeat = 0; repeat < options_.repeats; ++repeat) {
     if (children_.Interrupted()) return absl::CancelledError("interrupted");
     result.memcpy_bytes_per_s.push_back(memcpy_.Run(kMemcpyShare * options_.seconds));
@@ -167,8 +168,15 @@ absl::StatusOr<CaseResult> Suite::RunCase(const Case& measured, int first_key, c
     KVS_RETURN_IF_ERROR(store_first ? run_store() : run_tcp());
     KVS_RETURN_IF_ERROR(store_first ? run_tcp() : run_store());
   }
-  KVS_ASSIGN_OR_RETURN(const ByteCounts after, ServerBytes(job));
-  result.server_bytes = {after.moved - before.moved, after.copied - before.copied};
+  KVS_ASSIGN_OR_RETURN(const ServerFigures after, FiguresOfServers(job));
+  result.server_bytes = {after.bytes.moved - before.bytes.moved,
+                         after.bytes.copied - before.bytes.copied};
+  if (measured.workload == Workload::kRound && !after.memory_ratios.empty()) {
+    result.memory_ratios = after.memory_ratios;
+    std::this_thread::sleep_for(std::chrono::seconds(kRestS));
+    KVS_ASSIGN_OR_RETURN(const ServerFigures rested, FiguresOfServers(job));
+    result.memory_ratios_at_rest = rested.memory_ratios;
+  }
   return result;
 }
 

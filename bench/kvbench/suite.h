@@ -13,6 +13,7 @@
 #include "bench/kvbench/machine.h"
 #include "bench/kvbench/memcpy_baseline.h"
 #include "bench/kvbench/options.h"
+#include "bench/kvbench/server_figures.h"
 #include "bench/kvbench/worker_group.h"
 #include "cli/process/child_process.h"
 
@@ -27,7 +28,13 @@ struct CaseResult {
   std::vector<double> memcpy_bytes_per_s;
   // Of all repeats of the store, beside the workers' counts in `store`.
   ByteCounts server_bytes;
+  // round: ServerFigures::memory_ratios right after the last repeat, and kRestS later.
+  std::vector<double> memory_ratios;
+  std::vector<double> memory_ratios_at_rest;
 };
+
+// So long does a server keep memory that open rounds took: it looks once a second.
+inline constexpr int kRestS = 4;
 
 // Thread-compatible.
 class Suite {
@@ -55,8 +62,8 @@ class Suite {
   absl::Status RunCases(const std::vector<Case>& cases,
                         const std::function<void(const CaseResult&)>& report);
   absl::StatusOr<CaseResult> RunCase(const Case& measured, int first_key, const Job& job);
-  // The daemons' counts so far; zeros without a cluster.
-  absl::StatusOr<ByteCounts> ServerBytes(const Job& job);
+  // Zeros without a cluster.
+  absl::StatusOr<ServerFigures> FiguresOfServers(const Job& job);
   absl::StatusOr<RunCommand> CommandFor(const Case& measured, WorkerGroup* workers) const;
   // How many rounds a repeat shall have.
   absl::StatusOr<uint64_t> FittingRounds(const Case& measured, WorkerGroup* workers) const;

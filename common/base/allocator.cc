@@ -16,6 +16,12 @@ void TuneAllocator() {
 #endif
 }
 
+void TrimAllocator() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 void TeachAllocatorLargeBlocks() {
 #ifdef __GLIBC__
   // Just below glibc's upper bound for its dynamic threshold (32 MiB on 64-bit systems, header and

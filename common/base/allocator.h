@@ -9,6 +9,10 @@ namespace kvstore {
 // Process-wide, so only for our own programs' main(), before other threads start.
 void TuneAllocator();
 
+// Gives back what the C library keeps of freed memory. Takes a while, and whoever needs memory next
+// pays for new pages: for a moment in which nothing happens. Thread-safe.
+void TrimAllocator();
+
 // For a library in somebody else's process: lets glibc find out by its own rule that blocks of
 // several MiB come and go. It raises its thresholds when such a block is freed, so one is. Does
 // nothing to a program that has set thresholds of its own.

@@ -240,6 +240,8 @@ void PartTable::Report(const View& view, ShardStatus* status) const {
   status->value_bytes = value_bytes_;
   std::map<KeyId, OpenRoundInfo> open;
   for (const auto& [id, slot] : slots_) {
+    if (slot->part != nullptr) status->held_bytes += slot->part->value().HeldBytes();
+    if (slot->creation != nullptr) status->held_bytes += slot->creation->value->HeldBytes();
     if (slot->part == nullptr || !slot->part->open()) continue;
     const Part& part = *slot->part;
     OpenRoundInfo& info = open[id.key];

@@ -47,6 +47,8 @@ class PartValue {
   // The memory that is set aside for the part, whether it takes it now or not: its value, a sum
   // where that is as large, and what the updater that is set keeps beside it.
   virtual uint64_t Bytes() const = 0;
+  // That its value and the updater's state take now.
+  virtual uint64_t HeldBytes() const = 0;
   // Whether `op` (kInit, kPush or kPull) may bring this.
   // Errors: INVALID_ARGUMENT, OUT_OF_RANGE: name key and part, what was expected and what came.
   virtual absl::Status Check(Op op, const Piece& piece) const = 0;

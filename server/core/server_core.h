@@ -10,8 +10,10 @@
 //       however often it arrives.
 //   I4  a pull that names version r > 0 is answered with version r, or not at all.
 //   I5  parked bytes never exceed the budget; the next fragment, in the order of ranks and of their
-//       fragments, of the oldest open round is always taken. (Its place is one accumulator per
-//       part, reserved at Init; the sum of rows is as large as the rows that were contributed.)
+//       fragments, of the oldest open round is always taken. (Its place is one sum per
+//       part, which the budget of values counts from Init on: no push is refused for want of it.
+//       The memory is taken when a round opens and given back when it commits, so that closed
+//       rounds take none. A sum of rows is as large as the rows that were contributed.)
 //   I6  a command of a worker is handed out once, however often it arrives, and every repeat gets
 //       the answer of that one run.
 //   I7  a contribution of many fragments counts when all of them have come, each once, however
@@ -85,7 +87,8 @@ struct OpenRoundInfo {
 
 struct ShardStatus {
   uint64_t keys = 0;
-  uint64_t value_bytes = 0;
+  uint64_t value_bytes = 0;  // PartValue::Bytes() of all parts
+  uint64_t held_bytes = 0;   // PartValue::HeldBytes() of all parts
   uint64_t parked_bytes = 0;
   uint64_t committed_rounds = 0;
   std::vector<OpenRoundInfo> open_rounds;  // oldest first

@@ -8,8 +8,11 @@
 #include <random>
 #include <utility>
 
+#include "common/base/allocator.h"
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
+#include "common/tensor/buffer.h"
+#include "common/tensor/page_pool.h"
 #include "common/transport/host_port.h"
 #include "common/transport/local_address.h"
 #include "common/transport/methods.h"
@@ -23,6 +26,8 @@ namespace {
 
 // A name that DNS does not know yet, a network that is not up yet.
 constexpr int64_t kRouteRetryMs = 500;
+// Longer than the pauses of a training job between two rounds, mostly.
+constexpr int64_t kTrimEveryMs = 1000;
 
 uint64_t RandomNonce() {
   std::random_device random;
@@ -48,12 +53,16 @@ absl::StatusOr<std::unique_ptr<ServerNode>> ServerNode::Start(ServerNodeOptions 
     } else {
       node->AwaitRoute();
     }
+    node->TrimMemory();
   });
   return node;
 }
 
 ServerNode::ServerNode(ServerNodeOptions options, Transport* transport, ServerNodeEvents events)
-    : options_(std::move(options)), transport_(transport), events_(std::move(events)) {
+    : options_(std::move(options)),
+      transport_(transport),
+      events_(std::move(events)),
+      buffers_(PoolBuffers()) {
   for (ShardIndex shard = 0; shard < options_.shards; ++shard) {
     shard_loops_.push_back(transport_->MakeServerLoop(fmt::format("shard{}", shard)));
     shards_.push_back(std::make_unique<Shard>(
@@ -157,6 +166,14 @@ void ServerNode::CheckJoined() {
                   static_cast<double>(options_.connect_timeout_ms) / 1000, why)));
 }
 
+void ServerNode::TrimMemory() {
+  const bool quiet = buffers_.Trim();
+  // gRPC's buffers of the work before; once per pause, not while small values come and go.
+  if (quiet && !quiet_) TrimAllocator();
+  quiet_ = quiet;
+  control_->PostAfter(kTrimEveryMs, [this] { TrimMemory(); });
+}
+
 void ServerNode::Learn(const MembershipOutbox& news) {
   if (news.registered) {
     spdlog::info("registered as server {} incarnation {} of cluster {:016x} (term {}, job {})",
@@ -229,6 +246,7 @@ void ServerNode::GetStatus(const UnaryReply& reply) {
       const WireBytes bytes = TotalWireBytes();
       gathering->status.set_payload_bytes_moved(bytes.moved);
       gathering->status.set_payload_bytes_copied(bytes.copied);
+      gathering->status.set_resident_bytes(ResidentBytes());
       gathering->reply(gathering->status.SerializeAsString());
     });
   }

@@ -84,16 +84,20 @@ class ServerNode {
   void Learn(const MembershipOutbox& news);
   void TakeRouting(const RoutingPtr& routing);
   void GetStatus(const UnaryReply& reply);
+  // Gives memory back that was needed for a moment only, now and every second from now on.
+  void TrimMemory();
 
   const ServerNodeOptions options_;
   Transport* const transport_;
   const ServerNodeEvents events_;
+  PagePool& buffers_;  // of the process: values, sums, parked contributions
   std::vector<std::unique_ptr<EventLoop>> shard_loops_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::unique_ptr<EventLoop> control_;
   // Of the control loop while it runs; Start and the destructor are before and after that.
   std::unique_ptr<SchedulerSession> session_;
   bool fenced_ = false;
+  bool quiet_ = true;  // no buffer was taken in the second before the last one
   bool stopping_ = false;
   std::string route_trouble_;  // why there is no way to the scheduler
   std::string listen_;         // as bound

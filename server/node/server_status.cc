@@ -1,6 +1,9 @@
 #include "server/node/server_status.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <set>
 #include <string>
@@ -14,6 +17,7 @@ void AddUpStatus(const std::vector<ShardStatus>& shards, int64_t now_ms, size_t 
   for (const ShardStatus& shard : shards) {
     status->set_keys(status->keys() + shard.keys);
     status->set_value_bytes(status->value_bytes() + shard.value_bytes);
+    status->set_held_bytes(status->held_bytes() + shard.held_bytes);
     status->set_parked_bytes(status->parked_bytes() + shard.parked_bytes);
     status->set_committed_rounds(status->committed_rounds() + shard.committed_rounds);
     for (const OpenRoundInfo& round : shard.open_rounds) {
@@ -42,6 +46,12 @@ void AddUpStatus(const std::vector<ShardStatus>& shards, int64_t now_ms, size_t 
     entry->set_age_ms(static_cast<uint64_t>(std::max<int64_t>(now_ms - round->since_ms, 0)));
     for (const WorkerRank rank : missing[round->key]) entry->add_missing_ranks(rank);
   }
+}
+
+uint64_t ResidentBytes() {
+  uint64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages >> pages;  // the second number
+  return pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace kvstore

@@ -1,4 +1,4 @@
-// The numbers of a server, added up from its shards. Pure.
+// The numbers of a server, added up from its shards.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,15 @@
 
 namespace kvstore {
 
-// Fills in everything but rank, incarnation and epoch. A key may have parts in several shards: it
+// Fills in what the shards know: everything but rank, incarnation, epoch and the numbers of the
+// process. Pure. A key may have parts in several shards: it
 // counts once in each; its open rounds become one entry, with the lowest round, the earliest
 // beginning and all ranks that are missing anywhere. At most `rounds_max` entries, the oldest
 // first.
 void AddUpStatus(const std::vector<ShardStatus>& shards, int64_t now_ms, size_t rounds_max,
                  v1::ServerStatus* status);
+
+// What this process takes of the machine's memory; 0 where the system does not tell.
+uint64_t ResidentBytes();
 
 }  // namespace kvstore

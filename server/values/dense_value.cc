@@ -67,6 +67,10 @@ uint64_t DenseValue::Bytes() const {
                       state.names.size() * DTypeBytes(state.dtype));
 }
 
+uint64_t DenseValue::HeldBytes() const {
+  return (value_ == nullptr ? 0 : value_->size()) + (state_ == nullptr ? 0 : state_->bytes());
+}
+
 absl::Status DenseValue::Check(Op op, const Piece& piece) const {
   const size_t expected = op == Op::kPull ? 0 : value_bytes();
   if (piece.rows == 0 && piece.data.size() == expected) return absl::OkStatus();

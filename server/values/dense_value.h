@@ -23,6 +23,7 @@ class DenseValue final : public PartValue {
       : PartValue(key, id), updater_(updater) {}
 
   uint64_t Bytes() const override;
+  uint64_t HeldBytes() const override;
   absl::Status Check(Op op, const Piece& piece) const override;
   void Fill(const Piece& piece) override;
   void Fold(SumIndex sum, const Piece& piece) override;

@@ -89,6 +89,10 @@ uint64_t RowValue::Bytes() const {
   return static_cast<uint64_t>(cut_.RowsIn(id().part)) * row_bytes;
 }
 
+uint64_t RowValue::HeldBytes() const {
+  return table_.bytes() + (state_ == nullptr ? 0 : BytesOf(*state_));
+}
+
 absl::Status RowValue::Check(Op op, const Piece& piece) const {
   const uint64_t ids_bytes = uint64_t{piece.rows} * kIdBytes;
   const uint64_t rows_bytes = uint64_t{piece.rows} * cut_.row_bytes;

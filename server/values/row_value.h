@@ -24,6 +24,7 @@ class RowValue final : public PartValue {
   RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater);
 
   uint64_t Bytes() const override;
+  uint64_t HeldBytes() const override;
   // OUT_OF_RANGE for a row that the value does not have; INVALID_ARGUMENT for a row of another
   // stripe, for bytes that are not those of the rows, for a pull of more than kPartBytesMax bytes.
   absl::Status Check(Op op, const Piece& piece) const override;

@@ -44,6 +44,8 @@ ClusterReport SomeReport() {
   server.set_rank(0);
   server.set_keys(4);
   server.set_value_bytes(2500000);
+  server.set_held_bytes(1250000);
+  server.set_resident_bytes(3000000);
   server.set_payload_bytes_moved(7000);
   server.set_payload_bytes_copied(5000);
   v1::OpenRound* round = server.add_open_rounds();
@@ -135,6 +137,8 @@ TEST_CASE("the JSON says what the table says", "[cli]") {
   CHECK(server.at("slots").number_value() == 512);
   CHECK(server.at("value_bytes").number_value() == 2500000);
   CHECK(server.at("parked_bytes").number_value() == 0);
+  CHECK(server.at("held_bytes").number_value() == 1250000);
+  CHECK(server.at("resident_bytes").number_value() == 3000000);
   CHECK(server.at("payload_bytes_moved").number_value() == 7000);
   CHECK(server.at("payload_bytes_copied").number_value() == 5000);
   const auto& silent_server = nodes.values(1).struct_value().fields();

@@ -34,6 +34,7 @@ class NumberValue : public PartValue {
  public:
   using PartValue::PartValue;
 
+  uint64_t HeldBytes() const override { return sizeof number_; }
   void Fill(const Piece& piece) override { FoldInto(&number_, &filled_, piece); }
   void Fold(SumIndex sum, const Piece& piece) override {
     const auto [it, begins] = sums_.try_emplace(sum);

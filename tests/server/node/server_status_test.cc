@@ -23,16 +23,19 @@ TEST_CASE("numbers of shards add up", "[daemon][status]") {
   a.keys = 2;
   a.value_bytes = 10;
   a.parked_bytes = 3;
+  a.held_bytes = 5;
   a.committed_rounds = 7;
   b.keys = 1;
   b.value_bytes = 20;
   b.parked_bytes = 4;
+  b.held_bytes = 6;
   b.committed_rounds = 8;
   v1::ServerStatus status;
   AddUpStatus({a, b}, 0, 100, &status);
   CHECK(status.keys() == 3);
   CHECK(status.value_bytes() == 30);
   CHECK(status.parked_bytes() == 7);
+  CHECK(status.held_bytes() == 11);
   CHECK(status.committed_rounds() == 15);
   CHECK(status.open_rounds_size() == 0);
 }
