@@ -51,7 +51,8 @@ ClusterSession::ClusterSession(std::shared_ptr<Transport> transport, const Envir
       store_type_(std::move(store_type)),
       loop_owner_(transport_->MakeLoop("kvs-session")) {
   loop_ = loop_owner_.get();
-  links_ = std::make_unique<ShardLinks>(transport_.get(), loop_, ClientOptionsOf(environment_));
+  links_ = std::make_unique<ShardLinks>(transport_.get(), loop_, ClientOptionsOf(environment_),
+                                        [this] { member_->Begin(); });
   member_ = std::make_unique<SchedulerSession>(
       transport_.get(), loop_, environment_.scheduler,
       MembershipOptionsOf(environment_, store_type_),
@@ -146,14 +147,17 @@ void ClusterSession::OnLearned(const MembershipOutbox& out) {
                       environment_.workers, environment_.scheduler, workers_)));
     }
   }
-  if (out.routing) {
+  if (out.proposal) member_->Confirm(out.proposal->attempt());
+  // M7: a table of a job that has not begun may still be replaced by one with other servers.
+  if (out.begun || (out.routing && member_->core().begun())) {
     const v1::Registered& identity = *member_->core().identity();
-    links_->OnRouting(identity.cluster(), rank_, identity.incarnation(), out.routing);
+    links_->OnRouting(identity.cluster(), rank_, identity.incarnation(), member_->core().routing());
   }
   if (out.refused) EndJob(*out.refused);
   if (out.job_ended) EndJob(StatusOf(*out.job_ended));
   MutexLock lock(mutex_);
   if (out.routing) routing_ = out.routing;
+  begun_ |= out.begun;
   for (const v1::BarrierReply& reply : out.barriers) {
     barrier_ =
         BarrierResult{reply.generation(),
@@ -275,12 +279,15 @@ absl::Status ClusterSession::Explain(const std::vector<OverdueOperation>& operat
                   NamesOf(answer->Wait())));
 }
 
-std::string ClusterSession::NamesOf(const std::vector<WaitInfo>& infos) const {
+std::string ClusterSession::NamesOf(const std::vector<WaitInfo>& infos) {
   RoutingPtr routing;
+  bool begun = false;
   {
     MutexLock lock(mutex_);
     routing = routing_;
+    begun = begun_;
   }
+  if (!begun) return "the scheduler, to begin the job: " + DescribeIncomplete();
   return WaitedFor(*routing, infos);
 }
 

@@ -85,7 +85,7 @@ class ClusterSession {
   // Waits for the answer of all shards that `request` goes to. `what` names it when that takes too
   // long.
   absl::Status AskShards(const ShardRequest& request, const std::string& what);
-  std::string NamesOf(const std::vector<WaitInfo>& infos) const KVS_EXCLUDES(mutex_);
+  std::string NamesOf(const std::vector<WaitInfo>& infos) KVS_EXCLUDES(mutex_);
 
   const std::shared_ptr<Transport> transport_;
   EventLoop* loop_ = nullptr;
@@ -102,6 +102,7 @@ class ClusterSession {
   std::string put_off_ KVS_GUARDED_BY(mutex_);
   bool scheduler_connected_ KVS_GUARDED_BY(mutex_) = false;
   RoutingPtr routing_ KVS_GUARDED_BY(mutex_);  // null until the cluster is complete
+  bool begun_ KVS_GUARDED_BY(mutex_) = false;  // the scheduler has let this worker begin
   std::optional<absl::Status> job_status_ KVS_GUARDED_BY(mutex_);  // set when the job is over
   std::optional<BarrierResult> barrier_ KVS_GUARDED_BY(mutex_);    // the last one that ended
 

@@ -17,10 +17,12 @@ constexpr size_t kTicketsPerInquiryMax = 256;
 
 }  // namespace
 
-ShardLinks::ShardLinks(Transport* transport, EventLoop* loop, ClientCoreOptions options)
+ShardLinks::ShardLinks(Transport* transport, EventLoop* loop, ClientCoreOptions options,
+                       std::function<void()> wanted)
     : transport_(transport),
       loop_(loop),
       options_(options),
+      wanted_(std::move(wanted)),
       timer_(std::make_unique<LoopTimer>(loop, [this] { OnTimer(); })) {}
 
 ShardLinks::~ShardLinks() = default;
@@ -39,7 +41,9 @@ void ShardLinks::Flush() {
   loop_->Post([this] { SubmitQueued(); });
 }
 
+// SubmitWaiting() comes back to what is left in the queue.
 void ShardLinks::SubmitQueued() {
+  if (core_ == nullptr) return Want();
   std::vector<std::vector<PartAsk>> queued;
   {
     MutexLock lock(mutex_);
@@ -47,6 +51,17 @@ void ShardLinks::SubmitQueued() {
     flush_posted_ = false;
   }
   Submit(std::move(queued));
+}
+
+void ShardLinks::Want() {
+  if (wanted_ != nullptr) std::exchange(wanted_, nullptr)();
+}
+
+void ShardLinks::SubmitWaiting() {
+  SubmitQueued();
+  for (auto& [request, sink] : std::exchange(waiting_, {})) {
+    AskShards(std::move(request), std::move(sink));
+  }
 }
 
 void ShardLinks::Submit(std::vector<std::vector<PartAsk>> lists) {
@@ -67,6 +82,10 @@ void ShardLinks::Submit(std::vector<std::vector<PartAsk>> lists) {
 }
 
 void ShardLinks::AskShards(ShardRequest request, std::shared_ptr<PartSink> sink) {
+  if (core_ == nullptr) {
+    waiting_.emplace_back(std::move(request), std::move(sink));
+    return Want();
+  }
   request.ticket = ++last_ticket_;
   open_[request.ticket] = {std::move(sink), request.op, 0};
   ClientOutbox out;
@@ -126,22 +145,27 @@ void ShardLinks::OnMessage(ShardAddress shard, const Payload& message) {
 
 void ShardLinks::OnRouting(ClusterId cluster, WorkerRank rank, Incarnation incarnation,
                            RoutingPtr routing) {
+  if (ended_) return;
   routing_ = routing;
   if (core_ == nullptr) core_ = std::make_unique<ClientCore>(options_, cluster, rank, incarnation);
   ClientOutbox out;
   core_->OnRouting(SteadyNowMs(), std::move(routing), &out);
   Handle(std::move(out));
+  SubmitWaiting();
 }
 
 void ShardLinks::EndJob(const absl::Status& status) {
-  if (core_ == nullptr) return;
+  ended_ = true;
+  // One that never was routed can still fail what it is asked.
+  if (core_ == nullptr) core_ = std::make_unique<ClientCore>(options_, 0, 0, 0);
   ClientOutbox out;
   core_->OnJobEnded(status, &out);
   Handle(std::move(out));
+  SubmitWaiting();
 }
 
 void ShardLinks::Stop() {
-  if (core_ != nullptr) SubmitQueued();
+  SubmitQueued();
   streams_.clear();
   timer_.reset();
 }

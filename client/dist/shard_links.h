@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -27,17 +28,23 @@ namespace kvstore {
 
 class ShardLinks {
  public:
-  // `transport` and `loop` outlive the links, unless the loop is destroyed first.
-  ShardLinks(Transport* transport, EventLoop* loop, ClientCoreOptions options);
+  // `transport` and `loop` outlive the links, unless the loop is destroyed first. `wanted` is
+  // called on the loop, once, when there is a first request and no routing table yet; it may call
+  // the links.
+  ShardLinks(Transport* transport, EventLoop* loop, ClientCoreOptions options,
+             std::function<void()> wanted);
   ~ShardLinks();
 
   // Queues requests; Flush sends what was queued, in few frames. Thread-safe.
   void Add(std::vector<PartAsk> asks) KVS_EXCLUDES(mutex_);
   void Flush() KVS_EXCLUDES(mutex_);
 
-  // A new routing table: the first one makes the core and dials every shard. The other arguments
-  // are who this worker is, and the same at every call.
+  // The routing table of a job that has begun, or a new one: the first one makes the core, dials
+  // every shard and sends what waited for it. The other arguments are who this worker is, and the
+  // same at every call.
   void OnRouting(ClusterId cluster, WorkerRank rank, Incarnation incarnation, RoutingPtr routing);
+  // Whether there was a routing table: until then requests wait.
+  bool routed() const { return routing_ != nullptr; }
   // Asks whole shards. The sink hears once, when all of them answered: with the op of `request`,
   // index 0.
   void AskShards(ShardRequest request, std::shared_ptr<PartSink> sink);
@@ -69,6 +76,9 @@ class ShardLinks {
   };
 
   void SubmitQueued() KVS_EXCLUDES(mutex_);
+  // What waited for the core.
+  void SubmitWaiting() KVS_EXCLUDES(mutex_);
+  void Want();
   void Submit(std::vector<std::vector<PartAsk>> lists);
   void Handle(ClientOutbox out);
   void Dial(ShardAddress shard);
@@ -83,13 +93,16 @@ class ShardLinks {
   Transport* const transport_;
   EventLoop* const loop_;
   const ClientCoreOptions options_;
+  std::function<void()> wanted_;  // null once it was called
 
   Mutex mutex_;
   std::vector<std::vector<PartAsk>> queued_ KVS_GUARDED_BY(mutex_);  // one list for each Add
   bool flush_posted_ KVS_GUARDED_BY(mutex_) = false;
 
   RoutingPtr routing_;
-  std::unique_ptr<ClientCore> core_;  // null until the first routing table
+  std::unique_ptr<ClientCore> core_;  // null until the first routing table, or the job's end
+  bool ended_ = false;
+  std::vector<std::pair<ShardRequest, std::shared_ptr<PartSink>>> waiting_;  // only without a core
   std::map<ShardAddress, std::unique_ptr<MessageStream>> streams_;
   absl::flat_hash_map<Ticket, Open> open_;
   Ticket last_ticket_ = 0;

@@ -33,6 +33,16 @@ uint64_t SchedulerSession::Barrier(uint64_t deadline_ms) {
   return generation;
 }
 
+void SchedulerSession::Confirm(uint64_t attempt) {
+  Run([&](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
+    core.Confirm(now_ms, attempt, out);
+  });
+}
+
+void SchedulerSession::Begin() {
+  Run([](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) { core.Begin(now_ms, out); });
+}
+
 void SchedulerSession::Leave() {
   Run([](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) { core.Leave(now_ms, out); });
 }

@@ -27,6 +27,9 @@ class SchedulerSession {
 
   void Start();
   uint64_t Barrier(uint64_t deadline_ms);
+  // See MembershipCore.
+  void Confirm(uint64_t attempt);
+  void Begin();
   void Leave();
   void ReportFailure(const std::string& message);
   // Closes the session for good; nothing is learned any more.

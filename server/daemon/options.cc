@@ -24,7 +24,7 @@ constexpr char kFooter[] =
     "over the file of settings.\n"
     "\n"
     "Exit codes: 0 ended by SIGTERM, SIGINT or with its job; 1 failed (port taken, scheduler not\n"
-    "reachable, job failed); 2 wrong flag, variable or file; 3 refused or replaced by the\n"
+    "reachable, job failed); 2 wrong flag, variable or file; 3 refused by the\n"
     "scheduler; 4 state directory damaged, in use, or not writable.";
 
 constexpr char kAboutScheduler[] =

@@ -139,7 +139,7 @@ absl::Status ServerNode::Listen(const std::string& route) {
 }
 
 void ServerNode::Join() {
-  events_.on_listening(listen_, address_);
+  if (session_ == nullptr) events_.on_listening(listen_, address_);
   MembershipOptions membership;
   membership.redial_min_ms = Scaled(membership.redial_min_ms, options_.time_scale);
   membership.redial_max_ms = Scaled(membership.redial_max_ms, options_.time_scale);
@@ -150,7 +150,10 @@ void ServerNode::Join() {
   registration.set_shards(options_.shards);
   registration.set_nonce(RandomNonce());
   registration.set_protocol(kProtocolVersion);
-  if (options_.rank) registration.set_wanted_rank_plus_one(*options_.rank + 1);
+  // The shards know one rank for life.
+  std::optional<uint32_t> rank = options_.rank;
+  if (session_ != nullptr) rank = session_->core().identity()->rank();
+  if (rank) registration.set_wanted_rank_plus_one(*rank + 1);
   session_ = std::make_unique<SchedulerSession>(
       transport_, control_.get(), options_.scheduler, std::move(membership),
       [this](const MembershipOutbox& news) { Learn(news); });
@@ -180,6 +183,7 @@ void ServerNode::Learn(const MembershipOutbox& news) {
                  news.registered->rank(), news.registered->incarnation(),
                  news.registered->cluster(), news.registered->term(), news.registered->job());
   }
+  if (news.proposal) session_->Confirm(news.proposal->attempt());
   if (news.routing != nullptr) TakeRouting(news.routing);
   if (news.job_ended) {
     const v1::JobEnded& ended = *news.job_ended;
@@ -194,7 +198,25 @@ void ServerNode::Learn(const MembershipOutbox& news) {
     spdlog::debug("{} {} is {}", v1::Role_Name(health.role()), health.rank(),
                   v1::Health_Name(health.health()));
   }
-  if (news.refused) events_.on_stop(*news.refused);
+  if (!news.refused) return;
+  if (absl::IsAborted(*news.refused) && session_->core().identity()) {
+    JoinAnew(*news.refused);
+  } else {
+    events_.on_stop(*news.refused);
+  }
+}
+
+void ServerNode::JoinAnew(const absl::Status& why) {
+  v1::JobEnded ended;
+  const RoutingPtr& routing = session_->core().routing();
+  if (routing != nullptr) ended.set_job(routing->job);
+  ended.set_code(static_cast<uint32_t>(why.code()));
+  ended.set_message(std::string(why.message()));
+  spdlog::warn("this server registers anew: {}", ended.message());
+  if (routing != nullptr) events_.on_job_ended(ended);
+  control_->Post([this] {
+    if (!stopping_) Join();
+  });  // not in a callback of the session, which it replaces
 }
 
 void ServerNode::TakeRouting(const RoutingPtr& routing) {

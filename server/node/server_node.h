@@ -52,6 +52,7 @@ struct ServerNodeEvents {
   // The node cannot go on: UNAVAILABLE it cannot listen, or nobody took it in within
   // connect_timeout_ms; any other code is the scheduler's refusal.
   std::function<void(absl::Status)> on_stop;
+  // The job that the server was part of is over; it waits for the next one.
   std::function<void(const v1::JobEnded&)> on_job_ended;
 };
 
@@ -81,6 +82,8 @@ class ServerNode {
   void Join();
   // On the control loop: what happens when connect_timeout_ms are over.
   void CheckJoined();
+  // The scheduler has given this server up, and may have another in its place by now.
+  void JoinAnew(const absl::Status& why);
   void Learn(const MembershipOutbox& news);
   void TakeRouting(const RoutingPtr& routing);
   void GetStatus(const UnaryReply& reply);

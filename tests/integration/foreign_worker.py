@@ -70,7 +70,9 @@ def with_runs(frame):
 class Stream:
     """One bidirectional stream of serialized messages."""
 
-    def __init__(self, address, method, reply_type, compression=None, timeout=None):
+    def __init__(self, address, method, reply_type, compression=None, timeout=None,
+                 on_message=lambda message: None):
+        self._on_message = on_message  # called on the reader's thread
         self._channel = grpc.insecure_channel(
             address, [("grpc.max_send_message_length", -1)], compression)
         self._out = queue.Queue()
@@ -81,7 +83,9 @@ class Stream:
     def _read(self, reply_type):
         try:
             for message in self._call:
-                self._in.put(reply_type.FromString(message))
+                parsed = reply_type.FromString(message)
+                self._on_message(parsed)
+                self._in.put(parsed)
             self._in.put(None)
         except grpc.RpcError as error:
             self._in.put(error)
@@ -131,7 +135,7 @@ class Worker:
 
     def __init__(self, scheduler, nonce=12345, store_type="dist_sync", rank=None):
         self.session = Stream(scheduler, "/kvstore.v1.Scheduler/Session",
-                              scheduler_pb2.SchedulerMessage)
+                              scheduler_pb2.SchedulerMessage, on_message=self._confirm)
         register = scheduler_pb2.NodeMessage()
         register.register.role = scheduler_pb2.ROLE_WORKER
         register.register.address = "python:1"
@@ -146,6 +150,13 @@ class Worker:
         self.requests = 0
         self.streams = {}
 
+    def _confirm(self, message):
+        """Whatever is proposed, at once: who is silent for three heartbeats loses its place."""
+        if message.WhichOneof("kind") == "proposal":
+            confirm = scheduler_pb2.NodeMessage()
+            confirm.confirm.attempt = message.proposal.attempt
+            self.session.send(confirm)
+
     def expect(self, kind):
         while True:
             message = self.session.receive()
@@ -155,6 +166,10 @@ class Worker:
 
     def route(self):
         self.routing = self.expect("routing")
+        begin = scheduler_pb2.NodeMessage()
+        begin.begin.SetInParent()
+        self.session.send(begin)
+        self.expect("begun")
 
     def heartbeat(self):
         message = scheduler_pb2.NodeMessage()

@@ -12,6 +12,8 @@ namespace {
 constexpr int64_t kOutageMaxMs = 1500;
 constexpr int64_t kPauseMaxMs = 2500;
 constexpr int64_t kSpareMs = 9000;
+// How long a death may go unnoticed: the way of the news, a scheduler that stands still, its disk.
+constexpr int64_t kUnknownMaxMs = 5000;
 
 }  // namespace
 
@@ -23,18 +25,22 @@ Chaos::Chaos(World& world, Network& network, SchedulerNode& scheduler,
       scheduler_(scheduler),
       servers_(servers),
       workers_(workers),
-      rng_(world.rng().Fork()) {}
+      rng_(world.rng().Fork()),
+      lethal_(world.params().lethal) {}
 
 void Chaos::Start() {
   const Params& p = world_.params();
   world_.Outside(p.heal_ms, [this] { Heal(); });
   if (p.chaos_every_ms != INT64_MAX) world_.Outside(p.chaos_every_ms, [this] { Tick(); });
-  if (p.restarts_while_forming) {
-    for (int64_t n = rng_.Between(1, 3); n > 0; --n) {
-      world_.Outside(rng_.Between(100, 2500), [this] { RestartWhileForming(); });
-    }
-  }
   if (p.lethal != Lethal::kNone) world_.Outside(p.lethal_ms, [this] { Strike(); });
+}
+
+void Chaos::JobForms() {
+  const Params& p = world_.params();
+  if (!p.restarts_while_forming) return;
+  for (int64_t n = rng_.Between(1, 4); n > 0; --n) {
+    world_.Outside(rng_.Between(100, 3000 + p.idle_ms), [this] { RestartWhileForming(); });
+  }
 }
 
 void Chaos::Heal() {
@@ -139,22 +145,50 @@ void Chaos::CrashScheduler() {
 
 void Chaos::RestartWhileForming() {
   const ProcessId victim = AnyNode();
-  if (!world_.up(victim)) return;
+  if (!world_.up(victim) || scheduler_.begun() || lethal_at_ms_ != INT64_MAX) return;
   if (world_.tracing()) world_.Trace("---- " + world_.name(victim) + " dies and begins anew");
   world_.stats().Count(Fault::kRestartedWhileForming);
   const int64_t for_ms = rng_.Between(1, 3000);
   if (victim <= servers_.size()) {
     ServerNode& server = *servers_[victim - 1];
+    if (server.registered()) {
+      deaths_.push_back({fmt::format("server {}", server.rank()), victim, false, world_.now_ms()});
+    }
     server.Crash();
     world_.Outside(for_ms, [&server] { server.Start(); });
   } else {
     WorkerNode& worker = *workers_[victim - 1 - servers_.size()];
-    worker.Crash();
-    world_.Outside(for_ms, [&worker] { worker.Start(); });
+    if (worker.begun()) return;  // of the job before: it is about to end
+    if (worker.registered()) {
+      deaths_.push_back({fmt::format("worker {}", worker.rank()), victim, true, world_.now_ms()});
+    }
+    worker.Restart(for_ms);
   }
 }
 
+bool Chaos::HasDied(const std::string& name) const {
+  return std::any_of(deaths_.begin(), deaths_.end(),
+                     [&](const Death& death) { return death.name == name; });
+}
+
+bool Chaos::Excuse(const absl::Status& why) {
+  for (const Death& death : deaths_) {
+    const bool named = std::string(why.message()).find(death.name + " (") != std::string::npos;
+    if (!named || death.at_ms + kUnknownMaxMs < scheduler_.begun_ms()) continue;
+    world_.stats().Count(Fault::kLostAtStart);
+    lethal_ = death.worker ? Lethal::kWorkerRestart : Lethal::kServerRestart;
+    lethal_at_ms_ = world_.now_ms();
+    victim_ = death.name;
+    victim_process_ = death.process;
+    excused_ = true;
+    world_.Outside(0, [this] { Heal(); });
+    return true;
+  }
+  return false;
+}
+
 void Chaos::Strike() {
+  if (lethal_at_ms_ != INT64_MAX) return;
   const Params& p = world_.params();
   const auto again = [this] { world_.Outside(200, [this] { Strike(); }); };
   const bool at_worker = p.lethal <= Lethal::kWorkerFails;
@@ -163,11 +197,13 @@ void Chaos::Strike() {
   if (all_ended) return;
   if (at_worker) {
     WorkerNode& worker = *workers_[rng_.Below(workers_.size())];
-    if (worker.state() != WorkerNode::State::kRunning || worker.leaving()) return again();
+    if (worker.state() != WorkerNode::State::kRunning || !worker.begun() || worker.leaving()) {
+      return again();
+    }
     return StrikeWorker(worker);
   }
   ServerNode& server = *servers_[rng_.Below(servers_.size())];
-  if (!server.routed()) return again();
+  if (!server.routed() || !scheduler_.begun()) return again();
   StrikeServer(server);
 }
 

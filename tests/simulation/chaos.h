@@ -13,10 +13,6 @@
 
 namespace kvstore::sim {
 
-// With Params::restarts_while_forming the last worker starts at this time: late enough that the
-// scheduler knows by then of everybody who died before.
-inline constexpr int64_t kFormedMs = 9000;
-
 class Chaos {
  public:
   Chaos(World& world, Network& network, SchedulerNode& scheduler,
@@ -24,7 +20,18 @@ class Chaos {
         std::vector<std::unique_ptr<WorkerNode>>& workers);
 
   void Start();
+  // The workers of a job start.
+  void JobForms();
 
+  // Whether `why` may end a job although no fault was to exceed the budget: a node died, or began
+  // anew, in the moment in which the job began, when the scheduler could not know of it. From then
+  // on that is the lethal fault of the run.
+  bool Excuse(const absl::Status& why);
+  bool excused() const { return excused_; }
+  // Whether `name` ("worker 1") died while a job formed.
+  bool HasDied(const std::string& name) const;
+
+  Lethal lethal() const { return lethal_; }
   // Of the lethal fault; INT64_MAX before.
   int64_t lethal_at_ms() const { return lethal_at_ms_; }
   // "worker 1", "server 0": who must be named.
@@ -52,6 +59,15 @@ class Chaos {
   std::vector<std::unique_ptr<ServerNode>>& servers_;
   std::vector<std::unique_ptr<WorkerNode>>& workers_;
   Rng rng_;
+  struct Death {
+    std::string name;
+    ProcessId process = 0;
+    bool worker = false;
+    int64_t at_ms = 0;
+  };
+  std::vector<Death> deaths_;  // while jobs formed
+  Lethal lethal_;
+  bool excused_ = false;
   std::map<ProcessId, int64_t> spared_until_ms_;
   int64_t lethal_at_ms_ = INT64_MAX;
   std::string victim_;

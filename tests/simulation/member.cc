@@ -81,6 +81,16 @@ uint64_t Member::Barrier(uint64_t deadline_ms) {
   return generation;
 }
 
+void Member::Confirm(uint64_t attempt) {
+  Run([&](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
+    core.Confirm(now_ms, attempt, out);
+  });
+}
+
+void Member::Begin() {
+  Run([](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) { core.Begin(now_ms, out); });
+}
+
 void Member::Leave() {
   Run([](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) { core.Leave(now_ms, out); });
 }

@@ -22,6 +22,8 @@ class Member {
 
   void Start();
   uint64_t Barrier(uint64_t deadline_ms);
+  void Confirm(uint64_t attempt);
+  void Begin();
   void Leave();
   void ReportFailure(const std::string& message);
   const MembershipCore& core() const { return core_; }

@@ -14,6 +14,7 @@ constexpr uint64_t kRowsSalt = 72;
 constexpr uint64_t kReplySalt = 5000;
 constexpr uint64_t kTrialSalt = 8000;
 constexpr uint64_t kRoundsSalt = 9000;
+constexpr uint64_t kStartSalt = 11000;
 
 void ChooseShape(Rng& rng, Params& p) {
   p.workers = static_cast<uint32_t>(rng.Between(1, 5));
@@ -82,7 +83,7 @@ void ChooseWeather(Rng& rng, Params& p) {
   p.pauses = rng.Coin();
   p.partitions = rng.Coin();
   p.crashes_scheduler = rng.Coin();
-  p.restarts_while_forming = rng.Permille(150);
+  p.restarts_while_forming = rng.Permille(250);
   p.encode_frames = rng.Permille(300);
   p.optimistic_dial = rng.Coin();
 }
@@ -154,6 +155,10 @@ Params Params::FromSeed(uint64_t seed) {
     for (const uint32_t count : p.key_parts) parts += count;
     p.server.value_bytes_max = parts * kChargedBytes;
   }
+  const uint64_t start = Mix64(seed + kStartSalt);
+  if (start % 3 == 0 || p.restarts_while_forming)
+    p.idle_ms = static_cast<int64_t>(start / 3 % 8000);
+  p.opening_barrier = start / 24000 % 5 == 0;
   // Tiny windows of rounds, which lost answers fill.
   if (const uint64_t window = Mix64(seed + kRoundsSalt); window % 6 == 0) {
     p.client.rounds_ahead_max = static_cast<uint32_t>(2 + window / 6 % 2);

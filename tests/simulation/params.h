@@ -71,8 +71,11 @@ struct Params {
   bool partitions = false;
   bool crashes_scheduler = false;
 
-  // Nodes die and begin anew while the job still forms; the last node comes after that.
+  // Nodes die and begin anew while the job forms, or has started and nothing was done in it yet.
   bool restarts_while_forming = false;
+  // What a worker does, for at most so long, between the start of the job and its first request.
+  int64_t idle_ms = 0;
+  bool opening_barrier = false;  // the first thing that the workers do
 
   Lethal lethal = Lethal::kNone;
   int64_t lethal_ms = 0;

@@ -149,6 +149,11 @@ Programs Programs::Make(const Params& params, Rng rng) {
   for (WorkerRank rank = 0; rank < params.workers; ++rank) {
     programs.ranks.push_back(Maker(params, rng, rank, programs).Make());
   }
+  if (params.opening_barrier) {
+    for (Program& program : programs.ranks) {
+      program.actions.insert(program.actions.begin(), {Action::Kind::kBarrier, {}, 0});
+    }
+  }
   AddCommands(params, &programs);
   if (params.trials) AddTrials(params, &programs.ranks[0]);
   return programs;

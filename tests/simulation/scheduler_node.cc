@@ -22,6 +22,10 @@ std::string KindName(const v1::NodeMessage& message) {
       return "leave";
     case v1::NodeMessage::kFailed:
       return "failed: " + message.failed().message();
+    case v1::NodeMessage::kConfirm:
+      return fmt::format("confirm attempt {:x}", message.confirm().attempt());
+    case v1::NodeMessage::kBegin:
+      return "begin";
     case v1::NodeMessage::KIND_NOT_SET:
       break;
   }
@@ -51,6 +55,11 @@ std::string KindName(const v1::SchedulerMessage& message) {
       return fmt::format("{} {} is {}", v1::Role_Name(message.node_health().role()),
                          message.node_health().rank(),
                          v1::Health_Name(message.node_health().health()));
+    case v1::SchedulerMessage::kProposal:
+      return fmt::format("proposal of attempt {:x}, job {}", message.proposal().attempt(),
+                         message.proposal().job());
+    case v1::SchedulerMessage::kBegun:
+      return "begun";
     case v1::SchedulerMessage::KIND_NOT_SET:
       break;
   }
@@ -110,6 +119,7 @@ void SchedulerNode::OnMessage(ConnId id, const v1::NodeMessage& message) {
     world_.Trace(
         fmt::format("scheduler < {}: {}", world_.name(network_.dialler(id)), KindName(message)));
   }
+  if (message.has_confirm()) told_.Confirmed(readers_.at(id).first, message.confirm());
   Run([&](SchedulerOutbox* out) { core_->OnMessage(world_.now_ms(), id, message, out); });
 }
 
@@ -144,6 +154,12 @@ void SchedulerNode::SendOut(const SchedulerOutbox& out) {
       told_.Registered(readers_.at(message.session).first, message.message.registered());
     }
     if (message.message.has_routing()) told_.Routing(message.message.routing());
+    if (message.message.has_proposal()) told_.Proposed(message.message.proposal());
+    if (message.message.has_job_ended()) told_.JobEnded(message.message.job_ended().job());
+    if (message.message.has_begun() || message.message.has_leave() ||
+        (message.message.has_barrier() && message.message.barrier().code() == 0)) {
+      told_.Begun();
+    }
     const auto copy = std::make_shared<const v1::SchedulerMessage>(message.message);
     network_.ToDialler(message.session, [this, id = message.session, copy] {
       if (world_.tracing()) {

@@ -31,6 +31,9 @@ class SchedulerNode {
   void Expect(ConnId id, uint64_t nonce, Reader deliver);
   void OnMessage(ConnId id, const v1::NodeMessage& message);
 
+  // The job at hand has begun, as far as anybody was told; since when.
+  bool begun() const { return told_.begun(); }
+  int64_t begun_ms() const { return told_.begun_ms(); }
   // "forming", "running", "finished", "failed: …", "down".
   std::string StateName() const;
 

@@ -23,13 +23,18 @@ void ServerNode::Start() {
   shards_.clear();
   commands_.clear();
   routed_ = false;
+  Register(p.explicit_ranks ? index_ + 1 : 0);
+}
+
+void ServerNode::Register(uint32_t wanted_rank_plus_one) {
+  const Params& p = world_.params();
   MembershipOptions options = p.membership;
   options.registration.set_role(v1::ROLE_SERVER);
   options.registration.set_address(address());
   options.registration.set_shards(p.shards[index_]);
   options.registration.set_nonce(rng_.Next() | 1);
   options.registration.set_protocol(kProtocolVersion);
-  if (p.explicit_ranks) options.registration.set_wanted_rank_plus_one(index_ + 1);
+  options.registration.set_wanted_rank_plus_one(wanted_rank_plus_one);
   member_ = std::make_unique<Member>(world_, network_, scheduler_, process_, std::move(options),
                                      [this](const MembershipOutbox& out) { OnLearned(out); });
   member_->Start();
@@ -41,8 +46,16 @@ void ServerNode::Crash() {
 }
 
 void ServerNode::OnLearned(const MembershipOutbox& out) {
+  if (out.proposal) {
+    world_.After(rng_.Between(0, 30), process_,
+                 [this, attempt = out.proposal->attempt()] { member_->Confirm(attempt); });
+  }
   if (out.refused) {
-    if (world_.params().restarts_while_forming && absl::IsAlreadyExists(*out.refused)) {
+    if (absl::IsAborted(*out.refused)) {
+      // Its place was given up: it waits for the next job.
+      routed_ = false;
+      world_.After(0, process_, [this] { Register(member_->core().identity()->rank() + 1); });
+    } else if (absl::IsAlreadyExists(*out.refused) && !routed_) {
       Crash();  // as in WorkerNode
       world_.Outside(1000, [this] { Start(); });
     } else if (world_.params().lethal == Lethal::kNone) {

@@ -36,12 +36,15 @@ class ServerNode {
   // In the routing table of the running job, with this life.
   bool routed() const { return routed_; }
   ServerRank rank() const { return member_->core().identity()->rank(); }
+  bool registered() const { return member_->core().identity().has_value(); }
 
  private:
   struct Shard {
     std::unique_ptr<OracleValues> values;
     std::unique_ptr<ServerCore> core;
   };
+  // As a new member: in a new life of the process, or when its place was given up.
+  void Register(uint32_t wanted_rank_plus_one);
   void OnLearned(const MembershipOutbox& out);
   void Send(const ServerOutbox& out);
   // Each is over after a while of its own.

@@ -50,7 +50,8 @@ class Simulation : public Cluster {
     chaos_->Start();
     for (uint32_t job = 1; job <= params_.jobs; ++job) {
       if (job > 1) AddJob();
-      StartWorkers(job);
+      StartWorkers();
+      chaos_->JobForms();
       while (!AllEnded()) {
         if (world_.now_ms() > Deadline()) FailLate();
         if (!world_.RunNext()) world_.Fail("nothing is left to happen, but not all have ended");
@@ -71,6 +72,14 @@ class Simulation : public Cluster {
   void DeliverToServer(ConnId stream, ShardAddress to, const RequestInTransit& frame) override {
     servers_[network_.acceptor(stream) - 1]->OnFrame(stream, to.shard, frame);
   }
+  void OnFailure(const absl::Status& why) override {
+    if (chaos_->lethal_at_ms() != INT64_MAX || chaos_->Excuse(why)) return;
+    world_.Fail("the job fails, and nothing happened to it: " + why.ToString());
+  }
+  bool HasDied(v1::Role role, uint32_t rank) const override {
+    return chaos_->HasDied(
+        fmt::format("{} {}", role == v1::ROLE_WORKER ? "worker" : "server", rank));
+  }
   bool AllAtBarrier(uint64_t generation) const override {
     return AllWorkers([&](const WorkerNode& worker) {
       return worker.leaving() || worker.barriers_begun() >= generation;
@@ -90,11 +99,12 @@ class Simulation : public Cluster {
     }
   }
 
-  void StartWorkers(JobId job) {
+  void StartWorkers() {
     for (size_t w = former_workers_; w < workers_.size(); ++w) {
       int64_t delay_ms = world_.rng().Between(0, 1500);
+      // Others have long confirmed, and died since.
       const bool last = w + 1 == workers_.size();
-      if (job == 1 && last && params_.restarts_while_forming) delay_ms = kFormedMs;
+      if (last && params_.restarts_while_forming) delay_ms = world_.rng().Between(0, 9000);
       world_.Outside(delay_ms, [worker = workers_[w].get()] { worker->Start(); });
     }
   }
@@ -107,12 +117,14 @@ class Simulation : public Cluster {
   }
 
   bool Frozen(const WorkerNode& worker) const {
-    return params_.lethal == Lethal::kWorkerFrozen && chaos_->lethal_at_ms() != INT64_MAX &&
+    return chaos_->lethal() == Lethal::kWorkerFrozen && chaos_->lethal_at_ms() != INT64_MAX &&
            worker.process() == chaos_->victim_process();
   }
   // A new life is promised nothing in time.
   bool Counts(const WorkerNode& worker) const {
-    return !(params_.lethal == Lethal::kWorkerRestart && chaos_->lethal_at_ms() != INT64_MAX &&
+    // Nor is one that was to be in the job that was lost at its start.
+    if (chaos_->excused() && worker.state() == WorkerNode::State::kStarting) return false;
+    return !(chaos_->lethal() == Lethal::kWorkerRestart && chaos_->lethal_at_ms() != INT64_MAX &&
              worker.process() == chaos_->victim_process()) &&
            !Frozen(worker);
   }
@@ -126,7 +138,7 @@ class Simulation : public Cluster {
       return std::max(params_.heal_ms, job_began_ms_) + kProgressMs;
     }
     const bool frozen =
-        params_.lethal == Lethal::kWorkerFrozen || params_.lethal == Lethal::kServerFrozen;
+        chaos_->lethal() == Lethal::kWorkerFrozen || chaos_->lethal() == Lethal::kServerFrozen;
     return struck_ms + kNoticeSlackMs +
            (frozen ? params_.scheduler.silent_dead_ms : params_.scheduler.lost_dead_ms);
   }
@@ -135,7 +147,7 @@ class Simulation : public Cluster {
     std::string text = chaos_->lethal_at_ms() == INT64_MAX
                            ? "no progress: "
                            : fmt::format("not all were told in time of {} ({}): ", chaos_->victim(),
-                                         LethalName(params_.lethal));
+                                         LethalName(chaos_->lethal()));
     for (const auto& worker : workers_) {
       if (!worker->ended()) text += worker->Describe() + "; ";
     }
@@ -173,7 +185,7 @@ class Simulation : public Cluster {
   // The fault may have come when a worker had nothing more to fear from it; else it is told what
   // happened, by code and by name.
   void CheckHonest() {
-    const bool at_worker = params_.lethal <= Lethal::kWorkerFails;
+    const bool at_worker = chaos_->lethal() <= Lethal::kWorkerFails;
     const absl::StatusCode code =
         at_worker ? absl::StatusCode::kFailedPrecondition : absl::StatusCode::kDataLoss;
     for (const auto& worker : workers_) {
@@ -183,7 +195,7 @@ class Simulation : public Cluster {
                          (at_worker || message.find("slot") != std::string::npos);
       if (worker->failure().code() != code || !named) {
         world_.Fail(fmt::format("{} ({}): {} must be named, {} was told: {}", chaos_->victim(),
-                                LethalName(params_.lethal), chaos_->victim(),
+                                LethalName(chaos_->lethal()), chaos_->victim(),
                                 world_.name(worker->process()), worker->failure().ToString()));
       }
     }

@@ -31,19 +31,23 @@ enum class Fault : uint32_t {
   kWorkerFailed,  // reported by itself
   kRestartedWhileForming,
   kCommandRepeated,
-  kInitRefused,  // over the memory budget; taken back
+  kInitRefused,    // over the memory budget; taken back
+  kProposedAgain,  // an attempt at a start failed, and there was another
+  kStartedAgain,   // a job that had not begun lost a member, and started again without it
+  kLostAtStart,    // a member died at the moment at which its job began, which failed
   kCount
 };
 inline constexpr size_t kFaults = static_cast<size_t>(Fault::kCount);
 inline constexpr std::array<std::string_view, kFaults> kFaultNames = {
-    "frames lost",       "frames duplicated", "frames reordered",
-    "streams broken",    "sessions broken",   "dials refused",
-    "workers paused",    "servers paused",    "scheduler paused",
-    "partitions",        "scheduler crashes", "persists lost",
-    "persists kept",     "pushes refused",    "updates failed",
-    "workers crashed",   "servers crashed",   "nodes frozen",
-    "nodes restarted",   "workers failed",    "restarts while forming",
-    "commands repeated", "Inits refused"};
+    "frames lost",        "frames duplicated",       "frames reordered",
+    "streams broken",     "sessions broken",         "dials refused",
+    "workers paused",     "servers paused",          "scheduler paused",
+    "partitions",         "scheduler crashes",       "persists lost",
+    "persists kept",      "pushes refused",          "updates failed",
+    "workers crashed",    "servers crashed",         "nodes frozen",
+    "nodes restarted",    "workers failed",          "restarts while forming",
+    "commands repeated",  "Inits refused",           "attempts that failed",
+    "jobs started again", "jobs lost at their start"};
 
 struct Stats {
   std::array<uint64_t, kFaults> faults{};

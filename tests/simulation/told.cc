@@ -71,6 +71,21 @@ void Told::Routing(const v1::Routing& routing) {
     return;
   }
   if (routing.epoch() <= latest_.epoch()) return;
+  // S9.
+  if (routing.job() == latest_.job()) {
+    if (begun_job_ == routing.job()) {
+      world_.Fail(fmt::format("S9: job {} has begun, and starts again under epoch {}",
+                              routing.job(), routing.epoch()));
+    }
+    world_.stats().Count(Fault::kStartedAgain);
+  }
+  // S8.
+  for (const v1::ServerRoute& server : routing.servers()) {
+    CheckConfirmed("server", server.rank(), server.incarnation());
+  }
+  for (const v1::WorkerEntry& worker : routing.workers()) {
+    CheckConfirmed("worker", worker.rank(), worker.incarnation());
+  }
   // S3: a later life of a rank has a higher incarnation.
   for (int r = 0; r < latest_.servers_size() && r < routing.servers_size(); ++r) {
     CheckOrder("server", r, latest_.servers(r).incarnation(), routing.servers(r).incarnation());
@@ -79,6 +94,36 @@ void Told::Routing(const v1::Routing& routing) {
     CheckOrder("worker", r, latest_.workers(r).incarnation(), routing.workers(r).incarnation());
   }
   latest_ = routing;
+}
+
+void Told::CheckConfirmed(const char* role, uint32_t rank, Incarnation incarnation) const {
+  const auto nonce = nonce_of_.find(incarnation);
+  const auto confirmed =
+      nonce == nonce_of_.end() ? confirmed_.end() : confirmed_.find(nonce->second);
+  if (confirmed != confirmed_.end() && confirmed->second == attempt_) return;
+  world_.Fail(
+      fmt::format("S8: the job starts with {} {} of incarnation {}, which has not confirmed "
+                  "attempt {}",
+                  role, rank, incarnation, attempt_));
+}
+
+void Told::Proposed(const v1::Proposal& proposal) {
+  if (proposal.attempt() == attempt_) return;  // to the next node, or again
+  if (proposal.attempt() < attempt_) {
+    world_.Fail(fmt::format("attempt {} is proposed after {}", proposal.attempt(), attempt_));
+  }
+  if (attempt_ != 0) world_.stats().Count(Fault::kProposedAgain);
+  attempt_ = proposal.attempt();
+}
+
+void Told::Confirmed(uint64_t nonce, const v1::Confirm& confirm) {
+  confirmed_[nonce] = confirm.attempt();
+}
+
+void Told::Begun() {
+  if (begun_job_ == latest_.job()) return;
+  begun_job_ = latest_.job();
+  begun_ms_ = world_.now_ms();
 }
 
 void Told::CheckOrder(const char* role, int rank, Incarnation before, Incarnation now) const {

@@ -2,6 +2,7 @@
 // for it whatever happens: identities, terms, routing tables.
 #pragma once
 
+#include <algorithm>
 #include <map>
 
 #include "common/cluster/identity.h"
@@ -18,12 +19,23 @@ class Told {
   // To the node that chose `nonce`.
   void Registered(uint64_t nonce, const v1::Registered& registered);
   void Routing(const v1::Routing& routing);
+  void Proposed(const v1::Proposal& proposal);
+  // Reached the scheduler from the node that chose `nonce`.
+  void Confirmed(uint64_t nonce, const v1::Confirm& confirm);
+  // A worker is told Begun, the end of a barrier, or that it left.
+  void Begun();
+  void JobEnded(JobId job) { ended_job_ = std::max(ended_job_, job); }
+
+  // The job at hand, as far as anybody was told: it has begun; when.
+  bool begun() const { return begun_job_ == latest_.job() && begun_job_ > ended_job_; }
+  int64_t begun_ms() const { return begun_ms_; }
 
  private:
   struct Identity {
     uint32_t rank = 0;
     Incarnation incarnation = 0;
   };
+  void CheckConfirmed(const char* role, uint32_t rank, Incarnation incarnation) const;
   void CheckOrder(const char* role, int rank, Incarnation before, Incarnation now) const;
 
   World& world_;
@@ -36,6 +48,11 @@ class Told {
   Term highest_term_ = 0;
   int highest_term_life_ = 0;
   std::map<Epoch, v1::Routing> routing_by_epoch_;
+  uint64_t attempt_ = 0;                    // the latest
+  std::map<uint64_t, uint64_t> confirmed_;  // by nonce: the latest attempt
+  JobId begun_job_ = 0;
+  JobId ended_job_ = 0;
+  int64_t begun_ms_ = 0;
 };
 
 }  // namespace kvstore::sim

@@ -34,6 +34,8 @@ void WorkerNode::Start() {
   command_.reset();
   at_ = 0;
   began_ = awake_ = leaving_ = false;
+  if (!took_part_)
+    barriers_begun_ = generation_ = 0;  // else they count: all others may have passed
   MembershipOptions options = p.membership;
   options.registration.set_role(v1::ROLE_WORKER);
   options.registration.set_address(fmt::format("host{}:{}", index_, 100 + rng_.Below(900)));
@@ -47,6 +49,12 @@ void WorkerNode::Start() {
 }
 
 void WorkerNode::Crash() { Exit(State::kCrashed); }
+
+void WorkerNode::Restart(int64_t after_ms) {
+  Crash();
+  state_ = State::kStarting;
+  world_.Outside(after_ms, [this] { Start(); });
+}
 
 void WorkerNode::Exit(State state) {
   if (world_.tracing()) {
@@ -64,23 +72,33 @@ void WorkerNode::OnLearned(const MembershipOutbox& out) {
   if (ended()) return;
   for (const v1::NodeHealth& health : out.health) {
     const Params& p = world_.params();
+    // Before the job has begun also who did not confirm in time.
     const bool may_be =
-        p.lethal != Lethal::kNone || (p.restarts_while_forming && state_ == State::kStarting);
+        p.lethal != Lethal::kNone || !begun() || cluster_.HasDied(health.role(), health.rank());
     if (health.health() == v1::HEALTH_DEAD && !may_be) {
       world_.Fail(fmt::format("role {} rank {} is said to be dead, all live", health.role(),
                               health.rank()));
     }
   }
   if (out.refused) {
+    const bool again = !begun();
     Fail(*out.refused);
-    // Its own former life still seemed to be there: whoever supervises the process starts it again.
-    if (world_.params().restarts_while_forming && absl::IsAlreadyExists(failure_)) {
+    // Its own former life still seemed to be there, or its place was given up meanwhile: whoever
+    // supervises the process starts it again.
+    if (again && (absl::IsAlreadyExists(failure_) || absl::IsAborted(failure_))) {
       state_ = State::kStarting;
       world_.Outside(1000, [this] { Start(); });
     }
     return;
   }
   if (out.job_ended) return OnJobEnded(*out.job_ended);
+  if (out.proposal) {
+    // It looks first whether it reaches the servers.
+    const int64_t ms = rng_.Permille(100) ? rng_.Between(0, 4000) : rng_.Between(0, 100);
+    world_.After(ms, process_,
+                 [this, attempt = out.proposal->attempt()] { member_->Confirm(attempt); });
+  }
+  if (out.begun) OnBegun();
   if (out.left) return Exit(State::kFinished);
   for (const v1::BarrierReply& reply : out.barriers) {
     if (reply.generation() != generation_) world_.Fail("a barrier answers for another generation");
@@ -106,19 +124,28 @@ void WorkerNode::OnLearned(const MembershipOutbox& out) {
     return Exit(State::kTurnedAway);
   }
   if (took_part_) world_.Fail("S6: a new life of a worker takes part in the job of the old one");
-  if (client_ == nullptr) {
-    client_ = std::make_unique<ClientCore>(world_.params().client, self.cluster(), self.rank(),
-                                           self.incarnation());
-    alarm_ = std::make_unique<Alarm>(world_, process_, [this] {
-      Run([this](ClientOutbox* o) { client_->OnTimer(world_.now_ms(), o); });
-    });
-    monitor_ = std::make_unique<WireMonitor>(world_, fmt::format("worker {}", self.rank()),
-                                             world_.params().client);
+  if (state_ == State::kStarting) {
     state_ = State::kRunning;
-    Continue();
-    if (rng_.Permille(300)) world_.After(500, process_, [this] { ProbeSometimes(); });
+    world_.After(world_.params().idle_ms == 0 ? 0 : rng_.Between(0, world_.params().idle_ms),
+                 process_, [this] { Continue(); });
   }
-  Run([&](ClientOutbox* o) { client_->OnRouting(world_.now_ms(), out.routing, o); });
+  if (begun()) {
+    Run([&](ClientOutbox* o) { client_->OnRouting(world_.now_ms(), out.routing, o); });
+  }
+}
+
+void WorkerNode::OnBegun() {
+  const v1::Registered& self = *member_->core().identity();
+  client_ = std::make_unique<ClientCore>(world_.params().client, self.cluster(), self.rank(),
+                                         self.incarnation());
+  alarm_ = std::make_unique<Alarm>(world_, process_, [this] {
+    Run([this](ClientOutbox* o) { client_->OnTimer(world_.now_ms(), o); });
+  });
+  monitor_ = std::make_unique<WireMonitor>(world_, fmt::format("worker {}", self.rank()),
+                                           world_.params().client);
+  if (rng_.Permille(300)) world_.After(500, process_, [this] { ProbeSometimes(); });
+  Run([&](ClientOutbox* o) { client_->OnRouting(world_.now_ms(), member_->core().routing(), o); });
+  Continue();
 }
 
 void WorkerNode::OnJobEnded(const v1::JobEnded& ended) {
@@ -127,7 +154,9 @@ void WorkerNode::OnJobEnded(const v1::JobEnded& ended) {
     if (!leaving_) world_.Fail(world_.name(process_) + " is told that all left; it did not");
     return Exit(State::kFinished);
   }
-  Fail(absl::Status(static_cast<absl::StatusCode>(ended.code()), ended.message()));
+  const absl::Status why(static_cast<absl::StatusCode>(ended.code()), ended.message());
+  cluster_.OnFailure(why);
+  Fail(why);
 }
 
 void WorkerNode::Fail(absl::Status why) {
@@ -303,6 +332,7 @@ std::string WorkerNode::Describe() const {
   if (state_ != State::kRunning) return text;
   text += fmt::format(" (rank {}) at action {} of {}", rank(), at_,
                       programs_.ranks[rank()].actions.size());
+  if (!begun()) return text + ", the job has not begun";
   std::vector<Ticket> tickets;
   for (const auto& [ticket, asked] : asked_) tickets.push_back(ticket);
   int named = 0;

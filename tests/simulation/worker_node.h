@@ -25,6 +25,10 @@ namespace kvstore::sim {
 class Cluster {
  public:
   virtual ~Cluster() = default;
+  // A worker is told that the job failed.
+  virtual void OnFailure(const absl::Status& why) = 0;
+  // Whether a process that was worker or server `rank` has died while the job formed.
+  virtual bool HasDied(v1::Role role, uint32_t rank) const = 0;
   virtual ProcessId ServerAt(const std::string& address) const = 0;
   virtual void DeliverToServer(ConnId stream, ShardAddress shard,
                                const RequestInTransit& frame) = 0;
@@ -49,6 +53,8 @@ class WorkerNode {
   ProcessId process() const { return process_; }
   void Start();
   void Crash();
+  // Crashes; whoever supervises the process starts it again.
+  void Restart(int64_t after_ms);
   void ReportFailure(const std::string& message) { member_->ReportFailure(message); }
   void OnReply(ConnId stream, const ReplyInTransit& frame);
 
@@ -56,8 +62,11 @@ class WorkerNode {
   bool ended() const { return state_ != State::kStarting && state_ != State::kRunning; }
   const absl::Status& failure() const { return failure_; }
   WorkerRank rank() const { return member_->core().identity()->rank(); }
+  bool registered() const { return member_->core().identity().has_value(); }
   uint64_t barriers_begun() const { return barriers_begun_; }
   bool leaving() const { return leaving_; }
+  // It may send the servers requests, in a job that has begun.
+  bool begun() const { return client_ != nullptr; }
   // Where the program is and what it waits for.
   std::string Describe() const;
 
@@ -73,6 +82,7 @@ class WorkerNode {
   };
 
   void OnLearned(const MembershipOutbox& out);
+  void OnBegun();
   void OnJobEnded(const v1::JobEnded& ended);
   void Fail(absl::Status why);
   void Exit(State state);
@@ -129,7 +139,7 @@ class WorkerNode {
   InitUndo undo_;
   Ticket last_ticket_ = 0;
   size_t at_ = 0;           // of the program
-  bool took_part_ = false;  // in an earlier life
+  bool took_part_ = false;  // in an earlier life, in a job that had begun
   bool began_ = false;      // the action at_ was begun and waits
   bool awake_ = false;      // Step() is scheduled
   bool barrier_done_ = false;

@@ -19,6 +19,10 @@ void WorkerNode::Continue() {
 void WorkerNode::Step() {
   const std::vector<Action>& actions = programs_.ranks[rank()].actions;
   while (state_ == State::kRunning && at_ < actions.size()) {
+    const Action::Kind kind = actions[at_].kind;
+    if (!begun() && kind != Action::Kind::kSleep && kind != Action::Kind::kBarrier) {
+      return member_->Begin();  // OnBegun() goes on
+    }
     if (!RunAction(actions[at_])) return;
     ++at_;
     began_ = false;

@@ -1,4 +1,4 @@
-// A node's side of its session with the scheduler; the rules M1 to M5 are in the header.
+// A node's side of its session with the scheduler; the rules M1 to M7 are in the header.
 #include "common/membership/core/membership_core.h"
 
 #include <fmt/format.h>
@@ -49,6 +49,7 @@ void MembershipCore::LoseSession(int64_t now_ms, bool close, MembershipOutbox* o
   }
   session_up_ = false;
   session_registered_ = false;
+  proposed_ = 0;
   register_deadline_ms_ = INT64_MAX;
   heartbeat_at_ms_ = INT64_MAX;
   redial_at_ms_ = now_ms + redial_delay_ms_;
@@ -68,6 +69,15 @@ void MembershipCore::OnMessage(int64_t now_ms, const v1::SchedulerMessage& messa
   switch (message.kind_case()) {
     case v1::SchedulerMessage::kRegistered:
       return OnRegistered(now_ms, message.registered(), out);
+    case v1::SchedulerMessage::kProposal:
+      proposed_ = message.proposal().attempt();
+      out->proposal = message.proposal();
+      return;
+    case v1::SchedulerMessage::kBegun:
+      if (begin_phase_ != BeginPhase::kAsked) return;
+      begin_phase_ = BeginPhase::kBegun;
+      out->begun = true;
+      return;
     case v1::SchedulerMessage::kRouting:
       return OnRouting(message.routing(), out);
     case v1::SchedulerMessage::kBarrier:
@@ -179,6 +189,7 @@ void MembershipCore::SendOpen(MembershipOutbox* out) const {
     message.mutable_failed()->set_message(*failure_);
     out->messages.push_back(std::move(message));
   }
+  if (begin_phase_ == BeginPhase::kAsked) SendBegin(out);
   if (barrier_phase_ != BarrierPhase::kNone) SendBarrier(out);
   if (leaving_) {
     v1::NodeMessage message;
@@ -222,6 +233,26 @@ uint64_t MembershipCore::Barrier(int64_t, uint64_t deadline_ms, MembershipOutbox
   barrier_deadline_ms_ = deadline_ms;
   if (session_registered_) SendBarrier(out);
   return barrier_generation_;
+}
+
+void MembershipCore::Confirm(int64_t, uint64_t attempt, MembershipOutbox* out) {
+  if (!session_registered_ || attempt == 0 || attempt != proposed_) return;
+  proposed_ = 0;
+  v1::NodeMessage message;
+  message.mutable_confirm()->set_attempt(attempt);
+  out->messages.push_back(std::move(message));
+}
+
+void MembershipCore::Begin(int64_t, MembershipOutbox* out) {
+  if (over_ || begin_phase_ != BeginPhase::kNone) return;
+  begin_phase_ = BeginPhase::kAsked;
+  if (session_registered_) SendBegin(out);
+}
+
+void MembershipCore::SendBegin(MembershipOutbox* out) {
+  v1::NodeMessage message;
+  message.mutable_begin();
+  out->messages.push_back(std::move(message));
 }
 
 void MembershipCore::Leave(int64_t, MembershipOutbox* out) {

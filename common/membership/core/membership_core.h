@@ -5,12 +5,16 @@
 //   M1  the scheduler is dialled again for as long as the node lives (backoff redial_min..max).
 //       Every new session begins with Register carrying the same nonce and, once issued, the
 //       incarnation, so that a scheduler that restarted recognises the node.
-//   M2  whatever the node still waits for (barrier, leave, failure report) is sent again on every
-//       new session.
+//   M2  whatever the node still waits for (barrier, begin, leave, failure report) is sent again on
+//       every new session.
 //   M3  a routing table with a lower epoch than the current one is ignored.
 //   M4  an answer to a barrier generation that is not waited for is ignored.
 //   M5  a node has one identity for life: a scheduler that answers with another cluster or
 //       incarnation is not obeyed.
+//   M6  a proposal is confirmed on the session that it came on, and only while it is the last one;
+//       it is forgotten with its session. The scheduler proposes again when the node is back.
+//   M7  a worker sends servers nothing before `begun`. Until then a later routing table may name
+//       other members in the same job.
 //
 // Loop-bound.
 #pragma once
@@ -44,8 +48,11 @@ struct MembershipOutbox {
 
   // What the node learns.
   std::optional<v1::Registered> registered;  // the first one of each session
-  RoutingPtr routing;                        // a newer table
-  std::vector<v1::BarrierReply> barriers;    // answers to the generation that is waited for
+  // The job is about to start: to be answered with Confirm(), when the node is ready for it.
+  std::optional<v1::Proposal> proposal;
+  RoutingPtr routing;                      // a newer table
+  bool begun = false;                      // the answer to Begin()
+  std::vector<v1::BarrierReply> barriers;  // answers to the generation that is waited for
   bool left = false;
   std::optional<absl::Status> refused;    // definite: the node cannot take part
   std::optional<v1::JobEnded> job_ended;  // of the node's job; each job's end comes once
@@ -67,6 +74,11 @@ class MembershipCore {
   // Begins or repeats a barrier: if the last one is still open (its deadline passed) the same
   // generation is asked for again. Returns the generation.
   uint64_t Barrier(int64_t now_ms, uint64_t deadline_ms, MembershipOutbox* out);
+  // This node is ready for the job as proposed under `attempt`. Ignored if that is over.
+  void Confirm(int64_t now_ms, uint64_t attempt, MembershipOutbox* out);
+  // A worker is about to send the servers its first request: answered with `begun`, when the job
+  // has started and all its members are there. A repeat is harmless.
+  void Begin(int64_t now_ms, MembershipOutbox* out);
   // Answered with `left`; at once when the job is over.
   void Leave(int64_t now_ms, MembershipOutbox* out);
   void ReportFailure(int64_t now_ms, const std::string& message, MembershipOutbox* out);
@@ -77,6 +89,8 @@ class MembershipCore {
   bool connected() const { return session_registered_; }
   // Since when there is no such session; INT64_MAX when there is one.
   int64_t disconnected_since_ms() const { return disconnected_since_ms_; }
+  // M7.
+  bool begun() const { return begin_phase_ == BeginPhase::kBegun; }
   // Why the scheduler last put this node off (a refusal to be tried again); may be empty.
   const std::string& last_put_off() const { return last_put_off_; }
   // Last reported health by (role, rank), of the current job.
@@ -88,6 +102,7 @@ class MembershipCore {
   void StopFor(absl::Status why, MembershipOutbox* out);
   void SendOpen(MembershipOutbox* out) const;
   void SendBarrier(MembershipOutbox* out) const;
+  static void SendBegin(MembershipOutbox* out);
   void OnRegistered(int64_t now_ms, const v1::Registered& registered, MembershipOutbox* out);
   void OnRouting(const v1::Routing& proto, MembershipOutbox* out);
   void OnBarrierReply(const v1::BarrierReply& reply, MembershipOutbox* out);
@@ -103,6 +118,8 @@ class MembershipCore {
     kExpired,  // its deadline passed, but it is open: the next Barrier() waits for it again
   };
 
+  enum class BeginPhase { kNone, kAsked, kBegun };
+
   MembershipOptions options_;
   std::optional<v1::Registered> identity_;
   RoutingPtr routing_;
@@ -117,6 +134,8 @@ class MembershipCore {
   uint64_t barrier_generation_ = 0;
   BarrierPhase barrier_phase_ = BarrierPhase::kNone;
   uint64_t barrier_deadline_ms_ = 0;
+  BeginPhase begin_phase_ = BeginPhase::kNone;
+  uint64_t proposed_ = 0;  // the attempt of this session that can be confirmed; 0: none
   bool leaving_ = false;
   JobId ended_job_ = 0;  // the last job whose end was told
   std::optional<std::string> failure_;

@@ -97,6 +97,12 @@ void SchedulerCore::Impl::OnMessage(int64_t now_ms, SessionId session,
       case v1::NodeMessage::kFailed:
         OnFailed(node, message.failed());
         break;
+      case v1::NodeMessage::kConfirm:
+        OnConfirm(node, message.confirm());
+        break;
+      case v1::NodeMessage::kBegin:
+        OnBegin(node);
+        break;
       case v1::NodeMessage::kHeartbeat:
       case v1::NodeMessage::kRegister:     // handled above
       case v1::NodeMessage::KIND_NOT_SET:  // a kind that this version does not know
@@ -114,8 +120,7 @@ void SchedulerCore::Impl::OnSessionDown(int64_t now_ms, SessionId session, Sched
     Node* node = &(past ? past_workers_ : nodes_).at(key);
     node->session.reset();
     if (!past) {
-      node->lost_ms = std::max(now_ms, grace_until_ms_);
-      Arm(NodeTimerMs(*node));
+      LostSession(node);
       if (!node->record.left()) Warn(fmt::format("lost {}", NodeName(node->record)));
     }
   }
@@ -126,6 +131,7 @@ void SchedulerCore::Impl::OnTimer(int64_t now_ms, SchedulerOutbox* out) {
   Begin(now_ms, out);
   if (now_ms >= next_timer_ms_) {
     ExpireBarriers();
+    ExpireAttempt();
     // A death may end the job and change nodes_; then the rest is looked at in the next job.
     const JobId job = job_;
     CheckNodes();
@@ -133,6 +139,7 @@ void SchedulerCore::Impl::OnTimer(int64_t now_ms, SchedulerOutbox* out) {
     next_timer_ms_ = INT64_MAX;
     for (const auto& [key, node] : nodes_) Arm(NodeTimerMs(node));
     for (const auto& [rank, arrival] : barrier_arrivals_) Arm(arrival.deadline_at_ms);
+    if (attempt_) Arm(attempt_->deadline_at_ms);
   }
   Finish();
 }
@@ -177,12 +184,12 @@ void SchedulerCore::Impl::CheckNode(Node* node) {
   }
 }
 
-// S6, or while the job forms: the rank is free again.
+// S6; as long as nothing was done in the job (S9), its rank is free again.
 void SchedulerCore::Impl::GiveUp(Node* node, const std::string& why) {
-  if (!running()) {
-    Free(node, why);
-    return;
+  if (running() && !begun_) {
+    Reform(fmt::format("{} is given up: {}", NodeName(node->record), why));
   }
+  if (!running()) return Free(node, why);
   SetHealth(node, v1::HEALTH_DEAD);
   const v1::NodeRecord record = node->record;
   const std::string dead = fmt::format("{} is dead: {}", NodeName(record), why);
@@ -241,10 +248,14 @@ void SchedulerCore::Impl::CloseSession(SessionId session) {
   sessions_.erase(owner);
   Node* node = &(past ? past_workers_ : nodes_).at(key);
   node->session.reset();
-  if (!past) {
-    node->lost_ms = std::max(now_ms_, grace_until_ms_);
-    Arm(NodeTimerMs(*node));
-  }
+  if (!past) LostSession(node);
+}
+
+void SchedulerCore::Impl::LostSession(Node* node) {
+  node->lost_ms = std::max(now_ms_, grace_until_ms_);
+  node->asks_to_begin = false;
+  GiveUpAttempt();
+  Arm(NodeTimerMs(*node));
 }
 
 }  // namespace kvstore

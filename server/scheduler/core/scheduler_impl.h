@@ -1,12 +1,14 @@
 // The inside of SchedulerCore, shared by the files that implement it:
 //   scheduler_core.cc          calls in, outbox out; time: suspects and deaths
 //   scheduler_registration.cc  who may take which rank
-//   scheduler_job.cc           the job's start, barriers, leaving, its end
+//   scheduler_start.cc         how a job starts and begins (S8, S9)
+//   scheduler_job.cc           barriers, leaving, the job's end
 //   scheduler_state.cc         durable state to protobuf and back, its check, the status page
 #pragma once
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,6 +42,8 @@ class SchedulerCore::Impl {
     int64_t lost_ms = 0;   // without a session: since when
     // While a job forms: lost for good, the rank may be taken by another process.
     bool vacant = false;
+    // A worker that waits for Begun. It says so again on every new session.
+    bool asks_to_begin = false;
     v1::Health health = v1::HEALTH_ALIVE;
   };
   using NodeKey = std::pair<int, uint32_t>;  // role, rank
@@ -50,6 +54,12 @@ class SchedulerCore::Impl {
   struct Arrival {
     int64_t deadline_at_ms = INT64_MAX;
   };
+  // An attempt at a start: all of nodes_ were connected when it was made, and still are.
+  struct Attempt {
+    uint64_t number = 0;
+    int64_t deadline_at_ms = 0;
+    std::set<NodeKey> confirmed;
+  };
 
   // ---- scheduler_core.cc
   void Begin(int64_t now_ms, SchedulerOutbox* out);
@@ -59,6 +69,7 @@ class SchedulerCore::Impl {
   void Broadcast(const v1::SchedulerMessage& message);
   void Refuse(SessionId session, const absl::Status& why);
   void CloseSession(SessionId session);
+  void LostSession(Node* node);
   void Log(std::string line) { out_->log.push_back({false, std::move(line)}); }
   void Warn(std::string line) { out_->log.push_back({true, std::move(line)}); }
   void Arm(int64_t at_ms);
@@ -77,7 +88,7 @@ class SchedulerCore::Impl {
   Node* FindPastByNonce(uint64_t nonce);
   void Resume(SessionId session, const v1::Register& request, Node* node);
   void ResumePast(SessionId session, Node* node);
-  bool ReplacesServerOfRunningJob(SessionId session, const v1::Register& request);
+  bool RefusedForItsAddress(SessionId session, const v1::Register& request);
   absl::StatusOr<uint32_t> ChooseRank(const v1::Register& request) const;
   absl::Status NoPlace(v1::Role role) const;
   absl::Status HeldBy(const Node& node) const;
@@ -87,9 +98,22 @@ class SchedulerCore::Impl {
   void SendRegistered(const Node& node, JobId job);
   void SendWhoIsUnwell(const Node& to);
 
-  // ---- scheduler_job.cc
+  // ---- scheduler_start.cc
+  // It has started: there is a routing table.
   bool running() const { return routing_.epoch() != 0; }
-  void TryStart();
+  bool AllConnected() const;
+  void Propose();
+  void SendProposal(const Node& node);
+  void GiveUpAttempt() { attempt_.reset(); }
+  void ExpireAttempt();
+  void OnConfirm(Node* node, const v1::Confirm& confirm);
+  void Start();
+  void OnBegin(Node* node);
+  void TryBegin();
+  void NoteBegun();
+  void Reform(const std::string& why);
+
+  // ---- scheduler_job.cc
   void OnBarrier(Node* node, const v1::BarrierRequest& request);
   void TryCompleteBarrier();
   void ExpireBarriers();
@@ -117,6 +141,7 @@ class SchedulerCore::Impl {
   std::string store_type_;
   std::map<NodeKey, Node> nodes_;
   v1::Routing routing_;  // epoch 0 while the job forms
+  bool begun_ = false;   // only with a routing table
   uint64_t barrier_generation_ = 0;
   std::optional<v1::JobEnded> ended_;     // the job before
   std::map<NodeKey, Node> past_workers_;  // of that job
@@ -124,6 +149,8 @@ class SchedulerCore::Impl {
   // Volatile.
   std::map<NodeKey, Node> dead_servers_;  // that the job before ended with
   std::map<SessionId, SessionOwner> sessions_;
+  std::optional<Attempt> attempt_;                  // only while the job forms
+  uint64_t attempts_ = 0;                           // of this life of the scheduler
   std::map<WorkerRank, Arrival> barrier_arrivals_;  // at generation barrier_generation_ + 1
   int64_t barrier_since_ms_ = 0;
   int64_t grace_until_ms_ = 0;

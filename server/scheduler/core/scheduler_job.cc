@@ -1,4 +1,4 @@
-// SchedulerCore: the life of a job: start, barriers (S4), leaving, its end (S6, S7).
+// SchedulerCore: barriers (S4), leaving, the end of a job (S6, S7).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -35,37 +35,6 @@ v1::SchedulerMessage BarrierAnswer(uint64_t generation, const absl::Status& stat
 
 }  // namespace
 
-// The job starts when every rank is taken and every node connected: a node that died while the
-// others arrived would only start the job in order to fail it.
-void SchedulerCore::Impl::TryStart() {
-  if (running() || nodes_.size() < size_t{options_.workers} + options_.servers) return;
-  for (const auto& [key, node] : nodes_) {
-    if (node.vacant || !node.session) return;
-  }
-  RoutingTable table;
-  table.epoch = ++last_epoch_;
-  table.job = job_;
-  table.store_type = store_type_;
-  for (auto& [key, node] : nodes_) {  // by role, then by rank
-    node.record.set_job(job_);
-    if (node.record.role() == v1::ROLE_WORKER) {
-      table.workers.push_back({node.record.incarnation(), node.record.address()});
-    } else {
-      table.servers.push_back(
-          {node.record.address(), node.record.incarnation(), node.record.shards()});
-    }
-  }
-  table.SpreadSlots();
-  table.ToProto(&routing_);
-  dirty_ = true;
-  Log(fmt::format("job {} starts: {}, {} workers, {} servers, epoch {}", job_, store_type_,
-                  options_.workers, options_.servers, last_epoch_));
-  v1::SchedulerMessage message;
-  *message.mutable_routing() = routing_;
-  Broadcast(message);
-  TryCompleteBarrier();
-}
-
 void SchedulerCore::Impl::OnBarrier(Node* node, const v1::BarrierRequest& request) {
   const v1::NodeRecord& record = node->record;
   const uint64_t open = barrier_generation_ + 1;
@@ -100,12 +69,15 @@ void SchedulerCore::Impl::OnBarrier(Node* node, const v1::BarrierRequest& reques
 
 void SchedulerCore::Impl::TryCompleteBarrier() {
   if (!running() || barrier_arrivals_.empty()) return;
+  // Whoever passed a barrier cannot be replaced by a process that did not (S9).
+  if (!begun_ && !AllConnected()) return;
   for (const auto& [key, node] : nodes_) {
     if (node.record.role() != v1::ROLE_WORKER || node.record.left()) continue;
     if (barrier_arrivals_.count(node.record.rank()) == 0) return;
   }
   ++barrier_generation_;
   dirty_ = true;
+  NoteBegun();
   for (const auto& [rank, arrival] : barrier_arrivals_) {
     SendTo(nodes_.at({v1::ROLE_WORKER, rank}),
            BarrierAnswer(barrier_generation_, absl::OkStatus()));
@@ -166,8 +138,10 @@ void SchedulerCore::Impl::OnLeave(Node* node) {
   Log(fmt::format("{} left", NodeName(node->record)));
   if (!running()) {
     node->vacant = true;
+    GiveUpAttempt();
     return;
   }
+  NoteBegun();
   TryCompleteBarrier();
   for (const auto& [key, other] : nodes_) {
     if (other.record.role() == v1::ROLE_WORKER && !other.record.left()) return;
@@ -194,10 +168,12 @@ void SchedulerCore::Impl::OnFailed(Node* node, const v1::FailedReport& report) {
 // While the job forms nothing is lost with a node: its rank waits for another one, or for itself.
 void SchedulerCore::Impl::Free(Node* node, const std::string& why) {
   node->vacant = true;
+  node->asks_to_begin = false;
+  GiveUpAttempt();
   if (node->record.role() == v1::ROLE_WORKER) barrier_arrivals_.erase(node->record.rank());
   SetHealth(node, v1::HEALTH_DEAD);
   if (node->session) CloseSession(*node->session);
-  Log(fmt::format("the rank of {} is free: {}", NodeName(node->record), why));
+  Warn(fmt::format("the rank of {} is free: {}", NodeName(node->record), why));
 }
 
 void SchedulerCore::Impl::EndJob(absl::StatusCode code, const std::string& message) {
@@ -238,6 +214,7 @@ void SchedulerCore::Impl::EndJob(absl::StatusCode code, const std::string& messa
   ++job_;
   store_type_.clear();
   routing_.Clear();
+  begun_ = false;
   barrier_generation_ = 0;
   barrier_arrivals_.clear();
   dirty_ = true;

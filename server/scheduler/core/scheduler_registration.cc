@@ -54,7 +54,7 @@ void SchedulerCore::Impl::OnRegister(SessionId session, const v1::Register& requ
                       "its job is over; a new process may register",
                       RoleName(request.role()), request.address(), request.incarnation())));
   }
-  if (ReplacesServerOfRunningJob(session, request)) return;
+  if (RefusedForItsAddress(session, request)) return;
   const absl::StatusOr<uint32_t> rank = ChooseRank(request);
   if (!rank.ok()) return Refuse(session, rank.status());
   Admit(session, request, *rank);
@@ -150,8 +150,13 @@ void SchedulerCore::Impl::Resume(SessionId session, const v1::Register& request,
     v1::SchedulerMessage message;
     *message.mutable_routing() = routing_;
     SendTo(*node, std::move(message));
+    // Who waited for all members to be connected.
+    TryCompleteBarrier();
+    TryBegin();
+  } else if (attempt_) {
+    SendProposal(*node);  // it said the same on the same session
   } else {
-    TryStart();
+    Propose();
   }
 }
 
@@ -164,10 +169,10 @@ void SchedulerCore::Impl::ResumePast(SessionId session, Node* node) {
   SendTo(*node, std::move(message));
 }
 
-// S6. True when the request was answered: a new process at the address of a server of the running
-// job is the proof that the old one and its memory are gone.
-bool SchedulerCore::Impl::ReplacesServerOfRunningJob(SessionId session,
-                                                     const v1::Register& request) {
+// A new process at the address of a server is the proof that the old one is gone, with its memory:
+// S9, or if the job had begun its end (S6). Either way it takes the free place then. True when it
+// was refused: the old one is still connected, or seems to be.
+bool SchedulerCore::Impl::RefusedForItsAddress(SessionId session, const v1::Register& request) {
   if (!running() || request.role() != v1::ROLE_SERVER) return false;
   for (auto& [key, node] : nodes_) {
     if (node.record.role() != v1::ROLE_SERVER || node.record.address() != request.address()) {
@@ -177,16 +182,16 @@ bool SchedulerCore::Impl::ReplacesServerOfRunningJob(SessionId session,
       Refuse(session, HeldBy(node));
       return true;
     }
-    SetHealth(&node, v1::HEALTH_DEAD);
     const v1::NodeRecord record = node.record;
-    const std::string why = fmt::format("{} restarted and {}", NodeName(record), LostSlots(record));
-    EndJob(absl::StatusCode::kDataLoss, why);
+    if (!begun_) {
+      Reform(fmt::format("{} is a new process", NodeName(record)));
+      return false;
+    }
+    SetHealth(&node, v1::HEALTH_DEAD);
+    EndJob(absl::StatusCode::kDataLoss,
+           fmt::format("{} restarted and {}", NodeName(record), LostSlots(record)));
     nodes_.erase({record.role(), record.rank()});
-    Refuse(session, absl::FailedPreconditionError(fmt::format(
-                        "a restarted server cannot serve the job that it was part of "
-                        "(job {}, which has ended: {}); start it again for the next one",
-                        ended_->job(), why)));
-    return true;
+    return false;
   }
   return false;
 }
@@ -224,7 +229,8 @@ absl::StatusOr<uint32_t> SchedulerCore::Impl::ChooseRank(const v1::Register& req
 }
 
 // Why the rank or address of `node` is not to be had. Of a node that is lost nobody knows yet
-// whether it is dead; in a moment it will be clear.
+// whether it is dead; in a moment it will be clear. Nor of one that is connected, as long as the
+// job has not begun: who asks may be that very process, started again before its end was noticed.
 absl::Status SchedulerCore::Impl::HeldBy(const Node& node) const {
   const std::string name = NodeName(node.record);
   if (node.record.left()) {
@@ -241,8 +247,9 @@ absl::Status SchedulerCore::Impl::HeldBy(const Node& node) const {
     return absl::UnavailableError(fmt::format(
         "{} is registered and connected; two servers cannot share an address; try again", name));
   }
-  return absl::AlreadyExistsError(
-      fmt::format("rank {} is held by {}, which is alive", node.record.rank(), name));
+  const std::string held = fmt::format("rank {} is held by {}", node.record.rank(), name);
+  if (!begun_) return absl::UnavailableError(held + ", which is connected; try again");
+  return absl::AlreadyExistsError(held + ", which is alive");
 }
 
 absl::Status SchedulerCore::Impl::NoPlace(v1::Role role) const {
@@ -250,8 +257,9 @@ absl::Status SchedulerCore::Impl::NoPlace(v1::Role role) const {
     if (node.record.role() == role && (!node.session || node.record.left())) return HeldBy(node);
   }
   const uint32_t places = role == v1::ROLE_WORKER ? options_.workers : options_.servers;
-  return absl::ResourceExhaustedError(
-      fmt::format("job {} has its {} {}s already", job_, places, RoleName(role)));
+  const std::string full = fmt::format("job {} has its {} {}s", job_, places, RoleName(role));
+  if (!begun_) return absl::UnavailableError(full + ", but has not begun; try again");
+  return absl::ResourceExhaustedError(full + " already");
 }
 
 // All workers of a job name the same type; the first one chooses.
@@ -292,10 +300,11 @@ void SchedulerCore::Impl::Admit(SessionId session, const v1::Register& request, 
                   node.record.incarnation()));
   SendRegistered(node, job_);
   SendWhoIsUnwell(node);
-  TryStart();
+  Propose();
 }
 
 void SchedulerCore::Impl::Bind(SessionId session, Node* node, bool past) {
+  if (node->session != session) GiveUpAttempt();
   if (node->session && *node->session != session) CloseSession(*node->session);
   node->session = session;
   sessions_[session] = {{node->record.role(), node->record.rank()}, past};

@@ -94,6 +94,9 @@ absl::Status SchedulerCore::CheckState(const SchedulerOptions& options,
   if (!state.has_ended() && state.past_workers_size() != 0) {
     return absl::DataLossError("workers of a job that never ended");
   }
+  if (state.begun() && state.routing().epoch() == 0) {
+    return absl::DataLossError(fmt::format("job {} has begun without a table", state.job()));
+  }
   if (absl::Status status = CheckNodes(options, state); !status.ok()) return status;
   return state.routing().epoch() == 0 ? absl::OkStatus() : CheckRouting(options, state);
 }
@@ -110,6 +113,7 @@ v1::SchedulerState SchedulerCore::Impl::ToState() const {
   state.set_store_type(store_type_);
   for (const auto& [key, node] : nodes_) *state.add_nodes() = node.record;
   if (running()) *state.mutable_routing() = routing_;
+  state.set_begun(begun_);
   state.set_barrier_generation(barrier_generation_);
   if (ended_) *state.mutable_ended() = *ended_;
   for (const auto& [key, node] : past_workers_) *state.add_past_workers() = node.record;
@@ -124,6 +128,7 @@ void SchedulerCore::Impl::FromState(const v1::SchedulerState& state) {
   last_epoch_ = state.last_epoch();
   store_type_ = state.store_type();
   routing_ = state.routing();
+  begun_ = state.begun();
   barrier_generation_ = state.barrier_generation();
   if (state.has_ended()) ended_ = state.ended();
   for (const v1::NodeRecord& record : state.nodes()) {

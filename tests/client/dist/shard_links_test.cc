@@ -107,11 +107,15 @@ PartRequest PushOf(KeyId key, const std::string& bytes) {
 // faults make it dial or try again.
 class Worker {
  public:
-  Worker(const std::shared_ptr<InprocNetwork>& network, const std::string& address)
+  Worker(const std::shared_ptr<InprocNetwork>& network, const std::string& address,
+         bool routed = true)
       : transport_(network), loop_(transport_.MakeLoop("worker")) {
     ClientCoreOptions options;
     options.redial_min_ms = 1;
-    links_ = std::make_unique<ShardLinks>(&transport_, loop_.get(), options);
+    links_ = std::make_unique<ShardLinks>(&transport_, loop_.get(), options, [this] { ++wanted_; });
+    if (routed) Route(address);
+  }
+  void Route(const std::string& address) {
     RoutingTable table;
     table.epoch = 1;
     table.job = 1;
@@ -132,6 +136,12 @@ class Worker {
   }
 
   ShardLinks& links() { return *links_; }
+  // How often a routing table was wanted.
+  int wanted() {
+    int wanted = 0;
+    InLoop([&] { wanted = wanted_; });
+    return wanted;
+  }
   void InLoop(const std::function<void()>& task) {
     const auto done = std::make_shared<Answer<bool>>();
     loop_->Post([&] {
@@ -143,6 +153,7 @@ class Worker {
 
  private:
   InprocTransport transport_;
+  int wanted_ = 0;  // the loop's
   std::unique_ptr<ShardLinks> links_;
   std::unique_ptr<EventLoop> loop_;
 };
@@ -241,6 +252,37 @@ TEST_CASE("the job's end fails what is open, and what is queued and was not flus
   CHECK(open->statuses == std::vector<absl::Status>{absl::AbortedError("over")});
   REQUIRE(queued->statuses.size() == 1);
   CHECK(!queued->statuses[0].ok());
+}
+
+TEST_CASE("what is asked before there is a routing table waits for it", "[dist][links]") {
+  const auto network = std::make_shared<InprocNetwork>();
+  ScriptedServer server(network, [](MessageStream& stream, const Frame& request) {
+    stream.Send(EncodeFrame(DoneTo(request)));
+  });
+  const auto part = std::make_shared<ListeningSink>(1);
+  const auto whole = std::make_shared<ListeningSink>(1);
+  Worker worker(network, server.address(), /*routed=*/false);
+  CHECK(worker.wanted() == 0);
+  worker.links().Add({{PushOf(1, "a"), part, 0}});
+  worker.links().Flush();
+  worker.InLoop([&] {
+    ShardRequest request;
+    request.op = Op::kLeave;
+    worker.links().AskShards(request, whole);
+  });
+  CHECK(worker.wanted() == 1);
+  SECTION("and goes out when it comes") {
+    worker.Route(server.address());
+    part->over.Wait();
+    whole->over.Wait();
+    CHECK(part->statuses == std::vector<absl::Status>{absl::OkStatus()});
+    CHECK(whole->statuses == std::vector<absl::Status>{absl::OkStatus()});
+  }
+  SECTION("and fails when the job ends without one") {
+    worker.InLoop([&] { worker.links().EndJob(absl::AbortedError("over")); });
+    CHECK(part->statuses == std::vector<absl::Status>{absl::AbortedError("over")});
+    CHECK(whole->statuses == std::vector<absl::Status>{absl::AbortedError("over")});
+  }
 }
 
 TEST_CASE("whom an operation waits for is asked of the servers", "[dist][links]") {

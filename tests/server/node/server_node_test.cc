@@ -96,6 +96,8 @@ class Worker {
     loop_->Post([this, options] {
       session_ = std::make_unique<SchedulerSession>(&transport_, loop_.get(), kScheduler, options,
                                                     [this](const MembershipOutbox& news) {
+                                                      if (news.proposal)
+                                                        session_->Confirm(news.proposal->attempt());
                                                       if (news.registered)
                                                         registered.Put(*news.registered);
                                                       if (news.routing != nullptr)
@@ -109,6 +111,9 @@ class Worker {
   }
   ~Worker() { loop_.reset(); }
 
+  void Begin() {
+    loop_->Post([this] { session_->Begin(); });
+  }
   void Leave() {
     loop_->Post([this] { session_->Leave(); });
   }
@@ -321,6 +326,7 @@ TEST_CASE("a server that is refused is told to stop with the reason", "[daemon][
   Server server(cluster.network, 1, kScheduler);
   Worker worker(cluster.network, 5);
   worker.routing.Await();
+  worker.Begin();  // before that it is put off
   Server second(cluster.network, 1, kScheduler);
   const absl::Status status = second.stop.Await();
   CHECK(status.code() == absl::StatusCode::kResourceExhausted);

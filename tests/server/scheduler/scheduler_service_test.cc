@@ -33,6 +33,11 @@ class HandNode {
         const MutexLock lock(mutex_);
         messages_.emplace_back();
         parsed_ = messages_.back().ParseFromString(bytes.ToString()) && parsed_;
+        if (messages_.back().has_proposal()) {
+          v1::NodeMessage confirm;
+          confirm.mutable_confirm()->set_attempt(messages_.back().proposal().attempt());
+          stream_->Send(Payload::CopyOf(confirm.SerializeAsString()));
+        }
         changed_.NotifyAll();
       };
       events.on_closed = [this](const absl::Status&) {

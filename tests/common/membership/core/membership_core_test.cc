@@ -1,4 +1,4 @@
-// A node's side of its session with the scheduler (M1 to M5).
+// A node's side of its session with the scheduler (M1 to M7).
 #include "common/membership/core/membership_core.h"
 
 #include <catch2/catch.hpp>
@@ -289,6 +289,73 @@ TEST_CASE("a barrier whose deadline passed is waited for again, not followed by 
   node.GetBarrier(1);
   CHECK(node.out.barriers.size() == 1);
   CHECK(node.Barrier() == 2);
+}
+
+TEST_CASE("a proposal is confirmed once, on the session that it came on", "[cluster][membership]") {
+  Node node;
+  node.Connect();
+  const auto propose = [&](uint64_t attempt) {
+    v1::SchedulerMessage message;
+    message.mutable_proposal()->set_attempt(attempt);
+    node.Get(message);
+    REQUIRE(node.out.proposal);
+    CHECK(node.out.proposal->attempt() == attempt);
+  };
+  const auto confirm = [&](uint64_t attempt) {
+    node.Do([&] { node.core.Confirm(node.now, attempt, &node.out); });
+    return node.out.messages.size();
+  };
+  propose(7);
+  REQUIRE(confirm(7) == 1);
+  CHECK(node.out.messages[0].confirm().attempt() == 7);
+  CHECK(confirm(7) == 0);
+  // Only the last one is of interest.
+  propose(8);
+  propose(9);
+  CHECK(confirm(8) == 0);
+  CHECK(confirm(9) == 1);
+  // And none of a session that is gone: the scheduler has given that attempt up.
+  propose(10);
+  node.Down();
+  CHECK(confirm(10) == 0);
+  node.Tick();
+  node.Connect();
+  CHECK(confirm(10) == 0);
+}
+
+TEST_CASE("begin is asked for on every session until it is answered", "[cluster][membership]") {
+  Node node;
+  node.Do([&] { node.core.Begin(node.now, &node.out); });
+  CHECK(node.out.messages.empty());  // there is no session
+  node.Up();
+  node.GetRegistered();
+  REQUIRE(node.out.messages.size() == 1);
+  CHECK(node.out.messages[0].has_begin());
+  node.Do([&] { node.core.Begin(node.now, &node.out); });
+  CHECK(node.out.messages.empty());
+  CHECK_FALSE(node.core.begun());
+  v1::SchedulerMessage begun;
+  begun.mutable_begun();
+  node.Get(begun);
+  CHECK(node.out.begun);
+  CHECK(node.core.begun());
+  node.Get(begun);
+  CHECK_FALSE(node.out.begun);
+  node.Down();
+  node.Tick();
+  node.Up();
+  node.GetRegistered();
+  CHECK(node.out.messages.empty());
+}
+
+TEST_CASE("nobody is let begin who has not asked", "[cluster][membership]") {
+  Node node;
+  node.Connect();
+  v1::SchedulerMessage begun;
+  begun.mutable_begun();
+  node.Get(begun);
+  CHECK_FALSE(node.out.begun);
+  CHECK_FALSE(node.core.begun());
 }
 
 TEST_CASE("leaving is asked for until it is answered", "[cluster][membership]") {

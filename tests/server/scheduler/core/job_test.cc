@@ -381,13 +381,12 @@ TEST_CASE("a silent node is suspect, then alive again or dead", "[scheduler][dea
   }
 }
 
-TEST_CASE("a server that restarted ends the job with DATA_LOSS and is refused once",
+TEST_CASE("a server that restarted ends the job with DATA_LOSS and waits for the next one",
           "[scheduler][death]") {
   SchedulerFixture f(1, 2);
   f.FormJob();
   f.Down(52);
   f.Register(60, ServerRegister(209, 9001));
-  CHECK(f.RefusedCode(60) == StatusCode::kFailedPrecondition);
   REQUIRE(f.ends.size() == 1);
   CHECK(EndCode(f.Ended(1)) == StatusCode::kDataLoss);
   CHECK(f.Ended(1)->message() ==
@@ -396,10 +395,11 @@ TEST_CASE("a server that restarted ends the job with DATA_LOSS and is refused on
   CHECK(EndCode(f.Ended(51)) == StatusCode::kDataLoss);
   CHECK_THAT(f.State(), Contains("failed: server 1"));
 
-  // For the next job it is welcome, as a new life of its rank.
-  f.Register(61, ServerRegister(210, 9001));
-  CHECK(f.Registered(61).rank() == 1);
-  CHECK(f.Registered(61).incarnation() == 4);
+  // It is in the next one, as a new life of its rank.
+  CHECK(f.Registered(60).rank() == 1);
+  CHECK(f.Registered(60).incarnation() == 4);
+  CHECK(f.Registered(60).job() == 2);
+  CHECK_FALSE(f.Ended(60));
   CHECK_THAT(f.State(), Contains("failed: server 1"));
   f.Register(2, WorkerRegister(105));
   CHECK(f.State() == "running");

@@ -170,6 +170,7 @@ TEST_CASE("no incarnation is ever issued twice, wherever the scheduler dies",
     Incarnation incarnation = 0;
     uint32_t rank = 0;
     bool gone = false;
+    uint64_t proposed = 0;  // to be confirmed
   };
   int restarts = 0, told = 0, jobs = 0;
   for (uint32_t seed = 0; seed < 400; ++seed) {
@@ -218,6 +219,8 @@ TEST_CASE("no incarnation is ever issued twice, wherever the scheduler dies",
             }
             process.incarnation = r.incarnation();
             process.rank = r.rank();
+          } else if (message.has_proposal()) {
+            process.proposed = message.proposal().attempt();
           } else if (message.has_routing()) {
             REQUIRE(message.routing().epoch() >= highest_epoch);
             if (message.routing().epoch() > highest_epoch) ++jobs;
@@ -281,6 +284,17 @@ TEST_CASE("no incarnation is ever issued twice, wherever the scheduler dies",
         v1::NodeMessage message;
         message.mutable_leave();
         send(process, message);
+      } else if (choice == 5 && process.request.role() == v1::ROLE_WORKER) {
+        v1::NodeMessage message;
+        message.mutable_begin();
+        send(process, message);
+      } else if (choice < 9) {
+        for (Process& other : processes) {
+          if (other.session == 0 || other.proposed == 0 || !lives) continue;
+          v1::NodeMessage message;
+          message.mutable_confirm()->set_attempt(std::exchange(other.proposed, 0));
+          send(other, message);
+        }
       } else {
         now += below(2) == 0 ? 200 : 4000;
         for (Process& other : processes) {

@@ -94,6 +94,22 @@ class SchedulerFixture {
     message.mutable_failed()->set_message(why);
     Send(session, message);
   }
+  void Confirm(SessionId session, uint64_t attempt) {
+    v1::NodeMessage message;
+    message.mutable_confirm()->set_attempt(attempt);
+    Send(session, message);
+  }
+  // The attempt that was last proposed to a session.
+  uint64_t Proposed(SessionId session) {
+    const auto got = Got(session, v1::SchedulerMessage::kProposal);
+    REQUIRE(!got.empty());
+    return got.back().proposal().attempt();
+  }
+  void Begin(SessionId session) {
+    v1::NodeMessage message;
+    message.mutable_begin();
+    Send(session, message);
+  }
   void Down(SessionId session) {
     out = {};
     core->OnSessionDown(now, session, &out);
@@ -120,11 +136,16 @@ class SchedulerFixture {
   }
 
   // Workers on sessions 1.. with nonces 101.., servers on 51.. with nonces 201.. and ports 9000...
-  void FormJob() {
+  void StartJob() {
     for (uint32_t s = 0; s < options.servers; ++s)
       Register(51 + s, ServerRegister(201 + s, 9000 + s));
     for (uint32_t w = 0; w < options.workers; ++w) Register(1 + w, WorkerRegister(101 + w));
     REQUIRE(State() == "running");
+  }
+  void FormJob() {
+    StartJob();
+    Begin(1);
+    REQUIRE(disk->begun());
   }
   const v1::ClusterStatus& Status() {
     status_ = core->Status(now);
@@ -174,6 +195,7 @@ class SchedulerFixture {
     return {};
   }
 
+  bool confirms = true;  // every node confirms what is proposed to it
   int64_t now = 1000;
   SchedulerOptions options;
   std::unique_ptr<SchedulerCore> core;
@@ -196,6 +218,10 @@ class SchedulerFixture {
     if (out.job_ended) ends.push_back(*out.job_ended);
     // Whatever it decided, it can go on from it.
     if (disk) REQUIRE(SchedulerCore::CheckState(options, *disk).ToString() == "OK");
+    if (!confirms) return;
+    for (const auto& each : std::vector<SchedulerOutbox::Message>(out.messages)) {
+      if (each.message.has_proposal()) Confirm(each.session, each.message.proposal().attempt());
+    }
   }
 };
 
