@@ -208,7 +208,9 @@ std::string ReportAsTable(const ClusterReport& report) {
       cluster.store_type().empty() ? "" : " (" + cluster.store_type() + ")", cluster.epoch(),
       cluster.term(), CountAlive(cluster, v1::ROLE_WORKER), cluster.workers(),
       CountAlive(cluster, v1::ROLE_SERVER), cluster.servers());
-  return text + NodesTable(report) + BarriersTable(cluster) + RoundsTable(report);
+  std::string obstacles;
+  for (const std::string& obstacle : cluster.obstacles()) obstacles += "\n" + obstacle + "\n";
+  return text + NodesTable(report) + obstacles + BarriersTable(cluster) + RoundsTable(report);
 }
 
 std::string ReportAsJson(const ClusterReport& report) {
@@ -226,6 +228,10 @@ std::string ReportAsJson(const ClusterReport& report) {
 
   json.Key("nodes").BeginArray();
   for (const v1::NodeStatus& node : SortedNodes(cluster)) WriteNode(json, report, node);
+  json.End();
+
+  json.Key("obstacles").BeginArray();
+  for (const std::string& obstacle : cluster.obstacles()) json.Value(obstacle);
   json.End();
 
   json.Key("barriers").BeginArray();

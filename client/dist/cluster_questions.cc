@@ -18,8 +18,10 @@ std::string WhoIsThere(const v1::ClusterStatus& status) {
     workers += node.role() == v1::ROLE_WORKER ? 1 : 0;
     servers += node.role() == v1::ROLE_SERVER ? 1 : 0;
   }
-  return fmt::format("{} of {} workers and {} of {} servers are there", workers, status.workers(),
-                     servers, status.servers());
+  std::string text = fmt::format("{} of {} workers and {} of {} servers are there", workers,
+                                 status.workers(), servers, status.servers());
+  for (const std::string& obstacle : status.obstacles()) text += "; " + obstacle;
+  return text;
 }
 
 absl::Status CheckNodeId(int node_id) {

@@ -12,7 +12,7 @@
 
 namespace kvstore {
 
-// "1 of 2 workers and 0 of 1 servers are there".
+// "1 of 2 workers and 0 of 1 servers are there", and what keeps the job from starting.
 std::string WhoIsThere(const v1::ClusterStatus& status);
 
 // KVStore::get_num_dead_node: how many of the nodes that `node_id` names are dead, or silent for

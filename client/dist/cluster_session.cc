@@ -57,12 +57,14 @@ ClusterSession::ClusterSession(std::shared_ptr<Transport> transport, const Envir
       transport_.get(), loop_, environment_.scheduler,
       MembershipOptionsOf(environment_, store_type_),
       [this](const MembershipOutbox& learned) { OnLearned(learned); });
+  reach_ = std::make_unique<ServerReach>(transport_.get(), loop_, ReachOptionsOf(environment_));
 }
 
 ClusterSession::~ClusterSession() {
   loop_->Post([this] {
     EndJob(absl::CancelledError("the store was destroyed"));
     links_->Stop();
+    reach_->Stop();
     member_->Stop();
   });
   loop_owner_.reset();
@@ -147,7 +149,7 @@ void ClusterSession::OnLearned(const MembershipOutbox& out) {
                       environment_.workers, environment_.scheduler, workers_)));
     }
   }
-  if (out.proposal) member_->Confirm(out.proposal->attempt());
+  if (out.proposal) OnProposal(*out.proposal);
   // M7: a table of a job that has not begun may still be replaced by one with other servers.
   if (out.begun || (out.routing && member_->core().begun())) {
     const v1::Registered& identity = *member_->core().identity();
@@ -167,6 +169,20 @@ void ClusterSession::OnLearned(const MembershipOutbox& out) {
   put_off_ = member_->trouble();
   scheduler_connected_ = member_->core().connected();
   changed_.NotifyAll();
+}
+
+void ClusterSession::OnProposal(const v1::Proposal& proposal) {
+  std::vector<ServerReach::Server> servers;
+  for (const v1::ServerRoute& server : proposal.servers()) {
+    servers.push_back({server.rank(), server.address()});
+  }
+  reach_->Try(std::move(servers), [this, attempt = proposal.attempt()](const absl::Status& status) {
+    if (status.ok()) {
+      member_->Confirm(attempt);
+    } else {
+      member_->NotReady(attempt, std::string(status.message()));
+    }
+  });
 }
 
 void ClusterSession::EndJob(const absl::Status& status) {

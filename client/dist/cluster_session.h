@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/base/environment.h"
+#include "client/dist/server_reach.h"
 #include "client/dist/shard_links.h"
 #include "client/order/dependency_engine.h"
 #include "common/base/mutex.h"
@@ -79,6 +80,8 @@ class ClusterSession {
 
   // Loop.
   void OnLearned(const MembershipOutbox& learned) KVS_EXCLUDES(mutex_);
+  // Confirms the job when all its servers are reached.
+  void OnProposal(const v1::Proposal& proposal);
   // The first end of the job counts.
   void EndJob(const absl::Status& status) KVS_EXCLUDES(mutex_);
 
@@ -109,6 +112,7 @@ class ClusterSession {
   // Loop.
   std::unique_ptr<ShardLinks> links_;
   std::unique_ptr<SchedulerSession> member_;
+  std::unique_ptr<ServerReach> reach_;
 
   // Last: its destruction ends all use of the above. The loop's own tasks go through loop_, which
   // stays as it is until they are over.

@@ -43,6 +43,13 @@ MembershipOptions MembershipOptionsOf(const Environment& environment,
   return options;
 }
 
+ServerReachOptions ReachOptionsOf(const Environment& environment) {
+  ServerReachOptions options;
+  options.redial_ms = ScaledTime(environment, options.redial_ms);
+  options.patience_ms = ScaledTime(environment, options.patience_ms);
+  return options;
+}
+
 ClientCoreOptions ClientOptionsOf(const Environment& environment) {
   ClientCoreOptions options;
   for (int64_t* ms : {&options.try_ms, &options.redial_min_ms, &options.redial_max_ms}) {

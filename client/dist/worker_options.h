@@ -7,6 +7,7 @@
 
 #include "client/base/environment.h"
 #include "client/core/client_core.h"
+#include "client/dist/server_reach.h"
 #include "common/membership/core/membership_core.h"
 
 namespace kvstore {
@@ -18,5 +19,6 @@ int64_t ScaledTime(const Environment& environment, int64_t ms);
 MembershipOptions MembershipOptionsOf(const Environment& environment,
                                       const std::string& store_type);
 ClientCoreOptions ClientOptionsOf(const Environment& environment);
+ServerReachOptions ReachOptionsOf(const Environment& environment);
 
 }  // namespace kvstore

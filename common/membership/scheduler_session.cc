@@ -39,6 +39,12 @@ void SchedulerSession::Confirm(uint64_t attempt) {
   });
 }
 
+void SchedulerSession::NotReady(uint64_t attempt, const std::string& why) {
+  Run([&](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
+    core.NotReady(now_ms, attempt, why, out);
+  });
+}
+
 void SchedulerSession::Begin() {
   Run([](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) { core.Begin(now_ms, out); });
 }

@@ -29,6 +29,7 @@ class SchedulerSession {
   uint64_t Barrier(uint64_t deadline_ms);
   // See MembershipCore.
   void Confirm(uint64_t attempt);
+  void NotReady(uint64_t attempt, const std::string& why);
   void Begin();
   void Leave();
   void ReportFailure(const std::string& message);

@@ -90,7 +90,7 @@ absl::StatusOr<std::string> LocalHostTowards(const HostPort& peer) {
   for (const int family : {AF_INET, AF_INET6}) {
     for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
       if (one->ai_family != family) continue;
-      const absl::StatusOr<std::string> source = SourceTowards(*one);
+      absl::StatusOr<std::string> source = SourceTowards(*one);
       if (source.ok()) return source;
       troubles += fmt::format("{}{}: {}", troubles.empty() ? "" : ", ",
                               NumericHost(one->ai_addr).value_or(peer.host),

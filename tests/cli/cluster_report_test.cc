@@ -67,6 +67,16 @@ ClusterReport SomeReport() {
   return report;
 }
 
+TEST_CASE("what keeps a job from starting is said", "[cli]") {
+  ClusterReport report;
+  report.cluster.add_obstacles("worker 1 (host:5) cannot reach server 0 at h:1 (no route)");
+  CHECK_THAT(ReportAsTable(report),
+             Contains("\nworker 1 (host:5) cannot reach server 0 at h:1 (no route)\n"));
+  CHECK_THAT(
+      ReportAsJson(report),
+      Contains("\"obstacles\":[\"worker 1 (host:5) cannot reach server 0 at h:1 (no route)\"]"));
+}
+
 TEST_CASE("the table says who is waited for and since when, the oldest round first", "[cli]") {
   const std::string text = ReportAsTable(SomeReport());
   CAPTURE(text);

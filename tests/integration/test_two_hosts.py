@@ -10,7 +10,7 @@ import hosts
 class TwoHosts(unittest.TestCase):
     def assert_trains(self, worker):
         self.assertEqual(worker.wait(), 0, worker.text())
-        worker.expect("rank 0 done 10")
+        worker.expect(r"rank \d done 10")
 
     def test_mxnets_variables_alone_make_a_cluster_of_three_hosts(self):
         with hosts.Hosts("a", "b", "c") as h:
@@ -78,6 +78,43 @@ class TwoHosts(unittest.TestCase):
                 local = h.start_scheduler(h.b, "127.0.0.1:0")
                 h.start_server(h.b, local, "--listen", f"{loopback}:0").expect(
                     "registered as server 0")
+
+    def test_a_job_does_not_start_when_a_worker_cannot_reach_a_server(self):
+        ways = (  # what makes it so, where; and what the worker is told
+            ("silence", lambda h: (h.b, "blackhole", f"{h.c.v4}/32"), r"no answer for 1 s|timed out"),
+            ("refusal", lambda h: (h.c, "unreachable", f"{h.b.v4}/32"), "No route to host"))
+        for name, way, why in ways:
+            with self.subTest(name), hosts.Hosts("a", "b", "c") as h:
+                address = h.start_scheduler(h.a, f"{h.a.v4}:0", 2, 1)
+                server = h.start_server(h.b, address)
+                host, kind, target = way(h)
+                host.ip("route", "add", kind, target)
+                timeout = {"KVSTORE_CONNECT_TIMEOUT_MS": "2500"}
+                good = h.start_worker(h.a, address, env=timeout)
+                bad = h.start_worker(h.c, address, env=timeout)
+                said = (rf"worker [01] \(\S+:{bad.popen.pid}\) cannot reach server 0 at "
+                        rf"{re.escape(server.address)} \(.*({why})")
+                h.scheduler.expect("job 1 does not start: " + said)
+                status = h.start(h.a, "kvctl", "status", "--scheduler", address)
+                self.assertEqual(status.wait(), 0)
+                self.assertRegex(status.text(), said)
+                for worker in (good, bad):
+                    self.assertNotEqual(worker.wait(), 0, worker.text())
+                    self.assertRegex(worker.text(), "DEADLINE_EXCEEDED.*2500 ms: .*" + said)
+                # The way is there again: the same daemons serve.
+                host.ip("route", "del", kind, target)
+                for worker in (h.start_worker(h.a, address), h.start_worker(h.c, address)):
+                    self.assert_trains(worker)
+
+    def test_a_worker_that_reaches_the_server_in_time_takes_part(self):
+        with hosts.Hosts("a", "b", "c") as h:
+            address = h.start_scheduler(h.a, f"{h.a.v4}:0")
+            h.start_server(h.b, address)
+            h.c.ip("route", "add", "unreachable", f"{h.b.v4}/32")
+            worker = h.start_worker(h.c, address)
+            h.scheduler.expect("job 1 does not start: worker 0 ")
+            h.c.ip("route", "del", "unreachable", f"{h.b.v4}/32")
+            self.assert_trains(worker)
 
     def test_a_server_waits_for_its_way_to_the_scheduler(self):
         with hosts.Hosts("a", "b") as h:

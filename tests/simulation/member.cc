@@ -87,6 +87,12 @@ void Member::Confirm(uint64_t attempt) {
   });
 }
 
+void Member::NotReady(uint64_t attempt, const std::string& why) {
+  Run([&](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
+    core.NotReady(now_ms, attempt, why, out);
+  });
+}
+
 void Member::Begin() {
   Run([](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) { core.Begin(now_ms, out); });
 }

@@ -23,6 +23,7 @@ class Member {
   void Start();
   uint64_t Barrier(uint64_t deadline_ms);
   void Confirm(uint64_t attempt);
+  void NotReady(uint64_t attempt, const std::string& why);
   void Begin();
   void Leave();
   void ReportFailure(const std::string& message);

@@ -24,6 +24,8 @@ std::string KindName(const v1::NodeMessage& message) {
       return "failed: " + message.failed().message();
     case v1::NodeMessage::kConfirm:
       return fmt::format("confirm attempt {:x}", message.confirm().attempt());
+    case v1::NodeMessage::kNotReady:
+      return fmt::format("not ready in attempt {:x}", message.not_ready().attempt());
     case v1::NodeMessage::kBegin:
       return "begin";
     case v1::NodeMessage::KIND_NOT_SET:

@@ -94,9 +94,14 @@ void WorkerNode::OnLearned(const MembershipOutbox& out) {
   if (out.job_ended) return OnJobEnded(*out.job_ended);
   if (out.proposal) {
     // It looks first whether it reaches the servers.
-    const int64_t ms = rng_.Permille(100) ? rng_.Between(0, 4000) : rng_.Between(0, 100);
-    world_.After(ms, process_,
-                 [this, attempt = out.proposal->attempt()] { member_->Confirm(attempt); });
+    const uint64_t attempt = out.proposal->attempt();
+    const bool slow = rng_.Permille(100);
+    const int64_t ms = slow ? rng_.Between(0, 4000) : rng_.Between(0, 100);
+    if (slow && rng_.Permille(500)) {
+      world_.After(rng_.Between(0, ms), process_,
+                   [this, attempt] { member_->NotReady(attempt, "cannot reach server 0"); });
+    }
+    world_.After(ms, process_, [this, attempt] { member_->Confirm(attempt); });
   }
   if (out.begun) OnBegun();
   if (out.left) return Exit(State::kFinished);

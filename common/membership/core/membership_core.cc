@@ -243,6 +243,15 @@ void MembershipCore::Confirm(int64_t, uint64_t attempt, MembershipOutbox* out) {
   out->messages.push_back(std::move(message));
 }
 
+void MembershipCore::NotReady(int64_t, uint64_t attempt, const std::string& why,
+                              MembershipOutbox* out) {
+  if (!session_registered_ || attempt == 0 || attempt != proposed_) return;
+  v1::NodeMessage message;
+  message.mutable_not_ready()->set_attempt(attempt);
+  message.mutable_not_ready()->set_message(why);
+  out->messages.push_back(std::move(message));
+}
+
 void MembershipCore::Begin(int64_t, MembershipOutbox* out) {
   if (over_ || begin_phase_ != BeginPhase::kNone) return;
   begin_phase_ = BeginPhase::kAsked;

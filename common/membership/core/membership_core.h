@@ -76,6 +76,8 @@ class MembershipCore {
   uint64_t Barrier(int64_t now_ms, uint64_t deadline_ms, MembershipOutbox* out);
   // This node is ready for the job as proposed under `attempt`. Ignored if that is over.
   void Confirm(int64_t now_ms, uint64_t attempt, MembershipOutbox* out);
+  // It is not, because of `why`: "cannot reach server 0 at …". Confirm may follow.
+  void NotReady(int64_t now_ms, uint64_t attempt, const std::string& why, MembershipOutbox* out);
   // A worker is about to send the servers its first request: answered with `begun`, when the job
   // has started and all its members are there. A repeat is harmless.
   void Begin(int64_t now_ms, MembershipOutbox* out);

@@ -15,6 +15,19 @@ std::string NodeName(const v1::NodeRecord& record) {
                      record.rank(), record.address());
 }
 
+std::string OneLine(std::string text, size_t bytes_max) {
+  if (text.size() > bytes_max) {
+    size_t end = bytes_max;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+    text = text.substr(0, end) + "…";
+  }
+  for (char& c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) c = ' ';
+  }
+  return text;
+}
+
 std::string Seconds(int64_t ms) {
   return ms % 1000 == 0 ? fmt::format("{} s", ms / 1000)
                         : fmt::format("{:.1f} s", static_cast<double>(ms) / 1000);
@@ -99,6 +112,9 @@ void SchedulerCore::Impl::OnMessage(int64_t now_ms, SessionId session,
         break;
       case v1::NodeMessage::kConfirm:
         OnConfirm(node, message.confirm());
+        break;
+      case v1::NodeMessage::kNotReady:
+        OnNotReady(node, message.not_ready());
         break;
       case v1::NodeMessage::kBegin:
         OnBegin(node);

@@ -22,9 +22,11 @@
 //       place is taken and every node connected, the scheduler proposes the job to all of them,
 //       under an attempt number that is never used twice. When all have confirmed that number, the
 //       routing table is persisted and told. A member that is lost, replaced or new ends the
-//       attempt; confirmations of it count for nothing any more. A member that has not confirmed
-//       after three heartbeats loses its place. Whenever all places are taken again, the next
-//       attempt begins; the others notice nothing but another proposal.
+//       attempt; confirmations of it count for nothing any more. A worker confirms when it reaches
+//       every server; while it does not it says so (NotReady), which is shown. A member that has
+//       said nothing after three heartbeats loses its place; if all have, but not all could
+//       confirm, the next attempt begins. Whenever all places are taken again, the next attempt
+//       begins; the others notice nothing but another proposal.
 //   S9  a job begins when the first worker asks for it, which it does before its first request to a
 //       server, or passes a barrier, or leaves; and only while all members are connected. Until
 //       then nothing can be lost with a member: when one is given up, or a server comes back as a

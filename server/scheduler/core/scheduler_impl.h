@@ -21,6 +21,9 @@ namespace kvstore {
 std::string NodeName(const v1::NodeRecord& record);
 // "5 s", "0.3 s": durations in messages.
 std::string Seconds(int64_t ms);
+// Messages of users travel on in messages of ours: bounded, on one line, and not cut inside of a
+// UTF-8 character, which protobuf would refuse.
+std::string OneLine(std::string text, size_t bytes_max);
 
 class SchedulerCore::Impl {
  public:
@@ -53,6 +56,11 @@ class SchedulerCore::Impl {
   };
   struct Arrival {
     int64_t deadline_at_ms = INT64_MAX;
+  };
+  // Why a node cannot confirm, as it said itself.
+  struct Obstacle {
+    uint64_t attempt = 0;  // in which it was said last
+    std::string text;
   };
   // An attempt at a start: all of nodes_ were connected when it was made, and still are.
   struct Attempt {
@@ -107,6 +115,7 @@ class SchedulerCore::Impl {
   void GiveUpAttempt() { attempt_.reset(); }
   void ExpireAttempt();
   void OnConfirm(Node* node, const v1::Confirm& confirm);
+  void OnNotReady(Node* node, const v1::NotReady& report);
   void Start();
   void OnBegin(Node* node);
   void TryBegin();
@@ -151,6 +160,7 @@ class SchedulerCore::Impl {
   std::map<SessionId, SessionOwner> sessions_;
   std::optional<Attempt> attempt_;                  // only while the job forms
   uint64_t attempts_ = 0;                           // of this life of the scheduler
+  std::map<NodeKey, Obstacle> obstacles_;           // likewise
   std::map<WorkerRank, Arrival> barrier_arrivals_;  // at generation barrier_generation_ + 1
   int64_t barrier_since_ms_ = 0;
   int64_t grace_until_ms_ = 0;

@@ -10,21 +10,6 @@ namespace kvstore {
 
 namespace {
 
-// Messages of users travel on in messages of ours: bounded, on one line, and not cut inside of a
-// UTF-8 character, which protobuf would refuse.
-std::string OneLine(std::string text, size_t bytes_max) {
-  if (text.size() > bytes_max) {
-    size_t end = bytes_max;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-    text = text.substr(0, end) + "…";
-  }
-  for (char& c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) c = ' ';
-  }
-  return text;
-}
-
 v1::SchedulerMessage BarrierAnswer(uint64_t generation, const absl::Status& status) {
   v1::SchedulerMessage message;
   message.mutable_barrier()->set_generation(generation);
@@ -139,6 +124,7 @@ void SchedulerCore::Impl::OnLeave(Node* node) {
   if (!running()) {
     node->vacant = true;
     GiveUpAttempt();
+    obstacles_.erase({node->record.role(), node->record.rank()});
     return;
   }
   NoteBegun();
@@ -170,6 +156,7 @@ void SchedulerCore::Impl::Free(Node* node, const std::string& why) {
   node->vacant = true;
   node->asks_to_begin = false;
   GiveUpAttempt();
+  obstacles_.erase({node->record.role(), node->record.rank()});
   if (node->record.role() == v1::ROLE_WORKER) barrier_arrivals_.erase(node->record.rank());
   SetHealth(node, v1::HEALTH_DEAD);
   if (node->session) CloseSession(*node->session);

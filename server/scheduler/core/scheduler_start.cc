@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "common/base/check.h"
@@ -60,8 +61,23 @@ void SchedulerCore::Impl::SendProposal(const Node& to) {
 void SchedulerCore::Impl::OnConfirm(Node* node, const v1::Confirm& confirm) {
   if (!attempt_) return;
   if (confirm.attempt() != attempt_->number) return;
-  attempt_->confirmed.insert({node->record.role(), node->record.rank()});
+  const NodeKey key = {node->record.role(), node->record.rank()};
+  attempt_->confirmed.insert(key);
+  obstacles_.erase(key);
   if (attempt_->confirmed.size() == nodes_.size()) Start();
+}
+
+void SchedulerCore::Impl::OnNotReady(Node* node, const v1::NotReady& report) {
+  if (!attempt_ || report.attempt() != attempt_->number) return;
+  const NodeKey key = {node->record.role(), node->record.rank()};
+  if (attempt_->confirmed.count(key) != 0) return;
+  Obstacle& obstacle = obstacles_[key];
+  obstacle.attempt = attempt_->number;
+  const std::string text =
+      fmt::format("{} {}", NodeName(node->record), OneLine(report.message(), 1024));
+  if (std::exchange(obstacle.text, text) != text) {
+    Log(fmt::format("job {} does not start: {}", job_, text));
+  }
 }
 
 // Who is silent now may be dead, or will be slow in the job, too: its place is free for another
@@ -70,9 +86,14 @@ void SchedulerCore::Impl::ExpireAttempt() {
   if (!attempt_ || now_ms_ < attempt_->deadline_at_ms) return;
   std::vector<Node*> silent;
   for (auto& [key, node] : nodes_) {
-    if (attempt_->confirmed.count(key) == 0) silent.push_back(&node);
+    const auto obstacle = obstacles_.find(key);
+    const bool not_ready =
+        obstacle != obstacles_.end() && obstacle->second.attempt == attempt_->number;
+    if (attempt_->confirmed.count(key) == 0 && !not_ready) silent.push_back(&node);
   }
   GiveUpAttempt();
+  // All spoke, some of what keeps them: what the others confirmed gets old, so they confirm again.
+  if (silent.empty()) return Propose();
   for (Node* node : silent) {
     Free(node, fmt::format("it did not confirm the start of job {} within {}", job_,
                            Seconds(kHeartbeatsToConfirm * options_.heartbeat_ms)));
@@ -81,6 +102,7 @@ void SchedulerCore::Impl::ExpireAttempt() {
 
 void SchedulerCore::Impl::Start() {
   GiveUpAttempt();
+  obstacles_.clear();
   RoutingTable table;
   table.epoch = ++last_epoch_;
   table.job = job_;

@@ -184,6 +184,7 @@ v1::ClusterStatus SchedulerCore::Impl::Status(int64_t now_ms) const {
       }
     }
   }
+  for (const auto& [key, obstacle] : obstacles_) status.add_obstacles(obstacle.text);
   if (!barrier_arrivals_.empty()) {
     v1::BarrierStatus* barrier = status.add_barriers();
     barrier->set_generation(barrier_generation_ + 1);

@@ -50,6 +50,11 @@ WaitInfo Wait(ServerRank server, bool connected, std::vector<WorkerRank> missing
 TEST_CASE("who is there are those that live, or may", "[dist]") {
   CHECK(WhoIsThere(HalfDead()) == "1 of 2 workers and 1 of 3 servers are there");
   CHECK(WhoIsThere(v1::ClusterStatus()) == "0 of 0 workers and 0 of 0 servers are there");
+  v1::ClusterStatus forming;
+  forming.add_obstacles("worker 1 (host:5) cannot reach server 0 at h:1 (no route)");
+  CHECK(WhoIsThere(forming) ==
+        "0 of 0 workers and 0 of 0 servers are there; "
+        "worker 1 (host:5) cannot reach server 0 at h:1 (no route)");
 }
 
 TEST_CASE("dead nodes are counted by group and by node", "[dist]") {

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "client/dist/dist_kvstore.h"
+#include "common/transport/methods.h"
 #include "tests/support/arrays.h"
 #include "tests/support/dist_cluster.h"
 #include "tests/support/expect_error.h"
@@ -239,6 +240,42 @@ TEST_CASE("a cluster that does not complete says who is missing", "[dist][faults
   options.connect_timeout_ms = 200;
   DistCluster cluster(options);
   CHECK_ERROR(cluster.Join(0), kDeadlineExceeded, "1 of 3 workers");
+}
+
+TEST_CASE("a job does not start when a worker cannot reach a server: all are told who and where",
+          "[dist][faults]") {
+  DistClusterOptions options{2, 2};
+  options.connect_timeout_ms = 500;
+  DistCluster cluster(options);
+  const std::string far = cluster.server_address(1);
+  cluster.network().SetUnreachable(far, true);
+  for (const std::string& thrown : cluster.Run([](KVStore&, int) {})) {
+    for (const char* worker : {"worker 0 (node0:", "worker 1 (node1:"}) {
+      CHECK_THAT(thrown, Catch::Contains(worker));
+    }
+    CHECK_THAT(thrown, Catch::Contains("2 of 2 servers are there") &&
+                           Catch::Contains(") cannot reach server 1 at " + far + " ("));
+  }
+}
+
+TEST_CASE("a job starts as soon as the last worker reaches the last server", "[dist][faults]") {
+  DistCluster cluster({1, 2});
+  const std::string far = cluster.server_address(1);
+  cluster.network().SetUnreachable(far, true);
+  std::thread helper([&] {
+    const auto asking = cluster.NewTransport();
+    v1::ClusterStatus status;
+    while (status.obstacles_size() == 0) {
+      const auto reply =
+          asking->CallUnary(cluster.scheduler_address(), kSchedulerStatusMethod, "", 20000);
+      if (reply.ok()) status.ParseFromString(*reply);
+    }
+    cluster.network().SetUnreachable(far, false);
+  });
+  CHECK(cluster.Run([](KVStore& store, int) {
+    store.Init(Ints{1, 2, 3, 4}, {Filled(3, 1), Filled(3, 1), Filled(3, 1), Filled(3, 1)});
+  }) == NothingThrown(1));
+  helper.join();
 }
 
 TEST_CASE("a scheduler that is not there is named", "[dist][faults]") {

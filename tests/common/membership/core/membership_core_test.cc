@@ -291,6 +291,35 @@ TEST_CASE("a barrier whose deadline passed is waited for again, not followed by 
   CHECK(node.Barrier() == 2);
 }
 
+TEST_CASE("a node that is not ready says why as often as it likes, and may confirm then",
+          "[cluster][membership]") {
+  Node node;
+  node.Connect();
+  const auto propose = [&](uint64_t attempt) {
+    v1::SchedulerMessage message;
+    message.mutable_proposal()->set_attempt(attempt);
+    node.Get(message);
+  };
+  const auto not_ready = [&](uint64_t attempt, const std::string& why) {
+    node.Do([&] { node.core.NotReady(node.now, attempt, why, &node.out); });
+    return node.out.messages.size();
+  };
+  CHECK(not_ready(7, "nothing is proposed") == 0);
+  propose(7);
+  for (const char* why : {"no way", "still no way"}) {
+    REQUIRE(not_ready(7, why) == 1);
+    CHECK(node.out.messages[0].not_ready().attempt() == 7);
+    CHECK(node.out.messages[0].not_ready().message() == why);
+  }
+  CHECK(not_ready(6, "an attempt before") == 0);
+  node.Do([&] { node.core.Confirm(node.now, 7, &node.out); });
+  CHECK(node.out.messages.size() == 1);
+  CHECK(not_ready(7, "it is confirmed") == 0);
+  propose(8);
+  node.Down();
+  CHECK(not_ready(8, "its session is gone") == 0);
+}
+
 TEST_CASE("a proposal is confirmed once, on the session that it came on", "[cluster][membership]") {
   Node node;
   node.Connect();

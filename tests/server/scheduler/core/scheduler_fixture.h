@@ -99,6 +99,12 @@ class SchedulerFixture {
     message.mutable_confirm()->set_attempt(attempt);
     Send(session, message);
   }
+  void NotReady(SessionId session, uint64_t attempt, const std::string& why) {
+    v1::NodeMessage message;
+    message.mutable_not_ready()->set_attempt(attempt);
+    message.mutable_not_ready()->set_message(why);
+    Send(session, message);
+  }
   // The attempt that was last proposed to a session.
   uint64_t Proposed(SessionId session) {
     const auto got = Got(session, v1::SchedulerMessage::kProposal);

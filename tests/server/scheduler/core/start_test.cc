@@ -78,6 +78,84 @@ TEST_CASE("who does not confirm loses its place, and the rest is asked again whe
   CHECK(f.State() == "running");
 }
 
+TEST_CASE("who says why it cannot take part yet keeps its place, and everybody can know why",
+          "[scheduler][start]") {
+  Forming f;
+  const uint64_t first = f.Proposed(1);
+  f.Confirm(1, first);
+  f.Confirm(51, first);
+  f.NotReady(2, first, "cannot reach server 0 at 127.0.0.1:9000 (no\nroute)");
+  REQUIRE(f.Status().obstacles_size() == 1);
+  CHECK_THAT(f.Status().obstacles(0),
+             Catch::StartsWith("worker 1 (") &&
+                 Catch::EndsWith(") cannot reach server 0 at 127.0.0.1:9000 (no route)"));
+  CHECK(f.State() == "forming");
+
+  // What the others confirmed gets old.
+  f.Pass(3 * f.options.heartbeat_ms, {1, 2, 51});
+  const uint64_t second = f.Proposed(1);
+  CHECK(second > first);
+  CHECK(f.Proposed(2) == second);
+  CHECK(f.closed.empty());
+  CHECK(f.Status().obstacles_size() == 1);
+  f.Confirm(2, first);
+  f.Confirm(1, second);
+  f.Confirm(51, second);
+  CHECK(f.State() == "forming");
+  f.NotReady(2, second, "cannot reach server 0");
+  f.Confirm(2, second);
+  CHECK(f.State() == "running");
+  CHECK(f.Status().obstacles_size() == 0);
+}
+
+TEST_CASE("who was not ready once and is silent now loses its place", "[scheduler][start]") {
+  Forming f;
+  const uint64_t first = f.Proposed(1);
+  f.Confirm(1, first);
+  f.Confirm(51, first);
+  f.NotReady(2, first, "cannot reach server 0");
+  f.Pass(3 * f.options.heartbeat_ms, {1, 2, 51});
+  const uint64_t second = f.Proposed(1);
+  f.Confirm(1, second);
+  f.Confirm(51, second);
+  f.NotReady(2, first, "cannot reach server 0");  // of an attempt that is over
+  f.Pass(3 * f.options.heartbeat_ms, {1, 2, 51});
+  CHECK(f.closed == std::set<SessionId>{2});
+  CHECK(f.Status().obstacles_size() == 0);
+}
+
+TEST_CASE("who has confirmed is ready, whatever else it says", "[scheduler][start]") {
+  Forming f;
+  const uint64_t attempt = f.Proposed(1);
+  f.Confirm(2, attempt);
+  f.NotReady(2, attempt, "cannot reach server 0");
+  CHECK(f.Status().obstacles_size() == 0);
+  f.Confirm(1, attempt);
+  f.Confirm(51, attempt);
+  CHECK(f.State() == "running");
+  f.NotReady(2, attempt, "cannot reach server 0");  // nothing is proposed any more
+  CHECK(f.Status().obstacles_size() == 0);
+}
+
+TEST_CASE("who leaves a forming job, or is given up, keeps it from nothing any more",
+          "[scheduler][start]") {
+  Forming f;
+  f.NotReady(2, f.Proposed(2), "cannot reach server 0");
+  REQUIRE(f.Status().obstacles_size() == 1);
+  SECTION("it left") { f.Leave(2); }
+  SECTION("it was lost") {
+    f.Down(2);
+    f.Pass(f.options.lost_dead_ms, {1, 51});
+  }
+  CHECK(f.Status().obstacles_size() == 0);
+}
+
+TEST_CASE("what keeps a node is cut where it is long", "[scheduler][start]") {
+  Forming f;
+  f.NotReady(1, f.Proposed(1), std::string(5000, 'x'));
+  CHECK(f.Status().obstacles(0).size() < 1200);
+}
+
 TEST_CASE("confirmations of an attempt that is over count for nothing", "[scheduler][start]") {
   Forming f;
   const uint64_t first = f.Proposed(1);
