@@ -42,7 +42,8 @@ absl::StatusOr<Environment> ReadEnvironment(const VariableLookup& lookup) {
   Environment environment;
   environment.role = RoleOf(config.Text(SettingId::kRole));
   if (config.Has(SettingId::kSchedulerAddress)) {
-    environment.scheduler = HostPortString(*ParseHostPort(config.Text(SettingId::kSchedulerAddress)));
+    environment.scheduler =
+        HostPortString(*ParseHostPort(config.Text(SettingId::kSchedulerAddress)));
   }
   environment.workers = number(SettingId::kWorkers);
   environment.servers = number(SettingId::kServers);
