@@ -256,7 +256,7 @@ TEST_CASE("the job's end fails what is open, and what is queued and was not flus
 
 TEST_CASE("what is asked before there is a routing table waits for it", "[dist][links]") {
   const auto network = std::make_shared<InprocNetwork>();
-  ScriptedServer server(network, [](MessageStream& stream, const Frame& request) {
+  ScriptedServer server(network, [](MessageStream& stream, const RequestFrame& request) {
     stream.Send(EncodeFrame(DoneTo(request)));
   });
   const auto part = std::make_shared<ListeningSink>(1);
