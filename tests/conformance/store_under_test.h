@@ -80,7 +80,7 @@ class Worker {
   int workers() const { return static_cast<int>(kind_.workers); }
   // The number of workers, and the sum of rank + 1 over them, as factors of what all push.
   float all() const { return static_cast<float>(workers()); }
-  float all_ranks() const { return static_cast<float>(workers() * (workers() + 1) / 2); }
+  float all_ranks() const { return static_cast<float>(workers() * (workers() + 1)) / 2; }
 
   KVStore& store() { return *store_; }
   void DestroyStore() { store_.reset(); }
