@@ -34,7 +34,7 @@ bool SchedulerCore::Impl::AllConnected() const {
 // before.
 void SchedulerCore::Impl::Propose() {
   if (running() || attempt_ || !AllConnected()) return;
-  attempt_.emplace();
+  attempt_ = Attempt();
   // Terms are never used twice, so neither is this.
   attempt_->number = (term_ << 32) + ++attempts_;
   attempt_->deadline_at_ms = now_ms_ + kHeartbeatsToConfirm * options_.heartbeat_ms;
@@ -156,7 +156,6 @@ void SchedulerCore::Impl::NoteBegun() {
   if (begun_) return;
   begun_ = true;
   dirty_ = true;
-  Log(fmt::format("job {} begins", job_));
 }
 
 // Nobody has sent a server anything: what the members know of the table that was is harmless, since

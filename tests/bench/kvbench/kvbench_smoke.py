@@ -65,8 +65,9 @@ def check_whole_run(program, store, folder):
     expect(result.returncode == 0, "exit code 0", result)
     with open(path, encoding="utf-8") as file:
         document = json.load(file)
-    expect(result.stdout.count("\n") == 5 + len(document["results"]),
-           "4 lines of header, a line per case, another one of latency", result)
+    memory = 1 if store.startswith("dist") else 0  # of the servers of a round
+    expect(result.stdout.count("\n") == 5 + memory + len(document["results"]),
+           "4 lines of header, a line per case, another one of latency and of memory", result)
     assert document["options"]["store"] == store, document["options"]
     check_results(document["results"], store)
 

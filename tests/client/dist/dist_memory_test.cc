@@ -10,7 +10,7 @@
 namespace kvstore {
 
 TEST_CASE("outputs of rows for which there is no memory have none on dist", "[dist][memory]") {
-  constexpr int64_t kRows = 1 << 13, kColumns = 1 << 8;
+  constexpr int64_t kRows = 1 << 13, kColumns = 1 << 9;  // more than a server pools
   constexpr size_t kBytes = kRows * kColumns * sizeof(float);
   DistCluster cluster({1, 1});
   const auto store = cluster.Join(0);
