@@ -85,7 +85,12 @@ void Expect(KVStore& store, float value) {
 void Work(const std::string& scene) {
   const auto store = KVStore::CreateUnique("dist_sync");
   Say("joined");
-  if (scene == "wait") std::raise(SIGSTOP);
+  if (scene == "wait") {
+    store->Init(Ints{7}, {Filled(1)});
+    store->Wait(Ints{7});
+    Say("at work");
+    std::raise(SIGSTOP);
+  }
   store->Init(Ints{7}, {Filled(1)});
   store->Push(Ints{7}, {Filled(2)});
   Expect(*store, 3);

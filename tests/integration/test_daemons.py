@@ -140,7 +140,8 @@ class Daemons(unittest.TestCase):
 
     def test_a_server_too_many_is_refused_with_3(self):
         with cluster.Cluster(workers=1, servers=1) as c:
-            c.server[0].expect("registered as server 0")
+            # As long as the job has not begun it would wait for a place.
+            c.start_worker(0, "--rounds", 1000000).expect("round 1")
             result = run(SERVER, "--scheduler", c.address, "--listen", "127.0.0.1:0")
             self.assert_refused(result, 3, "server")
 

@@ -90,7 +90,7 @@ class ServerProgram(unittest.TestCase):
     def test_the_death_of_another_server_is_told(self):
         servers = self.start()
         worker = self.start_worker("wait")
-        worker.expect("joined")
+        worker.expect("at work")  # before that, another server would take its place
         servers[1].kill()
         self.assertEqual(servers[0].wait(), 1, servers[0].text())
         self.assertRegex(servers[0].text(), r"threw DATA_LOSS: .*server 1")
