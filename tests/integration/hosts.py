@@ -44,27 +44,27 @@ def ip(*arguments):
 
 
 class Host:
-    """One namespace. `processes` are killed by Hosts."""
+    """One namespace, `name`, plugged into `switches`. `processes` are killed by Hosts."""
 
-    def __init__(self, name, number):
-        self.name, self.number = name, number
+    def __init__(self, name, number, switches):
+        self.name, self.number, self._switches = name, number, switches
         self.v4, self.v6, self.second_v4 = f"10.9.0.{number}", f"fd09::{number}", None
         ip("netns", "add", name)
         self.ip("link", "set", "lo", "up")
-        self._plug("eth0", "net0")
+        self._plug(0)
         self.ip("addr", "add", f"{self.v4}/24", "dev", "eth0")
         # "nodad": usable at once, without asking the others for a second.
         self.ip("addr", "add", f"{self.v6}/64", "dev", "eth0", "nodad")
 
-    def _plug(self, device, switch):
-        outside = f"{self.name}-{device}"
+    def _plug(self, interface):
+        device, outside = f"eth{interface}", f"{self.name}-eth{interface}"
         ip("link", "add", outside, "type", "veth", "peer", "name", device, "netns", self.name)
-        ip("link", "set", outside, "master", switch, "up")
+        ip("link", "set", outside, "master", self._switches[interface], "up")
         self.ip("link", "set", device, "up")
 
     def second_interface(self):
         self.second_v4 = f"10.8.0.{self.number}"
-        self._plug("eth1", "net1")
+        self._plug(1)
         self.ip("addr", "add", f"{self.second_v4}/24", "dev", "eth1")
 
     def ip(self, *arguments):
@@ -77,14 +77,20 @@ class Host:
 class Hosts:
     """`with Hosts("a", "b") as hosts:`, then hosts.a, hosts.start(hosts.a, ...)."""
 
+    # The kernel takes a namespace down after `ip netns del` has returned, and its interfaces, whose
+    # other ends are ours, with it: names are used once, so that nothing waits for that.
+    _made = 0
+
     def __init__(self, *names):
+        Hosts._made += 1
         self.processes = []
-        self._names = names
-        for switch in ("net0", "net1"):
+        self._switches = [f"net{interface}-{Hosts._made}" for interface in (0, 1)]
+        self._names = [f"{name}{Hosts._made}" for name in names]
+        for switch in self._switches:
             ip("link", "add", switch, "type", "bridge")
             ip("link", "set", switch, "up")
         for number, name in enumerate(names, 1):
-            setattr(self, name, Host(name, number))
+            setattr(self, name, Host(self._names[number - 1], number, self._switches))
 
     def __enter__(self):
         return self
@@ -98,7 +104,7 @@ class Hosts:
             process.wait()
         for name in self._names:
             ip("netns", "del", name)
-        for switch in ("net0", "net1"):
+        for switch in self._switches:
             ip("link", "del", switch)
 
     def start(self, host, program, *arguments, env=None):
