@@ -212,8 +212,8 @@ absl::Status ServerCore::Impl::CheckPush(const ReplyTo& from, const Part& part,
   if (entry.round <= done) return absl::OkStatus();
   if (entry.round - done > options_.rounds_ahead_max) {
     return absl::FailedPreconditionError(fmt::format(
-        "{} part {}: round {} is more than {} ahead of version {}: an acknowledged "
-        "round was lost",
+        "{} part {}: round {} is more than {} ahead of version {}: an earlier push was refused, "
+        "or an acknowledged round was lost",
         parts_.Label(entry.key), entry.part, entry.round, options_.rounds_ahead_max, done));
   }
   if (view_.left[from.rank] && begun == 0) {

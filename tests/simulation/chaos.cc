@@ -58,6 +58,7 @@ void Chaos::Tick() {
   if (p.pauses) enabled.push_back(&Chaos::Pause);
   if (p.partitions) enabled.push_back(&Chaos::Partition);
   if (p.crashes_scheduler) enabled.push_back(&Chaos::CrashScheduler);
+  if (p.clocks) enabled.push_back(&Chaos::Leap);
   if (enabled.empty()) return;
   (this->*enabled[rng_.Below(enabled.size())])();
   world_.Outside(rng_.Between(1, 2 * p.chaos_every_ms), [this] { Tick(); });
@@ -143,6 +144,20 @@ void Chaos::CrashScheduler() {
   world_.Outside(rng_.Between(1, 3000), [this] { scheduler_.Start(); });
 }
 
+// As after a move of a virtual machine. On the scheduler it makes everybody seem silent for as
+// long.
+void Chaos::Leap() {
+  const bool scheduler = rng_.Below(4) == 0;
+  const ProcessId process = scheduler ? scheduler_.process() : AnyNode();
+  const int64_t ms = rng_.Between(1, scheduler ? 500 : 3000);
+  if (!Spare(process, ms)) return;
+  if (world_.tracing()) {
+    world_.Trace(fmt::format("---- the clock of {} leaps {} ms", world_.name(process), ms));
+  }
+  world_.stats().Count(Fault::kClockLeapt);
+  world_.Leap(process, ms);
+}
+
 void Chaos::RestartWhileForming() {
   const ProcessId victim = AnyNode();
   if (!world_.up(victim) || scheduler_.begun() || lethal_at_ms_ != INT64_MAX) return;
@@ -169,6 +184,11 @@ void Chaos::RestartWhileForming() {
 bool Chaos::HasDied(const std::string& name) const {
   return std::any_of(deaths_.begin(), deaths_.end(),
                      [&](const Death& death) { return death.name == name; });
+}
+
+bool Chaos::HasDied(ProcessId process) const {
+  return std::any_of(deaths_.begin(), deaths_.end(),
+                     [&](const Death& death) { return death.process == process; });
 }
 
 bool Chaos::Excuse(const absl::Status& why) {
@@ -200,6 +220,7 @@ void Chaos::Strike() {
     if (worker.state() != WorkerNode::State::kRunning || !worker.begun() || worker.leaving()) {
       return again();
     }
+    if (p.lethal == Lethal::kPushRefused && !worker.has_pushed()) return again();
     return StrikeWorker(worker);
   }
   ServerNode& server = *servers_[rng_.Below(servers_.size())];
@@ -217,8 +238,12 @@ void Chaos::StrikeWorker(WorkerNode& worker) {
   }
   switch (world_.params().lethal) {
     case Lethal::kWorkerFrozen:
+      frozen_process_ = victim_process_;
       world_.stats().Count(Fault::kNodeFrozen);
       world_.Pause(victim_process_, INT64_MAX);
+      break;
+    case Lethal::kPushRefused:
+      worker.PushWhatIsRefused();
       break;
     case Lethal::kWorkerFails:
       world_.stats().Count(Fault::kWorkerFailed);

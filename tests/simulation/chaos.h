@@ -30,12 +30,15 @@ class Chaos {
   bool excused() const { return excused_; }
   // Whether `name` ("worker 1") died while a job formed.
   bool HasDied(const std::string& name) const;
+  bool HasDied(ProcessId process) const;
 
   Lethal lethal() const { return lethal_; }
   // Of the lethal fault; INT64_MAX before.
   int64_t lethal_at_ms() const { return lethal_at_ms_; }
   // "worker 1", "server 0": who must be named.
   const std::string& victim() const { return victim_; }
+  // Of a worker that stands still for good; 0: none does.
+  ProcessId frozen_process() const { return frozen_process_; }
   ProcessId victim_process() const { return victim_process_; }
 
  private:
@@ -46,6 +49,7 @@ class Chaos {
   void Pause();
   void Partition();
   void CrashScheduler();
+  void Leap();
   void RestartWhileForming();
   void Strike();
   void StrikeWorker(WorkerNode& worker);
@@ -72,6 +76,7 @@ class Chaos {
   int64_t lethal_at_ms_ = INT64_MAX;
   std::string victim_;
   ProcessId victim_process_ = 0;
+  ProcessId frozen_process_ = 0;
 };
 
 }  // namespace kvstore::sim

@@ -2,6 +2,7 @@
 //
 //   kvsim --seeds 1..3000              all must keep their promises
 //   kvsim --seeds 17..17 --trace       one seed, event by event
+//   kvsim --fresh 20                   random seeds, for 20 s; the first one is printed
 //   kvsim --regressions FILE           the seeds that once failed
 //   kvsim --hunt 500                   one of the seeds 1..500 must fail: for a broken variant
 //   (mutants/)
@@ -17,6 +18,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <memory>
+#include <random>
 #include <sstream>
 #include <string>
 
@@ -126,6 +128,27 @@ int RunRange(const Range& range, const Options& options) {
   return EnoughFaults(seeds, total) ? 0 : 1;
 }
 
+// Seeds that are always the same find nothing new. They follow a random one; what fails is printed
+// with the command that replays it.
+int RunFresh(int64_t seconds, const Options& options) {
+  std::random_device random;
+  // Far from those that are run by hand, and short enough to be typed.
+  const uint64_t first = 1000000000 + random() % 1000000000 * 1000;
+  fmt::print("fresh seeds from {}\n", first);
+  std::fflush(stdout);
+  Stats total;
+  uint64_t failures = 0;
+  uint64_t seed = first;
+  const auto begin = std::chrono::steady_clock::now();
+  std::chrono::duration<double> took{};
+  for (; took.count() < static_cast<double>(seconds) && failures < 20; ++seed) {
+    if (!RunSeed(seed, options, &total)) ++failures;
+    took = std::chrono::steady_clock::now() - begin;
+  }
+  Report(seed - first, took.count(), total);
+  return failures > 0 ? 1 : 0;
+}
+
 // Lines of "seed  bug  note"; # begins a comment.
 int RunRegressions(const std::string& file, const Options& options) {
   std::ifstream lines(file);
@@ -162,7 +185,9 @@ int Main(int argc, char** argv) {
   app.formatter(std::make_shared<HelpFormatter>());
   std::string seeds = "1..1000";
   std::string regressions;
+  int64_t fresh_s = 0;
   Options options;
+  app.add_option("--fresh", fresh_s, "seconds to run random seeds for, instead of --seeds");
   app.add_option("--seeds", seeds, "A..B, or one number")->type_name("A..B")->capture_default_str();
   app.add_option("--regressions", regressions, "replay the seeds of this file instead")
       ->type_name("FILE");
@@ -174,6 +199,7 @@ int Main(int argc, char** argv) {
   std::signal(SIGABRT, OnAbort);
   options.program = std::string(argv[0]);
   if (hunted > 0) return Hunt(hunted, options);
+  if (fresh_s > 0) return RunFresh(fresh_s, options);
   if (!regressions.empty()) return RunRegressions(regressions, options);
   Range range;
   if (!Parse(seeds, &range)) {

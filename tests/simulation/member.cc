@@ -27,13 +27,15 @@ Member::Member(World& world, Network& network, SchedulerNode& scheduler, Process
 template <typename Call>
 void Member::Run(Call call) {
   MembershipOutbox out;
-  call(core_, world_.now_ms(), &out);
+  call(core_, world_.clock_ms(process_), &out);
   for (v1::NodeMessage& message : out.messages) {
     if (!session_) world_.Fail(world_.name(process_) + " sends to the scheduler without a session");
     ++world_.stats().messages;
-    network_.ToAcceptor(*session_, [this, id = *session_, message = std::move(message)] {
-      scheduler_.OnMessage(id, message);
-    });
+    // This member may be gone when it arrives.
+    network_.ToAcceptor(*session_,
+                        [&scheduler = scheduler_, id = *session_, message = std::move(message)] {
+                          scheduler.OnMessage(id, message);
+                        });
   }
   if (out.close) {
     if (session_) network_.Close(*session_, /*by_acceptor=*/false);

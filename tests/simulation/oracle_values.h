@@ -11,7 +11,8 @@ namespace kvstore::sim {
 
 class OracleValues final : public ShardValues {
  public:
-  OracleValues(World& world, Oracle& oracle) : world_(world), oracle_(oracle) {}
+  OracleValues(World& world, Oracle& oracle, ServerRank rank)
+      : world_(world), oracle_(oracle), rank_(rank) {}
 
   std::unique_ptr<PartValue> Make(const KeySpec& key, PartId id) override {
     return std::make_unique<Value>(key, id, *this);
@@ -23,6 +24,10 @@ class OracleValues final : public ShardValues {
     }
     const auto parameter = spec.parameters.find("salt");
     if (parameter == spec.parameters.end()) return absl::InvalidArgumentError("salt expected");
+    const auto refused_by = spec.parameters.find("refused_by");
+    if (refused_by != spec.parameters.end() && refused_by->second == rank_) {
+      return absl::InvalidArgumentError("not here");
+    }
     parameter_ = static_cast<uint64_t>(parameter->second);
     return absl::OkStatus();
   }
@@ -69,6 +74,7 @@ class OracleValues final : public ShardValues {
 
   World& world_;
   Oracle& oracle_;
+  const ServerRank rank_;
   uint64_t parameter_ = 0;
 };
 

@@ -15,6 +15,12 @@ constexpr uint64_t kReplySalt = 5000;
 constexpr uint64_t kTrialSalt = 8000;
 constexpr uint64_t kRoundsSalt = 9000;
 constexpr uint64_t kStartSalt = 11000;
+constexpr uint64_t kLargeSalt = 12000;
+constexpr uint64_t kJobsSalt = 13000;
+constexpr uint64_t kDiskSalt = 14000;
+constexpr uint64_t kClockSalt = 15000;
+constexpr uint64_t kDropSalt = 16000;
+constexpr uint64_t kBadSalt = 17000;
 
 void ChooseShape(Rng& rng, Params& p) {
   p.workers = static_cast<uint32_t>(rng.Between(1, 5));
@@ -108,6 +114,23 @@ void ChooseBudgets(Rng& rng, Params& p) {
   }
 }
 
+// Many nodes, and little that each does.
+void ChooseLarge(Params& p) {
+  const uint64_t draw = Mix64(p.seed + kLargeSalt);
+  if (draw % 50 != 0 || p.burst) return;
+  p.workers = static_cast<uint32_t>(8 + draw / 50 % 9);
+  p.servers = static_cast<uint32_t>(4 + draw / 450 % 5);
+  p.shards.clear();
+  for (uint32_t s = 0; s < p.servers; ++s) {
+    p.shards.push_back(static_cast<uint32_t>(1 + (draw >> (24 + s)) % 3));
+  }
+  p.key_parts = {2, 2};
+  p.rounds = 3;
+  p.epochs = 1;
+  p.scheduler.workers = p.workers;
+  p.scheduler.servers = p.servers;
+}
+
 }  // namespace
 
 const char* LethalName(Lethal lethal) {
@@ -120,6 +143,8 @@ const char* LethalName(Lethal lethal) {
       return "worker restart";
     case Lethal::kWorkerFrozen:
       return "worker frozen";
+    case Lethal::kPushRefused:
+      return "push refused";
     case Lethal::kWorkerFails:
       return "worker fails";
     case Lethal::kServerCrash:
@@ -139,6 +164,7 @@ Params Params::FromSeed(uint64_t seed) {
   ChooseShape(rng, p);
   ChooseWeather(rng, p);
   ChooseBudgets(rng, p);
+  ChooseLarge(p);
   // Drawn apart, so that the seeds of regressions.txt stay what they were.
   p.async = Mix64(seed + kAsyncSalt) % 4 == 0;
   p.commands = Mix64(seed + kCommandSalt) % 4 == 0;
@@ -155,6 +181,14 @@ Params Params::FromSeed(uint64_t seed) {
     for (const uint32_t count : p.key_parts) parts += count;
     p.server.value_bytes_max = parts * kChargedBytes;
   }
+  if (p.jobs > 1) p.jobs += static_cast<uint32_t>(Mix64(seed + kJobsSalt) % 3);
+  if (const uint64_t disk = Mix64(seed + kDiskSalt); disk % 4 == 0) {
+    p.disk_slow_permille = static_cast<uint32_t>(disk / 4 % 200);
+    p.disk_fails_permille = static_cast<uint32_t>(disk / 800 % 100);
+  }
+  p.clocks = Mix64(seed + kClockSalt) % 2 == 0;
+  p.init_drops = Mix64(seed + kDropSalt) % 5 == 0;
+  p.bad_requests = Mix64(seed + kBadSalt) % 3 == 0;
   const uint64_t start = Mix64(seed + kStartSalt);
   if (start % 3 == 0 || p.restarts_while_forming)
     p.idle_ms = static_cast<int64_t>(start / 3 % 8000);
@@ -167,7 +201,7 @@ Params Params::FromSeed(uint64_t seed) {
   }
   // Every fifth seed exceeds the budget.
   if (seed % 5 == 0) {
-    p.lethal = static_cast<Lethal>(rng.Between(1, 7));
+    p.lethal = static_cast<Lethal>(rng.Between(1, 8));
     p.lethal_ms = rng.Between(0, 6000);
     p.rounds = std::max(p.rounds, 6u);
     p.jobs = 1;
@@ -187,7 +221,7 @@ std::string Params::Describe() const {
       dup_permille, delay_min_ms, delay_max_ms, delay_tail_permille, delay_tail_ms,
       server.parked_bytes_max, client.window_bytes, client.try_ms, heal_ms, async ? "async, " : "",
       commands ? "commands, " : "", trials ? "trials, " : "", reorder ? "reorder, " : "",
-      encode_frames ? "encoded, " : "", jobs > 1 ? "two jobs, " : "",
+      encode_frames ? "encoded, " : "", jobs > 1 ? fmt::format("{} jobs, ", jobs) : "",
       restarts_while_forming ? "restarts while forming, " : "", LethalName(lethal));
 }
 

@@ -16,6 +16,7 @@ namespace kvstore::sim {
 
 // What a server charges for a part: a value and a sum.
 inline constexpr uint64_t kChargedBytes = 16;
+inline constexpr int64_t kDiskSlowMs = 2000;
 
 // The one fault of a run that exceeds the budget.
 enum class Lethal {
@@ -23,6 +24,7 @@ enum class Lethal {
   kWorkerCrash,
   kWorkerRestart,  // crash, and a new life asks to take part
   kWorkerFrozen,   // stopped for good, connections intact
+  kPushRefused,    // its push is refused, which it cannot mend: it reports its failure
   kWorkerFails,    // reports its own failure
   kServerCrash,
   kServerRestart,
@@ -45,10 +47,12 @@ struct Params {
   bool explicit_ranks = false;
   bool last_is_late = false;  // rank 0 does everything last
   uint32_t update_fails_permille = 0;
-  bool async = false;     // dist_async instead of dist_sync
-  bool commands = false;  // workers send commands to the servers
-  bool trials = false;    // rank 0 begins with Inits that are refused, and takes them back
-  uint32_t jobs = 1;      // one after the other, on the same servers
+  bool async = false;         // dist_async instead of dist_sync
+  bool commands = false;      // workers send commands to the servers
+  bool trials = false;        // rank 0 begins with Inits that are refused, and takes them back
+  bool init_drops = false;    // rank 0 takes Inits of the keys back, and makes them again
+  bool bad_requests = false;  // pulls that are refused; an optimizer that a server refuses
+  uint32_t jobs = 1;          // one after the other, on the same servers
 
   // Weather, until heal_ms.
   uint32_t loss_permille = 0;
@@ -60,7 +64,10 @@ struct Params {
   int64_t delay_tail_ms = 0;
   int64_t timer_late_ms = 0;
   int64_t disk_ms = 5;
-  int64_t notice_ms = 300;  // until an end learns that its stream broke
+  uint32_t disk_slow_permille = 0;   // writes that take up to kDiskSlowMs more
+  uint32_t disk_fails_permille = 0;  // writes that fail: the scheduler ends, and is started again
+  bool clocks = false;               // those of the processes differ, and leap now and then
+  int64_t notice_ms = 300;           // until an end learns that its stream broke
   int64_t heal_ms = 10000;
 
   // Chaos: a fault of an enabled class about every so many ms; INT64_MAX: none.

@@ -19,6 +19,8 @@ class Maker {
   Program Make() {
     MaybeSleep(300);
     InitAll();
+    // Others may have heard of a key that was taken back since.
+    if (p_.init_drops) Add({Action::Kind::kBarrier, {}, 0});
     if (p_.async) {
       // No asynchronous push before there is an updater.
       if (rank_ == 0) ChangeOptimizer();
@@ -28,7 +30,13 @@ class Maker {
     for (uint32_t epoch = 0; epoch < p_.epochs; ++epoch) {
       if (rank_ == 0 && rng_.Permille(epoch == 0 ? 500 : 300)) ChangeOptimizer();
       const uint32_t rounds = p_.rounds * (epoch + 1) / p_.epochs - p_.rounds * epoch / p_.epochs;
-      for (uint32_t round = 0; round < rounds; ++round) Train();
+      for (uint32_t round = 0; round < rounds; ++round) {
+        if (rank_ == 0 && rng_.Permille(50)) ChangeOptimizer();
+        if (p_.bad_requests && rng_.Permille(100)) {
+          Add({Action::Kind::kBadPull, {{Op::kPull, KeysInAnyOrder().front()}}});
+        }
+        Train();
+      }
       if (epoch + 1 < p_.epochs || rng_.Coin()) Wait(0);
       Add({Action::Kind::kBarrier, {}, rng_.Coin() ? 0 : rng_.Between(50, 3000)});
     }
@@ -63,6 +71,9 @@ class Maker {
   void InitAll() {
     std::vector<KeyOp> ops;
     for (const uint32_t key : KeysInAnyOrder()) {
+      if (p_.init_drops && rank_ == 0 && rng_.Coin()) {
+        Add({Action::Kind::kInitDrop, {{Op::kInit, key}}});
+      }
       ops.push_back({Op::kInit, key});
       if (rng_.Coin()) Submit(std::exchange(ops, {}));
     }
@@ -71,7 +82,7 @@ class Maker {
     if (rank_ == 0 && rng_.Permille(200)) {
       Add({Action::Kind::kInitAgain, {{Op::kInit, KeysInAnyOrder().front()}}, 0});
     }
-    if (rng_.Permille(200)) {
+    if (!p_.init_drops && rng_.Permille(200)) {
       Submit({{Op::kPull, KeysInAnyOrder().front()}});  // before the first push: does not wait
       if (rng_.Coin()) Wait(0);
     }
@@ -81,6 +92,13 @@ class Maker {
   void ChangeOptimizer() {
     Wait(0);
     const int64_t parameter = rng_.Between(1, 1000000);
+    if (p_.bad_requests && rng_.Coin()) {
+      Action refused{Action::Kind::kCheckOptimizer, {}, rng_.Between(1, 1000000)};
+      refused.refused_by = static_cast<int>(rng_.Below(p_.servers));
+      Add(refused);
+    }
+    // As the SDK does, and as one may who knows that they take it.
+    if (rng_.Coin()) Add({Action::Kind::kCheckOptimizer, {}, parameter});
     all_.optimizers.push_back({program_.pushes, parameter});
     Add({Action::Kind::kSetOptimizer, {}, parameter});
   }

@@ -19,20 +19,25 @@ struct KeyOp {
 
 struct Action {
   enum class Kind {
-    kSubmit,        // the ops, in one call
-    kWait,          // until at most `number` part requests are unanswered
-    kSleep,         // `number` ms
-    kBarrier,       // with a deadline of `number` ms
-    kSetOptimizer,  // `number` is its parameter
-    kInitAgain,     // of ops; must be refused
-    kCommand,       // to all servers, until all ran it
-    kTrial,         // Init of a key of `number` parts, some of them refused; then it is taken back
+    kSubmit,   // the ops, in one call
+    kWait,     // until at most `number` part requests are unanswered
+    kSleep,    // `number` ms
+    kBarrier,  // with a deadline of `number` ms
+    // Of rank 0; `number` is its parameter, and all servers take it.
+    kSetOptimizer,
+    kCheckOptimizer,  // likewise, and is set by nobody; one that server `refused_by` refuses
+    kInitAgain,       // of ops; must be refused
+    kCommand,         // to all servers, until all ran it
+    kInitDrop,        // of ops; taken back when it is over
+    kBadPull,         // of ops; refused
+    kTrial,  // Init of a key of `number` parts, some of them refused; then it is taken back
     kLeave,
   };
   Kind kind = Kind::kSubmit;
   std::vector<KeyOp> ops;
   int64_t number = 0;
   int priority = 0;
+  int refused_by = -1;  // a server's rank
 };
 
 struct Program {

@@ -81,10 +81,10 @@ void SchedulerNode::Start() {
   world_.Begin(process_);
   told_.SchedulerStarted();
   network_.OnClosedAt(process_, [this](ConnId id) {
-    Run([&](SchedulerOutbox* out) { core_->OnSessionDown(world_.now_ms(), id, out); });
+    Run([&](SchedulerOutbox* out) { core_->OnSessionDown(world_.clock_ms(process_), id, out); });
   });
   alarm_ = std::make_unique<Alarm>(world_, process_, [this] {
-    Run([&](SchedulerOutbox* out) { core_->OnTimer(world_.now_ms(), out); });
+    Run([&](SchedulerOutbox* out) { core_->OnTimer(world_.clock_ms(process_), out); });
   });
   if (durable_) {
     const absl::Status usable = SchedulerCore::CheckState(world_.params().scheduler, *durable_);
@@ -93,14 +93,14 @@ void SchedulerNode::Start() {
   if (world_.tracing()) world_.Trace("scheduler starts");
   Run([&](SchedulerOutbox* out) {
     core_ = std::make_unique<SchedulerCore>(world_.params().scheduler, durable_, rng_.Next(),
-                                            world_.now_ms(), out);
+                                            world_.clock_ms(process_), out);
   });
 }
 
 void SchedulerNode::Crash() {
   if (writing_) {
     const bool made_it = rng_.Coin();
-    if (made_it) durable_ = writing_;
+    if (made_it) OnDisk();
     world_.stats().Count(made_it ? Fault::kPersistSurvived : Fault::kPersistLost);
   }
   if (world_.tracing()) world_.Trace("scheduler crashes");
@@ -122,7 +122,7 @@ void SchedulerNode::OnMessage(ConnId id, const v1::NodeMessage& message) {
         fmt::format("scheduler < {}: {}", world_.name(network_.dialler(id)), KindName(message)));
   }
   if (message.has_confirm()) told_.Confirmed(readers_.at(id).first, message.confirm());
-  Run([&](SchedulerOutbox* out) { core_->OnMessage(world_.now_ms(), id, message, out); });
+  Run([&](SchedulerOutbox* out) { core_->OnMessage(world_.clock_ms(process_), id, message, out); });
 }
 
 template <typename Call>
@@ -142,11 +142,27 @@ void SchedulerNode::Write() {
   std::optional<v1::SchedulerState> state = untold_.NextWrite();
   if (!state) return;
   writing_ = std::move(state);
-  world_.After(rng_.Between(0, world_.params().disk_ms), process_, [this] {
-    durable_ = std::exchange(writing_, std::nullopt);
+  const Params& p = world_.params();
+  int64_t ms = rng_.Between(0, p.disk_ms);
+  if (!world_.healed() && rng_.Permille(p.disk_slow_permille)) ms += rng_.Between(0, kDiskSlowMs);
+  const bool fails = !world_.healed() && rng_.Permille(p.disk_fails_permille);
+  world_.After(ms, process_, [this, fails] {
+    if (fails) {
+      // Whether the state is on disk nobody knows; the process ends.
+      world_.stats().Count(Fault::kDiskFailed);
+      Crash();
+      world_.Outside(rng_.Between(1, 2000), [this] { Start(); });
+      return;
+    }
+    OnDisk();
     untold_.Written();
     Write();
   });
+}
+
+void SchedulerNode::OnDisk() {
+  durable_ = std::exchange(writing_, std::nullopt);
+  if (durable_->begun()) told_.BegunOnDisk(durable_->job());
 }
 
 void SchedulerNode::SendOut(const SchedulerOutbox& out) {
@@ -175,7 +191,7 @@ void SchedulerNode::SendOut(const SchedulerOutbox& out) {
 }
 
 std::string SchedulerNode::StateName() const {
-  return core_ == nullptr ? "down" : core_->Status(world_.now_ms()).state();
+  return core_ == nullptr ? "down" : core_->Status(world_.clock_ms(process_)).state();
 }
 
 }  // namespace kvstore::sim

@@ -41,6 +41,7 @@ class SchedulerNode {
   template <typename Call>
   void Run(Call call);
   void Write();
+  void OnDisk();
   void SendOut(const SchedulerOutbox& out);
 
   World& world_;

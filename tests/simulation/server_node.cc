@@ -35,6 +35,7 @@ void ServerNode::Register(uint32_t wanted_rank_plus_one) {
   options.registration.set_nonce(rng_.Next() | 1);
   options.registration.set_protocol(kProtocolVersion);
   options.registration.set_wanted_rank_plus_one(wanted_rank_plus_one);
+  if (member_ != nullptr) former_members_.push_back(std::move(member_));
   member_ = std::make_unique<Member>(world_, network_, scheduler_, process_, std::move(options),
                                      [this](const MembershipOutbox& out) { OnLearned(out); });
   member_->Start();
@@ -68,7 +69,7 @@ void ServerNode::OnLearned(const MembershipOutbox& out) {
   if (shards_.empty()) {
     for (ShardIndex shard = 0; shard < world_.params().shards[index_]; ++shard) {
       Shard& each = shards_.emplace_back();
-      each.values = std::make_unique<OracleValues>(world_, oracle_);
+      each.values = std::make_unique<OracleValues>(world_, oracle_, self.rank());
       each.core = std::make_unique<ServerCore>(world_.params().server,
                                                ShardAddress{self.rank(), shard}, each.values.get());
     }
@@ -94,7 +95,7 @@ void ServerNode::OnFrame(ConnId stream, ShardIndex shard, const RequestInTransit
   // A server that is not registered yet has no shards: like one that nobody reaches.
   if (shard >= shards_.size()) return;
   ServerOutbox out;
-  shards_[shard].core->OnFrame(world_.now_ms(), stream, frame, &out);
+  shards_[shard].core->OnFrame(world_.clock_ms(process_), stream, frame, &out);
   Send(out);
   for (const RequestEntry& entry : frame.entries) {
     if (entry.op != Op::kCommand) continue;

@@ -60,6 +60,7 @@ class ServerNode {
   const ReplySink reply_;
   Rng rng_;
   std::unique_ptr<Member> member_;
+  std::vector<std::unique_ptr<Member>> former_members_;  // whose last events may be under way
   std::vector<Shard> shards_;
   bool routed_ = false;
   std::set<std::pair<Incarnation, RequestId>> commands_;  // that came

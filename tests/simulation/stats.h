@@ -31,10 +31,16 @@ enum class Fault : uint32_t {
   kWorkerFailed,  // reported by itself
   kRestartedWhileForming,
   kCommandRepeated,
-  kInitRefused,    // over the memory budget; taken back
-  kProposedAgain,  // an attempt at a start failed, and there was another
-  kStartedAgain,   // a job that had not begun lost a member, and started again without it
-  kLostAtStart,    // a member died at the moment at which its job began, which failed
+  kInitRefused,  // over the memory budget; taken back
+  kDiskFailed,
+  kClockLeapt,
+  kInitTakenBack,       // of a key that is then made again, while others wait for it
+  kOptimizerRefused,    // by one server, when asked
+  kPullRefused,         // it asked for what cannot be
+  kPushRefusedForGood,  // likewise; its worker gave up
+  kProposedAgain,       // an attempt at a start failed, and there was another
+  kStartedAgain,        // a job that had not begun lost a member, and started again without it
+  kLostAtStart,         // a member died at the moment at which its job began, which failed
   kCount
 };
 inline constexpr size_t kFaults = static_cast<size_t>(Fault::kCount);
@@ -46,7 +52,9 @@ inline constexpr std::array<std::string_view, kFaults> kFaultNames = {
     "persists kept",      "pushes refused",          "updates failed",
     "workers crashed",    "servers crashed",         "nodes frozen",
     "nodes restarted",    "workers failed",          "restarts while forming",
-    "commands repeated",  "Inits refused",           "attempts that failed",
+    "commands repeated",  "Inits refused",           "disk writes failed",
+    "clocks leapt",       "Inits taken back",        "optimizers refused",
+    "pulls refused",      "pushes refused for good", "attempts that failed",
     "jobs started again", "jobs lost at their start"};
 
 struct Stats {

@@ -123,6 +123,11 @@ void Told::Confirmed(uint64_t nonce, const v1::Confirm& confirm) {
 void Told::Begun() {
   if (begun_job_ == latest_.job()) return;
   begun_job_ = latest_.job();
+}
+
+void Told::BegunOnDisk(JobId job) {
+  if (job == begun_on_disk_) return;
+  begun_on_disk_ = job;
   begun_ms_ = world_.now_ms();
 }
 

@@ -24,9 +24,11 @@ class Told {
   void Confirmed(uint64_t nonce, const v1::Confirm& confirm);
   // A worker is told Begun, the end of a barrier, or that it left.
   void Begun();
+  // It is on disk that the job has begun.
+  void BegunOnDisk(JobId job);
   void JobEnded(JobId job) { ended_job_ = std::max(ended_job_, job); }
 
-  // The job at hand, as far as anybody was told: it has begun; when.
+  // The job at hand, as far as anybody was told: it has begun; since when, on disk.
   bool begun() const { return begun_job_ == latest_.job() && begun_job_ > ended_job_; }
   int64_t begun_ms() const { return begun_ms_; }
 
@@ -51,6 +53,7 @@ class Told {
   uint64_t attempt_ = 0;                    // the latest
   std::map<uint64_t, uint64_t> confirmed_;  // by nonce: the latest attempt
   JobId begun_job_ = 0;
+  JobId begun_on_disk_ = 0;
   JobId ended_job_ = 0;
   int64_t begun_ms_ = 0;
 };

@@ -18,7 +18,8 @@ WorkerNode::WorkerNode(World& world, Network& network, SchedulerNode& scheduler,
       job_(job),
       cluster_(cluster),
       index_(index),
-      process_(world.AddProcess(fmt::format("worker process {}{}", index, job > 1 ? "b" : ""))),
+      process_(
+          world.AddProcess(fmt::format("worker process {}{}", index, std::string(job - 1, '\'')))),
       rng_(world.rng().Fork()) {}
 
 void WorkerNode::Start() {
@@ -34,6 +35,7 @@ void WorkerNode::Start() {
   command_.reset();
   at_ = 0;
   began_ = awake_ = leaving_ = false;
+  former_barriers_begun_ = std::max(former_barriers_begun_, barriers_begun_);
   if (!took_part_)
     barriers_begun_ = generation_ = 0;  // else they count: all others may have passed
   MembershipOptions options = p.membership;
@@ -135,7 +137,7 @@ void WorkerNode::OnLearned(const MembershipOutbox& out) {
                  process_, [this] { Continue(); });
   }
   if (begun()) {
-    Run([&](ClientOutbox* o) { client_->OnRouting(world_.now_ms(), out.routing, o); });
+    Run([&](ClientOutbox* o) { client_->OnRouting(world_.clock_ms(process_), out.routing, o); });
   }
 }
 
@@ -144,12 +146,14 @@ void WorkerNode::OnBegun() {
   client_ = std::make_unique<ClientCore>(world_.params().client, self.cluster(), self.rank(),
                                          self.incarnation());
   alarm_ = std::make_unique<Alarm>(world_, process_, [this] {
-    Run([this](ClientOutbox* o) { client_->OnTimer(world_.now_ms(), o); });
+    Run([this](ClientOutbox* o) { client_->OnTimer(world_.clock_ms(process_), o); });
   });
   monitor_ = std::make_unique<WireMonitor>(world_, fmt::format("worker {}", self.rank()),
                                            world_.params().client);
   if (rng_.Permille(300)) world_.After(500, process_, [this] { ProbeSometimes(); });
-  Run([&](ClientOutbox* o) { client_->OnRouting(world_.now_ms(), member_->core().routing(), o); });
+  Run([&](ClientOutbox* o) {
+    client_->OnRouting(world_.clock_ms(process_), member_->core().routing(), o);
+  });
   Continue();
 }
 
@@ -199,11 +203,11 @@ void WorkerNode::Dial(ShardAddress shard) {
   *id = network_.Dial(
       process_, server, /*lossy=*/true,
       [this, shard] {
-        Run([&](ClientOutbox* out) { client_->OnStreamUp(world_.now_ms(), shard, out); });
+        Run([&](ClientOutbox* out) { client_->OnStreamUp(world_.clock_ms(process_), shard, out); });
       },
       [this, shard] {
         streams_.erase(shard);
-        Run([&](ClientOutbox*) { client_->OnStreamDown(world_.now_ms(), shard); });
+        Run([&](ClientOutbox*) { client_->OnStreamDown(world_.clock_ms(process_), shard); });
       });
   streams_[shard] = *id;
 }
@@ -232,7 +236,7 @@ void WorkerNode::OnReply(ConnId stream, const ReplyInTransit& transit) {
   }
   monitor_->Delivered(stream, frame);
   Run([&, shard = from->first](ClientOutbox* out) {
-    client_->OnFrame(world_.now_ms(), shard, frame, out);
+    client_->OnFrame(world_.clock_ms(process_), shard, frame, out);
   });
 }
 
@@ -243,10 +247,18 @@ void WorkerNode::OnDone(const Completion& done) {
     if (command_ && failure_.ok()) {
       oracle_.commands().CheckTold(*command_, done.status);
       ++world_.stats().commands;
+    } else if (refused_by_ >= 0 && failure_.ok()) {
+      world_.stats().Count(Fault::kOptimizerRefused);
+      const std::string name = fmt::format("server {} ", refused_by_);
+      if (!absl::IsInvalidArgument(done.status) ||
+          std::string(done.status.message()).find(name) == std::string::npos) {
+        world_.Fail(fmt::format("an optimizer that {}refuses: {}", name, done.status.ToString()));
+      }
     } else if (!done.status.ok() && failure_.ok()) {
       world_.Fail("a request to all shards fails: " + done.status.ToString());
     }
     shard_ticket_ = 0;
+    refused_by_ = -1;
     command_.reset();
     shard_request_done_ = true;
     return;
@@ -282,12 +294,26 @@ void WorkerNode::CheckDone(const Completion& done, const Asked& asked) {
     }
     return;
   }
+  if (asked.bad) {
+    if (!absl::IsInvalidArgument(done.status)) {
+      fail("INVALID_ARGUMENT expected, got " + done.status.ToString());
+    }
+    const bool push = asked.op == Op::kPush;
+    world_.stats().Count(push ? Fault::kPushRefusedForGood : Fault::kPullRefused);
+    if (push) member_->ReportFailure("its push is refused: " + std::string(done.status.message()));
+    return;
+  }
   if (asked.trial && !done.status.ok()) {
     world_.stats().Count(Fault::kInitRefused);
     // A later fragment has nothing to go on with.
     if (!absl::IsResourceExhausted(done.status) && !absl::IsInvalidArgument(done.status)) {
       fail("RESOURCE_EXHAUSTED expected, got " + done.status.ToString());
     }
+    return;
+  }
+  // Behind a push that was refused: that round waits for it for ever.
+  if (asked.op == Op::kPush && refused_push_ && asked.id == *refused_push_ &&
+      absl::IsFailedPrecondition(done.status)) {
     return;
   }
   if (asked.op == Op::kPush && oracle_.PushFailed(asked.id, rank(), asked.round)) {

@@ -55,6 +55,8 @@ class WorkerNode {
   void Crash();
   // Crashes; whoever supervises the process starts it again.
   void Restart(int64_t after_ms);
+  // A push that no server can take; the worker reports its failure when it is told so.
+  void PushWhatIsRefused();
   void ReportFailure(const std::string& message) { member_->ReportFailure(message); }
   void OnReply(ConnId stream, const ReplyInTransit& frame);
 
@@ -64,9 +66,14 @@ class WorkerNode {
   WorkerRank rank() const { return member_->core().identity()->rank(); }
   bool registered() const { return member_->core().identity().has_value(); }
   uint64_t barriers_begun() const { return barriers_begun_; }
+  // The arrival of its former life counts until the job is formed again, with this life.
+  bool arrived_before_it_died(uint64_t generation) const {
+    return state_ == State::kStarting && former_barriers_begun_ >= generation;
+  }
   bool leaving() const { return leaving_; }
   // It may send the servers requests, in a job that has begun.
   bool begun() const { return client_ != nullptr; }
+  bool has_pushed() const { return !pushed_.empty(); }
   // Where the program is and what it waits for.
   std::string Describe() const;
 
@@ -79,6 +86,7 @@ class WorkerNode {
     uint64_t ids = 0;          // kPull: the rows that it asks for, if any
     size_t memory = SIZE_MAX;  // index into memory_ of what the user lends
     bool trial = false;        // an Init that may be refused, and is taken back
+    bool bad = false;          // must be refused with INVALID_ARGUMENT
   };
 
   void OnLearned(const MembershipOutbox& out);
@@ -106,9 +114,10 @@ class WorkerNode {
   bool RunAction(const Action& action);  // false: it waits
   void Submit(const Action& action, bool again);
   // The requests of one op on one part.
-  void Ask(const KeyOp& op, PartIndex part, int priority, bool again,
+  void Ask(const KeyOp& op, PartIndex part, int priority, bool again, bool trial,
            std::vector<PartRequest>* requests);
   void SubmitTrial(int64_t parts);
+  void SubmitBad(Op op, uint32_t key);
   void TakeBack();
   void ProbeSometimes();
   bool Blocks(int64_t unanswered) const { return static_cast<int64_t>(asked_.size()) > unanswered; }
@@ -136,6 +145,7 @@ class WorkerNode {
   std::vector<std::unique_ptr<std::array<uint8_t, 8>>> memory_;
   std::map<Ticket, Asked> asked_;
   std::map<PartId, Round> pushed_;
+  std::optional<PartId> refused_push_;
   InitUndo undo_;
   Ticket last_ticket_ = 0;
   size_t at_ = 0;           // of the program
@@ -144,10 +154,12 @@ class WorkerNode {
   bool awake_ = false;      // Step() is scheduled
   bool barrier_done_ = false;
   uint64_t barriers_begun_ = 0;
+  uint64_t former_barriers_begun_ = 0;
   uint64_t generation_ = 0;
   bool shard_request_done_ = false;
   Ticket shard_ticket_ = 0;
   std::optional<Command> command_;  // that shard_ticket_ is of
+  int refused_by_ = -1;             // the server that must refuse shard_ticket_
   bool leaving_ = false;
 };
 

@@ -63,15 +63,27 @@ bool WorkerNode::RunAction(const Action& action) {
         }
       }
       return barrier_done_;
+    case Action::Kind::kInitDrop:
+      if (first) Submit(action, false);
+      if (Blocks(0)) return false;
+      TakeBack();
+      return !Blocks(0);
+    case Action::Kind::kBadPull:
+      if (first) SubmitBad(Op::kPull, action.ops[0].key);
+      return true;
+    case Action::Kind::kCheckOptimizer:
     case Action::Kind::kSetOptimizer:
       if (first) {
         ShardRequest request;
-        request.op = Op::kSetOptimizer;
+        request.op =
+            action.kind == Action::Kind::kSetOptimizer ? Op::kSetOptimizer : Op::kCheckOptimizer;
         request.ticket = shard_ticket_ = ++last_ticket_;
         request.optimizer.name = "hash";
         request.optimizer.parameters["salt"] = static_cast<double>(action.number);
+        request.optimizer.parameters["refused_by"] = action.refused_by;
+        refused_by_ = action.refused_by;
         shard_request_done_ = false;
-        Run([&](ClientOutbox* out) { client_->Submit(world_.now_ms(), request, out); });
+        Run([&](ClientOutbox* out) { client_->Submit(world_.clock_ms(process_), request, out); });
       }
       return shard_request_done_;
     case Action::Kind::kCommand:
@@ -81,7 +93,7 @@ bool WorkerNode::RunAction(const Action& action) {
         request.ticket = shard_ticket_ = ++last_ticket_;
         command_ = request.command = Commands::Make(job_, rank(), at_);
         shard_request_done_ = false;
-        Run([&](ClientOutbox* out) { client_->Submit(world_.now_ms(), request, out); });
+        Run([&](ClientOutbox* out) { client_->Submit(world_.clock_ms(process_), request, out); });
       }
       return shard_request_done_;
     case Action::Kind::kTrial:
@@ -96,7 +108,7 @@ bool WorkerNode::RunAction(const Action& action) {
         request.op = Op::kLeave;
         request.ticket = shard_ticket_ = ++last_ticket_;
         shard_request_done_ = false;
-        Run([&](ClientOutbox* out) { client_->Submit(world_.now_ms(), request, out); });
+        Run([&](ClientOutbox* out) { client_->Submit(world_.clock_ms(process_), request, out); });
       }
       if (!shard_request_done_) return false;
       if (client_->open_requests() != 0) {
@@ -113,13 +125,15 @@ void WorkerNode::Submit(const Action& action, bool again) {
   std::vector<PartRequest> requests;
   for (const KeyOp& op : action.ops) {
     for (PartIndex part = 0; part < world_.params().key_parts[op.key]; ++part) {
-      Ask(op, part, action.priority, again, &requests);
+      Ask(op, part, action.priority, again, action.kind == Action::Kind::kInitDrop, &requests);
     }
   }
-  Run([&](ClientOutbox* out) { client_->Submit(world_.now_ms(), std::move(requests), out); });
+  Run([&](ClientOutbox* out) {
+    client_->Submit(world_.clock_ms(process_), std::move(requests), out);
+  });
 }
 
-void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again,
+void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again, bool trial,
                      std::vector<PartRequest>* requests) {
   const KeySpec& key = programs_.keys[op.key];
   const PartId id{key.key, part};
@@ -170,6 +184,7 @@ void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again,
         request.key.storage = Storage::kUnspecified;
       }
     }
+    asked.trial = trial;
     asked_[request.ticket] = asked;
     monitor_->Submitted(asked.op, asked.id, asked.round, request.piece.fragment);
   }
@@ -204,12 +219,40 @@ void WorkerNode::SubmitTrial(int64_t parts) {
       monitor_->Submitted(Op::kInit, request.id, 0, fragment);
     }
   }
-  Run([&](ClientOutbox* out) { client_->Submit(world_.now_ms(), std::move(requests), out); });
+  Run([&](ClientOutbox* out) {
+    client_->Submit(world_.clock_ms(process_), std::move(requests), out);
+  });
+}
+
+void WorkerNode::SubmitBad(Op op, uint32_t key) {
+  static constexpr uint8_t kBytes[3] = {1, 2, 3};
+  std::vector<PartRequest> requests(1);
+  PartRequest& request = requests[0];
+  request.op = op;
+  request.id = {programs_.keys[key].key, 0};
+  request.ticket = ++last_ticket_;
+  request.piece.data = Payload(Slice{kBytes, sizeof kBytes, nullptr});
+  const Round round = op == Op::kPush ? ++pushed_[request.id] : pushed_[request.id];
+  Asked& asked = asked_[request.ticket];
+  asked.op = op;
+  asked.id = request.id;
+  asked.round = round;
+  asked.bad = true;
+  monitor_->Submitted(op, request.id, round, 0);
+  Run([&](ClientOutbox* out) {
+    client_->Submit(world_.clock_ms(process_), std::move(requests), out);
+  });
+}
+
+void WorkerNode::PushWhatIsRefused() {
+  refused_push_ = PartId{programs_.keys[0].key, 0};
+  SubmitBad(Op::kPush, 0);
 }
 
 // As the SDK does with an Init that fails.
 void WorkerNode::TakeBack() {
   std::vector<PartRequest> requests = undo_.Requests();
+  if (!requests.empty()) world_.stats().Count(Fault::kInitTakenBack);
   for (PartRequest& request : requests) {
     request.ticket = ++last_ticket_;
     Asked& asked = asked_[request.ticket];
@@ -217,7 +260,9 @@ void WorkerNode::TakeBack() {
     asked.id = request.id;
   }
   if (requests.empty()) return;
-  Run([&](ClientOutbox* out) { client_->Submit(world_.now_ms(), std::move(requests), out); });
+  Run([&](ClientOutbox* out) {
+    client_->Submit(world_.clock_ms(process_), std::move(requests), out);
+  });
 }
 
 // As Wait() does at its deadline: ask who is waited for.

@@ -17,6 +17,10 @@ void World::Begin(ProcessId id) {
   Process& process = processes_[id];
   ++process.life;
   process.up = true;
+  if (params_.clocks) {
+    process.clock_ahead_ms =
+        static_cast<int64_t>(Mix64(params_.seed + 977 * id + process.life) >> 34);
+  }
   process.paused = process.paused_for_good = false;
   process.backlog.clear();
 }
@@ -107,8 +111,9 @@ void Alarm::Arm(int64_t at_ms) {
   if (at_ms == INT64_MAX || at_ms >= armed_ms_) return;
   armed_ms_ = at_ms;
   const int64_t late = world_.params().timer_late_ms;
-  world_.At(at_ms + (late > 0 ? world_.rng().Between(0, late) : 0), process_,
-            [this, at_ms] { Fire(at_ms); });
+  world_.At(at_ms - world_.clock_ms(process_) + world_.now_ms() +
+                (late > 0 ? world_.rng().Between(0, late) : 0),
+            process_, [this, at_ms] { Fire(at_ms); });
 }
 
 void Alarm::Fire(int64_t tag) {

@@ -32,6 +32,9 @@ class World {
 
   const Params& params() const { return params_; }
   int64_t now_ms() const { return now_ms_; }
+  // What the clock of a process says; each has one of its own, which began somewhere, and may leap.
+  int64_t clock_ms(ProcessId id) const { return now_ms_ + processes_[id].clock_ahead_ms; }
+  void Leap(ProcessId id, int64_t ms) { processes_[id].clock_ahead_ms += ms; }
   Rng& rng() { return rng_; }
   Stats& stats() { return stats_; }
   bool healed() const { return healed_; }
@@ -67,6 +70,7 @@ class World {
   struct Process {
     std::string name;
     uint32_t life = 0;
+    int64_t clock_ahead_ms = 0;  // of the world's
     bool up = false;
     bool paused = false;
     bool paused_for_good = false;
@@ -103,7 +107,8 @@ class World {
   std::vector<uint32_t> free_;
 };
 
-// One timer of a process: fires once at the earliest time asked for since it fired last.
+// One timer of a process: fires once at the earliest time asked for since it fired last. Times are
+// those of the process's clock.
 class Alarm {
  public:
   Alarm(World& world, ProcessId process, World::Task task)
