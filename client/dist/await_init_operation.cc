@@ -14,7 +14,7 @@ std::vector<PartAsk> AwaitInitOperation::Asks() {
   return asks;
 }
 
-absl::Status AwaitInitOperation::Take(Op, size_t, const Completion& completion,
+absl::Status AwaitInitOperation::Take(Op, size_t, Completion completion,
                                       std::vector<PartAsk>* next) {
   absl::Status status = completion.status;
   if (completion.id.part != 0 || !status.ok()) return status;

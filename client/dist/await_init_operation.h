@@ -22,7 +22,7 @@ class AwaitInitOperation final : public DistOperation {
   std::vector<PartAsk> Asks();
 
  private:
-  absl::Status Take(Op op, size_t index, const Completion& completion,
+  absl::Status Take(Op op, size_t index, Completion completion,
                     std::vector<PartAsk>* next) override;
   // Fills in the operation's spec from what the server says of the key; null: it says nothing.
   absl::Status Learn(const KeySpec* key) const;

@@ -33,7 +33,7 @@ absl::Status StatusOf(const v1::JobEnded& ended) {
 // The answer of all shards to one request, for a caller that blocks.
 class BlockingSink final : public PartSink {
  public:
-  std::vector<PartAsk> OnPart(Op, size_t, const Completion& completion) override {
+  std::vector<PartAsk> OnPart(Op, size_t, Completion completion) override {
     answer.Give(Detached(completion.status));  // the caller reads it on its own thread
     return {};
   }

@@ -15,13 +15,6 @@
 namespace kvstore {
 namespace {
 
-// Whether one of the arrays can be sent as it is.
-bool IsLent(const KeyOperation& operation) {
-  const std::vector<NDArray>& values = operation.values;
-  return !operation.spec.row_sparse && values.size() == 1 &&
-         values[0].storage_type() == StorageType::kDefault;
-}
-
 Contribution ReduceRows(const ValueSpec& spec, const std::vector<NDArray>& values) {
   Contribution contribution;
   contribution.rows = values.size() == 1 ? RowsOf(values[0]) : RowsOf(spec, FoldRows(spec, values));
@@ -49,23 +42,28 @@ Contribution ReduceDense(const ValueSpec& spec, const std::vector<NDArray>& give
 
 }  // namespace
 
-Contribution ReduceOnCpu(const KeyOperation& operation, const TokenPtr& token) {
-  if (IsLent(operation)) {
-    Contribution contribution;
-    contribution.data = operation.values[0].data_as<uint8_t>();
-    contribution.owner = token;
-    contribution.lent = true;
-    return contribution;
-  }
+Contribution ReduceOnCpu(const KeyOperation& operation) {
   return operation.spec.row_sparse ? ReduceRows(operation.spec, operation.values)
                                    : ReduceDense(operation.spec, operation.values);
 }
 
 CpuReducer::CpuReducer() : queue_("kvs-sums") {}
 
+std::optional<Contribution> CpuReducer::AsIs(const KeyOperation& operation,
+                                             const TokenPtr& token) const {
+  const std::vector<NDArray>& values = operation.values;
+  const bool as_is = !operation.spec.row_sparse && values.size() == 1 &&
+                     values[0].storage_type() == StorageType::kDefault;
+  if (!as_is) return std::nullopt;
+  Contribution contribution;
+  contribution.data = values[0].data_as<uint8_t>();
+  contribution.owner = token;
+  contribution.lent = true;
+  return contribution;
+}
+
 void CpuReducer::Reduce(std::shared_ptr<const KeyOperation> operation, const TokenPtr& token,
                         Done done) {
-  if (IsLent(*operation)) return done(ReduceOnCpu(*operation, token));
   const KeyId key = operation->key->id;
   const int priority = operation->priority;
   queue_.Add(key, priority,
@@ -74,7 +72,7 @@ void CpuReducer::Reduce(std::shared_ptr<const KeyOperation> operation, const Tok
                if (!run) return done(absl::CancelledError("the store was destroyed"));
                absl::StatusOr<Contribution> contribution;
                try {
-                 contribution = ReduceOnCpu(*operation, token);
+                 contribution = ReduceOnCpu(*operation);
                } catch (const std::bad_alloc&) {
                  contribution = TooLittleMemory(
                      operation->key->label,

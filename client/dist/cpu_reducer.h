@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "client/dist/reducer.h"
 #include "client/order/work_queue.h"
@@ -14,6 +15,8 @@ class CpuReducer final : public Reducer {
  public:
   CpuReducer();
 
+  std::optional<Contribution> AsIs(const KeyOperation& operation,
+                                   const TokenPtr& token) const override;
   void Reduce(std::shared_ptr<const KeyOperation> operation, const TokenPtr& token,
               Done done) override;
   bool InThread() const override { return queue_.InThread(); }
@@ -23,8 +26,8 @@ class CpuReducer final : public Reducer {
   WorkQueue queue_;
 };
 
-// The contribution of these values, on the calling thread. `token`: what keeps a lent array. May
-// throw std::bad_alloc.
-Contribution ReduceOnCpu(const KeyOperation& operation, const TokenPtr& token);
+// The contribution of the operation's values as copies or sums, on the calling thread. May throw
+// std::bad_alloc.
+Contribution ReduceOnCpu(const KeyOperation& operation);
 
 }  // namespace kvstore

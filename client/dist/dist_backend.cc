@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <new>
 #include <utility>
 
@@ -44,23 +43,14 @@ std::shared_ptr<LentParts> LentInPlace(const KeyOperation& operation, const Toke
   return in_place ? std::make_shared<LentParts>(token, cut.parts()) : nullptr;
 }
 
-// What the push and the pull of one PushPull ask, part by part, so that the pull of a part is under
-// way while later parts are still being pushed. Both lists are in ascending order of parts; the
-// push of a part comes first, which is what makes the pull ask for the value after it.
-std::vector<PartAsk> PartByPart(std::vector<PartAsk> pushes, std::vector<PartAsk> pulls) {
-  if (pushes.empty()) return pulls;
-  if (pulls.empty()) return pushes;
-  std::vector<PartAsk> asks;
-  asks.reserve(pushes.size() + pulls.size());
-  auto pull = pulls.begin();
-  for (PartAsk& push : pushes) {
-    for (; pull != pulls.end() && pull->request.id.part < push.request.id.part; ++pull) {
-      asks.push_back(std::move(*pull));
-    }
-    asks.push_back(std::move(push));
-  }
-  std::move(pull, pulls.end(), std::back_inserter(asks));
-  return asks;
+// Brings what a PushPull asks, first its pushes and then its pulls, each in ascending order of
+// parts, into the order push, pull of part 0, push, pull of part 1 …: so the pull of a part is
+// under way while later parts are still being pushed. The push of a part stays first, which is what
+// makes the pull ask for the value after it.
+void OrderPartByPart(size_t pushes, std::vector<PartAsk>* asks) {
+  std::inplace_merge(
+      asks->begin(), asks->begin() + static_cast<std::ptrdiff_t>(pushes), asks->end(),
+      [](const PartAsk& a, const PartAsk& b) { return a.request.id.part < b.request.id.part; });
 }
 
 }  // namespace
@@ -136,12 +126,14 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
   }
   const bool awaits = operation->kind == OperationKind::kInit && rank_ != 0;
   if (awaits || operation->values.empty()) return Send(operation, token, nullptr);
+  if (const auto contribution = reducer_->AsIs(*operation, token)) {
+    return Send(operation, token, &*contribution);
+  }
   reducer_->Reduce(operation, token,
                    [this, token, operation](const absl::StatusOr<Contribution>& contribution) {
                      if (!contribution.ok()) return token->Finish(contribution.status());
                      Send(operation, token, &*contribution);
-                     // Else the engine flushes, after a run of operations.
-                     if (reducer_->InThread()) Flush();
+                     Flush();  // the engine has flushed already what was issued with this one
                    });
 }
 
@@ -171,18 +163,21 @@ std::vector<PartAsk> DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& op
   if (operation->kind == OperationKind::kInit) {
     return std::make_shared<InitOperation>(operation, token)->Asks(*cut, *contribution);
   }
+  const bool pulls = !operation->outputs.empty();
+  std::vector<PartAsk> asks;
+  asks.reserve(cut->parts() * (size_t{contribution != nullptr} + size_t{pulls}));
   std::shared_ptr<LentParts> lent;
-  std::vector<PartAsk> pushes;
   if (contribution != nullptr) {
     lent = LentInPlace(*operation, token, *contribution, *cut);
-    pushes = std::make_shared<PushOperation>(operation, token)
-                 ->Asks(*cut, *contribution, lent.get(), *codec_);
+    std::make_shared<PushOperation>(operation, token)
+        ->AddAsks(*cut, *contribution, lent.get(), *codec_, &asks);
   }
-  std::vector<PartAsk> pulls;
-  if (!operation->outputs.empty()) {
-    pulls = std::make_shared<PullOperation>(operation, token, cut, std::move(lent), codec_)->Asks();
+  const size_t pushes = asks.size();
+  if (pulls) {
+    std::make_shared<PullOperation>(operation, token, cut, std::move(lent), codec_)->AddAsks(&asks);
   }
-  return PartByPart(std::move(pushes), std::move(pulls));
+  if (pushes > 0 && pulls && cut->parts() > 1) OrderPartByPart(pushes, &asks);
+  return asks;
 }
 
 absl::Status DistBackend::SetOptimizer(const OptimizerConfig& config) {

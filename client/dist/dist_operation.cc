@@ -19,13 +19,13 @@ PartRequest& DistOperation::Ask(Op op, PartIndex part, std::vector<PartAsk>* ask
   return request;
 }
 
-absl::Status DistOperation::Take(Op, size_t, const Completion& completion, std::vector<PartAsk>*) {
+absl::Status DistOperation::Take(Op, size_t, Completion completion, std::vector<PartAsk>*) {
   return completion.status;
 }
 
-std::vector<PartAsk> DistOperation::OnPart(Op op, size_t index, const Completion& completion) {
+std::vector<PartAsk> DistOperation::OnPart(Op op, size_t index, Completion completion) {
   std::vector<PartAsk> next;
-  absl::Status status = Take(op, index, completion, &next);
+  absl::Status status = Take(op, index, std::move(completion), &next);
   if (status_.ok() && !status.ok()) status_ = std::move(status);
   ++over_;
   if (over_ == asked_) AllTaken(&next);

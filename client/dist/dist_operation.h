@@ -26,7 +26,7 @@ namespace kvstore {
 class DistOperation : public PartSink, public std::enable_shared_from_this<DistOperation> {
  public:
   uint64_t operation_id() const final { return token_->id(); }
-  std::vector<PartAsk> OnPart(Op op, size_t index, const Completion& completion) final;
+  std::vector<PartAsk> OnPart(Op op, size_t index, Completion completion) final;
 
  protected:
   // `token`: finished by this object, once, and held for as long as anything of the operation is
@@ -42,8 +42,7 @@ class DistOperation : public PartSink, public std::enable_shared_from_this<DistO
 
   // One request is over. Returns its outcome as the operation sees it; what is to be asked next
   // goes to `next`.
-  virtual absl::Status Take(Op op, size_t index, const Completion& completion,
-                            std::vector<PartAsk>* next);
+  virtual absl::Status Take(Op op, size_t index, Completion completion, std::vector<PartAsk>* next);
   // All requests are over, and so is the operation, unless more are asked: then this is called
   // again when they are over.
   virtual void AllTaken(std::vector<PartAsk>* /*next*/) {}

@@ -18,8 +18,7 @@ std::vector<PartAsk> InitOperation::Asks(const Cut& cut, const Contribution& val
   return asks;
 }
 
-absl::Status InitOperation::Take(Op op, size_t, const Completion& completion,
-                                 std::vector<PartAsk>*) {
+absl::Status InitOperation::Take(Op op, size_t, Completion completion, std::vector<PartAsk>*) {
   if (op == Op::kDrop) {
     status_ = InitUndo::Joined(status_, completion);
     return status_;

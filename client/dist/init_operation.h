@@ -20,7 +20,7 @@ class InitOperation final : public DistOperation {
   std::vector<PartAsk> Asks(const Cut& cut, const Contribution& value);
 
  private:
-  absl::Status Take(Op op, size_t index, const Completion& completion,
+  absl::Status Take(Op op, size_t index, Completion completion,
                     std::vector<PartAsk>* next) override;
   void AllTaken(std::vector<PartAsk>* next) override;
 

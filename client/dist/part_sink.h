@@ -19,7 +19,7 @@ class PartSink {
   virtual ~PartSink() = default;
   // One request is over: `op` and `index` are those of its PartAsk. Returns what is to be asked
   // next. Called on the session's loop; must not block.
-  virtual std::vector<PartAsk> OnPart(Op op, size_t index, const Completion& completion) = 0;
+  virtual std::vector<PartAsk> OnPart(Op op, size_t index, Completion completion) = 0;
   // Which operation asks, for explanations: OperationToken::id(); 0 if none does.
   virtual uint64_t operation_id() const = 0;
 };

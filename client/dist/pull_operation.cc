@@ -24,13 +24,11 @@ void PullOperation::DropRows() const {
   for (const NDArray& output : operation().outputs) output.impl()->SetRows({});
 }
 
-std::vector<PartAsk> PullOperation::Asks() {
-  std::vector<PartAsk> asks;
+void PullOperation::AddAsks(std::vector<PartAsk>* asks) {
   try {
     questions_ = cut_->Questions(operation());
-    asks.reserve(questions_.size());
     for (Question& question : questions_) {
-      PartRequest& request = Ask(Op::kPull, question.part, &asks);
+      PartRequest& request = Ask(Op::kPull, question.part, asks);
       request.piece.data = std::move(question.ids);
       request.piece.rows = question.rows;
     }
@@ -38,15 +36,14 @@ std::vector<PartAsk> PullOperation::Asks() {
     DropRows();
     throw;
   }
-  return asks;
 }
 
-absl::Status PullOperation::Take(Op, size_t index, const Completion& completion,
-                                 std::vector<PartAsk>*) {
+absl::Status PullOperation::Take(Op, size_t index, Completion completion, std::vector<PartAsk>*) {
   KVS_RETURN_IF_ERROR(completion.status);
   const Question& question = questions_[index];
   const ValueSpec& spec = operation().spec;
-  KVS_ASSIGN_OR_RETURN(const Payload reply, codec_->Decode(completion.id, spec, completion.data));
+  KVS_ASSIGN_OR_RETURN(Payload reply,
+                       codec_->Decode(completion.id, spec, std::move(completion.data)));
   // What comes from the network is not trusted to fit.
   const size_t expected = cut_->ReplyBytes(question);
   if (reply.size() != expected) {
@@ -59,9 +56,10 @@ absl::Status PullOperation::Take(Op, size_t index, const Completion& completion,
   if (lent_ == nullptr) {
     cut_->Write(question, reply, operation().outputs);
   } else {
-    lent_->WhenReturned(question.part, [this, self = shared_from_this(), &question, reply] {
-      cut_->Write(question, reply, operation().outputs);
-    });
+    lent_->WhenReturned(question.part,
+                        [this, self = shared_from_this(), &question, reply = std::move(reply)] {
+                          cut_->Write(question, reply, operation().outputs);
+                        });
   }
   return absl::OkStatus();
 }

@@ -21,12 +21,12 @@ class PullOperation final : public DistOperation {
                 std::shared_ptr<const Cut> cut, std::shared_ptr<LentParts> lent,
                 std::shared_ptr<PartCodec> codec);
 
-  // Called once. Without requests (a pull of no rows) there is nothing to wait for, and nobody
-  // finishes the token. May throw std::bad_alloc.
-  std::vector<PartAsk> Asks();
+  // Appends what is asked. Called once. If that is nothing (a pull of no rows) there is nothing to
+  // wait for, and nobody finishes the token. May throw std::bad_alloc.
+  void AddAsks(std::vector<PartAsk>* asks);
 
  private:
-  absl::Status Take(Op op, size_t index, const Completion& completion,
+  absl::Status Take(Op op, size_t index, Completion completion,
                     std::vector<PartAsk>* next) override;
   void AllTaken(std::vector<PartAsk>* next) override;
   // The outputs of a pull of rows hold none of them: rather none than some.
@@ -35,7 +35,7 @@ class PullOperation final : public DistOperation {
   const std::shared_ptr<const Cut> cut_;
   const std::shared_ptr<LentParts> lent_;
   const std::shared_ptr<PartCodec> codec_;
-  std::vector<Question> questions_;  // by index of the request; fixed by Asks
+  std::vector<Question> questions_;  // by index of the request; fixed by AddAsks
 };
 
 }  // namespace kvstore

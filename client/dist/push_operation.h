@@ -19,9 +19,9 @@ class PushOperation final : public DistOperation {
   PushOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token)
       : DistOperation(std::move(operation), std::move(token)) {}
 
-  // Called once. `lent`: as of Cut::Pieces. May throw std::bad_alloc.
-  std::vector<PartAsk> Asks(const Cut& cut, const Contribution& contribution, LentParts* lent,
-                            PartCodec& codec);
+  // Appends what is asked. Called once. `lent`: as of Cut::Pieces. May throw std::bad_alloc.
+  void AddAsks(const Cut& cut, const Contribution& contribution, LentParts* lent, PartCodec& codec,
+               std::vector<PartAsk>* asks);
 };
 
 }  // namespace kvstore

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "absl/status/statusor.h"
 #include "client/dist/contribution.h"
@@ -20,12 +21,16 @@ class Reducer {
 
   virtual ~Reducer() = default;
 
+  // The contribution of an operation that brings one array which can be sent as it is: lent, and
+  // kept by `token`. Nothing for all others, for which Reduce is to be called.
+  virtual std::optional<Contribution> AsIs(const KeyOperation& operation,
+                                           const TokenPtr& token) const = 0;
+
   // Sums the operation's values, which are one or more arrays of the key's dtype and shape, of
   // either storage: the left fold in list order, rounded once to the key's dtype.
-  // Calls `done` once: at once, on the calling thread, where a value can be sent as it is; else
-  // later, on a thread of the reducer, so that neither the caller nor the session's loop waits for
-  // arithmetic. Until `done` has returned it holds the operation's order (`token`): later
-  // operations on the key are not issued, so that none overtakes this one.
+  // Calls `done` once, later, on a thread of the reducer, so that neither the caller nor the
+  // session's loop waits for arithmetic. Until `done` has returned it holds the operation's order
+  // (`token`): later operations on the key are not issued, so that none overtakes this one.
   // Errors, passed to `done`: RESOURCE_EXHAUSTED no memory for a sum; CANCELLED after Stop.
   virtual void Reduce(std::shared_ptr<const KeyOperation> operation, const TokenPtr& token,
                       Done done) = 0;

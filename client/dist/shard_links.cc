@@ -99,11 +99,11 @@ void ShardLinks::Handle(ClientOutbox out) {
   }
   for (const ShardAddress shard : out.dial) Dial(shard);
   std::vector<std::vector<PartAsk>> next;
-  for (const Completion& done : out.done) {
+  for (Completion& done : out.done) {
     const auto it = open_.find(done.ticket);
     const Open open = std::move(it->second);
     open_.erase(it);
-    std::vector<PartAsk> more = open.sink->OnPart(open.op, open.index, done);
+    std::vector<PartAsk> more = open.sink->OnPart(open.op, open.index, std::move(done));
     if (!more.empty()) next.push_back(std::move(more));
   }
   if (!next.empty()) Submit(std::move(next));

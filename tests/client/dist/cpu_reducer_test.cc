@@ -39,21 +39,31 @@ std::vector<float> FloatsAt(const uint8_t* data, size_t count) {
 
 }  // namespace
 
-TEST_CASE("one dense value is lent as it is, on the calling thread", "[dist]") {
+TEST_CASE("one dense value of a dense key is lent as it is", "[dist]") {
   Underway underway;
-  CpuReducer reducer;
+  const CpuReducer reducer;
   const NDArray value = Counting({5});
-  bool called = false;
-  reducer.Reduce(OperationOn(OperationKind::kPush, value, {value}), underway.token,
-                 [&](const absl::StatusOr<Contribution>& contribution) {
-                   called = true;
-                   REQUIRE(contribution.ok());
-                   CHECK(contribution->lent);
-                   CHECK(contribution->data == value.data_as<uint8_t>());
-                   CHECK(contribution->owner == underway.token);
-                   CHECK(!reducer.InThread());
-                 });
-  CHECK(called);
+  const auto contribution =
+      reducer.AsIs(*OperationOn(OperationKind::kPush, value, {value}), underway.token);
+  REQUIRE(contribution.has_value());
+  CHECK(contribution->lent);
+  CHECK(contribution->data == value.data_as<uint8_t>());
+  CHECK(contribution->owner == underway.token);
+}
+
+TEST_CASE("what must be summed, copied or sorted is not sent as it is", "[dist]") {
+  Underway underway;
+  const CpuReducer reducer;
+  const NDArray dense({4, 2});
+  const NDArray sparse = RowsNamed(4, 2, {1, 3});
+  const auto as_is = [&](const NDArray& like, std::vector<NDArray> values) {
+    const auto operation = OperationOn(OperationKind::kPush, like, std::move(values));
+    return reducer.AsIs(*operation, underway.token).has_value();
+  };
+  CHECK(!as_is(dense, {dense, dense}));
+  CHECK(!as_is(dense, {sparse}));
+  CHECK(!as_is(sparse, {sparse}));
+  CHECK(!as_is(sparse, {dense}));
 }
 
 TEST_CASE("several values are summed, and none of them is lent", "[dist]") {

@@ -7,7 +7,6 @@
 #include <numeric>
 
 #include "client/array/ndarray_impl.h"
-#include "client/dist/cpu_reducer.h"
 #include "common/cluster/partitioner.h"
 #include "common/rows/row_cut.h"
 #include "tests/client/dist/operations.h"
@@ -15,6 +14,7 @@
 namespace kvstore {
 namespace {
 
+using testing::ContributionOf;
 using testing::Counting;
 using testing::OperationOn;
 using testing::RowsNamed;
@@ -54,7 +54,7 @@ TEST_CASE("a dense contribution is cut into slices of the caller's memory", "[di
   const auto operation = OperationOn(OperationKind::kPush, value, {value});
   const auto cut = MakeCut(operation->spec);
   const std::vector<PartPiece> pieces =
-      cut->Pieces(ReduceOnCpu(*operation, underway.token), nullptr);
+      cut->Pieces(ContributionOf(*operation, underway.token), nullptr);
   REQUIRE(pieces.size() == cut->parts());
   const uint8_t* next = value.data_as<uint8_t>();
   for (PartIndex part = 0; part < pieces.size(); ++part) {
@@ -74,7 +74,7 @@ TEST_CASE("every part of a dense value is lent by itself where that is asked for
   const auto operation = OperationOn(OperationKind::kPushPull, value, {value}, {value});
   const auto cut = MakeCut(operation->spec);
   LentParts lent(underway.token, cut->parts());
-  std::vector<PartPiece> pieces = cut->Pieces(ReduceOnCpu(*operation, underway.token), &lent);
+  std::vector<PartPiece> pieces = cut->Pieces(ContributionOf(*operation, underway.token), &lent);
   std::vector<PartIndex> written;
   for (PartIndex part = 0; part < 2; ++part) {
     lent.WhenReturned(part, [&written, part] { written.push_back(part); });
@@ -118,7 +118,8 @@ TEST_CASE("a row_sparse contribution has a piece for every stripe and every row 
   REQUIRE(cut->parts() == kStripes);
   std::map<int64_t, float> rows;
   PartIndex next = 0;
-  for (const auto& [part, piece] : cut->Pieces(ReduceOnCpu(*operation, underway.token), nullptr)) {
+  for (const auto& [part, piece] :
+       cut->Pieces(ContributionOf(*operation, underway.token), nullptr)) {
     CHECK(part == next++);
     CHECK(piece.data.size() == piece.rows * (sizeof(int64_t) + 64 * sizeof(float)));
     const std::string bytes = piece.data.ToString();

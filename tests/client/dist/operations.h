@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "client/dist/cpu_reducer.h"
+#include "client/dist/part_sink.h"
 #include "client/order/dependency_engine.h"
 #include "client/store/argument_checks.h"
 #include "client/store/store_backend.h"
@@ -101,6 +103,20 @@ inline NDArray RowsNamed(int64_t rows, int64_t width, const std::vector<int64_t>
     for (int64_t i = 0; i < width; ++i) *to++ = static_cast<float>(id);
   }
   return NDArray::RowSparse({rows, width}, ids, data);
+}
+
+// What the operation brings.
+inline Contribution ContributionOf(const KeyOperation& operation, const TokenPtr& token) {
+  if (auto as_is = CpuReducer().AsIs(operation, token)) return *std::move(as_is);
+  return ReduceOnCpu(operation);
+}
+
+// What a push or a pull asks.
+template <typename Verb, typename... Args>
+std::vector<PartAsk> AsksOf(Verb& verb, Args&&... args) {
+  std::vector<PartAsk> asks;
+  verb.AddAsks(std::forward<Args>(args)..., &asks);
+  return asks;
 }
 
 }  // namespace kvstore::testing

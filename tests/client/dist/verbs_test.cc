@@ -5,7 +5,6 @@
 
 #include "client/array/ndarray_impl.h"
 #include "client/dist/await_init_operation.h"
-#include "client/dist/cpu_reducer.h"
 #include "client/dist/init_operation.h"
 #include "client/dist/pull_operation.h"
 #include "client/dist/push_operation.h"
@@ -16,6 +15,8 @@
 namespace kvstore {
 namespace {
 
+using testing::AsksOf;
+using testing::ContributionOf;
 using testing::Counting;
 using testing::OperationOn;
 using testing::RowsNamed;
@@ -69,7 +70,7 @@ TEST_CASE("a push asks for every part and ends when the last is over", "[dist]")
   PlainCodec codec;
   auto push = std::make_shared<PushOperation>(operation, underway.token);
   std::vector<PartAsk> requests =
-      push->Asks(*cut, ReduceOnCpu(*operation, underway.token), nullptr, codec);
+      AsksOf(*push, *cut, ContributionOf(*operation, underway.token), nullptr, codec);
   underway.token = nullptr;
   REQUIRE(requests.size() == cut->parts());
   for (size_t i = 0; i < requests.size(); ++i) {
@@ -94,8 +95,8 @@ TEST_CASE("an operation fails with the first failure, when all of its requests a
   const auto operation = OperationOn(OperationKind::kPush, value, {value});
   PlainCodec codec;
   auto push = std::make_shared<PushOperation>(operation, underway.token);
-  std::vector<PartAsk> requests = push->Asks(
-      *MakeCut(operation->spec), ReduceOnCpu(*operation, underway.token), nullptr, codec);
+  std::vector<PartAsk> requests = AsksOf(
+      *push, *MakeCut(operation->spec), ContributionOf(*operation, underway.token), nullptr, codec);
   underway.token = nullptr;
   push->OnPart(Op::kPush, 2, Done(requests[2]));
   push->OnPart(Op::kPush, 0, Done(requests[0], absl::NotFoundError("first")));
@@ -114,13 +115,13 @@ TEST_CASE("a push encodes and a pull decodes what passes through the codec, an I
   const auto operation = OperationOn(OperationKind::kPushPull, value, {value}, {output});
   const std::shared_ptr<const Cut> cut = MakeCut(operation->spec);
   const auto codec = std::make_shared<FlippingCodec>();
-  const Contribution contribution = ReduceOnCpu(*operation, underway.token);
-  const std::vector<PartAsk> pushed = std::make_shared<PushOperation>(operation, underway.token)
-                                          ->Asks(*cut, contribution, nullptr, *codec);
+  const Contribution contribution = ContributionOf(*operation, underway.token);
+  const auto push = std::make_shared<PushOperation>(operation, underway.token);
+  const std::vector<PartAsk> pushed = AsksOf(*push, *cut, contribution, nullptr, *codec);
   std::string bytes = pushed[0].request.piece.data.ToString();
   CHECK(bytes != std::string(value.data_as<char>(), 8));
   const auto pull = std::make_shared<PullOperation>(operation, underway.token, cut, nullptr, codec);
-  const std::vector<PartAsk> pulls = pull->Asks();
+  const std::vector<PartAsk> pulls = AsksOf(*pull);
   Completion reply = Done(pulls[0]);
   reply.data = pushed[0].request.piece.data;
   pull->OnPart(Op::kPull, 0, reply);
@@ -139,7 +140,7 @@ TEST_CASE("a reply that the codec refuses fails the pull", "[dist]") {
   auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
                                               MakeCut(operation->spec), nullptr,
                                               std::make_shared<FlippingCodec>());
-  std::vector<PartAsk> requests = pull->Asks();
+  std::vector<PartAsk> requests = AsksOf(*pull);
   pull->OnPart(Op::kPull, 0, Done(requests[0]));
   pull = nullptr;
   requests.clear();
@@ -154,7 +155,7 @@ TEST_CASE("a reply of another size than was asked for is the server's error", "[
     const auto operation = OperationOn(OperationKind::kPull, output, {}, {output});
     auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
                                                 MakeCut(operation->spec), nullptr, codec);
-    Completion reply = Done(pull->Asks()[0]);
+    Completion reply = Done(AsksOf(*pull)[0]);
     reply.data = ZeroBytes(12);
     pull->OnPart(Op::kPull, 0, reply);
     pull = nullptr;
@@ -169,7 +170,7 @@ TEST_CASE("a reply of another size than was asked for is the server's error", "[
     operation->row_ids = {{NDArray(), {1, 2}}};
     auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
                                                 MakeCut(operation->spec), nullptr, codec);
-    std::vector<PartAsk> requests = pull->Asks();
+    std::vector<PartAsk> requests = AsksOf(*pull);
     REQUIRE(requests.size() == 2);
     CHECK(output.indices() == std::vector<int64_t>{1, 2});
     Completion good = Done(requests[0]);
@@ -196,10 +197,10 @@ TEST_CASE("a pull into the array that is pushed writes each part when it is back
   const auto lent = std::make_shared<LentParts>(underway.token, cut->parts());
   auto push = std::make_shared<PushOperation>(operation, underway.token);
   std::vector<PartAsk> pushed =
-      push->Asks(*cut, ReduceOnCpu(*operation, underway.token), lent.get(), *codec);
+      AsksOf(*push, *cut, ContributionOf(*operation, underway.token), lent.get(), *codec);
   auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
                                               cut, lent, codec);
-  const std::vector<PartAsk> pulls = pull->Asks();
+  const std::vector<PartAsk> pulls = AsksOf(*pull);
   for (size_t part = 0; part < 2; ++part) {
     push->OnPart(Op::kPush, part, Done(pushed[part]));
     Completion reply = Done(pulls[part]);
@@ -226,7 +227,7 @@ TEST_CASE("rank 0's Init that is refused takes all of its parts back", "[dist]")
   const auto operation = OperationOn(OperationKind::kInit, value, {value});
   auto init = std::make_shared<InitOperation>(operation, underway.token);
   std::vector<PartAsk> requests =
-      init->Asks(*MakeCut(operation->spec), ReduceOnCpu(*operation, underway.token));
+      init->Asks(*MakeCut(operation->spec), ContributionOf(*operation, underway.token));
   underway.token = nullptr;
   std::vector<PartAsk> drops;
   for (size_t i = 0; i < requests.size(); ++i) {
@@ -259,7 +260,7 @@ TEST_CASE("an Init that went well takes nothing back", "[dist]") {
   auto init = std::make_shared<InitOperation>(operation, underway.token);
   {
     const auto requests =
-        init->Asks(*MakeCut(operation->spec), ReduceOnCpu(*operation, underway.token));
+        init->Asks(*MakeCut(operation->spec), ContributionOf(*operation, underway.token));
     underway.token = nullptr;
     CHECK(init->OnPart(Op::kInit, 0, Done(requests[0])).empty());
   }
