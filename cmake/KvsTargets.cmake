@@ -1,9 +1,10 @@
 # Five functions make every target of the tree.
 #
-#   kvs_library(wire SRCS frame.cc payload.cc DEPS kvstore_base)  -> static library kvstore_wire
+#   kvs_library(wire SRCS payload.cc utf8.cc DEPS kvstore_base)  -> static library kvstore_wire
 #   kvs_executable(kvstored SRCS kvstored_main.cc DEPS kvstore_daemon)
 #   kvs_test(wire_test SRCS frame_test.cc DEPS kvstore_wire [LABELS core] [ARGS ...] [TIMEOUT s])
-#   kvs_fuzzer(frame_fuzz SRCS frame_fuzz.cc DEPS kvstore_wire CORPUS <folder> [RUNS n])
+#   kvs_fuzzer(fuzz_frame_decoder SRCS fuzz_frame_decoder.cc DEPS kvstore_wire CORPUS <folder>
+#              [RUNS n])
 #   kvs_script_test(include_arrows COMMAND ${KVS_PYTHON} ... [LABELS repo] [TIMEOUT s])
 #
 # A kvs_test links the Catch2 main of tests/support and is registered with ctest as one test per

@@ -12,6 +12,7 @@ from unittest import mock
 import include_arrows
 import one_place
 import public_headers
+import references
 import source_files
 import tidy_tree
 
@@ -155,6 +156,58 @@ class OnePlace(Tree):
         self.assert_one(one_place.check(self.root), "client/a.cc:1", "Config")
         self.write("client/a.cc", 'lookup("DMLC_ROLE");\n')
         self.assert_one(one_place.check(self.root), "client/a.cc:1", "setting_table.cc")
+
+
+class References(Tree):
+    def stop(self, stop, code=None):
+        self.write("docs/life_of_a_push.md", f"1. `{stop}` happens.\n")
+        if code is not None:
+            self.write("server/a.cc", code)
+        return references.check(self.root)
+
+    def test_a_stop_is_a_function_that_its_file_defines(self):
+        for body in ("void A::Go(int x) {\n}\n", "absl::StatusOr<int> Go() {}\n",
+                     "bool A::B::Go(const F& f) const KVS_REQUIRES(mutex_) {}\n",
+                     "template <>\nT Go<T>(int x) {}\n", "  int Go() const { return 1; }\n"):
+            self.assertEqual(self.stop("server/a.cc:Go", body), [], body)
+        for body in ("void B::GoOn() {}\n", "void Go(int x);\n", "// void Go() {}\n",
+                     "void F() { if (Go(1)) { return a.Go(2); } }\n", 'P("Go() {}");\n'):
+            self.assert_one(self.stop("server/a.cc:Go", body), "life_of_a_push.md:1", "Go")
+        self.assert_one(self.stop("server/b.cc:Go"), "server/b.cc is not there")
+
+    def test_a_walk_without_stops_is_a_problem(self):
+        self.write("docs/life_of_a_push.md", "It arrives.\n")
+        self.assert_one(references.check(self.root), "file:Function")
+
+    def test_links_lead_somewhere(self):
+        self.write("docs/a.md", "# One, two\n[b](../b.md) [c](#one-two) [w](https://x.org/y.md)\n")
+        self.write("b.md", "[a](docs/a.md#one-two)\n")
+        self.assertEqual(references.check(self.root), [])
+        self.write("b.md", "[a](docs/a.md#three)\n")
+        self.assert_one(references.check(self.root), "b.md:1", "no such heading")
+        self.write("b.md", "\n[a](a.txt)\n")
+        self.assert_one(references.check(self.root), "b.md:2", "a.txt", "nowhere")
+
+    def test_files_that_are_named_are_there(self):
+        self.write("server/core/a.h", "// See a.h, core/b.cc, `server/core/b.{h,cc}`, docs/0007.\n")
+        self.write("server/core/b.h", "int x;  // of server/core; <hwy/highway.h>, data.pb.h\n")
+        self.write("server/core/b.cc", 'Open("gone.h");\n')
+        self.write("docs/0007-why.md", "`b.cc`, tests, https://x.org/gone.h\n")
+        self.assertEqual(references.check(self.root), [])
+        for text, name in (("see c.h", "c.h"), ("`core/c.cc`", "core/c.cc"),
+                           ("server/gone, long since", "server/gone"), ("b.{h,py}", "b.py")):
+            self.write("server/core/a.h", f"int y;\n// {text}\n")
+            self.assert_one(references.check(self.root), "server/core/a.h:2", name)
+            self.write("server/core/a.h", "")
+            self.write("README.md", text)
+            self.assert_one(references.check(self.root), "README.md:1", name)
+            self.write("README.md", "")
+
+    def test_members_that_are_named_are_there(self):
+        self.write("a.h", "class A { void Go(); };  // A::Go, std::gone, Elsewhere::Gone\n")
+        self.assertEqual(references.check(self.root), [])
+        self.write("README.md", "`A::Gone`\n")
+        self.assert_one(references.check(self.root), "README.md:1", "Gone")
 
 
 class SourceFiles(Tree):

@@ -4,8 +4,8 @@
 //
 // The end. A stream winds down once: because Close() was called, the peer half-closed, the listener
 // shuts down, or the call broke. Winding down means: the queue is flushed, then the last operation
-// (WritesDone or Finish) goes out, then gRPC hands the outstanding tags back, then OnOver. A peer
-// that does not take the rest is given kCloseLingerMs, then the call is cancelled.
+// (WritesDone or Finish) goes out, then gRPC hands the outstanding tags back, then OnReleased. A
+// peer that does not take the rest is given kCloseLingerMs, then the call is cancelled.
 #pragma once
 
 #include <grpcpp/support/byte_buffer.h>
