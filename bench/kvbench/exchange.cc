@@ -39,13 +39,15 @@ class Exchange final : public WorkerCase {
     std::vector<NDArray> initial;
     const std::vector<int64_t> shape = {static_cast<int64_t>(count_)};
     for (size_t i = 0; i < case_.keys; ++i) {
-      Slot slot;
-      slot.key = {command.first_key + static_cast<int>(i)};
-      slot.value = {NDArray::FromBlob(values_.data() + i * case_.value_bytes, shape, case_.dtype)};
-      slot.output = NDArray::FromBlob(outputs_.data() + i * case_.value_bytes, shape, case_.dtype);
-      keys.push_back(slot.key[0]);
-      initial.push_back(slot.value[0]);
-      slots_.push_back(slot);
+      ExchangedKey exchanged;
+      exchanged.key = {command.first_key + static_cast<int>(i)};
+      exchanged.value = {
+          NDArray::FromBlob(values_.data() + i * case_.value_bytes, shape, case_.dtype)};
+      exchanged.output =
+          NDArray::FromBlob(outputs_.data() + i * case_.value_bytes, shape, case_.dtype);
+      keys.push_back(exchanged.key[0]);
+      initial.push_back(exchanged.value[0]);
+      exchanged_.push_back(exchanged);
     }
     store_.Init(keys, initial);
     store_.WaitAll();
@@ -53,9 +55,9 @@ class Exchange final : public WorkerCase {
 
   absl::StatusOr<Sample> Run(const RunCommand& command) override {
     ++generation_;
-    for (Slot& slot : slots_) {
-      Fill(PatternOf(slot), ++slot.stamp, ElementsOf(slot.value[0]));
-      if (!Pushes()) store_.Push(slot.key, slot.value);
+    for (ExchangedKey& exchanged : exchanged_) {
+      Fill(PatternOf(exchanged), ++exchanged.stamp, ElementsOf(exchanged.value[0]));
+      if (!Pushes()) store_.Push(exchanged.key, exchanged.value);
     }
     store_.WaitAll();
 
@@ -77,7 +79,7 @@ class Exchange final : public WorkerCase {
   }
 
  private:
-  struct Slot {
+  struct ExchangedKey {
     std::vector<int> key;        // one
     std::vector<NDArray> value;  // one: what is pushed
     NDArray output;
@@ -86,7 +88,9 @@ class Exchange final : public WorkerCase {
 
   bool Pushes() const { return case_.workload != Workload::kPull; }
   bool Pulls() const { return case_.workload != Workload::kPush; }
-  Pattern PatternOf(const Slot& slot) const { return {command_.seed, slot.key[0], generation_}; }
+  Pattern PatternOf(const ExchangedKey& exchanged) const {
+    return {command_.seed, exchanged.key[0], generation_};
+  }
   Elements ElementsOf(const NDArray& array) const { return {array.data(), count_, case_.dtype}; }
 
   // Works for `seconds` and waits until everything is committed. Returns the operations done.
@@ -96,48 +100,49 @@ class Exchange final : public WorkerCase {
     uint64_t done = 0;
     for (; SecondsSince(start) < seconds; ++begun) {
       if (begun - done == case_.window) KVS_RETURN_IF_ERROR(Finish(done++));
-      Begin(&slots_[begun % slots_.size()]);
+      Begin(&exchanged_[begun % exchanged_.size()]);
     }
     while (done < begun) KVS_RETURN_IF_ERROR(Finish(done++));
     store_.WaitAll();
     return begun;
   }
 
-  void Begin(Slot* slot) {
+  void Begin(ExchangedKey* exchanged) {
     if (case_.workload == Workload::kLatency) begun_at_ = Clock::now();
-    if (Pushes()) Stamp(++slot->stamp, ElementsOf(slot->value[0]));
+    if (Pushes()) Stamp(++exchanged->stamp, ElementsOf(exchanged->value[0]));
     switch (case_.workload) {
       case Workload::kPush:
-        store_.Push(slot->key, slot->value);
+        store_.Push(exchanged->key, exchanged->value);
         break;
       case Workload::kPull:
-        store_.Pull(slot->key, {&slot->output});
+        store_.Pull(exchanged->key, {&exchanged->output});
         break;
       default:
-        store_.PushPull(slot->key, slot->key, slot->value, {&slot->output});
+        store_.PushPull(exchanged->key, exchanged->key, exchanged->value, {&exchanged->output});
     }
   }
 
   absl::Status Finish(uint64_t operation) {
-    Slot& slot = slots_[operation % slots_.size()];
-    if (Pushes()) slot.value[0].WaitToWrite();
+    ExchangedKey& exchanged = exchanged_[operation % exchanged_.size()];
+    if (Pushes()) exchanged.value[0].WaitToWrite();
     if (!Pulls()) return absl::OkStatus();
-    slot.output.WaitToRead();
+    exchanged.output.WaitToRead();
     if (case_.workload == Workload::kLatency) {
       latencies_us_.push_back(1e6 * SecondsSince(begun_at_));
     }
-    const Elements got = ElementsOf(slot.output);
-    KVS_RETURN_IF_ERROR(CheckStamps(slot.key[0], slot.stamp, got));
-    Stamp(slot.stamp + 1, got);  // wrong until it is pulled again
+    const Elements got = ElementsOf(exchanged.output);
+    KVS_RETURN_IF_ERROR(CheckStamps(exchanged.key[0], exchanged.stamp, got));
+    Stamp(exchanged.stamp + 1, got);  // wrong until it is pulled again
     return absl::OkStatus();
   }
 
   absl::Status CheckAll() {
     std::memset(outputs_.data(), 0, outputs_.bytes());
-    for (Slot& slot : slots_) store_.Pull(slot.key, {&slot.output});
+    for (ExchangedKey& exchanged : exchanged_) store_.Pull(exchanged.key, {&exchanged.output});
     store_.WaitAll();
-    for (Slot& slot : slots_) {
-      KVS_RETURN_IF_ERROR(Check(PatternOf(slot), slot.stamp, ElementsOf(slot.output)));
+    for (ExchangedKey& exchanged : exchanged_) {
+      KVS_RETURN_IF_ERROR(
+          Check(PatternOf(exchanged), exchanged.stamp, ElementsOf(exchanged.output)));
     }
     return absl::OkStatus();
   }
@@ -149,7 +154,7 @@ class Exchange final : public WorkerCase {
   CpuMeter cpu_;
   Memory values_;
   Memory outputs_;
-  std::vector<Slot> slots_;
+  std::vector<ExchangedKey> exchanged_;
   uint32_t generation_ = 0;
   Clock::time_point begun_at_;
   std::vector<double> latencies_us_;

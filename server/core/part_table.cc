@@ -27,7 +27,7 @@ std::string LabelOf(const KeySpec& spec) { return KeyLabel(spec.key, spec.name);
 }  // namespace
 
 void PartTable::Begin(StoreMode mode, uint32_t workers) {
-  slots_.clear();
+  records_.clear();
   keys_.clear();
   value_bytes_ = 0;
   mode_ = mode;
@@ -36,20 +36,20 @@ void PartTable::Begin(StoreMode mode, uint32_t workers) {
   if (!(optimizer_ == none)) KVS_CHECK(SetUpdater(none).ok());
 }
 
-PartSlot* PartTable::Find(PartId id) const {
-  const auto it = slots_.find(id);
-  return it == slots_.end() ? nullptr : it->second.get();
+PartRecord* PartTable::Find(PartId id) const {
+  const auto it = records_.find(id);
+  return it == records_.end() ? nullptr : it->second.get();
 }
 
-PartSlot& PartTable::FindOrAdd(PartId id) {
-  std::unique_ptr<PartSlot>& slot = slots_[id];
-  if (slot == nullptr) slot = std::make_unique<PartSlot>();
-  return *slot;
+PartRecord& PartTable::FindOrAdd(PartId id) {
+  std::unique_ptr<PartRecord>& record = records_[id];
+  if (record == nullptr) record = std::make_unique<PartRecord>();
+  return *record;
 }
 
 Part* PartTable::FindPart(PartId id) const {
-  const PartSlot* slot = Find(id);
-  return slot == nullptr ? nullptr : slot->part.get();
+  const PartRecord* record = Find(id);
+  return record == nullptr ? nullptr : record->part.get();
 }
 
 std::string PartTable::Label(KeyId key) const {
@@ -80,26 +80,26 @@ absl::Status PartTable::Create(const ReplyTo& from, const KeySpec& spec, const R
         "{}: the value of Init comes from rank 0, got it from rank {}", LabelOf(spec), from.rank));
   }
   const PartId id = init.id();
-  if (PartSlot* known = Find(id)) {
+  if (PartRecord* known = Find(id)) {
     if (known->init_incarnation == from.incarnation && init.request <= known->init_request) {
       return absl::OkStatus();  // a repeat
     }
   }
   const std::unique_ptr<PartValue> like = values_->Make(spec, id);
   if (absl::Status fits = like->Check(Op::kInit, init.piece); !fits.ok()) {
-    PartSlot* slot = Find(id);
-    if (slot != nullptr && slot->creation != nullptr) Release(id, *slot);
+    PartRecord* record = Find(id);
+    if (record != nullptr && record->creation != nullptr) Release(id, *record);
     return fits;
   }
   KVS_ASSIGN_OR_RETURN(Creation* const creation, CreationFor(spec, init, like->Bytes()));
-  PartSlot& slot = *Find(id);
+  PartRecord& record = *Find(id);
   creation->value->Fill(init.piece);
-  if (init.piece.fragment == 0) slot.init_first = init.request;
-  slot.init_request = init.request;
-  slot.init_incarnation = from.incarnation;
+  if (init.piece.fragment == 0) record.init_first = init.request;
+  record.init_request = init.request;
+  record.init_incarnation = from.incarnation;
   if (++creation->filled == creation->fragments) {
-    slot.part = MakePart(std::move(creation->value));
-    slot.creation.reset();
+    record.part = MakePart(std::move(creation->value));
+    record.creation.reset();
   }
   return absl::OkStatus();
 }
@@ -108,9 +108,9 @@ absl::StatusOr<Creation*> PartTable::CreationFor(const KeySpec& spec, const Requ
                                                  uint64_t needed) {
   const PartId id = init.id();
   const Piece& piece = init.piece;
-  PartSlot* slot = Find(id);
-  if (slot != nullptr && slot->creation != nullptr) {
-    Creation* creation = slot->creation.get();
+  PartRecord* record = Find(id);
+  if (record != nullptr && record->creation != nullptr) {
+    Creation* creation = record->creation.get();
     KVS_RETURN_IF_ERROR(CheckSameKey(creation->value->key(), spec));
     if (piece.fragment < creation->filled) {
       return absl::AlreadyExistsError(fmt::format("{} is being created already", LabelOf(spec)));
@@ -136,11 +136,11 @@ absl::StatusOr<Creation*> PartTable::CreationFor(const KeySpec& spec, const Requ
   KVS_ASSIGN_OR_RETURN(KnownKey* const known, AddKey(spec));
   value_bytes_ += needed;
   ++known->parts;
-  slot = &FindOrAdd(id);
-  slot->creation = std::make_unique<Creation>();
-  slot->creation->value = values_->Make(known->spec, id);
-  slot->creation->fragments = piece.fragments;
-  return slot->creation.get();
+  record = &FindOrAdd(id);
+  record->creation = std::make_unique<Creation>();
+  record->creation->value = values_->Make(known->spec, id);
+  record->creation->fragments = piece.fragments;
+  return record->creation.get();
 }
 
 absl::StatusOr<PartTable::KnownKey*> PartTable::AddKey(const KeySpec& spec) {
@@ -163,29 +163,30 @@ std::unique_ptr<Part> PartTable::MakePart(std::unique_ptr<PartValue> value) cons
 
 absl::Status PartTable::TakeBack(const ReplyTo& from, const RequestEntry& drop) {
   const PartId id = drop.id();
-  PartSlot& slot = FindOrAdd(id);
-  const bool same_life = slot.init_incarnation == from.incarnation;
-  if (slot.part != nullptr || slot.creation != nullptr) {
+  PartRecord& record = FindOrAdd(id);
+  const bool same_life = record.init_incarnation == from.incarnation;
+  if (record.part != nullptr || record.creation != nullptr) {
     // What another Init brought stays.
-    if (!same_life || slot.init_first != drop.takes_back) return absl::OkStatus();
-    if (slot.part != nullptr && (slot.part->version() > 0 || slot.part->open())) {
+    if (!same_life || record.init_first != drop.takes_back) return absl::OkStatus();
+    if (record.part != nullptr && (record.part->version() > 0 || record.part->open())) {
       return absl::FailedPreconditionError(fmt::format(
           "{} part {}: a value as Init brought it expected, it was pushed to: at version {}",
-          Label(id.key), id.part, slot.part->version()));
+          Label(id.key), id.part, record.part->version()));
     }
-    Release(id, slot);
+    Release(id, record);
   }
   // An Init that was refused may still be repeated, too.
-  slot.init_request = same_life ? std::max(slot.init_request, drop.takes_back) : drop.takes_back;
-  slot.init_incarnation = from.incarnation;
+  record.init_request =
+      same_life ? std::max(record.init_request, drop.takes_back) : drop.takes_back;
+  record.init_incarnation = from.incarnation;
   return absl::OkStatus();
 }
 
-void PartTable::Release(PartId id, PartSlot& slot) {
-  const PartValue& value = slot.part != nullptr ? slot.part->value() : *slot.creation->value;
+void PartTable::Release(PartId id, PartRecord& record) {
+  const PartValue& value = record.part != nullptr ? record.part->value() : *record.creation->value;
   value_bytes_ -= value.Bytes();
-  slot.part.reset();
-  slot.creation.reset();
+  record.part.reset();
+  record.creation.reset();
   const auto known = keys_.find(id.key);
   if (--known->second.parts == 0) keys_.erase(known);
 }
@@ -199,9 +200,9 @@ absl::StatusOr<uint64_t> PartTable::TryUpdater(const OptimizerConfig& spec) {
   }
   KVS_RETURN_IF_ERROR(values_->SetOptimizer(spec));
   uint64_t needed = 0;
-  for (const auto& [id, slot] : slots_) {
-    if (slot->part != nullptr) needed += slot->part->value().Bytes();
-    if (slot->creation != nullptr) needed += slot->creation->value->Bytes();
+  for (const auto& [id, record] : records_) {
+    if (record->part != nullptr) needed += record->part->value().Bytes();
+    if (record->creation != nullptr) needed += record->creation->value->Bytes();
   }
   if (needed > options_.value_bytes_max) {
     KVS_CHECK(values_->SetOptimizer(optimizer_).ok());
@@ -228,8 +229,8 @@ absl::Status PartTable::SetUpdater(const OptimizerConfig& spec) {
 
 std::vector<PartId> PartTable::OpenParts() const {
   std::vector<PartId> ids;
-  for (const auto& [id, slot] : slots_) {
-    if (slot->part != nullptr && slot->part->open()) ids.push_back(id);
+  for (const auto& [id, record] : records_) {
+    if (record->part != nullptr && record->part->open()) ids.push_back(id);
   }
   std::sort(ids.begin(), ids.end());
   return ids;
@@ -239,11 +240,11 @@ void PartTable::Report(const View& view, ShardStatus* status) const {
   status->keys = keys_.size();
   status->value_bytes = value_bytes_;
   std::map<KeyId, OpenRoundInfo> open;
-  for (const auto& [id, slot] : slots_) {
-    if (slot->part != nullptr) status->held_bytes += slot->part->value().HeldBytes();
-    if (slot->creation != nullptr) status->held_bytes += slot->creation->value->HeldBytes();
-    if (slot->part == nullptr || !slot->part->open()) continue;
-    const Part& part = *slot->part;
+  for (const auto& [id, record] : records_) {
+    if (record->part != nullptr) status->held_bytes += record->part->value().HeldBytes();
+    if (record->creation != nullptr) status->held_bytes += record->creation->value->HeldBytes();
+    if (record->part == nullptr || !record->part->open()) continue;
+    const Part& part = *record->part;
     OpenRoundInfo& info = open[id.key];
     const Round round = part.version() + 1;
     if (info.parts++ == 0 || round < info.round) {

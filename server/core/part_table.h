@@ -29,8 +29,8 @@ struct Creation {
   uint32_t filled = 0;  // so many of them are in the value
 };
 
-// A place in the table: a part, or what waits for one.
-struct PartSlot {
+// What the table knows about one part: the part itself, or what waits for it to exist.
+struct PartRecord {
   std::unique_ptr<Part> part;          // null until Init brought the value
   std::unique_ptr<Creation> creation;  // until then, while it is being brought
   std::vector<Waiter> waiters;
@@ -50,8 +50,8 @@ class PartTable {
   void Begin(StoreMode mode, uint32_t workers);
 
   // Null if nothing was ever asked about the part.
-  PartSlot* Find(PartId id) const;
-  PartSlot& FindOrAdd(PartId id);
+  PartRecord* Find(PartId id) const;
+  PartRecord& FindOrAdd(PartId id);
   // The part, if it has a value; else null.
   Part* FindPart(PartId id) const;
   // "key 'conv1.weight'", of a key that need not exist.
@@ -94,8 +94,9 @@ class PartTable {
   // The creation that `init` goes on with, or begins. `needed`: PartValue::Bytes() of the value.
   absl::StatusOr<Creation*> CreationFor(const KeySpec& spec, const RequestEntry& init,
                                         uint64_t needed);
-  // The slot's value or creation goes, with its memory; with the last one its key, too.
-  void Release(PartId id, PartSlot& slot);
+  // Ends the record's value or creation and gives their memory back; the key goes with its last
+  // one.
+  void Release(PartId id, PartRecord& record);
   // Has the values use this updater, and returns what all parts take with it.
   absl::StatusOr<uint64_t> TryUpdater(const OptimizerConfig& spec);
 
@@ -104,7 +105,7 @@ class PartTable {
   StoreMode mode_ = StoreMode::kSync;
   uint32_t workers_ = 0;
   std::map<KeyId, KnownKey> keys_;
-  absl::flat_hash_map<PartId, std::unique_ptr<PartSlot>, PartIdHash> slots_;
+  absl::flat_hash_map<PartId, std::unique_ptr<PartRecord>, PartIdHash> records_;
   OptimizerConfig optimizer_{"assign", {}};  // that is set
   uint64_t value_bytes_ = 0;                 // PartValue::Bytes() of all parts
 };

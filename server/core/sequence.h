@@ -3,7 +3,7 @@
 //
 // A push is named by (worker, part, round), where round counts the worker's own pushes of the part:
 // what was applied is remembered as one number per worker. docs/decisions/0007 compares that with a
-// window per slot.
+// window of sequence numbers per slot.
 //
 // The fragments of a worker's next push are folded as they come, so a part may have one sum for
 // each worker, numbered by its rank.

@@ -162,12 +162,12 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
   }
   const PartId id = entry.id();
   const bool creates = entry.piece.create || !entry.piece.data.empty();
-  PartSlot* slot = parts_.Find(id);
-  if (slot != nullptr && slot->part != nullptr) {
-    const KeySpec& key = slot->part->key();
+  PartRecord* record = parts_.Find(id);
+  if (record != nullptr && record->part != nullptr) {
+    const KeySpec& key = record->part->key();
     absl::Status status = PartTable::CheckSameKey(key, *spec);
-    const bool again =
-        creates && slot->init_incarnation == from.incarnation && entry.request > slot->init_request;
+    const bool again = creates && record->init_incarnation == from.incarnation &&
+                       entry.request > record->init_request;
     if (status.ok() && again) {
       status = absl::AlreadyExistsError(fmt::format("{} exists already", parts_.Label(entry.key)));
     }
@@ -185,8 +185,8 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
   reply.progress = Progress::kDone;
   reply.SetStatus(parts_.Create(from, *spec, entry));
   replies.Add(from, std::move(reply));
-  slot = parts_.Find(id);
-  if (slot != nullptr && slot->part != nullptr) waiting_.AnswerReady(*slot, replies);
+  record = parts_.Find(id);
+  if (record != nullptr && record->part != nullptr) waiting_.AnswerReady(*record, replies);
 }
 
 void ServerCore::Impl::OnDrop(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies) {
@@ -225,15 +225,15 @@ absl::Status ServerCore::Impl::CheckPush(const ReplyTo& from, const Part& part,
 
 void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies) {
   ReplyEntry reply(entry);
-  PartSlot* slot = parts_.Find(entry.id());
+  PartRecord* record = parts_.Find(entry.id());
   const auto answer = [&](const absl::Status& status) {
     reply.SetStatus(status);
     replies.Add(from, std::move(reply));
   };
-  if (slot == nullptr || slot->part == nullptr) {
+  if (record == nullptr || record->part == nullptr) {
     return answer(absl::NotFoundError(fmt::format("{} has no Init", parts_.Label(entry.key))));
   }
-  Part& part = *slot->part;
+  Part& part = *record->part;
   if (const absl::Status fits = CheckPush(from, part, entry); !fits.ok()) return answer(fits);
   const PushId push{from.rank, entry.round};
   switch (part.Contribute(now_ms_, push, entry.piece, view_, waiting_.parking())) {
@@ -249,18 +249,18 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
   }
   bool retry = false;
   KVS_CHECK(waiting_.Park({from, entry, {}, {}}, &retry).ok());
-  Commit(*slot, replies);
+  Commit(*record, replies);
   if (part.DoneThrough(from.rank) < entry.round) {
     reply.progress = Progress::kReceived;
     replies.Add(from, std::move(reply));
   }
 }
 
-void ServerCore::Impl::Commit(PartSlot& slot, ReplyBatch& replies) {
-  const int commits = slot.part->CommitReady(view_, waiting_.parking());
+void ServerCore::Impl::Commit(PartRecord& record, ReplyBatch& replies) {
+  const int commits = record.part->CommitReady(view_, waiting_.parking());
   if (commits == 0) return;
   committed_rounds_ += static_cast<uint64_t>(commits);
-  waiting_.AnswerReady(slot, replies);
+  waiting_.AnswerReady(record, replies);
 }
 
 void ServerCore::Impl::OnPull(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies) {
@@ -289,12 +289,12 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const RequestEntry& entry,
                                ReplyBatch& replies) {
   ReplyEntry reply(entry);
   reply.progress = Progress::kUnknown;
-  PartSlot* slot = parts_.Find(entry.id());
-  if (slot == nullptr) return replies.Add(from, std::move(reply));
-  const Part* part = slot->part.get();
+  PartRecord* record = parts_.Find(entry.id());
+  if (record == nullptr) return replies.Add(from, std::move(reply));
+  const Part* part = record->part.get();
 
   // A parked request moves to the stream that asks.
-  if (Waiter* waiter = WaitingRoom::Find(*slot, from.rank, entry.request)) {
+  if (Waiter* waiter = WaitingRoom::Find(*record, from.rank, entry.request)) {
     waiter->to = from;
     reply.progress = Progress::kReceived;
     reply.missing_ranks = part == nullptr ? std::vector<WorkerRank>{0} : part->Missing(view_);

@@ -57,8 +57,8 @@ class ServerCore::Impl {
 
   // Whether `entry` may contribute to `part`, as far as its round and fragment go.
   absl::Status CheckPush(const ReplyTo& from, const Part& part, const RequestEntry& entry) const;
-  // Makes the versions of the slot's part that can be made, and answers who waits for them.
-  void Commit(PartSlot& slot, ReplyBatch& replies);
+  // Makes every version of the record's part that can be made, and answers who waits for one.
+  void Commit(PartRecord& record, ReplyBatch& replies);
 
   const ServerCoreOptions options_;
   const ShardAddress self_;

@@ -12,8 +12,8 @@ void WaitingRoom::Clear() {
   waiting_ = 0;
 }
 
-Waiter* WaitingRoom::Find(PartSlot& slot, WorkerRank rank, RequestId request) {
-  for (Waiter& waiter : slot.waiters) {
+Waiter* WaitingRoom::Find(PartRecord& record, WorkerRank rank, RequestId request) {
+  for (Waiter& waiter : record.waiters) {
     if (waiter.to.rank == rank && waiter.request.request == request) return &waiter;
   }
   return nullptr;
@@ -21,9 +21,9 @@ Waiter* WaitingRoom::Find(PartSlot& slot, WorkerRank rank, RequestId request) {
 
 absl::Status WaitingRoom::Park(Waiter waiter, bool* retry) {
   const PartId id = waiter.request.id();
-  PartSlot* slot = parts_->Find(id);
-  if (slot != nullptr) {
-    if (Waiter* parked = Find(*slot, waiter.to.rank, waiter.request.request)) {
+  PartRecord* record = parts_->Find(id);
+  if (record != nullptr) {
+    if (Waiter* parked = Find(*record, waiter.to.rank, waiter.request.request)) {
       parked->to = waiter.to;
       return absl::OkStatus();
     }
@@ -40,15 +40,15 @@ absl::Status WaitingRoom::Park(Waiter waiter, bool* retry) {
   if (!waiter.asked.data.empty()) waiter.asked.data = waiter.asked.data.Copy();
   parking_.bytes += waiter.asked.data.size();
   ++waiting_;
-  (slot == nullptr ? parts_->FindOrAdd(id) : *slot).waiters.push_back(std::move(waiter));
+  (record == nullptr ? parts_->FindOrAdd(id) : *record).waiters.push_back(std::move(waiter));
   return absl::OkStatus();
 }
 
-void WaitingRoom::AnswerReady(PartSlot& slot, ReplyBatch& replies) {
-  auto& waiters = slot.waiters;
+void WaitingRoom::AnswerReady(PartRecord& record, ReplyBatch& replies) {
+  auto& waiters = record.waiters;
   const size_t before = waiters.size();
   const auto answered = [&](const Waiter& waiter) {
-    if (!Answer(waiter, *slot.part, replies)) return false;
+    if (!Answer(waiter, *record.part, replies)) return false;
     parking_.bytes -= waiter.asked.data.size();
     return true;
   };

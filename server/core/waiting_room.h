@@ -1,4 +1,4 @@
-// WaitingRoom: the requests of a shard that wait, each at the slot of its part: an Init for the
+// WaitingRoom: the requests of a shard that wait, each in the record of its part: an Init for the
 // value, a push for the end of its round, a pull for its version. It bounds how many there are and
 // how much memory they take, and answers them when their time has come.
 //
@@ -28,16 +28,16 @@ class WaitingRoom {
   ParkingLot& parking() { return parking_; }
   uint64_t parked_bytes() const { return parking_.bytes; }
 
-  // A new job: nobody waits. The slots went with the table's.
+  // A new job: nobody waits. (PartTable::Begin has cleared the records.)
   void Clear();
 
   // The request waits. What a pull asks for is copied; a repeat is answered in the place of what it
   // repeats. Errors: RESOURCE_EXHAUSTED, then nothing is kept; `*retry`: there will be room again.
   absl::Status Park(Waiter waiter, bool* retry);
-  // A request of `rank` that waits at the slot; null if there is none.
-  static Waiter* Find(PartSlot& slot, WorkerRank rank, RequestId request);
-  // Answers those at the slot, which has a part, whose time has come.
-  void AnswerReady(PartSlot& slot, ReplyBatch& replies);
+  // The request of `rank` that waits in the record; null if there is none.
+  static Waiter* Find(PartRecord& record, WorkerRank rank, RequestId request);
+  // Answers the waiting requests of the record, which has a part, whose time has come.
+  void AnswerReady(PartRecord& record, ReplyBatch& replies);
   // Answers a request about the part, if its time has come. False: it has to wait.
   bool Answer(const Waiter& waiter, const Part& part, ReplyBatch& replies) const;
 
@@ -49,7 +49,7 @@ class WaitingRoom {
   const ServerCoreOptions options_;
   PartTable* const parts_;
   ParkingLot parking_;
-  uint64_t waiting_ = 0;  // at all slots
+  uint64_t waiting_ = 0;  // in all records
 };
 
 }  // namespace kvstore

@@ -65,37 +65,37 @@ void World::Outside(int64_t delay_ms, Task task) {
 }
 
 void World::Push(int64_t at_ms, ProcessId process, uint32_t life, Task task) {
-  uint32_t slot = 0;
+  uint32_t place = 0;
   if (free_.empty()) {
-    slot = static_cast<uint32_t>(slots_.size());
-    slots_.emplace_back();
+    place = static_cast<uint32_t>(planned_.size());
+    planned_.emplace_back();
   } else {
-    slot = free_.back();
+    place = free_.back();
     free_.pop_back();
   }
-  slots_[slot] = {process, life, std::move(task)};
-  events_.push({std::max(at_ms, now_ms_), ++order_, slot});
+  planned_[place] = {process, life, std::move(task)};
+  events_.push({std::max(at_ms, now_ms_), ++order_, place});
 }
 
 bool World::RunNext() {
   if (events_.empty()) return false;
   const Event event = events_.top();
   events_.pop();
-  Slot slot = std::move(slots_[event.slot]);
-  slots_[event.slot].task = nullptr;
-  free_.push_back(event.slot);
+  Planned planned = std::move(planned_[event.place]);
+  planned_[event.place].task = nullptr;
+  free_.push_back(event.place);
   now_ms_ = event.at_ms;
   ++stats_.events;
-  if (slot.life != 0) {
-    Process& process = processes_[slot.process];
-    if (!process.up || process.life != slot.life) return true;
-    Note(static_cast<uint64_t>(now_ms_) * 64 + slot.process);
+  if (planned.life != 0) {
+    Process& process = processes_[planned.process];
+    if (!process.up || process.life != planned.life) return true;
+    Note(static_cast<uint64_t>(now_ms_) * 64 + planned.process);
     if (process.paused) {
-      process.backlog.push_back(std::move(slot.task));
+      process.backlog.push_back(std::move(planned.task));
       return true;
     }
   }
-  slot.task();
+  planned.task();
   return true;
 }
 

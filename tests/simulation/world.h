@@ -80,12 +80,12 @@ class World {
   struct Event {
     int64_t at_ms;
     uint64_t order;
-    uint32_t slot;
+    uint32_t place;
     bool operator<(const Event& o) const {
       return at_ms != o.at_ms ? at_ms > o.at_ms : order > o.order;
     }
   };
-  struct Slot {
+  struct Planned {
     ProcessId process = 0;
     uint32_t life = 0;  // 0: outside
     Task task;
@@ -103,7 +103,7 @@ class World {
   uint64_t fingerprint_ = 0;
   std::vector<Process> processes_;
   std::priority_queue<Event> events_;
-  std::vector<Slot> slots_;
+  std::vector<Planned> planned_;
   std::vector<uint32_t> free_;
 };
 
