@@ -33,7 +33,7 @@ Payload DenseReply(const NDArray& value, PartIndex part) {
 std::vector<int64_t> IdsOf(const Payload& data, uint32_t rows) {
   const std::string bytes = data.ToString();
   std::vector<int64_t> ids(rows);
-  std::memcpy(ids.data(), bytes.data(), rows * sizeof(int64_t));
+  if (rows > 0) std::memcpy(ids.data(), bytes.data(), rows * sizeof(int64_t));
   return ids;
 }
 

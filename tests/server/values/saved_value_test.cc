@@ -54,7 +54,7 @@ std::string Elements(std::mt19937_64& random, DType dtype, size_t count) {
       Narrow(dtype, bytes.data(), numbers.data(), count);
       return bytes;
     case DType::kFloat32:
-      std::memcpy(bytes.data(), numbers.data(), bytes.size());
+      if (count > 0) std::memcpy(bytes.data(), numbers.data(), bytes.size());
       return bytes;
     case DType::kFloat64:
       for (size_t i = 0; i < count; ++i) {
