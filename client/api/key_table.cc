@@ -48,20 +48,37 @@ absl::Status KeyTable::CheckKind(const KeyName& name) const {
 
 void KeyTable::FixKind(bool is_int) { kind_ = is_int ? Kind::kInt : Kind::kString; }
 
-KeyState* KeyTable::Find(const KeyName& name) {
+absl::StatusOr<KeyState*> KeyTable::Find(const KeyName& name) {
+  if (absl::Status kind = CheckKind(name); !kind.ok()) return kind;
   const auto it = states_.find(IdOf(name));
-  if (it == states_.end()) return nullptr;
-  const Key& key = *it->second->key;
-  return key.is_int == name.is_int && key.name == name.name ? it->second.get() : nullptr;
+  if (it != states_.end()) {
+    const Key& key = *it->second->key;
+    if (key.is_int == name.is_int && key.name == name.name) return it->second.get();
+  }
+  return absl::NotFoundError(fmt::format("{} was never initialised", LabelOf(name)));
 }
 
 absl::StatusOr<KeyState*> KeyTable::Get(const KeyName& name) {
-  if (absl::Status kind = CheckKind(name); !kind.ok()) return kind;
-  KeyState* state = Find(name);
-  if (state == nullptr) {
-    return absl::NotFoundError(fmt::format("{} was never initialised", LabelOf(name)));
+  const auto found = Find(name);
+  if (!found.ok() || (*found)->making == nullptr) return found;
+  if (absl::Status failed = Settle(*found); !failed.ok()) return failed;
+  return Find(name);
+}
+
+absl::Status KeyTable::Settle(KeyState* state) {
+  const VarPtr making = state->making;
+  if (engine_->HasWriter(making)) return absl::OkStatus();
+  if (engine_->LastFailure(making).ok()) {
+    state->making = nullptr;
+    return absl::OkStatus();
   }
-  return state;
+  Remove(*KeyPtr(state->key), making);
+  return engine_->TakeFailure(making, /*readers=*/true).status;
+}
+
+void KeyTable::Remove(const Key& key, const VarPtr& making) {
+  const auto it = states_.find(key.id);
+  if (it != states_.end() && it->second->making == making) states_.erase(it);
 }
 
 absl::StatusOr<KeyState*> KeyTable::Use(const KeyName& name) {
@@ -77,8 +94,12 @@ absl::StatusOr<KeyState*> KeyTable::Use(const KeyName& name) {
   return got;
 }
 
-absl::Status KeyTable::CheckNew(const Key& key) const {
-  const auto it = states_.find(key.id);
+absl::Status KeyTable::CheckNew(const Key& key) {
+  auto it = states_.find(key.id);
+  if (it != states_.end() && it->second->making != nullptr) {
+    if (absl::Status failed = Settle(it->second.get()); !failed.ok()) return failed;
+    it = states_.find(key.id);
+  }
   if (it == states_.end()) {
     if (states_.size() < kKeysMax) return absl::OkStatus();
     return absl::ResourceExhaustedError(
@@ -97,12 +118,11 @@ KeyState* KeyTable::Add(KeyPtr key, ValueSpec spec) {
   state->key = std::move(key);
   state->spec = std::move(spec);
   state->var = DependencyEngine::NewVar();
+  state->making = DependencyEngine::NewVar();
   KeyState* added = state.get();
   const bool fresh = states_.emplace(added->key->id, std::move(state)).second;
   KVS_CHECK(fresh);
   return added;
 }
-
-void KeyTable::Remove(const Key& key) { states_.erase(key.id); }
 
 }  // namespace kvstore

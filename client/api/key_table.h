@@ -35,6 +35,9 @@ struct KeyState {
   // While `spec` is unknown: the Init that learns it (KeyOperation::learned). Null otherwise.
   std::shared_ptr<const KeyOperation> init;
   VarPtr var;  // orders the key's operations, and remembers their failures
+  // Written by the key's Init alone; null once the key is known to exist. An Init that was given up
+  // waiting for (DEADLINE_EXCEEDED) goes on: the table learns later what became of it.
+  VarPtr making;
   // The last call that named the key, and its place among that call's keys: grouping without a
   // table per call.
   uint64_t call = 0;
@@ -57,23 +60,29 @@ std::string LabelOf(const KeyName& name);
 // Threading: thread-compatible; the facade's mutex guards it.
 class KeyTable {
  public:
+  explicit KeyTable(DependencyEngine* engine) : engine_(engine) {}
+
   // INVALID_ARGUMENT "mixed key types" when the store has keys of the other kind.
   absl::Status CheckKind(const KeyName& name) const;
 
-  // Null if the key does not exist.
-  KeyState* Find(const KeyName& name);
-  // Errors: NOT_FOUND; INVALID_ARGUMENT for mixed key types.
+  // A key, also one whose Init is under way or has failed. Errors: NOT_FOUND; INVALID_ARGUMENT for
+  // mixed key types.
+  absl::StatusOr<KeyState*> Find(const KeyName& name);
+  // A key that exists as far as can be known. An Init that has failed by now: the key is gone with
+  // this call, and its error is the failure if nobody has been told of it, else NOT_FOUND.
   absl::StatusOr<KeyState*> Get(const KeyName& name);
   // The same, for a call that needs to know what the value looks like: takes over what the Init of
   // an empty array has learned. Errors, too: FAILED_PRECONDITION while that Init is under way.
   absl::StatusOr<KeyState*> Use(const KeyName& name);
 
   // Errors: ALREADY_EXISTS; INVALID_ARGUMENT for a key whose id another name has (then two names
-  // hash alike: one of them must change); RESOURCE_EXHAUSTED over kKeysMax.
-  absl::Status CheckNew(const Key& key) const;
+  // hash alike: one of them must change); RESOURCE_EXHAUSTED over kKeysMax; the failure of an
+  // earlier Init of the key which nobody has been told of.
+  absl::Status CheckNew(const Key& key);
+  // The Init that is appended next has `making` for itself.
   KeyState* Add(KeyPtr key, ValueSpec spec);
-  // After an Init that failed.
-  void Remove(const Key& key);
+  // The key is gone, if its Init is the one that had `making`: Init may be tried again.
+  void Remove(const Key& key, const VarPtr& making);
 
   // Fixes the kind of keys: the first Init does.
   void FixKind(bool is_int);
@@ -84,6 +93,11 @@ class KeyTable {
  private:
   enum class Kind { kUnknown, kInt, kString };
 
+  // Looks whether the Init of a key is over. If it failed, removes the key, and returns the failure
+  // unless somebody has been told of it.
+  absl::Status Settle(KeyState* state);
+
+  DependencyEngine* const engine_;
   Kind kind_ = Kind::kUnknown;
   uint64_t calls_ = 0;
   // By KeyId, which is what the wire knows; KeyState has the name.

@@ -26,7 +26,8 @@ StoreFacade::StoreFacade(std::string type, std::shared_ptr<StoreBackend> backend
       engine_(DependencyEngine::Process()),
       generation_(ProcessGeneration()),
       exceptions_at_birth_(std::uncaught_exceptions()),
-      all_(DependencyEngine::NewVar()) {}
+      all_(DependencyEngine::NewVar()),
+      keys_(&engine_) {}
 
 StoreFacade::~StoreFacade() {
   if (generation_ != ProcessGeneration()) {
@@ -193,8 +194,8 @@ KeyedStatus StoreFacade::MakeKeys(const Names& keys, const std::vector<NDArray>&
   absl::Status status = CheckLengths(OperationKind::kInit, keys.size(), values.size(), "values");
   if (!status.ok() || keys.empty()) return {status, {}};
 
-  std::vector<VarPtr> vars;
   std::vector<KeyPtr> made;
+  std::vector<VarPtr> making;
   DependencyEngine::Ready ready;
   {
     MutexLock lock(mutex_);
@@ -227,23 +228,25 @@ KeyedStatus StoreFacade::MakeKeys(const Names& keys, const std::vector<NDArray>&
     for (auto& operation : operations) {
       KeyState* state = keys_.Add(operation->key, operation->spec);
       if (!operation->spec.known) state->init = operation;
-      vars.push_back(state->var);
       made.push_back(state->key);
+      making.push_back(state->making);
       specs.push_back(SpecOf(state->var, operation));
+      specs.back().uses.push_back({state->making, Access::kWrite});
     }
     ready = engine_.Append(std::move(specs));
   }
   engine_.Run(std::move(ready));
 
-  const absl::Status waited = engine_.Wait(vars, DependencyEngine::WaitFor::kAll);
+  const absl::Status waited = engine_.Wait(making, DependencyEngine::WaitFor::kAll);
   KeyedStatus first;
-  for (size_t i = 0; i < vars.size(); ++i) {
-    KeyedStatus failed = engine_.TakeFailure(vars[i], /*readers=*/true);
+  for (size_t i = 0; i < made.size(); ++i) {
+    absl::Status failed = engine_.LastFailure(making[i]);
     if (failed.ok()) continue;
     // The key does not exist here, and the backend left nothing of it: Init may be tried again.
+    engine_.TakeFailure(making[i], /*readers=*/true);
+    if (first.ok()) first = {std::move(failed), made[i]->text};
     MutexLock lock(mutex_);
-    keys_.Remove(*made[i]);
-    if (first.ok()) first = std::move(failed);
+    keys_.Remove(*made[i], making[i]);
   }
   if (first.ok() && !waited.ok()) return {waited, {}};
   return first;
@@ -307,7 +310,7 @@ std::string StoreFacade::KeyStatus(const KeyName& name) const {
   VarPtr var;
   {
     MutexLock lock(mutex_);
-    const auto state = keys_.Get(name);
+    const auto state = keys_.Find(name);
     if (!state.ok()) return StatusLine(state.status());
     var = (*state)->var;
   }

@@ -6,7 +6,7 @@
 namespace kvstore {
 
 TEST_CASE("keys whose ids collide are refused, not merged", "[keys]") {
-  KeyTable table;
+  KeyTable table(&DependencyEngine::Process());
   auto one = std::make_shared<Key>(), two = std::make_shared<Key>();
   one->is_int = two->is_int = false;
   one->name = "one";

@@ -130,6 +130,44 @@ TEST_CASE("Init on another rank waits for rank 0 and names it", "[dist][faults]"
   }) == NothingThrown(2));
 }
 
+TEST_CASE("an Init that fails after its deadline leaves nothing of its key, and is told once",
+          "[dist][faults]") {
+  enum class Told { kByWait, kByPush, kByInit };
+  const Told told = GENERATE(Told::kByWait, Told::kByPush, Told::kByInit);
+  DistCluster cluster(WithTimeout({2, 1}, 300));
+  Meeting meeting(2);
+  CHECK(cluster.Run([&](KVStore& store, int rank) {
+    store.set_barrier_before_exit(false);
+    if (rank == 0) {
+      meeting.Arrive();  // rank 1 has given up
+      store.Init(Ints{1}, {Filled(3, 4)});
+    } else {
+      MUST_THROW(store.Init(Ints{1}, {Filled(5, 0)}), kDeadlineExceeded, "worker 0 (node0:");
+      MUST_THROW(store.Init(Ints{1}, {NDArray()}), kAlreadyExists, "key 1");  // it is under way
+      meeting.Arrive();
+      while (store.status(1) == "OK") std::this_thread::yield();
+      const std::string failed = "key 1: shape [3] of f32 expected, got shape [5] of f32";
+      switch (told) {
+        case Told::kByWait:
+          MUST_THROW(store.WaitAll(), kInvalidArgument, failed);
+          break;
+        case Told::kByPush:
+          MUST_THROW(store.Push(Ints{1}, {Filled(5, 1)}), kInvalidArgument, failed);
+          break;
+        case Told::kByInit:
+          MUST_THROW(store.Init(Ints{1}, {NDArray()}), kInvalidArgument, failed);
+          break;
+      }
+      MUST_THROW(store.Push(Ints{1}, {Filled(5, 1)}), kNotFound, "key 1 was never initialised");
+      store.Init(Ints{1}, {NDArray()});
+      NDArray out({3});
+      store.Pull(Ints{1}, {&out});
+      if (Read(out) != Floats(3, 4)) throw std::runtime_error("not rank 0's value");
+    }
+    meeting.Arrive();
+  }) == NothingThrown(2));
+}
+
 TEST_CASE("a worker whose program throws ends the job for the others, by name", "[dist][faults]") {
   DistCluster cluster({2, 1});
   Meeting meeting(2);
