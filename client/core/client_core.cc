@@ -69,8 +69,8 @@ class ClientCore::Impl {
   // OK, or why nothing can be submitted.
   absl::Status Usable() const;
   Request* Add(PartRequest ask);
-  // The last of an open request.
-  void Drop(Request& request);
+  // Ends an open request; its memory is kept for a later one.
+  void Recycle(Request& request);
   // The open requests of `tickets`, in that order: several of a whole-shard ticket. Looks at all:
   // for rare questions.
   std::vector<Request*> WithTickets(const std::vector<Ticket>& tickets) const;
@@ -86,7 +86,8 @@ class ClientCore::Impl {
   void OnReceived(int64_t now_ms, Request& request);
   void Finish(Request& request, absl::Status status, Completion done, ClientOutbox* out);
   void FinishShard(Request& request, absl::Status status, ClientOutbox* out);
-  absl::Status Joined(const ShardGroup& group) const;
+  // What becomes of a request to several shards, all of which have answered.
+  absl::Status StatusOf(const ShardGroup& group) const;
 
   const FrameHeader header_;
   RoutingPtr routing_;
@@ -156,7 +157,7 @@ Request* ClientCore::Impl::Add(PartRequest ask) {
   return request;
 }
 
-void ClientCore::Impl::Drop(Request& request) {
+void ClientCore::Impl::Recycle(Request& request) {
   const auto it = requests_.find(request.id);
   if (spare_.size() < kSpareMax) {
     request = Request();
@@ -307,7 +308,7 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
   out->done.push_back(std::move(done));
 
   order_.Remove(request);
-  Drop(request);
+  Recycle(request);
   if (job_ended_.ok()) LetGo(id);
 }
 
@@ -315,16 +316,16 @@ void ClientCore::Impl::FinishShard(Request& request, absl::Status status, Client
   const Ticket ticket = request.ask.ticket;
   ShardGroup& group = groups_.at(ticket);
   if (!status.ok()) group.refusals.try_emplace(request.shard.server, std::move(status));
-  Drop(request);
+  Recycle(request);
   if (--group.remaining > 0) return;
   Completion done;
   done.ticket = ticket;
-  done.status = job_ended_.ok() ? Joined(group) : job_ended_;
+  done.status = job_ended_.ok() ? StatusOf(group) : job_ended_;
   out->done.push_back(std::move(done));
   groups_.erase(ticket);
 }
 
-absl::Status ClientCore::Impl::Joined(const ShardGroup& group) const {
+absl::Status ClientCore::Impl::StatusOf(const ShardGroup& group) const {
   if (group.refusals.empty()) return absl::OkStatus();
   std::string text;
   for (const auto& [server, status] : group.refusals) {

@@ -2,13 +2,14 @@
 // completion, over streams that break. Pure: events in, frames and completions out.
 //
 // Rules (docs/life_of_a_push.md, proved by tests/simulation):
-//   C1  a push of a part is held until every earlier pull of that part is answered, and anything
-//       until an earlier Init or Drop of that part is. (Rounds and versions order the rest,
-//       whatever order the frames arrive in.)
+//   C1  a push of a part is held until every earlier pull of that part is answered; anything is
+//   held
+//       until an earlier Init of that part, or the taking back of one, is over. (Rounds and
+//       versions order the rest, whatever order the frames arrive in.)
 //   C2  a pull names the round of the worker's last push of that part submitted before it.
 //   C3  a resend carries the very same bytes, round and request number. A retry of a request with
 //       payload is a probe without it; only the answer `unknown` sends the bytes again.
-//   C4  a completion is reported once; replies to a request that is over are dropped.
+//   C4  a completion is reported once; replies to a request that is over are ignored.
 //   C5  unanswered payload bytes per stream stay under `window_bytes`.
 //   C6  when the job has ended every open and every later request fails with the job's status.
 //   C7  a refusal with retry-after keeps the request; it is sent again after that time, lower
@@ -45,7 +46,7 @@ struct PartRequest {
   // ticket of its own.
   Piece piece;
   KeySpec key;  // kInit
-  // kDrop: Completion::request of the Init that is taken back, of its first fragment.
+  // kTakeBack: Completion::request of the Init that is taken back, of its first fragment.
   RequestId takes_back = 0;
   // Higher goes first among requests that wait for the same stream; equal ones keep their order. A
   // low one waits a bounded number of turns (client/core/ready_queue.h).

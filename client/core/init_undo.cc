@@ -17,19 +17,19 @@ std::vector<PartRequest> InitUndo::Requests() {
   std::vector<PartRequest> requests;
   requests.reserve(first_.size());
   for (const auto& [id, request] : std::exchange(first_, {})) {
-    PartRequest& drop = requests.emplace_back();
-    drop.op = Op::kDrop;
-    drop.id = id;
-    drop.takes_back = request;
+    PartRequest& take_back = requests.emplace_back();
+    take_back.op = Op::kTakeBack;
+    take_back.id = id;
+    take_back.takes_back = request;
   }
   return requests;
 }
 
-absl::Status InitUndo::Joined(const absl::Status& init, const Completion& drop) {
-  if (drop.status.ok() || drop.status == init) return init;  // equal: the end of the job
+absl::Status InitUndo::ErrorOf(const absl::Status& init, const Completion& take_back) {
+  if (take_back.status.ok() || take_back.status == init) return init;  // equal: the end of the job
   return absl::Status(init.code(),
                       fmt::format("{}; part {} is not taken back: {}", std::string(init.message()),
-                                  drop.id.part, std::string(drop.status.message())));
+                                  take_back.id.part, std::string(take_back.status.message())));
 }
 
 }  // namespace kvstore

@@ -20,8 +20,9 @@ class InitUndo {
   // Called once, when all are over and one failed: what takes the rest back. Of the refused parts,
   // too: their requests may still be repeated.
   std::vector<PartRequest> Requests();
-  // The Init's error, when a part could not be taken back.
-  static absl::Status Joined(const absl::Status& init, const Completion& drop);
+  // The error of an Init that failed with `init`: names the part, too, if that could not be taken
+  // back.
+  static absl::Status ErrorOf(const absl::Status& init, const Completion& take_back);
 
  private:
   std::map<PartId, RequestId> first_;  // the lowest request of each part

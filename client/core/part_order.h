@@ -3,7 +3,9 @@
 // The open requests of a part stand in a queue, in the order of submission. The first ones are
 // under way, the rest is held: as soon as one is held, so is everything behind it. A request is
 // held while there is before it, in its part and not over yet,
-//   * an Init or a Drop (OpOrder::kAlone): until then the value may not exist (rules C1, C8);
+//   * an Init, or the taking back of one (OpOrder::kAlone): until it is over the value may not
+//   exist
+//     (rules C1, C8);
 //   * a pull, if it is a push itself: the push might complete the round that replaces the version
 //     which the pull asks for (C1);
 //   * a request that the server refused for a while, until the server has taken it: a later round

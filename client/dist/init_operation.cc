@@ -19,8 +19,8 @@ std::vector<PartAsk> InitOperation::Asks(const Cut& cut, const Contribution& val
 }
 
 absl::Status InitOperation::Take(Op op, size_t, Completion completion, std::vector<PartAsk>*) {
-  if (op == Op::kDrop) {
-    status_ = InitUndo::Joined(status_, completion);
+  if (op == Op::kTakeBack) {
+    status_ = InitUndo::ErrorOf(status_, completion);
     return status_;
   }
   undo_.Noted(completion);
@@ -31,8 +31,8 @@ absl::Status InitOperation::Take(Op op, size_t, Completion completion, std::vect
 // back.
 void InitOperation::AllTaken(std::vector<PartAsk>* next) {
   if (status_.ok()) return;
-  for (PartRequest& drop : undo_.Requests()) {
-    Ask(Op::kDrop, drop.id.part, next).takes_back = drop.takes_back;
+  for (PartRequest& take_back : undo_.Requests()) {
+    Ask(Op::kTakeBack, take_back.id.part, next).takes_back = take_back.takes_back;
   }
 }
 

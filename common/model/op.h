@@ -23,7 +23,7 @@ enum class Op : uint32_t {
   kLeave = 5,
   kSetOptimizer = 6,
   kCommand = 7,
-  kDrop = 8,
+  kTakeBack = 8,
   kCheckOptimizer = 9,
 };
 
@@ -113,7 +113,7 @@ inline constexpr std::array kOps = {
     OpInfo(Op::kSetOptimizer, "SET_OPTIMIZER", OpScope::kShard, OpExtra::kOptimizer,
            OpTrait::kRank0Only),
     OpInfo(Op::kCommand, "COMMAND", OpScope::kFirstShard, OpExtra::kCommand),
-    OpInfo(Op::kDrop, "DROP", OpScope::kPart, OpOrder::kAlone, OpTrait::kProbed,
+    OpInfo(Op::kTakeBack, "TAKE_BACK", OpScope::kPart, OpOrder::kAlone, OpTrait::kProbed,
            OpTrait::kRank0Only),
     OpInfo(Op::kCheckOptimizer, "CHECK_OPTIMIZER", OpScope::kShard, OpExtra::kOptimizer,
            OpTrait::kRank0Only),

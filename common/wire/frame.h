@@ -69,7 +69,7 @@ struct EntryHead {
 struct RequestEntry : EntryHead {
   uint64_t step = 0;
   Op probed_op = Op::kUnspecified;  // kProbe: the op of the request that is asked after
-  RequestId takes_back = 0;         // kDrop: the INIT (its first fragment) that is taken back
+  RequestId takes_back = 0;         // kTakeBack: the INIT (its first fragment) that is taken back
   Piece piece;
 };
 

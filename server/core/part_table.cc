@@ -161,13 +161,13 @@ std::unique_ptr<Part> PartTable::MakePart(std::unique_ptr<PartValue> value) cons
   return std::make_unique<PartRounds>(std::move(value), outcomes_kept);
 }
 
-absl::Status PartTable::TakeBack(const ReplyTo& from, const RequestEntry& drop) {
-  const PartId id = drop.id();
+absl::Status PartTable::TakeBack(const ReplyTo& from, const RequestEntry& take_back) {
+  const PartId id = take_back.id();
   PartRecord& record = FindOrAdd(id);
   const bool same_life = record.init_incarnation == from.incarnation;
   if (record.part != nullptr || record.creation != nullptr) {
     // What another Init brought stays.
-    if (!same_life || record.init_first != drop.takes_back) return absl::OkStatus();
+    if (!same_life || record.init_first != take_back.takes_back) return absl::OkStatus();
     if (record.part != nullptr && (record.part->version() > 0 || record.part->open())) {
       return absl::FailedPreconditionError(fmt::format(
           "{} part {}: a value as Init brought it expected, it was pushed to: at version {}",
@@ -177,7 +177,7 @@ absl::Status PartTable::TakeBack(const ReplyTo& from, const RequestEntry& drop) 
   }
   // An Init that was refused may still be repeated, too.
   record.init_request =
-      same_life ? std::max(record.init_request, drop.takes_back) : drop.takes_back;
+      same_life ? std::max(record.init_request, take_back.takes_back) : take_back.takes_back;
   record.init_incarnation = from.incarnation;
   return absl::OkStatus();
 }

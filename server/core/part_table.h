@@ -67,10 +67,10 @@ class PartTable {
   // Errors: INVALID_ARGUMENT: not from rank 0, or a piece that does not fit; ALREADY_EXISTS: it is
   // being brought by another Init; RESOURCE_EXHAUSTED: over the budget of memory.
   absl::Status Create(const ReplyTo& from, const KeySpec& spec, const RequestEntry& init);
-  // Takes back what the Init brought that `drop` names, with its memory, and the key with its last
-  // part. What another Init brought stays.
-  // Errors: FAILED_PRECONDITION: it was pushed to.
-  absl::Status TakeBack(const ReplyTo& from, const RequestEntry& drop);
+  // Takes back what the Init brought that `take_back` names: the value is gone, with its memory,
+  // and so is the key when its last part on this shard is. What another Init brought stays. Errors:
+  // FAILED_PRECONDITION: it was pushed to.
+  absl::Status TakeBack(const ReplyTo& from, const RequestEntry& take_back);
 
   // Whether SetUpdater would be OK. Nothing changes.
   absl::Status CheckUpdater(const OptimizerConfig& spec);

@@ -141,8 +141,8 @@ void ServerCore::Impl::OnEntry(const ReplyTo& from, const RequestFrame& frame,
       return OnSetOptimizer(from, frame, entry, replies);
     case Op::kCommand:
       return OnCommand(from, frame, entry, replies);
-    case Op::kDrop:
-      return OnDrop(from, entry, replies);
+    case Op::kTakeBack:
+      return OnTakeBack(from, entry, replies);
     case Op::kUnspecified:
       break;
   }
@@ -189,7 +189,8 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
   if (record != nullptr && record->part != nullptr) waiting_.AnswerReady(*record, replies);
 }
 
-void ServerCore::Impl::OnDrop(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies) {
+void ServerCore::Impl::OnTakeBack(const ReplyTo& from, const RequestEntry& entry,
+                                  ReplyBatch& replies) {
   ReplyEntry reply(entry, parts_.TakeBack(from, entry));
   reply.progress = Progress::kDone;
   replies.Add(from, std::move(reply));

@@ -44,7 +44,7 @@ class ServerCore::Impl {
                ReplyBatch& replies);
   void OnInit(const ReplyTo& from, const RequestFrame& frame, const RequestEntry& entry,
               ReplyBatch& replies);
-  void OnDrop(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
+  void OnTakeBack(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnPush(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnPull(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnProbe(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);

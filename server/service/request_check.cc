@@ -92,7 +92,7 @@ absl::Status CheckByTable(const RequestFrame& request, const RequestEntry& entry
   return op.bytes == OpBytes::kNone ? CheckNoBytes(request, entry) : CheckRows(request, entry);
 }
 
-// "INIT, PUSH, PULL or DROP".
+// "INIT, PUSH, PULL or TAKE_BACK".
 std::string ProbedOps() {
   std::vector<std::string_view> names;
   for (const OpInfo& op : kOps) {
@@ -119,7 +119,7 @@ absl::Status CheckProbe(const RequestFrame& request, const RequestEntry& entry) 
   return absl::OkStatus();
 }
 
-absl::Status CheckDrop(const RequestFrame& request, const RequestEntry& entry) {
+absl::Status CheckTakeBack(const RequestFrame& request, const RequestEntry& entry) {
   if (entry.takes_back > 0) return absl::OkStatus();
   return Refused(request, entry, "takes_back of at least 1 expected, got 0");
 }
@@ -263,8 +263,8 @@ absl::Status CheckEntry(const RequestFrame& request, const RequestEntry& entry) 
       return CheckInit(request, entry);
     case Op::kProbe:
       return CheckProbe(request, entry);
-    case Op::kDrop:
-      return CheckDrop(request, entry);
+    case Op::kTakeBack:
+      return CheckTakeBack(request, entry);
     case Op::kCommand:
       return CheckCommand(request.command->id, request.command->body.size());
     default:

@@ -32,7 +32,7 @@ absl::Status CheckRequest(const RequestFrame& request);
 //              bytes or kRowsPerEntryMax rows; bytes that cannot hold the ids of the rows; more
 //              than kFragmentsMax fragments, a fragment that is not below `fragments`
 //   PROBE      probed_op that may not be probed; round 0 when that one contributes to a round
-//   DROP       takes_back 0
+//   TAKE_BACK       takes_back 0
 //   COMMAND    what CheckCommand() refuses (UNIMPLEMENTED, too)
 //   INIT       a name that CheckKeyName() refuses or whose hash is not the key; an unknown storage;
 //              bytes or `create` with shape_unknown; and, unless shape_unknown: an unknown dtype, a

@@ -80,7 +80,7 @@ void CheckPassed(const RequestFrame& request, const RequestEntry& entry) {
     case Op::kLeave:
       KVS_CHECK(entry.piece.data.empty());
       return;
-    case Op::kDrop:
+    case Op::kTakeBack:
       KVS_CHECK(entry.piece.data.empty() && entry.takes_back > 0);
       return;
     case Op::kUnspecified:

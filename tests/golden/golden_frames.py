@@ -237,10 +237,10 @@ def replies():
     return serialized(frame)
 
 
-def probe_and_drop():
+def probe_and_take_back():
     frame = worker_frame()
     add_entry(frame, op=data_pb2.OP_PROBE, probed_op=data_pb2.OP_PUSH, key=6, round=7, request=4)
-    add_entry(frame, op=data_pb2.OP_DROP, key=6, request=5, takes_back=2)
+    add_entry(frame, op=data_pb2.OP_TAKE_BACK, key=6, request=5, takes_back=2)
     return serialized(frame)
 
 
@@ -400,7 +400,7 @@ def gap_after_the_last_entry():
 KINDS = {"requests": data_pb2.RequestFrame, "replies": data_pb2.ReplyFrame}
 # As protobuf's own encoder writes them: our encoder must write the same bytes.
 CANONICAL = {
-    "requests": (push, push_many_entries, pull, init, probe_and_drop, set_optimizer,
+    "requests": (push, push_many_entries, pull, init, probe_and_take_back, set_optimizer,
                  set_multipliers, command, rows, runs, leave, largest_numbers),
     "replies": (replies, described_key, run_of_replies, largest_reply),
 }

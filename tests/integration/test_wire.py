@@ -16,7 +16,7 @@ OK, INVALID, NOT_FOUND, EXISTS, EXHAUSTED, PRECONDITION, ABORTED, UNIMPLEMENTED,
     0, 3, 5, 6, 8, 9, 10, 12, 14)
 OUT_OF_RANGE = 11
 INIT, PUSH, PULL, PROBE, LEAVE, SET_OPTIMIZER = range(1, 7)
-DROP, CHECK_OPTIMIZER = 8, 9
+TAKE_BACK, CHECK_OPTIMIZER = 8, 9
 UNKNOWN, RECEIVED, DONE = 1, 2, 3
 
 
@@ -77,14 +77,14 @@ class Wire(unittest.TestCase):
         w = self.worker
         spec = w.key_spec("k", shape=(2,))
         first, _ = w.request(INIT, "k", f32(1, 2), spec=spec)
-        dropped, _ = w.request(DROP, "k", takes_back=first.request)
-        self.assertEqual((dropped.code, dropped.progress), (OK, DONE), dropped.message)
+        taken, _ = w.request(TAKE_BACK, "k", takes_back=first.request)
+        self.assertEqual((taken.code, taken.progress), (OK, DONE), taken.message)
         self.assertEqual(w.request(PULL, "k")[0].code, NOT_FOUND)
         self.init("k", 1, 2, 3)  # another shape
-        again, _ = w.request(DROP, "k", takes_back=first.request)  # means the former value
+        again, _ = w.request(TAKE_BACK, "k", takes_back=first.request)  # means the former value
         self.assertEqual(again.code, OK)
         self.assertEqual(w.request(PULL, "k")[1], f32(1, 2, 3))
-        self.assertEqual(w.request(DROP, "k")[0].code, INVALID)  # names no Init
+        self.assertEqual(w.request(TAKE_BACK, "k")[0].code, INVALID)  # names no Init
 
     def test_an_optimizer_by_wire(self):
         w = self.worker

@@ -19,7 +19,7 @@ constexpr uint64_t kLargeSalt = 12000;
 constexpr uint64_t kJobsSalt = 13000;
 constexpr uint64_t kDiskSalt = 14000;
 constexpr uint64_t kClockSalt = 15000;
-constexpr uint64_t kDropSalt = 16000;
+constexpr uint64_t kTakeBackSalt = 16000;
 constexpr uint64_t kBadSalt = 17000;
 
 void ChooseShape(Rng& rng, Params& p) {
@@ -187,7 +187,7 @@ Params Params::FromSeed(uint64_t seed) {
     p.disk_fails_permille = static_cast<uint32_t>(disk / 800 % 100);
   }
   p.clocks = Mix64(seed + kClockSalt) % 2 == 0;
-  p.init_drops = Mix64(seed + kDropSalt) % 5 == 0;
+  p.inits_taken_back = Mix64(seed + kTakeBackSalt) % 5 == 0;
   p.bad_requests = Mix64(seed + kBadSalt) % 3 == 0;
   const uint64_t start = Mix64(seed + kStartSalt);
   if (start % 3 == 0 || p.restarts_while_forming)

@@ -47,12 +47,12 @@ struct Params {
   bool explicit_ranks = false;
   bool last_is_late = false;  // rank 0 does everything last
   uint32_t update_fails_permille = 0;
-  bool async = false;         // dist_async instead of dist_sync
-  bool commands = false;      // workers send commands to the servers
-  bool trials = false;        // rank 0 begins with Inits that are refused, and takes them back
-  bool init_drops = false;    // rank 0 takes Inits of the keys back, and makes them again
-  bool bad_requests = false;  // pulls that are refused; an optimizer that a server refuses
-  uint32_t jobs = 1;          // one after the other, on the same servers
+  bool async = false;             // dist_async instead of dist_sync
+  bool commands = false;          // workers send commands to the servers
+  bool trials = false;            // rank 0 begins with Inits that are refused, and takes them back
+  bool inits_taken_back = false;  // rank 0 takes Inits of the keys back, and makes them again
+  bool bad_requests = false;      // pulls that are refused; an optimizer that a server refuses
+  uint32_t jobs = 1;              // one after the other, on the same servers
 
   // Weather, until heal_ms.
   uint32_t loss_permille = 0;

@@ -20,7 +20,7 @@ class Maker {
     MaybeSleep(300);
     InitAll();
     // Others may have heard of a key that was taken back since.
-    if (p_.init_drops) Add({Action::Kind::kBarrier, {}, 0});
+    if (p_.inits_taken_back) Add({Action::Kind::kBarrier, {}, 0});
     if (p_.async) {
       // No asynchronous push before there is an updater.
       if (rank_ == 0) ChangeOptimizer();
@@ -71,8 +71,8 @@ class Maker {
   void InitAll() {
     std::vector<KeyOp> ops;
     for (const uint32_t key : KeysInAnyOrder()) {
-      if (p_.init_drops && rank_ == 0 && rng_.Coin()) {
-        Add({Action::Kind::kInitDrop, {{Op::kInit, key}}});
+      if (p_.inits_taken_back && rank_ == 0 && rng_.Coin()) {
+        Add({Action::Kind::kInitTakenBack, {{Op::kInit, key}}});
       }
       ops.push_back({Op::kInit, key});
       if (rng_.Coin()) Submit(std::exchange(ops, {}));
@@ -82,7 +82,7 @@ class Maker {
     if (rank_ == 0 && rng_.Permille(200)) {
       Add({Action::Kind::kInitAgain, {{Op::kInit, KeysInAnyOrder().front()}}, 0});
     }
-    if (!p_.init_drops && rng_.Permille(200)) {
+    if (!p_.inits_taken_back && rng_.Permille(200)) {
       Submit({{Op::kPull, KeysInAnyOrder().front()}});  // before the first push: does not wait
       if (rng_.Coin()) Wait(0);
     }

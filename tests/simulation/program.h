@@ -28,7 +28,7 @@ struct Action {
     kCheckOptimizer,  // likewise, and is set by nobody; one that server `refused_by` refuses
     kInitAgain,       // of ops; must be refused
     kCommand,         // to all servers, until all ran it
-    kInitDrop,        // of ops; taken back when it is over
+    kInitTakenBack,   // of ops; taken back when it is over
     kBadPull,         // of ops; refused
     kTrial,  // Init of a key of `number` parts, some of them refused; then it is taken back
     kLeave,

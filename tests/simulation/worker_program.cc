@@ -63,7 +63,7 @@ bool WorkerNode::RunAction(const Action& action) {
         }
       }
       return barrier_done_;
-    case Action::Kind::kInitDrop:
+    case Action::Kind::kInitTakenBack:
       if (first) Submit(action, false);
       if (Blocks(0)) return false;
       TakeBack();
@@ -125,7 +125,7 @@ void WorkerNode::Submit(const Action& action, bool again) {
   std::vector<PartRequest> requests;
   for (const KeyOp& op : action.ops) {
     for (PartIndex part = 0; part < world_.params().key_parts[op.key]; ++part) {
-      Ask(op, part, action.priority, again, action.kind == Action::Kind::kInitDrop, &requests);
+      Ask(op, part, action.priority, again, action.kind == Action::Kind::kInitTakenBack, &requests);
     }
   }
   Run([&](ClientOutbox* out) {
@@ -256,7 +256,7 @@ void WorkerNode::TakeBack() {
   for (PartRequest& request : requests) {
     request.ticket = ++last_ticket_;
     Asked& asked = asked_[request.ticket];
-    asked.op = Op::kDrop;
+    asked.op = Op::kTakeBack;
     asked.id = request.id;
   }
   if (requests.empty()) return;

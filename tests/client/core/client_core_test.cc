@@ -78,7 +78,8 @@ TEST_CASE("everything of a part waits for its Init", "[core]") {
   CHECK(client.Done() == std::vector<Ticket>{1});
 }
 
-TEST_CASE("a drop names the Init that it takes back, and what follows waits for it", "[core]") {
+TEST_CASE("a take-back names the Init that it takes back, and what follows waits for it",
+          "[core]") {
   Client client;
   client.Submit(Op::kPull, 1, {}, {18, 0});
   client.Submit(Op::kInit, 2, "aaaa");
@@ -87,16 +88,16 @@ TEST_CASE("a drop names the Init that it takes back, and what follows waits for 
   REQUIRE(client.out.done.size() == 1);
   CHECK(client.out.done[0].request == init.request);
 
-  PartRequest drop;
-  drop.op = Op::kDrop;
-  drop.id = kPart;
-  drop.ticket = 3;
-  drop.takes_back = init.request;
-  client.core.Submit(0, {drop}, &client.out);
+  PartRequest take_back;
+  take_back.op = Op::kTakeBack;
+  take_back.id = kPart;
+  take_back.ticket = 3;
+  take_back.takes_back = init.request;
+  client.core.Submit(0, {take_back}, &client.out);
   client.Submit(Op::kInit, 4, "bbbb");
   const auto sent = client.Sent();
   REQUIRE(sent.size() == 1);
-  CHECK(sent[0].op == Op::kDrop);
+  CHECK(sent[0].op == Op::kTakeBack);
   CHECK(sent[0].takes_back == init.request);
   CHECK(sent[0].request > init.request);
   CHECK(sent[0].piece.data.empty());
@@ -108,7 +109,7 @@ TEST_CASE("a drop names the Init that it takes back, and what follows waits for 
   const auto again = client.Sent();
   REQUIRE(!again.empty());
   const auto same = std::find_if(again.begin(), again.end(),
-                                 [&](const auto& entry) { return entry.op == Op::kDrop; });
+                                 [&](const auto& entry) { return entry.op == Op::kTakeBack; });
   REQUIRE(same != again.end());
   CHECK(same->takes_back == init.request);
   CHECK(same->request == sent[0].request);
@@ -116,11 +117,11 @@ TEST_CASE("a drop names the Init that it takes back, and what follows waits for 
   // An answer to a question of Wait() is not its end.
   client.core.Probe({3}, &client.out);
   RequestEntry probe = client.Sent().at(0);
-  CHECK(probe.probed_op == Op::kDrop);
+  CHECK(probe.probed_op == Op::kTakeBack);
   client.Reply(probe, Progress::kUnknown);
   const auto third = client.Sent();
   REQUIRE(third.size() == 1);
-  CHECK(third[0].op == Op::kDrop);
+  CHECK(third[0].op == Op::kTakeBack);
 
   client.out.done.clear();
   client.Reply(third[0], Progress::kDone);
@@ -128,7 +129,7 @@ TEST_CASE("a drop names the Init that it takes back, and what follows waits for 
   CHECK(client.Sent().at(0).op == Op::kInit);
 }
 
-TEST_CASE("a completion is told once, and late replies are dropped", "[core]") {
+TEST_CASE("a completion is told once, and late replies are ignored", "[core]") {
   Client client;
   client.Submit(Op::kPull, 1);
   const auto sent = client.Sent();

@@ -67,8 +67,8 @@ TEST_CASE("the example of part_order.h", "[part_order]") {
   CHECK(part.Go() == Numbers{4});
 }
 
-TEST_CASE("an Init or a Drop goes alone", "[part_order]") {
-  const Op op = GENERATE(Op::kInit, Op::kDrop);
+TEST_CASE("an Init or a take-back goes alone", "[part_order]") {
+  const Op op = GENERATE(Op::kInit, Op::kTakeBack);
   Part part;
   part.Submit(op);
   part.Submit(Op::kPull);

@@ -229,27 +229,27 @@ TEST_CASE("rank 0's Init that is refused takes all of its parts back", "[dist]")
   std::vector<PartAsk> requests =
       init->Asks(*MakeCut(operation->spec), ContributionOf(*operation, underway.token));
   underway.token = nullptr;
-  std::vector<PartAsk> drops;
+  std::vector<PartAsk> take_backs;
   for (size_t i = 0; i < requests.size(); ++i) {
     CHECK(requests[i].request.op == Op::kInit);
     CHECK(requests[i].request.piece.create);
     CHECK(requests[i].request.key.shape == operation->spec.shape);
-    CHECK(drops.empty());
+    CHECK(take_backs.empty());
     absl::Status status;
     if (i == 1) status = absl::ResourceExhaustedError("full");
-    drops = init->OnPart(Op::kInit, i, Done(requests[i], status, 100 + i));
+    take_backs = init->OnPart(Op::kInit, i, Done(requests[i], status, 100 + i));
   }
-  REQUIRE(drops.size() == requests.size());
+  REQUIRE(take_backs.size() == requests.size());
   requests.clear();
-  for (size_t i = 0; i < drops.size(); ++i) {
-    CHECK(drops[i].request.op == Op::kDrop);
-    CHECK(drops[i].request.takes_back == 100 + i);
+  for (size_t i = 0; i < take_backs.size(); ++i) {
+    CHECK(take_backs[i].request.op == Op::kTakeBack);
+    CHECK(take_backs[i].request.takes_back == 100 + i);
     absl::Status status;
     if (i == 0) status = absl::UnavailableError("gone");
-    CHECK(init->OnPart(Op::kDrop, i, Done(drops[i], status)).empty());
+    CHECK(init->OnPart(Op::kTakeBack, i, Done(take_backs[i], status)).empty());
   }
   init = nullptr;
-  drops.clear();
+  take_backs.clear();
   CHECK(underway.Outcome() == absl::ResourceExhaustedError("full; part 0 is not taken back: gone"));
 }
 

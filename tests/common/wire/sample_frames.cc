@@ -167,9 +167,9 @@ RequestFrame RunsOfRequests() {
   for (PartIndex part = 0; part < 61; part += 3) runs.Add(Op::kPush, part, 2, 161 + part);
   runs.AddNearly();
   runs.Add(Op::kPull, 1027, 1, 1329).step = 20;
-  runs.Add(Op::kDrop, 1028, 0, 1330).takes_back = 7;
-  runs.Add(Op::kDrop, 1029, 0, 1331).takes_back = 7;  // a run of two
-  runs.Add(Op::kDrop, 1030, 0, 1332).takes_back = 8;
+  runs.Add(Op::kTakeBack, 1028, 0, 1330).takes_back = 7;
+  runs.Add(Op::kTakeBack, 1029, 0, 1331).takes_back = 7;  // a run of two
+  runs.Add(Op::kTakeBack, 1030, 0, 1332).takes_back = 8;
   return frame;
 }
 

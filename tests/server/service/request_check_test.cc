@@ -136,11 +136,11 @@ TEST_CASE("rounds lie between 1 and 2^63 - 1, requests from 1", "[request_check]
   CheckRefused(Check(push), "PUSH of key 17: a round of at least 1 expected, got 0");
 }
 
-TEST_CASE("a drop names the Init that it takes back", "[request_check]") {
-  RequestFrame drop = Request(Op::kDrop);
-  CheckRefused(Check(drop), "DROP of key 17: takes_back of at least 1 expected, got 0");
-  drop.entries[0].takes_back = 4;
-  CheckOk(drop);
+TEST_CASE("a take-back names the Init that it takes back", "[request_check]") {
+  RequestFrame take_back = Request(Op::kTakeBack);
+  CheckRefused(Check(take_back), "TAKE_BACK of key 17: takes_back of at least 1 expected, got 0");
+  take_back.entries[0].takes_back = 4;
+  CheckOk(take_back);
 }
 
 TEST_CASE("a push has the bytes of a part", "[request_check]") {
@@ -195,7 +195,8 @@ TEST_CASE("only what may come in fragments has them", "[request_check]") {
 }
 
 TEST_CASE("requests that carry no bytes are refused with some", "[request_check]") {
-  const Op op = GENERATE(Op::kProbe, Op::kLeave, Op::kSetOptimizer, Op::kCheckOptimizer, Op::kDrop);
+  const Op op =
+      GENERATE(Op::kProbe, Op::kLeave, Op::kSetOptimizer, Op::kCheckOptimizer, Op::kTakeBack);
   RequestFrame frame = Request(op);
   frame.entries[0].probed_op = Op::kPull;
   frame.entries[0].takes_back = 1;
@@ -205,15 +206,15 @@ TEST_CASE("requests that carry no bytes are refused with some", "[request_check]
   CheckRefused(Check(frame), std::string(OpName(op)) + " of key 17: no bytes expected, got 3");
 }
 
-TEST_CASE("a probe asks after an INIT, PUSH, PULL or DROP", "[request_check]") {
+TEST_CASE("a probe asks after an INIT, PUSH, PULL or TAKE_BACK", "[request_check]") {
   CheckRefused(Check(Probe(Op::kProbe)),
-               "PROBE of key 17: probed_op INIT, PUSH, PULL or DROP expected, got PROBE (4)");
+               "PROBE of key 17: probed_op INIT, PUSH, PULL or TAKE_BACK expected, got PROBE (4)");
   CheckRefused(Check(Probe(static_cast<Op>(70))),
-               "PROBE of key 17: probed_op INIT, PUSH, PULL or DROP expected, got OP? (70)");
+               "PROBE of key 17: probed_op INIT, PUSH, PULL or TAKE_BACK expected, got OP? (70)");
   RequestFrame probe = Probe(Op::kPush);
   probe.entries[0].round = 0;
   CheckRefused(Check(probe), "PROBE of key 17: a round of at least 1 expected, got 0");
-  for (const Op probed : {Op::kInit, Op::kPull, Op::kDrop}) {
+  for (const Op probed : {Op::kInit, Op::kPull, Op::kTakeBack}) {
     probe.entries[0].probed_op = probed;
     CheckOk(probe);
   }

@@ -22,15 +22,15 @@ KeySpec ShapeOf(Shape shape) {
   return spec;
 }
 
-// The reply to rank 0's DROP of what the Init with this request number brought.
-ReplyEntry Drop(Shard& shard, RequestId init, RequestId request, WorkerRank rank = 0,
-                PartIndex part = 0) {
-  RequestEntry entry = Shard::EntryOf(Op::kDrop, request);
+// The reply to rank 0's TAKE_BACK of what the Init with this request number brought.
+ReplyEntry TakeBack(Shard& shard, RequestId init, RequestId request, WorkerRank rank = 0,
+                    PartIndex part = 0) {
+  RequestEntry entry = Shard::EntryOf(Op::kTakeBack, request);
   entry.takes_back = init;
   entry.part = part;
   const auto replies = shard.Send(Shard::FrameOf(rank, entry));
   REQUIRE(replies.size() == 1);
-  CHECK(replies[0].second.op == Op::kDrop);
+  CHECK(replies[0].second.op == Op::kTakeBack);
   CHECK(replies[0].second.request == request);
   CHECK(replies[0].second.progress == (rank == 0 ? Progress::kDone : Progress::kUnspecified));
   return replies[0].second;
@@ -45,12 +45,13 @@ RequestFrame InitPart(PartIndex part, RequestId request, const KeySpec& spec) {
   return frame;
 }
 
-TEST_CASE("what is dropped gives its memory back, and another shape may come", "[core][drop]") {
+TEST_CASE("what is taken back gives its memory back, and another shape may come",
+          "[core][take_back]") {
   ServerCoreOptions options;
   options.value_bytes_max = kPartBytes;
   Shard shard(1, options);
   CHECK(shard.Init(0, 7, 1)[0].second.code == absl::StatusCode::kOk);
-  CHECK(Drop(shard, 1, 2).code == absl::StatusCode::kOk);
+  CHECK(TakeBack(shard, 1, 2).code == absl::StatusCode::kOk);
   CHECK(shard.core.Status().value_bytes == 0);
   CHECK(shard.core.Status().keys == 0);
   CHECK(shard.Pull(0, 0)[0].second.code == absl::StatusCode::kNotFound);
@@ -59,20 +60,20 @@ TEST_CASE("what is dropped gives its memory back, and another shape may come", "
   CHECK(NumberOf(shard.Pull(0, 0)[0].second.data) == 8);
 }
 
-TEST_CASE("a key is known until its last part is dropped", "[core][drop]") {
+TEST_CASE("a key is known until its last part is taken back", "[core][take_back]") {
   Shard shard(1);
   shard.Send(InitPart(0, 1, ShapeOf({1 << 20})));
   shard.Send(InitPart(1, 2, ShapeOf({1 << 20})));
-  Drop(shard, 1, 3);
+  TakeBack(shard, 1, 3);
   CHECK(shard.core.Status().keys == 1);
   CHECK(shard.Send(InitPart(0, 4, ShapeOf({2})))[0].second.code ==
         absl::StatusCode::kInvalidArgument);
-  Drop(shard, 2, 5, 0, 1);
+  TakeBack(shard, 2, 5, 0, 1);
   CHECK(shard.core.Status().keys == 0);
   CHECK(shard.Send(InitPart(0, 6, ShapeOf({2})))[0].second.code == absl::StatusCode::kOk);
 }
 
-TEST_CASE("a late repeat of an Init that was taken back creates nothing", "[core][drop]") {
+TEST_CASE("a late repeat of an Init that was taken back creates nothing", "[core][take_back]") {
   ServerCoreOptions options;
   options.value_bytes_max = kPartBytes;
   Shard shard(1, options);
@@ -80,12 +81,12 @@ TEST_CASE("a late repeat of an Init that was taken back creates nothing", "[core
   SECTION("of one that was refused") {
     CHECK(shard.Init(0, 7, 1, SpecOf(18))[0].second.code == absl::StatusCode::kOk);
     CHECK(shard.Init(0, 7, 2)[0].second.code == absl::StatusCode::kResourceExhausted);
-    RequestEntry other = Shard::EntryOf(Op::kDrop, 3);
+    RequestEntry other = Shard::EntryOf(Op::kTakeBack, 3);
     other.key = 18;
     other.takes_back = 1;
     CHECK(shard.Send(Shard::FrameOf(0, other))[0].second.code == absl::StatusCode::kOk);
   }
-  CHECK(Drop(shard, 2, 4).code == absl::StatusCode::kOk);
+  CHECK(TakeBack(shard, 2, 4).code == absl::StatusCode::kOk);
   const auto late = shard.Init(0, 7, 2);
   REQUIRE(late.size() == 1);
   CHECK(late[0].second.code == absl::StatusCode::kOk);  // nobody waits for it
@@ -96,37 +97,38 @@ TEST_CASE("a late repeat of an Init that was taken back creates nothing", "[core
   CHECK(NumberOf(shard.Pull(0, 0)[0].second.data) == 9);
 }
 
-TEST_CASE("a drop repeats harmlessly, and one of an absent part is nothing", "[core][drop]") {
+TEST_CASE("a take-back repeats harmlessly, and one of an absent part is nothing",
+          "[core][take_back]") {
   Shard shard(1);
-  CHECK(Drop(shard, 1, 2).code == absl::StatusCode::kOk);
+  CHECK(TakeBack(shard, 1, 2).code == absl::StatusCode::kOk);
   shard.Init(0, 7, 3);
-  CHECK(Drop(shard, 3, 4).code == absl::StatusCode::kOk);
-  CHECK(Drop(shard, 3, 4).code == absl::StatusCode::kOk);
+  CHECK(TakeBack(shard, 3, 4).code == absl::StatusCode::kOk);
+  CHECK(TakeBack(shard, 3, 4).code == absl::StatusCode::kOk);
   CHECK(shard.core.Status().value_bytes == 0);
   shard.Init(0, 8, 5);
-  CHECK(Drop(shard, 3, 4).code == absl::StatusCode::kOk);  // late: it means the former value
+  CHECK(TakeBack(shard, 3, 4).code == absl::StatusCode::kOk);  // late: it means the former value
   CHECK(NumberOf(shard.Pull(0, 0)[0].second.data) == 8);
 }
 
-TEST_CASE("a drop never takes what another Init brought", "[core][drop]") {
+TEST_CASE("a take-back never takes what another Init brought", "[core][take_back]") {
   Shard shard(1);
   shard.Init(0, 7, 1);
   CHECK(shard.Init(0, 9, 2)[0].second.code == absl::StatusCode::kAlreadyExists);
   CHECK(shard.Init(0, 9, 3, ShapeOf({5}))[0].second.code == absl::StatusCode::kInvalidArgument);
-  CHECK(Drop(shard, 2, 4).code == absl::StatusCode::kOk);
-  CHECK(Drop(shard, 3, 5).code == absl::StatusCode::kOk);
+  CHECK(TakeBack(shard, 2, 4).code == absl::StatusCode::kOk);
+  CHECK(TakeBack(shard, 3, 5).code == absl::StatusCode::kOk);
   CHECK(NumberOf(shard.Pull(0, 0)[0].second.data) == 7);
   CHECK(shard.core.Status().value_bytes == kPartBytes);
 }
 
-TEST_CASE("a part that was pushed to is not dropped", "[core][drop]") {
+TEST_CASE("a part that was pushed to is not taken back", "[core][take_back]") {
   const std::string type = GENERATE("dist_sync", "dist_async");
   CAPTURE(type);
   Shard shard(2, {}, type);
   shard.Init(0, 7, 1);
   shard.SetOptimizer(0, "sum", 2);
   shard.Push(1, 1, 5);  // synchronous: open, asynchronous: applied
-  const ReplyEntry refused = Drop(shard, 1, 3);
+  const ReplyEntry refused = TakeBack(shard, 1, 3);
   CHECK(refused.code == absl::StatusCode::kFailedPrecondition);
   CHECK(refused.message ==
         "key 17 part 0: a value as Init brought it expected, it was pushed to: at version " +
@@ -134,16 +136,16 @@ TEST_CASE("a part that was pushed to is not dropped", "[core][drop]") {
   CHECK(shard.core.Status().value_bytes == kPartBytes);
 }
 
-TEST_CASE("only rank 0 takes back what it brought", "[core][drop]") {
+TEST_CASE("only rank 0 takes back what it brought", "[core][take_back]") {
   Shard shard(2);
   shard.Init(0, 7, 1);
-  const ReplyEntry refused = Drop(shard, 1, 3, 1);
+  const ReplyEntry refused = TakeBack(shard, 1, 3, 1);
   CHECK(refused.code == absl::StatusCode::kInvalidArgument);
-  CHECK(refused.message == "key 17: DROP comes from rank 0, got it from rank 1");
+  CHECK(refused.message == "key 17: TAKE_BACK comes from rank 0, got it from rank 1");
   CHECK(NumberOf(shard.Pull(0, 0)[0].second.data) == 7);
 }
 
-TEST_CASE("Inits that wait outlast a drop", "[core][drop]") {
+TEST_CASE("Inits that wait outlast a take-back", "[core][take_back]") {
   Shard shard(2);
   KeySpec rows = SpecOf(kKey);
   rows.storage = Storage::kRowSparse;
@@ -153,7 +155,7 @@ TEST_CASE("Inits that wait outlast a drop", "[core][drop]") {
   CHECK(shard.Send(first)[0].second.code == absl::StatusCode::kOk);
   CHECK(shard.Init(1, std::nullopt, 1, rows).empty());
   CHECK(shard.core.Status().value_bytes == kPartBytes);
-  CHECK(Drop(shard, 1, 3).code == absl::StatusCode::kOk);  // half a value
+  CHECK(TakeBack(shard, 1, 3).code == absl::StatusCode::kOk);  // half a value
   CHECK(shard.core.Status().value_bytes == 0);
   CHECK(shard.core.Status().keys == 0);
   CHECK(shard.Probe(1, Op::kInit, 0, 1)[0].second.progress == Progress::kReceived);
@@ -162,10 +164,10 @@ TEST_CASE("Inits that wait outlast a drop", "[core][drop]") {
   for (const auto& [rank, reply] : answers) CHECK(reply.code == absl::StatusCode::kOk);
 }
 
-TEST_CASE("a probe of a drop has it sent again", "[core][drop]") {
+TEST_CASE("a probe of a take-back has it sent again", "[core][take_back]") {
   Shard shard(1);
   shard.Init(0, 7, 1);
-  CHECK(shard.Probe(0, Op::kDrop, 1, 2)[0].second.progress == Progress::kUnknown);
+  CHECK(shard.Probe(0, Op::kTakeBack, 1, 2)[0].second.progress == Progress::kUnknown);
   CHECK(shard.core.Status().keys == 1);
 }
 
