@@ -32,6 +32,13 @@ void ForRowBytes(size_t row_bytes, const Copy& copy) {
   }
 }
 
+// Asks the cache for bytes that are about to be read or written: for all of a page of RowTable.
+inline void PrefetchBytes(const void* bytes, size_t size) {
+  constexpr size_t kLine = 64, kMost = 1024;
+  const auto* const begin = static_cast<const uint8_t*>(bytes);
+  for (size_t at = 0; at < std::min(size, kMost); at += kLine) __builtin_prefetch(begin + at);
+}
+
 // Copies `count` rows, at least one, of which `first` is rows[0] and the others lie around it: row
 // r is (r - rows[0]) * row_bytes behind it. They come to lie back to back at `to`.
 inline void GatherRows(const int64_t* rows, size_t count, const uint8_t* first, size_t row_bytes,

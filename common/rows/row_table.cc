@@ -87,23 +87,28 @@ void RowTable::Scatter(const int64_t* rows, size_t count, const uint8_t* source)
 }
 
 void RowTable::Gather(const int64_t* rows, size_t count, uint8_t* destination) const {
-  // Some pages are looked up before the first of them is read, so that what memory is waited for
-  // is waited for at once.
+  // Three steps for some pages at a time, so that the memory that is waited for is waited for at
+  // once: their places in the table, their bytes, the copies.
   struct Found {
     OnePage on_page;
-    const uint8_t* first;  // null: zeros
+    int64_t row = 0;
+    const uint8_t* first = nullptr;  // null: zeros
   };
   constexpr size_t kPages = 16;
   Found pages[kPages];
   for (size_t i = 0; i < count;) {
     size_t found = 0;
-    for (size_t k = i; found < kPages && k < count; ++found) {
-      pages[found] = {OnPageOfFirst(rows + k, count - k), Find(rows[k])};
-      __builtin_prefetch(pages[found].first);
-      k += pages[found].on_page.count;
+    for (size_t k = i; found < kPages && k < count; k += pages[found++].on_page.count) {
+      pages[found] = {OnPageOfFirst(rows + k, count - k), rows[k]};
+      PrefetchLookup(rows[k]);
     }
     for (size_t k = 0; k < found; ++k) {
-      const auto& [on_page, first] = pages[k];
+      pages[k].first = Find(pages[k].row);
+      if (pages[k].first != nullptr)
+        PrefetchBytes(pages[k].first, pages[k].on_page.count * row_bytes_);
+    }
+    for (size_t k = 0; k < found; ++k) {
+      const auto& [on_page, row, first] = pages[k];
       const size_t bytes = on_page.count * row_bytes_;
       if (first == nullptr) {
         std::memset(destination, 0, bytes);

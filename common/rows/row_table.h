@@ -39,6 +39,9 @@ class RowTable {
   };
   // Of `count` rows, at least one. All that are counted are KVS_CHECKed to be below rows().
   OnePage OnPageOfFirst(const int64_t* rows, size_t count) const;
+  // Asks the cache for the row's place in the table, which Find or Touch is about to look up: the
+  // memory that some lookups wait for is then waited for at once. Any row may be named.
+  void PrefetchLookup(int64_t row) const { pages_.prefetch(row >> rows_per_page_log2_); }
   // A power of 2.
   int64_t rows_per_page() const { return int64_t{1} << rows_per_page_log2_; }
 

@@ -51,7 +51,14 @@ class Places {
       return a->rows_per_page() < b->rows_per_page();
     };
     const RowTable& smallest = **std::min_element(tables_.begin(), tables_.end(), fewer);
+    constexpr size_t kAhead = 16;
+    for (size_t i = 0; i < std::min(kAhead, rows.size()); ++i) {
+      for (const RowTable* const table : tables_) table->PrefetchLookup(rows[i]);
+    }
     for (size_t i = 0; i < rows.size(); i += groups_.back().count) {
+      if (i + kAhead < rows.size()) {
+        for (const RowTable* const table : tables_) table->PrefetchLookup(rows[i + kAhead]);
+      }
       for (RowTable* const table : tables_) arrays_.push_back(table->Touch(rows[i]));
       groups_.push_back(smallest.OnPageOfFirst(&rows[i], rows.size() - i));
       rows_in_group_max_ = std::max(rows_in_group_max_, groups_.back().count);
@@ -63,6 +70,15 @@ class Places {
   size_t rows_in_group_max() const { return rows_in_group_max_; }
   // Where the first row of a group is in each table.
   void* const* arrays(size_t group) const { return &arrays_[group * tables_.size()]; }
+
+  // Asks the cache for the groups [begin, end), as many as there are.
+  void Prefetch(size_t begin, size_t end) const {
+    for (size_t group = begin; group < std::min(end, groups_.size()); ++group) {
+      for (size_t table = 0; table < tables_.size(); ++table) {
+        PrefetchBytes(arrays(group)[table], groups_[group].count * tables_[table]->row_bytes());
+      }
+    }
+  }
 
   // Copies the groups [begin, end), of which the first begins at place `row` of the sum, to one
   // array per table.
@@ -157,6 +173,8 @@ absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowT
       while (next < places.groups() && !in_place(next) && rows * row_elements < kElementsGathered) {
         rows += places.group(next++).count;
       }
+      if (begin == 0) places.Prefetch(begin, next);
+      places.Prefetch(next, next + (next - begin));
       places.Gather(begin, next, done, gathered.data());
       run(rows, gathered.data());
       places.Scatter(begin, next, done, gathered.data());
