@@ -7,6 +7,7 @@
 #include "client/api/store_types.h"
 #include "client/base/environment.h"
 #include "client/base/error_border.h"
+#include "client/base/no_memory.h"
 #include "client/base/sdk_log.h"
 #include "client/dist/dist_kvstore.h"
 #include "client/local/local_backend.h"
@@ -27,9 +28,7 @@ absl::StatusOr<std::shared_ptr<StoreBackend>> MakeBackend(const StoreType& type,
   return absl::InternalError("no such family of stores");
 }
 
-}  // namespace
-
-std::unique_ptr<KVStore> KVStore::CreateUnique(const std::string& type) {
+std::unique_ptr<KVStore> CreateStore(const std::string& type) {
   const auto parsed = ParseStoreType(type);
   ThrowIfError(parsed.status());
   const auto environment = ReadEnvironment();
@@ -40,8 +39,14 @@ std::unique_ptr<KVStore> KVStore::CreateUnique(const std::string& type) {
   return std::make_unique<StoreFacade>(parsed->name, *std::move(backend));
 }
 
+}  // namespace
+
+std::unique_ptr<KVStore> KVStore::CreateUnique(const std::string& type) {
+  return WithinMemory([&] { return CreateStore(type); });
+}
+
 KVStore* KVStore::Create(const char* type) {
-  return CreateUnique(type == nullptr ? "" : type).release();
+  return WithinMemory([&] { return CreateStore(type == nullptr ? "" : type).release(); });
 }
 
 }  // namespace kvstore

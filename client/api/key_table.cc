@@ -89,7 +89,8 @@ absl::StatusOr<KeyState*> KeyTable::Use(const KeyName& name) {
     return absl::FailedPreconditionError(
         fmt::format("{}: its Init is not done yet", state.key->label));
   }
-  state.spec = state.init->spec;
+  ValueSpec spec = state.init->spec;  // may throw; the assignment does not
+  state.spec = std::move(spec);
   state.init.reset();
   return got;
 }

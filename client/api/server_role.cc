@@ -51,7 +51,7 @@ class ServerRoleBackend final : public StoreBackend {
   int group_size() const override { return workers_; }
   int64_t operation_timeout_ms() const override { return timeout_ms_; }
   bool OnOwnThread() const override { return false; }
-  void Flush() override {}
+  void Flush() noexcept override {}
   absl::Status Overdue(const std::vector<OverdueOperation>&, int64_t) override {
     return NoWorker();
   }

@@ -9,6 +9,7 @@
 
 #include "client/array/ndarray_impl.h"
 #include "client/base/fork_guard.h"
+#include "client/base/no_memory.h"
 #include "client/base/sdk_log.h"
 #include "client/store/argument_checks.h"
 
@@ -35,19 +36,32 @@ StoreFacade::~StoreFacade() {
     new std::shared_ptr<StoreBackend>(backend_);
     return;
   }
+  StoreBackend::Close how = StoreBackend::Close::kAbandon;
+  try {
+    if (MayMeet()) {
+      how = barrier_before_exit() ? StoreBackend::Close::kMeet : StoreBackend::Close::kLeave;
+    }
+  } catch (const std::bad_alloc&) {
+  }
+  backend_->Stop(how);
+  // The program may free its arrays as soon as the store is gone: wait until they are given back.
+  // That takes moments, unless a transport hangs, or an operation waits for one of another store.
+  if (how == StoreBackend::Close::kAbandon) engine_.WaitAtMost(all_, kGiveBackMs);
+}
+
+// Waits for what is under way, and warns of what nobody has asked for.
+bool StoreFacade::MayMeet() {
   const bool unwinding = std::uncaught_exceptions() > exceptions_at_birth_;
   if (unwinding || !backend_->Usable().ok()) {
-    Abandon();
-    return;
+    WarnOfLostFailures();
+    return false;
   }
   const absl::Status waited = engine_.Wait({all_}, DependencyEngine::WaitFor::kAll);
   WarnOfLostFailures();
   if (!waited.ok()) {
     LogWarning("a store was destroyed with operations under way: " + StatusLine(waited));
-    Abandon();
-    return;
   }
-  backend_->Stop(barrier_before_exit() ? StoreBackend::Close::kMeet : StoreBackend::Close::kLeave);
+  return waited.ok();
 }
 
 // Many operations may have failed for one reason.
@@ -60,15 +74,6 @@ void StoreFacade::WarnOfLostFailures() {
     if (!said.insert(line).second) continue;
     LogWarning("a store was destroyed before anybody asked for this error: " + line);
   }
-}
-
-// The program may free its arrays as soon as the store is gone: wait until they are given back.
-// That takes moments, unless a transport hangs, or an operation waits for one of another store:
-// then this gives up after kGiveBackMs.
-void StoreFacade::Abandon() {
-  WarnOfLostFailures();
-  backend_->Stop(StoreBackend::Close::kAbandon);
-  engine_.WaitAtMost(all_, kGiveBackMs);
 }
 
 absl::Status StoreFacade::Usable() const {
@@ -224,16 +229,23 @@ KeyedStatus StoreFacade::MakeKeys(const Names& keys, const std::vector<NDArray>&
     }
     std::vector<OperationSpec> specs;
     specs.reserve(operations.size());
-    keys_.FixKind(keys[0].is_int);
-    for (auto& operation : operations) {
-      KeyState* state = keys_.Add(operation->key, operation->spec);
-      if (!operation->spec.known) state->init = operation;
-      made.push_back(state->key);
-      making.push_back(state->making);
-      specs.push_back(SpecOf(state->var, operation));
-      specs.back().uses.push_back({state->making, Access::kWrite});
+    made.reserve(operations.size());
+    making.reserve(operations.size());
+    try {
+      for (auto& operation : operations) {
+        KeyState* state = keys_.Add(operation->key, operation->spec);
+        made.push_back(state->key);
+        making.push_back(state->making);
+        if (!operation->spec.known) state->init = operation;
+        specs.push_back(SpecOf(state->var, operation));
+        specs.back().uses.push_back({state->making, Access::kWrite});
+      }
+      ready = engine_.Append(std::move(specs));
+    } catch (const std::bad_alloc&) {
+      for (size_t i = 0; i < made.size(); ++i) keys_.Remove(*made[i], making[i]);
+      throw;
     }
-    ready = engine_.Append(std::move(specs));
+    keys_.FixKind(keys[0].is_int);
   }
   engine_.Run(std::move(ready));
 
@@ -284,7 +296,16 @@ KeyedStatus StoreFacade::BroadcastKeys(const Names& init_keys, const Names& pull
   }
   KeyedStatus made = InitKeys(init_keys, values);
   if (!made.ok()) return made;
-  return Queue(OperationKind::kPull, {}, {}, pull_keys, outputs, priority);
+  try {
+    return Queue(OperationKind::kPull, {}, {}, pull_keys, outputs, priority);
+  } catch (const std::bad_alloc&) {
+    return {WordedStatus(absl::StatusCode::kUnknown,
+                         [] {
+                           return "Broadcast: memory for the Pull expected, there is too little: "
+                                  "the keys are initialised, nothing is pulled";
+                         }),
+            {}};
+  }
 }
 
 KeyedStatus StoreFacade::WaitKeys(const Names& keys) {

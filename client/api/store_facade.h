@@ -78,7 +78,8 @@ class StoreFacade final : public KVStore {
  private:
   using Names = std::vector<KeyName>;
 
-  void Abandon();
+  // At the end: whether all is in order, so that this worker may leave with the others.
+  bool MayMeet();
   // Logs what nobody will ask for any more.
   void WarnOfLostFailures();
   absl::Status Usable() const;

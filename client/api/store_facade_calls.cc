@@ -1,5 +1,5 @@
 // The public calls of a StoreFacade: each hands over to the body that int and string keys share, or
-// to the backend, and throws what that returns.
+// to the backend, and throws what that returns; where memory runs out, RESOURCE_EXHAUSTED.
 #include <fmt/format.h>
 
 #include <utility>
@@ -7,6 +7,7 @@
 #include "client/api/optimizer_spec.h"
 #include "client/api/store_facade.h"
 #include "client/base/fork_guard.h"
+#include "client/base/no_memory.h"
 
 namespace kvstore {
 namespace {
@@ -26,111 +27,137 @@ absl::Status CheckIgnoreSparse(const StoreBackend& backend, const std::string& t
 }  // namespace
 
 void StoreFacade::Init(const std::vector<int>& keys, const std::vector<NDArray>& values) {
-  ThrowIfError(InitKeys(NamesOf(keys), values));
+  WithinMemory([&] { ThrowIfError(InitKeys(NamesOf(keys), values)); });
 }
 void StoreFacade::Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) {
-  ThrowIfError(InitKeys(NamesOf(keys), values));
+  WithinMemory([&] { ThrowIfError(InitKeys(NamesOf(keys), values)); });
 }
 
 void StoreFacade::Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
                        int priority) {
-  ThrowIfError(Queue(OperationKind::kPush, NamesOf(keys), values, {}, {}, priority));
+  WithinMemory(
+      [&] { ThrowIfError(Queue(OperationKind::kPush, NamesOf(keys), values, {}, {}, priority)); });
 }
 void StoreFacade::Push(const std::vector<std::string>& keys, const std::vector<NDArray>& values,
                        int priority) {
-  ThrowIfError(Queue(OperationKind::kPush, NamesOf(keys), values, {}, {}, priority));
+  WithinMemory(
+      [&] { ThrowIfError(Queue(OperationKind::kPush, NamesOf(keys), values, {}, {}, priority)); });
 }
 
 void StoreFacade::Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
                        int priority, bool ignore_sparse) {
-  ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
-  ThrowIfError(
-      Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority, ignore_sparse));
+  WithinMemory([&] {
+    ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
+    ThrowIfError(
+        Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority, ignore_sparse));
+  });
 }
 void StoreFacade::Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
                        int priority, bool ignore_sparse) {
-  ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
-  ThrowIfError(
-      Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority, ignore_sparse));
+  WithinMemory([&] {
+    ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
+    ThrowIfError(
+        Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority, ignore_sparse));
+  });
 }
 
 void StoreFacade::PullRowSparse(
     const std::vector<int>& keys,
     const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids, int priority) {
-  ThrowIfError(QueueRows(NamesOf(keys), outputs_and_row_ids, priority));
+  WithinMemory([&] { ThrowIfError(QueueRows(NamesOf(keys), outputs_and_row_ids, priority)); });
 }
 void StoreFacade::PullRowSparse(
     const std::vector<std::string>& keys,
     const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids, int priority) {
-  ThrowIfError(QueueRows(NamesOf(keys), outputs_and_row_ids, priority));
+  WithinMemory([&] { ThrowIfError(QueueRows(NamesOf(keys), outputs_and_row_ids, priority)); });
 }
 
 void StoreFacade::PushPull(const std::vector<int>& push_keys, const std::vector<int>& pull_keys,
                            const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
                            int priority) {
-  ThrowIfError(Queue(OperationKind::kPushPull, NamesOf(push_keys), values, NamesOf(pull_keys),
-                     outputs, priority));
+  WithinMemory([&] {
+    ThrowIfError(Queue(OperationKind::kPushPull, NamesOf(push_keys), values, NamesOf(pull_keys),
+                       outputs, priority));
+  });
 }
 void StoreFacade::PushPull(const std::vector<std::string>& push_keys,
                            const std::vector<std::string>& pull_keys,
                            const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
                            int priority) {
-  ThrowIfError(Queue(OperationKind::kPushPull, NamesOf(push_keys), values, NamesOf(pull_keys),
-                     outputs, priority));
+  WithinMemory([&] {
+    ThrowIfError(Queue(OperationKind::kPushPull, NamesOf(push_keys), values, NamesOf(pull_keys),
+                       outputs, priority));
+  });
 }
 
 void StoreFacade::Broadcast(const std::vector<int>& init_keys, const std::vector<int>& pull_keys,
                             const std::vector<NDArray>& values,
                             const std::vector<NDArray*>& outputs, int priority) {
-  ThrowIfError(BroadcastKeys(NamesOf(init_keys), NamesOf(pull_keys), values, outputs, priority));
+  WithinMemory([&] {
+    ThrowIfError(BroadcastKeys(NamesOf(init_keys), NamesOf(pull_keys), values, outputs, priority));
+  });
 }
 void StoreFacade::Broadcast(const std::vector<std::string>& init_keys,
                             const std::vector<std::string>& pull_keys,
                             const std::vector<NDArray>& values,
                             const std::vector<NDArray*>& outputs, int priority) {
-  ThrowIfError(BroadcastKeys(NamesOf(init_keys), NamesOf(pull_keys), values, outputs, priority));
+  WithinMemory([&] {
+    ThrowIfError(BroadcastKeys(NamesOf(init_keys), NamesOf(pull_keys), values, outputs, priority));
+  });
 }
 
 void StoreFacade::set_updater(Updater updater) {
-  ThrowIfError(Usable());
-  ThrowIfError(backend_->SetUpdater(std::move(updater)));
+  WithinMemory([&] {
+    ThrowIfError(Usable());
+    ThrowIfError(backend_->SetUpdater(std::move(updater)));
+  });
 }
 
 void StoreFacade::set_updater(StrUpdater updater) {
-  ThrowIfError(Usable());
-  ThrowIfError(backend_->SetUpdater(std::move(updater)));
+  WithinMemory([&] {
+    ThrowIfError(Usable());
+    ThrowIfError(backend_->SetUpdater(std::move(updater)));
+  });
 }
 
 void StoreFacade::SetOptimizer(const OptimizerSpec& spec) {
-  ThrowIfError(MayBlock());
-  const auto config = [&] {
-    MutexLock lock(mutex_);
-    return OptimizerConfigOf(spec, keys_);
-  }();
-  ThrowIfError(config.status());
-  Mutex* const room = backend_->room();
-  const absl::Status set = [&] {
-    if (room == nullptr) return backend_->SetOptimizer(*config);
-    MutexLock lock(*room);
-    return backend_->SetOptimizer(*config);
-  }();
-  ThrowIfError(set);
+  WithinMemory([&] {
+    ThrowIfError(MayBlock());
+    const auto config = [&] {
+      MutexLock lock(mutex_);
+      return OptimizerConfigOf(spec, keys_);
+    }();
+    ThrowIfError(config.status());
+    Mutex* const room = backend_->room();
+    const absl::Status set = [&] {
+      if (room == nullptr) return backend_->SetOptimizer(*config);
+      MutexLock lock(*room);
+      return backend_->SetOptimizer(*config);
+    }();
+    ThrowIfError(set);
+  });
 }
 
 void StoreFacade::SendCommandToServers(int cmd_id, const std::string& body) {
-  ThrowIfError(MayBlock());
-  ThrowIfError(backend_->SendCommand(cmd_id, body));
+  WithinMemory([&] {
+    ThrowIfError(MayBlock());
+    ThrowIfError(backend_->SendCommand(cmd_id, body));
+  });
 }
 
 void StoreFacade::RunServer(const Controller& controller) {
-  ThrowIfError(Usable());
-  ThrowIfError(backend_->RunServer(controller));
+  WithinMemory([&] {
+    ThrowIfError(Usable());
+    ThrowIfError(backend_->RunServer(controller));
+  });
 }
 
 void StoreFacade::Barrier() {
-  ThrowIfError(MayBlock());
-  ThrowIfError(engine_.TakeFailure(all_, /*readers=*/true));
-  ThrowIfError(backend_->Barrier());
+  WithinMemory([&] {
+    ThrowIfError(MayBlock());
+    ThrowIfError(engine_.TakeFailure(all_, /*readers=*/true));
+    ThrowIfError(backend_->Barrier());
+  });
 }
 
 void StoreFacade::Step() {
@@ -139,10 +166,12 @@ void StoreFacade::Step() {
 }
 
 void StoreFacade::Leave() {
-  WaitAll();
-  ThrowIfError(backend_->Leave());
-  MutexLock lock(mutex_);
-  left_ = true;
+  WithinMemory([&] {
+    WaitAll();
+    ThrowIfError(backend_->Leave());
+    MutexLock lock(mutex_);
+    left_ = true;
+  });
 }
 
 int StoreFacade::get_rank() const {
@@ -156,25 +185,35 @@ int StoreFacade::get_group_size() const {
 }
 
 int StoreFacade::get_num_dead_node(int node_id, int timeout) const {
-  ThrowIfError(CheckSameProcess(generation_, "this KVStore"));
-  const auto dead = backend_->DeadNodes(node_id, timeout);
-  ThrowIfError(dead.status());
-  return *dead;
+  return WithinMemory([&] {
+    ThrowIfError(CheckSameProcess(generation_, "this KVStore"));
+    const auto dead = backend_->DeadNodes(node_id, timeout);
+    ThrowIfError(dead.status());
+    return *dead;
+  });
 }
 
-void StoreFacade::Wait(const std::vector<int>& keys) { ThrowIfError(WaitKeys(NamesOf(keys))); }
+void StoreFacade::Wait(const std::vector<int>& keys) {
+  WithinMemory([&] { ThrowIfError(WaitKeys(NamesOf(keys))); });
+}
 void StoreFacade::Wait(const std::vector<std::string>& keys) {
-  ThrowIfError(WaitKeys(NamesOf(keys)));
+  WithinMemory([&] { ThrowIfError(WaitKeys(NamesOf(keys))); });
 }
 
 void StoreFacade::WaitAll() {
-  ThrowIfError(MayBlock());
-  const absl::Status waited = engine_.Wait({all_}, DependencyEngine::WaitFor::kAll);
-  ThrowIfError(engine_.TakeFailure(all_, /*readers=*/true));
-  ThrowIfError(waited);
+  WithinMemory([&] {
+    ThrowIfError(MayBlock());
+    const absl::Status waited = engine_.Wait({all_}, DependencyEngine::WaitFor::kAll);
+    ThrowIfError(engine_.TakeFailure(all_, /*readers=*/true));
+    ThrowIfError(waited);
+  });
 }
 
-std::string StoreFacade::status(int key) const { return KeyStatus(key); }
-std::string StoreFacade::status(const std::string& key) const { return KeyStatus(key); }
+std::string StoreFacade::status(int key) const {
+  return WithinMemory([&] { return KeyStatus(key); });
+}
+std::string StoreFacade::status(const std::string& key) const {
+  return WithinMemory([&] { return KeyStatus(key); });
+}
 
 }  // namespace kvstore

@@ -11,6 +11,7 @@
 #include "client/array/ndarray_impl.h"
 #include "client/base/error_border.h"
 #include "client/base/fork_guard.h"
+#include "client/base/no_memory.h"
 #include "common/tensor/buffer.h"
 #include "common/tensor/shape.h"
 
@@ -152,7 +153,10 @@ NDArray::NDArray() = default;
 
 NDArray::NDArray(FromImpl, std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-NDArray::NDArray(std::vector<int64_t> shape, DataType dtype, Context context) {
+namespace {
+
+std::shared_ptr<NDArray::Impl> MakeZeros(std::vector<int64_t> shape, DataType dtype,
+                                         Context context) {
   auto impl = MakeImpl(std::move(shape), dtype, context);
   if (context.device != Context::Device::kCpu) ThrowNoDevice(context);
   const auto buffer =
@@ -161,11 +165,22 @@ NDArray::NDArray(std::vector<int64_t> shape, DataType dtype, Context context) {
   impl->data = buffer->data();
   impl->memory = std::shared_ptr<void>(buffer, buffer->data());
   impl->var = VarTable::Process().VarOf(impl->data);
-  impl_ = std::move(impl);
+  return impl;
 }
 
-NDArray NDArray::FromBlob(void* data, std::vector<int64_t> shape, DataType dtype, Context context,
-                          std::function<void(void*)> deleter) {
+// The user's bytes: deleted only once the array is made. (A shared_ptr that finds no memory for its
+// count would delete them.)
+struct Blob {
+  std::function<void(void*)> deleter;
+  void* data = nullptr;
+
+  ~Blob() {
+    if (data != nullptr) deleter(data);
+  }
+};
+
+std::shared_ptr<NDArray::Impl> MakeBlob(void* data, std::vector<int64_t> shape, DataType dtype,
+                                        Context context, std::function<void(void*)> deleter) {
   auto impl = MakeImpl(std::move(shape), dtype, context);
   if (context.device == Context::Device::kGpu) ThrowNoDevice(context);
   if (data == nullptr) {
@@ -175,25 +190,24 @@ NDArray NDArray::FromBlob(void* data, std::vector<int64_t> shape, DataType dtype
   }
   impl->data = static_cast<uint8_t*>(data);
   impl->var = VarTable::Process().VarOf(data);
-  if (deleter != nullptr) impl->memory = std::shared_ptr<void>(data, std::move(deleter));
-  return NDArray(FromImpl(), std::move(impl));
+  if (deleter != nullptr) {
+    const auto blob = std::make_shared<Blob>();
+    blob->deleter = std::move(deleter);
+    blob->data = data;
+    impl->memory = std::shared_ptr<void>(blob, data);
+  }
+  return impl;
 }
 
-NDArray MakeDetachedArray(void* data, std::vector<int64_t> shape, DataType dtype) {
-  // Made like any array over these bytes; then it gets a Var that no other array there shares.
-  NDArray array = NDArray::FromBlob(data, std::move(shape), dtype);
-  array.impl()->var = DependencyEngine::NewVar();
-  return array;
-}
-
-NDArray NDArray::RowSparse(std::vector<int64_t> shape, DataType dtype, Context context) {
+std::shared_ptr<NDArray::Impl> MakeNoRows(std::vector<int64_t> shape, DataType dtype,
+                                          Context context) {
   auto impl = MakeRowSparse(std::move(shape), dtype, context);
   impl->var = DependencyEngine::NewVar();
-  return NDArray(FromImpl(), std::move(impl));
+  return impl;
 }
 
-NDArray NDArray::RowSparse(std::vector<int64_t> shape, std::vector<int64_t> indices,
-                           const NDArray& rows) {
+std::shared_ptr<NDArray::Impl> MakeRowsOf(std::vector<int64_t> shape, std::vector<int64_t> indices,
+                                          const NDArray& rows) {
   auto impl = MakeRowSparse(std::move(shape), rows.dtype(), rows.context());
   CheckRows(*impl, indices, rows);
   if (rows.empty()) {
@@ -204,12 +218,51 @@ NDArray NDArray::RowSparse(std::vector<int64_t> shape, std::vector<int64_t> indi
     impl->var = rows.impl()->var;
     impl->indices = std::move(indices);
   }
-  return NDArray(FromImpl(), std::move(impl));
+  return impl;
+}
+
+}  // namespace
+
+NDArray::NDArray(std::vector<int64_t> shape, DataType dtype, Context context)
+    : impl_(WithinMemory([&] { return MakeZeros(std::move(shape), dtype, context); })) {}
+
+NDArray NDArray::FromBlob(void* data, std::vector<int64_t> shape, DataType dtype, Context context,
+                          std::function<void(void*)> deleter) {
+  return NDArray(FromImpl(), WithinMemory([&] {
+                   return MakeBlob(data, std::move(shape), dtype, context, std::move(deleter));
+                 }));
+}
+
+NDArray MakeArray(std::vector<int64_t> shape, DataType dtype) {
+  return NDArray::Impl::Handle(MakeZeros(std::move(shape), dtype, Context()));
+}
+
+NDArray MakeRowSparseArray(std::vector<int64_t> shape, DataType dtype) {
+  return NDArray::Impl::Handle(MakeNoRows(std::move(shape), dtype, Context()));
+}
+
+NDArray MakeDetachedArray(void* data, std::vector<int64_t> shape, DataType dtype) {
+  // Made like any array over these bytes; then it gets a Var that no other array there shares.
+  auto impl = MakeBlob(data, std::move(shape), dtype, Context(), nullptr);
+  impl->var = DependencyEngine::NewVar();
+  return NDArray::Impl::Handle(std::move(impl));
+}
+
+NDArray NDArray::RowSparse(std::vector<int64_t> shape, DataType dtype, Context context) {
+  return NDArray(FromImpl(),
+                 WithinMemory([&] { return MakeNoRows(std::move(shape), dtype, context); }));
+}
+
+NDArray NDArray::RowSparse(std::vector<int64_t> shape, std::vector<int64_t> indices,
+                           const NDArray& rows) {
+  return NDArray(FromImpl(), WithinMemory([&] {
+                   return MakeRowsOf(std::move(shape), std::move(indices), rows);
+                 }));
 }
 
 NDArray MakeDetachedRows(void* rows, std::vector<int64_t> indices, std::vector<int64_t> shape,
                          DataType dtype) {
-  NDArray array = NDArray::RowSparse(std::move(shape), dtype);
+  NDArray array = MakeRowSparseArray(std::move(shape), dtype);
   array.impl()->data = static_cast<uint8_t*>(rows);
   array.impl()->indices = std::move(indices);
   return array;
@@ -266,11 +319,13 @@ StorageType NDArray::storage_type() const {
 void* NDArray::data() const { return impl_ == nullptr ? nullptr : impl_->data; }
 
 void NDArray::WaitToRead() const {
-  if (impl_ != nullptr) WaitFor(impl_->var, DependencyEngine::WaitFor::kWriters);
+  if (impl_ == nullptr) return;
+  WithinMemory([&] { WaitFor(impl_->var, DependencyEngine::WaitFor::kWriters); });
 }
 
 void NDArray::WaitToWrite() const {
-  if (impl_ != nullptr) WaitFor(impl_->var, DependencyEngine::WaitFor::kAll);
+  if (impl_ == nullptr) return;
+  WithinMemory([&] { WaitFor(impl_->var, DependencyEngine::WaitFor::kAll); });
 }
 
 }  // namespace kvstore

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "client/order/dependency_engine.h"
@@ -22,6 +23,8 @@ class NDArray::Impl {
   uint8_t* SetRows(std::vector<int64_t> row_indices);
 
   size_t row_bytes() const;  // of a row_sparse array
+
+  static NDArray Handle(std::shared_ptr<Impl> impl) { return NDArray(FromImpl(), std::move(impl)); }
 
   // Keeps the bytes; calls the user's deleter when the last reference goes.
   std::shared_ptr<void> memory;
@@ -44,6 +47,12 @@ class NDArray::Impl {
 inline DType ToDType(DataType dtype) { return static_cast<DType>(dtype); }
 inline DataType ToDataType(DType dtype) { return static_cast<DataType>(dtype); }
 
+// What the SDK makes for itself, below its borders: these throw std::bad_alloc, not Error
+// (client/base/no_memory.h).
+//
+// Zeros, on the host; a row_sparse array without rows.
+NDArray MakeArray(std::vector<int64_t> shape, DataType dtype);
+NDArray MakeRowSparseArray(std::vector<int64_t> shape, DataType dtype);
 // An array over the SDK's own bytes that has a Var of its own, whatever else lies at `data`: what
 // an updater gets to see. (With the Var of the caller's array, an updater that calls WaitToRead
 // would wait for the very operation that runs it.) `data` outlives every use.

@@ -1,7 +1,10 @@
 // kvstore::Error and its making from absl::Status.
 #include "kvstore/error.h"
 
+#include <new>
+
 #include "client/base/error_border.h"
+#include "client/base/no_memory.h"
 #include "common/base/check.h"
 
 namespace kvstore {
@@ -64,7 +67,12 @@ Error::~Error() = default;
 Error ToError(const absl::Status& status, const std::string& key) {
   KVS_CHECK(!status.ok());
   // The numbers are the same; absl knows no others (it maps unknown ones to kUnknown).
-  return Error(static_cast<ErrorCode>(status.code()), std::string(status.message()), key);
+  const auto code = static_cast<ErrorCode>(status.code());
+  try {
+    return Error(code, std::string(status.message()), key);
+  } catch (const std::bad_alloc&) {
+    return WordlessError(code);
+  }
 }
 
 void ThrowIfError(const absl::Status& status, const std::string& key) {

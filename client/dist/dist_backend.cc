@@ -87,7 +87,7 @@ bool DistBackend::OnOwnThread() const {
   return reducer_->InThread() || (session && session->InLoop());
 }
 
-void DistBackend::Flush() {
+void DistBackend::Flush() noexcept {
   if (const Session session(*this); session) session->links().Flush();
 }
 

@@ -28,7 +28,7 @@ class DistBackend final : public StoreBackend {
   bool sparse_pull_allowed() const override { return false; }
   bool OnOwnThread() const override;
   int64_t operation_timeout_ms() const override { return timeout_ms_; }
-  void Flush() override;
+  void Flush() noexcept override;
   absl::Status Overdue(const std::vector<OverdueOperation>& operations, int64_t waited_ms) override;
 
   absl::Status Prepare(KeyOperation* operation) override;

@@ -32,7 +32,7 @@ void ShardLinks::Add(std::vector<PartAsk> asks) {
   queued_.push_back(std::move(asks));
 }
 
-void ShardLinks::Flush() {
+void ShardLinks::Flush() noexcept {
   {
     MutexLock lock(mutex_);
     if (queued_.empty() || flush_posted_) return;

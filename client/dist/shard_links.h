@@ -37,7 +37,7 @@ class ShardLinks {
 
   // Queues requests; Flush sends what was queued, in few frames. Thread-safe.
   void Add(std::vector<PartAsk> asks) KVS_EXCLUDES(mutex_);
-  void Flush() KVS_EXCLUDES(mutex_);
+  void Flush() noexcept KVS_EXCLUDES(mutex_);
 
   // The routing table of a job that has begun, or a new one: the first one makes the core, dials
   // every shard and sends what waited for it. The other arguments are who this worker is, and the

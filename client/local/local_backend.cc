@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "client/array/ndarray_impl.h"
+#include "client/base/no_memory.h"
 #include "client/local/local_rows.h"
 #include "client/local/local_value.h"
 #include "client/order/work_queue.h"
@@ -33,10 +34,11 @@ const Rule& RuleOf(const KeyOperation& push) {
 }
 
 // The status, which names the key.
-absl::Status Named(const Key& key, const absl::Status& status) {
+absl::Status Named(const Key& key, const absl::Status& status) noexcept {
   if (status.ok()) return status;
-  return absl::Status(status.code(),
-                      fmt::format("{}: {}", key.label, std::string(status.message())));
+  return WordedStatus(status.code(), [&] {
+    return fmt::format("{}: {}", key.label, std::string(status.message()));
+  });
 }
 
 absl::Status InitFailed(const Key& key) {
@@ -51,7 +53,7 @@ class LocalBackend final : public StoreBackend {
         work_("kvs-local") {}
 
   int64_t operation_timeout_ms() const override { return timeout_ms_; }
-  void Flush() override {}
+  void Flush() noexcept override {}
   absl::Status Overdue(const std::vector<OverdueOperation>& operations, int64_t waited_ms) override;
 
   bool OnOwnThread() const override { return work_.InThread(); }
@@ -76,9 +78,11 @@ class LocalBackend final : public StoreBackend {
   void Stop(Close) override { work_.Stop(); }
 
  private:
-  // On the store's thread.
-  absl::Status Execute(const KeyOperation& operation);
-  absl::Status ExecuteOnRows(const KeyOperation& operation);
+  // On the store's thread. `pushed` becomes true when the operation has changed the value; until
+  // then, and from then on while outputs are filled, std::bad_alloc may be thrown.
+  absl::Status Execute(const KeyOperation& operation) noexcept;
+  absl::Status ExecuteOnDense(const KeyOperation& operation, bool* pushed);
+  absl::Status ExecuteOnRows(const KeyOperation& operation, bool* pushed);
   absl::Status Push(const KeyOperation& operation, LocalValue* value);
   absl::Status Push(const KeyOperation& operation, LocalRows* value);
   // The updater of the user, for the operation's key. Whatever it throws is the key's error.
@@ -123,43 +127,55 @@ void LocalBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr
   const KeyId key = operation->key->id;
   const int priority = operation->priority;
   work_.Add(key, priority, [this, operation = std::move(operation), token](bool run) {
-    token->Finish(run ? Execute(*operation)
-                      : absl::CancelledError(
-                            fmt::format("{}: the store was destroyed", operation->key->label)));
+    token->Finish(run ? Execute(*operation) : WordedStatus(absl::StatusCode::kCancelled, [&] {
+      return fmt::format("{}: the store was destroyed", operation->key->label);
+    }));
   });
 }
 
-absl::Status LocalBackend::Execute(const KeyOperation& operation) {
-  const Key& key = *operation.key;
+absl::Status LocalBackend::Execute(const KeyOperation& operation) noexcept {
+  bool pushed = false;
   try {
-    if (operation.spec.row_sparse) return ExecuteOnRows(operation);
-    if (operation.kind == OperationKind::kInit) {
-      values_.insert_or_assign(key.id, LocalValue(operation.spec, operation.values[0]));
-      return absl::OkStatus();
-    }
-    const auto value = values_.find(key.id);
-    if (value == values_.end()) return InitFailed(key);
-    if (!operation.values.empty()) {
-      if (absl::Status pushed = Push(operation, &value->second); !pushed.ok()) return pushed;
-    }
-    for (const NDArray& output : operation.outputs) {
-      if (output.storage_type() == StorageType::kDefault) {
-        value->second.CopyTo(output);
-      } else {
-        const NDArray whole(operation.spec.shape, ToDataType(operation.spec.dtype));
-        value->second.CopyTo(whole);
-        LocalRows(operation.spec, whole).CopyTo(output);
-      }
-    }
-    return absl::OkStatus();
+    return operation.spec.row_sparse ? ExecuteOnRows(operation, &pushed)
+                                     : ExecuteOnDense(operation, &pushed);
   } catch (const std::bad_alloc&) {
-    return TooLittleMemory(
-        key.label, fmt::format("a value of shape {} of {}", ShapeString(operation.spec.shape),
-                               DTypeName(operation.spec.dtype)));
+    // What has happened must not be said to be refused.
+    return WordedStatus(
+        pushed ? absl::StatusCode::kUnknown : absl::StatusCode::kResourceExhausted, [&] {
+          return fmt::format(
+              "{}: memory for a value of shape {} of {} expected, there is too "
+              "little{}",
+              operation.key->label, ShapeString(operation.spec.shape),
+              DTypeName(operation.spec.dtype), pushed ? ": it is pushed, but not pulled" : "");
+        });
   }
 }
 
-absl::Status LocalBackend::ExecuteOnRows(const KeyOperation& operation) {
+absl::Status LocalBackend::ExecuteOnDense(const KeyOperation& operation, bool* pushed) {
+  const Key& key = *operation.key;
+  if (operation.kind == OperationKind::kInit) {
+    values_.insert_or_assign(key.id, LocalValue(operation.spec, operation.values[0]));
+    return absl::OkStatus();
+  }
+  const auto value = values_.find(key.id);
+  if (value == values_.end()) return InitFailed(key);
+  if (!operation.values.empty()) {
+    if (absl::Status status = Push(operation, &value->second); !status.ok()) return status;
+    *pushed = true;
+  }
+  for (const NDArray& output : operation.outputs) {
+    if (output.storage_type() == StorageType::kDefault) {
+      value->second.CopyTo(output);
+    } else {
+      const NDArray whole = MakeArray(operation.spec.shape, ToDataType(operation.spec.dtype));
+      value->second.CopyTo(whole);
+      LocalRows(operation.spec, whole).CopyTo(output);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LocalBackend::ExecuteOnRows(const KeyOperation& operation, bool* pushed) {
   const Key& key = *operation.key;
   if (operation.kind == OperationKind::kInit) {
     rows_.insert_or_assign(key.id, LocalRows(operation.spec, operation.values[0]));
@@ -168,7 +184,8 @@ absl::Status LocalBackend::ExecuteOnRows(const KeyOperation& operation) {
   const auto value = rows_.find(key.id);
   if (value == rows_.end()) return InitFailed(key);
   if (!operation.values.empty()) {
-    if (absl::Status pushed = Push(operation, &value->second); !pushed.ok()) return pushed;
+    if (absl::Status status = Push(operation, &value->second); !status.ok()) return status;
+    *pushed = true;
   }
   for (size_t i = 0; i < operation.outputs.size(); ++i) {
     if (operation.kind == OperationKind::kPullRows) {
@@ -192,12 +209,14 @@ WholeUpdate LocalBackend::UpdateOf(const KeyOperation& operation) {
       }
       return absl::OkStatus();
     } catch (const Error& error) {
-      return absl::Status(static_cast<absl::StatusCode>(error.code()),
-                          fmt::format("the updater threw {}", error.what()));
+      return WordedStatus(static_cast<absl::StatusCode>(error.code()),
+                          [&] { return fmt::format("the updater threw {}", error.what()); });
     } catch (const std::exception& error) {
-      return absl::UnknownError(fmt::format("the updater threw {}", error.what()));
+      return WordedStatus(absl::StatusCode::kUnknown,
+                          [&] { return fmt::format("the updater threw {}", error.what()); });
     } catch (...) {
-      return absl::UnknownError("the updater threw something that is no std::exception");
+      return WordedStatus(absl::StatusCode::kUnknown,
+                          [] { return "the updater threw something that is no std::exception"; });
     }
   };
 }

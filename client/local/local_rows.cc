@@ -28,7 +28,7 @@ absl::Status LocalRows::Push(const std::vector<NDArray>& values, const WholeUpda
     merged = ArrayOf(spec_, FoldRows(spec_, values));
   }
   const std::vector<int64_t> rows = merged.indices();
-  const NDArray seen = NDArray::RowSparse(spec_.shape, dtype);
+  const NDArray seen = MakeRowSparseArray(spec_.shape, dtype);
   CopyRows(rows, seen);
   for (const int64_t row : rows) table_.Touch(row);  // memory for all before any is written
   NDArray stored = seen;  // if the updater assigns another array to it, that has no effect

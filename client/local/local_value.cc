@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "client/array/ndarray_impl.h"
+#include "client/base/no_memory.h"
 #include "common/base/status_macros.h"
 #include "common/kernels/kernels.h"
 
@@ -70,10 +71,12 @@ absl::Status LocalValue::Push(KeyId key, const std::vector<NDArray>& values,
       KVS_RETURN_IF_ERROR(PushPart(key, part, values, rule, scratch));
     } catch (const std::bad_alloc&) {
       if (part == 0) throw;
-      return absl::UnknownError(
-          fmt::format("memory for an update expected, there is too little: {} of {} parts of the "
-                      "value are updated, the others are not",
-                      part, parts_.size()));
+      return WordedStatus(absl::StatusCode::kUnknown, [&] {
+        return fmt::format(
+            "memory for an update expected, there is too little: {} of {} parts of the value are "
+            "updated, the others are not",
+            part, parts_.size());
+      });
     }
   }
   if (parts_.size() == 1) whole_ = parts_[0];

@@ -1,14 +1,14 @@
 #include "client/order/dependency_engine.h"
 
 #include <algorithm>
-#include <iterator>
+#include <new>
 #include <unordered_set>
 #include <utility>
 
 #include "client/base/fork_guard.h"
+#include "client/base/no_memory.h"
 #include "client/order/operation.h"
 #include "common/base/check.h"
-#include "common/base/detached_status.h"
 
 namespace kvstore {
 namespace {
@@ -19,17 +19,21 @@ constexpr size_t kFailuresMax = 64;
 // Operations of a long run that are issued before their owners may send them: enough to fill a
 // frame, few enough that sending overlaps with issuing.
 constexpr uint64_t kFlushInterval = 1024;
+// Stores whose operations are issued in one run before all of them may send.
+constexpr size_t kOwnersMax = 4;
+// How often a wait looks that has no memory to be woken.
+constexpr std::chrono::milliseconds kLookInterval{10};
 
 }  // namespace
 
-OperationToken::OperationToken(OperationPtr operation) : operation_(std::move(operation)) {}
-
 OperationToken::~OperationToken() {
+  if (operation_ == nullptr) return;  // it was never queued
   absl::Status status;
   {
     MutexLock lock(mutex_);
-    status =
-        finished_ ? std::move(status_) : absl::InternalError(operation_->what + " was dropped");
+    status = finished_ ? std::move(status_) : WordedStatus(absl::StatusCode::kInternal, [this] {
+      return operation_->what + " was dropped";
+    });
   }
   DependencyEngine* engine = operation_->engine;
   engine->Complete(std::move(operation_), std::move(status));
@@ -47,14 +51,45 @@ std::shared_ptr<const void> OperationToken::HoldOrder() {
           [operation = operation_](const void*) { operation->engine->Issued(*operation); }};
 }
 
-void OperationToken::Finish(const absl::Status& status) {
+void OperationToken::Finish(const absl::Status& status) noexcept {
   MutexLock lock(mutex_);
   if (finished_ && !status_.ok()) return;
   finished_ = true;
-  status_ = Detached(status);  // whoever waits reads it on another thread
+  // Whoever waits reads it on another thread.
+  status_ = WordedStatus(status.code(), [&status] { return status.message(); });
 }
 
-DependencyEngine::DependencyEngine() = default;
+DependencyEngine::Ready::~Ready() {
+  while (!empty()) Take();
+}
+DependencyEngine::Ready::Ready(Ready&& other) noexcept
+    : first_(std::move(other.first_)), last_(std::exchange(other.last_, nullptr)) {}
+DependencyEngine::Ready& DependencyEngine::Ready::operator=(Ready&& other) noexcept {
+  std::swap(first_, other.first_);
+  std::swap(last_, other.last_);
+  return *this;
+}
+
+void DependencyEngine::Ready::Add(OperationPtr operation) {
+  Operation* const added = operation.get();
+  (empty() ? first_ : last_->next_ready) = std::move(operation);
+  last_ = added;
+}
+
+void DependencyEngine::Ready::Add(Ready others) {
+  if (others.empty()) return;
+  (empty() ? first_ : last_->next_ready) = std::move(others.first_);
+  last_ = std::exchange(others.last_, nullptr);
+}
+
+OperationPtr DependencyEngine::Ready::Take() {
+  OperationPtr taken = std::move(first_);
+  first_ = std::move(taken->next_ready);
+  if (empty()) last_ = nullptr;
+  return taken;
+}
+
+DependencyEngine::DependencyEngine() { PrepareWordless(); }
 DependencyEngine::~DependencyEngine() = default;
 
 DependencyEngine& DependencyEngine::Process() {
@@ -74,6 +109,7 @@ DependencyEngine::Ready DependencyEngine::Append(std::vector<OperationSpec> spec
   const uint64_t generation = ProcessGeneration();
   for (OperationSpec& spec : specs) {
     auto operation = std::make_shared<Operation>();
+    operation->token = std::make_shared<OperationToken>();
     operation->engine = this;
     operation->timeout_ms = spec.owner->operation_timeout_ms();
     operation->owner = std::move(spec.owner);
@@ -97,7 +133,7 @@ DependencyEngine::Ready DependencyEngine::Append(std::vector<OperationSpec> spec
     operations.push_back(std::move(operation));
   }
 
-  Ready ready;
+  Ready ready;  // from here on nothing takes memory
   MutexLock lock(mutex_);
   for (OperationPtr& operation : operations) {
     operation->id = ++last_id_;
@@ -113,7 +149,7 @@ DependencyEngine::Ready DependencyEngine::Append(std::vector<OperationSpec> spec
       Pump(*use.var, &ready);
     }
     if (--operation->ungranted == 0) {
-      ready.push_back(std::move(operation));
+      ready.Add(std::move(operation));
     } else {
       operation->self = operation;
     }
@@ -140,7 +176,7 @@ void DependencyEngine::Pump(Var& var, Ready* ready) {
       var.waiting = var.waiting->next;
     } while (var.waiting != nullptr && var.waiting->access == Access::kTrack);
     Operation& operation = *use.operation;
-    if (--operation.ungranted == 0) ready->push_back(std::move(operation.self));
+    if (--operation.ungranted == 0) ready->Add(std::move(operation.self));
   }
 }
 
@@ -159,7 +195,18 @@ void DependencyEngine::Release(Operation& operation, bool orders, Ready* ready) 
   }
 }
 
-void DependencyEngine::Run(Ready ready) {
+// The token goes with the call, unless the issue function keeps it.
+void DependencyEngine::Issue(const OperationPtr& operation) {
+  const TokenPtr token = std::move(operation->token);
+  token->operation_ = operation;
+  try {
+    operation->issue(token);
+  } catch (const std::bad_alloc&) {
+    token->Finish(WordlessStatus(absl::StatusCode::kResourceExhausted));
+  }
+}
+
+void DependencyEngine::Run(Ready ready) noexcept {
   // An issue function may complete operations, by which others become ready: Run is then called
   // inside of Run, on the same thread. The inner call only appends to the list of the outer one and
   // returns, so that issue functions never nest, however long the chain. Null outside of the loop
@@ -167,92 +214,97 @@ void DependencyEngine::Run(Ready ready) {
   // objects are destroyed, after the thread's own are.
   static thread_local Ready* followers = nullptr;
   if (followers != nullptr) {
-    std::move(ready.begin(), ready.end(), std::back_inserter(*followers));
+    followers->Add(std::move(ready));
     return;
   }
   Ready next;
   followers = &next;
-  std::vector<std::shared_ptr<OperationOwner>> owners;
+  absl::InlinedVector<std::shared_ptr<OperationOwner>, kOwnersMax> owners;
   const auto flush = [&] {
     for (const auto& owner : std::exchange(owners, {})) owner->Flush();
   };
   uint64_t issued = 0;
   while (!ready.empty()) {
-    for (OperationPtr& each : ready) {
-      const OperationPtr operation = std::move(each);
+    while (!ready.empty()) {
+      const OperationPtr operation = ready.Take();
       if (std::find(owners.begin(), owners.end(), operation->owner) == owners.end()) {
+        if (owners.size() == kOwnersMax) flush();
         owners.push_back(operation->owner);
       }
-      operation->issue(std::make_shared<OperationToken>(operation));
+      operation->engine->Issue(operation);
       operation->engine->Issued(*operation);
       if (++issued % kFlushInterval == 0) flush();
     }
     if (next.empty()) flush();
-    ready.clear();
-    ready.swap(next);
+    ready.Add(std::move(next));
   }
   followers = nullptr;
 }
 
-void DependencyEngine::Issued(Operation& operation) {
+void DependencyEngine::Issued(Operation& operation) noexcept {
   Ready ready;
+  bool over = false;
   {
     MutexLock lock(mutex_);
     if (--operation.order_holds > 0) return;
     operation.issued = true;
     Release(operation, /*orders=*/true, &ready);
+    over = operation.complete;
   }
   Run(std::move(ready));
+  if (over) operation.LetVarsGo();
 }
 
-void DependencyEngine::Complete(OperationPtr operation, absl::Status status) {
+void DependencyEngine::Complete(OperationPtr operation, absl::Status status) noexcept {
   // The issue function has returned long since: it was called with a token. What it captured, the
   // caller's arrays and their deleters included, goes before anybody is told that the operation is
   // complete, and under no lock.
   operation->issue = nullptr;
   Ready ready;
+  bool over = false;
   {
     MutexLock lock(mutex_);
-    if (!status.ok()) Record(*operation, std::move(status));
     Release(*operation, /*orders=*/false, &ready);
     for (Operation::Use& use : operation->uses) use.var->Unlink(&use);
+    if (!status.ok()) Record(operation, std::move(status));
     for (Waiter* waiter : operation->waiters) {
       if (--waiter->remaining == 0) waiter->done.NotifyAll();
     }
     operation->waiters.clear();
+    operation->complete = true;
+    over = operation->issued;
   }
   Run(std::move(ready));
+  if (over) operation->LetVarsGo();
 }
 
-void DependencyEngine::Record(Operation& operation, absl::Status status) {
-  const auto failure = std::make_shared<Failure>();
-  failure->status = {status, operation.key};
-  for (Operation::Use& use : operation.uses) {
+// All uses are out of their lists of unfinished ones.
+void DependencyEngine::Record(const OperationPtr& operation, absl::Status status) {
+  for (Operation::Use& use : operation->uses) {
     Var& var = *use.var;
-    const bool by_reader = use.access == Access::kRead;
-    if (!by_reader) var.last_failure = status;
-    auto& failures = var.failures;
-    if (failures.size() >= kFailuresMax) {
-      failures.erase(std::remove_if(failures.begin(), failures.end(),
-                                    [](const Var::Remembered& r) { return r.failure->taken; }),
-                     failures.end());
+    if (use.access != Access::kRead) var.last_failure = status;
+    if (var.failures >= kFailuresMax) {
+      for (Operation::Use* old = var.first_failed; old != nullptr;) {
+        old = old->operation->failure.taken ? var.Forget(old) : old->next;
+      }
     }
-    if (failures.size() < kFailuresMax) failures.push_back({failure, by_reader});
+    if (var.failures < kFailuresMax) var.Remember(&use, operation);
   }
+  operation->failure.status = {std::move(status), std::move(operation->key)};
 }
 
 KeyedStatus DependencyEngine::TakeFailure(const VarPtr& var, bool readers) {
   MutexLock lock(mutex_);
-  auto& failures = var->failures;
-  for (auto it = failures.begin(); it != failures.end();) {
-    if (it->failure->taken) {
-      it = failures.erase(it);
-    } else if (it->by_reader && !readers) {
-      ++it;
+  for (Operation::Use* use = var->first_failed; use != nullptr;) {
+    Failure& failure = use->operation->failure;
+    if (failure.taken) {
+      use = var->Forget(use);
+    } else if (use->access == Access::kRead && !readers) {
+      use = use->next;
     } else {
-      it->failure->taken = true;
-      KeyedStatus status = it->failure->status;
-      failures.erase(it);
+      failure.taken = true;
+      KeyedStatus status = std::move(failure.status);  // nobody else will read it
+      var->Forget(use);
       return status;
     }
   }
@@ -264,45 +316,73 @@ absl::Status DependencyEngine::LastFailure(const VarPtr& var) const {
   return var->last_failure;
 }
 
-int64_t DependencyEngine::Register(Var& var, WaitFor what, Waiter* waiter) {
-  int64_t timeout_ms = 0;
-  for (Operation::Use* use = var.first; use != nullptr; use = use->next) {
-    if (what == WaitFor::kWriters && use->access == Access::kRead) continue;
-    Operation& operation = *use->operation;
-    // An operation on several of the Vars counts once.
-    if (!operation.waiters.empty() && operation.waiters.back() == waiter) continue;
-    operation.waiters.push_back(waiter);
-    ++waiter->remaining;
-    timeout_ms = std::max(timeout_ms, operation.timeout_ms);
+bool DependencyEngine::Register(Waiter* waiter) {
+  waiter->timeout_ms = 0;
+  for (size_t i = 0; i < waiter->count; ++i) {
+    for (Operation::Use* use = waiter->vars[i]->first; use != nullptr; use = use->next) {
+      if (waiter->what == WaitFor::kWriters && use->access == Access::kRead) continue;
+      Operation& operation = *use->operation;
+      // An operation on several of the Vars counts once.
+      if (!operation.waiters.empty() && operation.waiters.back() == waiter) continue;
+      try {
+        operation.waiters.push_back(waiter);
+      } catch (const std::bad_alloc&) {
+        Unregister(waiter);
+        return false;
+      }
+      ++waiter->remaining;
+      waiter->timeout_ms = std::max(waiter->timeout_ms, operation.timeout_ms);
+    }
   }
-  return timeout_ms;
+  return true;
 }
 
-std::vector<Operation*> DependencyEngine::Unregister(const std::vector<VarPtr>& vars,
-                                                     Waiter* waiter) {
-  std::vector<Operation*> operations;
-  for (const VarPtr& var : vars) {
-    for (Operation::Use* use = var->first; use != nullptr; use = use->next) {
+void DependencyEngine::Unregister(Waiter* waiter) {
+  for (size_t i = 0; i < waiter->count; ++i) {
+    for (Operation::Use* use = waiter->vars[i]->first; use != nullptr; use = use->next) {
       auto& waiters = use->operation->waiters;
       const auto it = std::find(waiters.begin(), waiters.end(), waiter);
       if (it == waiters.end()) continue;
       waiters.erase(it);
       --waiter->remaining;
-      operations.push_back(use->operation);
     }
   }
   KVS_CHECK(waiter->remaining == 0);
+}
+
+std::vector<Operation*> DependencyEngine::Waited(const Waiter& waiter) {
+  std::unordered_set<Operation*> seen;
+  std::vector<Operation*> operations;
+  for (size_t i = 0; i < waiter.count; ++i) {
+    for (Operation::Use* use = waiter.vars[i]->first; use != nullptr; use = use->next) {
+      const auto& waiters = use->operation->waiters;
+      if (std::find(waiters.begin(), waiters.end(), &waiter) == waiters.end()) continue;
+      if (seen.insert(use->operation).second) operations.push_back(use->operation);
+    }
+  }
   return operations;
 }
 
-bool DependencyEngine::WaitAtMost(const VarPtr& var, int64_t timeout_ms) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
-  Waiter waiter;
-  MutexLock lock(mutex_);
-  Register(*var, WaitFor::kAll, &waiter);
+bool DependencyEngine::AwaitAll(Waiter* waiter, std::chrono::steady_clock::time_point begin,
+                                int64_t timeout_ms) {
+  while (!Register(waiter)) {
+    waiter->done.WaitUntil(mutex_, std::chrono::steady_clock::now() + kLookInterval);
+  }
+  const auto deadline =
+      begin + std::chrono::milliseconds(timeout_ms < 0 ? waiter->timeout_ms : timeout_ms);
   bool in_time = true;
-  while (waiter.remaining > 0 && in_time) in_time = waiter.done.WaitUntil(mutex_, deadline);
-  return Unregister({var}, &waiter).empty();
+  while (waiter->remaining > 0 && in_time) in_time = waiter->done.WaitUntil(mutex_, deadline);
+  return waiter->remaining == 0;
+}
+
+bool DependencyEngine::WaitAtMost(const VarPtr& var, int64_t timeout_ms) {
+  Waiter waiter;
+  waiter.vars = &var;
+  waiter.count = 1;
+  MutexLock lock(mutex_);
+  const bool complete = AwaitAll(&waiter, std::chrono::steady_clock::now(), timeout_ms);
+  Unregister(&waiter);
+  return complete;
 }
 
 bool DependencyEngine::HasWriter(const VarPtr& var) const {
@@ -316,29 +396,26 @@ bool DependencyEngine::HasWriter(const VarPtr& var) const {
 absl::Status DependencyEngine::Wait(const std::vector<VarPtr>& vars, WaitFor what) {
   const uint64_t generation = ProcessGeneration();
   Waiter waiter;
+  waiter.vars = vars.data();
+  waiter.count = vars.size();
+  waiter.what = what;
   while (true) {
     const auto begin = std::chrono::steady_clock::now();
-    int64_t timeout_ms = 0;
-    bool in_time = true;
     {
       MutexLock lock(mutex_);
       for (const VarPtr& var : vars) {
         // Operations of a parent never complete in its forked child.
         if (var->first != nullptr && var->first->operation->generation != generation) {
           const Operation& operation = *var->first->operation;
-          Unregister(vars, &waiter);
           return CheckSameProcess(operation.generation, operation.what.c_str());
         }
-        timeout_ms = std::max(timeout_ms, Register(*var, what, &waiter));
       }
-      const auto deadline = begin + std::chrono::milliseconds(timeout_ms);
-      while (waiter.remaining > 0 && in_time) in_time = waiter.done.WaitUntil(mutex_, deadline);
-      if (waiter.remaining == 0) return absl::OkStatus();
+      if (AwaitAll(&waiter, begin, /*timeout_ms=*/-1)) return absl::OkStatus();
     }
     const int64_t waited_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                                   std::chrono::steady_clock::now() - begin)
                                   .count();
-    absl::Status status = Explain(vars, &waiter, waited_ms);
+    absl::Status status = Explain(&waiter, waited_ms);
     // OK: all came to an end, or went on, between the deadline and the question.
     if (!status.ok()) return status;
   }
@@ -373,25 +450,30 @@ std::vector<Operation*> DependencyEngine::Blockers(std::vector<Operation*> opera
   return issued;
 }
 
-absl::Status DependencyEngine::Explain(const std::vector<VarPtr>& vars, Waiter* waiter,
-                                       int64_t waited_ms) {
+absl::Status DependencyEngine::Explain(Waiter* waiter, int64_t waited_ms) {
   std::shared_ptr<OperationOwner> owner;
   std::vector<OverdueOperation> overdue;
   {
     MutexLock lock(mutex_);
-    std::vector<Operation*> operations = Unregister(vars, waiter);
-    if (operations.empty()) return absl::OkStatus();
-    std::vector<Operation*> blockers = Blockers(operations);
-    // None is issued only in the moment between a grant and the call of its issue function.
-    if (blockers.empty()) blockers = std::move(operations);
-    // One store at a time explains; the others' turn comes with the next Wait.
-    owner = blockers.front()->owner;
-    for (const Operation* operation : blockers) {
-      if (operation->owner != owner) continue;
-      overdue.push_back({operation->id, operation->what, operation->issued});
+    std::vector<Operation*> blockers;
+    try {
+      const std::vector<Operation*> operations = Waited(*waiter);
+      blockers = Blockers(operations);
+      // None is issued only in the moment between a grant and the call of its issue function.
+      if (blockers.empty()) blockers = operations;
+      // One store at a time explains; the others' turn comes with the next Wait.
+      if (!blockers.empty()) owner = blockers.front()->owner;
+      for (const Operation* operation : blockers) {
+        if (operation->owner != owner) continue;
+        overdue.push_back({operation->id, operation->what, operation->issued});
+      }
+    } catch (const std::bad_alloc&) {
+      Unregister(waiter);
+      return WordlessStatus(absl::StatusCode::kDeadlineExceeded);
     }
+    Unregister(waiter);
   }
-  return owner->Overdue(overdue, waited_ms);
+  return owner == nullptr ? absl::OkStatus() : owner->Overdue(overdue, waited_ms);
 }
 
 }  // namespace kvstore

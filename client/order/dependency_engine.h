@@ -37,6 +37,11 @@
 // A failure is remembered at all Vars of its operation, and TakeFailure hands it out once,
 // whichever of them is asked first.
 //
+// Memory: Append takes all that the operations will need until they are complete, and throws
+// std::bad_alloc before it has queued any. Run, Issued, Complete and the waits take none. So an
+// operation that is queued ends, whatever memory there is: if its issue function throws
+// std::bad_alloc, it has begun nothing, and the operation ends with RESOURCE_EXHAUSTED.
+//
 // Threading: thread-safe. One mutex for all Vars; it is held for a few list operations.
 #pragma once
 
@@ -72,8 +77,9 @@ class OperationOwner {
  public:
   virtual ~OperationOwner() = default;
   // Called after the last issue function of a run of them, and now and then in a long run, on the
-  // same thread: what they collected may go out.
-  virtual void Flush() = 0;
+  // same thread: what they collected may go out. Without memory to send it, the owner ends those
+  // operations.
+  virtual void Flush() noexcept = 0;
   // How long Wait waits for an operation of this owner.
   virtual int64_t operation_timeout_ms() const = 0;
   // Explains what `operations` wait for: DEADLINE_EXCEEDED that names it. May block for a moment;
@@ -86,7 +92,7 @@ class OperationOwner {
 // completes when the last reference is gone. Thread-safe.
 class OperationToken {
  public:
-  explicit OperationToken(OperationPtr operation);
+  OperationToken() = default;  // of no operation yet: of the engine
   ~OperationToken();
   OperationToken(const OperationToken&) = delete;
   OperationToken& operator=(const OperationToken&) = delete;
@@ -96,10 +102,11 @@ class OperationToken {
   // dropped. For those who finish issuing it on another thread.
   [[nodiscard]] std::shared_ptr<const void> HoldOrder();
   // The outcome; the first failure stands. Without any Finish the operation fails as INTERNAL.
-  void Finish(const absl::Status& status);
+  void Finish(const absl::Status& status) noexcept;
 
  private:
-  OperationPtr operation_;
+  friend class DependencyEngine;
+  OperationPtr operation_;  // null until the operation is issued
   Mutex mutex_;
   bool finished_ KVS_GUARDED_BY(mutex_) = false;
   absl::Status status_ KVS_GUARDED_BY(mutex_);  // once finished
@@ -116,7 +123,8 @@ struct OperationSpec {
   };
   // A Var may be named more than once: then an access other than kRead is the one that counts.
   std::vector<Use> uses;
-  // Runs once. What it captures lives until the operation completes.
+  // Runs once. What it captures lives until the operation completes. Throws std::bad_alloc only
+  // where it has begun nothing.
   std::function<void(const TokenPtr&)> issue;
 };
 
@@ -132,18 +140,34 @@ class DependencyEngine {
 
   static VarPtr NewVar();
 
-  using Ready = std::vector<OperationPtr>;
+  // Operations that may be issued, in that order: linked through themselves.
+  class Ready {
+   public:
+    Ready() = default;
+    ~Ready();
+    Ready(Ready&& other) noexcept;
+    Ready& operator=(Ready&& other) noexcept;
+
+    bool empty() const { return first_ == nullptr; }
+    void Add(OperationPtr operation);
+    void Add(Ready others);
+    OperationPtr Take();  // the first
+
+   private:
+    OperationPtr first_;
+    Operation* last_ = nullptr;
+  };
   // Queues the operations in one step. The caller passes what is returned to Run once it holds no
-  // lock.
+  // lock. May throw std::bad_alloc; then nothing is queued.
   [[nodiscard]] Ready Append(std::vector<OperationSpec> specs) KVS_EXCLUDES(mutex_);
   // Issues the operations, and those which become ready meanwhile.
-  void Run(Ready ready) KVS_EXCLUDES(mutex_);
+  void Run(Ready ready) noexcept KVS_EXCLUDES(mutex_);
 
   enum class WaitFor : uint8_t { kWriters, kAll };
   // Blocks until the operations on `vars` that were appended before the call are complete: those
   // that write (kWriters) or all. Failures are not its business. Errors: what an owner's Overdue
   // says when its timeout passed; FAILED_PRECONDITION in a forked child that would wait for its
-  // parent's operations.
+  // parent's operations. Without memory to be woken it looks now and then.
   absl::Status Wait(const std::vector<VarPtr>& vars, WaitFor what) KVS_EXCLUDES(mutex_);
 
   // Waits likewise for at most `timeout_ms`, and asks nobody. False when some are still under way.
@@ -168,17 +192,21 @@ class DependencyEngine {
 
   void Pump(Var& var, Ready* ready) KVS_REQUIRES(mutex_);
   void Release(Operation& operation, bool orders, Ready* ready) KVS_REQUIRES(mutex_);
-  void Record(Operation& operation, absl::Status status) KVS_REQUIRES(mutex_);
-  void Issued(Operation& operation) KVS_EXCLUDES(mutex_);
-  void Complete(OperationPtr operation, absl::Status status) KVS_EXCLUDES(mutex_);
-  // Makes `waiter` wait for the operations on `var`; returns the longest timeout among them.
-  int64_t Register(Var& var, WaitFor what, Waiter* waiter) KVS_REQUIRES(mutex_);
-  // Ends the wait; returns the operations that were still waited for.
-  std::vector<Operation*> Unregister(const std::vector<VarPtr>& vars, Waiter* waiter)
+  void Record(const OperationPtr& operation, absl::Status status) KVS_REQUIRES(mutex_);
+  void Issue(const OperationPtr& operation) KVS_EXCLUDES(mutex_);
+  void Issued(Operation& operation) noexcept KVS_EXCLUDES(mutex_);
+  void Complete(OperationPtr operation, absl::Status status) noexcept KVS_EXCLUDES(mutex_);
+  // Makes `waiter` wait for the operations on its Vars. False without memory; then it does not.
+  bool Register(Waiter* waiter) KVS_REQUIRES(mutex_);
+  void Unregister(Waiter* waiter) KVS_REQUIRES(mutex_);
+  // Those that `waiter` still waits for.
+  std::vector<Operation*> Waited(const Waiter& waiter) KVS_REQUIRES(mutex_);
+  // Waits until all are complete (true), or until `begin` and the timeout: those of the operations,
+  // or `timeout_ms` where that is not negative. The waiter stays registered.
+  bool AwaitAll(Waiter* waiter, std::chrono::steady_clock::time_point begin, int64_t timeout_ms)
       KVS_REQUIRES(mutex_);
   std::vector<Operation*> Blockers(std::vector<Operation*> operations) KVS_REQUIRES(mutex_);
-  absl::Status Explain(const std::vector<VarPtr>& vars, Waiter* waiter, int64_t waited_ms)
-      KVS_EXCLUDES(mutex_);
+  absl::Status Explain(Waiter* waiter, int64_t waited_ms) KVS_EXCLUDES(mutex_);
 
   mutable Mutex mutex_;
   uint64_t last_id_ KVS_GUARDED_BY(mutex_) = 0;

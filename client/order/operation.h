@@ -7,7 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
@@ -20,7 +20,7 @@ constexpr bool Exclusive(Access access) {
   return access == Access::kWrite || access == Access::kOrder;
 }
 
-// A failure, shared by all Vars of its operation, and whether it was handed out already.
+// How an operation failed, and whether that was handed out already.
 struct DependencyEngine::Failure {
   KeyedStatus status;
   bool taken = false;
@@ -29,13 +29,18 @@ struct DependencyEngine::Failure {
 // One call of Wait. Lives on the stack of that call; operations point to it until they complete or
 // the call gives up.
 struct DependencyEngine::Waiter {
-  size_t remaining = 0;  // operations that point here
+  const VarPtr* vars = nullptr;
+  size_t count = 0;  // of `vars`
+  WaitFor what = WaitFor::kAll;
+  size_t remaining = 0;    // operations that point here
+  int64_t timeout_ms = 0;  // the longest of theirs
   CondVar done;
 };
 
 class Operation {
  public:
-  // The operation's place at one Var: in the Var's list of unfinished uses, and in its grants.
+  // The operation's place at one Var: in the Var's list of unfinished uses, and in its grants; when
+  // the operation has failed, in the list of failures that the Var remembers.
   struct Use {
     VarPtr var;
     Access access = Access::kRead;
@@ -43,6 +48,7 @@ class Operation {
     Operation* operation = nullptr;
     Use* previous = nullptr;
     Use* next = nullptr;
+    OperationPtr remembered;  // its own operation, which a Var's list of failures keeps
   };
 
   // Fixed before the operation is queued.
@@ -61,19 +67,31 @@ class Operation {
   // Keeps the operation while it waits to be granted all: then nobody else holds it. Afterwards its
   // token does.
   OperationPtr self;
+  OperationPtr next_ready;  // in a list of Ready
+  TokenPtr token;           // made with the operation; moved out when it is issued
   // Who still issues it: its issue function, and whoever called HoldOrder. At 0 it is issued, and
   // its kOrder grants are given back.
   size_t order_holds = 1;
   bool issued = false;
-  std::vector<DependencyEngine::Waiter*> waiters;
+  bool complete = false;
+  absl::InlinedVector<DependencyEngine::Waiter*, 2> waiters;
+  DependencyEngine::Failure failure;  // filled in if it fails
+
+  // It is issued and complete: its Vars, which may remember its failure, are not kept by it.
+  void LetVarsGo() {
+    for (Use& use : uses) use.var = nullptr;
+    owner = nullptr;
+  }
 };
 
 class Var {
  public:
-  struct Remembered {
-    std::shared_ptr<DependencyEngine::Failure> failure;
-    bool by_reader;  // its operation used this Var as kRead
-  };
+  Var() = default;
+  ~Var() {
+    while (first_failed != nullptr) Forget(first_failed);
+  }
+  Var(const Var&) = delete;
+  Var& operator=(const Var&) = delete;
 
   // Puts the use at the end of the list of unfinished uses, which is in program order.
   void Link(Operation::Use* use) {
@@ -87,6 +105,25 @@ class Var {
     (use->next != nullptr ? use->next->previous : last) = use->previous;
   }
 
+  // Keeps a use that is finished, and failed: the list is one of uses so that it takes no memory.
+  void Remember(Operation::Use* use, const OperationPtr& operation) {
+    use->remembered = operation;
+    use->previous = last_failed;
+    use->next = nullptr;
+    (last_failed != nullptr ? last_failed->next : first_failed) = use;
+    last_failed = use;
+    ++failures;
+  }
+  // Returns the one behind it.
+  Operation::Use* Forget(Operation::Use* use) {
+    Operation::Use* const behind = use->next;
+    (use->previous != nullptr ? use->previous->next : first_failed) = use->next;
+    (use->next != nullptr ? use->next->previous : last_failed) = use->previous;
+    --failures;
+    const OperationPtr operation = std::move(use->remembered);  // goes last: `use` lies in it
+    return behind;
+  }
+
   // The list of unfinished uses: granted ones, then those that wait; kTrack, which waits for
   // nothing, anywhere.
   Operation::Use* first = nullptr;
@@ -95,7 +132,10 @@ class Var {
   Operation::Use* waiting = nullptr;
   size_t sharing = 0;      // uses that are granted and not exclusive
   bool exclusive = false;  // one use is granted, and it is
-  std::vector<Remembered> failures;
+  // The uses of operations that failed, in the order of their ends.
+  Operation::Use* first_failed = nullptr;
+  Operation::Use* last_failed = nullptr;
+  size_t failures = 0;
   absl::Status last_failure;
 };
 

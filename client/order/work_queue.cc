@@ -3,7 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <vector>
+#include <new>
 
 namespace kvstore {
 
@@ -13,16 +13,25 @@ WorkQueue::WorkQueue(const std::string& name) : thread_([this] { Loop(); }) {
 
 WorkQueue::~WorkQueue() { Stop(); }
 
-void WorkQueue::Show(KeyId key, const Lane& lane) {
-  const uint64_t number = lane.entries.front().number;
-  by_priority_.insert({-int64_t{lane.priority}, number, key});
-  by_age_.insert({number, key});
+WorkQueue::Lane::Lane() {
+  ByPriority one_priority;
+  by_priority = one_priority.extract(one_priority.emplace().first);
+  ByAge one_age;
+  by_age = one_age.extract(one_age.emplace().first);
 }
 
-void WorkQueue::Hide(KeyId key, const Lane& lane) {
-  const uint64_t number = lane.entries.front().number;
-  by_priority_.erase({-int64_t{lane.priority}, number, key});
-  by_age_.erase({number, key});
+void WorkQueue::Show(KeyId key, Lane* lane) {
+  const uint64_t number = lane->entries.front().number;
+  lane->by_priority.value() = {-int64_t{lane->priority}, number, key};
+  lane->by_age.value() = {number, key};
+  by_priority_.insert(std::move(lane->by_priority));
+  by_age_.insert(std::move(lane->by_age));
+}
+
+void WorkQueue::Hide(KeyId key, Lane* lane) {
+  const uint64_t number = lane->entries.front().number;
+  lane->by_priority = by_priority_.extract({-int64_t{lane->priority}, number, key});
+  lane->by_age = by_age_.extract({number, key});
 }
 
 void WorkQueue::Add(KeyId key, int priority, Task task) {
@@ -30,12 +39,19 @@ void WorkQueue::Add(KeyId key, int priority, Task task) {
     MutexLock lock(mutex_);
     if (!stopping_) {
       Lane& lane = lanes_[key];
-      const bool shown = !lane.entries.empty() && !lane.running;
-      if (shown) Hide(key, lane);
       const bool idle = lane.entries.empty() && !lane.running;
+      const bool shown = !lane.entries.empty() && !lane.running;
+      try {
+        lane.entries.emplace_back();
+      } catch (const std::bad_alloc&) {
+        if (idle) lanes_.erase(key);
+        throw;
+      }
+      if (shown) Hide(key, &lane);
       lane.priority = idle ? priority : std::max(lane.priority, priority);
-      lane.entries.push_back({++last_number_, std::move(task)});
-      if (!lane.running) Show(key, lane);
+      lane.entries.back().number = ++last_number_;
+      lane.entries.back().task = std::move(task);
+      if (!lane.running) Show(key, &lane);
       changed_.NotifyOne();
       return;
     }
@@ -58,7 +74,7 @@ void WorkQueue::Loop() {
       if (stopping_) return;
       key = Choose();
       Lane& lane = lanes_[key];
-      Hide(key, lane);
+      Hide(key, &lane);
       task = std::move(lane.entries.front().task);
       lane.entries.pop_front();
       lane.running = true;
@@ -71,7 +87,7 @@ void WorkQueue::Loop() {
     if (lane->second.entries.empty()) {
       lanes_.erase(lane);
     } else {
-      Show(key, lane->second);
+      Show(key, &lane->second);
     }
   }
 }
@@ -83,17 +99,16 @@ void WorkQueue::Stop() {
     changed_.NotifyAll();
   }
   if (thread_.joinable()) thread_.join();
-  std::vector<Task> dropped;
+  std::unordered_map<KeyId, Lane> dropped;
   {
     MutexLock lock(mutex_);
-    for (auto& [key, lane] : lanes_) {
-      for (Entry& entry : lane.entries) dropped.push_back(std::move(entry.task));
-    }
-    lanes_.clear();
+    dropped.swap(lanes_);
     by_priority_.clear();
     by_age_.clear();
   }
-  for (Task& task : dropped) task(false);
+  for (auto& [key, lane] : dropped) {
+    for (Entry& entry : lane.entries) entry.task(false);
+  }
 }
 
 }  // namespace kvstore

@@ -25,7 +25,7 @@ class WorkQueue {
   static constexpr uint64_t kAgingInterval = 16;
 
   // `run` is false when the queue was stopped before the task's turn came: then it only says so to
-  // whoever waits for it.
+  // whoever waits for it. Must not throw.
   using Task = std::function<void(bool run)>;
 
   // `name` (at most 15 bytes) is the thread's.
@@ -34,6 +34,8 @@ class WorkQueue {
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
+  // May throw std::bad_alloc; then the task was not taken. What is taken will run: nothing after
+  // this takes memory.
   void Add(KeyId key, int priority, Task task) KVS_EXCLUDES(mutex_);
   bool InThread() const { return std::this_thread::get_id() == thread_.get_id(); }
   // Waits for the task that runs; the others, and those still to come, are called with false.
@@ -45,18 +47,23 @@ class WorkQueue {
     uint64_t number = 0;  // in order of arrival
     Task task;
   };
+  using ByPriority = std::set<std::tuple<int64_t, uint64_t, KeyId>>;  // -priority, number, key
+  using ByAge = std::set<std::pair<uint64_t, KeyId>>;
   // The tasks of one key. Its first entry stands in both sets below, unless a task of it runs.
   struct Lane {
+    Lane();
+
     std::deque<Entry> entries;
     int priority = 0;  // the highest of `entries`, and of those that ran since the lane was empty
     bool running = false;
+    // Its elements of the sets, while it stands in neither.
+    ByPriority::node_type by_priority;
+    ByAge::node_type by_age;
   };
-  using ByPriority = std::set<std::tuple<int64_t, uint64_t, KeyId>>;  // -priority, number, key
-  using ByAge = std::set<std::pair<uint64_t, KeyId>>;
 
   void Loop() KVS_EXCLUDES(mutex_);
-  void Show(KeyId key, const Lane& lane) KVS_REQUIRES(mutex_);
-  void Hide(KeyId key, const Lane& lane) KVS_REQUIRES(mutex_);
+  void Show(KeyId key, Lane* lane) KVS_REQUIRES(mutex_);
+  void Hide(KeyId key, Lane* lane) KVS_REQUIRES(mutex_);
   KeyId Choose() KVS_REQUIRES(mutex_);
 
   Mutex mutex_;

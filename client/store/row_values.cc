@@ -65,7 +65,7 @@ NDArray ArrayOf(const ValueSpec& spec, const RowSum& sum) {
   std::vector<int64_t> indices;
   indices.reserve(order.size());
   for (const size_t place : order) indices.push_back(sum.rows()[place]);
-  const NDArray array = NDArray::RowSparse(spec.shape, ToDataType(spec.dtype));
+  const NDArray array = MakeRowSparseArray(spec.shape, ToDataType(spec.dtype));
   uint8_t* out = array.impl()->SetRows(std::move(indices));
   for (const size_t place : order) {
     Narrow(spec.dtype, out, sum.sums() + place * sum.row_sum_bytes(), sum.row_elements());
@@ -77,7 +77,7 @@ NDArray ArrayOf(const ValueSpec& spec, const RowSum& sum) {
 std::vector<NDArray> AllDense(std::vector<NDArray> values) {
   for (NDArray& value : values) {
     if (value.storage_type() == StorageType::kDefault) continue;
-    const NDArray dense(value.shape(), value.dtype());
+    const NDArray dense = MakeArray(value.shape(), value.dtype());
     const size_t row_bytes = value.impl()->row_bytes();
     const auto* from = value.data_as<uint8_t>();
     for (const int64_t row : value.indices()) {

@@ -154,8 +154,7 @@ void RowTable::Zero() {
 }
 
 void RowTable::DropZeroPages() {
-  absl::erase_if(pages_,
-                 [this](const auto& page) { return IsZero(page.second.get(), page_bytes_); });
+  pages_.EraseIf([this](const auto& page) { return IsZero(page.second.get(), page_bytes_); });
 }
 
 }  // namespace kvstore

@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "common/base/flat_map.h"
 
 namespace kvstore {
 
@@ -71,7 +71,7 @@ class RowTable {
   size_t row_bytes_;
   int rows_per_page_log2_;
   size_t page_bytes_;
-  absl::flat_hash_map<int64_t, std::unique_ptr<uint8_t[]>> pages_;
+  FlatMap<int64_t, std::unique_ptr<uint8_t[]>> pages_;
 };
 
 }  // namespace kvstore

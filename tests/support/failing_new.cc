@@ -1,8 +1,11 @@
 #include "tests/support/failing_new.h"
 
+#include <sys/prctl.h>
+
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 namespace {
@@ -12,7 +15,40 @@ std::atomic<size_t> fails_from{SIZE_MAX};
 std::atomic<int> spares{0};
 std::atomic<int> failures{0};
 
+// FailingNth: which one is alive (0: none), and whom it means: the thread with this mark, or those
+// of this name. Both are written before `alive`, with release.
+std::atomic<int> alive{0};
+std::atomic<int> born{0};
+std::atomic<const void*> chosen_mark{nullptr};
+char chosen_name[16];
+std::atomic<int> nth_spares{0};
+std::atomic<int> nth_fails{0};
+std::atomic<int> nth_failures{0};
+thread_local int looked_at = 0;  // which FailingNth this thread has compared itself with
+thread_local bool chosen = false;
+
+bool Chosen() {
+  if (const void* mark = chosen_mark.load(std::memory_order_relaxed)) return mark == &looked_at;
+  char name[16] = {};
+  prctl(PR_GET_NAME, name);
+  return std::strcmp(name, chosen_name) == 0;
+}
+
+bool FailsAsNth() {
+  const int now = alive.load(std::memory_order_acquire);
+  if (now == 0) return false;
+  if (looked_at != now) {
+    looked_at = now;
+    chosen = Chosen();
+  }
+  if (!chosen || nth_spares.fetch_sub(1, std::memory_order_relaxed) > 0) return false;
+  if (nth_fails.fetch_sub(1, std::memory_order_relaxed) <= 0) return false;
+  nth_failures.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
 bool Fails(size_t size) {
+  if (FailsAsNth()) return true;
   if (size < fails_from.load(std::memory_order_relaxed)) return false;
   if (spares.fetch_sub(1, std::memory_order_relaxed) > 0) return false;
   failures.fetch_add(1, std::memory_order_relaxed);
@@ -35,6 +71,24 @@ FailingNew::FailingNew(size_t bytes, int spared) {
 }
 FailingNew::~FailingNew() { fails_from.store(SIZE_MAX, std::memory_order_relaxed); }
 int FailingNew::failed() const { return failures.load(std::memory_order_relaxed); }
+
+FailingNth::FailingNth(int spared, int fails) {
+  chosen_mark.store(&looked_at, std::memory_order_relaxed);
+  nth_failures.store(0, std::memory_order_relaxed);
+  nth_spares.store(spared, std::memory_order_relaxed);
+  nth_fails.store(fails, std::memory_order_relaxed);
+  alive.store(born.fetch_add(1, std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+FailingNth::FailingNth(const char* thread, int spared, int fails) {
+  std::strncpy(chosen_name, thread, sizeof chosen_name - 1);
+  chosen_mark.store(nullptr, std::memory_order_relaxed);
+  nth_failures.store(0, std::memory_order_relaxed);
+  nth_spares.store(spared, std::memory_order_relaxed);
+  nth_fails.store(fails, std::memory_order_relaxed);
+  alive.store(born.fetch_add(1, std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+FailingNth::~FailingNth() { alive.store(0, std::memory_order_release); }
+int FailingNth::failed() const { return nth_failures.load(std::memory_order_relaxed); }
 
 }  // namespace kvstore::testing
 

@@ -17,7 +17,7 @@ namespace {
 
 class QuietOwner : public OperationOwner {
  public:
-  void Flush() override {}
+  void Flush() noexcept override {}
   int64_t operation_timeout_ms() const override { return timeout_ms; }
   absl::Status Overdue(const std::vector<OverdueOperation>& operations, int64_t) override {
     return absl::DeadlineExceededError(operations[0].what);

@@ -109,7 +109,7 @@ TEST_CASE("a sum under way holds its operation's order until it was taken", "[di
   DependencyEngine engine;
   class Owner : public OperationOwner {
    public:
-    void Flush() override {}
+    void Flush() noexcept override {}
     int64_t operation_timeout_ms() const override { return 60000; }
     absl::Status Overdue(const std::vector<OverdueOperation>&, int64_t) override {
       return absl::DeadlineExceededError("overdue");

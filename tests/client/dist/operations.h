@@ -46,7 +46,7 @@ class Underway {
  private:
   class Owner : public OperationOwner {
    public:
-    void Flush() override {}
+    void Flush() noexcept override {}
     int64_t operation_timeout_ms() const override { return 60000; }
     absl::Status Overdue(const std::vector<OverdueOperation>&, int64_t) override {
       return absl::DeadlineExceededError("overdue");

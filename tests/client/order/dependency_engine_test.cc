@@ -14,7 +14,7 @@ namespace {
 // An owner with a timeout, which notes what it is asked.
 class TestOwner : public OperationOwner {
  public:
-  void Flush() override { ++flushes; }
+  void Flush() noexcept override { ++flushes; }
   int64_t operation_timeout_ms() const override { return timeout_ms; }
   absl::Status Overdue(const std::vector<OverdueOperation>& operations, int64_t) override {
     std::string names;
