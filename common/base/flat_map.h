@@ -37,6 +37,7 @@ class FlatMap {
   bool empty() const { return table_.empty(); }
   iterator find(const Key& key) { return table_.find(key); }
   const_iterator find(const Key& key) const { return table_.find(key); }
+  void prefetch(const Key& key) const { table_.prefetch(key); }
   Value& at(const Key& key) { return table_.at(key); }
   const Value& at(const Key& key) const { return table_.at(key); }
   void erase(iterator it) { table_.erase(it); }
