@@ -28,10 +28,10 @@ constexpr Names<Workload, 9> kWorkloads = {{
     {Workload::kRowSparse, "rowsparse"},
 }};
 
-constexpr Names<Rule, 3> kRules = {{
-    {Rule::kAssign, "assign"},
-    {Rule::kSum, "sum"},
-    {Rule::kSgd, "sgd"},
+constexpr Names<Optimizer, 3> kOptimizers = {{
+    {Optimizer::kAssign, "assign"},
+    {Optimizer::kSum, "sum"},
+    {Optimizer::kSgd, "sgd"},
 }};
 
 constexpr DataType kDataTypes[] = {DataType::kFloat32,  DataType::kFloat64, DataType::kFloat16,
@@ -71,8 +71,10 @@ absl::StatusOr<Workload> WorkloadFromName(std::string_view name) {
   return FromName("workload", kWorkloads, name);
 }
 
-std::string_view RuleName(Rule rule) { return NameOf(kRules, rule); }
-absl::StatusOr<Rule> RuleFromName(std::string_view name) { return FromName("rule", kRules, name); }
+std::string_view OptimizerName(Optimizer optimizer) { return NameOf(kOptimizers, optimizer); }
+absl::StatusOr<Optimizer> OptimizerFromName(std::string_view name) {
+  return FromName("optimizer", kOptimizers, name);
+}
 
 std::vector<std::string> DataTypeNames() {
   std::vector<std::string> names;

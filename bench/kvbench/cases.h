@@ -30,13 +30,13 @@ std::vector<std::string> WorkloadNames();
 // Errors: INVALID_ARGUMENT lists the names.
 absl::StatusOr<Workload> WorkloadFromName(std::string_view name);
 
-// What the servers do with a round.
-enum class Rule { kAssign, kSum, kSgd };
+// The optimizer that is set on the servers: what they make of the sum of a round.
+enum class Optimizer { kAssign, kSum, kSgd };
 
 // The optimizer's name, "sgd".
-std::string_view RuleName(Rule rule);
+std::string_view OptimizerName(Optimizer optimizer);
 // Errors: INVALID_ARGUMENT lists the names.
-absl::StatusOr<Rule> RuleFromName(std::string_view name);
+absl::StatusOr<Optimizer> OptimizerFromName(std::string_view name);
 
 // "f16". Errors: INVALID_ARGUMENT lists the names.
 absl::StatusOr<DataType> DataTypeFromName(std::string_view name);
@@ -62,7 +62,7 @@ struct Case {
   size_t window = 1;  // operations in flight, at most `keys`; rounds have all of them in flight
   int workers = 1;
   DataType dtype = DataType::kFloat32;
-  Rule rule = Rule::kAssign;
+  Optimizer optimizer = Optimizer::kAssign;
   int64_t height = 0;  // rows of the table; only kRowSparse
 };
 

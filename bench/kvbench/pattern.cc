@@ -83,7 +83,7 @@ namespace {
 
 // That of all workers together is RanksSummed times this.
 int64_t UnitGradient(const RoundPattern& pattern, uint32_t base, size_t i, uint64_t round) {
-  if (pattern.rule == Rule::kAssign && IsStamp(i, pattern.dtype)) {
+  if (pattern.optimizer == Optimizer::kAssign && IsStamp(i, pattern.dtype)) {
     const int64_t stamps =
         (int64_t{1} << std::min(20, ExactBits(pattern.dtype))) / RanksSummed(pattern.workers);
     return static_cast<int64_t>(round) % std::max<int64_t>(2, stamps);
@@ -97,12 +97,12 @@ double WeightAt(const RoundPattern& pattern, uint32_t base, size_t i, uint64_t r
   if (rounds == 0) return static_cast<double>(first);
   const int64_t all = UnitGradient(pattern, base, i, rounds) * RanksSummed(pattern.workers);
   const auto n = static_cast<int64_t>(rounds);
-  switch (pattern.rule) {
-    case Rule::kSgd:
+  switch (pattern.optimizer) {
+    case Optimizer::kSgd:
       return Wrapped(pattern.dtype, first - n * all);
-    case Rule::kSum:
+    case Optimizer::kSum:
       return Wrapped(pattern.dtype, first + n * all);
-    case Rule::kAssign:
+    case Optimizer::kAssign:
       return Wrapped(pattern.dtype, all);
   }
   return 0;
@@ -126,7 +126,7 @@ double RoundPattern::Gradient(size_t i, int rank, uint64_t round) const {
 }
 
 void RoundPattern::Restamp(int rank, uint64_t round, const Elements& gradients) const {
-  if (rule != Rule::kAssign) return;
+  if (optimizer != Optimizer::kAssign) return;
   for (size_t i = 0; i < gradients.count; i += PartElements(dtype)) {
     gradients.Set(i, Gradient(i, rank, round));
   }
@@ -137,7 +137,7 @@ double RoundPattern::WeightAfter(size_t i, uint64_t rounds) const {
 }
 
 uint64_t RoundPattern::rounds_max() const {
-  if (IsInteger(dtype) || rule == Rule::kAssign) return uint64_t{1} << 40;
+  if (IsInteger(dtype) || optimizer == Optimizer::kAssign) return uint64_t{1} << 40;
   const uint64_t largest = uint64_t{1} << ExactBits(dtype);
   const uint64_t step = WeightBits(dtype) < 20 ? 1 : 3;
   return (largest - (uint64_t{1} << WeightBits(dtype))) /

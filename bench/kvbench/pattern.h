@@ -43,7 +43,7 @@ absl::Status CheckStamps(int key, uint32_t stamp, const Elements& values);
 struct RoundPattern {
   Pattern weights;  // its generation is 0
   int workers = 1;
-  Rule rule = Rule::kSgd;
+  Optimizer optimizer = Optimizer::kSgd;
   DataType dtype = DataType::kFloat32;
 
   // What the worker of rank `rank` pushes in round `round` (1, 2, ...).

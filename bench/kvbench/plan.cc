@@ -21,12 +21,14 @@ size_t WholeElements(uint64_t bytes, DataType dtype) {
 }
 
 // Integers have no SGD.
-Rule RuleOfRounds(DataType dtype) { return IsInteger(dtype) ? Rule::kSum : Rule::kSgd; }
+Optimizer OptimizerOfRounds(DataType dtype) {
+  return IsInteger(dtype) ? Optimizer::kSum : Optimizer::kSgd;
+}
 
-Case RoundsOf(const Options& options, Workload workload, Rule rule) {
+Case RoundsOf(const Options& options, Workload workload, Optimizer optimizer) {
   Case rounds;
   rounds.workload = workload;
-  rounds.rule = rule;
+  rounds.optimizer = optimizer;
   rounds.workers = options.local() || workload == Workload::kInit ? 1 : options.workers;
   if (workload == Workload::kRound) rounds.dtype = options.dtype;
   if (InOneMessage(workload)) {
@@ -58,21 +60,21 @@ std::vector<Case> CasesOf(const Options& options) {
   for (const Workload workload : options.workloads) {
     switch (workload) {
       case Workload::kRound:
-        cases.push_back(RoundsOf(options, workload, RuleOfRounds(options.dtype)));
+        cases.push_back(RoundsOf(options, workload, OptimizerOfRounds(options.dtype)));
         break;
       case Workload::kAsync:
-        cases.push_back(RoundsOf(options, workload, Rule::kSum));
+        cases.push_back(RoundsOf(options, workload, Optimizer::kSum));
         break;
       case Workload::kSmall:
-        cases.push_back(RoundsOf(options, workload, Rule::kAssign));
-        cases.push_back(RoundsOf(options, workload, Rule::kSgd));
+        cases.push_back(RoundsOf(options, workload, Optimizer::kAssign));
+        cases.push_back(RoundsOf(options, workload, Optimizer::kSgd));
         break;
       case Workload::kInit:
-        cases.push_back(RoundsOf(options, workload, Rule::kAssign));
+        cases.push_back(RoundsOf(options, workload, Optimizer::kAssign));
         break;
       case Workload::kRowSparse:
         for (const int64_t height : options.heights) {
-          Case table = RoundsOf(options, workload, Rule::kSgd);
+          Case table = RoundsOf(options, workload, Optimizer::kSgd);
           table.keys = table.window = options.rows;
           table.value_bytes = kRowBytes;
           table.height = height;
@@ -97,7 +99,7 @@ std::string StoreTypeOf(const Options& options, const Case& measured) {
 }
 
 bool ShareJob(const Options& options, const Case& a, const Case& b) {
-  return a.workers == b.workers && a.rule == b.rule &&
+  return a.workers == b.workers && a.optimizer == b.optimizer &&
          StoreTypeOf(options, a) == StoreTypeOf(options, b) &&
          (a.workload == Workload::kInit) == (b.workload == Workload::kInit);
 }
@@ -141,8 +143,8 @@ std::string ProblemOf(const Options& options) {
       return fmt::format(
           "--scheduler: workloads of one job expected, got {} with {} and {} with {}: they need "
           "another store, optimizer or cluster",
-          WorkloadName(cases[0].workload), RuleName(cases[0].rule), WorkloadName(each.workload),
-          RuleName(each.rule));
+          WorkloadName(cases[0].workload), OptimizerName(cases[0].optimizer),
+          WorkloadName(each.workload), OptimizerName(each.optimizer));
     }
   }
   return "";

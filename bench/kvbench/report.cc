@@ -112,7 +112,8 @@ std::string CoresText(const Cores& cores) {
 // "f32 sgd 1000000": what the values are, what becomes of a round, how high the table is.
 std::string KindText(const Case& measured) {
   if (!InRounds(measured.workload)) return DataTypeName(measured.dtype);
-  std::string text = fmt::format("{} {}", DataTypeName(measured.dtype), RuleName(measured.rule));
+  std::string text =
+      fmt::format("{} {}", DataTypeName(measured.dtype), OptimizerName(measured.optimizer));
   if (measured.height > 0) text += fmt::format(" {}", measured.height);
   return text;
 }
@@ -165,7 +166,7 @@ void WriteResult(JsonWriter* json, const CaseResult& result) {
   json->BeginObject();
   json->Member("workload", WorkloadName(measured.workload));
   json->Member("dtype", DataTypeName(measured.dtype));
-  json->Member("optimizer", RuleName(measured.rule));
+  json->Member("optimizer", OptimizerName(measured.optimizer));
   if (measured.height > 0) json->Member("height", measured.height);
   json->Member("value_bytes", uint64_t{measured.value_bytes});
   json->Member("keys", uint64_t{measured.keys});

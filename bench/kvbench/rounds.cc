@@ -43,8 +43,8 @@ class Rounds final : public WorkerCase {
     }
     for (NDArray& array : weights_) outputs_.push_back(&array);
 
-    OptimizerSpec optimizer{std::string(RuleName(case_.rule))};
-    if (case_.rule == Rule::kSgd) optimizer.Set("learning_rate", 1);
+    OptimizerSpec optimizer{std::string(OptimizerName(case_.optimizer))};
+    if (case_.optimizer == Optimizer::kSgd) optimizer.Set("learning_rate", 1);
     store_.SetOptimizer(optimizer);
     store_.Barrier();  // nobody pushes before the servers have the optimizer
     store_.Broadcast(keys_, keys_, weights_, outputs_);
@@ -87,14 +87,14 @@ class Rounds final : public WorkerCase {
   RoundPattern PatternOf(size_t k) const {
     return {{command_.seed, command_.first_key + static_cast<int>(k), 0},
             case_.workers,
-            case_.rule,
+            case_.optimizer,
             case_.dtype};
   }
 
   absl::Status Round() {
     ++rounds_;
     // The values of the last round are back: its pulls are.
-    for (size_t k = 0; k < keys_.size() && case_.rule == Rule::kAssign; ++k) {
+    for (size_t k = 0; k < keys_.size() && case_.optimizer == Optimizer::kAssign; ++k) {
       PatternOf(k).Restamp(store_.get_rank(), rounds_, ElementsOf(gradients_[k]));
     }
     store_.Push(keys_, gradients_);

@@ -34,7 +34,7 @@ absl::StatusOr<ServerFigures> AskServers(ChildProcesses* children, const std::st
   options.process.command = {kvctl, "status", "--scheduler", scheduler, "--output", "json"};
   KVS_ASSIGN_OR_RETURN(const std::unique_ptr<ChildProcess> process, children->Start(options));
   KVS_ASSIGN_OR_RETURN(const std::string json, process->ReadLine(kAnswerTimeoutS));
-  KVS_RETURN_IF_ERROR(process->Join(kAnswerTimeoutS));
+  KVS_RETURN_IF_ERROR(process->AwaitEnd(kAnswerTimeoutS));
   ServerFigures figures;
   figures.bytes = {SumOf(MembersOf(json, "payload_bytes_moved")),
                    SumOf(MembersOf(json, "payload_bytes_copied"))};

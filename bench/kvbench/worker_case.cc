@@ -21,7 +21,7 @@ std::unique_ptr<WorkerCase> MakeWorkerCase(const PrepareCommand& command, KVStor
 uint64_t RoundsMax(const Case& measured) {
   if (measured.workload == Workload::kInit) return kCreatedMax / measured.keys;
   if (measured.workload == Workload::kRowSparse) return RowSets::rounds_max(measured.workers);
-  return RoundPattern{{}, measured.workers, measured.rule, measured.dtype}.rounds_max();
+  return RoundPattern{{}, measured.workers, measured.optimizer, measured.dtype}.rounds_max();
 }
 
 }  // namespace kvstore::bench

@@ -87,7 +87,7 @@ absl::Status WorkerGroup::Finish() {
   // All at once: the last barrier needs everybody.
   for (const auto& worker : workers_) worker->CloseInput();
   absl::Status status;
-  for (const auto& worker : workers_) status.Update(worker->Join(kEndTimeoutS));
+  for (const auto& worker : workers_) status.Update(worker->AwaitEnd(kEndTimeoutS));
   return status;
 }
 

@@ -90,7 +90,7 @@ Line LineOf(const PrepareCommand& command) {
            {"window", fmt::to_string(measured.window)},
            {"workers", fmt::to_string(measured.workers)},
            {"dtype", DataTypeName(measured.dtype)},
-           {"rule", std::string(RuleName(measured.rule))},
+           {"optimizer", std::string(OptimizerName(measured.optimizer))},
            {"height", fmt::to_string(measured.height)},
            {"first_key", fmt::to_string(command.first_key)},
            {"seed", fmt::to_string(command.seed)},
@@ -129,7 +129,7 @@ absl::StatusOr<PrepareCommand> PrepareFromLine(const Line& line) {
   command.measured.window = reader.Whole("window");
   command.measured.workers = static_cast<int>(reader.Whole("workers"));
   const std::string dtype = reader.Text("dtype");
-  const std::string rule = reader.Text("rule");
+  const std::string optimizer = reader.Text("optimizer");
   command.measured.height = static_cast<int64_t>(reader.Whole("height"));
   command.first_key = static_cast<int>(reader.Whole("first_key"));
   command.seed = reader.Whole("seed");
@@ -140,7 +140,7 @@ absl::StatusOr<PrepareCommand> PrepareFromLine(const Line& line) {
   KVS_RETURN_IF_ERROR(reader.status());
   KVS_ASSIGN_OR_RETURN(command.measured.workload, WorkloadFromName(workload));
   KVS_ASSIGN_OR_RETURN(command.measured.dtype, DataTypeFromName(dtype));
-  KVS_ASSIGN_OR_RETURN(command.measured.rule, RuleFromName(rule));
+  KVS_ASSIGN_OR_RETURN(command.measured.optimizer, OptimizerFromName(optimizer));
   return command;
 }
 

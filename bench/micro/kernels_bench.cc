@@ -137,7 +137,7 @@ bool Verified() {
         mom[i] != kept - step || next[i] != w[i] + mom[i] || half_sum[i] != w[i] + widened[i]) {
       return false;
     }
-    // Rules of many operations: near the formula; their bits are the tests' business.
+    // Updates of many operations: near the formula; their bits are the tests' business.
     const double x = g[i], old = w[i];
     const double h = 0.5 + x * x, v = 0.999 * 0.5 + 0.001 * x * x, m1 = 0.9 * 0.5 + 0.1 * x;
     const double z1 = 0.5 + x - (std::sqrt(h) - std::sqrt(0.5)) * old / 0.01;

@@ -114,7 +114,7 @@ absl::StatusOr<std::string> ChildProcess::ReadLine(double timeout_s,
   }
 }
 
-absl::Status ChildProcess::Join(double timeout_s) {
+absl::Status ChildProcess::AwaitEnd(double timeout_s) {
   const int64_t deadline = DeadlineMs(timeout_s);
   while (!ended() && all_->Pump(deadline)) {
   }
@@ -132,7 +132,7 @@ absl::Status ChildProcess::Join(double timeout_s) {
 
 absl::Status ChildProcess::Terminate(double timeout_s) {
   all_->supervisor_->Signal(index_, SIGTERM);
-  return Join(timeout_s);
+  return AwaitEnd(timeout_s);
 }
 
 }  // namespace kvstore

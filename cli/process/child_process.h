@@ -84,8 +84,8 @@ class ChildProcess {
   void CloseInput() { all_->supervisor_->CloseInput(index_); }
   // Waits up to `timeout_s` for its end, then kills; a second call finds the same end. Interrupts
   // do not cut it short. Errors: INTERNAL if it had to be killed or did not end with exit code 0.
-  absl::Status Join(double timeout_s);
-  // Sends SIGTERM, then as Join.
+  absl::Status AwaitEnd(double timeout_s);
+  // Sends SIGTERM, then as AwaitEnd.
   absl::Status Terminate(double timeout_s);
 
  private:

@@ -17,7 +17,7 @@ absl::StatusOr<OptimizerConfig> OptimizerConfigOf(const OptimizerSpec& spec, con
     return absl::InvalidArgumentError(
         "SetOptimizer: multipliers of int keys or of string keys expected, got both");
   }
-  KVS_ASSIGN_OR_RETURN(const auto rule, MakeUpdater(spec.name, spec.parameters));
+  KVS_ASSIGN_OR_RETURN(const auto updater, MakeUpdater(spec.name, spec.parameters));
   OptimizerConfig config;
   config.name = spec.name;
   config.parameters = spec.parameters;
@@ -26,7 +26,7 @@ absl::StatusOr<OptimizerConfig> OptimizerConfigOf(const OptimizerSpec& spec, con
     if (!key.ok()) return key.status();
     KVS_RETURN_IF_ERROR(keys.CheckKind(name));
     config.multipliers[(*key)->id] = {both.lr_mult, both.wd_mult};
-    return CheckMultipliers(*rule, (*key)->label, config.multipliers[(*key)->id]);
+    return CheckMultipliers(*updater, (*key)->label, config.multipliers[(*key)->id]);
   };
   for (const auto& [key, both] : spec.int_multipliers) KVS_RETURN_IF_ERROR(add(key, both));
   for (const auto& [key, both] : spec.string_multipliers) KVS_RETURN_IF_ERROR(add(key, both));

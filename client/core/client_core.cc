@@ -128,14 +128,15 @@ int64_t ClientCore::Impl::NextTimerMs() const {
 
 void ClientCore::Impl::OnTimer(int64_t now_ms, ClientOutbox* out) {
   if (!job_ended_.ok()) return;
-  while (Request* request = streams_.TakeBackedOff(now_ms)) {
+  while (Request* request = streams_.TakePutOff(now_ms)) {
     if (request->whole_shard) {
       streams_.Queue(*request);
       continue;
     }
-    // Unless an earlier one of its part was refused too: then it waits for that (C7).
+    // An earlier request of its part may have been put off, too: then this one stays held until
+    // that one is taken (C7).
     LetGo(request->ask.id);
-    if (request->state == State::kHeld) request->refusals = 0;
+    if (request->state == State::kHeld) request->times_put_off = 0;
   }
   streams_.OnTimer(now_ms, out);
   streams_.Send(now_ms, out);
@@ -252,7 +253,7 @@ void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFra
 void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const ReplyFrame& reply,
                                const ReplyEntry& entry, ClientOutbox* out) {
   if (entry.code != absl::StatusCode::kOk) {
-    if (entry.retry_after_ms > 0) return streams_.BackOff(now_ms, entry.retry_after_ms, request);
+    if (entry.retry_after_ms > 0) return streams_.PutOff(now_ms, entry.retry_after_ms, request);
     return Finish(request, absl::Status(entry.code, entry.message), Completion(), out);
   }
   if (entry.op == Op::kProbe) {
@@ -288,11 +289,12 @@ void ClientCore::Impl::OnDone(Request& request, const ReplyFrame& reply, const R
   Finish(request, absl::OkStatus(), std::move(done), out);
 }
 
-// Also of a request that was refused, or is queued to be asked after, since.
+// The server has the request. Its word may come late: the request may have been put off since, or
+// stand in a queue again, to be asked after.
 void ClientCore::Impl::OnReceived(int64_t now_ms, Request& request) {
   streams_.Own(now_ms, request);
-  // What waited for a refused request may go, now that the server has taken it.
-  if (std::exchange(request.refusals, 0) > 0 && !request.whole_shard) LetGo(request.ask.id);
+  // If it was put off before, it has held what comes after it in its part: that may go now.
+  if (std::exchange(request.times_put_off, 0) > 0 && !request.whole_shard) LetGo(request.ask.id);
 }
 
 void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion done,

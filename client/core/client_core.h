@@ -2,18 +2,17 @@
 // completion, over streams that break. Pure: events in, frames and completions out.
 //
 // Rules (docs/life_of_a_push.md, proved by tests/simulation):
-//   C1  a push of a part is held until every earlier pull of that part is answered; anything is
-//   held
-//       until an earlier Init of that part, or the taking back of one, is over. (Rounds and
-//       versions order the rest, whatever order the frames arrive in.)
+//   C1  a push of a part is held until every earlier pull of that part is answered. Any request
+//       about a part is held until every earlier Init of it, or taking back of one, is over.
+//       (Rounds and versions order the rest, whatever order the frames arrive in.)
 //   C2  a pull names the round of the worker's last push of that part submitted before it.
 //   C3  a resend carries the very same bytes, round and request number. A retry of a request with
 //       payload is a probe without it; only the answer `unknown` sends the bytes again.
 //   C4  a completion is reported once; replies to a request that is over are ignored.
 //   C5  unanswered payload bytes per stream stay under `window_bytes`.
 //   C6  when the job has ended every open and every later request fails with the job's status.
-//   C7  a refusal with retry-after keeps the request; it is sent again after that time, lower
-//       rounds and fragments first.
+//   C7  a request that the server puts off (refuses with retry-after) stays open; it is sent again
+//       after that time, of a part lower rounds and fragments first.
 //   C8  the fragments of a contribution are one push: one round, sent in ascending order, nothing
 //       of their part between them. The fragments of an Init go one after the other (C1).
 //   C9  the pushes of a part that are under way lie in a window of `rounds_ahead_max` rounds: while
@@ -55,7 +54,7 @@ struct PartRequest {
 };
 
 // A request that goes to whole shards: one completion when all of them answered. Its status is OK
-// or names every server that refused, with the code of the lowest of them.
+// or names every server that refused, with the code of the one with the lowest rank.
 struct ShardRequest {
   // One about all shards or about the first one of each server (OpScope).
   Op op = Op::kUnspecified;
@@ -80,14 +79,16 @@ struct ClientCoreOptions {
 struct Completion {
   Ticket ticket = 0;
   PartId id;
-  // Definite refusals come from the server; the job's status when it ended.
+  // OK, the refusal of the server, or the job's status when the job has ended.
   absl::Status status;
   // kPull: the bytes of the part; of a row-sparse key the rows, in the order of the ids.
   Payload data;
   Round round = 0;  // kPush: the round; kPull: the version
   // kInit of a key whose shape was unknown: what the server has.
   std::shared_ptr<const KeySpec> key;
-  RequestId request = 0;  // of a part: its number on the wire; 0: it got none
+  // Of a request about a part: its number on the wire. 0: it was never given one, because nothing
+  // could be submitted.
+  RequestId request = 0;
 };
 
 struct ClientOutbox {
@@ -132,8 +133,9 @@ class ClientCore {
   void Submit(int64_t now_ms, std::vector<PartRequest> requests, ClientOutbox* out);
   void Submit(int64_t now_ms, ShardRequest request, ClientOutbox* out);
 
-  // Asks the servers who is waited for (probes), for the requests with these tickets. The answers
-  // are in WaitingFor once they came. WaitingFor knows whole-shard requests too.
+  // Probe asks the servers, by probes, for whom the requests with these tickets wait. WaitingFor
+  // says what is known: `missing` once the server has answered. Probe asks about parts only;
+  // WaitingFor lists whole-shard requests too.
   void Probe(const std::vector<Ticket>& tickets, ClientOutbox* out);
   std::vector<WaitInfo> WaitingFor(const std::vector<Ticket>& tickets) const;
 

@@ -1,5 +1,5 @@
-// InitUndo: what rank 0's Init of a key asked of the servers, so that an Init that fails leaves
-// nothing behind. A server takes back what this very Init brought, and nothing else.
+// InitUndo: which requests rank 0's Init of a key has made, so that they can be taken back when the
+// Init fails. A server takes back what these very requests brought, and nothing else.
 //
 // Loop-bound.
 #pragma once
@@ -15,13 +15,14 @@ namespace kvstore {
 
 class InitUndo {
  public:
-  // An INIT request that brought (a fragment of) a part is over, whatever became of it.
+  // To be called for every INIT request that is over, whether it succeeded or not.
   void Noted(const Completion& init);
-  // Called once, when all are over and one failed: what takes the rest back. Of the refused parts,
-  // too: their requests may still be repeated.
+  // The requests that take the Init back; to be asked for once, when all of its requests are over
+  // and one has failed. Parts that were refused are among them: a late repeat of the INIT, still on
+  // its way, might otherwise create the part after all.
   std::vector<PartRequest> Requests();
-  // The error of an Init that failed with `init`: names the part, too, if that could not be taken
-  // back.
+  // The error of an Init that failed with `init`, given the outcome of one taking back: if that
+  // failed too, the message says which part is still there.
   static absl::Status ErrorOf(const absl::Status& init, const Completion& take_back);
 
  private:

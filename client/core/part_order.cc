@@ -13,10 +13,16 @@ void PartOrder::Add(Request* request) {
 }
 
 void PartOrder::LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const {
-  // What the requests before the one that is looked at, which are all under way, hold back.
+  // One walk along the queue. These four say what the requests before the one that is looked at
+  // hold back; all of them are under way, since the walk ends at the first one that stays held.
+  //
+  // With the first example of the header, when round 1 is over and the pull is not: the walk meets
+  // the pull (read_open = true), then round 2, which is held and writes: it stays held, and the
+  // walk ends, so that rounds 3 and 4 are not even looked at. When the pull is over: round 2 goes,
+  // and oldest_push = 2; round 3 goes (3 - 2 < 2); round 4 stays (4 - 2 >= 2).
   bool alone_open = false;
   bool read_open = false;
-  bool refused = false;   // and not taken since
+  bool put_off = false;   // by the server, and not taken since
   Round oldest_push = 0;  // of the pushes that are under way; 0: there is none
   for (Request* request : parts_.at(id).open) {
     const OpOrder order = request->op_order();
@@ -24,12 +30,12 @@ void PartOrder::LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const {
       const bool write_held =
           order == OpOrder::kWrite &&
           (read_open || (oldest_push != 0 && request->round - oldest_push >= rounds_ahead_max_));
-      if (alone_open || refused || write_held) return;  // and so is everything behind it
+      if (alone_open || put_off || write_held) return;  // and so is everything behind it
       go(*request);
     }
     alone_open |= order == OpOrder::kAlone;
     read_open |= order == OpOrder::kRead;
-    refused |= request->refusals > 0 && request->state != State::kOwned;
+    put_off |= request->times_put_off > 0 && request->state != State::kOwned;
     if (order == OpOrder::kWrite && oldest_push == 0) oldest_push = request->round;
   }
 }

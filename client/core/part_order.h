@@ -1,15 +1,16 @@
-// PartOrder: which of a worker's requests about a part may go, and which rounds they name.
+// PartOrder: which of a worker's requests about a part may be sent now, and which rounds they name.
 //
 // The open requests of a part stand in a queue, in the order of submission. The first ones are
-// under way, the rest is held: as soon as one is held, so is everything behind it. A request is
-// held while there is before it, in its part and not over yet,
+// under way; the others are held, that is, kept back here and not sent. As soon as one is held, so
+// is everything behind it. A request is held while any of these stands before it in the queue:
 //   * an Init, or the taking back of one (OpOrder::kAlone): until it is over the value may not
 //   exist
 //     (rules C1, C8);
 //   * a pull, if it is a push itself: the push might complete the round that replaces the version
 //     which the pull asks for (C1);
-//   * a request that the server refused for a while, until the server has taken it: a later round
-//     would only take the room that the earlier one needs (C7);
+//   * a request that the server has put off, until the server has taken it: a later round would
+//   only
+//     take the room that the earlier one needs (C7);
 //   * a push that is `rounds_ahead_max` rounds or more behind it (C9).
 //
 // Example: `rounds_ahead_max` is 2, and the program calls
@@ -22,6 +23,10 @@
 //
 // When the first push and the pull are over, round 2 goes, and round 3, which is 1 ahead of it;
 // round 4 is 2 ahead of round 2, the oldest that is open, and is held until that is over.
+//
+// Now the server has no room for round 3 (round 2 waits there for another worker) and puts it off
+// for 20 ms. Round 4 is held meanwhile, even when round 2 is over. After 20 ms round 3 goes again;
+// the server answers `received`; only then round 4 goes.
 //
 // Loop-bound, pure.
 #pragma once
@@ -42,14 +47,16 @@ class PartOrder {
   // Appends a request, which is held, to those of its part, and gives it its round: a push is the
   // next one (all of its fragments are one push), a pull names the last push before it (C2).
   void Add(Request* request);
-  // Calls `go` for those held requests of the part that nothing holds any more, in order. `go`
-  // changes the state of the request.
+  // Calls `go`, in order, for every held request of the part that nothing holds any more. `go` must
+  // change the request's state from kHeld.
   void LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const;
   // The request is over.
   void Remove(const Request& request);
 
-  // Whoever comes before a request of this priority, in its part, is as urgent: the order within a
-  // part stays that of submission. Calls `raise` for each that is less urgent, the last one first.
+  // To be called before a request of this priority is added: those before it in its part must not
+  // be less urgent, or it would wait for them, because the order within a part stays that of
+  // submission. Calls `raise` for each of them that has a lower priority, beginning with the
+  // latest.
   void RaiseTo(int priority, PartId id, absl::FunctionRef<void(Request&)> raise) const;
 
  private:

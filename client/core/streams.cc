@@ -8,7 +8,7 @@
 namespace kvstore::client_internal {
 namespace {
 
-constexpr int kBackoffDoublingsMax = 6;
+constexpr int kPutOffDoublingsMax = 6;
 
 }  // namespace
 
@@ -87,8 +87,8 @@ void Streams::TakeOut(Request& request) {
     case State::kOwned:
       stream.sent.erase(request.id);
       break;
-    case State::kBackoff:
-      backed_off_.erase({request.backoff_until_ms, request.id});
+    case State::kPutOff:
+      put_off_.erase({request.put_off_until_ms, request.id});
       break;
     case State::kHeld:
       break;
@@ -121,21 +121,21 @@ void Streams::Own(int64_t now_ms, Request& request) {
   Expect(now_ms, request);
 }
 
-void Streams::BackOff(int64_t now_ms, uint32_t retry_after_ms, Request& request) {
+void Streams::PutOff(int64_t now_ms, uint32_t retry_after_ms, Request& request) {
   TakeOut(request);
   ReleaseWindow(request);
-  const int doublings = std::min(request.refusals++, kBackoffDoublingsMax);
-  request.state = State::kBackoff;
+  const int doublings = std::min(request.times_put_off++, kPutOffDoublingsMax);
+  request.state = State::kPutOff;
   request.as_probe = false;
-  request.backoff_until_ms = now_ms + (int64_t{retry_after_ms} << doublings);
-  backed_off_[{request.backoff_until_ms, request.id}] = &request;
+  request.put_off_until_ms = now_ms + (int64_t{retry_after_ms} << doublings);
+  put_off_[{request.put_off_until_ms, request.id}] = &request;
 }
 
-Request* Streams::TakeBackedOff(int64_t now_ms) {
-  if (backed_off_.empty() || backed_off_.begin()->first.first > now_ms) return nullptr;
-  Request* request = backed_off_.begin()->second;
-  backed_off_.erase(backed_off_.begin());
-  request->backoff_until_ms = kNever;
+Request* Streams::TakePutOff(int64_t now_ms) {
+  if (put_off_.empty() || put_off_.begin()->first.first > now_ms) return nullptr;
+  Request* request = put_off_.begin()->second;
+  put_off_.erase(put_off_.begin());
+  request->put_off_until_ms = kNever;
   request->state = State::kHeld;
   return request;
 }
@@ -161,7 +161,7 @@ void Streams::Probe(const std::vector<Request*>& requests, ClientOutbox* out) co
 }
 
 int64_t Streams::NextTimerMs() const {
-  int64_t next = backed_off_.empty() ? kNever : backed_off_.begin()->first.first;
+  int64_t next = put_off_.empty() ? kNever : put_off_.begin()->first.first;
   for (const auto& [shard, stream] : streams_) {
     if (stream.link == Link::kDown) next = std::min(next, stream.redial_at_ms);
     if (!stream.tries.empty()) next = std::min(next, stream.tries.front().first);

@@ -56,10 +56,11 @@ class Streams {
   void SendAgain(Request& request);
   // The server has taken a request, whose answer may take as long as the slowest worker.
   void Own(int64_t now_ms, Request& request);
-  // The server refused a request: the second time in a row it waits twice as long, and so on.
-  void BackOff(int64_t now_ms, uint32_t retry_after_ms, Request& request);
-  // A request that backed off and may come back, in no queue now; null: there is none.
-  Request* TakeBackedOff(int64_t now_ms);
+  // The server puts a request off. It waits for `retry_after_ms`, the second time in a row for
+  // twice as long, and so on up to 64 times as long.
+  void PutOff(int64_t now_ms, uint32_t retry_after_ms, Request& request);
+  // Takes out a request that was put off and has waited long enough, as kHeld; null: there is none.
+  Request* TakePutOff(int64_t now_ms);
   // The request is over: nothing refers to it any more.
   void Forget(Request& request);
 
@@ -102,7 +103,7 @@ class Streams {
   const FrameHeader header_;
   RoutingPtr routing_;
   std::map<ShardAddress, Stream> streams_;
-  std::map<std::pair<int64_t, RequestId>, Request*> backed_off_;  // by the time when it is over
+  std::map<std::pair<int64_t, RequestId>, Request*> put_off_;  // by the time when it is over
 };
 
 }  // namespace kvstore::client_internal

@@ -19,18 +19,19 @@
 namespace kvstore {
 namespace {
 
-// How pushes update the stored value, as of some call. Immutable once it is in force.
-struct Rule {
-  PartUpdater parts;  // unless the user has an updater
+// Which updater pushes use, as of some call: the optimizer's or the user's. Immutable once it is in
+// force.
+struct UpdaterChoice {
+  PartUpdater built_in;  // the optimizer's, used unless the user has set an updater
   KVStore::Updater for_int;
   KVStore::StrUpdater for_string;
 
   bool by_user() const { return for_int != nullptr || for_string != nullptr; }
 };
 
-// The rule that was in force when a push was called.
-const Rule& RuleOf(const KeyOperation& push) {
-  return *static_cast<const Rule*>(push.as_of_call.get());
+// The updater that was in force when a push was called.
+const UpdaterChoice& ChoiceOf(const KeyOperation& push) {
+  return *static_cast<const UpdaterChoice*>(push.as_of_call.get());
 }
 
 // The status, which names the key.
@@ -49,7 +50,7 @@ class LocalBackend final : public StoreBackend {
  public:
   explicit LocalBackend(const Environment& environment)
       : timeout_ms_(environment.operation_timeout_ms),
-        rule_(std::make_shared<Rule>()),
+        choice_(std::make_shared<UpdaterChoice>()),
         work_("kvs-local") {}
 
   int64_t operation_timeout_ms() const override { return timeout_ms_; }
@@ -90,7 +91,7 @@ class LocalBackend final : public StoreBackend {
 
   const int64_t timeout_ms_;
   Mutex mutex_;
-  std::shared_ptr<const Rule> rule_ KVS_GUARDED_BY(mutex_);
+  std::shared_ptr<const UpdaterChoice> choice_ KVS_GUARDED_BY(mutex_);
   // Only the store's thread touches these.
   std::unordered_map<KeyId, LocalValue> values_;
   std::unordered_map<KeyId, LocalRows> rows_;  // row_sparse keys
@@ -112,14 +113,14 @@ absl::Status LocalBackend::Prepare(KeyOperation* operation) {
   }
   MutexLock lock(mutex_);
   const bool served =
-      operation->key->is_int ? rule_->for_int != nullptr : rule_->for_string != nullptr;
-  if (rule_->by_user() && !served) {
+      operation->key->is_int ? choice_->for_int != nullptr : choice_->for_string != nullptr;
+  if (choice_->by_user() && !served) {
     return absl::FailedPreconditionError(
         fmt::format("{}: an updater for {} keys expected, the one that is set is for {} keys",
                     operation->key->label, operation->key->is_int ? "int" : "string",
                     operation->key->is_int ? "string" : "int"));
   }
-  operation->as_of_call = rule_;
+  operation->as_of_call = choice_;
   return absl::OkStatus();
 }
 
@@ -199,13 +200,13 @@ absl::Status LocalBackend::ExecuteOnRows(const KeyOperation& operation, bool* pu
 
 WholeUpdate LocalBackend::UpdateOf(const KeyOperation& operation) {
   return [&operation](const NDArray& merged, NDArray* stored) {
-    const Rule& rule = RuleOf(operation);
+    const UpdaterChoice& choice = ChoiceOf(operation);
     const Key& key = *operation.key;
     try {
       if (key.is_int) {
-        rule.for_int(static_cast<int>(key.number), merged, stored);
+        choice.for_int(static_cast<int>(key.number), merged, stored);
       } else {
-        rule.for_string(key.name, merged, stored);
+        choice.for_string(key.name, merged, stored);
       }
       return absl::OkStatus();
     } catch (const Error& error) {
@@ -223,43 +224,43 @@ WholeUpdate LocalBackend::UpdateOf(const KeyOperation& operation) {
 
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value) {
   const Key& key = *operation.key;
-  const Rule& rule = RuleOf(operation);
+  const UpdaterChoice& choice = ChoiceOf(operation);
   const std::vector<NDArray> values = AllDense(operation.values);
-  return Named(key, rule.by_user() ? value->Push(values, UpdateOf(operation), &scratch_)
-                                   : value->Push(key.id, values, rule.parts, &scratch_));
+  return Named(key, choice.by_user() ? value->Push(values, UpdateOf(operation), &scratch_)
+                                     : value->Push(key.id, values, choice.built_in, &scratch_));
 }
 
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalRows* value) {
   const Key& key = *operation.key;
-  const Rule& rule = RuleOf(operation);
-  return Named(key, rule.by_user() ? value->Push(operation.values, UpdateOf(operation))
-                                   : value->Push(key.id, operation.values, rule.parts));
+  const UpdaterChoice& choice = ChoiceOf(operation);
+  return Named(key, choice.by_user() ? value->Push(operation.values, UpdateOf(operation))
+                                     : value->Push(key.id, operation.values, choice.built_in));
 }
 
 absl::Status LocalBackend::SetUpdater(KVStore::Updater updater) {
   MutexLock lock(mutex_);
-  auto rule = std::make_shared<Rule>();
-  rule->for_int = std::move(updater);
-  rule->for_string = rule_->for_string;
-  rule_ = std::move(rule);
+  auto choice = std::make_shared<UpdaterChoice>();
+  choice->for_int = std::move(updater);
+  choice->for_string = choice_->for_string;
+  choice_ = std::move(choice);
   return absl::OkStatus();
 }
 
 absl::Status LocalBackend::SetUpdater(KVStore::StrUpdater updater) {
   MutexLock lock(mutex_);
-  auto rule = std::make_shared<Rule>();
-  rule->for_int = rule_->for_int;
-  rule->for_string = std::move(updater);
-  rule_ = std::move(rule);
+  auto choice = std::make_shared<UpdaterChoice>();
+  choice->for_int = choice_->for_int;
+  choice->for_string = std::move(updater);
+  choice_ = std::move(choice);
   return absl::OkStatus();
 }
 
 absl::Status LocalBackend::SetOptimizer(const OptimizerConfig& config) {
-  auto rule = std::make_shared<Rule>();
-  absl::Status set = rule->parts.Set(config.name, config.parameters, config.multipliers);
+  auto choice = std::make_shared<UpdaterChoice>();
+  absl::Status set = choice->built_in.Set(config.name, config.parameters, config.multipliers);
   if (!set.ok()) return set;
   MutexLock lock(mutex_);
-  rule_ = std::move(rule);
+  choice_ = std::move(choice);
   return absl::OkStatus();
 }
 

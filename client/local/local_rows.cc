@@ -14,9 +14,9 @@ LocalRows::LocalRows(const ValueSpec& spec, const NDArray& value)
 }
 
 absl::Status LocalRows::Push(KeyId key, const std::vector<NDArray>& values,
-                             const PartUpdater& rule) {
+                             const PartUpdater& updater) {
   RowSum sum = FoldRows(spec_, values);
-  return UpdateRows(rule, key, spec_.dtype, table_, sum, &state_);
+  return UpdateRows(updater, key, spec_.dtype, table_, sum, &state_);
 }
 
 absl::Status LocalRows::Push(const std::vector<NDArray>& values, const WholeUpdate& update) {

@@ -22,10 +22,10 @@ class LocalRows {
   // A copy of the rows of the array, which may be of either storage.
   LocalRows(const ValueSpec& spec, const NDArray& value);
 
-  // One round: the left fold of `values`, of either storage, in list order, then the rule on the
+  // One round: the left fold of `values`, of either storage, in list order, then the updater on the
   // rows that any of them has.
-  // Errors: the rule's; then the value stays as it was.
-  absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& rule);
+  // Errors: the updater's; then the value stays as it was.
+  absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& updater);
   // The same with a user's updater, which sees the rows that any of the values has, and writes
   // these rows of the value. Errors: the updater's, then the value stays as it was.
   absl::Status Push(const std::vector<NDArray>& values, const WholeUpdate& update);

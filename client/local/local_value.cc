@@ -64,11 +64,11 @@ void LocalValue::ToWhole() {
 }
 
 absl::Status LocalValue::Push(KeyId key, const std::vector<NDArray>& values,
-                              const PartUpdater& rule, Scratch* scratch) {
+                              const PartUpdater& updater, Scratch* scratch) {
   ToParts();
   for (PartIndex part = 0; part < parts_.size(); ++part) {
     try {
-      KVS_RETURN_IF_ERROR(PushPart(key, part, values, rule, scratch));
+      KVS_RETURN_IF_ERROR(PushPart(key, part, values, updater, scratch));
     } catch (const std::bad_alloc&) {
       if (part == 0) throw;
       return WordedStatus(absl::StatusCode::kUnknown, [&] {
@@ -84,14 +84,14 @@ absl::Status LocalValue::Push(KeyId key, const std::vector<NDArray>& values,
 }
 
 absl::Status LocalValue::PushPart(KeyId key, PartIndex part, const std::vector<NDArray>& values,
-                                  const PartUpdater& rule, Scratch* scratch) {
+                                  const PartUpdater& updater, Scratch* scratch) {
   const size_t elements = ElementsIn(spec_, PartBytes(spec_.bytes, part));
   MutableBufferPtr sum =
       TakeBuffer(elements * DTypeBytes(AccumulatorOf(spec_.dtype)), &scratch->part);
   const std::vector<const void*> sources = SourcesAt(values, PartOffset(part));
   LeftFold(spec_.dtype, sum->data(), sources.data(), sources.size(), elements);
-  const auto updated = rule.Update(key, spec_.dtype, *parts_[part], sum, &states_[part]);
-  // A rule knows the dtype or does not, so that the first part speaks for all.
+  const auto updated = updater.Update(key, spec_.dtype, *parts_[part], sum, &states_[part]);
+  // An updater knows the dtype or does not, so that the first part speaks for all.
   if (!updated.ok()) return updated.status();
   // If the sum's buffer became the value, that of the old value is free, else its own.
   if (*updated == sum) sum = std::move(parts_[part]);

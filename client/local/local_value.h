@@ -35,10 +35,10 @@ class LocalValue {
   // A copy of the array.
   LocalValue(const ValueSpec& spec, const NDArray& value);
 
-  // One round: the left fold of `values` in list order, then the rule.
-  // Errors: the rule's, then the value stays as it was; UNKNOWN if memory ran out when some parts
-  // were updated, and others not.
-  absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& rule,
+  // One round: the left fold of `values` in list order, then the updater.
+  // Errors: the updater's, then the value stays as it was; UNKNOWN if memory ran out when some
+  // parts were updated, and others not.
+  absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& updater,
                     Scratch* scratch);
   // The same with a user's updater, which writes the value where it lies. Errors: the updater's;
   // what it has written until then stays (decision 12).
@@ -48,7 +48,7 @@ class LocalValue {
 
  private:
   absl::Status PushPart(KeyId key, PartIndex part, const std::vector<NDArray>& values,
-                        const PartUpdater& rule, Scratch* scratch);
+                        const PartUpdater& updater, Scratch* scratch);
   void ToParts();
   void ToWhole();
 

@@ -4,9 +4,9 @@
 // operations in the written order, each rounded once to nearest-even in the dtype that is computed
 // in: no fused multiply-add, no reassociation, denormals kept, exact square roots and quotients. So
 // the result of an element does not depend on the CPU, the SIMD width, the position in the array,
-// or how a value was cut into parts. The scalar reference (cpu/scalar.h, cpu/scalar_rules.h) is the
-// definition; tests hold every SIMD target to its bits. One exception: which NaN comes out of an
-// operation on NaNs is not defined, only that it is one.
+// or how a value was cut into parts. The scalar reference (cpu/scalar.h, cpu/scalar_updates.h) is
+// the definition; tests hold every SIMD target to its bits. One exception: which NaN comes out of
+// an operation on NaNs is not defined, only that it is one.
 //
 // Pointers need no alignment: payload slices cut elements at any byte. Arrays must not overlap,
 // except where a function says so. The caller's floating-point environment must be the default one
@@ -51,31 +51,31 @@ void LeftFold(DType dtype, void* dst, const void* const* xs, size_t count, size_
 // The same, rounded once to `dtype`, in which `dst` is. `dst` may be one of the `xs`.
 void RoundedFold(DType dtype, void* dst, const void* const* xs, size_t count, size_t elements);
 
-// Rules, for kFloat32 and kFloat64 (KVS_CHECKed). They make a new weight out of the old one and the
-// gradient, and write it over the gradient: the old weight stays as it is, because pulls may still
-// hold it. The numbers are given in double and rounded once to the dtype of the arrays.
-constexpr bool RulesCompute(DType dtype) {
+// Updates, for kFloat32 and kFloat64 (KVS_CHECKed). They make a new weight out of the old one and
+// the gradient, and write it over the gradient: the old weight stays as it is, because pulls may
+// still hold it. The numbers are given in double and rounded once to the dtype of the arrays.
+constexpr bool UpdatesCompute(DType dtype) {
   return dtype == DType::kFloat32 || dtype == DType::kFloat64;
 }
 
 // grad[i] = weight[i] + scale * grad[i].
 void AddScaled(DType dtype, double scale, const void* weight, void* grad, size_t elements);
 
-// What most rules have. With w = weight[i]:
+// What most updates have. With w = weight[i]:
 //   G = rescale_grad * grad[i]
 //   if clip: G = clip_gradient where G > clip_gradient, -clip_gradient where G < -clip_gradient
 //            (a NaN stays a NaN)
 //   g = G + (wd * w)                 also when wd is 0
-struct RuleNumbers {
+struct UpdateNumbers {
   double learning_rate = 0.01;
   double rescale_grad = 1;
   double wd = 0;
   bool clip = false;         // whether clip_gradient applies
   double clip_gradient = 0;  // > 0
-  bool mxnet1 = false;       // the rule's other formula, MXNet 1.9.1's
+  bool mxnet1 = false;       // the update's other formula, MXNet 1.9.1's
 };
 
-struct SgdNumbers : RuleNumbers {
+struct SgdNumbers : UpdateNumbers {
   double momentum = 0;  // SgdMomentum only
 };
 
@@ -96,7 +96,7 @@ void Sgd(DType dtype, const SgdNumbers& numbers, const void* weight, void* grad,
 void SgdMomentum(DType dtype, const SgdNumbers& numbers, const void* weight, void* mom, void* grad,
                  size_t elements);
 
-struct AdagradNumbers : RuleNumbers {
+struct AdagradNumbers : UpdateNumbers {
   double epsilon = 1e-6;
 };
 
@@ -109,7 +109,7 @@ struct AdagradNumbers : RuleNumbers {
 void Adagrad(DType dtype, const AdagradNumbers& numbers, const void* weight, void* history,
              void* grad, size_t elements);
 
-struct AdamNumbers : RuleNumbers {  // learning_rate: with the bias correction in it
+struct AdamNumbers : UpdateNumbers {  // learning_rate: with the bias correction in it
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
@@ -123,7 +123,7 @@ struct AdamNumbers : RuleNumbers {  // learning_rate: with the bias correction i
 void Adam(DType dtype, const AdamNumbers& numbers, const void* weight, void* mean, void* var,
           void* grad, size_t elements);
 
-struct FtrlNumbers : RuleNumbers {  // learning_rate > 0, also after rounding; mxnet1: the same
+struct FtrlNumbers : UpdateNumbers {  // learning_rate > 0, also after rounding; mxnet1: the same
   double lamda1 = 0.01;
   double beta = 1;
 };

@@ -21,7 +21,7 @@ namespace {
 
 // Rows of a page that lie side by side and have so many elements are updated where they are. Others
 // are gathered, until they have as many as the second number, updated together and put back: a call
-// of a rule costs about as much as such copies, and each of few elements would cost a call.
+// of an updater costs about as much as such copies, and each of few elements would cost a call.
 constexpr size_t kElementsInPlace = 256;
 constexpr size_t kElementsGathered = 1024;
 

@@ -1,6 +1,7 @@
-// One update of a table by the sum of a round: the same rules as for dense parts (common/updater),
-// applied row by row to the rows that the sum has, and to no others: the lazy update. With "assign"
-// the whole table becomes the sum, as MXNet does it: rows that the sum has not are zero afterwards.
+// One update of a table by the sum of a round: the same updaters as for dense parts
+// (common/updater), applied row by row to the rows that the sum has, and to no others: the lazy
+// update. With "assign" the whole table becomes the sum, as MXNet does it: rows that the sum has
+// not are zero afterwards.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@
 
 namespace kvstore {
 
-// What a rule remembers of a table. Plain data, as UpdaterState.
+// What an updater remembers of a table. Plain data, as UpdaterState.
 struct RowState {
   StateLayout layout;
   std::vector<RowTable> tensors;  // in the order of the layout's names, as high as the table
@@ -26,7 +27,7 @@ using RowStatePtr = std::unique_ptr<RowState>;
 uint64_t BytesOf(const RowState& state);
 
 // `key` names the multipliers. `*state` is null before the first update and is created, replaced
-// or dropped as the rule needs it. Consumes the sums. A sum without rows is an update too: it is
+// or dropped as the updater needs it. Consumes the sums. A sum without rows is an update too: it is
 // counted. Runs of rows that lie side by side are updated at once, and so are short ones, gathered,
 // so that narrow rows cost about what their bytes cost.
 // Errors: those of PartUpdater::CheckDType; then neither `table` nor `*state` has changed. May

@@ -7,14 +7,14 @@
 namespace kvstore {
 namespace {
 
-class AdagradRule final : public Updater {
+class AdagradUpdater final : public Updater {
  public:
-  AdagradRule(const AdagradNumbers& numbers, bool multi_precision)
+  AdagradUpdater(const AdagradNumbers& numbers, bool multi_precision)
       : numbers_(numbers), multi_precision_(multi_precision) {}
   std::string_view name() const override { return "adagrad"; }
   std::vector<std::string> StateNames() const override { return {"history"}; }
   bool multi_precision() const override { return multi_precision_; }
-  const RuleNumbers* numbers() const override { return &numbers_; }
+  const UpdateNumbers* numbers() const override { return &numbers_; }
   void Update(const UpdaterRun& run, const void* value, void* sum,
               void* const* state) const override {
     Adagrad(run.dtype, ForKey(numbers_, run), value, state[0], sum, run.elements);
@@ -30,12 +30,12 @@ class AdagradRule final : public Updater {
 absl::StatusOr<std::unique_ptr<Updater>> MakeAdagrad(const UpdaterParameters& parameters) {
   ParameterReader reader("adagrad", parameters);
   AdagradNumbers numbers;
-  static_cast<RuleNumbers&>(numbers) = reader.Common(0.01, 0.01);
+  static_cast<UpdateNumbers&>(numbers) = reader.Common(0.01, 0.01);
   numbers.epsilon =
       reader.WithDefault("epsilon", numbers.mxnet1 ? 1e-7 : 1e-6, NumberRange::kPositive);
   const bool multi_precision = reader.Flag("multi_precision", false);
   KVS_RETURN_IF_ERROR(reader.Finish());
-  return std::make_unique<AdagradRule>(numbers, multi_precision);
+  return std::make_unique<AdagradUpdater>(numbers, multi_precision);
 }
 
 }  // namespace kvstore

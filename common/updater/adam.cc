@@ -19,14 +19,14 @@ double Power(double base, uint64_t exponent) {
   return power;
 }
 
-class AdamRule final : public Updater {
+class AdamUpdater final : public Updater {
  public:
-  AdamRule(const AdamNumbers& numbers, bool multi_precision)
+  AdamUpdater(const AdamNumbers& numbers, bool multi_precision)
       : numbers_(numbers), multi_precision_(multi_precision) {}
   std::string_view name() const override { return "adam"; }
   std::vector<std::string> StateNames() const override { return {"mean", "var"}; }
   bool multi_precision() const override { return multi_precision_; }
-  const RuleNumbers* numbers() const override { return &numbers_; }
+  const UpdateNumbers* numbers() const override { return &numbers_; }
   void Update(const UpdaterRun& run, const void* value, void* sum,
               void* const* state) const override {
     AdamNumbers numbers = ForKey(numbers_, run);
@@ -46,14 +46,14 @@ class AdamRule final : public Updater {
 absl::StatusOr<std::unique_ptr<Updater>> MakeAdam(const UpdaterParameters& parameters) {
   ParameterReader reader("adam", parameters);
   AdamNumbers numbers;
-  static_cast<RuleNumbers&>(numbers) = reader.Common(0.001, 0.001);
+  static_cast<UpdateNumbers&>(numbers) = reader.Common(0.001, 0.001);
   numbers.beta1 = reader.WithDefault("beta1", 0.9, NumberRange::kShare);
   numbers.beta2 = reader.WithDefault("beta2", 0.999, NumberRange::kShare);
   numbers.epsilon = reader.WithDefault("epsilon", 1e-8, NumberRange::kPositive);
   const bool multi_precision = reader.Flag("multi_precision", false);
   reader.LazyUpdate();
   KVS_RETURN_IF_ERROR(reader.Finish());
-  return std::make_unique<AdamRule>(numbers, multi_precision);
+  return std::make_unique<AdamUpdater>(numbers, multi_precision);
 }
 
 }  // namespace kvstore

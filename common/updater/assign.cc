@@ -6,7 +6,7 @@
 namespace kvstore {
 namespace {
 
-class AssignRule final : public Updater {
+class AssignUpdater final : public Updater {
  public:
   std::string_view name() const override { return "assign"; }
   bool takes_every_dtype() const override { return true; }
@@ -18,7 +18,7 @@ class AssignRule final : public Updater {
 
 absl::StatusOr<std::unique_ptr<Updater>> MakeAssign(const UpdaterParameters& parameters) {
   KVS_RETURN_IF_ERROR(ParameterReader("assign", parameters).Finish());
-  return std::make_unique<AssignRule>();
+  return std::make_unique<AssignUpdater>();
 }
 
 }  // namespace kvstore

@@ -1,4 +1,4 @@
-// assign: the new value is the sum. The rule of a store that has no optimizer, with which a
+// assign: the new value is the sum. The updater of a store without an optimizer, with which a
 // PushPull is an all-reduce.
 #pragma once
 

@@ -9,14 +9,14 @@
 namespace kvstore {
 namespace {
 
-class FtrlRule final : public Updater {
+class FtrlUpdater final : public Updater {
  public:
-  FtrlRule(const FtrlNumbers& numbers, bool multi_precision)
+  FtrlUpdater(const FtrlNumbers& numbers, bool multi_precision)
       : numbers_(numbers), multi_precision_(multi_precision) {}
   std::string_view name() const override { return "ftrl"; }
   std::vector<std::string> StateNames() const override { return {"z", "n"}; }
   bool multi_precision() const override { return multi_precision_; }
-  const RuleNumbers* numbers() const override { return &numbers_; }
+  const UpdateNumbers* numbers() const override { return &numbers_; }
   void Update(const UpdaterRun& run, const void* value, void* sum,
               void* const* state) const override {
     const FtrlNumbers numbers = ForKey(numbers_, run);
@@ -37,12 +37,12 @@ class FtrlRule final : public Updater {
 absl::StatusOr<std::unique_ptr<Updater>> MakeFtrl(const UpdaterParameters& parameters) {
   ParameterReader reader("ftrl", parameters);
   FtrlNumbers numbers;
-  static_cast<RuleNumbers&>(numbers) = reader.Common(0.1, 0.1, NumberRange::kPositive);
+  static_cast<UpdateNumbers&>(numbers) = reader.Common(0.1, 0.1, NumberRange::kPositive);
   numbers.lamda1 = reader.WithDefault("lamda1", 0.01, NumberRange::kNotNegative);
   numbers.beta = reader.WithDefault("beta", 1, NumberRange::kNotNegative);
   const bool multi_precision = reader.Flag("multi_precision", false);
   KVS_RETURN_IF_ERROR(reader.Finish());
-  return std::make_unique<FtrlRule>(numbers, multi_precision);
+  return std::make_unique<FtrlUpdater>(numbers, multi_precision);
 }
 
 }  // namespace kvstore

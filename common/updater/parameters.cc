@@ -55,8 +55,9 @@ std::optional<double> ParameterReader::Optional(std::string_view parameter, Numb
   const auto it = parameters_.find(known_.back());
   if (it == parameters_.end()) return std::nullopt;
   if (!InRange(it->second, range) && first_fault_.ok()) {
-    first_fault_ = absl::InvalidArgumentError(fmt::format(
-        "optimizer '{}': {}: {} expected, got {}", rule_, parameter, RangeText(range), it->second));
+    first_fault_ = absl::InvalidArgumentError(fmt::format("optimizer '{}': {}: {} expected, got {}",
+                                                          optimizer_, parameter, RangeText(range),
+                                                          it->second));
   }
   return it->second;
 }
@@ -66,9 +67,9 @@ double ParameterReader::WithDefault(std::string_view parameter, double default_v
   return Optional(parameter, range).value_or(default_value);
 }
 
-RuleNumbers ParameterReader::Common(double learning_rate, double learning_rate_mxnet1,
-                                    NumberRange learning_rate_range) {
-  RuleNumbers numbers;
+UpdateNumbers ParameterReader::Common(double learning_rate, double learning_rate_mxnet1,
+                                      NumberRange learning_rate_range) {
+  UpdateNumbers numbers;
   numbers.mxnet1 = Flag("mxnet1", false);
   numbers.learning_rate = WithDefault(
       "learning_rate", numbers.mxnet1 ? learning_rate_mxnet1 : learning_rate, learning_rate_range);
@@ -86,7 +87,7 @@ void ParameterReader::LazyUpdate() {
       absl::UnimplementedError(fmt::format("optimizer '{}': lazy_update: 1 expected, updates of "
                                            "rows that the sum does not have are still "
                                            "to come, got 0",
-                                           rule_));
+                                           optimizer_));
 }
 
 absl::Status ParameterReader::Finish() const {
@@ -95,7 +96,7 @@ absl::Status ParameterReader::Finish() const {
     const std::string known =
         known_.empty() ? "no parameters" : fmt::format("{}", fmt::join(known_, ", "));
     return absl::InvalidArgumentError(
-        fmt::format("optimizer '{}': unknown parameter '{}' (= {}); expected {}", rule_,
+        fmt::format("optimizer '{}': unknown parameter '{}' (= {}); expected {}", optimizer_,
                     Quotable(name), value, known));
   }
   return first_fault_;

@@ -1,4 +1,4 @@
-// Reading a rule's numbers out of UpdaterParameters: one way to say what is known and what is
+// Reading an optimizer's numbers out of UpdaterParameters: one way to say what is known and what is
 // wrong.
 #pragma once
 
@@ -45,9 +45,9 @@ std::string Quotable(std::string_view name);
 // whole list of known ones.
 class ParameterReader {
  public:
-  // `rule` and `parameters` outlive the reader.
-  ParameterReader(std::string_view rule, const UpdaterParameters& parameters)
-      : rule_(rule), parameters_(parameters) {}
+  // `optimizer` (its name) and `parameters` outlive the reader.
+  ParameterReader(std::string_view optimizer, const UpdaterParameters& parameters)
+      : optimizer_(optimizer), parameters_(parameters) {}
 
   double WithDefault(std::string_view parameter, double default_value, NumberRange range);
   std::optional<double> Optional(std::string_view parameter, NumberRange range);
@@ -56,10 +56,10 @@ class ParameterReader {
   }
 
   // mxnet1 (0), learning_rate, wd (0), rescale_grad (1), clip_gradient (absent: no clipping): what
-  // rules with a learning rate have.
+  // optimizers with a learning rate have.
   // `learning_rate`: its default, `learning_rate_mxnet1` that of the other formula.
-  RuleNumbers Common(double learning_rate, double learning_rate_mxnet1,
-                     NumberRange learning_rate_range = NumberRange::kNotNegative);
+  UpdateNumbers Common(double learning_rate, double learning_rate_mxnet1,
+                       NumberRange learning_rate_range = NumberRange::kNotNegative);
   // lazy_update, which must be 1: UNIMPLEMENTED otherwise, in Finish().
   void LazyUpdate();
 
@@ -67,7 +67,7 @@ class ParameterReader {
   absl::Status Finish() const;
 
  private:
-  std::string_view rule_;
+  std::string_view optimizer_;
   const UpdaterParameters& parameters_;
   std::vector<std::string> known_;
   absl::Status first_fault_;

@@ -16,7 +16,7 @@ namespace {
 
 // Elements of f16 and bf16 are updated in blocks that stay in the cache.
 constexpr size_t kBlock = 1024;
-// That any rule keeps.
+// The most tensors that any updater keeps beside a value.
 constexpr size_t kTensorsMax = 2;
 
 bool Fits(const UpdaterState* state, const StateLayout& layout, size_t bytes) {
@@ -43,7 +43,7 @@ std::unique_ptr<UpdaterState> ZeroState(StateLayout layout, size_t bytes) {
 
 }  // namespace
 
-absl::Status CheckMultipliers(const Updater& rule, std::string_view key,
+absl::Status CheckMultipliers(const Updater& updater, std::string_view key,
                               const KeyMultipliers& multipliers) {
   constexpr NumberRange kRange = NumberRange::kNotNegative;
   const auto check = [&](std::string_view what, double factor, std::string_view of, double number) {
@@ -55,7 +55,8 @@ absl::Status CheckMultipliers(const Updater& rule, std::string_view key,
     return absl::InvalidArgumentError(fmt::format("{}: {} * {}: {} expected, got {} * {}", key, of,
                                                   what, RangeText(kRange), number, factor));
   };
-  const RuleNumbers numbers = rule.numbers() != nullptr ? *rule.numbers() : RuleNumbers{0, 1, 0};
+  const UpdateNumbers numbers =
+      updater.numbers() != nullptr ? *updater.numbers() : UpdateNumbers{0, 1, 0};
   KVS_RETURN_IF_ERROR(
       check("lr_mult", multipliers.lr_mult, "learning_rate", numbers.learning_rate));
   return check("wd_mult", multipliers.wd_mult, "wd", numbers.wd);
@@ -78,7 +79,8 @@ absl::Status PartUpdater::Set(std::string_view name, const UpdaterParameters& pa
 }
 
 absl::Status PartUpdater::CheckDType(DType dtype) const {
-  if (updater_->takes_every_dtype() || RulesCompute(AccumulatorOf(dtype))) return absl::OkStatus();
+  if (updater_->takes_every_dtype() || UpdatesCompute(AccumulatorOf(dtype)))
+    return absl::OkStatus();
   return absl::InvalidArgumentError(
       fmt::format("optimizer '{}': dtype f32, f64, f16 or bf16 expected, got {}", updater_->name(),
                   DTypeName(dtype)));

@@ -1,5 +1,5 @@
-// PartUpdater: the updater that is set, applied to dense parts and to rows. The daemons' engine and
-// the local store both run exactly this, which is why their bits agree.
+// PartUpdater: the updater of the optimizer that is set, applied to dense parts and to rows. The
+// daemons' engine and the local store both run exactly this, which is why their bits agree.
 #pragma once
 
 #include <memory>
@@ -18,8 +18,8 @@
 namespace kvstore {
 
 // `key`: "key 17", for the message. Errors: INVALID_ARGUMENT for a factor that is not finite or is
-// below 0, or whose product with the rule's number is beyond f32.
-absl::Status CheckMultipliers(const Updater& rule, std::string_view key,
+// below 0, or whose product with the updater's number is beyond f32.
+absl::Status CheckMultipliers(const Updater& updater, std::string_view key,
                               const KeyMultipliers& multipliers);
 
 // What is kept beside a value: tensors of the value's length, zero before the first update.
@@ -34,10 +34,10 @@ class PartUpdater {
   // Starts with "assign": the new value is the sum.
   PartUpdater();
 
-  // Replaces the rule. States stay with their parts: the next Update of a part keeps its state if
-  // the new rule keeps the same tensors (sgd with another learning rate or momentum), else starts
-  // from zeros, or drops it.
-  // Errors: those of MakeUpdater and CheckMultipliers; then the old rule stays.
+  // Sets an optimizer: its updater replaces the one before. States stay with their parts: the next
+  // Update of a part keeps its state if the new updater keeps the same tensors (sgd with another
+  // learning rate or momentum), else starts from zeros, or drops it. Errors: those of MakeUpdater
+  // and CheckMultipliers; then the old updater stays.
   absl::Status Set(std::string_view name, const UpdaterParameters& parameters,
                    const MultipliersByKey& multipliers = {});
 
@@ -45,15 +45,15 @@ class PartUpdater {
   const UpdaterParameters& parameters() const { return parameters_; }
 
   // Whether values of `dtype` can be updated.
-  // Errors: INVALID_ARGUMENT names the rule and the dtype.
+  // Errors: INVALID_ARGUMENT names the optimizer and the dtype.
   absl::Status CheckDType(DType dtype) const;
-  // What the rule keeps beside values of `dtype`.
+  // What the updater keeps beside values of `dtype`.
   StateLayout LayoutFor(DType dtype) const;
 
   // One update of one dense part of `key`. `value`, in `dtype`, stays as it is; `sum`, in
   // AccumulatorOf(dtype) (kernels.h), is used up: it becomes the result where the two dtypes are
   // the same. Both hold as many elements (KVS_CHECKed). `*state` is null before the part's first
-  // update, and is created, replaced or dropped as the rule needs it.
+  // update, and is created, replaced or dropped as the updater needs it.
   //
   // f16 and bf16: the sum is rounded to `dtype` first, as if it had been made in it with one
   // rounding. Each element's update is then computed in f32 from value, sum and state, and the new

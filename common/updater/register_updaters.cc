@@ -1,4 +1,4 @@
-// The list of updaters: a new rule is one line here.
+// The list of updaters: a new updater is one line here.
 #include <fmt/format.h>
 
 #include "common/updater/adagrad.h"

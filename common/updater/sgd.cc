@@ -7,9 +7,9 @@
 namespace kvstore {
 namespace {
 
-class SgdRule final : public Updater {
+class SgdUpdater final : public Updater {
  public:
-  SgdRule(const SgdNumbers& numbers, bool multi_precision)
+  SgdUpdater(const SgdNumbers& numbers, bool multi_precision)
       : numbers_(numbers), multi_precision_(multi_precision) {}
   std::string_view name() const override { return "sgd"; }
   std::vector<std::string> StateNames() const override {
@@ -17,7 +17,7 @@ class SgdRule final : public Updater {
     return {"momentum"};
   }
   bool multi_precision() const override { return multi_precision_; }
-  const RuleNumbers* numbers() const override { return &numbers_; }
+  const UpdateNumbers* numbers() const override { return &numbers_; }
   void Update(const UpdaterRun& run, const void* value, void* sum,
               void* const* state) const override {
     const SgdNumbers numbers = ForKey(numbers_, run);
@@ -38,12 +38,12 @@ class SgdRule final : public Updater {
 absl::StatusOr<std::unique_ptr<Updater>> MakeSgd(const UpdaterParameters& parameters) {
   ParameterReader reader("sgd", parameters);
   SgdNumbers numbers;
-  static_cast<RuleNumbers&>(numbers) = reader.Common(0.1, 0.01);
+  static_cast<UpdateNumbers&>(numbers) = reader.Common(0.1, 0.01);
   numbers.momentum = reader.WithDefault("momentum", 0, NumberRange::kNotNegative);
   const bool multi_precision = reader.Flag("multi_precision", false);
   reader.LazyUpdate();
   KVS_RETURN_IF_ERROR(reader.Finish());
-  return std::make_unique<SgdRule>(numbers, multi_precision);
+  return std::make_unique<SgdUpdater>(numbers, multi_precision);
 }
 
 }  // namespace kvstore

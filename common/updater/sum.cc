@@ -7,7 +7,7 @@
 namespace kvstore {
 namespace {
 
-class SumRule final : public Updater {
+class SumUpdater final : public Updater {
  public:
   std::string_view name() const override { return "sum"; }
   bool takes_every_dtype() const override { return true; }
@@ -20,7 +20,7 @@ class SumRule final : public Updater {
 
 absl::StatusOr<std::unique_ptr<Updater>> MakeSum(const UpdaterParameters& parameters) {
   KVS_RETURN_IF_ERROR(ParameterReader("sum", parameters).Finish());
-  return std::make_unique<SumRule>();
+  return std::make_unique<SumUpdater>();
 }
 
 }  // namespace kvstore

@@ -7,9 +7,9 @@
 namespace kvstore {
 namespace {
 
-class TestRule final : public Updater {
+class TestUpdater final : public Updater {
  public:
-  explicit TestRule(double rescale_grad) : rescale_grad_(rescale_grad) {}
+  explicit TestUpdater(double rescale_grad) : rescale_grad_(rescale_grad) {}
   std::string_view name() const override { return "test"; }
   void Update(const UpdaterRun& run, const void* value, void* sum, void* const*) const override {
     AddScaled(run.dtype, rescale_grad_, value, sum, run.elements);
@@ -25,7 +25,7 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeTest(const UpdaterParameters& param
   ParameterReader reader("test", parameters);
   const double rescale_grad = reader.WithDefault("rescale_grad", 1.0, NumberRange::kNotZero);
   KVS_RETURN_IF_ERROR(reader.Finish());
-  return std::make_unique<TestRule>(rescale_grad);
+  return std::make_unique<TestUpdater>(rescale_grad);
 }
 
 }  // namespace kvstore

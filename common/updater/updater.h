@@ -1,11 +1,13 @@
-// Updater: one rule that makes a part's new value out of its old one and the sum of a round.
+// Updater: the code that makes a part's new value out of its old one and the sum of a round. An
+// optimizer, which is what SetOptimizer names ("sgd" and its numbers), is carried out by the
+// updater of that name.
 //
-// A rule is elementwise and sees one run of elements at a time: a dense part, or rows of a
+// An updater is elementwise and sees one run of elements at a time: a dense part, or rows of a
 // row-sparse value. It holds its numbers; what it remembers lies in state tensors beside the value.
 // So a value gives the same bits however it is cut, on whatever server, and in the local store
 // (kernels.h: the order of operations is a contract).
 //
-// Adding a rule: a file pair here, one line in register_updaters.cc, a section in
+// Adding an updater: a file pair here, one line in register_updaters.cc, a section in
 // docs/optimizers.md, vectors in tests/golden/optimizers.
 #pragma once
 
@@ -23,12 +25,12 @@
 
 namespace kvstore {
 
-struct RuleNumbers;  // kernels.h
+struct UpdateNumbers;  // kernels.h
 
-// Numbers of a rule by name; absent ones have the rule's default.
+// Numbers of an optimizer by name; absent ones have its default.
 using UpdaterParameters = std::map<std::string, double>;
 
-// What a rule remembers of a dense part: tensors of the part's length, zero before the first
+// What an updater remembers of a dense part: tensors of the part's length, zero before the first
 // update. Plain data, so that it can be counted, checkpointed and replicated. Threading:
 // thread-compatible; belongs to the owner of the part.
 struct UpdaterState {
@@ -56,30 +58,30 @@ class Updater {
 
   // "sgd".
   virtual std::string_view name() const = 0;
-  // The tensors that this rule, with these numbers, keeps beside the value; empty: none.
+  // The tensors that this updater, with these numbers, keeps beside the value; empty: none.
   virtual std::vector<std::string> StateNames() const { return {}; }
   // Whether values of f16 and bf16 are kept as f32 too, and updated there.
   virtual bool multi_precision() const { return false; }
-  // Whether the rule makes sense for ints and bools too.
+  // Whether the updater makes sense for ints and bools too.
   virtual bool takes_every_dtype() const { return false; }
-  // The numbers that a key's multipliers are factors of; null: a rule without them.
-  virtual const RuleNumbers* numbers() const { return nullptr; }
+  // The numbers that a key's multipliers are factors of; null: an updater without them.
+  virtual const UpdateNumbers* numbers() const { return nullptr; }
   // `value`: the old value, only read. `sum`: holds the sum of the round, is overwritten with the
   // new value. `state`: as many arrays as StateNames(). All have the run's dtype: f32, f64, or any
-  // that is its own AccumulatorOf (kernels.h) if the rule takes every dtype. None needs alignment;
-  // they do not overlap.
+  // that is its own AccumulatorOf (kernels.h) if the updater takes every dtype. None needs
+  // alignment; they do not overlap.
   virtual void Update(const UpdaterRun& run, const void* value, void* sum,
                       void* const* state) const = 0;
 };
 
-// The rule `name` with `parameters`.
+// The updater of the optimizer `name` with `parameters`.
 // Errors: INVALID_ARGUMENT for an unknown name (lists the known ones), an unknown parameter (lists
-// the rule's parameters), or a number out of its range (names the range and the number);
+// the optimizer's parameters), or a number out of its range (names the range and the number);
 // UNIMPLEMENTED for lazy_update = 0.
 absl::StatusOr<std::unique_ptr<Updater>> MakeUpdater(std::string_view name,
                                                      const UpdaterParameters& parameters);
 
-// Names of the known rules, in the order of the list.
+// Names of the known optimizers, in the order of the list.
 std::vector<std::string> UpdaterNames();
 
 }  // namespace kvstore

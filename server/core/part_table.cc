@@ -33,7 +33,7 @@ void PartTable::Begin(StoreMode mode, uint32_t workers) {
   mode_ = mode;
   workers_ = workers;
   const OptimizerConfig none{"assign", {}};
-  if (!(optimizer_ == none)) KVS_CHECK(SetUpdater(none).ok());
+  if (!(optimizer_ == none)) KVS_CHECK(SetOptimizer(none).ok());
 }
 
 PartRecord* PartTable::Find(PartId id) const {
@@ -191,9 +191,9 @@ void PartTable::Release(PartId id, PartRecord& record) {
   if (--known->second.parts == 0) keys_.erase(known);
 }
 
-// ---- the updater
+// ---- the optimizer
 
-absl::StatusOr<uint64_t> PartTable::TryUpdater(const OptimizerConfig& spec) {
+absl::StatusOr<uint64_t> PartTable::TryOptimizer(const OptimizerConfig& spec) {
   if (values_->has_own_updater() && spec.name != "assign") {
     return absl::FailedPreconditionError(
         fmt::format("SetOptimizer '{}': this server runs the updater of its program", spec.name));
@@ -213,14 +213,14 @@ absl::StatusOr<uint64_t> PartTable::TryUpdater(const OptimizerConfig& spec) {
   return needed;
 }
 
-absl::Status PartTable::CheckUpdater(const OptimizerConfig& spec) {
-  const absl::Status fits = TryUpdater(spec).status();
+absl::Status PartTable::CheckOptimizer(const OptimizerConfig& spec) {
+  const absl::Status fits = TryOptimizer(spec).status();
   if (fits.ok()) KVS_CHECK(values_->SetOptimizer(optimizer_).ok());
   return fits;
 }
 
-absl::Status PartTable::SetUpdater(const OptimizerConfig& spec) {
-  KVS_ASSIGN_OR_RETURN(value_bytes_, TryUpdater(spec));
+absl::Status PartTable::SetOptimizer(const OptimizerConfig& spec) {
+  KVS_ASSIGN_OR_RETURN(value_bytes_, TryOptimizer(spec));
   optimizer_ = spec;
   return absl::OkStatus();
 }

@@ -46,7 +46,7 @@ class PartTable {
   PartTable(const ServerCoreOptions& options, ShardValues* values)
       : options_(options), values_(values) {}
 
-  // A new job with so many workers: no key, and the updater `assign`.
+  // A new job with so many workers: no key, and the optimizer `assign`.
   void Begin(StoreMode mode, uint32_t workers);
 
   // Null if nothing was ever asked about the part.
@@ -72,11 +72,11 @@ class PartTable {
   // FAILED_PRECONDITION: it was pushed to.
   absl::Status TakeBack(const ReplyTo& from, const RequestEntry& take_back);
 
-  // Whether SetUpdater would be OK. Nothing changes.
-  absl::Status CheckUpdater(const OptimizerConfig& spec);
+  // Whether SetOptimizer would be OK. Nothing changes.
+  absl::Status CheckOptimizer(const OptimizerConfig& spec);
   // Errors, and the old one stays: that of the values; FAILED_PRECONDITION while the program has an
   // updater; RESOURCE_EXHAUSTED when what it keeps of the parts goes over the budget.
-  absl::Status SetUpdater(const OptimizerConfig& spec);
+  absl::Status SetOptimizer(const OptimizerConfig& spec);
 
   // The parts that wait for contributions, in ascending order.
   std::vector<PartId> OpenParts() const;
@@ -97,8 +97,8 @@ class PartTable {
   // Ends the record's value or creation and gives their memory back; the key goes with its last
   // one.
   void Release(PartId id, PartRecord& record);
-  // Has the values use this updater, and returns what all parts take with it.
-  absl::StatusOr<uint64_t> TryUpdater(const OptimizerConfig& spec);
+  // Sets the optimizer, and returns how much memory all parts take with it.
+  absl::StatusOr<uint64_t> TryOptimizer(const OptimizerConfig& spec);
 
   const ServerCoreOptions options_;
   ShardValues* const values_;

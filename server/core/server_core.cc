@@ -330,9 +330,9 @@ void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const RequestFrame& f
   if (!frame.optimizer.has_value()) {
     reply.SetStatus(absl::InvalidArgumentError("SetOptimizer without an optimizer"));
   } else if (entry.op == Op::kCheckOptimizer) {
-    reply.SetStatus(parts_.CheckUpdater(*frame.optimizer));
+    reply.SetStatus(parts_.CheckOptimizer(*frame.optimizer));
   } else if (!repeat) {
-    const absl::Status status = parts_.SetUpdater(*frame.optimizer);
+    const absl::Status status = parts_.SetOptimizer(*frame.optimizer);
     reply.SetStatus(status);
     if (status.ok()) {
       optimizer_incarnation_ = from.incarnation;

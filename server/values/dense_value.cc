@@ -61,7 +61,7 @@ size_t DenseValue::value_bytes() const {
 
 uint64_t DenseValue::Bytes() const {
   const size_t bytes = value_bytes();
-  const StateLayout state = updater_.rule.LayoutFor(key().dtype);
+  const StateLayout state = updater_.built_in.LayoutFor(key().dtype);
   return bytes + bytes / DTypeBytes(key().dtype) *
                      (DTypeBytes(AccumulatorOf(key().dtype)) +
                       state.names.size() * DTypeBytes(state.dtype));
@@ -106,7 +106,7 @@ absl::Status DenseValue::UpdateBy(SumIndex sum) {
   sums_.erase(found);
   if (updater_.by_program()) return UpdateByProgram(std::move(summed));
   absl::StatusOr<BufferPtr> updated =
-      updater_.rule.Update(key().key, key().dtype, *value_, std::move(summed), &state_);
+      updater_.built_in.Update(key().key, key().dtype, *value_, std::move(summed), &state_);
   if (!updated.ok()) {
     return absl::Status(updated.status().code(),
                         fmt::format("{}: {}", Label(), std::string(updated.status().message())));

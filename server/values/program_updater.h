@@ -1,4 +1,4 @@
-// ProgramUpdater: an updater that is no rule of ours but code of the program that the server lives
+// ProgramUpdater: an updater that is not one of ours but code of the program that the server lives
 // in (server/embedded).
 #pragma once
 
@@ -14,7 +14,7 @@ class ProgramUpdater {
  public:
   virtual ~ProgramUpdater() = default;
 
-  // Whether the program has one now. Then it takes the place of the rule that is set.
+  // Whether the program has one now. Then it takes the place of the optimizer's.
   virtual bool is_set() const = 0;
   // Updates `stored`, a copy of the part's value, from the round's sum, both in the key's dtype.
   // Errors: name the key and what the program's code threw.

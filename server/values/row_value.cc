@@ -83,7 +83,7 @@ RowValue::RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater)
       table_(std::max<int64_t>(cut_.RowsIn(id.part), 1), cut_.row_bytes) {}
 
 uint64_t RowValue::Bytes() const {
-  const StateLayout state = updater_.rule.LayoutFor(key().dtype);
+  const StateLayout state = updater_.built_in.LayoutFor(key().dtype);
   const uint64_t row_bytes =
       cut_.row_bytes + state.names.size() * cut_.row_elements * DTypeBytes(state.dtype);
   return static_cast<uint64_t>(cut_.RowsIn(id().part)) * row_bytes;
@@ -150,7 +150,7 @@ absl::Status RowValue::UpdateBy(SumIndex sum) {
         ": a dense key expected, this server runs its program's updater, which has no rows");
   }
   const absl::Status updated =
-      UpdateRows(updater_.rule, key().key, key().dtype, table_, rows, &state_);
+      UpdateRows(updater_.built_in, key().key, key().dtype, table_, rows, &state_);
   if (updated.ok()) return updated;
   return absl::Status(updated.code(),
                       fmt::format("{}: {}", Label(), std::string(updated.message())));

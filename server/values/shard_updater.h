@@ -1,5 +1,5 @@
-// ShardUpdater: what updates the values of a shard: a rule of ours, or code of the program that the
-// server lives in.
+// ShardUpdater: what updates the values of a shard: the updater of the optimizer that is set, or
+// code of the program that the server lives in.
 #pragma once
 
 #include "common/updater/part_updater.h"
@@ -9,10 +9,10 @@ namespace kvstore {
 
 // Shard-bound.
 struct ShardUpdater {
-  PartUpdater rule;                   // starts with "assign"
+  PartUpdater built_in;               // starts with "assign"
   ProgramUpdater* program = nullptr;  // outlives the shard
 
-  // While the program has an updater it takes the place of the rule.
+  // While the program has an updater it takes the place of the built-in one.
   bool by_program() const { return program != nullptr && program->is_set(); }
 };
 

@@ -19,7 +19,7 @@ class TensorValues final : public ShardValues {
   std::unique_ptr<PartValue> Make(const KeySpec& key, PartId id) override;
   bool has_own_updater() const override { return updater_.by_program(); }
   absl::Status SetOptimizer(const OptimizerConfig& spec) override {
-    return updater_.rule.Set(spec.name, spec.parameters, spec.multipliers);
+    return updater_.built_in.Set(spec.name, spec.parameters, spec.multipliers);
   }
 
  private:

@@ -31,50 +31,52 @@ std::vector<Bytes> Pushed(const DTypeOracle& oracle, int rank, int round, int de
   return arrays;
 }
 
-// The rule of each round: without a rule (rounds only), then sums, then a factor (floats only).
-enum class Rule { kAssign, kSum, kTest };
-std::vector<Rule> RulesFor(const StoreKind& kind, const DTypeOracle& oracle) {
-  std::vector<Rule> rules;
-  if (kind.rounds) rules.push_back(Rule::kAssign);
-  rules.push_back(Rule::kSum);
-  if (oracle.IsFloat()) rules.push_back(Rule::kTest);
-  rules.push_back(Rule::kSum);
-  return rules;
+// The optimizer of each round: without an optimizer (rounds only), then sums, then a factor (floats
+// only).
+enum class Optimizer { kAssign, kSum, kTest };
+std::vector<Optimizer> OptimizersFor(const StoreKind& kind, const DTypeOracle& oracle) {
+  std::vector<Optimizer> optimizers;
+  if (kind.rounds) optimizers.push_back(Optimizer::kAssign);
+  optimizers.push_back(Optimizer::kSum);
+  if (oracle.IsFloat()) optimizers.push_back(Optimizer::kTest);
+  optimizers.push_back(Optimizer::kSum);
+  return optimizers;
 }
-OptimizerSpec SpecOf(Rule rule) {
-  if (rule == Rule::kSum) return OptimizerSpec("sum");
-  if (rule == Rule::kTest) return OptimizerSpec("test").Set("rescale_grad", double{kScale});
+OptimizerSpec SpecOf(Optimizer optimizer) {
+  if (optimizer == Optimizer::kSum) return OptimizerSpec("sum");
+  if (optimizer == Optimizer::kTest)
+    return OptimizerSpec("test").Set("rescale_grad", double{kScale});
   return OptimizerSpec("assign");
 }
 // The value after a push of `contributions`, one after the other where there are no rounds.
-Bytes After(Rule rule, const DTypeOracle& oracle, const Bytes& value,
+Bytes After(Optimizer optimizer, const DTypeOracle& oracle, const Bytes& value,
             const std::vector<Bytes>& contributions) {
-  if (rule == Rule::kSum) return oracle.Sum(value, contributions);
-  if (rule == Rule::kTest) return oracle.Test(value, contributions, kScale);
+  if (optimizer == Optimizer::kSum) return oracle.Sum(value, contributions);
+  if (optimizer == Optimizer::kTest) return oracle.Test(value, contributions, kScale);
   return oracle.Assign(contributions);
 }
 
 // What `workers` push of one dtype, and the values that it must make; made once for all stores.
 struct Plan {
   Plan(DataType key_dtype, const StoreKind& kind, int devices, size_t elements)
-      : dtype(key_dtype), oracle(ToDType(dtype)), rules(RulesFor(kind, oracle)) {
+      : dtype(key_dtype), oracle(ToDType(dtype)), optimizers(OptimizersFor(kind, oracle)) {
     initial = Pushed(oracle, 99, 0, 1, elements)[0];
     Bytes value = initial;
-    for (size_t round = 0; round < rules.size(); ++round) {
+    for (size_t round = 0; round < optimizers.size(); ++round) {
       std::vector<Bytes> contributions;
       pushed.emplace_back();
       for (int rank = 0; rank < static_cast<int>(kind.workers); ++rank) {
         pushed[round].push_back(Pushed(oracle, rank, static_cast<int>(round), devices, elements));
         contributions.push_back(oracle.Contribution(pushed[round].back()));
       }
-      value = After(rules[round], oracle, value, contributions);
+      value = After(optimizers[round], oracle, value, contributions);
       expected.push_back(value);
     }
   }
 
   const DataType dtype;
   const DTypeOracle oracle;
-  const std::vector<Rule> rules;
+  const std::vector<Optimizer> optimizers;
   Bytes initial;
   std::vector<std::vector<std::vector<Bytes>>> pushed;  // by round, rank, device
   std::vector<Bytes> expected;                          // after each round
@@ -89,9 +91,9 @@ void RunPlan(Worker& worker, const Plan& plan) {
   };
   worker.store().Init(Ints{key}, {ToArray(plan.initial, plan.dtype)});
   expect(plan.initial, "Init");
-  for (size_t round = 0; round < plan.rules.size(); ++round) {
+  for (size_t round = 0; round < plan.optimizers.size(); ++round) {
     worker.store().Barrier();
-    worker.SetOptimizer(SpecOf(plan.rules[round]));
+    worker.SetOptimizer(SpecOf(plan.optimizers[round]));
     std::vector<NDArray> arrays;
     for (const Bytes& bytes : plan.pushed[round][static_cast<size_t>(worker.rank())]) {
       arrays.push_back(ToArray(bytes, plan.dtype));
@@ -153,9 +155,9 @@ TEST_CASE("rows of every dtype are the fold of the values, rounded once", "[rows
       std::map<int64_t, Bytes> value = {{7, zeros}};
       for (int r = 0; r < worker.workers(); ++r) value[10 + r] = zeros;
       int round = 0;
-      for (const Rule rule : RulesFor(worker.kind(), oracle)) {
+      for (const Optimizer optimizer : OptimizersFor(worker.kind(), oracle)) {
         store.Barrier();
-        worker.SetOptimizer(SpecOf(rule));
+        worker.SetOptimizer(SpecOf(optimizer));
         ++round;
         std::map<int64_t, std::vector<Bytes>> sums;  // by row, what is to be summed
         for (int r = 0; r < worker.workers(); ++r) {
@@ -174,7 +176,7 @@ TEST_CASE("rows of every dtype are the fold of the values, rounded once", "[rows
         Bytes expected;
         std::vector<int64_t> ids;
         for (auto& [row, bytes] : value) {
-          bytes = After(rule, oracle, bytes, sums[row]);
+          bytes = After(optimizer, oracle, bytes, sums[row]);
           expected.insert(expected.end(), bytes.begin(), bytes.end());
           ids.push_back(row);
         }

@@ -183,7 +183,8 @@ TEST_CASE("factors of keys are checked and named before anything is set", "[erro
   });
 }
 
-TEST_CASE("a rule with factors refuses ints and bools by name, and other keys go on", "[errors]") {
+TEST_CASE("an optimizer with factors refuses ints and bools by name, and other keys go on",
+          "[errors]") {
   const auto dtype = GENERATE(DataType::kUInt8, DataType::kInt8, DataType::kInt32, DataType::kInt64,
                               DataType::kBool);
   OnEvery(Store, [&](Worker& worker) {

@@ -1,4 +1,4 @@
-// SetOptimizer: the rule that a push follows where the values are.
+// SetOptimizer: the optimizer that a push follows where the values are.
 #include <catch2/catch.hpp>
 
 #include "tests/conformance/store_under_test.h"

@@ -239,7 +239,7 @@ void RunProgram(Worker& worker, uint32_t seed, bool sums) {
 }  // namespace
 
 TEST_CASE("random programs read what they would read one call after the other", "[order]") {
-  // Without a rule a pushed sum is the value, which takes rounds.
+  // Without an optimizer a pushed sum is the value, which takes rounds.
   for (uint32_t seed = 1; seed <= 20; ++seed) {
     CAPTURE(seed);
     const bool sums = seed % 2 == 0;

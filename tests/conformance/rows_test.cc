@@ -94,8 +94,8 @@ TEST_CASE("a row_sparse key has its own learning rate and weight decay", "[rows]
   OnEvery(StoreWithOneOrder, [&](Worker& worker) {
     const RowMap ones = {{3, Row(shape, 1)}, {70, Row(shape, 1)}, {71, Row(shape, 1)}};
     worker.store().Init(Ints{1, 2}, {RowArray(shape, ones), RowArray(shape, ones)});
-    OptimizerSpec rule = OptimizerSpec("sgd").Set("learning_rate", 0.5).Set("wd", 1);
-    worker.SetOptimizer(rule.SetLrMult(1, 0.5).SetWdMult(1, 2));
+    OptimizerSpec optimizer = OptimizerSpec("sgd").Set("learning_rate", 0.5).Set("wd", 1);
+    worker.SetOptimizer(optimizer.SetLrMult(1, 0.5).SetWdMult(1, 2));
     const NDArray rows = RowArray(shape, {{3, Row(shape, 4)}, {70, Row(shape, 0)}});
     worker.store().Push(Ints{1, 2}, {rows, rows});
     const float g = 4 * worker.all();

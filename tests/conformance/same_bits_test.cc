@@ -1,5 +1,5 @@
 // Every store gives the bits of a local store that is given its workers' contributions as a list (a
-// store without rounds: its one worker's, in their order), for every rule, dtype and storage.
+// store without rounds: its one worker's, in their order), for every optimizer, dtype and storage.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
@@ -124,7 +124,8 @@ std::vector<Bytes> Expected(const OptimizerSpec& spec, const std::vector<TestKey
   return Train(*local, keys, [&](const TestKey& key, int round) {
     std::vector<NDArray> values;
     for (int rank = 0; rank < workers; ++rank) values.push_back(key.Contribution(rank, round));
-    // An asynchronous push without rows is nothing; local's is an update, which some rules count.
+    // An asynchronous push without rows is nothing; local's is an update, which some optimizers
+    // count.
     if (!rounds && values[0].bytes() == 0) return;
     local->Push(Strings(values.size(), key.name), values);
   });
@@ -157,9 +158,9 @@ void CheckSameBits(const OptimizerSpec& spec, const std::vector<TestKey>& keys) 
   });
 }
 
-// Every rule, with and without an f32 master of 16-bit values, and factors of some keys.
+// Every optimizer, with and without an f32 master of 16-bit values, and factors of some keys.
 std::vector<OptimizerSpec> AllRules() {
-  std::vector<OptimizerSpec> rules;
+  std::vector<OptimizerSpec> optimizers;
   for (const std::string& name : UpdaterNames()) {
     const bool learns = name != "assign" && name != "sum" && name != "test";
     for (const double multi_precision : {0.0, 1.0}) {
@@ -171,10 +172,10 @@ std::vector<OptimizerSpec> AllRules() {
         spec.SetLrMult("high", 2).SetWdMult("low", 3);
       }
       if (name == "sgd") spec.Set("momentum", 0.9);
-      rules.push_back(spec);
+      optimizers.push_back(spec);
     }
   }
-  return rules;
+  return optimizers;
 }
 
 }  // namespace
@@ -239,7 +240,7 @@ TEST_CASE("either storage may be pushed to either, with the bits of local", "[bi
   // Of one part or stripe, and of several.
   const Dims shape = {GENERATE(int64_t{100}, 10000), 64};
   // With decay and momentum all rows move in an update, whether their sum is zero or not.
-  const OptimizerSpec rule =
+  const OptimizerSpec optimizer =
       OptimizerSpec("sgd").Set("learning_rate", 0.5).Set("wd", 0.25).Set("momentum", 0.5);
   constexpr int kSparse = 1, kDense = 2;
   const auto row = [](float value) { return Floats(64, value); };
@@ -249,7 +250,7 @@ TEST_CASE("either storage may be pushed to either, with the bits of local", "[bi
     const NDArray initial = RandomRows(random, shape, DataType::kFloat32, 90);
     for (KVStore* store : {local.get(), &worker.store()}) {
       store->Init(Ints{kSparse, kDense}, {initial, NDArray(shape)});
-      store->SetOptimizer(rule);
+      store->SetOptimizer(optimizer);
       store->Barrier();
       // All workers push the same small numbers, whose sums are exact in any order: local is given
       // the list once for every worker.

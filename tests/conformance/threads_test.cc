@@ -143,7 +143,8 @@ TEST_CASE("of two threads that set an optimizer at once one wins everywhere",
   });
 }
 
-TEST_CASE("an Init beside a SetOptimizer gets the rule that is set", "[threads][optimizer][init]") {
+TEST_CASE("an Init beside a SetOptimizer gets the optimizer that is set",
+          "[threads][optimizer][init]") {
   OnEvery(Store, [](Worker& worker) {
     KVStore& store = worker.store();
     for (int key = 1; key <= 10; ++key) {

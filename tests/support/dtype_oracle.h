@@ -95,7 +95,7 @@ class DTypeOracle {
   }
   // What a worker contributes: its arrays summed in their order, rounded once.
   Bytes Contribution(const std::vector<Bytes>& arrays) const { return Round(arrays, nullptr); }
-  // The value after a round with a rule: "assign", "sum", or "test" with `scale`.
+  // The value after a round with an optimizer: "assign", "sum", or "test" with `scale`.
   Bytes Assign(const std::vector<Bytes>& contributions) const {
     return Round(contributions, nullptr);
   }

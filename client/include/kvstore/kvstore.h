@@ -135,8 +135,8 @@ class KVSTORE_EXPORT KVStore {
   virtual void SetGradientCompression(
       const std::vector<std::pair<std::string, std::string>>& parameters);
 
-  // Concerns the pushes that follow; replaces SetOptimizer's rule, and is replaced by it. On a dist
-  // store a worker's updater does not reach the servers: one warning per store, no effect; a
+  // Concerns the pushes that follow; replaces the optimizer, and is replaced by SetOptimizer. On a
+  // dist store a worker's updater does not reach the servers: one warning per store, no effect; a
   // server's own is what RunServer runs. What an updater throws is the key's error; a row_sparse
   // value then is as it was, while in a dense one of a local store what was written stays.
   virtual void set_updater(Updater updater) = 0;
@@ -146,9 +146,9 @@ class KVSTORE_EXPORT KVStore {
   // returns when every server has it, other ranks' calls are checked and do nothing: a Barrier()
   // after it keeps their pushes behind it. All servers are asked before any takes it: if one
   // refuses (kResourceExhausted: no memory for the state; kFailedPrecondition: it runs its
-  // program's updater) all keep the old rule and its state. A call that ends as kDeadlineExceeded,
-  // this one or an Init before it, goes on: some servers may have the new rule and others not,
-  // until the next SetOptimizer that all take.
+  // program's updater) all keep the old optimizer and its state. A call that ends as
+  // kDeadlineExceeded, this one or an Init before it, goes on: some servers may have the new
+  // optimizer and others not, until the next SetOptimizer that all take.
   virtual void SetOptimizer(const OptimizerSpec& spec) = 0;
 
   // Any rank: has the controller of every server (RunServer) run the command, once, and returns
@@ -165,7 +165,7 @@ class KVSTORE_EXPORT KVStore {
   //
   // Commands go to `controller`, one at a time, on this thread; what it throws is the sender's
   // error. An updater that was set before (or by the controller) updates the values here in place
-  // of SetOptimizer's rules, for one part of at most 1 MiB at a time: `merged` and `stored` are
+  // of SetOptimizer's, for one part of at most 1 MiB at a time: `merged` and `stored` are
   // flat arrays of that part's elements, in the key's dtype, so it must be elementwise. `stored` is
   // a copy, which becomes the value when the updater returns; when it throws the value stays as it
   // was and the push fails for all who contributed. Both are the updater's during the call only. It

@@ -55,7 +55,7 @@ absl::Status InprocListenerState::Accept(const std::string& method,
   connections_.push_back({link, client, server});
   // Under the lock, so that Shutdown's end comes after it.
   loop->Post([server, accept = served->acceptor] {
-    server->Join();
+    server->EnterLoop();
     accept(std::make_unique<InprocStream>(server));
   });
   return absl::OkStatus();

@@ -70,7 +70,7 @@ class InprocEnd : public std::enable_shared_from_this<InprocEnd> {
 
   // ---- on the loop's thread
   // Becomes one of the loop's streams.
-  void Join() { loop_->Add(shared_from_this()); }
+  void EnterLoop() { loop_->Add(shared_from_this()); }
   // The end of the stream here: on_closed(status) if `tell`; the other end sees `status` too.
   void End(absl::Status status, bool tell);
 

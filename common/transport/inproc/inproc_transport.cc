@@ -72,7 +72,7 @@ std::unique_ptr<MessageStream> InprocTransport::Dial(EventLoop& loop, const std:
   auto client = std::make_shared<InprocEnd>(static_cast<InprocLoop&>(loop).end(), link,
                                             fmt::format("inproc:{}", address));
   client->SetEvents(std::move(events));
-  client->Join();
+  client->EnterLoop();
   client->PostOpen();  // before anything that the listener says
   if (absl::Status accepted = (*listener)->Accept(method, link, client); !accepted.ok()) {
     client->PostEnd(accepted);

@@ -84,8 +84,8 @@ def check_dtypes(program, store, folder):
             results = json.load(file)["results"]
         assert [each["dtype"] for each in results] == [dtype] * len(workloads), results
         if dtype != "bool":
-            rule = "sgd" if "f" in dtype else "sum"
-            assert results[-1]["optimizer"] == rule, results[-1]
+            optimizer = "sgd" if "f" in dtype else "sum"
+            assert results[-1]["optimizer"] == optimizer, results[-1]
 
 
 def check_refusals(program):

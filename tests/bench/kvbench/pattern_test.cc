@@ -69,29 +69,30 @@ TEST_CASE("keys, generations and seeds have different values", "[kvbench]") {
 
 TEST_CASE("weights in closed form are those of rounds made one by one", "[kvbench]") {
   const DataType dtype = AnyDataType();
-  const Rule rule = IsInteger(dtype) ? GENERATE(Rule::kSum, Rule::kAssign)
-                                     : GENERATE(Rule::kSum, Rule::kSgd, Rule::kAssign);
+  const Optimizer optimizer = IsInteger(dtype)
+                                  ? GENERATE(Optimizer::kSum, Optimizer::kAssign)
+                                  : GENERATE(Optimizer::kSum, Optimizer::kSgd, Optimizer::kAssign);
   const int workers = GENERATE(1, 2, 5);
   const size_t count = 1000;
-  const RoundPattern pattern{{3, 4, 0}, workers, rule, dtype};
+  const RoundPattern pattern{{3, 4, 0}, workers, optimizer, dtype};
   const Values weights(count, dtype);
   for (size_t i = 0; i < count; ++i) weights.elements.Set(i, pattern.WeightAfter(i, 0));
   for (uint64_t round = 1; round <= std::min<uint64_t>(20, pattern.rounds_max()); ++round) {
     for (size_t i = 0; i < count; ++i) {
       double sum = 0;
       for (int rank = 0; rank < workers; ++rank) sum += pattern.Gradient(i, rank, round);
-      const double before = rule == Rule::kAssign ? 0 : weights.elements.Get(i);
-      const double after = rule == Rule::kSgd ? before - sum : before + sum;
+      const double before = optimizer == Optimizer::kAssign ? 0 : weights.elements.Get(i);
+      const double after = optimizer == Optimizer::kSgd ? before - sum : before + sum;
       weights.elements.Set(i, Wrapped(dtype, static_cast<int64_t>(after)));
     }
-    CAPTURE(DataTypeName(dtype), RuleName(rule), workers, round);
+    CAPTURE(DataTypeName(dtype), OptimizerName(optimizer), workers, round);
     REQUIRE(CheckWeights(pattern, round, weights.elements).ok());
     REQUIRE_FALSE(CheckWeights(pattern, round + 1, weights.elements).ok());
   }
 }
 
 TEST_CASE("gradients of any round become those of another by their stamps", "[kvbench]") {
-  const RoundPattern pattern{{3, 4, 0}, 2, Rule::kAssign, DataType::kFloat32};
+  const RoundPattern pattern{{3, 4, 0}, 2, Optimizer::kAssign, DataType::kFloat32};
   const Values gradients(PartElements(pattern.dtype) + 9, pattern.dtype);
   for (size_t i = 0; i < gradients.elements.count; ++i) {
     gradients.elements.Set(i, pattern.Gradient(i, 1, 1));
@@ -104,7 +105,7 @@ TEST_CASE("gradients of any round become those of another by their stamps", "[kv
 
 TEST_CASE("weights stay exact up to the largest number of rounds allowed", "[kvbench]") {
   const DataType dtype = GENERATE(DataType::kFloat32, DataType::kFloat16, DataType::kBFloat16);
-  const RoundPattern pattern{{3, 4, 0}, GENERATE(1, 2, 16), Rule::kSgd, dtype};
+  const RoundPattern pattern{{3, 4, 0}, GENERATE(1, 2, 16), Optimizer::kSgd, dtype};
   const uint64_t rounds = pattern.rounds_max();
   const double largest = static_cast<double>(uint64_t{1} << ExactBits(dtype));
   CAPTURE(DataTypeName(dtype), pattern.workers, rounds);
@@ -116,7 +117,7 @@ TEST_CASE("weights stay exact up to the largest number of rounds allowed", "[kvb
 
 TEST_CASE("a value between what others may have pushed is possible, any other is not",
           "[kvbench]") {
-  const RoundPattern pattern{{3, 4, 0}, 3, Rule::kSum, DataType::kFloat32};
+  const RoundPattern pattern{{3, 4, 0}, 3, Optimizer::kSum, DataType::kFloat32};
   const int rank = 1;
   const Values weights(1, pattern.dtype);
   const double unit = pattern.Gradient(0, 0, 1);

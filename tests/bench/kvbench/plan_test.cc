@@ -33,7 +33,7 @@ TEST_CASE("values are whole elements, and integers are summed", "[kvbench]") {
   const std::vector<Case> cases = CasesOf(options);
   REQUIRE(cases.size() == 1);
   CHECK(cases[0].value_bytes == 96);
-  CHECK(cases[0].rule == Rule::kSum);
+  CHECK(cases[0].optimizer == Optimizer::kSum);
 }
 
 TEST_CASE("what cannot be measured is refused in words", "[kvbench]") {

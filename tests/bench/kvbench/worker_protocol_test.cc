@@ -14,7 +14,7 @@ Line Sent(const Line& line) {
 
 TEST_CASE("commands and samples survive the line", "[kvbench]") {
   const PrepareCommand prepare{
-      {Workload::kSmall, 4096, 11, 5, 3, DataType::kBFloat16, Rule::kSgd, 1000},
+      {Workload::kSmall, 4096, 11, 5, 3, DataType::kBFloat16, Optimizer::kSgd, 1000},
       70,
       99,
       {411, 412}};
@@ -26,7 +26,7 @@ TEST_CASE("commands and samples survive the line", "[kvbench]") {
   CHECK(prepared->measured.window == 5);
   CHECK(prepared->measured.workers == 3);
   CHECK(prepared->measured.dtype == DataType::kBFloat16);
-  CHECK(prepared->measured.rule == Rule::kSgd);
+  CHECK(prepared->measured.optimizer == Optimizer::kSgd);
   CHECK(prepared->measured.height == 1000);
   CHECK(prepared->first_key == 70);
   CHECK(prepared->seed == 99);

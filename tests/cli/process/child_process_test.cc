@@ -34,7 +34,7 @@ TEST_CASE("a child answers line by line and ends when its input does", "[process
   CHECK(*child->ReadLine(kLongS) == "a value: one");
   CHECK(*child->ReadLine(kLongS) == "a value: two");
   child->CloseInput();
-  CHECK(child->Join(kLongS).ok());
+  CHECK(child->AwaitEnd(kLongS).ok());
 }
 
 TEST_CASE("two children answer, whoever is read first", "[process]") {
@@ -53,14 +53,14 @@ TEST_CASE("a child that ends instead of answering is named with its exit code", 
   const absl::Status status = child->ReadLine(kLongS).status();
   CHECK(absl::IsUnavailable(status));
   CHECK(Message(status) == "brief is gone (exit code 3)");
-  CHECK(Message(child->Join(kLongS)) == "brief: exit code 0 expected, got: exit code 3");
+  CHECK(Message(child->AwaitEnd(kLongS)) == "brief: exit code 0 expected, got: exit code 3");
   CHECK(Message(child->WriteLine("x")) == "brief is gone (exit code 3)");
 }
 
 TEST_CASE("what a child said before its end is read first", "[process]") {
   ChildProcesses children(MakeSupervisor());
   const auto child = *children.Start(Shell("last words", "echo one; echo two; exit 1"));
-  CHECK_FALSE(child->Join(kLongS).ok());
+  CHECK_FALSE(child->AwaitEnd(kLongS).ok());
   CHECK(*child->ReadLine(kLongS) == "one");
   CHECK(*child->ReadLine(kLongS) == "two");
   CHECK(absl::IsUnavailable(child->ReadLine(kLongS).status()));

@@ -250,7 +250,7 @@ TEST_CASE("a refusal with retry-after keeps the request, another one ends it", "
   CHECK(client.Sent().empty());
 }
 
-TEST_CASE("what comes after a refused push waits until that is taken", "[core]") {
+TEST_CASE("what comes after a push that is put off waits until that is taken", "[core]") {
   Client client;
   client.Submit(Op::kPush, 1, "aaaa");
   client.Submit(Op::kPush, 2, "bbbb");

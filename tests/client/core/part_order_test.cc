@@ -104,12 +104,12 @@ TEST_CASE("the fragments of a push are of one round", "[part_order]") {
   CHECK(part.Go() == Numbers{3});
 }
 
-TEST_CASE("what the server refused for a while holds what comes after it", "[part_order]") {
+TEST_CASE("what the server puts off holds what comes after it", "[part_order]") {
   Part part;
   part.Submit(Op::kPush);
   CHECK(part.Go() == Numbers{0});
-  part[0].state = State::kBackoff;
-  part[0].refusals = 1;
+  part[0].state = State::kPutOff;
+  part[0].times_put_off = 1;
   part.Submit(Op::kPush);
   CHECK(part.Go().empty());
   // Its time is over: it goes again, and still holds the other one until the server has taken it.

@@ -233,7 +233,7 @@ TEST_CASE("sums are made in f32 where the dtype has 16 bits, else in the dtype",
     CAPTURE(DTypeName(dtype));
     const bool narrow = dtype == DType::kFloat16 || dtype == DType::kBFloat16;
     CHECK(AccumulatorOf(dtype) == (narrow ? DType::kFloat32 : dtype));
-    CHECK(RulesCompute(dtype) == (dtype == DType::kFloat32 || dtype == DType::kFloat64));
+    CHECK(UpdatesCompute(dtype) == (dtype == DType::kFloat32 || dtype == DType::kFloat64));
   }
 }
 

@@ -41,7 +41,7 @@ struct Table {
   }
 };
 
-PartUpdater Rule(const std::string& name, const UpdaterParameters& parameters = {}) {
+PartUpdater UpdaterOf(const std::string& name, const UpdaterParameters& parameters = {}) {
   PartUpdater updater;
   REQUIRE(updater.Set(name, parameters).ok());
   return updater;
@@ -79,7 +79,7 @@ TEST_CASE("without an optimizer the table becomes the sum, other rows become zer
 
 TEST_CASE("sgd with momentum moves the rows that the sum has, and no others", "[rows]") {
   const PartUpdater updater =
-      Rule("sgd", {{"learning_rate", 0.5}, {"momentum", 0.25}, {"wd", 0.125}});
+      UpdaterOf("sgd", {{"learning_rate", 0.5}, {"momentum", 0.25}, {"wd", 0.125}});
   Table table;
   Rows weights, momenta;
   std::mt19937_64 random(5);
@@ -104,10 +104,10 @@ TEST_CASE("sgd with momentum moves the rows that the sum has, and no others", "[
   CHECK(BytesOf(*table.state) == table.rows.bytes());
 }
 
-TEST_CASE("every rule gives a row the bits that it gives a dense part", "[rows]") {
+TEST_CASE("every updater gives a row the bits that it gives a dense part", "[rows]") {
   for (const std::string& name : UpdaterNames()) {
     CAPTURE(name);
-    const PartUpdater updater = Rule(name);
+    const PartUpdater updater = UpdaterOf(name);
     std::mt19937_64 random(9);
     Table table;
     // A part of all rows, each of which has a sum in every round.
@@ -140,7 +140,7 @@ TEST_CASE("rows of every width and nearness have the bits that each row by itsel
   const auto dtype = GENERATE(DType::kFloat32, DType::kFloat16);
   const bool strewn = GENERATE(false, true);
   CAPTURE(width, DTypeName(dtype), strewn);
-  const PartUpdater updater = Rule("adam", {{"multi_precision", 1}});
+  const PartUpdater updater = UpdaterOf("adam", {{"multi_precision", 1}});
   constexpr int64_t kRows = 5000;
   std::mt19937_64 random(13);
   RowTable table(kRows, width * DTypeBytes(dtype)), expected(kRows, width * DTypeBytes(dtype));
@@ -198,21 +198,22 @@ TEST_CASE("without an optimizer a table keeps no pages of rows that are zero", "
   CHECK(table.rows.bytes() == 0);
 }
 
-TEST_CASE("another rule keeps the state that fits it, else begins with zeros", "[rows]") {
+TEST_CASE("another updater keeps the state that fits it, else begins with zeros", "[rows]") {
   Table table;
-  table.Update(Rule("sgd", {{"learning_rate", 1}, {"momentum", 0.5}}), {{1, All(1)}});
+  table.Update(UpdaterOf("sgd", {{"learning_rate", 1}, {"momentum", 0.5}}), {{1, All(1)}});
   CHECK(table.Row(1) == All(-1));
   // The momentum of -1 is kept: -0.5 * 1 - 0.5 * 1 more.
-  table.Update(Rule("sgd", {{"learning_rate", 0.5}, {"momentum", 0.5}}), {{1, All(1)}});
+  table.Update(UpdaterOf("sgd", {{"learning_rate", 0.5}, {"momentum", 0.5}}), {{1, All(1)}});
   CHECK(table.Row(1) == All(-2));
-  table.Update(Rule("sgd", {{"learning_rate", 1}}), {{1, All(1)}});
+  table.Update(UpdaterOf("sgd", {{"learning_rate", 1}}), {{1, All(1)}});
   CHECK(table.state == nullptr);
-  table.Update(Rule("sgd", {{"learning_rate", 1}, {"momentum", 0.5}}), {{1, All(0)}});
+  table.Update(UpdaterOf("sgd", {{"learning_rate", 1}, {"momentum", 0.5}}), {{1, All(0)}});
   CHECK(table.Row(1) == All(-3));
 }
 
-TEST_CASE("a dtype that the rule has not is refused, and nothing changes", "[rows]") {
-  const PartUpdater updater = Rule("sgd", {{"momentum", 0.5}});
+TEST_CASE("a dtype in which the updater does not compute is refused, and nothing changes",
+          "[rows]") {
+  const PartUpdater updater = UpdaterOf("sgd", {{"momentum", 0.5}});
   RowTable table(kHeight, kRowBytes);
   table.Touch(2)[0] = 1;
   RowSum sum(DType::kInt32, kWidth);

@@ -50,18 +50,18 @@ RowSum SumOf(const GoldenCase& golden, uint64_t round) {
   return sum;
 }
 
-// A value, with its rule, that goes through the rounds of a case.
+// A value, with its updater, that goes through the rounds of a case.
 struct Run {
   explicit Run(const GoldenCase& golden)
       : table(static_cast<int64_t>(golden.height), golden.width * DTypeBytes(golden.dtype)) {
-    REQUIRE(updater.Set(golden.rule, golden.parameters, {{kKey, golden.multipliers}}).ok());
+    REQUIRE(updater.Set(golden.optimizer, golden.parameters, {{kKey, golden.multipliers}}).ok());
   }
   template <typename T>
   void Update(const GoldenCase& golden, uint64_t round) {
     RowSum sum = SumOf<T>(golden, round);
     REQUIRE(UpdateRows(updater, kKey, golden.dtype, table, sum, &state).ok());
   }
-  // Null: the rule keeps no such tensor.
+  // Null: the updater keeps no such tensor.
   RowTable* StateNamed(const std::string& name) {
     for (size_t i = 0; state != nullptr && i < state->tensors.size(); ++i) {
       if (state->layout.names[i] == name) return &state->tensors[i];
@@ -93,7 +93,7 @@ void CheckExact(const GoldenCase& golden, bool by_mxnet = false) {
     std::vector<T> value = WholeOf<T>(ours.table);
     const std::vector<T> expected = FromBits<T>(golden.values.at(round));
     if constexpr (std::is_same_v<T, float>) {
-      for (size_t i = 0; by_mxnet && golden.rule == "ftrl" && i < value.size(); ++i) {
+      for (size_t i = 0; by_mxnet && golden.optimizer == "ftrl" && i < value.size(); ++i) {
         if (value[i] == 0 && expected[i] == 0) value[i] = expected[i];
       }
     }
@@ -119,8 +119,8 @@ void CheckExact(const GoldenCase& golden, bool by_mxnet = false) {
 //   adam with clipping: (1 - beta2) * (g * g), ours ((1 - beta2) * g) * g
 bool RoundsOtherwise(const GoldenCase& golden) {
   const auto has = [&](const char* name) { return golden.parameters.count(name) > 0; };
-  return (golden.rule == "sgd" && !has("momentum") && has("wd")) ||
-         (golden.rule == "adam" && has("clip_gradient"));
+  return (golden.optimizer == "sgd" && !has("momentum") && has("wd")) ||
+         (golden.optimizer == "adam" && has("clip_gradient"));
 }
 
 // Each round from MXNet's value and state before it. With u = 2^-24 and s the step w' - w:
@@ -178,13 +178,14 @@ TEST_CASE("lazy updates give NumPy's bits, value and state", "[rows][golden]") {
   CHECK(cases == (12 + 14) + 12 + 2 * 9);
 }
 
-TEST_CASE("every rule of the list but assign, which is not lazy, has golden rows",
+TEST_CASE("every updater of the list but assign, which is not lazy, has golden rows",
           "[rows][golden]") {
   const std::vector<GoldenCase> golden = ReadGoldenFile("rows.txt");
   for (const std::string& name : UpdaterNames()) {
     CAPTURE(name);
-    CHECK(std::any_of(golden.begin(), golden.end(),
-                      [&](const GoldenCase& c) { return c.rule == name; }) == (name != "assign"));
+    CHECK(std::any_of(golden.begin(), golden.end(), [&](const GoldenCase& c) {
+            return c.optimizer == name;
+          }) == (name != "assign"));
   }
 }
 

@@ -26,7 +26,7 @@ std::vector<Number> ReadNumbers(std::istringstream& words) {
 
 void ReadCaseLine(std::istringstream& words, GoldenCase* out) {
   std::string dtype;
-  words >> out->rule >> dtype;
+  words >> out->optimizer >> dtype;
   for (const DType known : {DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16}) {
     if (dtype == DTypeName(known)) out->dtype = known;
   }

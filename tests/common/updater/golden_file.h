@@ -16,7 +16,7 @@ namespace kvstore::testing {
 
 struct GoldenCase {
   std::string title;  // the case line
-  std::string rule;
+  std::string optimizer;
   DType dtype = DType::kUnspecified;
   UpdaterParameters parameters;
   KeyMultipliers multipliers;
@@ -28,7 +28,7 @@ struct GoldenCase {
   uint64_t height = 0, width = 0;                    // of a row-sparse value
   std::map<uint64_t, std::vector<int64_t>> rows;     // by round: those of the sum
   std::map<uint64_t, std::map<std::string, std::vector<uint64_t>>> states;  // by round and name
-  std::vector<std::vector<uint64_t>> xs;                                    // rule "fold"
+  std::vector<std::vector<uint64_t>> xs;                                    // optimizer "fold"
   std::vector<uint64_t> fold;
 };
 

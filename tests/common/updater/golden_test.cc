@@ -1,4 +1,4 @@
-// The rules against oracles that are not ours: NumPy, operation by operation; their formulas in
+// The updaters against oracles that are not ours: NumPy, operation by operation; their formulas in
 // f64; MXNet 1.9.1.
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -46,7 +46,7 @@ using Sum = std::conditional_t<sizeof(T) == 2, float, T>;
 template <typename T>
 std::vector<std::vector<T>> Run(const GoldenCase& golden) {
   PartUpdater updater;
-  REQUIRE(updater.Set(golden.rule, golden.parameters, {{kKey, golden.multipliers}}).ok());
+  REQUIRE(updater.Set(golden.optimizer, golden.parameters, {{kKey, golden.multipliers}}).ok());
   BufferPtr value = ToBuffer(FromBits<T>(golden.values.at(0)));
   std::unique_ptr<UpdaterState> state;
   std::vector<std::vector<T>> values;
@@ -67,7 +67,7 @@ void CheckExact(const GoldenCase& golden) {
   for (size_t n = 0; n < ours.size(); ++n) {
     CAPTURE(n + 1);
     std::vector<T> expected = FromBits<T>(golden.values.at(n + 1));
-    if (golden.rule == "ftrl" && golden.parameters.count("mxnet1") > 0) {
+    if (golden.optimizer == "ftrl" && golden.parameters.count("mxnet1") > 0) {
       // MXNet multiplies a weight by 0 where ours is 0: it may be -0.
       for (size_t i = 0; i < expected.size(); ++i) {
         if (ToDouble(expected[i]) == 0 && ToDouble(ours[n][i]) == 0) expected[i] = ours[n][i];
@@ -79,10 +79,10 @@ void CheckExact(const GoldenCase& golden) {
 
 }  // namespace
 
-TEST_CASE("every rule gives NumPy's bits", "[updater][golden]") {
+TEST_CASE("every updater gives NumPy's bits", "[updater][golden]") {
   size_t cases = 0;
   for (const GoldenCase& golden : ReadGoldenFile("vectors.txt")) {
-    if (golden.rule == "fold") continue;
+    if (golden.optimizer == "fold") continue;
     CAPTURE(golden.title);
     switch (golden.dtype) {
       case DType::kFloat32:
@@ -105,7 +105,7 @@ TEST_CASE("every rule gives NumPy's bits", "[updater][golden]") {
   CHECK(cases == 2 * 39 + 2 * 15);
 }
 
-TEST_CASE("every rule is within its roundings of its formula", "[updater][golden]") {
+TEST_CASE("every updater is within its roundings of its formula", "[updater][golden]") {
   size_t cases = 0;
   for (const GoldenCase& golden : ReadGoldenFile("formulas.txt")) {
     CAPTURE(golden.title);
@@ -125,14 +125,15 @@ TEST_CASE("every rule is within its roundings of its formula", "[updater][golden
   CHECK(cases == 9);
 }
 
-TEST_CASE("every rule of the list has golden vectors", "[updater][golden]") {
+TEST_CASE("every updater of the list has golden vectors", "[updater][golden]") {
   const std::vector<GoldenCase> golden = ReadGoldenFile("vectors.txt");
   for (const std::string& name : UpdaterNames()) {
     for (const DType dtype :
          {DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16}) {
       CAPTURE(name, DTypeName(dtype));
-      CHECK(std::any_of(golden.begin(), golden.end(),
-                        [&](const GoldenCase& c) { return c.rule == name && c.dtype == dtype; }));
+      CHECK(std::any_of(golden.begin(), golden.end(), [&](const GoldenCase& c) {
+        return c.optimizer == name && c.dtype == dtype;
+      }));
     }
   }
 }
@@ -151,14 +152,14 @@ TEST_CASE("a left fold gives NumPy's bits", "[kernels][golden]") {
     ++cases;
   };
   for (const GoldenCase& golden : ReadGoldenFile("vectors.txt")) {
-    if (golden.rule != "fold") continue;
+    if (golden.optimizer != "fold") continue;
     CAPTURE(golden.title, golden.xs.size());
     golden.dtype == DType::kFloat32 ? check(golden, 0.0f) : check(golden, 0.0);
   }
   CHECK(cases == 2 * 4);
 }
 
-TEST_CASE("every rule gives MXNet 1.9.1's bits in its dialect", "[updater][golden]") {
+TEST_CASE("every updater gives MXNet 1.9.1's bits in its dialect", "[updater][golden]") {
   size_t cases = 0;
   for (const GoldenCase& golden : ReadGoldenFile("mxnet_1_9_1.txt")) {
     CAPTURE(golden.title);

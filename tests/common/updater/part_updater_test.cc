@@ -1,4 +1,5 @@
-// The updater of a shard or a local store: which state a part has after which change of the rule.
+// The updater of a shard or a local store: which state a part has after which change of the
+// optimizer.
 #include "common/updater/part_updater.h"
 
 #include <catch2/catch.hpp>
@@ -22,7 +23,7 @@ std::vector<float> Values(const Buffer& buffer) {
   return out;
 }
 
-// A part with its value and state, updated by one rule after the other.
+// A part with its value and state, updated by one updater after the other.
 struct Part {
   BufferPtr value;
   std::unique_ptr<UpdaterState> state;
@@ -45,7 +46,7 @@ TEST_CASE("without an optimizer the value becomes the sum", "[updater]") {
   CHECK(part.state == nullptr);
 }
 
-TEST_CASE("assign and sum take every dtype, rules with factors the floats", "[updater]") {
+TEST_CASE("assign and sum take every dtype, updaters with factors the floats", "[updater]") {
   for (const std::string& name : UpdaterNames()) {
     PartUpdater updater;
     REQUIRE(updater.Set(name, {}).ok());
@@ -53,7 +54,7 @@ TEST_CASE("assign and sum take every dtype, rules with factors the floats", "[up
       const auto dtype = static_cast<DType>(number);
       CAPTURE(name, DTypeName(dtype));
       const absl::Status status = updater.CheckDType(dtype);
-      if (name == "assign" || name == "sum" || RulesCompute(AccumulatorOf(dtype))) {
+      if (name == "assign" || name == "sum" || UpdatesCompute(AccumulatorOf(dtype))) {
         CHECK(status.ok());
       } else {
         CHECK(status.code() == absl::StatusCode::kInvalidArgument);
@@ -95,7 +96,7 @@ TEST_CASE("momentum is remembered per part from zero", "[updater]") {
   CHECK(a.state->bytes() == 4);
 }
 
-TEST_CASE("other numbers of the same rule keep the state", "[updater]") {
+TEST_CASE("other numbers of the same updater keep the state", "[updater]") {
   PartUpdater updater;
   REQUIRE(updater.Set("sgd", {{"learning_rate", 0.5}, {"momentum", 0.5}}).ok());
   Part part{Floats({0}), nullptr};
@@ -105,7 +106,7 @@ TEST_CASE("other numbers of the same rule keep the state", "[updater]") {
   CHECK(Values(*part.value) == std::vector<float>{-1.25f});
 }
 
-TEST_CASE("a rule that keeps nothing drops the state, and a later one starts from zero",
+TEST_CASE("an updater that keeps nothing drops the state, and a later one starts from zero",
           "[updater]") {
   PartUpdater updater;
   Part part{Floats({0}), nullptr};
@@ -137,7 +138,7 @@ TEST_CASE("a state of another dtype or length does not fit", "[updater]") {
   CHECK(part.state->dtype == DType::kFloat64);
 }
 
-TEST_CASE("a refused rule leaves the old one in force", "[updater]") {
+TEST_CASE("a refused updater leaves the old one in force", "[updater]") {
   PartUpdater updater;
   REQUIRE(updater.Set("test", {{"rescale_grad", 2}}).ok());
   CHECK(updater.Set("sgd", {{"learning_rate", -1}}).code() == absl::StatusCode::kInvalidArgument);
@@ -221,7 +222,7 @@ TEST_CASE("the multipliers of a key scale its learning rate and weight decay", "
   CHECK(updated(19) == 8 - 0.5f * (1 + 0.25f * 8));
 }
 
-TEST_CASE("multipliers out of their range are refused and the old rule stays", "[updater]") {
+TEST_CASE("multipliers out of their range are refused and the old updater stays", "[updater]") {
   PartUpdater updater;
   REQUIRE(updater.Set("test", {}).ok());
   for (const double factor : {-1.0, std::nan(""), HUGE_VAL, 1e39}) {
@@ -236,22 +237,22 @@ TEST_CASE("multipliers out of their range are refused and the old rule stays", "
   CHECK(updater.name() == "test");
 }
 
-TEST_CASE("a multiplier whose product is beyond f32 is refused and the old rule stays",
+TEST_CASE("a multiplier whose product is beyond f32 is refused and the old updater stays",
           "[updater]") {
-  const auto rule = GENERATE(as<std::string>(), "sgd", "adagrad", "adam", "ftrl");
-  CAPTURE(rule);
+  const auto optimizer = GENERATE(as<std::string>(), "sgd", "adagrad", "adam", "ftrl");
+  CAPTURE(optimizer);
   const UpdaterParameters parameters = {{"learning_rate", 3e38}, {"wd", 1e38}};
   PartUpdater updater;
   REQUIRE(updater.Set("test", {}).ok());
-  CHECK(updater.Set(rule, parameters, {{kKey, {100, 1}}}) ==
+  CHECK(updater.Set(optimizer, parameters, {{kKey, {100, 1}}}) ==
         absl::InvalidArgumentError("key 17: learning_rate * lr_mult: a finite number >= 0 (within "
                                    "f32) expected, got 3e+38 * 100"));
-  CHECK(updater.Set(rule, parameters, {{kKey, {1, 4}}}) ==
+  CHECK(updater.Set(optimizer, parameters, {{kKey, {1, 4}}}) ==
         absl::InvalidArgumentError("key 17: wd * wd_mult: a finite number >= 0 (within f32) "
                                    "expected, got 1e+38 * 4"));
   CHECK(updater.name() == "test");
-  CHECK(updater.Set(rule, parameters, {{kKey, {1, 3}}}).ok());
-  // A rule without these numbers has no products.
+  CHECK(updater.Set(optimizer, parameters, {{kKey, {1, 3}}}).ok());
+  // An updater without these numbers has no products.
   CHECK(updater.Set("test", {}, {{kKey, {3e38, 3e38}}}).ok());
 }
 

@@ -22,7 +22,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
 
-TEST_CASE("every rule of the list is made with its defaults and says its name", "[updater]") {
+TEST_CASE("every updater of the list is made with its defaults and says its name", "[updater]") {
   CHECK(UpdaterNames() ==
         std::vector<std::string>{"assign", "sum", "test", "sgd", "adagrad", "adam", "ftrl"});
   for (const std::string& name : UpdaterNames()) {

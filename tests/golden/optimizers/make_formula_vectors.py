@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the update rules give by their formulas, in f64, and how far f32 may be from it.
+"""What the updaters give by their formulas, in f64, and how far f32 may be from it.
 
 vectors.txt says which bits our order of operations gives; this says that the order computes the
 right thing. The formulas are written as in the literature that docs/optimizers.md names, with
@@ -155,15 +155,15 @@ class Formulas:
 def all_lines():
     yield "# Made by make_formula_vectors.py, which describes the format. Do not edit."
     random = make_vectors.SplitMix64(20261125)
-    for rule, parameters in CASES:
+    for optimizer, parameters in CASES:
         start = random.array(np.float32, ELEMENTS)
-        yield " ".join(["case", rule, "f32"] + [f"{k}={v!r}" for k, v in parameters.items()])
+        yield " ".join(["case", optimizer, "f32"] + [f"{k}={v!r}" for k, v in parameters.items()])
         yield "value 0 " + make_vectors.words(start)
         formulas = Formulas(parameters)
         w = Number(start.astype(np.float64))
         for n in range(1, ROUNDS + 1):
             s = random.array(np.float32, ELEMENTS)
-            w = getattr(formulas, rule)(w, Number(s.astype(np.float64)))
+            w = getattr(formulas, optimizer)(w, Number(s.astype(np.float64)))
             yield f"sum {n} " + make_vectors.words(s)
             yield f"exact {n} " + " ".join(f"{x:.17g}" for x in w.value)
             yield f"bound {n} " + " ".join(f"{2 * x:.3g}" for x in w.error)

@@ -55,22 +55,22 @@ def all_finite(block):
         np.isfinite(parse(line[2:], "f32")).all() for line in lines if line[0] == "sum")
 
 
-def updater_of(rule, numbers):
+def updater_of(optimizer, numbers):
     """MXNet's updater of key 0."""
-    theirs = {NAMES.get(rule, {}).get(k, k): v for k, v in numbers.items()
+    theirs = {NAMES.get(optimizer, {}).get(k, k): v for k, v in numbers.items()
               if k not in ("mxnet1", "lr_mult", "wd_mult")}
     if "multi_precision" in theirs:
         theirs["multi_precision"] = theirs["multi_precision"] == 1.0
-    optimizer = mx.optimizer.create(rule, **theirs)
-    optimizer.set_lr_mult({0: numbers.get("lr_mult", 1.0)})
-    optimizer.set_wd_mult({0: numbers.get("wd_mult", 1.0)})
-    return mx.optimizer.get_updater(optimizer)
+    created = mx.optimizer.create(optimizer, **theirs)
+    created.set_lr_mult({0: numbers.get("lr_mult", 1.0)})
+    created.set_wd_mult({0: numbers.get("wd_mult", 1.0)})
+    return mx.optimizer.get_updater(created)
 
 
-def run(rule, dtype, numbers, block):
+def run(optimizer, dtype, numbers, block):
     """Lines of the case with MXNet's results."""
-    yield " ".join(["case", rule, dtype] + [f"{k}={v!r}" for k, v in numbers.items()])
-    update = updater_of(rule, numbers)
+    yield " ".join(["case", optimizer, dtype] + [f"{k}={v!r}" for k, v in numbers.items()])
+    update = updater_of(optimizer, numbers)
     weight = None
     for line in block[1:]:
         kind, number, *hexes = line.split()
@@ -88,9 +88,9 @@ def run(rule, dtype, numbers, block):
 STATES = {"sgd": ["momentum"], "adagrad": ["history"], "adam": ["mean", "var"], "ftrl": ["z", "n"]}
 
 
-def run_rows(rule, numbers, block):
+def run_rows(optimizer, numbers, block):
     """As run, of a row-sparse value of f32."""
-    update = updater_of(rule, numbers)
+    update = updater_of(optimizer, numbers)
     for line in block:
         kind, number, *rest = line.split()
         if kind not in ("value", "state") or number == "0":
@@ -111,7 +111,7 @@ def run_rows(rule, numbers, block):
             yield f"value {number} " + words(weight.asnumpy().reshape(-1))
             state = update.states[0]
             tensors = state if isinstance(state, tuple) else (state,)
-            for name, tensor in zip(STATES[rule], tensors):
+            for name, tensor in zip(STATES[optimizer], tensors):
                 if tensor is not None:
                     assert tensor.stype == "row_sparse"
                     yield f"state {number} {name} " + words(tensor.asnumpy().reshape(-1))
@@ -126,24 +126,24 @@ def main():
     out = []
     made = set()
     for block in cases("vectors.txt"):
-        _, rule, dtype, *parameters = block[0].split()
+        _, optimizer, dtype, *parameters = block[0].split()
         numbers = {k: float(v) for k, v in (p.split("=") for p in parameters)}
         wanted = dtype == "f32" or (dtype == "f16" and numbers.get("multi_precision") == 1.0)
-        if rule in ("assign", "sum", "fold") or not wanted or not all_finite(block):
+        if optimizer in ("assign", "sum", "fold") or not wanted or not all_finite(block):
             continue
-        if rule != "test":
+        if optimizer != "test":
             numbers["mxnet1"] = 1.0
-        if (rule, dtype, tuple(sorted(numbers.items()))) in made:
+        if (optimizer, dtype, tuple(sorted(numbers.items()))) in made:
             continue
-        made.add((rule, dtype, tuple(sorted(numbers.items()))))
-        out += run(rule, dtype, numbers, block)
+        made.add((optimizer, dtype, tuple(sorted(numbers.items()))))
+        out += run(optimizer, dtype, numbers, block)
     write("mxnet_1_9_1.txt", "vectors.txt", out)
     out = []
     for block in cases("rows.txt"):
-        _, rule, dtype, *parameters = block[0].split()
+        _, optimizer, dtype, *parameters = block[0].split()
         numbers = {k: float(v) for k, v in (p.split("=") for p in parameters)}
         if dtype == "f32" and numbers.get("mxnet1") == 1.0:
-            out += run_rows(rule, numbers, block)
+            out += run_rows(optimizer, numbers, block)
     write("mxnet_1_9_1_rows.txt", "rows.txt", out)
 
 

@@ -19,7 +19,7 @@ except ImportError:
     print("skipped: NumPy is not installed")
     sys.exit(77)
 
-from make_vectors import Narrow, Rule, SplitMix64, words
+from make_vectors import Narrow, Updater, SplitMix64, words
 
 HERE = pathlib.Path(__file__).resolve().parent
 HEIGHT, WIDTH = 7, 5
@@ -43,7 +43,7 @@ CASES = [
 ]
 # MXNet refuses weight decay for a row-sparse adagrad.
 NO_DECAY = {k: v for k, v in FULL.items() if k != "wd"}
-MXNET1_CASES = [(rule, dict(parameters, mxnet1=1.0)) for rule, parameters in (
+MXNET1_CASES = [(optimizer, dict(parameters, mxnet1=1.0)) for optimizer, parameters in (
     ("sgd", {}),
     ("sgd", FULL),
     ("sgd", {"learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7}),
@@ -61,9 +61,10 @@ MXNET1_CASES = [(rule, dict(parameters, mxnet1=1.0)) for rule, parameters in (
     ("ftrl", FULL),
 )]
 NARROW_CASES = [("sum", {})] + [
-    (rule, dict(parameters, multi_precision=flag))
-    for rule, parameters in (("sgd", dict(FULL, momentum=0.85)), ("adagrad", FULL), ("adam", FULL),
-                             ("ftrl", FULL))
+    (optimizer, dict(parameters, multi_precision=flag))
+    for optimizer, parameters in (("sgd", dict(FULL, momentum=0.85)), ("adagrad", FULL),
+                                  ("adam", FULL),
+                                  ("ftrl", FULL))
     for flag in (0.0, 1.0)]
 
 
@@ -77,14 +78,14 @@ class Whole:
         return x
 
 
-def case_lines(rule, parameters, kind, dtype, random):
+def case_lines(optimizer, parameters, kind, dtype, random):
     """`kind`: Whole or Narrow. Computes in `dtype`."""
-    yield " ".join(["case", rule, kind.name] + [f"{k}={v!r}" for k, v in parameters.items()])
+    yield " ".join(["case", optimizer, kind.name] + [f"{k}={v!r}" for k, v in parameters.items()])
     yield f"shape {HEIGHT} {WIDTH}"
     numbers = lambda rows: random.array(dtype, rows * WIDTH).reshape(rows, WIDTH)
     value = kind.rounded(numbers(HEIGHT))
     yield "value 0 " + kind.words(value.reshape(-1))
-    formulas = Rule(rule, parameters, dtype)
+    formulas = Updater(optimizer, parameters, dtype)
     names = formulas.state_names()
     state = {name: np.zeros((HEIGHT, WIDTH), dtype) for name in names}
     keeps_master = parameters.get("multi_precision", 0.0) == 1.0
@@ -114,8 +115,8 @@ def all_lines():
                                (Whole("f64", np.float64), np.float64, CASES),
                                (Narrow("f16"), np.float32, NARROW_CASES),
                                (Narrow("bf16"), np.float32, NARROW_CASES)):
-        for rule, parameters in cases:
-            yield from case_lines(rule, parameters, kind, dtype, random)
+        for optimizer, parameters in cases:
+            yield from case_lines(optimizer, parameters, kind, dtype, random)
 
 
 def main():

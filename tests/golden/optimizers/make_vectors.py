@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Golden vectors of the update rules and of the left fold, made with NumPy.
+"""Golden vectors of the updaters and of the left fold, made with NumPy.
 
 NumPy rounds each single operation of an array expression to the array's dtype, so writing the
 formulas of docs/optimizers.md one operation at a time gives the exact bits that our kernels must
@@ -11,12 +11,12 @@ which NumPy does not have, by its definition as the upper half of an f32.
                              77 when NumPy is not there
 
 Format of vectors.txt, a text file of lines of words:
-  case RULE DTYPE [PARAMETER=VALUE]...   begins a case; lr_mult and wd_mult are the key's
+  case OPTIMIZER DTYPE [PARAMETER=VALUE]...   begins a case; lr_mult and wd_mult are the key's
   value 0 HEX...                         the value before the first round
   sum N HEX...                           the sum of round N, input; of f16 and bf16 in f32
   value N HEX...                         the value after round N, expected
-  x N HEX...                             RULE fold: array N, input
-  fold HEX...                            RULE fold: the sum, expected
+  x N HEX...                             OPTIMIZER fold: array N, input
+  fold HEX...                            OPTIMIZER fold: the sum, expected
 HEX is an element's bits. Any NaN stands for every NaN.
 """
 import difflib
@@ -34,7 +34,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ELEMENTS = 23  # prime, and more than the widest vector of floats
 ROUNDS = 3
 
-# (rule, parameters)
+# (optimizer, parameters)
 CASES = [
     ("assign", {}),
     ("sum", {}),
@@ -84,8 +84,8 @@ NARROW_CASES = [
     ("assign", {}),
     ("sum", {}),
     ("test", {"rescale_grad": 0.3}),
-] + [(rule, dict(parameters, multi_precision=flag))
-     for rule, parameters in (
+] + [(optimizer, dict(parameters, multi_precision=flag))
+     for optimizer, parameters in (
          ("sgd", {"learning_rate": 0.05, "wd": 0.01}),
          ("sgd", {"momentum": 0.85, "learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7,
                   "clip_gradient": 0.4}),
@@ -138,8 +138,8 @@ def power(base, exponent):
     return result
 
 
-class Rule:
-    """One rule in `dtype`, one rounded operation per line."""
+class Updater:
+    """One updater in `dtype`, one rounded operation per line."""
 
     def __init__(self, name, parameters, dtype):
         self.name = name
@@ -276,11 +276,12 @@ class Narrow:
         nan = np.isnan(x)
         return " ".join("nan" if nan[i] else f"{int(b):04x}" for i, b in enumerate(bits))
 
-    def case_lines(self, rule, parameters, value, sums):
+    def case_lines(self, optimizer, parameters, value, sums):
         """`value` in this dtype, `sums` in f32."""
-        yield " ".join(["case", rule, self.name] + [f"{k}={v!r}" for k, v in parameters.items()])
+        numbers = [f"{k}={v!r}" for k, v in parameters.items()]
+        yield " ".join(["case", optimizer, self.name] + numbers)
         yield "value 0 " + self.words(value)
-        state = Rule(rule, parameters, np.float32)
+        state = Updater(optimizer, parameters, np.float32)
         master = value  # used with multi_precision only
         for n, s in enumerate(sums, start=1):
             if parameters.get("multi_precision", 0.0) == 1.0:
@@ -300,11 +301,11 @@ def words(array):
     return " ".join("nan" if nan[i] else f"{int(b):0{digits}x}" for i, b in enumerate(bits))
 
 
-def case_lines(rule, parameters, dtype, value, sums):
+def case_lines(optimizer, parameters, dtype, value, sums):
     name = "f32" if dtype is np.float32 else "f64"
-    yield " ".join(["case", rule, name] + [f"{k}={v!r}" for k, v in parameters.items()])
+    yield " ".join(["case", optimizer, name] + [f"{k}={v!r}" for k, v in parameters.items()])
     yield "value 0 " + words(value)
-    state = Rule(rule, parameters, dtype)
+    state = Updater(optimizer, parameters, dtype)
     for n, s in enumerate(sums, start=1):
         value = state.update(value, s)
         assert value.dtype == dtype
@@ -316,21 +317,21 @@ def all_lines():
     yield "# Made by make_vectors.py, which describes the format. Do not edit."
     for dtype in (np.float32, np.float64):
         random = SplitMix64(20240229)
-        for rule, parameters in CASES:
+        for optimizer, parameters in CASES:
             value = random.array(dtype, ELEMENTS)
             sums = [random.array(dtype, ELEMENTS) for _ in range(ROUNDS)]
-            yield from case_lines(rule, parameters, dtype, value, sums)
+            yield from case_lines(optimizer, parameters, dtype, value, sums)
         # Every pair of edge numbers as weight and gradient.
         edge = edge_numbers(dtype)
         value, grad = (a.reshape(-1) for a in np.meshgrid(edge, edge, indexing="ij"))
-        for rule, parameters in (("sum", {}),
+        for optimizer, parameters in (("sum", {}),
                                  ("test", {"rescale_grad": 0.5}),
                                  ("sgd", {}),
                                  ("sgd", {"momentum": 0.9, "clip_gradient": 2.0, "wd": 0.5}),
                                  ("adagrad", {"clip_gradient": 2.0, "wd": 0.5}),
                                  ("adam", {"clip_gradient": 2.0, "wd": 0.5}),
                                  ("ftrl", {"clip_gradient": 2.0, "wd": 0.5})):
-            yield from case_lines(rule, parameters, dtype, value.copy(), [grad.copy(), -grad])
+            yield from case_lines(optimizer, parameters, dtype, value.copy(), [grad.copy(), -grad])
         # The left fold starts from the first array.
         xs = [random.array(dtype, ELEMENTS) for _ in range(5)]
         yield from fold_lines(dtype, xs)
@@ -341,16 +342,16 @@ def all_lines():
 
     for narrow in (Narrow("f16"), Narrow("bf16")):
         random = SplitMix64(20261124)
-        for rule, parameters in NARROW_CASES:
+        for optimizer, parameters in NARROW_CASES:
             value = narrow.rounded(random.array(np.float32, ELEMENTS))
             sums = [random.array(np.float32, ELEMENTS) for _ in range(ROUNDS)]
-            yield from narrow.case_lines(rule, parameters, value, sums)
+            yield from narrow.case_lines(optimizer, parameters, value, sums)
         # Sums that round to infinity, to a denormal, to 0, to the even of two neighbours.
         value = narrow.rounded(np.array([0, 1, -1, 2, 0.5, 3, -4, 1], dtype=np.float32))
         sums = [np.array([65520, 1e39, 1e-7, 1e-45, -0.0, 1 + 2.0**-11, 1 + 2.0**-8, np.nan])]
         sums = [s.astype(np.float32) for s in sums]
-        for rule in ("assign", "sum"):
-            yield from narrow.case_lines(rule, {}, value, sums)
+        for optimizer in ("assign", "sum"):
+            yield from narrow.case_lines(optimizer, {}, value, sums)
 
 
 def fold_lines(dtype, xs):

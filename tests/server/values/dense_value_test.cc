@@ -285,7 +285,7 @@ TEST_CASE("an optimizer's state stays with its part from round to round", "[engi
     REQUIRE(part.Update({one}).ok());
     CHECK(part.value() == std::vector<double>{-1.25 - 0.375 - 0.25});
   }
-  SECTION("a rule that keeps nothing drops it") {
+  SECTION("an updater that keeps nothing drops it") {
     REQUIRE(values.SetOptimizer({"sum", {}}).ok());
     REQUIRE(part.Update({one}).ok());
     REQUIRE(values.SetOptimizer(spec).ok());

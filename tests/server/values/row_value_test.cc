@@ -234,7 +234,7 @@ TEST_CASE("a shard has dense and row_sparse keys side by side, with one optimize
   CHECK_FALSE(value->Check(Op::kPull, IdsOf({1})).ok());
 }
 
-TEST_CASE("a rule that cannot compute in the dtype fails the round and changes nothing",
+TEST_CASE("an updater that cannot compute in the dtype fails the round and changes nothing",
           "[engine][rows]") {
   TensorValues values;
   Stripe stripe(values, Key(10), 0, {{1, {1, 2, 3}}});

@@ -1,13 +1,13 @@
-// The rules of kernels.h in SIMD, compiled once per instruction set and chosen at run time by
+// The updates of kernels.h in SIMD, compiled once per instruction set and chosen at run time by
 // Highway. Whole vectors go here, the elements that remain go to the scalar reference. Only
 // correctly rounded operations are used (add, subtract, multiply, divide, square root, compare,
 // select) and no MulAdd, so each lane has the scalar's bits.
 #include "common/base/check.h"
-#include "common/kernels/cpu/scalar_rules.h"
+#include "common/kernels/cpu/scalar_updates.h"
 #include "common/kernels/kernels.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "common/kernels/cpu/simd_rules.cc"
+#define HWY_TARGET_INCLUDE "common/kernels/cpu/simd_updates.cc"
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
 
@@ -36,7 +36,7 @@ const void* At(const void* array, size_t bytes) {
 }
 void* At(void* array, size_t bytes) { return static_cast<uint8_t*>(array) + bytes; }
 
-// Calls `step` with the index of the first element of each whole vector, then the rule's scalar
+// Calls `step` with the index of the first element of each whole vector, then the update's scalar
 // `reference` with the elements that remain of the `arrays`.
 template <typename T, typename Constants, typename Reference, typename Step, typename... Arrays>
 void ForEachElement(size_t elements, const Constants& c, Reference reference, Step step,
@@ -46,13 +46,13 @@ void ForEachElement(size_t elements, const Constants& c, Reference reference, St
   });
 }
 
-// RuleConstants in registers.
+// UpdateConstants in registers.
 template <typename T>
-struct RuleVectors {
+struct UpdateVectors {
   using D = hn::ScalableTag<T>;
   using V = Vec<T>;
 
-  explicit RuleVectors(const scalar::RuleConstants<T>& c)
+  explicit UpdateVectors(const scalar::UpdateConstants<T>& c)
       : learning_rate(hn::Set(D(), c.learning_rate)),
         rescale_grad(hn::Set(D(), c.rescale_grad)),
         wd(hn::Set(D(), c.wd)),
@@ -90,7 +90,7 @@ void AddScaledOf(T scale, const void* weight, void* grad, size_t elements) {
 
 // What the learning rate makes of the gradient; mxnet1: without weight decay.
 template <typename T>
-Vec<T> SgdStep(const RuleVectors<T>& v, Vec<T> rate, Vec<T> weight, Vec<T> grad) {
+Vec<T> SgdStep(const UpdateVectors<T>& v, Vec<T> rate, Vec<T> weight, Vec<T> grad) {
   if (!v.mxnet1) return hn::Mul(v.learning_rate, v.Decayed(weight, grad));
   return v.clip ? hn::Mul(v.learning_rate, v.Rescaled(grad)) : hn::Mul(rate, grad);
 }
@@ -99,7 +99,7 @@ template <typename T>
 void SgdOf(const SgdNumbers& numbers, const void* weight, void* grad, size_t elements) {
   const hn::ScalableTag<T> d;
   const scalar::SgdConstants<T> c(numbers);
-  const RuleVectors<T> v(c);
+  const UpdateVectors<T> v(c);
   const auto decay = hn::Set(d, c.decay);
   const auto rate = hn::Set(d, c.rate);
   ForEachElement<T>(
@@ -118,7 +118,7 @@ void SgdMomentumOf(const SgdNumbers& numbers, const void* weight, void* mom, voi
                    size_t elements) {
   const hn::ScalableTag<T> d;
   const scalar::SgdConstants<T> c(numbers);
-  const RuleVectors<T> v(c);
+  const UpdateVectors<T> v(c);
   const auto momentum = hn::Set(d, c.momentum);
   const auto decay = hn::Set(d, c.decay);
   const auto rate = hn::Set(d, c.rate);
@@ -140,7 +140,7 @@ void AdagradOf(const AdagradNumbers& numbers, const void* weight, void* history,
                size_t elements) {
   const hn::ScalableTag<T> d;
   const scalar::AdagradConstants<T> c(numbers);
-  const RuleVectors<T> v(c);
+  const UpdateVectors<T> v(c);
   const auto epsilon = hn::Set(d, c.epsilon);
   ForEachElement<T>(
       elements, c, scalar::Adagrad<T>,
@@ -163,7 +163,7 @@ void AdamOf(const AdamNumbers& numbers, const void* weight, void* mean, void* va
             size_t elements) {
   const hn::ScalableTag<T> d;
   const scalar::AdamConstants<T> c(numbers);
-  const RuleVectors<T> v(c);
+  const UpdateVectors<T> v(c);
   const auto beta1 = hn::Set(d, c.beta1);
   const auto beta2 = hn::Set(d, c.beta2);
   const auto new1 = hn::Set(d, c.new1);
@@ -191,7 +191,7 @@ void FtrlOf(const FtrlNumbers& numbers, const void* weight, void* z, void* n, vo
             size_t elements) {
   const hn::ScalableTag<T> d;
   const scalar::FtrlConstants<T> c(numbers);
-  const RuleVectors<T> v(c);
+  const UpdateVectors<T> v(c);
   const auto lamda1 = hn::Set(d, c.lamda1);
   const auto beta = hn::Set(d, c.beta);
   ForEachElement<T>(
@@ -272,36 +272,36 @@ HWY_EXPORT(FtrlSimd);
 }  // namespace
 
 void AddScaled(DType dtype, double scale, const void* weight, void* grad, size_t elements) {
-  KVS_CHECK(RulesCompute(dtype));
+  KVS_CHECK(UpdatesCompute(dtype));
   HWY_DYNAMIC_DISPATCH(AddScaledSimd)(dtype, scale, weight, grad, elements);
 }
 
 void Sgd(DType dtype, const SgdNumbers& numbers, const void* weight, void* grad, size_t elements) {
-  KVS_CHECK(RulesCompute(dtype));
+  KVS_CHECK(UpdatesCompute(dtype));
   HWY_DYNAMIC_DISPATCH(SgdSimd)(dtype, numbers, weight, grad, elements);
 }
 
 void SgdMomentum(DType dtype, const SgdNumbers& numbers, const void* weight, void* mom, void* grad,
                  size_t elements) {
-  KVS_CHECK(RulesCompute(dtype));
+  KVS_CHECK(UpdatesCompute(dtype));
   HWY_DYNAMIC_DISPATCH(SgdMomentumSimd)(dtype, numbers, weight, mom, grad, elements);
 }
 
 void Adagrad(DType dtype, const AdagradNumbers& numbers, const void* weight, void* history,
              void* grad, size_t elements) {
-  KVS_CHECK(RulesCompute(dtype));
+  KVS_CHECK(UpdatesCompute(dtype));
   HWY_DYNAMIC_DISPATCH(AdagradSimd)(dtype, numbers, weight, history, grad, elements);
 }
 
 void Adam(DType dtype, const AdamNumbers& numbers, const void* weight, void* mean, void* var,
           void* grad, size_t elements) {
-  KVS_CHECK(RulesCompute(dtype));
+  KVS_CHECK(UpdatesCompute(dtype));
   HWY_DYNAMIC_DISPATCH(AdamSimd)(dtype, numbers, weight, mean, var, grad, elements);
 }
 
 void Ftrl(DType dtype, const FtrlNumbers& numbers, const void* weight, void* z, void* n, void* grad,
           size_t elements) {
-  KVS_CHECK(RulesCompute(dtype));
+  KVS_CHECK(UpdatesCompute(dtype));
   HWY_DYNAMIC_DISPATCH(FtrlSimd)(dtype, numbers, weight, z, n, grad, elements);
 }
 

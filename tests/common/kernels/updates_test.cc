@@ -1,6 +1,6 @@
-// Every SIMD target gives the scalar reference's bits of every rule, in all its arrays, at every
+// Every SIMD target gives the scalar reference's bits of every update, in all its arrays, at every
 // size, alignment and remainder.
-#include "common/kernels/cpu/scalar_rules.h"
+#include "common/kernels/cpu/scalar_updates.h"
 #include "tests/common/kernels/harness.h"
 #include "tests/common/kernels/numbers.h"
 
@@ -30,9 +30,9 @@ std::vector<Numbers> Variants() {
   return variants;
 }
 
-// A rule with `kStates` arrays beside weight and gradient: its kernel and its scalar reference.
+// An update with `kStates` arrays beside weight and gradient: its kernel and its scalar reference.
 template <typename T, size_t kStates, typename Kernel, typename Reference>
-void CheckRule(bool states_below_zero, Kernel kernel, Reference reference) {
+void CheckUpdate(bool states_below_zero, Kernel kernel, Reference reference) {
   CAPTURE(kSeed);
   ForEachTarget([&] {
     std::mt19937_64 random(kSeed);
@@ -71,7 +71,7 @@ void CheckRule(bool states_below_zero, Kernel kernel, Reference reference) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("add-scaled has the scalar's bits on every target", "[kernels]", float, double) {
-  CheckRule<TestType, 0>(
+  CheckUpdate<TestType, 0>(
       true,
       [](const void* w, void* const*, void* g, size_t n) {
         AddScaled(DTypeOf<TestType>(), 0.3, w, g, n);
@@ -85,7 +85,7 @@ TEMPLATE_TEST_CASE("sgd has the scalar's bits on every target", "[kernels]", flo
   for (const SgdNumbers& numbers : Variants<SgdNumbers>()) {
     CAPTURE(numbers.wd, numbers.clip, numbers.mxnet1);
     const scalar::SgdConstants<TestType> constants(numbers);
-    CheckRule<TestType, 0>(
+    CheckUpdate<TestType, 0>(
         true,
         [&](const void* w, void* const*, void* g, size_t n) {
           Sgd(DTypeOf<TestType>(), numbers, w, g, n);
@@ -102,7 +102,7 @@ TEMPLATE_TEST_CASE("sgd with momentum has the scalar's bits on every target", "[
     numbers.momentum = 0.85;
     CAPTURE(numbers.wd, numbers.clip, numbers.mxnet1);
     const scalar::SgdConstants<TestType> constants(numbers);
-    CheckRule<TestType, 1>(
+    CheckUpdate<TestType, 1>(
         true,
         [&](const void* w, void* const* m, void* g, size_t n) {
           SgdMomentum(DTypeOf<TestType>(), numbers, w, m[0], g, n);
@@ -117,7 +117,7 @@ TEMPLATE_TEST_CASE("adagrad has the scalar's bits on every target", "[kernels]",
   for (const AdagradNumbers& numbers : Variants<AdagradNumbers>()) {
     CAPTURE(numbers.wd, numbers.clip, numbers.mxnet1);
     const scalar::AdagradConstants<TestType> constants(numbers);
-    CheckRule<TestType, 1>(
+    CheckUpdate<TestType, 1>(
         false,
         [&](const void* w, void* const* h, void* g, size_t n) {
           Adagrad(DTypeOf<TestType>(), numbers, w, h[0], g, n);
@@ -132,7 +132,7 @@ TEMPLATE_TEST_CASE("adam has the scalar's bits on every target", "[kernels]", fl
   for (const AdamNumbers& numbers : Variants<AdamNumbers>()) {
     CAPTURE(numbers.wd, numbers.clip, numbers.mxnet1);
     const scalar::AdamConstants<TestType> constants(numbers);
-    CheckRule<TestType, 2>(
+    CheckUpdate<TestType, 2>(
         false,
         [&](const void* w, void* const* s, void* g, size_t n) {
           Adam(DTypeOf<TestType>(), numbers, w, s[0], s[1], g, n);
@@ -147,7 +147,7 @@ TEMPLATE_TEST_CASE("ftrl has the scalar's bits on every target", "[kernels]", fl
   for (const FtrlNumbers& numbers : Variants<FtrlNumbers>()) {
     CAPTURE(numbers.wd, numbers.clip);
     const scalar::FtrlConstants<TestType> constants(numbers);
-    CheckRule<TestType, 2>(
+    CheckUpdate<TestType, 2>(
         false,
         [&](const void* w, void* const* s, void* g, size_t n) {
           Ftrl(DTypeOf<TestType>(), numbers, w, s[0], s[1], g, n);

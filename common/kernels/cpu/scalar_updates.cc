@@ -1,4 +1,4 @@
-#include "common/kernels/cpu/scalar_rules.h"
+#include "common/kernels/cpu/scalar_updates.h"
 
 #include <cmath>
 
@@ -8,7 +8,7 @@ namespace kvstore::scalar {
 namespace {
 
 template <typename T>
-T Clipped(const RuleConstants<T>& c, T g) {
+T Clipped(const UpdateConstants<T>& c, T g) {
   // Comparisons that are false for a NaN, so that it stays one.
   if (c.clip && g > c.clip_gradient) return c.clip_gradient;
   if (c.clip && g < -c.clip_gradient) return -c.clip_gradient;
@@ -17,13 +17,13 @@ T Clipped(const RuleConstants<T>& c, T g) {
 
 // The G of kernels.h.
 template <typename T>
-T Rescaled(const RuleConstants<T>& c, T grad) {
+T Rescaled(const UpdateConstants<T>& c, T grad) {
   return Clipped(c, c.rescale_grad * grad);
 }
 
 // The g of kernels.h.
 template <typename T>
-T Decayed(const RuleConstants<T>& c, T weight, T grad) {
+T Decayed(const UpdateConstants<T>& c, T weight, T grad) {
   const T decay = c.wd * weight;
   return Rescaled(c, grad) + decay;
 }

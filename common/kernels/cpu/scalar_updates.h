@@ -1,4 +1,4 @@
-// The scalar reference of the rules of kernels.h: the definition of their bits (see scalar.h).
+// The scalar reference of the updates of kernels.h: the definition of their bits (see scalar.h).
 #pragma once
 
 #include <cstddef>
@@ -7,10 +7,10 @@
 
 namespace kvstore::scalar {
 
-// RuleNumbers, rounded once to the dtype of the arrays. T is float or double.
+// UpdateNumbers, rounded once to the dtype of the arrays. T is float or double.
 template <typename T>
-struct RuleConstants {
-  explicit RuleConstants(const RuleNumbers& numbers)
+struct UpdateConstants {
+  explicit UpdateConstants(const UpdateNumbers& numbers)
       : learning_rate(static_cast<T>(numbers.learning_rate)),
         rescale_grad(static_cast<T>(numbers.rescale_grad)),
         wd(static_cast<T>(numbers.wd)),
@@ -27,9 +27,9 @@ struct RuleConstants {
 };
 
 template <typename T>
-struct SgdConstants : RuleConstants<T> {
+struct SgdConstants : UpdateConstants<T> {
   explicit SgdConstants(const SgdNumbers& numbers)
-      : RuleConstants<T>(numbers),
+      : UpdateConstants<T>(numbers),
         momentum(static_cast<T>(numbers.momentum)),
         decay(this->learning_rate * this->wd),
         rate(this->learning_rate * this->rescale_grad) {}
@@ -40,17 +40,17 @@ struct SgdConstants : RuleConstants<T> {
 };
 
 template <typename T>
-struct AdagradConstants : RuleConstants<T> {
+struct AdagradConstants : UpdateConstants<T> {
   explicit AdagradConstants(const AdagradNumbers& numbers)
-      : RuleConstants<T>(numbers), epsilon(static_cast<T>(numbers.epsilon)) {}
+      : UpdateConstants<T>(numbers), epsilon(static_cast<T>(numbers.epsilon)) {}
 
   T epsilon;
 };
 
 template <typename T>
-struct AdamConstants : RuleConstants<T> {
+struct AdamConstants : UpdateConstants<T> {
   explicit AdamConstants(const AdamNumbers& numbers)
-      : RuleConstants<T>(numbers),
+      : UpdateConstants<T>(numbers),
         beta1(static_cast<T>(numbers.beta1)),
         beta2(static_cast<T>(numbers.beta2)),
         new1(T(1) - beta1),
@@ -63,9 +63,9 @@ struct AdamConstants : RuleConstants<T> {
 };
 
 template <typename T>
-struct FtrlConstants : RuleConstants<T> {
+struct FtrlConstants : UpdateConstants<T> {
   explicit FtrlConstants(const FtrlNumbers& numbers)
-      : RuleConstants<T>(numbers),
+      : UpdateConstants<T>(numbers),
         lamda1(static_cast<T>(numbers.lamda1)),
         beta(static_cast<T>(numbers.beta)) {}
 
