@@ -13,7 +13,7 @@ namespace kvstore {
 
 struct ClusterReport {
   v1::ClusterStatus cluster;
-  // By rank; a server that did not answer has its error.
+  // The servers' answers by rank; of a server that did not answer, the error.
   std::map<uint32_t, absl::StatusOr<v1::ServerStatus>> servers;
 };
 

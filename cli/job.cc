@@ -220,7 +220,7 @@ void Job::ShowDaemonLine(const SupervisorEvent& event, Role role) {
     case DaemonLineKind::kEvent:
       break;
     case DaemonLineKind::kWarning:
-      // That the others are going is no news while we end them.
+      // While we end the processes ourselves, their ends are no news.
       if (ending_) return;
       mark = "warning: ";
       break;
@@ -254,7 +254,7 @@ void Job::OnEnd(ProcessIndex process) {
 
 std::string Job::WhyTooEarly(const Member& daemon) const {
   if (daemon.role == Role::kScheduler) {
-    // One that ends before it listens is told by AwaitScheduler().
+    // A scheduler that ends before it listens is reported by AwaitScheduler().
     return scheduler_address_.empty() ? "" : "exit code 0 before the job was over";
   }
   const std::unique_ptr<Transport> transport = MakeTransport();

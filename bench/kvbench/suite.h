@@ -33,7 +33,7 @@ struct CaseResult {
   std::vector<double> memory_ratios_at_rest;
 };
 
-// So long does a server keep memory that open rounds took: it looks once a second.
+// How long a server keeps memory that open rounds took, at most: it looks once a second.
 inline constexpr int kRestS = 4;
 
 // Thread-compatible.

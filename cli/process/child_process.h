@@ -82,8 +82,9 @@ class ChildProcess {
 
   // Ends the child's standard input.
   void CloseInput() { all_->supervisor_->CloseInput(index_); }
-  // Waits up to `timeout_s` for its end, then kills; a second call finds the same end. Interrupts
-  // do not cut it short. Errors: INTERNAL if it had to be killed or did not end with exit code 0.
+  // Waits up to `timeout_s` for the child's end, then kills it; a second call finds the same end.
+  // Interrupts do not cut the wait short. Errors: INTERNAL if it had to be killed or did not end
+  // with exit code 0.
   absl::Status AwaitEnd(double timeout_s);
   // Sends SIGTERM, then as AwaitEnd.
   absl::Status Terminate(double timeout_s);

@@ -19,7 +19,7 @@ class Guardian {
   Guardian(const Guardian&) = delete;
   Guardian& operator=(const Guardian&) = delete;
 
-  // From now on the group `pgid` dies with us.
+  // Has the group `pgid` killed, from now on, when this process dies.
   void Guard(pid_t pgid) { Tell(pgid); }
   // No longer: the group is gone, and its id may soon be another's.
   void Forget(pid_t pgid) { Tell(-pgid); }

@@ -10,7 +10,7 @@ struct ProcessEnd {
   int number = 0;  // exit code, or signal
 
   bool ok() const { return !by_signal && number == 0; }
-  // As shells have it: 128 + signal.
+  // The exit code as shells have it: 128 + signal after a signal.
   int ExitCode() const { return by_signal ? 128 + number : number; }
   // "exit code 3", "killed by SIGSEGV".
   std::string ToString() const;

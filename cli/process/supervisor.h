@@ -55,13 +55,14 @@ class Supervisor {
   // before its kEnd, but for what those print that it started and left behind.
   SupervisorEvent Next(int64_t deadline_ms);
 
-  // To the standard input of a process that has one. Never blocks. Errors: UNAVAILABLE it does not
-  // read any more; RESOURCE_EXHAUSTED what it has not read yet fills the pipe.
+  // Writes a line to the standard input of a process that has one. Never blocks. Errors:
+  // UNAVAILABLE the process does not read any more; RESOURCE_EXHAUSTED the pipe is full of what it
+  // has not read yet.
   absl::Status WriteLine(ProcessIndex process, const std::string& line);
   // Ends its standard input. Idempotent.
   void CloseInput(ProcessIndex process);
 
-  // Of a process that was started and not released.
+  // The name of a process that was started and not released.
   const std::string& name(ProcessIndex process) const { return processes_.at(process).name; }
   pid_t pid(ProcessIndex process) const { return processes_.at(process).pid; }
   // Unset until Next() told of it.
@@ -70,7 +71,7 @@ class Supervisor {
   }
   bool any_running() const;
 
-  // To its whole group, if it has not ended.
+  // Sends the signal to the whole group of the process, if it has not ended.
   void Signal(ProcessIndex process, int signal);
   void SignalAll(int signal);
 

@@ -31,22 +31,22 @@ class Call {
   // `keys` and `engine` outlive the call.
   Call(OperationKind kind, int priority, KeyTable* keys, const DependencyEngine* engine);
 
-  // To be summed, by key in the order of the list.
+  // Adds values to be pushed: those of one key are summed, in the order of the list.
   KeyedStatus AddValues(const std::vector<KeyName>& keys, const std::vector<NDArray>& values);
-  // To be filled with their keys' values. With `ignore_sparse` row_sparse ones are left alone, with
-  // a warning, once per key and store.
+  // Adds outputs, to be filled with the values of their keys. With `ignore_sparse` row_sparse
+  // outputs are left alone, with a warning, once per key and store.
   KeyedStatus AddOutputs(const std::vector<KeyName>& keys, const std::vector<NDArray*>& outputs,
                          bool ignore_sparse);
-  // Outputs of PullRowSparse, each with its row ids. Ids that another operation is still to write
-  // are read later, when the operation is issued; the others now, so that the caller may change
-  // them when the call returns.
+  // Adds outputs of a PullRowSparse, each with its row ids. Ids that another operation is still to
+  // write are read later, when this operation is issued; all others now, so that the caller may
+  // change them when the call returns.
   KeyedStatus AddRows(const std::vector<KeyName>& keys,
                       const std::vector<std::pair<NDArray*, NDArray>>& rows);
-  // Of a PushPull, last: every key was both pushed and pulled. A key whose outputs are all left
-  // alone becomes a Push.
+  // The last check of a PushPull: every key was named for both a value and an output. A key whose
+  // outputs are all left alone becomes a Push.
   KeyedStatus FinishPushPull();
 
-  // In the order in which the call named the keys first.
+  // The keys of the call, in the order in which it named them first.
   const std::vector<Group>& groups() const { return groups_; }
 
  private:

@@ -32,7 +32,7 @@ struct KeyName {
 struct KeyState {
   KeyPtr key;
   ValueSpec spec;
-  // While `spec` is unknown: the Init that learns it (KeyOperation::learned). Null otherwise.
+  // While `spec` is unknown: the Init that will learn it (KeyOperation::learned). Else null.
   std::shared_ptr<const KeyOperation> init;
   VarPtr var;  // orders the key's operations, and remembers their failures
   // Written by the key's Init alone; null once the key is known to exist. An Init that was given up
@@ -100,7 +100,7 @@ class KeyTable {
   DependencyEngine* const engine_;
   Kind kind_ = Kind::kUnknown;
   uint64_t calls_ = 0;
-  // By KeyId, which is what the wire knows; KeyState has the name.
+  // Keyed by what the wire knows a key by; KeyState has the name.
   std::unordered_map<KeyId, std::unique_ptr<KeyState>> states_;
 };
 

@@ -83,7 +83,7 @@ class StoreFacade final : public KVStore {
   // Logs what nobody will ask for any more.
   void WarnOfLostFailures();
   absl::Status Usable() const;
-  // For calls that wait.
+  // OK, or why a call that waits may not be made now, by this thread.
   absl::Status MayBlock() const;
 
   // The bodies of the public calls, for both kinds of keys.

@@ -21,7 +21,7 @@ namespace {
 static_assert(static_cast<int>(DataType::kBool) == static_cast<int>(DType::kBool),
               "the public numbers are the internal ones");
 
-// Which Var the allocation at a pointer has, while any array or operation knows it.
+// Finds the Var of the allocation at a pointer, as long as any array or operation has it.
 // Thread-safe.
 class VarTable {
  public:

@@ -29,8 +29,8 @@ class NDArray::Impl {
   // Keeps the bytes; calls the user's deleter when the last reference goes.
   std::shared_ptr<void> memory;
   uint8_t* data = nullptr;
-  // Of the allocation: one for all arrays over the same pointer. A row_sparse array keeps its Var
-  // whatever rows it holds.
+  // The Var of the allocation: one for all arrays over the same pointer. A row_sparse array keeps
+  // its Var whatever rows it has.
   VarPtr var;
   std::vector<int64_t> shape;
   int64_t elements = 0;

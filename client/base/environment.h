@@ -27,17 +27,18 @@ struct Environment {
   double time_scale = 1.0;
   int64_t connect_timeout_ms = 60000;
   int64_t operation_timeout_ms = 300000;
-  // One line for each variable that is set, is known, and has no effect here: which, and why.
+  // One line for each variable that is set and known but has no effect here: which one, and why.
   std::vector<std::string> warnings;
 };
 
 // Errors: INVALID_ARGUMENT names the variable, what was expected and what it holds.
 absl::StatusOr<Environment> ReadEnvironment(const VariableLookup& lookup);
 
-// Of this process: InitPSEnv's settings, then the environment.
+// The environment of this process: InitPSEnv's settings come first, then its variables.
 absl::StatusOr<Environment> ReadEnvironment();
 
-// One variable: InitPSEnv's setting, then the environment's. Thread-safe.
+// One variable of this process: InitPSEnv's setting if there is one, else the environment's.
+// Thread-safe.
 std::optional<std::string> ProcessVariable(const std::string& name);
 
 // KVStore::InitPSEnv. Later settings replace earlier ones of the same name. Thread-safe.

@@ -150,7 +150,8 @@ void ClusterSession::OnLearned(const MembershipOutbox& out) {
     }
   }
   if (out.proposal) OnProposal(*out.proposal);
-  // M7: a table of a job that has not begun may still be replaced by one with other servers.
+  // The links get no table before this worker may begin (M7): until then it may still be replaced
+  // by one with other servers.
   if (out.begun || (out.routing && member_->core().begun())) {
     const v1::Registered& identity = *member_->core().identity();
     links_->OnRouting(identity.cluster(), rank_, identity.incarnation(), member_->core().routing());

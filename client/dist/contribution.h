@@ -10,14 +10,15 @@
 namespace kvstore {
 
 struct Contribution {
-  // Of a dense key: the bytes of the whole value, in the key's dtype.
+  // If the key is dense: the bytes of the whole value, in the key's dtype. Else null.
   const uint8_t* data = nullptr;
-  // Keeps `data`. Where the bytes are the caller's array it is the operation's token: the operation
-  // is not complete, and the array not the caller's again, before everybody has let go of it.
+  // Keeps `data` alive. Where the bytes are the caller's own array it is the operation's token: so
+  // the operation does not complete, and the array is not the caller's again, before everybody has
+  // let go of the bytes.
   std::shared_ptr<const void> owner;
   bool lent = false;  // the bytes are the caller's array
 
-  // Of a row_sparse key: its rows, in the key's dtype.
+  // If the key is row_sparse: its rows, in the key's dtype.
   Rows rows;
 };
 

@@ -18,8 +18,8 @@
 
 namespace kvstore {
 
-// What one request brings of a contribution. One to a stripe that is too large for one request
-// comes in several pieces, its fragments.
+// What one request brings of a contribution: a dense part, or the rows of one stripe. Rows that are
+// too many for one request come in several pieces, their fragments.
 struct PartPiece {
   PartIndex part = 0;
   Piece piece;
@@ -28,11 +28,11 @@ struct PartPiece {
 // What one request of a pull asks for, and where its reply belongs.
 struct Question {
   PartIndex part = 0;
-  // Of a row_sparse key: `rows` ids, and the places of these rows in the outputs.
+  // If the key is row_sparse: `rows` ids, and where their rows belong in the outputs.
   Payload ids;
   uint32_t rows = 0;
   std::vector<size_t> places;
-  // The outputs that the reply is written into: so many, from this one on.
+  // The reply is written into `outputs` of the operation's outputs, from number `first_output` on.
   size_t first_output = 0;
   size_t outputs = 0;
 };

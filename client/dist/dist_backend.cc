@@ -224,7 +224,7 @@ void DistBackend::Stop(Close how) {
   } else if (last && !over) {
     absl::Status status;
     if (how == Close::kMeet) status = session.Barrier();
-    // Whoever did not come to the barrier has been waited for long enough.
+    // After a barrier that timed out this worker leaves all the same: it has waited long enough.
     if (status.ok() || status.code() == absl::StatusCode::kDeadlineExceeded) {
       if (!status.ok()) LogWarning("leaving the cluster: " + std::string(status.message()));
       status = session.Leave();

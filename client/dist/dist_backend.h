@@ -37,7 +37,8 @@ class DistBackend final : public StoreBackend {
   absl::Status SetUpdater(KVStore::Updater) override { return UpdaterHasNoEffect(); }
   absl::Status SetUpdater(KVStore::StrUpdater) override { return UpdaterHasNoEffect(); }
   absl::Status SetOptimizer(const OptimizerConfig& config) override;
-  // Only rank 0 makes keys and sets the optimizer; of all stores of its process.
+  // Only rank 0 makes keys and sets the optimizer, so only there can the two compete for memory;
+  // all stores of its process share one lock.
   Mutex* room() override { return rank_ == 0 ? &share_->room() : nullptr; }
 
   absl::Status SendCommand(int id, const std::string& body) override;
@@ -50,8 +51,9 @@ class DistBackend final : public StoreBackend {
   void Stop(Close how) override;
 
  private:
-  // Lends the session for a scope; nothing once the store was stopped. Stop waits for every loan,
-  // so that the session, which joins its loop, is never destroyed by the loop itself.
+  // Borrows the session for a scope; null once the store was stopped. Stop waits until nobody
+  // borrows it, so that the session, whose destructor waits for its loop's thread, is never
+  // destroyed on that very thread.
   class Session {
    public:
     explicit Session(const DistBackend& backend);

@@ -1,7 +1,7 @@
 // DistOperation: what the verbs of a dist store have in common. A verb (Init, Push, Pull) on one
-// key is some requests about parts of its value; it is over when all of them are, and those that
-// they lead to. The first that fails says how it ends; the others are waited for all the same,
-// because they refer to the caller's arrays.
+// key makes some requests about parts of the key's value, and perhaps more when these are answered;
+// it is over when all of them are. It ends with the first failure among them; but also after a
+// failure it waits for all, because they refer to the caller's arrays.
 //
 //   InitOperation       rank 0's Init, which brings the value
 //   AwaitInitOperation  another worker's, which waits for it
@@ -40,21 +40,23 @@ class DistOperation : public PartSink, public std::enable_shared_from_this<DistO
   // The first ones have the indices 0, 1, 2 …, which later ones go on from.
   PartRequest& Ask(Op op, PartIndex part, std::vector<PartAsk>* asks);
 
-  // One request is over. Returns its outcome as the operation sees it; what is to be asked next
-  // goes to `next`.
+  // Called when one request is over. Returns its outcome as the operation sees it; appends to
+  // `next` what is to be asked then.
   virtual absl::Status Take(Op op, size_t index, Completion completion, std::vector<PartAsk>* next);
-  // All requests are over, and so is the operation, unless more are asked: then this is called
-  // again when they are over.
+  // Called when all requests are over. If it appends more to `next`, it is called again when those
+  // are over; else the operation is complete.
   virtual void AllTaken(std::vector<PartAsk>* /*next*/) {}
 
   // Loop: the first failure.
   absl::Status status_;
 
  private:
-  // First, so that it goes last: when the operation completes its arrays are free.
+  // Declared first, so that it is destroyed last: when the operation completes, its arrays are
+  // free.
   const TokenPtr token_;
   const std::shared_ptr<KeyOperation> operation_;
-  // Before the first requests are sent, whoever makes them; then the loop.
+  // How many requests were made, and how many are over. Used by the thread that makes the first
+  // requests until they are sent, then by the loop.
   size_t asked_ = 0;
   size_t over_ = 0;
 };

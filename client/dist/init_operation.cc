@@ -27,8 +27,8 @@ absl::Status InitOperation::Take(Op op, size_t, Completion completion, std::vect
   return completion.status;
 }
 
-// Called a second time when the requests that took back are over: then nothing is left to take
-// back.
+// Called when all INITs are over; and once more when the requests that take them back are, which
+// leaves nothing more to take back.
 void InitOperation::AllTaken(std::vector<PartAsk>* next) {
   if (status_.ok()) return;
   for (PartRequest& take_back : undo_.Requests()) {

@@ -14,7 +14,7 @@ class LentParts::Loan {
   void WriteWhenReturned(std::function<void()> write) { write_ = std::move(write); }
 
  private:
-  const TokenPtr token_;  // first, so that it goes last
+  const TokenPtr token_;  // declared first, so that it is destroyed after write_ has run
   std::function<void()> write_;
 };
 

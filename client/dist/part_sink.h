@@ -17,14 +17,14 @@ struct PartAsk;
 class PartSink {
  public:
   virtual ~PartSink() = default;
-  // One request is over: `op` and `index` are those of its PartAsk. Returns what is to be asked
-  // next. Called on the session's loop; must not block.
+  // Called when one request is over, on the session's loop; must not block. `op` and `index` are
+  // those of its PartAsk. Returns what is to be asked next.
   virtual std::vector<PartAsk> OnPart(Op op, size_t index, Completion completion) = 0;
-  // Which operation asks, for explanations: OperationToken::id(); 0 if none does.
+  // The operation for which it asks (OperationToken::id()), for explanations; 0 if there is none.
   virtual uint64_t operation_id() const = 0;
 };
 
-// One request, whose ticket is still to be filled in.
+// A request that is not submitted yet (ShardLinks fills in its ticket), and who hears of it.
 struct PartAsk {
   PartRequest request;
   std::shared_ptr<PartSink> sink;

@@ -9,7 +9,8 @@
 namespace kvstore {
 namespace {
 
-// In a message; with a hundred servers behind one firewall a few names say it all.
+// How many servers a message names: with a hundred of them behind one firewall a few names say it
+// all.
 constexpr size_t kServersNamedMax = 3;
 
 }  // namespace

@@ -41,7 +41,7 @@ void ShardLinks::Flush() noexcept {
   loop_->Post([this] { SubmitQueued(); });
 }
 
-// SubmitWaiting() comes back to what is left in the queue.
+// Without a core the queue stays as it is; SubmitWaiting() calls this again when there is one.
 void ShardLinks::SubmitQueued() {
   if (core_ == nullptr) return Want();
   std::vector<std::vector<PartAsk>> queued;
@@ -133,7 +133,8 @@ void ShardLinks::OnMessage(ShardAddress shard, const Payload& message) {
     LogWarningOnce(fmt::format("{} sent bytes that are no frame: {}",
                                routing_->ServerName(shard.server),
                                std::string(frame.status().message())));
-    // Which requests it answered cannot be known: over a new stream the core asks after all.
+    // Nobody can know which requests this answered. Over a new stream the core asks after all that
+    // are open.
     streams_[shard]->Close();
     OnStreamDown(shard);
     return;
@@ -156,7 +157,7 @@ void ShardLinks::OnRouting(ClusterId cluster, WorkerRank rank, Incarnation incar
 
 void ShardLinks::EndJob(const absl::Status& status) {
   ended_ = true;
-  // One that never was routed can still fail what it is asked.
+  // Without a routing table there is no core yet; it takes one to fail what is asked from now on.
   if (core_ == nullptr) core_ = std::make_unique<ClientCore>(options_, 0, 0, 0);
   ClientOutbox out;
   core_->OnJobEnded(status, &out);

@@ -5,6 +5,16 @@
 //   any thread -> Add(asks) ... Flush() -> loop: ClientCore -> frames -> streams
 //   streams -> loop: DecodeFrame -> ClientCore -> PartSink::OnPart -> what it asks next
 //
+// Example: the program pushes key 7, which has three parts, and pulls it. Each call adds three
+// asks; one Flush posts one task to the loop. The task gives them the tickets 1 to 6, notes under
+// each ticket which sink hears of it, and submits all six to the core in one call, so that they
+// share frames. When the answer about ticket 2 comes, its sink (the PushOperation) hears that its
+// request number 1 is over, and the ticket is forgotten. If a stream breaks meanwhile nobody above
+// notices: the core asks for another dial and sends again what was not answered.
+//
+// Before the job has begun there is no core, and requests wait in queued_ and waiting_: the first
+// of them has `wanted` called, which asks the scheduler for leave to begin.
+//
 // Loop-bound, except where a method says otherwise.
 #pragma once
 
@@ -43,7 +53,7 @@ class ShardLinks {
   // every shard and sends what waited for it. The other arguments are who this worker is, and the
   // same at every call.
   void OnRouting(ClusterId cluster, WorkerRank rank, Incarnation incarnation, RoutingPtr routing);
-  // Whether there was a routing table: until then requests wait.
+  // Whether a routing table has come; requests wait for the first one.
   bool routed() const { return routing_ != nullptr; }
   // Asks whole shards. The sink hears once, when all of them answered: with the op of `request`,
   // index 0.
@@ -53,16 +63,16 @@ class ShardLinks {
   // Closes all streams. Called last, after EndJob; what was queued and not flushed fails, too.
   void Stop() KVS_EXCLUDES(mutex_);
 
-  // Asks the servers whom the open requests of these operations wait for. `told` is called once:
-  // on the loop, when every server answered, or after `within_ms` with what is known then. It must
+  // Asks the servers for whom the open requests of these operations wait. `told` is called once, on
+  // the loop: when every server has answered, or after `within_ms` with what is known then. It must
   // not call the links.
   using Told = std::function<void(std::vector<WaitInfo>)>;
   void Explain(const std::vector<uint64_t>& operations, int64_t within_ms, Told told);
-  // Whom the open requests of one sink wait for, as far as it is known now.
+  // For whom the open requests of one sink wait, as far as is known without asking.
   std::vector<WaitInfo> WaitingFor(const PartSink& sink) const;
 
  private:
-  // Who hears of the request with some ticket.
+  // What is noted under an open ticket: who hears of the request, and as what.
   struct Open {
     std::shared_ptr<PartSink> sink;
     Op op = Op::kUnspecified;
@@ -76,8 +86,9 @@ class ShardLinks {
   };
 
   void SubmitQueued() KVS_EXCLUDES(mutex_);
-  // What waited for the core.
+  // Submits all that has waited for the core.
   void SubmitWaiting() KVS_EXCLUDES(mutex_);
+  // Calls wanted_ the first time.
   void Want();
   void Submit(std::vector<std::vector<PartAsk>> lists);
   void Handle(ClientOutbox out);
@@ -86,8 +97,8 @@ class ShardLinks {
   void OnStreamDown(ShardAddress shard);
   void OnTimer();
   void ArmTimer();
-  // Ends the inquiries that every server has answered, and the one with the number `late` in any
-  // case; 0: there is no such one.
+  // Ends the inquiries that every server has answered, and in any case the one with the number
+  // `late`, whose time is up (0: none).
   void EndInquiries(uint64_t late);
 
   Transport* const transport_;

@@ -79,8 +79,8 @@ class LocalBackend final : public StoreBackend {
   void Stop(Close) override { work_.Stop(); }
 
  private:
-  // On the store's thread. `pushed` becomes true when the operation has changed the value; until
-  // then, and from then on while outputs are filled, std::bad_alloc may be thrown.
+  // These run on the store's thread. `pushed` becomes true when the operation has changed the
+  // value; until then, and from then on while outputs are filled, std::bad_alloc may be thrown.
   absl::Status Execute(const KeyOperation& operation) noexcept;
   absl::Status ExecuteOnDense(const KeyOperation& operation, bool* pushed);
   absl::Status ExecuteOnRows(const KeyOperation& operation, bool* pushed);
@@ -92,7 +92,7 @@ class LocalBackend final : public StoreBackend {
   const int64_t timeout_ms_;
   Mutex mutex_;
   std::shared_ptr<const UpdaterChoice> choice_ KVS_GUARDED_BY(mutex_);
-  // Only the store's thread touches these.
+  // Used by the store's thread only.
   std::unordered_map<KeyId, LocalValue> values_;
   std::unordered_map<KeyId, LocalRows> rows_;  // row_sparse keys
   Scratch scratch_;

@@ -137,7 +137,8 @@ DependencyEngine::Ready DependencyEngine::Append(std::vector<OperationSpec> spec
   MutexLock lock(mutex_);
   for (OperationPtr& operation : operations) {
     operation->id = ++last_id_;
-    // One more than the uses, so that Pump below cannot make it ready half-way.
+    // Counts one more than the uses: else Pump could find all uses granted so far and make the
+    // operation ready before its later uses are queued.
     operation->ungranted = operation->uses.size() + 1;
     for (Operation::Use& use : operation->uses) {
       use.var->Link(&use);
@@ -459,9 +460,11 @@ absl::Status DependencyEngine::Explain(Waiter* waiter, int64_t waited_ms) {
     try {
       const std::vector<Operation*> operations = Waited(*waiter);
       blockers = Blockers(operations);
-      // None is issued only in the moment between a grant and the call of its issue function.
+      // There is always one that is issued, but for the moment between a grant and the call of the
+      // issue function.
       if (blockers.empty()) blockers = operations;
-      // One store at a time explains; the others' turn comes with the next Wait.
+      // Only one store can explain; if operations of others are late, too, the next Wait asks
+      // theirs.
       if (!blockers.empty()) owner = blockers.front()->owner;
       for (const Operation* operation : blockers) {
         if (operation->owner != owner) continue;

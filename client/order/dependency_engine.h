@@ -3,15 +3,17 @@
 // Every array's allocation and every key has a Var. An operation says which Vars it uses and how:
 //   kRead   shares the Var with other readers
 //   kWrite  has the Var alone
-//   kOrder  has the Var alone until the operation was issued (its issue function returned, and
-//           nobody holds its order any more): used for keys, whose operations are issued in program
-//           order even if one of them still waits for an array, but need not wait for each other's
-//           completion
-//   kTrack  waits for nothing: only makes the operation visible to Wait (used for a whole store)
-// An operation is issued when it was granted all of its Vars; each Var grants in program order
-// (the order of Append). It gives kRead and kWrite back when it completes: when the last reference
-// to its token is gone. The same rules as MXNet's threaded engine; what differs is that all Vars of
-// one Append are queued in one step, so that two threads cannot wait for each other.
+//   kOrder  has the Var alone until the operation is issued, that is, until its issue function has
+//           returned and nobody holds its order any more (HoldOrder). Used for keys: operations on
+//           a key are issued in program order, even if one of them has to wait for an array, but
+//           they do not wait for each other's completion
+//   kTrack  waits for nothing, and nobody waits for it to be granted: only makes the operation
+//           visible to Wait (used for a whole store)
+// An operation is issued when all of its Vars are granted to it; a Var is granted in program order
+// (the order of Append). The operation gives kRead and kWrite back when it completes, which is when
+// the last reference to its token is gone. The same rules as MXNet's threaded engine; what differs
+// is that all Vars of one Append are queued in one step, so that two threads cannot wait for each
+// other.
 //
 //   Append -> (granted) -> issue(token) -> ... token->Finish(status), last reference dropped
 //          -> Vars released -> the operations behind are issued, by the thread that released
@@ -72,13 +74,13 @@ struct OverdueOperation {
   bool issued = false;
 };
 
-// Who issued an operation: a store.
+// The store to which an operation belongs.
 class OperationOwner {
  public:
   virtual ~OperationOwner() = default;
-  // Called after the last issue function of a run of them, and now and then in a long run, on the
-  // same thread: what they collected may go out. Without memory to send it, the owner ends those
-  // operations.
+  // Says that what the last issue functions collected may be sent. Called after a run of issue
+  // functions, and now and then during a long run, on the thread that made them. If there is no
+  // memory to send it, the owner ends those operations.
   virtual void Flush() noexcept = 0;
   // How long Wait waits for an operation of this owner.
   virtual int64_t operation_timeout_ms() const = 0;
@@ -98,8 +100,8 @@ class OperationToken {
   OperationToken& operator=(const OperationToken&) = delete;
 
   uint64_t id() const;
-  // To be called in the issue function: the operation does not count as issued before the result is
-  // dropped. For those who finish issuing it on another thread.
+  // For an issue function that finishes issuing on another thread: to be called in it. The
+  // operation counts as issued only when the returned object is gone, too.
   [[nodiscard]] std::shared_ptr<const void> HoldOrder();
   // The outcome; the first failure stands. Without any Finish the operation fails as INTERNAL.
   void Finish(const absl::Status& status) noexcept;

@@ -69,8 +69,8 @@ class Operation {
   OperationPtr self;
   OperationPtr next_ready;  // in a list of Ready
   TokenPtr token;           // made with the operation; moved out when it is issued
-  // Who still issues it: its issue function, and whoever called HoldOrder. At 0 it is issued, and
-  // its kOrder grants are given back.
+  // How many still issue it: its issue function, and whoever called HoldOrder. At 0 it is issued,
+  // and its kOrder grants are given back.
   size_t order_holds = 1;
   bool issued = false;
   bool complete = false;

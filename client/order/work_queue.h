@@ -1,7 +1,10 @@
-// WorkQueue: the one background thread of a local store. Tasks of one key run in the order in which
-// they came; among keys the highest priority goes first, equal ones in the order in which they
-// came. A task lends its priority to those of its key that are before it. Every kAgingInterval-th
-// turn goes to the task that has waited longest, so that a low priority waits a bounded time.
+// WorkQueue: one background thread and its tasks. Tasks of one key run in the order in which they
+// came; among keys the highest priority goes first, equal ones in the order in which they came. A
+// task lends its priority to those of its key that are before it. Every kAgingInterval-th turn goes
+// to the task that has waited longest, so that a low priority waits a bounded time.
+//
+// Example: key 1 has tasks of priority 0 and 9, key 2 one of priority 5, all waiting. Key 1's first
+// task goes first, with the priority 9 of the one behind it; then its second; then key 2's.
 #pragma once
 
 #include <cstdint>

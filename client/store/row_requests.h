@@ -14,7 +14,8 @@
 
 namespace kvstore {
 
-// One entry of an Init or Push: `rows` ids, then their rows. Null data: there are none.
+// The rows that one entry of an Init or Push brings: `rows` ids, then the rows themselves. Null
+// data: there are none.
 struct RowFragment {
   PartIndex stripe = 0;
   uint32_t rows = 0;
@@ -27,7 +28,7 @@ struct RowFragment {
 // stripes, those of a stripe in ascending order. Copies the rows once.
 std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows);
 
-// One entry of a Pull: `rows` ids. The rows that come back are in their order.
+// The rows that one entry of a Pull asks for: `rows` ids. The rows come back in their order.
 struct RowQuestion {
   PartIndex stripe = 0;
   uint32_t rows = 0;

@@ -27,7 +27,7 @@ Rows RowsOf(const NDArray& array);
 // The left fold of the values, of either storage, in list order.
 RowSum FoldRows(const ValueSpec& spec, const std::vector<NDArray>& values);
 
-// Its sums, rounded to the value's dtype.
+// The sums of `sum` as rows of the value, rounded to its dtype.
 Rows RowsOf(const ValueSpec& spec, RowSum sum);
 
 // The same as an array, whose rows are ascending.

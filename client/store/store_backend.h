@@ -52,7 +52,8 @@ struct RowIds {
 };
 
 // One operation on one key: what the facade makes of a call, the dependency engine orders and the
-// backend carries out. Each field is written by one at a time, in this order:
+// backend carries out. At any time one party at most writes to it, and each field has one that
+// does, in this order:
 //   the call (under the facade's mutex)   all fields but the three below; the arrays are those of
 //                                         the caller, checked against `spec`
 //   Prepare (in the same call)            as_of_call, step
@@ -73,11 +74,12 @@ struct KeyOperation {
   std::vector<NDArray> outputs;
   std::vector<RowIds> row_ids;
   int priority = 0;
-  // What holds as of the call, whatever is set between the call and its turn: of a local store the
-  // updater (local_backend.cc alone knows the type), of a dist store the training step.
+  // What was in force when the call was made, whatever is set between the call and its turn: on a
+  // local store the updater (only local_backend.cc knows the type), on a dist store the training
+  // step.
   std::shared_ptr<const void> as_of_call;
   uint64_t step = 0;
-  // That `spec` was unknown and is known now. Set once, with release; read with acquire.
+  // Whether `spec`, which was unknown, is known now. Set once, with release; read with acquire.
   std::atomic<bool> learned{false};
 };
 
@@ -93,8 +95,8 @@ class StoreBackend : public OperationOwner {
   // Whether the calling thread is one of the backend's own, which must not wait for operations.
   virtual bool OnOwnThread() const = 0;
 
-  // Called in program order, when the call is made: what holds as of the call (the updater that is
-  // set, the step) is noted in the operation. Errors: nothing of the call is queued.
+  // Called in program order, when the call is made: notes in the operation what is in force now
+  // (the updater that is set, the step). Errors: nothing of the call is queued.
   virtual absl::Status Prepare(KeyOperation* operation) = 0;
   // Begins the operation. Operations on one key come in program order, those of different keys
   // from several threads at once. Never blocks. The outcome goes to the token.
@@ -103,9 +105,9 @@ class StoreBackend : public OperationOwner {
   virtual absl::Status SetUpdater(KVStore::Updater updater) = 0;
   virtual absl::Status SetUpdater(KVStore::StrUpdater updater) = 0;
   virtual absl::Status SetOptimizer(const OptimizerConfig& config) = 0;
-  // What the facade holds over each Init and each SetOptimizer, from the call until it is over, so
-  // that memory which is there for one is not taken by the other in between. Null where they do not
-  // compete: then an Init, which may wait for other workers, keeps no SetOptimizer waiting.
+  // A lock that the facade holds during each Init and each SetOptimizer, so that memory which is
+  // there for one is not taken by the other in between. Null where the two do not compete for
+  // memory: then an Init, which may wait for other workers, does not keep a SetOptimizer waiting.
   virtual Mutex* room() { return nullptr; }
 
   // Blocks until the job is over. Only a dist store of the role server or scheduler can.
@@ -131,8 +133,8 @@ class StoreBackend : public OperationOwner {
     kMeet,     // the same, after a barrier with the others
     kAbandon,  // open operations fail; the others are told of a failure
   };
-  // Called once, last. When it returns no thread of the backend touches an array any more. Later
-  // operations fail.
+  // The last call, made once. When it returns no thread of the backend touches an array any more.
+  // Later operations fail.
   virtual void Stop(Close how) = 0;
 };
 

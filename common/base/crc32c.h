@@ -6,7 +6,7 @@
 
 namespace kvstore {
 
-// Of `bytes`, following bytes whose sum is `before` (0: none).
+// The CRC of `bytes`, following bytes whose CRC is `before` (0: there are none before).
 // Source: RFC 3720 appendix B.4, whose vectors the test checks.
 uint32_t Crc32c(std::string_view bytes, uint32_t before = 0);
 

@@ -86,7 +86,7 @@ absl::Status Check(const SettingRule& rule, const std::string& source, const std
       return text == "true" || text == "false" ? absl::OkStatus()
                                                : WrongText(source, "true or false", text);
   }
-  return absl::InternalError("no such rule");
+  return absl::InternalError("no such kind of setting");
 }
 
 // "--workers or KVSTORE_NUM_WORKERS or DMLC_NUM_WORKER".

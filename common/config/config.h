@@ -1,6 +1,6 @@
-// Config: the settings of one process as they hold, each with where it came from.
+// Config: the settings of one process as they are in force, each with where it came from.
 //
-// A flag wins over KVSTORE_*, which wins over MXNet's and ps-lite's variables, then comes the file,
+// A flag wins over KVSTORE_*, which wins over MXNet's and ps-lite's variables; then comes the file,
 // then the default. A source that is overruled is not looked at: what is in it may be wrong.
 #pragma once
 
@@ -18,7 +18,7 @@
 namespace kvstore {
 
 using VariableLookup = std::function<std::optional<std::string>(const std::string& name)>;
-// Of this process.
+// The variables of this process.
 VariableLookup ProcessVariables();
 
 // Thread-compatible.
@@ -31,12 +31,12 @@ class Config {
                                      const std::map<std::string, std::string>& flags,
                                      const VariableLookup& environment);
 
-  // Somebody said it, or it has a default.
+  // Whether the setting has a value: somebody said one, or it has a default.
   bool Has(SettingId id) const { return values_.count(id) != 0; }
-  // Somebody said it.
+  // Whether somebody said a value.
   bool IsSaid(SettingId id) const { return Has(id) && values_.at(id).source != kByDefault; }
 
-  // Of a setting that is there (Has), checked by the rule of its row.
+  // The value of a setting that is there (Has); it has passed the checks of its row.
   const std::string& Text(SettingId id) const { return values_.at(id).text; }
   int64_t WholeNumber(SettingId id) const;
   double Number(SettingId id) const;
@@ -44,7 +44,8 @@ class Config {
 
   // Fills in a default that depends on the machine, for Print; nothing if somebody said something.
   void SetDefault(SettingId id, const std::string& text);
-  // For what the row cannot check: "--interface: EXPECTED expected, got 'eth7'".
+  // The error for a value that is wrong in a way which the row cannot check: "--interface: EXPECTED
+  // expected, got 'eth7'".
   absl::Status Wrong(SettingId id, const std::string& expected) const;
 
   // Each names a variable that is set, known, and has no effect.

@@ -249,7 +249,7 @@ std::string SettingsAsMarkdown() {
     for (const SettingVariable& variable : spec.variables) {
       variables.push_back(VariableText(variable));
     }
-    // Of a default that is computed, `help` says how.
+    // If the default is computed, `help` says how.
     const size_t computed = spec.help.find("; default: ");
     const std::string meaning = spec.help.substr(0, computed);
     std::string by_default = spec.default_text;

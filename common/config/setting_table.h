@@ -1,8 +1,7 @@
 // The table of everything that can be set about a process of ours: kvscheduler, kvstored (also in a
 // program of somebody else's), and the SDK in a worker. One row has a setting's name, its
-// variables, what it may hold and what it means; command lines, --help, the reading of variables
-// and files,
-// --print-config and the table of docs/operations.md all follow from the rows.
+// variables, what values it may have and what it means; command lines, --help, the reading of
+// variables and files, --print-config and the table of docs/operations.md all follow from the rows.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +10,13 @@
 
 namespace kvstore {
 
-// Who has a setting: bits, so that a row can have several.
+// Which programs have a setting: bits, so that a row can have several.
 using Programs = unsigned;
 inline constexpr Programs kSchedulerProgram = 1;
 inline constexpr Programs kServerProgram = 2;
 inline constexpr Programs kWorkerProgram = 4;  // has no command line of ours
 
-// In one program an id has one row.
+// The settings. In each program a setting has one row.
 enum class SettingId {
   kConfig,
   kRole,
@@ -89,8 +88,8 @@ struct SettingSpec {
   Programs required_by = 0;
   SettingRule rule;
   std::string value_name;  // "DIR", for --help; it says the unit, too
-  // What holds when nobody says anything; empty where nothing does, or where the program computes
-  // it (then `help` says how).
+  // The value when nobody says one; empty where there is none, or where the program computes it
+  // (then `help` says how).
   std::string default_text;
   std::vector<SettingVariable> variables;  // the first that is set counts
   // Tells a process which place it has in which cluster: a launcher hands none of these on.

@@ -15,7 +15,7 @@ struct Command {
   std::string body;
 };
 
-// One frame holds it, whatever else is in the frame.
+// The longest body: it fits one frame, whatever else is in the frame.
 inline constexpr size_t kCommandBodyBytesMax = 1u << 20;
 
 // Ids of a controller's commands: 0 (MXNet's kController) and those from 6 on. MXNet's servers keep

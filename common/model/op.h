@@ -99,8 +99,8 @@ struct OpInfo {
   }
 };
 
-// In the order of their numbers, from 1. (An INIT may come from every rank; that the value of a key
-// comes from rank 0 is a rule of server/core.)
+// All ops, in the order of their numbers, from 1. (An INIT may come from every rank; that the value
+// of a key comes from rank 0 is checked by server/core.)
 inline constexpr std::array kOps = {
     OpInfo(Op::kInit, "INIT", OpScope::kPart, OpBytes::kValue, OpOrder::kAlone, OpExtra::kKey,
            OpTrait::kInFragments, OpTrait::kProbed),
@@ -125,7 +125,8 @@ constexpr const OpInfo* FindOp(Op op) {
   return number >= 1 && number <= kOps.size() ? &kOps[number - 1] : nullptr;
 }
 
-// Of an op that is one: for ops of our own making, or after request_check.
+// What a known op is; undefined for a number that is no op. For ops of our own making, or after
+// request_check.
 constexpr const OpInfo& InfoOf(Op op) { return kOps[static_cast<uint32_t>(op) - 1]; }
 
 // "PUSH"; "OP?" for a number that is no op.

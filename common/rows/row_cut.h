@@ -27,12 +27,13 @@ struct RowShape {
   size_t row_bytes = 0;
   PartIndex stripes = 1;  // kStripes; 1 for a value of at most kPartBytesMax bytes
 
-  // Of `row`, at least 0. Divisions by a constant: a row is divided in several places on its way,
-  // and one of narrow rows costs less than a division by a number that the compiler does not know.
+  // The stripe of `row`, which is at least 0. The divisor is a constant for the compiler: a row is
+  // divided in several places on its way, and handling a narrow row costs less than one division by
+  // a number that the compiler does not know.
   PartIndex StripeOf(int64_t row) const {
     return stripes == 1 ? 0 : static_cast<PartIndex>(static_cast<uint64_t>(row) % kStripes);
   }
-  // Its number within the stripe.
+  // The number of `row` within its stripe.
   int64_t RowInStripe(int64_t row) const {
     return stripes == 1 ? row : static_cast<int64_t>(static_cast<uint64_t>(row) / kStripes);
   }

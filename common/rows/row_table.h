@@ -37,7 +37,8 @@ class RowTable {
     size_t count = 0;
     bool consecutive = true;
   };
-  // Of `count` rows, at least one. All that are counted are KVS_CHECKed to be below rows().
+  // How many of `count` rows (at least one) lie on the page of the first, and where. All rows that
+  // are counted are KVS_CHECKed to be below rows().
   OnePage OnPageOfFirst(const int64_t* rows, size_t count) const;
   // Asks the cache for the row's place in the table, which Find or Touch is about to look up: the
   // memory that some lookups wait for is then waited for at once. Any row may be named.
@@ -58,11 +59,11 @@ class RowTable {
   void Zero();
   // Gives back the pages that are zero.
   void DropZeroPages();
-  // Of the pages that exist.
+  // The memory of the pages that exist.
   uint64_t bytes() const { return pages_.size() * page_bytes_; }
 
  private:
-  // In bytes.
+  // Where the row begins on its page, in bytes.
   size_t PlaceOnPage(int64_t row) const {
     return (static_cast<size_t>(row) & ((size_t{1} << rows_per_page_log2_) - 1)) * row_bytes_;
   }

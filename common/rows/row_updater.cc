@@ -139,7 +139,7 @@ absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowT
   }
   const Places places(sum.rows(), tables);
   const size_t row_elements = sum.row_elements();
-  // For what is gathered; wide rows never are.
+  // Memory for rows that are gathered; wide rows never are.
   std::vector<std::vector<uint8_t>> memory;
   std::vector<void*> gathered;
   for (const RowTable* const one : tables) {
@@ -149,7 +149,7 @@ absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowT
     gathered.push_back(memory.back().data());
   }
 
-  // From here on nothing is allocated: it is done as a whole.
+  // From here on nothing is allocated, so nothing can fail: the update is done as a whole.
   if (fresh != nullptr) *state = std::move(fresh);
   if (!keeps_state) state->reset();
   const uint64_t update = kept == nullptr ? 1 : ++kept->updates;

@@ -71,7 +71,7 @@ class PagePool {
   Slab* MapSlab() KVS_REQUIRES(mutex_);
   // Some idle run, at most `grains_max` long, in the newest slab that has any.
   Run FindIdle(size_t grains_max) KVS_REQUIRES(mutex_);
-  // So many grains are idle that were not needed of late.
+  // How many idle grains were not needed of late.
   size_t SurplusGrains(size_t needed) const KVS_REQUIRES(mutex_);
 
   mutable Mutex mutex_;

@@ -1,4 +1,4 @@
-// Which addresses this host has, and which of them others can be told.
+// Finds out which addresses this host has, and which of them others can be told.
 #pragma once
 
 #include <string>

@@ -9,7 +9,7 @@ namespace kvstore {
 
 // Streams.
 inline constexpr char kSchedulerSessionMethod[] = "/kvstore.v1.Scheduler/Session";
-// Of one shard of a server: a service of one method per shard.
+// The stream of one shard of a server: the service has one method per shard.
 inline std::string ShardMethod(uint32_t shard) {
   return "/kvstore.v1.Data/Shard" + std::to_string(shard);
 }

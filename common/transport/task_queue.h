@@ -1,5 +1,6 @@
-// TaskQueue: the tasks and timers of one event loop. Both transports' loops are this queue and a
-// way to sleep; it outlives its loop in the hands of those who may still post, and is deaf then.
+// TaskQueue: the tasks and timers of one event loop. The loops of both transports are this queue
+// and a way to sleep. It outlives its loop in the hands of those who may still post; what they post
+// then is dropped.
 #pragma once
 
 #include <atomic>

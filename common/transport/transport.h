@@ -51,8 +51,8 @@ struct StreamEvents {
   // reachable, connection lost, listener shut down; UNIMPLEMENTED: method not served;
   // RESOURCE_EXHAUSTED: message over kMessageBytesMax. Not delivered after Close() on this side.
   std::function<void(absl::Status)> on_closed;
-  // Of a dialled stream: its connection stands, a listener is at the other end. Once, before any
-  // message. Whether the listener serves the method is not said yet.
+  // For a dialled stream: its connection stands, and a listener is at the other end. Called once,
+  // before any message. Whether the listener serves the method is not known yet.
   std::function<void()> on_open = nullptr;
 };
 
@@ -73,7 +73,7 @@ class MessageStream {
   // Idempotent. No event comes after it. What was sent before still goes out if the peer takes it
   // within two seconds; then the peer sees on_closed(OK).
   virtual void Close() = 0;
-  // Of the other end, for logs: "ipv4:127.0.0.1:41822".
+  // The address of the other end, for logs: "ipv4:127.0.0.1:41822".
   virtual std::string peer() const = 0;
 };
 

@@ -9,7 +9,7 @@
 namespace kvstore {
 namespace {
 
-// By squaring: products alone, so the same bits with every C library.
+// Computed by squaring: by products alone, so that every C library gives the same bits.
 double Power(double base, uint64_t exponent) {
   double power = 1;
   for (; exponent > 0; exponent /= 2) {

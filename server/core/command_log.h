@@ -38,7 +38,8 @@ class CommandLog {
     ReplyTo to;
     EntryHead request;
   };
-  // Who is told; nothing if the log was cleared since the command came.
+  // Notes the outcome, and returns who is to be told of it; nothing if the log was cleared since
+  // the command came.
   std::optional<Answer> Finish(uint64_t ticket, absl::Status outcome);
 
   // A new job.

@@ -1,5 +1,13 @@
-// Fragments: what of one contribution has come. A contribution of many fragments counts when all
-// are there; they are folded in ascending order, and those that come before their turn are parked.
+// Fragments: which fragments of one contribution have come. The contribution counts when all are
+// there. They are added to the sum in ascending order; those that come before their turn are
+// parked.
+//
+// Example: a contribution of 3 fragments, which arrive as 2, 0, 0 again, 1.
+//
+//   2        not the next one (that is 0): parked            folded 0 of 3, parked {2}
+//   0        the next one: folded                            folded 1 of 3, parked {2}
+//   0 again  Has(0): a repeat, which changes nothing
+//   1        folded, and after it the parked 2 (Advance)     folded 3 of 3, parked {}
 //
 // Shard-bound, pure.
 #pragma once
@@ -14,13 +22,14 @@
 
 namespace kvstore {
 
-// Bytes of what waits for its turn, over all parts of a shard: contributions, ids of pulls.
+// How many bytes wait for their turn, over all parts of a shard: contributions, and the ids of
+// pulls.
 struct ParkingLot {
   uint64_t bytes = 0;
   uint64_t bytes_max = 0;
 
   bool Fits(uint64_t more) const { return bytes + more <= bytes_max; }
-  // Why something about `key` does not fit.
+  // The error that something about `key` does not fit.
   absl::Status Full(const std::string& key) const;
 };
 
@@ -30,8 +39,7 @@ struct PushId {
   Round round = 0;
 };
 
-// The fragments of a contribution that have come and are folded in ascending order: a prefix of
-// them is in the sum, others wait in the parking lot.
+// What has come of one contribution: its first fragments are in the sum, others may be parked.
 class Fragments {
  public:
   bool any() const { return count_ > 0; }

@@ -1,6 +1,6 @@
-// Part: the value of one part at its version, and what becomes of the contributions to it. What a
-// job's store makes of them (common/model/store_mode.h) tells the kinds apart: PartRounds,
-// PartSequence.
+// Part: the value of one part at its version, and what becomes of the contributions to it. There
+// are two kinds, by the mode of the job's store (common/model/store_mode.h): PartRounds for
+// synchronous stores, PartSequence for asynchronous ones.
 //
 // Shard-bound, pure.
 #pragma once
@@ -26,7 +26,7 @@ struct View {
 
 class Part {
  public:
-  // `outcomes_kept`: of a push that is over the outcome is known until as many later ones are over.
+  // `outcomes_kept`: how a push went is remembered until so many later ones are over.
   Part(std::unique_ptr<PartValue> value, Round outcomes_kept)
       : outcomes_kept_(outcomes_kept), value_(std::move(value)) {}
   virtual ~Part() = default;
@@ -51,10 +51,10 @@ class Part {
   // How many fragments the contribution has of which some are held here and that is not over yet;
   // 0: there is none.
   virtual uint32_t FragmentsOf(WorkerRank rank, Round round) const = 0;
-  // Of a push that is over: OK, or why its update failed (the value stayed as it was). OUT_OF_RANGE
-  // when more than `outcomes_kept` later ones of the worker are over, too: nobody knows any more.
-  // A worker that keeps to its window (at most `outcomes_kept` rounds from the oldest that it waits
-  // for) never gets that, except as the answer to a late repeat.
+  // How a push that is over went: OK, or why its update failed (the value stayed as it was).
+  // OUT_OF_RANGE when more than `outcomes_kept` later ones of the worker are over, too, and its
+  // outcome is forgotten. A worker that keeps to its window (at most `outcomes_kept` rounds from
+  // the oldest that it waits for) never gets that, except as the answer to a late repeat.
   absl::Status PushStatus(WorkerRank rank, Round round) const;
   // Whether the answer to a pull that names `round` > 0 can no longer be given: its worker has
   // pushed again since, so it had the answer.

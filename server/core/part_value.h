@@ -47,7 +47,7 @@ class PartValue {
   // The memory that is set aside for the part, whether it takes it now or not: its value, a sum
   // where that is as large, and what the updater that is set keeps beside it.
   virtual uint64_t Bytes() const = 0;
-  // That its value and the updater's state take now.
+  // The memory that its value and the updater's state take now.
   virtual uint64_t HeldBytes() const = 0;
   // Whether `op` (kInit, kPush or kPull) may bring this.
   // Errors: INVALID_ARGUMENT, OUT_OF_RANGE: name key and part, what was expected and what came.
@@ -58,7 +58,7 @@ class PartValue {
   virtual void Fill(const Piece& piece) = 0;
   // One step of a left fold; the first one begins the sum.
   virtual void Fold(SumIndex sum, const Piece& piece) = 0;
-  // A sum that will not be used after all. There need not be one.
+  // Forgets a sum that will not be used after all. There need not be one.
   virtual void DropSum(SumIndex sum) = 0;
   // Makes the next version: one update by the finished sum, which is used up.
   // Errors: the updater's; then the next version has the value and state of the one before it.
@@ -96,10 +96,11 @@ class ShardValues {
  public:
   virtual ~ShardValues() = default;
 
-  // A value of which nothing is there yet. `key` outlives it.
+  // Makes a value of which nothing is there yet. `key` outlives it.
   virtual std::unique_ptr<PartValue> Make(const KeySpec& key, PartId id) = 0;
 
-  // Whether there is an updater although no SetOptimizer came: what an asynchronous push needs.
+  // Whether the program that the server lives in has set an updater of its own, so that an
+  // asynchronous push can be applied although no SetOptimizer came.
   virtual bool has_own_updater() const { return false; }
   // Replaces the updater; values and states wait as they are for their next Update, which keeps a
   // state that fits. Errors: INVALID_ARGUMENT names the parameter and the known ones.

@@ -12,7 +12,7 @@
 
 namespace kvstore {
 
-// Who is answered, and over which stream.
+// To whom a reply goes, and over which stream.
 struct ReplyTo {
   PeerId peer = 0;
   WorkerRank rank = 0;

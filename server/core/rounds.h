@@ -1,6 +1,24 @@
-// PartRounds: a part of a synchronous store: rounds, from contributions to committed versions. The
-// heart of "exactly once, same bits": who contributed to which round, the left fold in the order of
-// ranks and of each one's fragments, what is folded at once and what is parked.
+// PartRounds: a part of a synchronous store, from contributions to committed versions. The heart of
+// "exactly once, same bits": who has contributed to which round, what is folded at once and what is
+// parked, and when a round is complete.
+//
+// Round version() + 1 is the open round whose sum is being made: each contribution is added when it
+// is its rank's turn, ranks in ascending order, and parked when it comes before. Contributions to
+// later rounds are parked, whoever they are from. So one sum per part is enough.
+//
+// Example: 3 workers, the part is at version 4, and every contribution is one fragment.
+//
+//   rank 1 pushes round 5        its turn comes after rank 0's: parked
+//   rank 0 pushes round 5        its turn: added to the sum at once; then rank 1's parked one is,
+//                                too, and its bytes leave the parking lot; the next turn is rank
+//                                2's
+//   rank 0 pushes round 6        a later round: parked
+//   rank 2 pushes round 5        added; no rank is left, so version 5 is made of the sum, and all
+//                                three are answered; now round 6 is the one that is summed, and
+//                                rank 0's parked contribution is added
+//   rank 1 pushes round 5 again  (the answer was lost) kDone: version 5 has it already
+//   rank 1 leaves the job        round 6 skips it; a contribution that it had made before would
+//                                count
 //
 // Shard-bound, pure.
 #pragma once
@@ -17,7 +35,8 @@ class PartRounds final : public Part {
  public:
   using Part::Part;
 
-  // Of a contribution to `push.round`, from every worker of the view.
+  // Takes a fragment of the contribution to round `push.round`, which needs one from every worker
+  // of the view.
   Accepted Contribute(int64_t now_ms, const PushId& push, const Piece& piece, const View& view,
                       ParkingLot& parking) override;
   // Commits every round that is complete.
@@ -39,17 +58,17 @@ class PartRounds final : public Part {
   struct OpenRound {
     int64_t since_ms = 0;
     std::vector<Fragments> by_rank;
-    // The value's sum has the contributions of all ranks below `next` and the first fragments of
-    // `next`. Only in round version+1: so one sum is enough.
+    // Whose turn it is: the value's sum has the contributions of all ranks below `next`, and
+    // perhaps the first fragments of rank `next`'s. Above 0 only in round version() + 1.
     WorkerRank next = 0;
   };
 
   OpenRound& RoundAt(int64_t now_ms, Round round, const View& view);
-  // Folds what is parked and has its turn, and skips workers that left.
+  // Adds what is parked and has its turn to the sum; skips workers that left without contributing.
   void Advance(OpenRound& round, const View& view, ParkingLot& parking);
   static bool Complete(const OpenRound& round, const View& view);
   static bool Untouched(const OpenRound& round);
-  // Something is in its sum.
+  // Whether anything has been added to its sum.
   static bool HasSum(const OpenRound& round);
   void Commit();
 

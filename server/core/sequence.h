@@ -1,9 +1,16 @@
-// PartSequence: a part of an asynchronous store. Every push makes a version of its own when all of
-// it has come, but each worker's pushes take effect in the order in which it made them.
+// PartSequence: a part of an asynchronous store. Every push makes a version of its own as soon as
+// all of it has come, whatever the other workers do; but the pushes of one worker take effect in
+// the order in which it made them.
 //
-// A push is named by (worker, part, round), where round counts the worker's own pushes of the part:
-// what was applied is remembered as one number per worker. docs/decisions/0007 compares that with a
-// window of sequence numbers per slot.
+// Example: 2 workers. Rounds count each worker's own pushes of the part.
+//
+//   rank 1 pushes round 2   its round 1 has not come yet: parked
+//   rank 0 pushes round 1   the next one of rank 0: applied, version 1
+//   rank 1 pushes round 1   applied, version 2; then its parked round 2 is, too: version 3
+//   rank 0 pulls round 1    answered at once, with version 3: round 1 of rank 0 is in it
+//
+// A push is named by (worker, part, round): what was applied is remembered as one number per
+// worker. docs/decisions/0007 compares that with a window of sequence numbers per slot.
 //
 // The fragments of a worker's next push are folded as they come, so a part may have one sum for
 // each worker, numbered by its rank.
@@ -35,7 +42,7 @@ class PartSequence final : public Part {
 
   bool open() const override { return !pushes_.empty(); }
   int64_t open_since_ms() const override { return since_ms_; }
-  // The workers of whose pushes something is still on the way.
+  // The workers of whose pushes only some fragments, or only later rounds, have come.
   std::vector<WorkerRank> Missing(const View& view) const override;
 
  private:

@@ -278,7 +278,7 @@ void ServerCore::Impl::OnPull(const ReplyTo& from, const RequestEntry& entry, Re
     if (waiting_.Answer(waiter, *part, replies)) return;
     status = waiting_.Park(std::move(waiter), &retry);
     if (status.ok() && entry.piece.data.empty()) return;
-    // Its bytes are ours now: the worker may send others.
+    // The ids are copied: their bytes no longer count against the worker's window.
     reply.progress = Progress::kReceived;
   }
   reply.SetStatus(status);
@@ -301,7 +301,8 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const RequestEntry& entry,
     reply.missing_ranks = part == nullptr ? std::vector<WorkerRank>{0} : part->Missing(view_);
     return replies.Add(from, std::move(reply));
   }
-  // A push is known by its round, whoever waits for it; anything else is simply asked again.
+  // Nobody waits for it here. A push that is over is known by its round all the same; any other
+  // request is `unknown`, and simply sent again.
   const bool over = entry.probed_op == Op::kPush && part != nullptr &&
                     entry.round <= part->DoneThrough(from.rank);
   if (over) {

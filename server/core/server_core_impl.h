@@ -49,7 +49,7 @@ class ServerCore::Impl {
   void OnPull(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnProbe(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnLeave(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
-  // Also kCheckOptimizer.
+  // Handles kSetOptimizer and kCheckOptimizer.
   void OnSetOptimizer(const ReplyTo& from, const RequestFrame& frame, const RequestEntry& entry,
                       ReplyBatch& replies);
   void OnCommand(const ReplyTo& from, const RequestFrame& frame, const RequestEntry& entry,
@@ -73,8 +73,9 @@ class ServerCore::Impl {
   PartTable parts_;
   WaitingRoom waiting_;
   uint64_t committed_rounds_ = 0;
-  bool optimizer_was_set_ = false;   // in this job, and by which request
-  RequestId optimizer_request_ = 0;  // 0: none was set in this job
+  // Whether an optimizer was set in this job, and by which request (0: by none).
+  bool optimizer_was_set_ = false;
+  RequestId optimizer_request_ = 0;
   Incarnation optimizer_incarnation_ = 0;
   CommandLog command_log_;
   std::vector<CommandRun> commands_;  // not taken yet

@@ -19,8 +19,8 @@ std::string WithPort(const std::string& address, int bound_port);
 // warning if the network can reach it.
 void Announce(const std::string& name, const std::string& listen, const std::string& advertise);
 
-// Of a start that failed: kExitFailure for what Transport::Listen says of the address,
-// kExitBadState for the rest, which is what the scheduler's state directory says.
+// The exit code after a start that failed: kExitFailure for what Transport::Listen says of the
+// address, kExitBadState for the rest, which is what the scheduler's state directory says.
 int StartExitCode(const absl::Status& status);
 
 // Logs why the process ends; returns its exit code. To be called after everything is shut down.

@@ -34,7 +34,7 @@ struct SchedulerDaemonOptions : DaemonOptions {
 
 struct ServerDaemonOptions : DaemonOptions {
   std::string scheduler;
-  // As ServerNodeOptions has them: empty where the way to the scheduler decides.
+  // As in ServerNodeOptions: empty where the way to the scheduler decides.
   std::string listen;
   std::string advertise;
   uint32_t shards = 1;

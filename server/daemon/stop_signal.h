@@ -16,7 +16,7 @@ inline constexpr int kExitUsage = 2;  // flags and environment
 inline constexpr int kExitRefused = 3;   // the scheduler refused or fenced this node
 inline constexpr int kExitBadState = 4;  // the state directory
 
-// One per process, made before any other thread: they inherit the blocked signals.
+// To be made once per process, before any other thread: threads inherit the blocked signals.
 class StopSignal {
  public:
   StopSignal();

@@ -66,7 +66,8 @@ absl::Status CallerLoop::Run() {
     {
       MutexLock lock(mutex_);
       if (end_) return *end_;
-      // One at a time: an end that comes meanwhile comes before the rest.
+      // Tasks are taken one at a time, so that an end that comes meanwhile is seen before the next
+      // one.
       if (tasks_.empty()) continue;
       task = std::move(tasks_.front());
       tasks_.pop_front();

@@ -1,6 +1,6 @@
-// CallerLoop: what the thread does that called RunServer: the tasks that the server's own threads
-// hand to it, until the server is to end, or a signal asks for it. Signals are read from a
-// descriptor; no code runs in a signal handler.
+// CallerLoop: what the thread that called RunServer does meanwhile. It runs the tasks that the
+// server's own threads hand to it, until the server is to end or a signal asks for it. Signals are
+// read from a descriptor; no code runs in a signal handler.
 #pragma once
 
 #include <signal.h>

@@ -39,12 +39,12 @@ struct ServerNodeOptions {
   ServerCoreOptions core;                     // of each shard
   CommandHandler on_command;                  // none: commands are UNIMPLEMENTED
   ProgramUpdater* program_updater = nullptr;  // outlives the node
-  // Does not listen or is not registered after so long: on_stop.
+  // If the node does not listen, or is not registered, after so long, it ends (on_stop).
   int64_t connect_timeout_ms = 60000;
   double time_scale = 1;  // of the session's timers; connect_timeout_ms is scaled already
 };
 
-// On the control loop; the node must not be destroyed in them.
+// Called on the control loop. They must not destroy the node.
 struct ServerNodeEvents {
   // Once, with the addresses as they hold: ports that were bound, hosts that were chosen.
   std::function<void(const std::string& listen, const std::string& advertise)> on_listening =
@@ -75,12 +75,14 @@ class ServerNode {
   ServerNode(ServerNodeOptions options, Transport* transport, ServerNodeEvents events);
   // True if an address is to be found on the way to the scheduler.
   bool NeedsRoute() const;
-  // Looks the way to the scheduler up, until there is one; then listens and joins.
+  // Finds out this host's address on the way to the scheduler, asking again until there is one;
+  // then listens and joins.
   void AwaitRoute();
   // `route`: this host's address on the way to the scheduler, if NeedsRoute().
   absl::Status Listen(const std::string& route);
   void Join();
-  // On the control loop: what happens when connect_timeout_ms are over.
+  // Ends the node if it is not registered yet; called on the control loop when connect_timeout_ms
+  // are over.
   void CheckJoined();
   // The scheduler has given this server up, and may have another in its place by now.
   void JoinAnew(const absl::Status& why);
@@ -97,7 +99,8 @@ class ServerNode {
   std::vector<std::unique_ptr<EventLoop>> shard_loops_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::unique_ptr<EventLoop> control_;
-  // Of the control loop while it runs; Start and the destructor are before and after that.
+  // Used by the control loop only, while it runs; by Start before that, and by the destructor after
+  // it.
   std::unique_ptr<SchedulerSession> session_;
   bool fenced_ = false;
   bool quiet_ = true;  // no buffer was taken in the second before the last one

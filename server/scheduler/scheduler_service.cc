@@ -179,7 +179,8 @@ void SchedulerService::Run(Call call) {
   if (over_) return;
   SchedulerOutbox out;
   call(*core_, SteadyNowMs(), &out);
-  // The core knows it no more: it must not take it for a new one.
+  // The core has forgotten this session. What still comes in on it must not reach the core, which
+  // would take it for a new session.
   for (const SessionId id : out.close) {
     if (const auto session = sessions_.find(id); session != sessions_.end()) {
       session->second.closing = true;
@@ -203,7 +204,7 @@ void SchedulerService::Write() {
 void SchedulerService::OnWritten(const absl::Status& status) {
   if (over_) return;
   if (!status.ok()) {
-    // Whether the state is on disk nobody knows: what it says is told to nobody.
+    // Nobody knows whether this state is on disk, so nothing that depends on it may be told.
     over_ = true;
     events_.on_broken(status);
     return;

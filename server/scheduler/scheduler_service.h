@@ -31,8 +31,8 @@ struct SchedulerServiceOptions {
   int64_t first_message_ms = 10000;
   // More sessions that have said nothing yet are refused with RESOURCE_EXHAUSTED.
   size_t silent_sessions_max = 1024;
-  // A session that sends more while so much of it is not answered yet, since the disk is slow or it
-  // does not read, is closed with RESOURCE_EXHAUSTED.
+  // A session is closed with RESOURCE_EXHAUSTED if it sends more while so many of its messages are
+  // not answered yet (because the disk is slow), or so many bytes of answers not read.
   size_t unanswered_messages_max = 1u << 16;
   size_t unread_bytes_max = 16u << 20;
 };
@@ -63,8 +63,8 @@ class SchedulerService {
   struct Session {
     std::unique_ptr<MessageStream> stream;
     bool spoke = false;
-    size_t unanswered = 0;  // messages: what they caused is not told yet
-    bool closing = false;   // by the core, when all that was to be told before is
+    size_t unanswered = 0;  // messages whose answers are not sent yet
+    bool closing = false;   // the core has closed it; it ends when what was said before is sent
   };
 
   SchedulerService(SchedulerServiceOptions options, std::unique_ptr<StateFile> file,
@@ -78,7 +78,7 @@ class SchedulerService {
   void RefuseAndClose(SessionId id, const absl::Status& why);
   template <typename Call>
   void Run(Call call);
-  // Begins to write what is to be written.
+  // Begins to write the newest state, if it is not on disk and no write is under way.
   void Write();
   void OnWritten(const absl::Status& status);
   void Apply(const SchedulerOutbox& out);

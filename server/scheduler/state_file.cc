@@ -133,7 +133,8 @@ absl::StatusOr<v1::SchedulerState> DecodeState(std::string_view bytes) {
 
 absl::StatusOr<std::unique_ptr<StateFile>> StateFile::Open(const std::string& directory) {
   if (::mkdir(directory.c_str(), 0700) == 0) {
-    // Else a crash could take the whole directory, and with it every rank that was issued.
+    // The parent is synced, too: else a crash could take the whole directory, and with it every
+    // rank that was issued.
     const std::filesystem::path parent = std::filesystem::absolute(directory).parent_path();
     KVS_RETURN_IF_ERROR(FsyncDirectory(parent.string()));
   } else if (errno != EEXIST) {
@@ -152,7 +153,7 @@ absl::StatusOr<std::unique_ptr<StateFile>> StateFile::Open(const std::string& di
         fmt::format("state directory {} is in use by another scheduler (process {})", directory,
                     n > 0 ? holder.data() : "unknown"));
   }
-  // For the message above only; the lock is the lock.
+  // The process id is written for the message above only; what counts is the lock.
   const std::string pid = std::to_string(::getpid());
   if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0) {
     return SystemError("cannot write", lock, errno);

@@ -31,8 +31,8 @@ absl::Status CheckNoBytes(const RequestFrame& request, const RequestEntry& entry
   return Refused(request, entry, fmt::format("no bytes expected, got {}", entry.piece.data.size()));
 }
 
-// That the ids are there. Whether the bytes behind them are those of the rows, and whether the
-// value has the rows, only its description tells.
+// Checks that the ids of the rows are there. Whether the bytes behind them are those of the rows,
+// and whether the value has the rows, only its description tells.
 absl::Status CheckRows(const RequestFrame& request, const RequestEntry& entry) {
   if (entry.piece.rows > kRowsPerEntryMax) {
     return Refused(

@@ -14,7 +14,7 @@
 
 namespace kvstore {
 
-// Of one contribution to a part, and so what a server keeps for their answers.
+// The most fragments that one contribution to a part may have; the server keeps an answer to each.
 inline constexpr uint32_t kFragmentsMax = 4096;
 // Rounds are below 2^63.
 inline constexpr Round kRoundMax = (Round{1} << 63) - 1;

@@ -15,8 +15,9 @@
 
 namespace kvstore {
 
-// Replies queued for one stream. While there are more, its worker does not read, and its pulls are
-// put off: whoever asks without reading costs a bounded amount of memory.
+// The most bytes of replies that may be queued for one stream. While there are more, its worker
+// does not read them, and its pulls are put off: so whoever asks without reading costs a bounded
+// amount of memory.
 inline constexpr size_t kQueuedReplyBytesMax = 64u << 20;
 
 // Runs a command on a thread of its own choice, never this one, and calls `done` once, from any
@@ -46,11 +47,11 @@ class Shard {
   void OnMessage(PeerId peer, const Payload& message);
   // Bytes that are no frame: says so, and closes the stream.
   void RefuseBytes(PeerId peer, const absl::Status& status);
-  // Takes the entries that cannot be out of `request` and answers them.
+  // Takes the entries that request_check refuses out of `request`, and answers them.
   void RefuseEntries(PeerId peer, RequestFrame* request);
-  // Takes the pulls out of `request` and puts them off, while the peer does not read its replies.
+  // While the peer does not read its replies: takes the pulls out of `request`, and puts them off.
   void PutOffUnread(PeerId peer, RequestFrame* request);
-  // Asks for the entries again, later, because of `status`.
+  // Puts all entries of `request` off because of `status`: the worker sends them again later.
   void PutOff(PeerId peer, const RequestFrame& request, const absl::Status& status);
   // Has the commands run that came in.
   void RunCommands();

@@ -36,9 +36,9 @@ class DenseValue final : public PartValue {
  private:
   absl::Status UpdateBy(SumIndex sum) override;
   absl::Status UpdateByProgram(MutableBufferPtr sum);
-  // Of what it would be saved as now.
+  // The header of what the part would be saved as now.
   SavedHeader Header() const;
-  // Of the part, in the key's dtype.
+  // The bytes of the part's value, in the key's dtype.
   size_t value_bytes() const;
 
   const ShardUpdater& updater_;

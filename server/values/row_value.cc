@@ -25,7 +25,7 @@ std::vector<int64_t> IdsOf(const Piece& piece) {
   return ids;
 }
 
-// As numbers within the stripe.
+// The rows of a piece, as numbers within the stripe.
 std::vector<int64_t> LocalRowsOf(const RowShape& cut, const Piece& piece) {
   std::vector<int64_t> rows = IdsOf(piece);
   for (int64_t& row : rows) row = cut.RowInStripe(row);

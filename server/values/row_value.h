@@ -28,7 +28,7 @@ class RowValue final : public PartValue {
   // OUT_OF_RANGE for a row that the value does not have; INVALID_ARGUMENT for a row of another
   // stripe, for bytes that are not those of the rows, for a pull of more than kPartBytesMax bytes.
   absl::Status Check(Op op, const Piece& piece) const override;
-  // Of a row that comes again, the last one stays.
+  // If a row comes twice, the later one stays.
   void Fill(const Piece& piece) override;
   void Fold(SumIndex sum, const Piece& piece) override;
   void DropSum(SumIndex sum) override { sums_.erase(sum); }
@@ -39,7 +39,7 @@ class RowValue final : public PartValue {
 
  private:
   absl::Status UpdateBy(SumIndex sum) override;
-  // Of what it would be saved as now.
+  // The header of what the part would be saved as now.
   SavedHeader Header() const;
 
   const ShardUpdater& updater_;

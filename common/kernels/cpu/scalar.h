@@ -67,7 +67,7 @@ void LeftFold(void* dst, const void* const* xs, size_t count, size_t begin, size
   }
 }
 
-// From f32 to F16 or BF16.
+// Rounds f32 to F16 or BF16.
 template <typename T>
 void Narrow(void* x, const void* acc, size_t elements) {
   for (size_t i = 0; i < elements; ++i) {

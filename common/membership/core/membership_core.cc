@@ -64,7 +64,7 @@ void MembershipCore::StopFor(absl::Status why, MembershipOutbox* out) {
 void MembershipCore::OnMessage(int64_t now_ms, const v1::SchedulerMessage& message,
                                MembershipOutbox* out) {
   if (over_ || !session_up_) return;
-  // Before Registered only a refusal may come; anything else is not for this life of the node.
+  // Before Registered only a refusal may come; anything else was meant for an earlier session.
   if (!session_registered_ && !message.has_registered() && !message.has_refused()) return;
   switch (message.kind_case()) {
     case v1::SchedulerMessage::kRegistered:
@@ -182,7 +182,7 @@ void MembershipCore::End(MembershipOutbox* out) {
   redial_at_ms_ = register_deadline_ms_ = heartbeat_at_ms_ = INT64_MAX;
 }
 
-// M2.
+// Sends again whatever the node still waits for (M2).
 void MembershipCore::SendOpen(MembershipOutbox* out) const {
   if (failure_) {
     v1::NodeMessage message;

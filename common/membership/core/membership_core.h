@@ -1,5 +1,5 @@
 // MembershipCore: a node's side of its session with the scheduler: register, heartbeat, reconnect,
-// barriers, leaving. Pure; servers and workers run the same.
+// confirm, begin, barriers, leaving. Pure; servers and workers run the same.
 //
 // Rules:
 //   M1  the scheduler is dialled again for as long as the node lives (backoff redial_min..max).
@@ -15,6 +15,18 @@
 //       it is forgotten with its session. The scheduler proposes again when the node is back.
 //   M7  a worker sends servers nothing before `begun`. Until then a later routing table may name
 //       other members in the same job.
+//
+// Example: a worker, with redials after 100 ms to 1 s and heartbeats of 1 s.
+//
+//    0.0 s  it dials, and sends Register with nonce 77; Registered: rank 1, incarnation 12
+//    0.1 s  Proposal of attempt 5: the shell dials the servers, then calls Confirm(5)
+//    0.2 s  Routing, epoch 1. The shell calls Begin, the scheduler answers Begun: requests may go
+//    4.0 s  Barrier() is generation 3; it waits for other workers
+//    5.0 s  the connection breaks. Dials at 5.1, 5.3 and 5.7 s; the last one succeeds
+//    5.7 s  it sends Register with nonce 77 and incarnation 12 (M1). Registered, as before; then it
+//           sends the barrier of generation 3 again (M2)
+//    6.0 s  the barrier's answer. Had it been lost with the connection, the scheduler would know
+//           that generation 3 is complete, and answer again
 //
 // Loop-bound.
 #pragma once
@@ -43,7 +55,7 @@ struct MembershipOptions {
 struct MembershipOutbox {
   bool close = false;  // close the session and forget it; no event is expected
   bool dial = false;   // after `close`: open a session; answer with OnSessionUp or OnSessionDown
-  // For the session; before `close`.
+  // To be sent on the session, before `close` is carried out.
   std::vector<v1::NodeMessage> messages;
 
   // What the node learns.
@@ -76,7 +88,8 @@ class MembershipCore {
   uint64_t Barrier(int64_t now_ms, uint64_t deadline_ms, MembershipOutbox* out);
   // This node is ready for the job as proposed under `attempt`. Ignored if that is over.
   void Confirm(int64_t now_ms, uint64_t attempt, MembershipOutbox* out);
-  // It is not, because of `why`: "cannot reach server 0 at …". Confirm may follow.
+  // This node is not ready for that job, because of `why`: "cannot reach server 0 at …". Confirm
+  // may follow.
   void NotReady(int64_t now_ms, uint64_t attempt, const std::string& why, MembershipOutbox* out);
   // A worker is about to send the servers its first request: answered with `begun`, when the job
   // has started and all its members are there. A repeat is harmless.
@@ -87,13 +100,14 @@ class MembershipCore {
 
   const std::optional<v1::Registered>& identity() const { return identity_; }
   const RoutingPtr& routing() const { return routing_; }
-  // A session on which the scheduler has answered.
+  // Whether there is a session on which the scheduler has answered.
   bool connected() const { return session_registered_; }
   // Since when there is no such session; INT64_MAX when there is one.
   int64_t disconnected_since_ms() const { return disconnected_since_ms_; }
-  // M7.
+  // Whether requests may be sent to the servers (M7).
   bool begun() const { return begin_phase_ == BeginPhase::kBegun; }
-  // Why the scheduler last put this node off (a refusal to be tried again); may be empty.
+  // Why the scheduler last put this node off (refused it with UNAVAILABLE, so that it tries again);
+  // may be empty.
   const std::string& last_put_off() const { return last_put_off_; }
   // Last reported health by (role, rank), of the current job.
   const std::map<std::pair<int, uint32_t>, v1::Health>& health() const { return health_; }

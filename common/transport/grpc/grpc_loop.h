@@ -59,7 +59,7 @@ class GrpcLoop final : public EventLoop {
   }
   bool InLoop() const override { return tasks_->InOwner(); }
 
-  // For those who may still post when the loop is gone.
+  // The tasks, for those who may still post when the loop is gone.
   const std::shared_ptr<TaskQueue>& tasks() const { return tasks_; }
   grpc::CompletionQueue* queue() { return queue_.get(); }
   // Null for a loop that only dials.

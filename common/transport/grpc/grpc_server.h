@@ -66,9 +66,9 @@ class GrpcServerState : public std::enable_shared_from_this<GrpcServerState> {
   void ArmStream(size_t index);
   void ArmUnary(size_t index);
 
-  // From now on new calls are refused; the open streams wind down.
+  // Begins the end: from now on new calls are refused, and the open streams wind down.
   void BeginShutdown();
-  // Until no call, nor the wait for one, is left.
+  // Waits until no call is left, and no wait for one.
   void AwaitCallsGone() KVS_EXCLUDES(mutex_);
 
   bool closing() const { return closing_.load(std::memory_order_acquire); }

@@ -21,7 +21,7 @@ class GrpcServerStream final : public GrpcStream {
 
   GrpcServerStream(std::shared_ptr<GrpcServerState> server, size_t method, GrpcLoop* loop);
   std::string peer() const override { return rpc_ != nullptr ? rpc_->context.peer() : peer_; }
-  // Of the listener: ends the stream in order, with UNAVAILABLE.
+  // The listener shuts down: ends the stream in order, with UNAVAILABLE.
   void ShutDown();
 
  private:
@@ -62,7 +62,7 @@ class GrpcServerUnary final : public GrpcCall,
 
   GrpcServerUnary(std::shared_ptr<GrpcServerState> server, size_t method, GrpcLoop* loop);
   void Abort() override { rpc_->context.TryCancel(); }
-  // Of the listener: nobody waits for the handler any more.
+  // The listener shuts down: nobody waits for the handler any more.
   void ShutDown();
 
  private:

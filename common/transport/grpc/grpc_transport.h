@@ -32,7 +32,7 @@ struct GrpcTransportOptions {
 class GrpcTransport final : public Transport {
  public:
   explicit GrpcTransport(GrpcTransportOptions options = {});
-  // Its loops and listener are gone before it.
+  // Its loops and its listener must be gone before it.
   ~GrpcTransport() override;
 
   std::unique_ptr<EventLoop> MakeLoop(const std::string& name) override;

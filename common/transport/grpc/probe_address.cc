@@ -52,7 +52,7 @@ absl::Status ProbeAddress(const HostPort& address) {
       error = errno;
       continue;
     }
-    // As gRPC does: a port in TIME_WAIT is free.
+    // SO_REUSEADDR, which gRPC sets, too: a port in TIME_WAIT counts as free.
     const int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     const bool bound = bind(fd, one->ai_addr, one->ai_addrlen) == 0;

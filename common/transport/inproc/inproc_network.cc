@@ -53,7 +53,7 @@ absl::Status InprocListenerState::Accept(const std::string& method,
   connections_.erase(std::remove_if(connections_.begin(), connections_.end(), gone),
                      connections_.end());
   connections_.push_back({link, client, server});
-  // Under the lock, so that Shutdown's end comes after it.
+  // Posted under the lock, so that the end which Shutdown posts comes after it.
   loop->Post([server, accept = served->acceptor] {
     server->EnterLoop();
     accept(std::make_unique<InprocStream>(server));

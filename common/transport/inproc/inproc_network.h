@@ -60,7 +60,8 @@ class InprocNetwork {
   // Every stream of the listener breaks: messages that are under way are lost, both ends see
   // on_closed(UNAVAILABLE). New dials succeed.
   void BreakStreams(const std::string& address) KVS_EXCLUDES(mutex_);
-  // While unreachable, dials and unary calls fail with UNAVAILABLE; open streams go on.
+  // Makes the address unreachable, or reachable again. While it is unreachable, dials and unary
+  // calls fail with UNAVAILABLE; open streams go on.
   void SetUnreachable(const std::string& address, bool unreachable) KVS_EXCLUDES(mutex_);
   // Messages delivered so far, on all streams.
   uint64_t messages() const { return messages_.load(std::memory_order_relaxed); }

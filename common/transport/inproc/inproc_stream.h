@@ -39,8 +39,8 @@ class LoopEnd {
 
 // What the two ends of a stream share.
 struct InprocLink {
-  // Messages that are under way when it is set are lost. Release by the one who breaks, acquire
-  // by the receiver.
+  // Set when the link is broken: messages that are under way are lost. Release by the one who
+  // breaks, acquire by the receiver.
   std::atomic<bool> broken{false};
   std::atomic<uint64_t>* messages = nullptr;  // the network's counter; relaxed
 };
@@ -50,7 +50,7 @@ class InprocEnd : public std::enable_shared_from_this<InprocEnd> {
   InprocEnd(std::shared_ptr<LoopEnd> loop, std::shared_ptr<InprocLink> link, std::string peer)
       : loop_(std::move(loop)), link_(std::move(link)), peer_name_(std::move(peer)) {}
 
-  // Before any event.
+  // To be called before any event.
   void Connect(const std::shared_ptr<InprocEnd>& other) { other_ = other; }
 
   // ---- the stream's side: on the loop's thread

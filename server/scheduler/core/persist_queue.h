@@ -1,6 +1,10 @@
-// PersistQueue: rule S1 (scheduler_core.h) with a disk that takes its time. What a call wants
-// published waits until the state that it left behind is on disk. One state is written at a time;
-// calls that come meanwhile share the next write, that of the newest state.
+// PersistQueue: rule S1 (scheduler_core.h) with a disk that takes its time. What a call wants to
+// publish waits until the state that the call left behind is on disk. One state is written at a
+// time; calls that come meanwhile share the next write, which is of the newest state.
+//
+// Example: call 1 changes the state, and its write begins. Calls 2 and 3 change it, too; call 4
+// does not. When state 1 is on disk call 1 is published, and state 3 is written; when that is on
+// disk calls 2, 3 and 4 are published, in this order. State 2 is never written.
 //
 // Pure: the shell writes to its file, the simulator to its disk.
 // Threading: thread-compatible.
@@ -17,8 +21,9 @@ namespace kvstore {
 
 class PersistQueue {
  public:
-  // `state`: to be on disk before `publish` runs, if the call changed it. Whatever is published is
-  // published in the order of the calls; at once, when nothing is to be written before.
+  // `state`: the state that must be on disk before `publish` runs; nothing if the call changed
+  // nothing. All that is published is published in the order of the calls; at once, when nothing
+  // has to be written before it.
   void Add(std::optional<v1::SchedulerState> state, std::function<void()> publish);
   // What is to be written now: nothing while a write is under way, or when all is on disk.
   std::optional<v1::SchedulerState> NextWrite();

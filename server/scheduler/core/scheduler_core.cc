@@ -90,7 +90,7 @@ void SchedulerCore::Impl::OnMessage(int64_t now_ms, SessionId session,
   } else if (owner == sessions_.end()) {
     Refuse(session, absl::InvalidArgumentError("the first message of a session must be Register"));
   } else if (owner->second.past) {
-    // Its job is over, which it was told; all it can still want is to leave.
+    // The worker's job is over, and it was told so; all that it can still want is to leave.
     if (message.has_leave()) {
       v1::SchedulerMessage reply;
       reply.mutable_leave();
@@ -255,7 +255,7 @@ void SchedulerCore::Impl::Refuse(SessionId session, const absl::Status& why) {
   CloseSession(session);
 }
 
-// Closed by us: the shell will not report it down.
+// We close the session, so the shell will not call OnSessionDown for it.
 void SchedulerCore::Impl::CloseSession(SessionId session) {
   out_->close.push_back(session);
   const auto owner = sessions_.find(session);

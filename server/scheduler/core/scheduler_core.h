@@ -11,39 +11,43 @@
 //   S4  a barrier counts distinct (generation, worker) of the view; workers that left drop out.
 //   S5  after a start nobody is declared dead for three heartbeats (grace).
 //   S6  in a job that has begun (S9) a server that died is never replaced on its slots: the job
-//   ends
-//       with DATA_LOSS that names it and its slots; one that was restarted takes its place in the
-//       next job. A dead worker ends the job with FAILED_PRECONDITION that names it.
+//       ends with DATA_LOSS that names it and its slots. A server that was restarted takes its
+//       place in the next job. A dead worker ends the job with FAILED_PRECONDITION that names it.
 //   S7  a cluster has one job at a time. It forms, starts (S8), begins (S9), and ends once; the
-//   next
-//       one forms at once with the servers that are still there. Nodes of the job that ended are
-//       told so again whenever they come back.
-//   S8  a job starts only with members that have all just said that they are there. When every
-//       place is taken and every node connected, the scheduler proposes the job to all of them,
-//       under an attempt number that is never used twice. When all have confirmed that number, the
-//       routing table is persisted and told. A member that is lost, replaced or new ends the
-//       attempt; confirmations of it count for nothing any more. A worker confirms when it reaches
-//       every server; while it does not it says so (NotReady), which is shown. A member that has
-//       said nothing after three heartbeats loses its place; if all have, but not all could
-//       confirm, the next attempt begins. Whenever all places are taken again, the next attempt
-//       begins; the others notice nothing but another proposal.
+//       next one forms at once with the servers that are still there. Nodes of the job that ended
+//       are told so again whenever they come back.
+//   S8  a job starts only with members that have all confirmed the same attempt. When every place
+//       is taken and every node connected, the scheduler makes an attempt: it proposes the job to
+//       all, under a number that is never used twice. When all have confirmed that number, the
+//       routing table is persisted and told. An attempt ends without a start
+//         - when a member is lost, replaced or new: confirmations of it count for nothing any more;
+//         - after three heartbeats: a member that has said nothing loses its place. A worker that
+//           does not reach every server says so (NotReady) instead of confirming, which is shown;
+//           it keeps its place.
+//       The next attempt begins as soon as every place is taken again by a connected node. Those
+//       who had confirmed notice nothing but another proposal.
 //   S9  a job begins when the first worker asks for it, which it does before its first request to a
 //       server, or passes a barrier, or leaves; and only while all members are connected. Until
 //       then nothing can be lost with a member: when one is given up, or a server comes back as a
 //       new process, the job goes back to forming, under the same number, and starts again under a
 //       higher epoch. After that S6 holds.
 //
-// Example of S8 and S9: 2 workers, 1 server, heartbeats of 1 s. At 0.0 s the third of them
-// registers: attempt 1 is proposed. At 0.1 s worker 0 and server 0 have confirmed; the machine of
-// worker 1 has died, but its connection still looks open. At 3.0 s worker 1 loses its place. At 9.0
-// s it has been started again elsewhere and registers: attempt 2; a confirmation of attempt 1 that
-// still comes in counts for nothing. At 9.1 s all three have confirmed attempt 2: epoch 1 is told.
-// At 9.5 s, before any worker has asked to begin, the server is restarted: the job forms again,
-// attempt 3 is proposed with the new process as server 0, and epoch 2 is told at 9.7 s. At 20 s
-// worker 0 calls Init: it asks to begin, and from its answer on a death would end the job.
+// Example of S8 and S9: 2 workers, 1 server, heartbeats of 1 s.
 //
-// A refusal with UNAVAILABLE means "come again": the rank or address in question is held by a node
-// that the scheduler has lost but not yet given up.
+//    0.0 s  the third of them registers: attempt 1 is proposed
+//    0.1 s  worker 0 and server 0 have confirmed; the machine of worker 1 has died, but its
+//           connection still looks open
+//    3.0 s  worker 1 has said nothing for three heartbeats: it loses its place
+//    9.0 s  it has been started again elsewhere and registers: attempt 2 is proposed; a
+//           confirmation of attempt 1 that still comes in counts for nothing
+//    9.1 s  all three have confirmed attempt 2: epoch 1 is told, the job has started
+//    9.5 s  no worker has asked to begin, and the server is restarted: the job forms again, and
+//           attempt 3 is proposed with the new process as server 0
+//    9.7 s  epoch 2 is told
+//   20.0 s  worker 0 calls Init: it asks to begin and is let; from now on a death ends the job
+//
+// A refusal with UNAVAILABLE puts a node off ("come again"): the rank or address in question is
+// held by a node that the scheduler has lost but not yet given up.
 //
 // Messages name nodes as "worker 1 (host:pid)", "server 0 (host:port)".
 #pragma once
@@ -76,7 +80,8 @@ struct SchedulerOptions {
 };
 
 struct SchedulerOutbox {
-  // To be on disk before anything in `messages` is sent.
+  // The state that must be on disk before anything in `messages` is sent; nothing if it is as
+  // before.
   std::optional<v1::SchedulerState> persist;
   struct Message {
     SessionId session = 0;
@@ -91,7 +96,8 @@ struct SchedulerOutbox {
   std::vector<LogLine> log;
   // The cluster's only job is over (see JobEnded): code and message.
   std::optional<v1::JobEnded> job_ended;
-  // With job_ended: nodes of the job that had no session to be told on, the dead not counted.
+  // With job_ended: how many nodes of the job, the dead not counted, had no session on which they
+  // could be told.
   uint32_t job_ended_untold = 0;
 };
 

@@ -43,9 +43,10 @@ class SchedulerCore::Impl {
     std::optional<SessionId> session;
     int64_t heard_ms = 0;  // last message
     int64_t lost_ms = 0;   // without a session: since when
-    // While a job forms: lost for good, the rank may be taken by another process.
+    // While a job forms: this node is lost for good, and its rank may be taken by another process.
     bool vacant = false;
-    // A worker that waits for Begun. It says so again on every new session.
+    // Of a worker: it has asked to begin and waits for the answer. It asks again on every new
+    // session.
     bool asks_to_begin = false;
     v1::Health health = v1::HEALTH_ALIVE;
   };
@@ -62,7 +63,8 @@ class SchedulerCore::Impl {
     uint64_t attempt = 0;  // in which it was said last
     std::string text;
   };
-  // An attempt at a start: all of nodes_ were connected when it was made, and still are.
+  // An attempt to start the job (S8). All of nodes_ were connected when it was made, and still are:
+  // whatever changes that ends the attempt (Bind, LostSession).
   struct Attempt {
     uint64_t number = 0;
     int64_t deadline_at_ms = 0;
@@ -107,7 +109,7 @@ class SchedulerCore::Impl {
   void SendWhoIsUnwell(const Node& to);
 
   // ---- scheduler_start.cc
-  // It has started: there is a routing table.
+  // Whether the job has started: there is a routing table.
   bool running() const { return routing_.epoch() != 0; }
   bool AllConnected() const;
   void Propose();
@@ -167,7 +169,7 @@ class SchedulerCore::Impl {
   int64_t next_timer_ms_ = INT64_MAX;
   bool dirty_ = false;
 
-  // Of the call that runs.
+  // These two belong to the call that runs; Begin sets them, Finish clears them.
   int64_t now_ms_ = 0;
   SchedulerOutbox* out_ = nullptr;
 };

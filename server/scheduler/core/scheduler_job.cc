@@ -38,7 +38,7 @@ void SchedulerCore::Impl::OnBarrier(Node* node, const v1::BarrierRequest& reques
     return answer(absl::InvalidArgumentError(
         fmt::format("barrier {}: expected 1 to {}, the open one", request.generation(), open)));
   }
-  // It had completed when the answer, or the question, was lost.
+  // That barrier is complete; the worker asks because its answer was lost.
   if (request.generation() < open) return answer(absl::OkStatus());
 
   if (barrier_arrivals_.empty()) barrier_since_ms_ = now_ms_;
@@ -70,7 +70,8 @@ void SchedulerCore::Impl::TryCompleteBarrier() {
   barrier_arrivals_.clear();
 }
 
-// Whoever waited too long is told whom for; its arrival stays counted.
+// Answers the workers whose time at the barrier is up: DEADLINE_EXCEEDED names who is missing. They
+// still count as having arrived, so the barrier can complete without them asking again.
 void SchedulerCore::Impl::ExpireBarriers() {
   for (auto& [rank, arrival] : barrier_arrivals_) {
     if (now_ms_ < arrival.deadline_at_ms) continue;
@@ -151,7 +152,8 @@ void SchedulerCore::Impl::OnFailed(Node* node, const v1::FailedReport& report) {
   }
 }
 
-// While the job forms nothing is lost with a node: its rank waits for another one, or for itself.
+// While the job forms nothing is lost with a node: its rank becomes free for another process, or
+// for the same one when it registers again.
 void SchedulerCore::Impl::Free(Node* node, const std::string& why) {
   node->vacant = true;
   node->asks_to_begin = false;

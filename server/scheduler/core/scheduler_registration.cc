@@ -129,7 +129,7 @@ void SchedulerCore::Impl::Resume(SessionId session, const v1::Register& request,
                                            node->record.incarnation(), request.incarnation())));
   }
   if (node->vacant && !node->record.left()) {
-    // It was given up while the job forms, and nobody took its rank meanwhile.
+    // The node was given up while the job formed, and nobody has taken its rank meanwhile.
     if (absl::Status status = AdoptStoreType(request); !status.ok()) {
       return Refuse(session, status);
     }
@@ -150,7 +150,7 @@ void SchedulerCore::Impl::Resume(SessionId session, const v1::Register& request,
     v1::SchedulerMessage message;
     *message.mutable_routing() = routing_;
     SendTo(*node, std::move(message));
-    // Who waited for all members to be connected.
+    // A barrier or a begin may have waited for this member to be connected.
     TryCompleteBarrier();
     TryBegin();
   } else if (attempt_) {

@@ -30,8 +30,8 @@ bool SchedulerCore::Impl::AllConnected() const {
          });
 }
 
-// Begins an attempt if there can be one. Whoever changes a member's session has ended the one
-// before.
+// Begins an attempt if every place is taken and connected and no attempt is under way. (Whoever
+// changes a member or its session has ended the one before: Bind, LostSession.)
 void SchedulerCore::Impl::Propose() {
   if (running() || attempt_ || !AllConnected()) return;
   attempt_ = Attempt();
@@ -80,8 +80,13 @@ void SchedulerCore::Impl::OnNotReady(Node* node, const v1::NotReady& report) {
   }
 }
 
-// Who is silent now may be dead, or will be slow in the job, too: its place is free for another
-// process, or for itself when it registers again.
+// The attempt has lasted three heartbeats. Members that have said nothing lose their places: they
+// may be dead, and if not they would be as slow in the job. The place is free for another process,
+// or for the same one when it registers again.
+//
+// Example: 2 workers and 1 server; worker 0 has confirmed, server 0 has said nothing, worker 1 has
+// said that it cannot reach server 0. Server 0 loses its place, and nobody else does. When another
+// server has registered, the next attempt begins.
 void SchedulerCore::Impl::ExpireAttempt() {
   if (!attempt_ || now_ms_ < attempt_->deadline_at_ms) return;
   std::vector<Node*> silent;
@@ -92,7 +97,8 @@ void SchedulerCore::Impl::ExpireAttempt() {
     if (attempt_->confirmed.count(key) == 0 && !not_ready) silent.push_back(&node);
   }
   GiveUpAttempt();
-  // All spoke, some of what keeps them: what the others confirmed gets old, so they confirm again.
+  // Every member has spoken, but some said that they are not ready yet. Confirmations must be fresh
+  // when the job starts, so all are asked again.
   if (silent.empty()) return Propose();
   for (Node* node : silent) {
     Free(node, fmt::format("it did not confirm the start of job {} within {}", job_,
@@ -138,8 +144,9 @@ void SchedulerCore::Impl::OnBegin(Node* node) {
   TryBegin();
 }
 
-// Answers all who ask. The first time only while every member is connected: one whose connection
-// has just been lost comes back in a moment, or is given up and replaced.
+// Lets every worker begin that has asked to. The first time only while every member is connected:
+// one whose connection has just been lost either comes back in a moment, or is given up and
+// replaced.
 void SchedulerCore::Impl::TryBegin() {
   if (!running() || (!begun_ && !AllConnected())) return;
   for (auto& [key, node] : nodes_) {
@@ -158,8 +165,9 @@ void SchedulerCore::Impl::NoteBegun() {
   dirty_ = true;
 }
 
-// Nobody has sent a server anything: what the members know of the table that was is harmless, since
-// the next one has a higher epoch.
+// Takes a job that has started, but not begun, back to forming. No worker has sent a server
+// anything yet, and the routing table that the members know is harmless: the next one has a higher
+// epoch.
 void SchedulerCore::Impl::Reform(const std::string& why) {
   KVS_CHECK(running() && !begun_);
   begun_ = false;

@@ -176,7 +176,7 @@ v1::ClusterStatus SchedulerCore::Impl::Status(int64_t now_ms) const {
     entry->set_slots(SlotsOf(node.record));
   };
   for (const auto& [key, node] : nodes_) add(node);
-  // Who died with a job is asked after when it is over (get_num_dead_node).
+  // Those who died with a job are asked for when it is over (get_num_dead_node).
   if (over) {
     for (const auto* gone : {&past_workers_, &dead_servers_}) {
       for (const auto& [key, node] : *gone) {
