@@ -1,6 +1,8 @@
 #include "common/base/allocator.h"
 
+#include <algorithm>
 #include <cstdlib>  // defines __GLIBC__
+#include <thread>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -13,6 +15,9 @@ void TuneAllocator() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 2047 << 20);
   mallopt(M_TOP_PAD, 64 << 20);
+  // Each arena keeps some of what it once had. A thread takes a new one where it would wait for
+  // another thread's, up to 8 for each core: one for each is enough.
+  mallopt(M_ARENA_MAX, static_cast<int>(std::max(2u, std::thread::hardware_concurrency())));
 #endif
 }
 
