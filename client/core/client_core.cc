@@ -4,14 +4,15 @@
 
 #include <algorithm>
 #include <map>
+#include <new>
 #include <string>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "client/core/part_order.h"
 #include "client/core/request.h"
 #include "client/core/streams.h"
 #include "common/base/check.h"
+#include "common/base/flat_map.h"
 
 namespace kvstore {
 namespace {
@@ -24,6 +25,14 @@ using client_internal::Streams;
 
 // Requests that are over and wait for their next use: about 2 MiB.
 constexpr size_t kSpareMax = 4096;
+// Until the next try to send where there was no memory for a frame.
+constexpr int64_t kPauseMs = 10;
+
+// The next push_back will take no memory.
+template <typename T>
+void MakeRoomForOne(std::vector<T>* list) {
+  if (list->size() == list->capacity()) list->reserve(2 * list->size() + 4);
+}
 
 FrameHeader HeaderOf(ClusterId cluster, WorkerRank rank, Incarnation incarnation) {
   FrameHeader header;
@@ -44,7 +53,9 @@ class ClientCore::Impl {
        Incarnation incarnation)
       : header_(HeaderOf(cluster, rank, incarnation)),
         order_(options.rounds_ahead_max),
-        streams_(options, header_) {}
+        streams_(options, header_) {
+    spare_.reserve(kSpareMax);
+  }
 
   void OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out);
   void OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutbox* out);
@@ -53,7 +64,7 @@ class ClientCore::Impl {
   void OnJobEnded(absl::Status status, ClientOutbox* out);
   void OnTimer(int64_t now_ms, ClientOutbox* out);
   int64_t NextTimerMs() const;
-  void Submit(int64_t now_ms, std::vector<PartRequest> requests, ClientOutbox* out);
+  void Submit(int64_t now_ms, std::vector<PartRequest>&& requests, ClientOutbox* out);
   void Submit(int64_t now_ms, const ShardRequest& request, ClientOutbox* out);
   void Probe(const std::vector<Ticket>& tickets, ClientOutbox* out);
   std::vector<WaitInfo> WaitingFor(const std::vector<Ticket>& tickets) const;
@@ -68,7 +79,13 @@ class ClientCore::Impl {
 
   // OK, or why nothing can be submitted.
   absl::Status Usable() const;
-  Request* Add(PartRequest ask);
+  using NewRequests = std::vector<std::unique_ptr<Request>>;
+  // For requests that are about to be submitted: nothing of them is known yet.
+  NewRequests Make(size_t count);
+  // Gives it its number. Takes no memory: Make has made room.
+  Request* Add(std::unique_ptr<Request> request);
+  // Sends what may go, and what is left for want of memory later.
+  void Send(int64_t now_ms, ClientOutbox* out);
   // Ends an open request; its memory is kept for a later one.
   void Recycle(Request& request);
   // The open requests of `tickets`, in that order: several of a whole-shard ticket. Looks at all:
@@ -94,8 +111,9 @@ class ClientCore::Impl {
   absl::Status job_ended_;  // OK: it has not
   PartOrder order_;
   Streams streams_;
-  absl::flat_hash_map<RequestId, std::unique_ptr<Request>> requests_;
-  std::vector<std::unique_ptr<Request>> spare_;
+  int64_t send_again_ms_ = kNever;  // there was no memory for a frame
+  FlatMap<RequestId, std::unique_ptr<Request>> requests_;
+  std::vector<std::unique_ptr<Request>> spare_;  // has room for kSpareMax
   std::map<Ticket, ShardGroup> groups_;
   RequestId last_request_ = 0;
 };
@@ -103,19 +121,30 @@ class ClientCore::Impl {
 void ClientCore::Impl::OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out) {
   if (routing_ != nullptr && routing->epoch <= routing_->epoch) return;
   // Within a job no slot moves yet: only incarnations and labels can differ.
+  streams_.OnRouting(routing, out);
   routing_ = std::move(routing);
-  streams_.OnRouting(routing_, out);
-  streams_.Send(now_ms, out);
+  Send(now_ms, out);
+}
+
+void ClientCore::Impl::Send(int64_t now_ms, ClientOutbox* out) {
+  send_again_ms_ = kNever;
+  try {
+    streams_.Send(now_ms, out);
+  } catch (const std::bad_alloc&) {
+    send_again_ms_ = now_ms + kPauseMs;
+  }
 }
 
 void ClientCore::Impl::OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutbox* out) {
   streams_.OnUp(shard);
-  streams_.Send(now_ms, out);
+  Send(now_ms, out);
 }
 
 void ClientCore::Impl::OnJobEnded(absl::Status status, ClientOutbox* out) {
-  job_ended_ = std::move(status);
   std::vector<std::pair<uint64_t, Request*>> open;
+  open.reserve(requests_.size());
+  out->done.reserve(out->done.size() + requests_.size());
+  job_ended_ = std::move(status);
   for (const auto& [id, request] : requests_) open.emplace_back(request->order, request.get());
   std::sort(open.begin(), open.end());
   for (const auto& [order, request] : open) Finish(*request, job_ended_, Completion(), out);
@@ -123,7 +152,7 @@ void ClientCore::Impl::OnJobEnded(absl::Status status, ClientOutbox* out) {
 
 int64_t ClientCore::Impl::NextTimerMs() const {
   // Nothing is sent or dialled any more.
-  return job_ended_.ok() ? streams_.NextTimerMs() : kNever;
+  return job_ended_.ok() ? std::min(send_again_ms_, streams_.NextTimerMs()) : kNever;
 }
 
 void ClientCore::Impl::OnTimer(int64_t now_ms, ClientOutbox* out) {
@@ -138,37 +167,46 @@ void ClientCore::Impl::OnTimer(int64_t now_ms, ClientOutbox* out) {
     LetGo(request->ask.id);
     if (request->state == State::kHeld) request->times_put_off = 0;
   }
-  streams_.OnTimer(now_ms, out);
-  streams_.Send(now_ms, out);
+  try {
+    streams_.OnTimer(now_ms, out);
+  } catch (const std::bad_alloc&) {
+    send_again_ms_ = now_ms + kPauseMs;
+    return;
+  }
+  Send(now_ms, out);
 }
 
-Request* ClientCore::Impl::Add(PartRequest ask) {
-  std::unique_ptr<Request> owned;
-  if (spare_.empty()) {
-    owned = std::make_unique<Request>();
-  } else {
-    owned = std::move(spare_.back());
+ClientCore::Impl::NewRequests ClientCore::Impl::Make(size_t count) {
+  NewRequests requests;
+  requests.reserve(count);
+  requests_.MakeRoomFor(count);
+  while (requests.size() < count && !spare_.empty()) {
+    requests.push_back(std::move(spare_.back()));
     spare_.pop_back();
   }
+  while (requests.size() < count) requests.push_back(std::make_unique<Request>());
+  return requests;
+}
+
+Request* ClientCore::Impl::Add(std::unique_ptr<Request> owned) {
   Request* request = owned.get();
   request->id = ++last_request_;
   request->order = request->id;
-  request->ask = std::move(ask);
-  requests_[request->id] = std::move(owned);
+  requests_.emplace(request->id, std::move(owned));
   return request;
 }
 
 void ClientCore::Impl::Recycle(Request& request) {
   const auto it = requests_.find(request.id);
   if (spare_.size() < kSpareMax) {
-    request = Request();
+    request.Clear();
     spare_.push_back(std::move(it->second));
   }
   requests_.erase(it);
 }
 
 std::vector<Request*> ClientCore::Impl::WithTickets(const std::vector<Ticket>& tickets) const {
-  absl::flat_hash_map<Ticket, size_t> places;
+  FlatMap<Ticket, size_t> places;
   for (size_t i = 0; i < tickets.size(); ++i) places[tickets[i]] = i;
   std::vector<std::pair<std::pair<size_t, uint64_t>, Request*>> found;
   for (const auto& [id, request] : requests_) {
@@ -189,15 +227,21 @@ absl::Status ClientCore::Impl::Usable() const {
   return absl::OkStatus();
 }
 
-void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest> requests,
+void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest>&& requests,
                               ClientOutbox* out) {
-  const absl::Status usable = Usable();
-  for (PartRequest& ask : requests) {
-    if (!usable.ok()) {
+  if (const absl::Status usable = Usable(); !usable.ok()) {
+    out->done.reserve(out->done.size() + requests.size());
+    for (const PartRequest& ask : requests) {
       out->done.push_back({ask.ticket, ask.id, usable, Payload(), 0, nullptr});
-      continue;
     }
-    Request* request = Add(std::move(ask));
+    return;
+  }
+  NewRequests made = Make(requests.size());
+  for (const PartRequest& ask : requests) order_.MakeRoom(ask.id);
+  // From here on nothing takes memory: all are submitted or, above, none is.
+  for (size_t i = 0; i < requests.size(); ++i) {
+    made[i]->ask = std::move(requests[i]);
+    Request* request = Add(std::move(made[i]));
     const PartId id = request->ask.id;
     const int priority = request->ask.priority;
     request->shard = routing_->OwnerOf(id);
@@ -205,7 +249,7 @@ void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest> requests,
     order_.Add(request);
     LetGo(id);
   }
-  streams_.Send(now_ms, out);
+  Send(now_ms, out);
 }
 
 void ClientCore::Impl::Submit(int64_t now_ms, const ShardRequest& request, ClientOutbox* out) {
@@ -214,21 +258,26 @@ void ClientCore::Impl::Submit(int64_t now_ms, const ShardRequest& request, Clien
     return;
   }
   const bool first_shard_only = InfoOf(request.op).scope == OpScope::kFirstShard;
-  ShardGroup& group = groups_[request.ticket];
-  for (const ShardAddress shard : streams_.shards()) {
-    if (first_shard_only && shard.shard != 0) continue;
-    ++group.remaining;
-    PartRequest ask;
-    ask.op = request.op;
-    ask.ticket = request.ticket;
-    Request* each = Add(std::move(ask));
-    each->whole_shard = true;
-    each->optimizer = request.optimizer;
-    each->command = request.command;
-    each->shard = shard;
-    streams_.Queue(*each);
+  std::vector<ShardAddress> shards = streams_.shards();
+  if (first_shard_only) {
+    shards.erase(std::remove_if(shards.begin(), shards.end(),
+                                [](const ShardAddress& shard) { return shard.shard != 0; }),
+                 shards.end());
   }
-  streams_.Send(now_ms, out);
+  NewRequests made = Make(shards.size());
+  for (size_t i = 0; i < shards.size(); ++i) {
+    Request& each = *made[i];
+    each.ask.op = request.op;
+    each.ask.ticket = request.ticket;
+    each.whole_shard = true;
+    each.optimizer = request.optimizer;
+    each.command = request.command;
+    each.shard = shards[i];
+  }
+  groups_[request.ticket].remaining = shards.size();
+  // From here on nothing takes memory.
+  for (std::unique_ptr<Request>& each : made) streams_.Queue(*Add(std::move(each)));
+  Send(now_ms, out);
 }
 
 void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFrame& reply,
@@ -247,7 +296,7 @@ void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFra
     if (!(request.shard == from) || !(entry.id() == request.ask.id)) continue;
     OnReply(now_ms, request, reply, entry, out);
   }
-  streams_.Send(now_ms, out);
+  Send(now_ms, out);
 }
 
 void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const ReplyFrame& reply,
@@ -257,8 +306,8 @@ void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const ReplyFram
     return Finish(request, absl::Status(entry.code, entry.message), Completion(), out);
   }
   if (entry.op == Op::kProbe) {
-    request.probe_answered = true;
     request.missing = entry.missing_ranks;
+    request.probe_answered = true;
   }
   switch (entry.progress) {
     case Progress::kDone:
@@ -299,8 +348,10 @@ void ClientCore::Impl::OnReceived(int64_t now_ms, Request& request) {
 
 void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion done,
                               ClientOutbox* out) {
-  streams_.Forget(request);
   if (request.whole_shard) return FinishShard(request, std::move(status), out);
+  MakeRoomForOne(&out->done);
+  // From here on nothing takes memory: it is open or, below, over and told.
+  streams_.Forget(request);
   const PartId id = request.ask.id;
   done.ticket = request.ask.ticket;
   done.id = id;
@@ -317,12 +368,20 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
 void ClientCore::Impl::FinishShard(Request& request, absl::Status status, ClientOutbox* out) {
   const Ticket ticket = request.ask.ticket;
   ShardGroup& group = groups_.at(ticket);
-  if (!status.ok()) group.refusals.try_emplace(request.shard.server, std::move(status));
-  Recycle(request);
-  if (--group.remaining > 0) return;
+  if (!status.ok() && job_ended_.ok()) {
+    group.refusals.try_emplace(request.shard.server, std::move(status));
+  }
   Completion done;
   done.ticket = ticket;
-  done.status = job_ended_.ok() ? StatusOf(group) : job_ended_;
+  if (group.remaining == 1) {
+    done.status = job_ended_.ok() ? StatusOf(group) : job_ended_;
+    MakeRoomForOne(&out->done);
+  }
+  // From here on nothing takes memory. (Where it was missing, the refusal that is noted already is
+  // noted again with the answer to the repeat, which is the same.)
+  streams_.Forget(request);
+  Recycle(request);
+  if (--group.remaining > 0) return;
   out->done.push_back(std::move(done));
   groups_.erase(ticket);
 }
@@ -339,8 +398,10 @@ absl::Status ClientCore::Impl::StatusOf(const ShardGroup& group) const {
 
 void ClientCore::Impl::Probe(const std::vector<Ticket>& tickets, ClientOutbox* out) {
   if (routing_ == nullptr) return;
+  const std::vector<Request*> named = WithTickets(tickets);
   std::vector<Request*> asked;
-  for (Request* request : WithTickets(tickets)) {
+  asked.reserve(named.size());
+  for (Request* request : named) {
     if (request->whole_shard) continue;
     request->probe_answered = false;
     request->missing.clear();
@@ -368,10 +429,10 @@ ClientCore::~ClientCore() = default;
 void ClientCore::OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out) {
   impl_->OnRouting(now_ms, std::move(routing), out);
 }
-void ClientCore::OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutbox* out) {
+void ClientCore::OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutbox* out) noexcept {
   impl_->OnStreamUp(now_ms, shard, out);
 }
-void ClientCore::OnStreamDown(int64_t now_ms, ShardAddress shard) {
+void ClientCore::OnStreamDown(int64_t now_ms, ShardAddress shard) noexcept {
   impl_->OnStreamDown(now_ms, shard);
 }
 void ClientCore::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFrame& reply,
@@ -381,9 +442,11 @@ void ClientCore::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFrame& re
 void ClientCore::OnJobEnded(absl::Status status, ClientOutbox* out) {
   impl_->OnJobEnded(std::move(status), out);
 }
-void ClientCore::OnTimer(int64_t now_ms, ClientOutbox* out) { impl_->OnTimer(now_ms, out); }
-int64_t ClientCore::NextTimerMs() const { return impl_->NextTimerMs(); }
-void ClientCore::Submit(int64_t now_ms, std::vector<PartRequest> requests, ClientOutbox* out) {
+void ClientCore::OnTimer(int64_t now_ms, ClientOutbox* out) noexcept {
+  impl_->OnTimer(now_ms, out);
+}
+int64_t ClientCore::NextTimerMs() const noexcept { return impl_->NextTimerMs(); }
+void ClientCore::Submit(int64_t now_ms, std::vector<PartRequest>&& requests, ClientOutbox* out) {
   impl_->Submit(now_ms, std::move(requests), out);
 }
 void ClientCore::Submit(int64_t now_ms, ShardRequest request, ClientOutbox* out) {

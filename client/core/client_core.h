@@ -19,6 +19,23 @@
 //       round 5 is open, a window of 4 lets rounds 5 to 8 go, and holds round 9 even if 6 to 8 are
 //       over. So the server knows how far back it may be asked.
 //
+// Memory. Any call may find too little of it, and no rule above may break of that. The dangerous
+// one is C2: a push that got round 5 of its part, and is never sent, stops that part for ever, as
+// the servers wait for round 5; and one that is sent about two of its three parts leaves the third
+// one round behind. Hence:
+//   * Submit takes all the memory that its requests will need until they are over, first; then it
+//     numbers and queues all of them, for which it needs none. It throws std::bad_alloc before the
+//     first number is given, or not at all.
+//   * What is queued is sent when there is memory for a frame: a frame that cannot be made is no
+//     error of anybody. NextTimerMs() then says when to try again, kPauseMs later.
+//   * OnFrame takes each answer as a whole or not at all, and throws std::bad_alloc at the first
+//   one
+//     that it cannot take. Whoever calls it must then treat the stream as broken (OnStreamDown):
+//     what was answered is asked after again, as after every broken stream (C3).
+//   * OnJobEnded and OnRouting throw before they have done anything, and may be called again.
+//   * OnStreamUp, OnStreamDown, OnTimer and NextTimerMs do not throw.
+// What is in `out` when a call has thrown is to be carried out like any other outbox.
+//
 // Loop-bound: all calls from one thread.
 #pragma once
 
@@ -119,18 +136,18 @@ class ClientCore {
   ~ClientCore();
 
   void OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out);
-  void OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutbox* out);
-  void OnStreamDown(int64_t now_ms, ShardAddress shard);
+  void OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutbox* out) noexcept;
+  void OnStreamDown(int64_t now_ms, ShardAddress shard) noexcept;
   void OnFrame(int64_t now_ms, ShardAddress from, const ReplyFrame& reply, ClientOutbox* out);
   void OnJobEnded(absl::Status status, ClientOutbox* out);
   // Retries, redials, paced resends. To be called at NextTimerMs() or later.
-  void OnTimer(int64_t now_ms, ClientOutbox* out);
+  void OnTimer(int64_t now_ms, ClientOutbox* out) noexcept;
   // INT64_MAX when there is none.
-  int64_t NextTimerMs() const;
+  int64_t NextTimerMs() const noexcept;
 
   // Takes the requests in order; frames are cut from all that is ready at the end, so submitting
-  // many small parts in one call sends few frames.
-  void Submit(int64_t now_ms, std::vector<PartRequest> requests, ClientOutbox* out);
+  // many small parts in one call sends few frames. When it throws, `requests` are as they were.
+  void Submit(int64_t now_ms, std::vector<PartRequest>&& requests, ClientOutbox* out);
   void Submit(int64_t now_ms, ShardRequest request, ClientOutbox* out);
 
   // Probe asks the servers, by probes, for whom the requests with these tickets wait. WaitingFor

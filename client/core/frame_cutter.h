@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <set>
+#include <utility>
 
 #include "client/core/client_core.h"
 #include "client/core/request.h"
@@ -16,15 +18,47 @@ class FrameCutter {
   FrameCutter(FrameHeader header, ShardAddress to, ClientOutbox* out)
       : header_(header), to_(to), out_(out) {}
 
-  // `as_probe`: asks what became of the request instead.
+  // `as_probe`: asks what became of the request instead. May throw std::bad_alloc: then the
+  // request is in no frame, those before it are in theirs, and the cutter is not used again.
   void Add(const Request& request, bool as_probe) {
     const PartRequest& ask = request.ask;
     const OpExtra extra = as_probe ? OpExtra::kNone : InfoOf(ask.op).extra;
     // A frame has room for one of these.
     const bool alone = extra == OpExtra::kOptimizer || extra == OpExtra::kCommand;
     const size_t bytes = as_probe ? 0 : ask.piece.data.size() + request.command.body.size();
-    RequestFrame& frame = FrameFor(bytes, alone);
-    RequestEntry& entry = frame.entries.emplace_back();
+    RequestEntry entry = EntryOf(request, as_probe);
+    if (!Fits(bytes, alone)) {
+      ClientOutbox::Send send{to_, {}};
+      send.frame.header = header_;
+      if (extra == OpExtra::kOptimizer) send.frame.optimizer = request.optimizer;
+      if (extra == OpExtra::kCommand) send.frame.command = request.command;
+      keys_.clear();
+      if (extra == OpExtra::kKey) {
+        keys_.insert(ask.id.key);
+        send.frame.keys.push_back(ask.key);
+      }
+      send.frame.entries.push_back(std::move(entry));
+      out_->frames.push_back(std::move(send));
+      frame_ = out_->frames.size() - 1;
+      bytes_ = bytes;
+      return;
+    }
+    RequestFrame& frame = out_->frames[frame_].frame;
+    const bool names_key = extra == OpExtra::kKey && keys_.insert(ask.id.key).second;
+    if (names_key) frame.keys.push_back(ask.key);
+    try {
+      frame.entries.push_back(std::move(entry));
+    } catch (const std::bad_alloc&) {
+      if (names_key) frame.keys.pop_back();
+      throw;
+    }
+    bytes_ += bytes;
+  }
+
+ private:
+  static RequestEntry EntryOf(const Request& request, bool as_probe) {
+    const PartRequest& ask = request.ask;
+    RequestEntry entry;
     entry.op = as_probe ? Op::kProbe : ask.op;
     entry.key = ask.id.key;
     entry.part = ask.id.part;
@@ -33,28 +67,17 @@ class FrameCutter {
     entry.step = ask.step;
     if (as_probe) {
       entry.probed_op = ask.op;
-      return;
+    } else {
+      entry.takes_back = ask.takes_back;
+      entry.piece = ask.piece;
     }
-    entry.takes_back = ask.takes_back;
-    entry.piece = ask.piece;
-    if (extra == OpExtra::kKey && keys_.insert(entry.key).second) frame.keys.push_back(ask.key);
-    if (extra == OpExtra::kOptimizer) frame.optimizer = request.optimizer;
-    if (extra == OpExtra::kCommand) frame.command = request.command;
+    return entry;
   }
 
- private:
-  // The frame that takes `bytes` more: the last one or, if they do not fit there, a new one.
-  RequestFrame& FrameFor(size_t bytes, bool alone) {
-    if (frame_ == kNone || bytes_ + bytes > kFramePayloadTarget ||
-        out_->frames[frame_].frame.entries.size() == kEntriesPerFrameMax || alone) {
-      frame_ = out_->frames.size();
-      bytes_ = 0;
-      keys_.clear();
-      out_->frames.push_back({to_, {}});
-      out_->frames.back().frame.header = header_;
-    }
-    bytes_ += bytes;
-    return out_->frames[frame_].frame;
+  // Whether the last frame takes `bytes` more; else a new one is begun.
+  bool Fits(size_t bytes, bool alone) const {
+    return frame_ != kNone && bytes_ + bytes <= kFramePayloadTarget &&
+           out_->frames[frame_].frame.entries.size() < kEntriesPerFrameMax && !alone;
   }
 
   static constexpr size_t kNone = SIZE_MAX;

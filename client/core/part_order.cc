@@ -1,7 +1,5 @@
 #include "client/core/part_order.h"
 
-#include <algorithm>
-
 namespace kvstore::client_internal {
 
 void PartOrder::Add(Request* request) {
@@ -9,7 +7,7 @@ void PartOrder::Add(Request* request) {
   const bool begins_push = request->contributes() && request->ask.piece.fragment == 0;
   if (begins_push) ++part.last_round;
   if (InfoOf(request->ask.op).round != OpRound::kNone) request->round = part.last_round;
-  part.open.push_back(request);
+  part.open.Add(request);
 }
 
 void PartOrder::LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const {
@@ -24,7 +22,8 @@ void PartOrder::LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const {
   bool read_open = false;
   bool put_off = false;   // by the server, and not taken since
   Round oldest_push = 0;  // of the pushes that are under way; 0: there is none
-  for (Request* request : parts_.at(id).open) {
+  for (Request* request = parts_.at(id).open.first(); request != nullptr;
+       request = request->next_in_part) {
     const OpOrder order = request->op_order();
     if (request->state == State::kHeld) {
       const bool write_held =
@@ -40,18 +39,15 @@ void PartOrder::LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const {
   }
 }
 
-void PartOrder::Remove(const Request& request) {
-  auto& open = parts_.at(request.ask.id).open;
-  open.erase(std::find(open.begin(), open.end(), &request));
-}
+void PartOrder::Remove(Request& request) { parts_.at(request.ask.id).open.Remove(&request); }
 
 void PartOrder::RaiseTo(int priority, PartId id, absl::FunctionRef<void(Request&)> raise) const {
   const auto part = parts_.find(id);
   if (part == parts_.end()) return;
-  const auto& open = part->second.open;
-  for (auto it = open.rbegin(); it != open.rend(); ++it) {
-    if ((*it)->ask.priority >= priority) return;
-    raise(**it);
+  for (Request* request = part->second.open.last(); request != nullptr;
+       request = request->previous_in_part) {
+    if (request->ask.priority >= priority) return;
+    raise(*request);
   }
 }
 

@@ -33,10 +33,9 @@
 
 #include <cstdint>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
 #include "client/core/request.h"
+#include "common/base/flat_map.h"
 
 namespace kvstore::client_internal {
 
@@ -44,6 +43,9 @@ class PartOrder {
  public:
   explicit PartOrder(uint32_t rounds_ahead_max) : rounds_ahead_max_(rounds_ahead_max) {}
 
+  // Makes room for a part that may be new: then Add, like everything else here, takes no memory.
+  // May throw std::bad_alloc; then nothing has changed.
+  void MakeRoom(PartId id) { parts_[id]; }
   // Appends a request, which is held, to those of its part, and gives it its round: a push is the
   // next one (all of its fragments are one push), a pull names the last push before it (C2).
   void Add(Request* request);
@@ -51,7 +53,7 @@ class PartOrder {
   // change the request's state from kHeld.
   void LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const;
   // The request is over.
-  void Remove(const Request& request);
+  void Remove(Request& request);
 
   // To be called before a request of this priority is added: those before it in its part must not
   // be less urgent, or it would wait for them, because the order within a part stays that of
@@ -61,12 +63,13 @@ class PartOrder {
 
  private:
   struct Queue {
-    Round last_round = 0;                   // of the last push submitted
-    absl::InlinedVector<Request*, 2> open;  // in order of submission
+    Round last_round = 0;  // of the last push submitted
+    // In order of submission.
+    RequestList<&Request::next_in_part, &Request::previous_in_part> open;
   };
 
   const uint32_t rounds_ahead_max_;
-  absl::flat_hash_map<PartId, Queue, PartIdHash> parts_;  // never shrinks: it counts rounds
+  FlatMap<PartId, Queue, PartIdHash> parts_;  // never shrinks: it counts rounds
 };
 
 }  // namespace kvstore::client_internal

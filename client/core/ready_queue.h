@@ -2,12 +2,13 @@
 // in the order of submission. Every kAgingInterval-th turn goes to the one that was submitted
 // first, so that a low priority waits a bounded time. (An earlier request of a part is never behind
 // a later one in either order.)
+//
+// Takes no memory: a request brings its elements (request.h).
 #pragma once
 
 #include <cstdint>
 #include <utility>
 
-#include "absl/container/btree_map.h"
 #include "client/core/request.h"
 
 namespace kvstore::client_internal {
@@ -18,25 +19,27 @@ class ReadyQueue {
 
   bool empty() const { return by_age_.empty(); }
   void Add(Request* request) {
-    by_priority_[{-int64_t{request->ask.priority}, request->order}] = request;
-    by_age_[request->order] = request;
+    request->by_turn.key() = {-int64_t{request->ask.priority}, request->order};
+    by_priority_.insert(std::move(request->by_turn));
+    request->by_order.key() = request->order;
+    by_age_.insert(std::move(request->by_order));
   }
-  void Remove(const Request& request) {
-    by_priority_.erase({-int64_t{request.ask.priority}, request.order});
-    by_age_.erase(request.order);
+  void Remove(Request* request) {
+    request->by_turn = by_priority_.extract({-int64_t{request->ask.priority}, request->order});
+    request->by_order = by_age_.extract(request->order);
   }
   // Whose turn it is; the same until Take().
   Request& Next() const {
     return turn_ % kAgingInterval == 0 ? *by_age_.begin()->second : *by_priority_.begin()->second;
   }
   void Take() {
-    Remove(Next());
+    Remove(&Next());
     ++turn_;
   }
 
  private:
-  absl::btree_map<std::pair<int64_t, uint64_t>, Request*> by_priority_;  // (-priority, order)
-  absl::btree_map<uint64_t, Request*> by_age_;                           // order
+  ByTurn by_priority_;  // (-priority, order)
+  ByOrder by_age_;      // order
   uint64_t turn_ = 1;
 };
 

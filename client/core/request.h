@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "client/core/client_core.h"
@@ -23,7 +25,17 @@ enum class State {
   kPutOff,  // the server refused it with retry-after: it waits here for that time
 };
 
+struct Request;
+using ByOrder = std::map<uint64_t, Request*>;
+using ByTurn = std::map<std::pair<int64_t, uint64_t>, Request*>;
+
+// Where a request may ever stand takes its memory with the request: its elements of the two kinds
+// of ordered queues, and its places in two lists. So nothing that happens to it later needs memory.
 struct Request {
+  Request();
+  // Ready for another use: keeps the elements, which are here as it stands in no queue.
+  void Clear();
+
   PartRequest ask;  // for whole-shard requests: op, ticket
   OptimizerConfig optimizer;
   Command command;
@@ -41,12 +53,43 @@ struct Request {
   // In a row, by the server. While it is not 0 what comes after the request in its part is held.
   int times_put_off = 0;
 
+  ByOrder::node_type by_order;   // of a queue of Streams; empty while it stands in one
+  ByTurn::node_type by_turn;     // likewise
+  Request* next_sent = nullptr;  // in the list of what its stream has sent
+  Request* previous_sent = nullptr;
+  Request* next_in_part = nullptr;  // in PartOrder
+  Request* previous_in_part = nullptr;
+
   bool probe_answered = false;
   std::vector<WorkerRank> missing;
 
   OpOrder op_order() const { return InfoOf(ask.op).order; }
   // Whether it is a contribution to a round.
   bool contributes() const { return InfoOf(ask.op).round == OpRound::kContributes; }
+};
+
+// A list of requests through two of their fields, in the order in which they were added.
+template <Request* Request::*Next, Request* Request::*Previous>
+class RequestList {
+ public:
+  Request* first() const { return first_; }
+  Request* last() const { return last_; }
+  void Add(Request* request) {
+    request->*Previous = last_;
+    request->*Next = nullptr;
+    (last_ != nullptr ? last_->*Next : first_) = request;
+    last_ = request;
+  }
+  void Remove(Request* request) {
+    Request* const next = request->*Next;
+    Request* const previous = request->*Previous;
+    (previous != nullptr ? previous->*Next : first_) = next;
+    (next != nullptr ? next->*Previous : last_) = previous;
+  }
+
+ private:
+  Request* first_ = nullptr;
+  Request* last_ = nullptr;
 };
 
 }  // namespace kvstore::client_internal

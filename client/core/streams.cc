@@ -21,15 +21,15 @@ FrameHeader Streams::HeaderFor(ShardAddress shard) const {
 }
 
 void Streams::OnRouting(RoutingPtr routing, ClientOutbox* out) {
-  routing_ = std::move(routing);
-  for (ServerRank server = 0; server < routing_->servers.size(); ++server) {
-    for (ShardIndex shard = 0; shard < routing_->servers[server].shards; ++shard) {
-      const auto [it, created] = streams_.try_emplace({server, shard});
-      if (!created) continue;
-      it->second.link = Link::kDialing;
-      out->dial.push_back(it->first);
+  for (ServerRank server = 0; server < routing->servers.size(); ++server) {
+    for (ShardIndex shard = 0; shard < routing->servers[server].shards; ++shard) {
+      Stream& stream = streams_[{server, shard}];
+      if (stream.link != Link::kNew) continue;
+      out->dial.push_back({server, shard});
+      stream.link = Link::kDialing;
     }
   }
+  routing_ = std::move(routing);
 }
 
 void Streams::OnUp(ShardAddress shard) { streams_.at(shard).link = Link::kUp; }
@@ -41,10 +41,7 @@ void Streams::OnDown(int64_t now_ms, ShardAddress shard) {
                                ? options_.redial_min_ms
                                : std::min(options_.redial_max_ms, 2 * stream.redial_delay_ms);
   stream.redial_at_ms = now_ms + stream.redial_delay_ms;
-  stream.tries.clear();
-  std::vector<Request*> sent;
-  for (const auto& [id, request] : stream.sent) sent.push_back(request);
-  for (Request* request : sent) Retry(*request);
+  while (Request* request = stream.sent.first()) Retry(*request);
   // What was under way went down with the stream.
   for (const auto& [order, request] : stream.ready_probes) ReleaseWindow(*request);
 }
@@ -60,7 +57,8 @@ void Streams::Queue(Request& request) {
   request.state = State::kReady;
   Stream& stream = streams_.at(request.shard);
   if (request.as_probe) {
-    stream.ready_probes[request.order] = &request;
+    request.by_order.key() = request.order;
+    stream.ready_probes.insert(std::move(request.by_order));
   } else {
     stream.ready.Add(&request);
   }
@@ -78,17 +76,17 @@ void Streams::TakeOut(Request& request) {
   switch (request.state) {
     case State::kReady:
       if (request.as_probe) {
-        stream.ready_probes.erase(request.order);
+        request.by_order = stream.ready_probes.extract(request.order);
       } else {
-        stream.ready.Remove(request);
+        stream.ready.Remove(&request);
       }
       break;
     case State::kSent:
     case State::kOwned:
-      stream.sent.erase(request.id);
+      stream.sent.Remove(&request);
       break;
     case State::kPutOff:
-      put_off_.erase({request.put_off_until_ms, request.id});
+      request.by_turn = put_off_.extract({request.put_off_until_ms, request.id});
       break;
     case State::kHeld:
       break;
@@ -117,7 +115,6 @@ void Streams::Own(int64_t now_ms, Request& request) {
   TakeOut(request);
   ReleaseWindow(request);
   request.state = State::kOwned;
-  streams_.at(request.shard).sent[request.id] = &request;
   Expect(now_ms, request);
 }
 
@@ -128,13 +125,14 @@ void Streams::PutOff(int64_t now_ms, uint32_t retry_after_ms, Request& request) 
   request.state = State::kPutOff;
   request.as_probe = false;
   request.put_off_until_ms = now_ms + (int64_t{retry_after_ms} << doublings);
-  put_off_[{request.put_off_until_ms, request.id}] = &request;
+  request.by_turn.key() = {request.put_off_until_ms, request.id};
+  put_off_.insert(std::move(request.by_turn));
 }
 
 Request* Streams::TakePutOff(int64_t now_ms) {
   if (put_off_.empty() || put_off_.begin()->first.first > now_ms) return nullptr;
   Request* request = put_off_.begin()->second;
-  put_off_.erase(put_off_.begin());
+  request->by_turn = put_off_.extract(put_off_.begin());
   request->put_off_until_ms = kNever;
   request->state = State::kHeld;
   return request;
@@ -147,7 +145,7 @@ void Streams::Forget(Request& request) {
 
 void Streams::Expect(int64_t now_ms, Request& request) {
   request.try_until_ms = now_ms + options_.try_ms;
-  streams_.at(request.shard).tries.emplace_back(request.try_until_ms, request.id);
+  streams_.at(request.shard).sent.Add(&request);
 }
 
 void Streams::Probe(const std::vector<Request*>& requests, ClientOutbox* out) const {
@@ -164,7 +162,7 @@ int64_t Streams::NextTimerMs() const {
   int64_t next = put_off_.empty() ? kNever : put_off_.begin()->first.first;
   for (const auto& [shard, stream] : streams_) {
     if (stream.link == Link::kDown) next = std::min(next, stream.redial_at_ms);
-    if (!stream.tries.empty()) next = std::min(next, stream.tries.front().first);
+    if (stream.sent.first() != nullptr) next = std::min(next, stream.sent.first()->try_until_ms);
   }
   return next;
 }
@@ -172,15 +170,12 @@ int64_t Streams::NextTimerMs() const {
 void Streams::OnTimer(int64_t now_ms, ClientOutbox* out) {
   for (auto& [shard, stream] : streams_) {
     if (stream.link == Link::kDown && stream.redial_at_ms <= now_ms) {
+      out->dial.push_back(shard);
       stream.link = Link::kDialing;
       stream.redial_at_ms = kNever;
-      out->dial.push_back(shard);
     }
-    while (!stream.tries.empty() && stream.tries.front().first <= now_ms) {
-      const auto [due_ms, id] = stream.tries.front();
-      stream.tries.pop_front();
-      const auto it = stream.sent.find(id);
-      if (it != stream.sent.end() && it->second->try_until_ms == due_ms) Retry(*it->second);
+    while (stream.sent.first() != nullptr && stream.sent.first()->try_until_ms <= now_ms) {
+      Retry(*stream.sent.first());
     }
   }
 }
@@ -194,13 +189,17 @@ void Streams::Send(int64_t now_ms, ClientOutbox* out) {
 
 void Streams::SendOver(int64_t now_ms, ShardAddress shard, Stream& stream, ClientOutbox* out) {
   FrameCutter cutter(HeaderFor(shard), shard, out);
-  const auto send = [&](Request& request) {
-    cutter.Add(request, request.as_probe);
+  // A request leaves its queue when it is in a frame.
+  const auto sent = [&](Request& request) {
     request.state = State::kSent;
-    stream.sent[request.id] = &request;
     Expect(now_ms, request);
   };
-  for (const auto& [order, request] : std::exchange(stream.ready_probes, {})) send(*request);
+  while (!stream.ready_probes.empty()) {
+    Request& request = *stream.ready_probes.begin()->second;
+    cutter.Add(request, /*as_probe=*/true);
+    request.by_order = stream.ready_probes.extract(stream.ready_probes.begin());
+    sent(request);
+  }
   while (!stream.ready.empty()) {
     Request& request = stream.ready.Next();
     const size_t bytes = request.ask.piece.data.size();
@@ -208,10 +207,11 @@ void Streams::SendOver(int64_t now_ms, ShardAddress shard, Stream& stream, Clien
         stream.window_bytes + bytes > options_.window_bytes) {
       break;
     }
+    cutter.Add(request, /*as_probe=*/false);
     stream.ready.Take();
     request.window_bytes = bytes;
     stream.window_bytes += bytes;
-    send(request);
+    sent(request);
   }
 }
 

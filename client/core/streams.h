@@ -14,17 +14,18 @@
 //   dialling A stream that broke is dialled again after `redial_min_ms`, then twice that, and so on
 //            up to `redial_max_ms`, until the server says a word.
 //
+// Memory: frames and dials are made for `out`, and take some. Where a method throws std::bad_alloc,
+// what is in `out` is done, and the rest is still queued, as if it had not been called for that.
+//
 // Loop-bound, pure.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <utility>
 #include <vector>
 
-#include "absl/container/btree_map.h"
 #include "client/core/client_core.h"
 #include "client/core/ready_queue.h"
 #include "client/core/request.h"
@@ -37,7 +38,7 @@ class Streams {
   Streams(const ClientCoreOptions& options, const FrameHeader& header)
       : options_(options), header_(header) {}
 
-  // Dials the shards that are new.
+  // Dials the shards that are new. Without memory it may be called again.
   void OnRouting(RoutingPtr routing, ClientOutbox* out);
   void OnUp(ShardAddress shard);
   void OnDown(int64_t now_ms, ShardAddress shard);
@@ -76,22 +77,22 @@ class Streams {
   void Send(int64_t now_ms, ClientOutbox* out);
 
  private:
-  enum class Link { kDown, kDialing, kUp };
+  enum class Link { kNew, kDown, kDialing, kUp };
   struct Stream {
-    Link link = Link::kDown;
+    Link link = Link::kNew;
     int64_t redial_at_ms = kNever;
     int64_t redial_delay_ms = 0;
     size_t window_bytes = 0;  // not answered
     ReadyQueue ready;
-    std::map<uint64_t, Request*> ready_probes;  // by order; the window does not hold them up
-    absl::btree_map<RequestId, Request*> sent;  // kSent and kOwned
-    // Try deadlines in the order of sending; entries of requests that moved on are stale.
-    std::deque<std::pair<int64_t, RequestId>> tries;
+    ByOrder ready_probes;  // the window does not hold them up
+    // kSent and kOwned, in the order in which they began to wait for an answer, which is that of
+    // their try_until_ms: every one waits for try_ms.
+    RequestList<&Request::next_sent, &Request::previous_sent> sent;
   };
 
   FrameHeader HeaderFor(ShardAddress shard) const;
   void SendOver(int64_t now_ms, ShardAddress shard, Stream& stream, ClientOutbox* out);
-  // Notes that an answer is expected until try_ms from now.
+  // It is sent: an answer is expected until try_ms from now.
   void Expect(int64_t now_ms, Request& request);
   // Asks after a request that is sent, or sends it again.
   void Retry(Request& request);
@@ -103,7 +104,7 @@ class Streams {
   const FrameHeader header_;
   RoutingPtr routing_;
   std::map<ShardAddress, Stream> streams_;
-  std::map<std::pair<int64_t, RequestId>, Request*> put_off_;  // by the time when it is over
+  ByTurn put_off_;  // by the time when it is over, and id
 };
 
 }  // namespace kvstore::client_internal

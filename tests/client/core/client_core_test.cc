@@ -341,7 +341,7 @@ TEST_CASE("the fragments of an Init go one after the other", "[core]") {
     requests[i].piece.fragment = i;
     requests[i].piece.fragments = 2;
   }
-  client.core.Submit(0, requests, &client.out);
+  client.core.Submit(0, std::move(requests), &client.out);
   for (uint32_t i = 0; i < 2; ++i) {
     const auto sent = client.Sent();
     REQUIRE(sent.size() == 1);

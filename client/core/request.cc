@@ -1,0 +1,31 @@
+#include "client/core/request.h"
+
+namespace kvstore::client_internal {
+
+Request::Request() {
+  ByOrder orders;
+  by_order = orders.extract(orders.emplace(0, this).first);
+  ByTurn turns;
+  by_turn = turns.extract(turns.emplace(std::pair(int64_t{0}, uint64_t{0}), this).first);
+}
+
+void Request::Clear() {
+  ask = PartRequest();
+  optimizer = OptimizerConfig();
+  command = Command();
+  id = 0;
+  order = 0;
+  round = 0;
+  shard = ShardAddress();
+  whole_shard = false;
+  state = State::kHeld;
+  as_probe = false;
+  window_bytes = 0;
+  try_until_ms = kNever;
+  put_off_until_ms = kNever;
+  times_put_off = 0;
+  probe_answered = false;
+  missing.clear();
+}
+
+}  // namespace kvstore::client_internal
