@@ -72,6 +72,15 @@ class IncludeArrows(Tree):
         self.include("client/dist/a.cc", "server/embedded/b.h")
         self.assert_one(include_arrows.check(self.root), "client/dist/a.cc:1")
 
+    def test_the_drawing_has_an_arrow_unless_others_imply_it(self):
+        self.include("server/core/a.cc", "common/wire/b.h", "common/base/c.h")
+        self.include("common/wire/b.h", "common/base/c.h")
+        self.include("common/base/c.h", "vector")
+        drawn = include_arrows.drawing(self.root)
+        self.assertIn("3 folders with code and 3 arrows, of which 2 are drawn", drawn)
+        self.assertEqual([line.strip() for line in drawn.splitlines() if "-->" in line],
+                         ["common_wire --> common_base", "server_core --> common_wire"])
+
     def test_common_knows_nobody_above_it(self):
         self.include("common/wire/a.h", "common/transport/transport.h")
         self.assert_one(include_arrows.check(self.root), "common/wire")

@@ -1,9 +1,11 @@
-"""Checks that the includes of the tree point only along the arrows of docs/architecture.md.
+"""Checks that the includes of the tree point only along the arrows of docs/architecture.md, and
+that docs/folders.md shows the arrows that there are.
 
-    include_arrows.py ROOT
+    include_arrows.py ROOT [--draw]
 
 ARROWS below is the whole rule: for every folder with code, the folders it may include from (itself
 is always allowed). A folder that is not in the list is an error, so a new folder is a decision.
+--draw writes docs/folders.md anew.
 """
 
 import pathlib
@@ -93,39 +95,98 @@ def target_of(include):
     return None
 
 
-def check(root):
-    problems = []
-    for node, arrows in ARROWS.items():
-        if node.endswith("/core") and not arrows <= PURE_FOLDERS:
-            problems.append(f"{node} is a core and must not include {sorted(arrows - PURE_FOLDERS)}")
+def includes(root):
+    """(file, line number, its folder, what it includes, the folder of that) of the whole tree, also
+    of system headers (folder None); (file, 0, None, "", None) where a file's folder is none of
+    ours."""
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        top = name.split("/")[0]
-        if path.suffix not in (".h", ".cc") or top not in (
+        if path.suffix not in (".h", ".cc") or name.split("/")[0] not in (
                 "common", "server", "client", "cli", "examples", "bench"):
             continue
         node = node_of(name)
         if node is None:
-            problems.append(f"{name}: its folder is not in ARROWS of tools/checks/include_arrows.py")
+            yield name, 0, None, "", None
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
             match = INCLUDE.match(line)
-            if not match:
-                continue
-            include = match.group(1)
-            target = target_of(include)
-            if target is None or target == node:
-                if node == "examples" and target is None and include.startswith("absl/"):
-                    problems.append(f"{name}:{number}: examples show users' code; no {include}")
-                continue
-            if target not in ARROWS[node]:
-                problems.append(f"{name}:{number}: {node} must not include {include} ({target})")
+            if match:
+                yield name, number, node, match.group(1), target_of(match.group(1))
+
+
+def reached_from(node, arrows):
+    """The folders that a folder includes from, and those they include from, and so on."""
+    reached, todo = set(), list(arrows.get(node, ()))
+    while todo:
+        other = todo.pop()
+        if other not in reached:
+            reached.add(other)
+            todo += arrows.get(other, ())
+    return reached
+
+
+def check(root):
+    problems = []
+    others = {node: arrows - {node} for node, arrows in ARROWS.items()}
+    for node, arrows in others.items():
+        if node.endswith("/core") and not arrows <= PURE_FOLDERS:
+            problems.append(f"{node} is a core and must not include {sorted(arrows - PURE_FOLDERS)}")
+        if node in reached_from(node, others):
+            problems.append(f"{node} must not include from folders that include from it")
+    for name, number, node, include, target in includes(root):
+        if node is None:
+            problems.append(f"{name}: its folder is not in ARROWS of tools/checks/include_arrows.py")
+        elif target is None or target == node:
+            if node == "examples" and target is None and include.startswith("absl/"):
+                problems.append(f"{name}:{number}: examples show users' code; no {include}")
+        elif target not in ARROWS[node]:
+            problems.append(f"{name}:{number}: {node} must not include {include} ({target})")
     return problems
+
+
+def drawing(root):
+    """docs/folders.md: the arrows that the tree has, without those that others imply."""
+    arrows = {}
+    for _, _, node, _, target in includes(root):
+        if node is not None and target in ARROWS and target != node:
+            arrows.setdefault(node, set()).add(target)
+    total = sum(len(targets) for targets in arrows.values())
+    nodes = [node for node in ARROWS if node in arrows or any(node in t for t in arrows.values())]
+    lines = []
+    for side in ("cli", "examples", "bench", "client", "server", "common", "proto"):
+        title = "client, with the public headers (sdk)" if side == "client" else side
+        inside = [n for n in nodes if n.split("/")[0] == side or (side == "client" and n == "sdk")]
+        lines.append(f'  subgraph {side}_side["{title}"]')
+        lines += [f'    {n.replace("/", "_")}["{n}"]' for n in inside]
+        lines.append("  end")
+    drawn = 0
+    for node in nodes:
+        direct = arrows.get(node, set())
+        implied = set().union(*(reached_from(target, arrows) for target in direct))
+        for target in sorted(direct - implied):
+            lines.append(f'  {node.replace("/", "_")} --> {target.replace("/", "_")}')
+            drawn += 1
+    return f"""# The folders, and who includes whom
+
+Drawn from the includes of the tree by `python3 tools/checks/include_arrows.py . --draw`; the test `include_arrows` fails when it is
+not what the tree has. {len(nodes)} folders with code and {total} arrows, of which {drawn} are drawn: an arrow that others imply is left out
+(`server/node` includes from `common/base`, too, and gets there by every way). There is no circle. What each folder is for:
+[architecture](architecture.md).
+
+```mermaid
+flowchart TD
+""" + "\n".join(lines) + "\n```\n"
 
 
 def main():
     root = pathlib.Path(sys.argv[1]).resolve()
     problems = check(root)
+    picture = root / "docs" / "folders.md"
+    if "--draw" in sys.argv[2:]:
+        picture.write_text(drawing(root))
+    elif not picture.exists() or picture.read_text() != drawing(root):
+        problems.append("docs/folders.md is not what the tree has: "
+                        "python3 tools/checks/include_arrows.py . --draw")
     for problem in problems:
         print(problem)
     print(f"include arrows: {len(problems)} problems")
