@@ -10,7 +10,7 @@
 
 namespace kvstore {
 
-// In libkvstore-server.so. Null in a process that has not loaded it.
+// Defined in libkvstore-server.so; null in a process that has not loaded it.
 __attribute__((weak)) ServerEnd Serve(const ServerProgram& program);
 
 namespace {

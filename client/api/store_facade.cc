@@ -16,7 +16,7 @@
 namespace kvstore {
 namespace {
 
-// How long a store that is destroyed in trouble waits for its arrays.
+// How long a store that is destroyed after a failure waits for its arrays to be given back.
 constexpr int64_t kGiveBackMs = 2000;
 
 }  // namespace
@@ -49,7 +49,7 @@ StoreFacade::~StoreFacade() {
   if (how == StoreBackend::Close::kAbandon) engine_.WaitAtMost(all_, kGiveBackMs);
 }
 
-// Waits for what is under way, and warns of what nobody has asked for.
+// Waits for the operations under way, and logs the failures that nobody has asked for.
 bool StoreFacade::MayMeet() {
   const bool unwinding = std::uncaught_exceptions() > exceptions_at_birth_;
   if (unwinding || !backend_->Usable().ok()) {
@@ -275,7 +275,7 @@ KeyedStatus StoreFacade::BroadcastKeys(const Names& init_keys, const Names& pull
     status = CheckLengths(OperationKind::kPull, pull_keys.size(), outputs.size(), "outputs");
   }
   if (!status.ok()) return {status, {}};
-  // What the Pull would refuse is refused before the Init has done anything.
+  // Checks what the Pull would refuse before the Init has done anything.
   {
     MutexLock lock(mutex_);
     std::unordered_map<KeyId, ValueSpec> specs;

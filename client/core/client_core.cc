@@ -23,12 +23,12 @@ using client_internal::Request;
 using client_internal::State;
 using client_internal::Streams;
 
-// Requests that are over and wait for their next use: about 2 MiB.
+// How many requests that are over are kept for their next use: about 2 MiB.
 constexpr size_t kSpareMax = 4096;
-// Until the next try to send where there was no memory for a frame.
+// How long to wait before sending is tried again, when there was no memory for a frame.
 constexpr int64_t kPauseMs = 10;
 
-// The next push_back will take no memory.
+// Makes room, so that the next push_back will take no memory.
 template <typename T>
 void MakeRoomForOne(std::vector<T>* list) {
   if (list->size() == list->capacity()) list->reserve(2 * list->size() + 4);
@@ -80,18 +80,19 @@ class ClientCore::Impl {
   // OK, or why nothing can be submitted.
   absl::Status Usable() const;
   using NewRequests = std::vector<std::unique_ptr<Request>>;
-  // For requests that are about to be submitted: nothing of them is known yet.
+  // Makes requests that are about to be submitted, and the room that Add will need. Nothing is
+  // known of them yet.
   NewRequests Make(size_t count);
-  // Gives it its number. Takes no memory: Make has made room.
+  // Gives a request its number, and notes it as open. Takes no memory: Make has made room.
   Request* Add(std::unique_ptr<Request> request);
-  // Sends what may go, and what is left for want of memory later.
+  // Sends what may go; what there is no memory for now is sent later.
   void Send(int64_t now_ms, ClientOutbox* out);
   // Ends an open request; its memory is kept for a later one.
   void Recycle(Request& request);
-  // The open requests of `tickets`, in that order: several of a whole-shard ticket. Looks at all:
-  // for rare questions.
+  // The open requests of `tickets`, in the order of the tickets; a whole-shard ticket has several.
+  // Looks at all requests: for rare questions.
   std::vector<Request*> WithTickets(const std::vector<Ticket>& tickets) const;
-  // Hands the streams what nothing of its part holds back any more.
+  // Hands the streams those requests of the part that are not held any more.
   void LetGo(PartId id) {
     order_.LetGo(id, [this](Request& request) { streams_.Queue(request); });
   }
@@ -151,7 +152,7 @@ void ClientCore::Impl::OnJobEnded(absl::Status status, ClientOutbox* out) {
 }
 
 int64_t ClientCore::Impl::NextTimerMs() const {
-  // Nothing is sent or dialled any more.
+  // After the end of the job nothing is sent or dialled any more.
   return job_ended_.ok() ? std::min(send_again_ms_, streams_.NextTimerMs()) : kNever;
 }
 
@@ -282,7 +283,8 @@ void ClientCore::Impl::Submit(int64_t now_ms, const ShardRequest& request, Clien
 
 void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFrame& reply,
                                ClientOutbox* out) {
-  // A reply to an earlier life of this rank, or of another server, is nobody's.
+  // A reply that is meant for an earlier life of this rank, or was sent in another cluster, is
+  // ignored.
   if (routing_ == nullptr || reply.header.rank != header_.rank ||
       reply.header.incarnation != header_.incarnation || reply.header.cluster != header_.cluster) {
     return;
@@ -326,7 +328,9 @@ void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const ReplyFram
 
 void ClientCore::Impl::OnDone(Request& request, const ReplyFrame& reply, const ReplyEntry& entry,
                               ClientOutbox* out) {
-  // A probe's word ends a push only: whatever else is answered with more than "done".
+  // This may be the answer to a probe. It can end a push, about which `done` says all there is to
+  // know. Every other request needs its own answer, which brings more: a pull the bytes, an Init
+  // the key.
   if (request.ask.op != entry.op && !request.contributes()) return;
   Completion done;
   done.data = entry.data;

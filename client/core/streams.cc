@@ -42,7 +42,8 @@ void Streams::OnDown(int64_t now_ms, ShardAddress shard) {
                                : std::min(options_.redial_max_ms, 2 * stream.redial_delay_ms);
   stream.redial_at_ms = now_ms + stream.redial_delay_ms;
   while (Request* request = stream.sent.first()) Retry(*request);
-  // What was under way went down with the stream.
+  // The bytes that were on their way are lost with the stream, so they leave its window. (Retry has
+  // made each such request a probe that is ready.)
   for (const auto& [order, request] : stream.ready_probes) ReleaseWindow(*request);
 }
 

@@ -1,7 +1,6 @@
 // Streams: what a worker has on the wire. One stream leads to each shard; a stream has a queue of
-// requests that may be sent, a window of bytes that are not answered yet, and the requests that
-// are sent. Also here: when a request is sent again or asked after, and when a stream is dialled
-// again.
+// requests that may be sent, a window of bytes that are not answered yet, and the requests that are
+// sent. Also here: when a request is sent again or asked after, and when a stream is dialled again.
 //
 //   window   A request with payload goes when its bytes fit the window beside those that are not
 //            answered, or when there are none (C5). With a window of 4 MiB and parts of 1 MiB four
@@ -13,6 +12,16 @@
 //            window meanwhile: they are on their way, however slow.
 //   dialling A stream that broke is dialled again after `redial_min_ms`, then twice that, and so on
 //            up to `redial_max_ms`, until the server says a word.
+//
+// Example: a window of 4 MiB, five pushes of 1 MiB each, `try_ms` 10 s, redials after 100 ms.
+//
+//    0.0 s  pushes 1 to 4 are sent; 5 waits for the window
+//    0.1 s  `received` for 1: its bytes leave the window, and 5 is sent
+//    0.2 s  `done` for 2: it is over. In the window: 3, 4 and 5
+//    0.3 s  the stream breaks: 1, 3, 4 and 5 become probes that are ready, the window is empty
+//    0.4 s  dialled again, up: four probes go. The server says `done` for 1, `received` for 3, and
+//           `unknown` for 4 and 5, which are sent again with their bytes
+//   10.4 s  nothing more was heard of 3: it is probed once more, and so on until its round is over
 //
 // Memory: frames and dials are made for `out`, and take some. Where a method throws std::bad_alloc,
 // what is in `out` is done, and the rest is still queued, as if it had not been called for that.

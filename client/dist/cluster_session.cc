@@ -20,9 +20,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// How long an explanation waits for answers, and a failure report for the end of the job.
+// How long an explanation waits for the servers' answers, and a failure report for the end of the
+// job.
 constexpr int64_t kInquiryMs = 1000;
-// Beyond the deadline that the scheduler was given, for its answer to arrive.
+// How much longer than the scheduler's own deadline we wait for its answer, which has to arrive.
 constexpr int64_t kAnswerGraceMs = 2000;
 
 absl::Status StatusOf(const v1::JobEnded& ended) {

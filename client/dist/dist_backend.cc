@@ -32,7 +32,8 @@ bool PushesNothing(const KeyOperation& operation) {
   });
 }
 
-// The parts of the contribution, one by one, where they lie in an output; else null.
+// Lends the parts of the contribution one by one, if they lie in one of the operation's outputs;
+// else null.
 std::shared_ptr<LentParts> LentInPlace(const KeyOperation& operation, const TokenPtr& token,
                                        const Contribution& contribution, const Cut& cut) {
   const std::vector<NDArray>& outputs = operation.outputs;

@@ -10,7 +10,8 @@
 namespace kvstore {
 namespace {
 
-// What the scheduler compares among workers: names of one meaning are one.
+// The name of the type that the scheduler compares among workers: two names with one meaning become
+// one.
 std::string CanonicalType(const std::string& type) {
   if (type == "dist") return "dist_sync";
   if (type == "dist_sync_device") return "dist_device_sync";

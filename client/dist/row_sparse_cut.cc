@@ -35,7 +35,8 @@ std::vector<Question> RowSparseCut::Questions(const KeyOperation& operation) con
     return questions;
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
-    // An array that is named twice would keep what it was asked for last: only that is asked for.
+    // If an array is named twice, the later rows would overwrite the earlier ones: only the later
+    // ones are asked for.
     const auto same = [&](const NDArray& later) { return later.impl() == outputs[i].impl(); };
     const auto after = outputs.begin() + static_cast<std::ptrdiff_t>(i) + 1;
     if (std::any_of(after, outputs.end(), same)) continue;

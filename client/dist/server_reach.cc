@@ -68,7 +68,7 @@ std::string ServerReach::Attempt::TroubleOf(const Server& server) const {
   return "";
 }
 
-// Any shard will do: all are behind the same address.
+// Dials shard 0; any would do, since all are behind the same address.
 void ServerReach::Attempt::Dial(size_t index) {
   StreamEvents events;
   events.on_open = [weak = weak_from_this(), index] {
@@ -93,7 +93,7 @@ void ServerReach::Attempt::OnClosed(size_t index, const absl::Status& status) {
   Target& target = targets[index];
   target.stream.reset();
   target.trouble = status.ok() ? "it closed the connection" : std::string(status.message());
-  // The address is said already.
+  // The message names the address already.
   const std::string prefix = fmt::format("{} {}: ", target.server.address, ShardMethod(0));
   if (target.trouble.rfind(prefix, 0) == 0) target.trouble.erase(0, prefix.size());
   loop->PostAfter(options.redial_ms, [weak = weak_from_this(), index] {

@@ -12,7 +12,7 @@
 namespace kvstore {
 namespace {
 
-// Requests that one inquiry asks after: enough to name who is waited for.
+// How many requests one inquiry asks after, at most: enough to name who is waited for.
 constexpr size_t kTicketsPerInquiryMax = 256;
 
 }  // namespace

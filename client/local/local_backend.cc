@@ -34,7 +34,7 @@ const UpdaterChoice& ChoiceOf(const KeyOperation& push) {
   return *static_cast<const UpdaterChoice*>(push.as_of_call.get());
 }
 
-// The status, which names the key.
+// The status with the key's name before its message.
 absl::Status Named(const Key& key, const absl::Status& status) noexcept {
   if (status.ok()) return status;
   return WordedStatus(status.code(), [&] {

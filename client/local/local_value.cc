@@ -16,7 +16,7 @@ namespace {
 
 size_t ElementsIn(const ValueSpec& spec, size_t bytes) { return bytes / DTypeBytes(spec.dtype); }
 
-// The values' bytes from `offset` on.
+// Pointers to the values' bytes from `offset` on.
 std::vector<const void*> SourcesAt(const std::vector<NDArray>& values, uint64_t offset) {
   std::vector<const void*> sources;
   sources.reserve(values.size());
@@ -91,7 +91,7 @@ absl::Status LocalValue::PushPart(KeyId key, PartIndex part, const std::vector<N
   const std::vector<const void*> sources = SourcesAt(values, PartOffset(part));
   LeftFold(spec_.dtype, sum->data(), sources.data(), sources.size(), elements);
   const auto updated = updater.Update(key, spec_.dtype, *parts_[part], sum, &states_[part]);
-  // An updater knows the dtype or does not, so that the first part speaks for all.
+  // Either every part can be updated in this dtype or none: the first part's error is that of all.
   if (!updated.ok()) return updated.status();
   // If the sum's buffer became the value, that of the old value is free, else its own.
   if (*updated == sum) sum = std::move(parts_[part]);

@@ -13,11 +13,11 @@
 namespace kvstore {
 namespace {
 
-// Failures that a Var remembers until somebody asks. Later ones are dropped: the first ones say
+// How many failures a Var remembers until somebody asks. Later ones are dropped: the first ones say
 // what went wrong.
 constexpr size_t kFailuresMax = 64;
-// Operations of a long run that are issued before their owners may send them: enough to fill a
-// frame, few enough that sending overlaps with issuing.
+// After so many operations of a long run their owners may send what they collected: enough to fill
+// a frame, few enough that sending overlaps with issuing.
 constexpr uint64_t kFlushInterval = 1024;
 // Stores whose operations are issued in one run before all of them may send.
 constexpr size_t kOwnersMax = 4;
@@ -196,7 +196,7 @@ void DependencyEngine::Release(Operation& operation, bool orders, Ready* ready) 
   }
 }
 
-// The token goes with the call, unless the issue function keeps it.
+// When this returns the token is gone, unless the issue function has kept it.
 void DependencyEngine::Issue(const OperationPtr& operation) {
   const TokenPtr token = std::move(operation->token);
   token->operation_ = operation;
@@ -417,7 +417,8 @@ absl::Status DependencyEngine::Wait(const std::vector<VarPtr>& vars, WaitFor wha
                                   std::chrono::steady_clock::now() - begin)
                                   .count();
     absl::Status status = Explain(&waiter, waited_ms);
-    // OK: all came to an end, or went on, between the deadline and the question.
+    // OK means that all have completed, or gone on, between the deadline and the question: wait
+    // again.
     if (!status.ok()) return status;
   }
 }

@@ -1,5 +1,5 @@
 // PartUpdater: the updater of the optimizer that is set, applied to dense parts and to rows. The
-// daemons' engine and the local store both run exactly this, which is why their bits agree.
+// servers and the local store both run exactly this, which is why their bits agree.
 #pragma once
 
 #include <memory>

@@ -28,7 +28,7 @@ absl::Status WaitingRoom::Park(Waiter waiter, bool* retry) {
       return absl::OkStatus();
     }
   }
-  // Pushes are bounded by the rounds that may be open.
+  // How many pushes may wait is bounded already: by the workers and the rounds that may be open.
   if (waiter.request.op != Op::kPush && waiting_ >= options_.waiting_max) {
     return absl::ResourceExhaustedError(fmt::format("{}: at most {} requests may wait here",
                                                     parts_->Label(id.key), options_.waiting_max));
@@ -85,12 +85,13 @@ void WaitingRoom::AnswerPull(const Waiter& waiter, const Part& part, ReplyBatch&
   const PartId id = part.id();
   const Round round = waiter.request.round;
   if (round != 0 && part.PullIsLate(round)) {
-    // A late duplicate.
+    // The worker has pushed again since, so it had its answer: this is a late duplicate.
     return reply->SetStatus(
         absl::AbortedError(fmt::format("{} part {}: version {} is over, at {}",
                                        parts_->Label(id.key), id.part, round, part.version())));
   }
-  // Rows are copied for the reply: a worker may have only so many on their way.
+  // Rows are copied for the reply, so that only so many bytes of them may be on their way to one
+  // worker.
   if (!waiter.asked.data.empty() && replies.ValueBytesTo(waiter.to) > options_.reply_bytes_max) {
     reply->progress = Progress::kUnspecified;
     reply->retry_after_ms = options_.retry_after_ms;

@@ -24,9 +24,11 @@ namespace kvstore {
 
 namespace {
 
-// A name that DNS does not know yet, a network that is not up yet.
+// How long to wait before the way to the scheduler is looked up again: DNS may not know its name
+// yet, or the network may not be up yet.
 constexpr int64_t kRouteRetryMs = 500;
-// Longer than the pauses of a training job between two rounds, mostly.
+// How often memory is given back: rarely enough that the pauses between two rounds of training are
+// mostly shorter.
 constexpr int64_t kTrimEveryMs = 1000;
 
 uint64_t RandomNonce() {
@@ -73,8 +75,8 @@ ServerNode::ServerNode(ServerNodeOptions options, Transport* transport, ServerNo
 }
 
 ServerNode::~ServerNode() {
-  // Afterwards the control loop makes no listener any more, and leaves the one there is to us. It
-  // may be asking DNS, and this wait is then as long as DNS takes.
+  // When this is done the control loop makes no listener any more, and leaves the one there is to
+  // us. The loop may be asking DNS just now; then we wait for as long as DNS takes.
   std::promise<void> stopped;
   control_->Post([this, &stopped] {
     stopping_ = true;
@@ -150,7 +152,7 @@ void ServerNode::Join() {
   registration.set_shards(options_.shards);
   registration.set_nonce(RandomNonce());
   registration.set_protocol(kProtocolVersion);
-  // The shards know one rank for life.
+  // The shards keep the rank that they were first given, so it must be the same again.
   std::optional<uint32_t> rank = options_.rank;
   if (session_ != nullptr) rank = session_->core().identity()->rank();
   if (rank) registration.set_wanted_rank_plus_one(*rank + 1);
@@ -171,7 +173,8 @@ void ServerNode::CheckJoined() {
 
 void ServerNode::TrimMemory() {
   const bool quiet = buffers_.Trim();
-  // gRPC's buffers of the work before; once per pause, not while small values come and go.
+  // Gives back what gRPC's buffers of the work before have left; once per pause, not while small
+  // values come and go.
   if (quiet && !quiet_) TrimAllocator();
   quiet_ = quiet;
   control_->PostAfter(kTrimEveryMs, [this] { TrimMemory(); });

@@ -10,7 +10,7 @@ absl::Status CheckAdvertisedAddress(const std::string& address, const std::strin
   const std::string from = HostOfPeer(peer);
   if (from.empty() || IsLoopbackHost(from)) return absl::OkStatus();
   const absl::StatusOr<HostPort> advertised = ParseHostPort(address);
-  // What is no address at all is for the core to refuse.
+  // Text that is no address at all is refused by the core.
   if (!advertised.ok()) return absl::OkStatus();
   if (!IsLoopbackHost(advertised->host) && !IsAnyHost(advertised->host)) return absl::OkStatus();
   return absl::InvalidArgumentError(fmt::format(

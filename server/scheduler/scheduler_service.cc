@@ -61,7 +61,7 @@ void WriteLog(const SchedulerOutbox& out) {
 }  // namespace
 
 SchedulerService::~SchedulerService() {
-  // Sessions that end now are not lost nodes.
+  // We are ending: the core must not take the sessions that end now for lost nodes.
   loop_->Post([this] { over_ = true; });
   if (listener_ != nullptr) listener_->Shutdown();
   listener_.reset();
@@ -165,7 +165,8 @@ void SchedulerService::OnClosed(SessionId id, const absl::Status& status) {
   });
 }
 
-// What the core never sees: it is told that the session is down, should it have known it.
+// Refuses a session by ourselves, without the core; the core only hears that the session is down,
+// in case it knew it.
 void SchedulerService::RefuseAndClose(SessionId id, const absl::Status& why) {
   v1::SchedulerMessage refusal;
   refusal.mutable_refused()->set_code(static_cast<uint32_t>(why.code()));
@@ -227,7 +228,8 @@ void SchedulerService::Apply(const SchedulerOutbox& out) {
     sessions_.erase(session);
   }
   if (out.job_ended) {
-    // Nodes that are away for a moment come back to learn it.
+    // Before the process may end, nodes that are away for a moment have time to come back and learn
+    // it.
     loop_->PostAfter(out.job_ended_untold == 0 ? 0 : options_.core.lost_dead_ms,
                      [this, ended = *out.job_ended] { events_.on_job_over(ended); });
   }

@@ -152,7 +152,7 @@ absl::Status CheckStorage(const RequestFrame& request, const RequestEntry& entry
                              static_cast<uint32_t>(spec.storage)));
 }
 
-// A value that is cut into stripes.
+// Checks the shape of a value that is cut into stripes.
 absl::Status CheckRowSparse(const RequestFrame& request, const RequestEntry& entry,
                             const KeySpec& spec) {
   if (spec.shape.empty()) {
@@ -213,7 +213,7 @@ absl::Status CheckInit(const RequestFrame& request, const RequestEntry& entry) {
   return CheckNoBytes(request, entry);
 }
 
-// Two descriptions of one key could be checked one and used the other.
+// Refuses two descriptions of one key in a frame: one of them could be checked and the other used.
 absl::Status CheckKeysDiffer(const RequestFrame& request) {
   if (request.keys.size() < 2) return absl::OkStatus();
   std::vector<KeyId> keys;

@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kIdBytes = sizeof(int64_t);
 
-// The ids that `piece` begins with; as many bytes are there.
+// The ids that `piece` begins with; Check has seen that their bytes are there.
 std::vector<int64_t> IdsOf(const Piece& piece) {
   std::vector<int64_t> ids(piece.rows);
   PayloadCursor(piece.data).Read(ids.data(), ids.size() * kIdBytes);
@@ -47,7 +47,8 @@ Payload SavedTable(const RowTable& table) {
   return Payload(BufferPtr(buffer));
 }
 
-// A table of that many rows, as SavedTable() wrote it. Nothing is made room for that is not there.
+// Reads a table of that many rows, as SavedTable() wrote it. Makes room only for rows whose bytes
+// are there.
 absl::StatusOr<RowTable> LoadedTable(const std::string& label, int64_t height, size_t row_bytes,
                                      PayloadCursor* cursor) {
   const auto loss = [&](const std::string& what) {

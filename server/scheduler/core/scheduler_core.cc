@@ -56,8 +56,8 @@ SchedulerCore::Impl::Impl(SchedulerOptions options, std::optional<v1::SchedulerS
   if (state) FromState(*state);
   ++term_;
   dirty_ = true;
-  // S5. Nodes count as heard of, and as lost, at the end of the grace. A new cluster knows nobody
-  // who would need one.
+  // S5: nodes that were known before count as heard of, and as lost, only from the end of the
+  // grace. A new cluster knows no nodes yet.
   grace_until_ms_ = state ? now_ms + 3 * options_.heartbeat_ms : now_ms;
   for (auto& [key, node] : nodes_) {
     node.heard_ms = node.lost_ms = grace_until_ms_;
@@ -200,7 +200,7 @@ void SchedulerCore::Impl::CheckNode(Node* node) {
   }
 }
 
-// S6; as long as nothing was done in the job (S9), its rank is free again.
+// A node is dead. After the job has begun this ends it (S6); before, its rank is free again (S9).
 void SchedulerCore::Impl::GiveUp(Node* node, const std::string& why) {
   if (running() && !begun_) {
     Reform(fmt::format("{} is given up: {}", NodeName(node->record), why));

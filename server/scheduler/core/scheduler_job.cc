@@ -43,7 +43,7 @@ void SchedulerCore::Impl::OnBarrier(Node* node, const v1::BarrierRequest& reques
 
   if (barrier_arrivals_.empty()) barrier_since_ms_ = now_ms_;
   Arrival& arrival = barrier_arrivals_[record.rank()];
-  // Too far away to add to: never.
+  // A deadline too far away to be added to now_ms_ is none.
   constexpr uint64_t kNever = uint64_t{1} << 53;
   arrival.deadline_at_ms = request.deadline_ms() == 0 || request.deadline_ms() >= kNever
                                ? INT64_MAX
@@ -54,7 +54,8 @@ void SchedulerCore::Impl::OnBarrier(Node* node, const v1::BarrierRequest& reques
 
 void SchedulerCore::Impl::TryCompleteBarrier() {
   if (!running() || barrier_arrivals_.empty()) return;
-  // Whoever passed a barrier cannot be replaced by a process that did not (S9).
+  // A worker that has passed a barrier could not be replaced by a process that has not, so passing
+  // one begins the job (S9); and a job begins only while all members are connected.
   if (!begun_ && !AllConnected()) return;
   for (const auto& [key, node] : nodes_) {
     if (node.record.role() != v1::ROLE_WORKER || node.record.left()) continue;

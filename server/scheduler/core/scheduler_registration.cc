@@ -169,9 +169,10 @@ void SchedulerCore::Impl::ResumePast(SessionId session, Node* node) {
   SendTo(*node, std::move(message));
 }
 
-// A new process at the address of a server is the proof that the old one is gone, with its memory:
-// S9, or if the job had begun its end (S6). Either way it takes the free place then. True when it
-// was refused: the old one is still connected, or seems to be.
+// A new process registers with the address of a server: the proof that the old process is gone,
+// with its memory. So the old one is given up: the job forms again (S9) or, if it had begun, ends
+// (S6); either way the new process then takes the free place. Returns true if it was refused
+// instead, because the old one is still connected, or seems to be.
 bool SchedulerCore::Impl::RefusedForItsAddress(SessionId session, const v1::Register& request) {
   if (!running() || request.role() != v1::ROLE_SERVER) return false;
   for (auto& [key, node] : nodes_) {
@@ -228,9 +229,10 @@ absl::StatusOr<uint32_t> SchedulerCore::Impl::ChooseRank(const v1::Register& req
   return NoPlace(role);
 }
 
-// Why the rank or address of `node` is not to be had. Of a node that is lost nobody knows yet
-// whether it is dead; in a moment it will be clear. Nor of one that is connected, as long as the
-// job has not begun: who asks may be that very process, started again before its end was noticed.
+// The refusal of a rank or address that `node` has: UNAVAILABLE (come again) wherever the place may
+// soon be free. The node has left; or it is lost, and it will be clear in a moment whether it is
+// dead; or it seems connected, but the one who asks may be that very process, started again before
+// its end was noticed. ALREADY_EXISTS only for a worker that is connected in a job that has begun.
 absl::Status SchedulerCore::Impl::HeldBy(const Node& node) const {
   const std::string name = NodeName(node.record);
   if (node.record.left()) {

@@ -16,12 +16,13 @@ namespace kvstore {
 
 namespace {
 
-// A node answers at once; what may come between are a slow network and a busy machine.
+// How many heartbeats a member has to confirm. It answers at once; what takes time are a slow
+// network and a busy machine.
 constexpr int64_t kHeartbeatsToConfirm = 3;
 
 }  // namespace
 
-// Every place is taken by a node that has a session.
+// Whether every place is taken by a node that has a session.
 bool SchedulerCore::Impl::AllConnected() const {
   return nodes_.size() == size_t{options_.workers} + options_.servers &&
          std::all_of(nodes_.begin(), nodes_.end(), [](const auto& entry) {
