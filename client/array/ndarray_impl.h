@@ -57,7 +57,7 @@ NDArray MakeRowSparseArray(std::vector<int64_t> shape, DataType dtype);
 // an updater gets to see. (With the Var of the caller's array, an updater that calls WaitToRead
 // would wait for the very operation that runs it.) `data` outlives every use.
 NDArray MakeDetachedArray(void* data, std::vector<int64_t> shape, DataType dtype);
-// The same over rows.
+// The same for a row_sparse array, over its rows.
 NDArray MakeDetachedRows(void* rows, std::vector<int64_t> indices, std::vector<int64_t> shape,
                          DataType dtype);
 

@@ -18,8 +18,9 @@
 namespace kvstore {
 
 // The greatest number of rows whose ids, from 0 on, are told apart in `dtype`: f32 2^24, f16 2^11,
-// bf16 2^8, f64 2^53, u8 2^8, i8 2^7, i32 2^31, bool 2, i64 all there can be. In a table of so many
-// rows a larger whole number, also one that was rounded, is no row: it is seen.
+// bf16 2^8, f64 2^53, u8 2^8, i8 2^7, i32 2^31, bool 2, i64 all there can be. In a table of that
+// many rows every larger number, rounded or not, is out of range, so that a rounded id is always
+// noticed.
 int64_t RowsToldApart(DType dtype);
 
 // Whether the ids of a value of `rows` rows may be in `dtype`. Errors: INVALID_ARGUMENT names the

@@ -24,13 +24,13 @@ struct Rows {
 // The rows of an array, where they are. One of default storage has all.
 Rows RowsOf(const NDArray& array);
 
-// The left fold of the values, of either storage, in list order.
+// The sum of the values, of either storage: the left fold in list order.
 RowSum FoldRows(const ValueSpec& spec, const std::vector<NDArray>& values);
 
 // The sums of `sum` as rows of the value, rounded to its dtype.
 Rows RowsOf(const ValueSpec& spec, RowSum sum);
 
-// The same as an array, whose rows are ascending.
+// The sums of `sum` as a row_sparse array of the value's dtype, whose rows are ascending.
 NDArray ArrayOf(const ValueSpec& spec, const RowSum& sum);
 
 // The values in default storage: row_sparse ones as copies, with zeros where they have no rows.

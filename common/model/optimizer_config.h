@@ -1,5 +1,6 @@
-// OptimizerConfig: the name of an updater and its parameters, as SetOptimizer takes them to the
-// servers. Which names and parameters there are is common/updater's matter.
+// OptimizerConfig: an optimizer as SetOptimizer takes it to the servers: its name, its parameters,
+// and the multipliers of single keys. Which names and parameters there are is common/updater's
+// matter.
 #pragma once
 
 #include <map>

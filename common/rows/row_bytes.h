@@ -1,4 +1,4 @@
-// Copies of many rows, also narrow ones.
+// Copies many rows between tables and lists, fast also where rows are narrow.
 #pragma once
 
 #include <algorithm>
@@ -12,8 +12,8 @@
 
 namespace kvstore {
 
-// Calls copy(bytes) with row_bytes, as a constant where rows are so narrow that a call of memcpy
-// for each costs more than they do.
+// Calls copy(bytes) with row_bytes: as a constant where rows are so narrow that a call of memcpy
+// for each row would cost more than the copying.
 template <typename Copy>
 void ForRowBytes(size_t row_bytes, const Copy& copy) {
   switch (row_bytes) {
@@ -39,8 +39,8 @@ inline void PrefetchBytes(const void* bytes, size_t size) {
   for (size_t at = 0; at < std::min(size, kMost); at += kLine) __builtin_prefetch(begin + at);
 }
 
-// Copies `count` rows, at least one, of which `first` is rows[0] and the others lie around it: row
-// r is (r - rows[0]) * row_bytes behind it. They come to lie back to back at `to`.
+// Copies `count` rows (at least one) out of a table to `to`, where they lie back to back. `first`
+// is where rows[0] lies; row r lies (r - rows[0]) * row_bytes behind it.
 inline void GatherRows(const int64_t* rows, size_t count, const uint8_t* first, size_t row_bytes,
                        uint8_t* to) {
   ForRowBytes(row_bytes, [=](auto bytes) {
@@ -51,7 +51,8 @@ inline void GatherRows(const int64_t* rows, size_t count, const uint8_t* first, 
   });
 }
 
-// The way back.
+// Copies `count` rows, which lie back to back at `from`, to their places in a table, given as
+// above.
 inline void ScatterRows(const int64_t* rows, size_t count, const uint8_t* from, size_t row_bytes,
                         uint8_t* first) {
   ForRowBytes(row_bytes, [=](auto bytes) {

@@ -36,32 +36,34 @@ class RowSum {
   const uint8_t* sums() const { return sums_.data(); }
   size_t row_elements() const { return row_elements_; }
   size_t row_sum_bytes() const { return row_sum_bytes_; }
-  // What it takes in memory, about.
+  // The memory that the sum takes, about.
   uint64_t bytes() const;
 
  private:
-  // rows_[begin .. end): ascending, at least one.
+  // An ascending run of rows: rows_[begin .. end), at least one.
   struct Run {
     size_t begin = 0;
     size_t end = 0;
     size_t at = 0;  // where the last search ended: in [begin, end)
   };
-  // Rows of a contribution that are treated alike: they are rows_[place], rows_[place + 1], …; or
-  // none of them is there (kNew), or it is one that is the row before it (kAgain).
+  // A stretch of a contribution's rows that are treated alike. Either they are in the sum side by
+  // side, as rows_[place], rows_[place + 1], …; or none of them is in the sum (place is kNew); or
+  // it is one row that repeats the row before it (kAgain).
   struct Stretch {
     size_t place = 0;
     size_t rows = 0;
   };
 
   void FoldSorted(const int64_t* rows, size_t count, const Payload& data);
-  // What is to be done with the rows, which ascend, one after the other. Makes room for the new
-  // ones, so that Append allocates nothing.
+  // Cuts a contribution's rows, which ascend, into stretches. Makes room for the new ones, so that
+  // Append allocates nothing.
   std::vector<Stretch> Locate(const int64_t* rows, size_t count);
   // The place of `row` in rows_, or kNew.
   size_t Find(int64_t row);
-  // How many of rows[0 .. count) are rows_[place], rows_[place + 1], …; the first one is.
+  // How many of rows[0 .. count), from the first on, are rows_[place], rows_[place + 1], …; at
+  // least one.
   size_t CommonFrom(size_t place, const int64_t* rows, size_t count) const;
-  // Rows that are not there, ascending.
+  // Appends rows that are not in the sum yet, ascending.
   void Append(const int64_t* rows, size_t count, const uint8_t* data);
   void MergeRuns();
 
@@ -72,7 +74,7 @@ class RowSum {
   std::vector<int64_t> rows_;
   std::vector<uint8_t> sums_;
   std::vector<Run> runs_;
-  int64_t greatest_ = 0;  // of rows_
+  int64_t greatest_ = 0;  // the greatest of rows_
 };
 
 }  // namespace kvstore

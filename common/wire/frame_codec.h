@@ -65,7 +65,7 @@ struct EntryField {
   };
 };
 
-// Bytes of `also`: so many at most that an entry stands for few others.
+// The most bytes that `also` may have: an entry then stands for 512 others at most.
 inline constexpr size_t kAlsoBytesMax = 64;
 
 // Bytes between the end of an entry's bytes at `payload_bytes` and the beginning of the next one's.
@@ -200,7 +200,7 @@ struct RawFrame {
   Payload payload;
 };
 
-// Refuses the element that would be one too many.
+// Refuses an element if there are as many as may be already.
 inline absl::Status CheckRoom(const ProtoReader& reader, const char* what, size_t count) {
   if (count < kEntriesPerFrameMax) return absl::OkStatus();
   return reader.Bad(fmt::format("at most {} {} expected, got more", kEntriesPerFrameMax, what));
@@ -250,7 +250,7 @@ absl::Status ReadEntry(ProtoReader& reader, typename Codec::Entry* entry, uint32
   return absl::OkStatus();
 }
 
-// The entries that the last one stands for, too.
+// Adds the entries for which the last one stands, besides itself.
 template <typename Codec>
 absl::Status AddRun(const ProtoReader& reader, const std::string& also, RawFrame<Codec>* raw) {
   if (also.empty()) return absl::OkStatus();

@@ -80,7 +80,7 @@ void PutCommand(Sink& sink, const Command& command) {
   PutString(sink, CommandField::kBody, command.body);
 }
 
-// What a repeated scalar or string says last counts; a repeated parameter, too. A dtype over 255
+// Where a scalar, a string or a parameter comes twice, the last one counts. A dtype over 255
 // becomes 255, so that a number from a newer peer can never pass for one that we know.
 absl::Status ReadKey(ProtoReader& reader, KeySpec* key);
 // Adds to what `optimizer` has: a message may come in several pieces.

@@ -24,7 +24,7 @@ void PutPiece(Sink& sink, const Piece& piece) {
   PutVarint(sink, PieceField::kCreate, piece.create ? 1 : 0);
 }
 
-// Skips a field that is none of a piece.
+// Reads a field if it is one of a piece; skips any other.
 inline absl::Status ReadPieceField(ProtoReader& reader, const Field& field, Piece* piece) {
   switch (field.number) {
     case PieceField::kRows:

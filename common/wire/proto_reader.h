@@ -61,7 +61,7 @@ class ProtoReader {
     return absl::OkStatus();
   }
 
-  // A field that we do not know: of a newer version, or garbage.
+  // Skips a field that we do not know: it is of a newer version, or garbage.
   absl::Status Skip(const Field& field) {
     switch (static_cast<WireType>(field.type)) {
       case WireType::kVarint: {
@@ -203,7 +203,7 @@ class ProtoReader {
     return absl::OkStatus();
   }
 
-  // The length of what follows; it is there.
+  // Reads the length of what follows; refuses it if so many bytes are not there.
   absl::Status Length(size_t* length) {
     uint64_t wide = 0;
     KVS_RETURN_IF_ERROR(Varint("length", &wide));

@@ -204,7 +204,8 @@ class References(Tree):
         self.write("docs/0007-why.md", "`b.cc`, tests, https://x.org/gone.h\n")
         self.assertEqual(references.check(self.root), [])
         for text, name in (("see c.h", "c.h"), ("`core/c.cc`", "core/c.cc"),
-                           ("server/gone, long since", "server/gone"), ("b.{h,py}", "b.py")):
+                           ("server/gone, long since", "server/gone"), ("b.{h,py}", "b.py"),
+                           ("design/x", "design/x")):
             self.write("server/core/a.h", f"int y;\n// {text}\n")
             self.assert_one(references.check(self.root), "server/core/a.h:2", name)
             self.write("server/core/a.h", "")

@@ -96,8 +96,9 @@ class References:
             if name.endswith((".h", ".cc", ".proto")):
                 self.words.update(WORD.findall(code_only((root / name).read_text())))
         tops = sorted(name for name in self.starts if "/" not in name and not name.startswith("."))
+        tops.append("design")  # pages that were never part of the tree
         self.path = re.compile(r"(?<![\w/.<>*$@{}~-])((?:%s)/[\w./-]*\w)(?![\w<>*{$])"
-                               % "|".join(map(re.escape, tops or ["-"])))
+                               % "|".join(map(re.escape, tops)))
 
     def is_there(self, name, folder):
         name = name.removeprefix("./")

@@ -15,15 +15,15 @@ namespace kvstore {
 // thread-safe.
 struct ServerProgram {
   bool scheduler = false;
-  // What set_updater was last given; asked before each update.
+  // The updater that set_updater was last given, or null; asked for before each update.
   std::function<KVStore::Updater()> updater;
   std::function<KVStore::StrUpdater()> str_updater;
   KVStore::Controller controller;  // or nothing
-  // A setting of InitPSEnv, else of the environment.
+  // Looks up a variable: InitPSEnv's setting if there is one, else the environment's.
   std::function<std::optional<std::string>(const std::string& name)> variable;
 };
 
-// How it ended.
+// How the server, or the scheduler, ended.
 struct ServerEnd {
   int code = 0;  // an ErrorCode; 0: with its job, or by SIGTERM or SIGINT
   std::string message;

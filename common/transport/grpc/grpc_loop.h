@@ -1,5 +1,6 @@
 // GrpcLoop: an event loop that is one thread polling one completion queue. Two threads on one queue
-// cost 46 % of the throughput (design/data-plane), so a queue never has a second one.
+// cost 46 % of the throughput (measured while the protocol was designed), so a queue never has a
+// second one.
 #pragma once
 
 #include <grpcpp/alarm.h>
@@ -42,7 +43,8 @@ class MethodTag final : public CompletionTag {
 class GrpcCall {
  public:
   virtual ~GrpcCall() = default;
-  // The loop is about to stop: no events any more, end as fast as possible, then be released.
+  // Called when the loop is about to stop: the call must tell no more events, end as fast as
+  // possible, and then be released.
   virtual void Abort() = 0;
 };
 

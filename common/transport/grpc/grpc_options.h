@@ -1,5 +1,5 @@
-// The channel options of clients and servers; each with its reason (design: what made gRPC fast,
-// what hostile or broken peers can do).
+// The channel options of clients and servers, each with its reason: what makes gRPC fast, or what
+// hostile or broken peers can do.
 #pragma once
 
 #include <grpcpp/server_builder.h>

@@ -45,9 +45,9 @@ class GrpcStream : public GrpcCall, public std::enable_shared_from_this<GrpcStre
   virtual void StartWrite(const grpc::ByteBuffer& message, CompletionTag* tag) = 0;
   virtual void StartEnd(CompletionTag* tag) = 0;  // after the last write
   virtual void Cancel() = 0;
-  // Our side ends the stream in disorder.
+  // Ends the stream in disorder, because of our side.
   virtual void Fail(absl::Status status) = 0;
-  // No message comes any more: the peer half-closed, or the call is dead.
+  // Called when no message comes any more: the peer half-closed, or the call is dead.
   virtual void OnReadsOver() = 0;
   // No operation of this class is outstanding; the derived class adds its own to the sum.
   virtual bool IsOver() const = 0;
@@ -61,7 +61,7 @@ class GrpcStream : public GrpcCall, public std::enable_shared_from_this<GrpcStre
   void TellOpen();
   // Ends the stream after what is queued; see above.
   void WindDown();
-  // The call is dead: what is queued will not go out.
+  // To be called when the call is dead: drops what is queued, which will not go out.
   void DropQueue();
   // If nothing is outstanding: tells on_closed, and lets the loop forget the stream, which may
   // destroy it. To be the last statement of every completion.
