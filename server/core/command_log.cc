@@ -8,12 +8,17 @@ CommandLog::Arrival CommandLog::Arrived(const ReplyTo& from, const EntryHead& he
   const RequestId request = head.request;
   Worker& worker = workers_[from.incarnation];
   const auto known = worker.kept.find(request);
+  // A repeat. It may come on a new stream: that is where the answer goes.
   if (known != worker.kept.end()) {
     Entry& entry = known->second;
     entry.to = from;
     return {entry.done ? Kind::kDone : Kind::kRunning, 0, entry.outcome};
   }
+  // Perhaps a repeat of a command whose outcome was forgotten; running it once more would be wrong,
+  // so it is refused.
   if (request <= worker.forgotten_through) return {Kind::kForgotten, 0, {}};
+  // Makes room by forgetting the oldest that is done. Commands that are running must be kept: their
+  // answers are still to come.
   if (worker.kept.size() >= kKeptMax) {
     const auto oldest = std::find_if(worker.kept.begin(), worker.kept.end(),
                                      [](const auto& each) { return each.second.done; });

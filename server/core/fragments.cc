@@ -18,6 +18,7 @@ void Fragments::Fold(const Piece& piece, PartValue& value, SumIndex sum) {
 void Fragments::Park(const Piece& piece, ParkingLot& parking) {
   count_ = piece.fragments;
   Piece& parked = parked_[piece.fragment] = piece;
+  // A copy: the piece's bytes are gRPC's, which wants its read buffers back.
   parked.data = piece.data.Copy();
   parking.bytes += piece.data.size();
 }

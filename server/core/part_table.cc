@@ -85,6 +85,9 @@ absl::Status PartTable::Create(const ReplyTo& from, const KeySpec& spec, const R
       return absl::OkStatus();  // a repeat
     }
   }
+  // A value without memory of its own yet, just to check the piece and to learn how much is needed.
+  // A fragment that does not fit undoes those that came before it: rank 0 hears of the refusal, and
+  // nobody will bring the rest.
   const std::unique_ptr<PartValue> like = values_->Make(spec, id);
   if (absl::Status fits = like->Check(Op::kInit, init.piece); !fits.ok()) {
     PartRecord* record = Find(id);
@@ -94,6 +97,8 @@ absl::Status PartTable::Create(const ReplyTo& from, const KeySpec& spec, const R
   KVS_ASSIGN_OR_RETURN(Creation* const creation, CreationFor(spec, init, like->Bytes()));
   PartRecord& record = *Find(id);
   creation->value->Fill(init.piece);
+  // Noted so that TAKE_BACK can name the Init by its first request, and a late repeat be told from
+  // a new Init by its last one.
   if (init.piece.fragment == 0) record.init_first = init.request;
   record.init_request = init.request;
   record.init_incarnation = from.incarnation;
@@ -167,6 +172,9 @@ absl::Status PartTable::TakeBack(const ReplyTo& from, const RequestEntry& take_b
   const bool same_life = record.init_incarnation == from.incarnation;
   if (record.part != nullptr || record.creation != nullptr) {
     // What another Init brought stays.
+    // Example: rank 0's Init was request 7, with fragments 7, 8 and 9. It is taken back under the
+    // number 7. If the value is gone already and another Init (request 20) has brought a new one, a
+    // late TAKE_BACK of 7 finds init_first = 20 and changes nothing.
     if (!same_life || record.init_first != take_back.takes_back) return absl::OkStatus();
     if (record.part != nullptr && (record.part->version() > 0 || record.part->open())) {
       return absl::FailedPreconditionError(fmt::format(
@@ -198,6 +206,9 @@ absl::StatusOr<uint64_t> PartTable::TryOptimizer(const OptimizerConfig& spec) {
     return absl::FailedPreconditionError(
         fmt::format("SetOptimizer '{}': this server runs the updater of its program", spec.name));
   }
+  // How much memory the parts need with an optimizer only the values know, once it is set. So it is
+  // set, and set back if that is too much: nothing runs in between, and values change with their
+  // next update only.
   KVS_RETURN_IF_ERROR(values_->SetOptimizer(spec));
   uint64_t needed = 0;
   for (const auto& [id, record] : records_) {

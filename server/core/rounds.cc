@@ -8,12 +8,18 @@
 namespace kvstore {
 namespace {
 
+// Only the open round is summed, so one sum is enough: number 0.
 constexpr SumIndex kSum = 0;
 
 }  // namespace
 
+// With the example of the header, at version 4: rank 1's push of round 5 finds next = 0, which is
+// not its rank, and is parked; rank 0's is folded. Neither commits: the caller calls CommitReady,
+// which folds what is parked and has its turn now (here rank 1's), so that afterwards next = 2.
 Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const Piece& piece,
                                       const View& view, ParkingLot& parking) {
+  // Exactly once: a round that is committed takes nothing more, and a fragment that is here is not
+  // taken again.
   if (push.round <= version()) return Accepted::kDone;
   const auto found = rounds_.find(push.round);
   if (found != rounds_.end() && found->second.by_rank[push.rank].Has(piece.fragment)) {
@@ -22,6 +28,8 @@ Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const 
   const bool current = push.round == version() + 1;
   OpenRound& open = RoundAt(now_ms, push.round, view);
   Fragments& mine = open.by_rank[push.rank];
+  // A turn may have come since the last fragment: parked ones are folded first, because the fold
+  // goes in rank order (I2), and this piece may come right after them.
   if (current) {
     Advance(open, view, parking);
     if (open.next == push.rank && mine.Next(piece.fragment)) {
@@ -29,6 +37,9 @@ Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const 
       return Accepted::kTaken;
     }
   }
+  // Not its turn, so it has to wait in our own memory. Without room it is put off; the round that
+  // RoundAt may just have made for it must not stay open, or it would be shown as waiting for
+  // everybody.
   if (!parking.Fits(piece.data.size())) {
     if (Untouched(open)) rounds_.erase(push.round);
     return Accepted::kNoRoom;
@@ -37,6 +48,8 @@ Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const 
   return Accepted::kTaken;
 }
 
+// A commit can make the next round complete, whose contributions may all be parked already. So this
+// goes on until a round lacks something.
 int PartRounds::CommitReady(const View& view, ParkingLot& parking) {
   int commits = 0;
   while (!rounds_.empty() && rounds_.begin()->first == version() + 1) {
@@ -65,6 +78,8 @@ std::vector<WorkerRank> PartRounds::Missing(const View& view) const {
   std::vector<WorkerRank> missing;
   for (WorkerRank rank = 0; rank < view.workers; ++rank) {
     const Fragments* mine = it == rounds_.end() ? nullptr : &it->second.by_rank[rank];
+    // A worker that left is missed only if it has begun a contribution: then the round needs the
+    // rest.
     const bool began = mine != nullptr && mine->any();
     if (began ? !mine->complete() : !view.left[rank]) missing.push_back(rank);
   }
@@ -85,6 +100,10 @@ bool PartRounds::Untouched(const OpenRound& round) {
                       [](const Fragments& fragments) { return fragments.any(); });
 }
 
+// Moves `next` on as far as it goes. With 4 workers and next = 1, where rank 1 has left without
+// contributing, rank 2 has parked all of its 3 fragments, and rank 3 only fragment 0 of 2: rank 1
+// is skipped, rank 2 is folded, rank 3's fragment 0 is folded, and next stays 3 until its fragment
+// 1 has come.
 void PartRounds::Advance(OpenRound& round, const View& view, ParkingLot& parking) {
   for (; round.next < view.workers; ++round.next) {
     Fragments& fragments = round.by_rank[round.next];
@@ -105,6 +124,8 @@ bool PartRounds::Complete(const OpenRound& round, const View& view) {
 }
 
 void PartRounds::Commit() {
+  // The version rises also if the update fails: the round is over, and all who contributed are told
+  // why. The outcome is kept for as long as a worker may still ask after the round.
   absl::Status status = own_value().Update(kSum);
   if (status.ok()) return;
   failed_[version()] = std::move(status);

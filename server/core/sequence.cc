@@ -14,6 +14,8 @@ Part::Accepted PartSequence::Contribute(int64_t now_ms, const PushId& push, cons
   if (found != pushes_.end() && found->second.Has(piece.fragment)) {
     return Accepted::kRepeat;
   }
+  // In turn are the fragments, in ascending order, of the worker's next push; all else is parked.
+  // There is no waiting for other workers here.
   const bool next = IsNext(name) && (found == pushes_.end() ? piece.fragment == 0
                                                             : found->second.Next(piece.fragment));
   if (!next && !parking.Fits(piece.data.size())) return Accepted::kNoRoom;
@@ -27,6 +29,9 @@ Part::Accepted PartSequence::Contribute(int64_t now_ms, const PushId& push, cons
   return Accepted::kTaken;
 }
 
+// Goes through the pushes in the order of (rank, round). Applying a push makes the next one of its
+// rank, if it is here, the one whose turn it is, and that comes right after it in this order: so
+// one pass is enough.
 int PartSequence::CommitReady(const View& view, ParkingLot& parking) {
   int commits = 0;
   for (auto it = pushes_.begin(); it != pushes_.end();) {
@@ -45,6 +50,7 @@ int PartSequence::CommitReady(const View& view, ParkingLot& parking) {
 }
 
 void PartSequence::ApplyNext(WorkerRank rank, const View& view) {
+  // The push is over, whether it can be applied or not: those behind it must not wait for ever.
   const Round round = ++applied_[rank];
   absl::Status status;
   if (view.has_updater) {
@@ -57,6 +63,7 @@ void PartSequence::ApplyNext(WorkerRank rank, const View& view) {
   }
   if (status.ok()) return;
   failed_[{rank, round}] = std::move(status);
+  // Outcomes of failed pushes are kept for the last `outcomes_kept` rounds of the worker.
   const Round forgotten = round > outcomes_kept() ? round - outcomes_kept() : 0;
   failed_.erase(failed_.lower_bound({rank, 0}), failed_.upper_bound({rank, forgotten}));
 }

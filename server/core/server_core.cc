@@ -13,6 +13,8 @@ namespace kvstore {
 
 void ServerCore::Impl::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing) {
   if (routing_ != nullptr && routing->epoch <= routing_->epoch) return;
+  // A new job begins with nothing: no keys, nobody who waits or has left, no optimizer. A new epoch
+  // of the same job changes only who routes to whom.
   if (routing_ == nullptr || routing->job != routing_->job) {
     view_.workers = static_cast<uint32_t>(routing->workers.size());
     view_.left.assign(view_.workers, false);
@@ -29,6 +31,9 @@ void ServerCore::Impl::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr
   routing_ = std::move(routing);
 }
 
+// Which refusals say "come again" and which are final: a frame that is ahead of us (a later job,
+// epoch or life of a worker) is put off, because the scheduler's word is on its way to us, too; a
+// frame from the past (an earlier job, a replaced worker) is refused for good.
 absl::Status ServerCore::Impl::CheckHeader(const FrameHeader& header, bool* retry) const {
   *retry = true;
   if (routing_ == nullptr) return absl::UnavailableError("the server is not routed yet");
@@ -81,6 +86,7 @@ FrameHeader ServerCore::Impl::ReplyHeader() const {
 void ServerCore::Impl::OnFrame(int64_t now_ms, PeerId peer, const RequestFrame& request,
                                ServerOutbox* out) {
   now_ms_ = now_ms;
+  // A program may set its own updater at any time, so this is asked anew for every frame.
   view_.has_updater = optimizer_was_set_ || values_->has_own_updater();
   ReplyBatch replies(ReplyHeader(), out);
   const ReplyTo from{peer, request.header.rank, request.header.incarnation};
@@ -166,6 +172,8 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
   if (record != nullptr && record->part != nullptr) {
     const KeySpec& key = record->part->key();
     absl::Status status = PartTable::CheckSameKey(key, *spec);
+    // A second Init of the key by the same rank 0, not a repeat of the first: refused. A repeat, or
+    // a worker that waits for the value, is told that it is there.
     const bool again = creates && record->init_incarnation == from.incarnation &&
                        entry.request > record->init_request;
     if (status.ok() && again) {
@@ -175,6 +183,7 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
     reply.SetStatus(status);
     return replies.Add(from, std::move(reply), spec->shape_unknown ? &key : nullptr);
   }
+  // There is no value yet. Who does not bring it waits for rank 0.
   if (!creates) {
     bool retry = false;
     const absl::Status parked = waiting_.Park({from, entry, *spec, {}}, &retry);
@@ -249,8 +258,13 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
       break;
   }
   bool retry = false;
+  // The push waits for its round even if that is about to be committed: Commit then answers it with
+  // all the others. Its bytes are counted in the parking lot or in the sum, not here, so this
+  // cannot fail.
   KVS_CHECK(waiting_.Park({from, entry, {}, {}}, &retry).ok());
   Commit(*record, replies);
+  // Not committed, so not answered yet: `received` tells the worker that its bytes are ours, and
+  // may leave its window.
   if (part.DoneThrough(from.rank) < entry.round) {
     reply.progress = Progress::kReceived;
     replies.Add(from, std::move(reply));
@@ -275,6 +289,7 @@ void ServerCore::Impl::OnPull(const ReplyTo& from, const RequestEntry& entry, Re
   absl::Status status = part->value().Check(Op::kPull, waiter.asked);
   bool retry = false;
   if (status.ok()) {
+    // Answered at once if the version is there, else when Commit makes it.
     if (waiting_.Answer(waiter, *part, replies)) return;
     status = waiting_.Park(std::move(waiter), &retry);
     if (status.ok() && entry.piece.data.empty()) return;
@@ -317,6 +332,7 @@ void ServerCore::Impl::OnLeave(const ReplyTo& from, const RequestEntry& entry,
   ReplyEntry reply(entry);
   reply.progress = Progress::kDone;
   replies.Add(from, std::move(reply));
+  // Rounds that waited for this worker alone may be complete now.
   if (view_.left[from.rank]) return;
   view_.left[from.rank] = true;
   for (const PartId id : parts_.OpenParts()) Commit(*parts_.Find(id), replies);

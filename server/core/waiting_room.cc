@@ -23,6 +23,7 @@ absl::Status WaitingRoom::Park(Waiter waiter, bool* retry) {
   const PartId id = waiter.request.id();
   PartRecord* record = parts_->Find(id);
   if (record != nullptr) {
+    // A repeat of a request that waits: the same place, answered on the stream that asked last.
     if (Waiter* parked = Find(*record, waiter.to.rank, waiter.request.request)) {
       parked->to = waiter.to;
       return absl::OkStatus();
@@ -58,6 +59,8 @@ void WaitingRoom::AnswerReady(PartRecord& record, ReplyBatch& replies) {
 
 bool WaitingRoom::Answer(const Waiter& waiter, const Part& part, ReplyBatch& replies) const {
   const Round round = waiter.request.round;
+  // The round that the request names is over for its worker: of a push its own round, of a pull the
+  // version that it asks for (round 0 is always over).
   const bool over = part.DoneThrough(waiter.to.rank) >= round;
   ReplyEntry reply(waiter.request);
   reply.progress = Progress::kDone;

@@ -22,6 +22,8 @@ v1::SchedulerMessage BarrierAnswer(uint64_t generation, const absl::Status& stat
 
 void SchedulerCore::Impl::OnBarrier(Node* node, const v1::BarrierRequest& request) {
   const v1::NodeRecord& record = node->record;
+  // Generations are counted by the workers, each for itself: all who are at the open barrier name
+  // the same number.
   const uint64_t open = barrier_generation_ + 1;
   const auto answer = [&](const absl::Status& status) {
     SendTo(*node, BarrierAnswer(request.generation(), status));

@@ -63,6 +63,8 @@ void SchedulerCore::Impl::OnConfirm(Node* node, const v1::Confirm& confirm) {
   if (!attempt_) return;
   if (confirm.attempt() != attempt_->number) return;
   const NodeKey key = {node->record.role(), node->record.rank()};
+  // A member may confirm, and lose its session before the others have confirmed: then LostSession
+  // has ended this attempt, and the number is another one.
   attempt_->confirmed.insert(key);
   obstacles_.erase(key);
   if (attempt_->confirmed.size() == nodes_.size()) Start();
@@ -71,6 +73,8 @@ void SchedulerCore::Impl::OnConfirm(Node* node, const v1::Confirm& confirm) {
 void SchedulerCore::Impl::OnNotReady(Node* node, const v1::NotReady& report) {
   if (!attempt_ || report.attempt() != attempt_->number) return;
   const NodeKey key = {node->record.role(), node->record.rank()};
+  // A worker that has reached all servers stays confirmed, whatever happens to its probing
+  // afterwards.
   if (attempt_->confirmed.count(key) != 0) return;
   Obstacle& obstacle = obstacles_[key];
   obstacle.attempt = attempt_->number;
@@ -131,6 +135,7 @@ void SchedulerCore::Impl::Start() {
   v1::SchedulerMessage message;
   *message.mutable_routing() = routing_;
   Broadcast(message);
+  // Workers may have come to a barrier, or asked to begin, before the start.
   TryCompleteBarrier();
   TryBegin();
 }
