@@ -246,6 +246,9 @@ void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest>&& request
     const PartId id = request->ask.id;
     const int priority = request->ask.priority;
     request->shard = routing_->OwnerOf(id);
+    // The order within a part stays that of submission, so a request that is urgent makes those
+    // before it as urgent. Then it gets its round and its place in the part, and goes at once
+    // unless something holds it.
     order_.RaiseTo(priority, id, [&](Request& earlier) { streams_.Raise(earlier, priority); });
     order_.Add(request);
     LetGo(id);
@@ -258,6 +261,8 @@ void ClientCore::Impl::Submit(int64_t now_ms, const ShardRequest& request, Clien
     out->done.push_back({request.ticket, {}, usable, Payload(), 0, nullptr});
     return;
   }
+  // One request to each shard, or to the first shard of each server; the submitter hears once, when
+  // all have answered.
   const bool first_shard_only = InfoOf(request.op).scope == OpScope::kFirstShard;
   std::vector<ShardAddress> shards = streams_.shards();
   if (first_shard_only) {
@@ -292,6 +297,8 @@ void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFra
   if (!streams_.Has(from)) return;
   streams_.OnHeard(from);
   for (const ReplyEntry& entry : reply.entries) {
+    // Whatever the server sends, an entry counts only if it names an open request of ours, by
+    // number, part and shard. Late replies and hostile ones end here (C4).
     const auto it = requests_.find(entry.request);
     if (it == requests_.end()) continue;  // over already
     Request& request = *it->second;
@@ -304,6 +311,7 @@ void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFra
 void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const ReplyFrame& reply,
                                const ReplyEntry& entry, ClientOutbox* out) {
   if (entry.code != absl::StatusCode::kOk) {
+    // Put off: the request stays open, with its number and round. Any other error ends it.
     if (entry.retry_after_ms > 0) return streams_.PutOff(now_ms, entry.retry_after_ms, request);
     return Finish(request, absl::Status(entry.code, entry.message), Completion(), out);
   }
@@ -315,6 +323,9 @@ void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const ReplyFram
     case Progress::kDone:
       return OnDone(request, reply, entry, out);
     case Progress::kUnknown:
+      // Only a probe is answered so: the request never reached the server, because its stream broke
+      // on the way. It goes again with the same bytes, round and number (C3). A request that is in
+      // a queue again already, or held, needs nothing.
       if (request.state == State::kSent || request.state == State::kOwned) {
         streams_.SendAgain(request);
       }
@@ -360,12 +371,15 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
   done.ticket = request.ask.ticket;
   done.id = id;
   done.request = request.id;
+  // A pull's round in a completion is the version that it got, which OnDone has filled in.
   if (request.contributes() || !status.ok()) done.round = request.round;
   done.status = std::move(status);
   out->done.push_back(std::move(done));
 
   order_.Remove(request);
   Recycle(request);
+  // Whatever this request held in its part may go now, if nothing else holds it. After the end of
+  // the job OnJobEnded finishes them all.
   if (job_ended_.ok()) LetGo(id);
 }
 
@@ -373,6 +387,7 @@ void ClientCore::Impl::FinishShard(Request& request, absl::Status status, Client
   const Ticket ticket = request.ask.ticket;
   ShardGroup& group = groups_.at(ticket);
   if (!status.ok() && job_ended_.ok()) {
+    // Of each server one refusal is enough, for one message that names them all.
     group.refusals.try_emplace(request.shard.server, std::move(status));
   }
   Completion done;

@@ -66,6 +66,7 @@ void Streams::Queue(Request& request) {
 }
 
 void Streams::Raise(Request& request, int priority) {
+  // The queue is sorted by priority, so a request leaves it while its priority changes.
   const bool queued = request.state == State::kReady;
   if (queued) TakeOut(request);
   request.ask.priority = priority;
@@ -101,6 +102,8 @@ void Streams::ReleaseWindow(Request& request) {
 
 void Streams::Retry(Request& request) {
   TakeOut(request);
+  // Asking costs less than sending a megabyte once more that the server may have. Without payload
+  // the request itself is as short as a question.
   request.as_probe = !request.ask.piece.data.empty();
   Queue(request);
 }
@@ -122,6 +125,7 @@ void Streams::Own(int64_t now_ms, Request& request) {
 void Streams::PutOff(int64_t now_ms, uint32_t retry_after_ms, Request& request) {
   TakeOut(request);
   ReleaseWindow(request);
+  // With retry_after 20 ms it waits for 20, 40, 80 ms, … and at most 1280.
   const int doublings = std::min(request.times_put_off++, kPutOffDoublingsMax);
   request.state = State::kPutOff;
   request.as_probe = false;
@@ -135,6 +139,7 @@ Request* Streams::TakePutOff(int64_t now_ms) {
   Request* request = put_off_.begin()->second;
   request->by_turn = put_off_.extract(put_off_.begin());
   request->put_off_until_ms = kNever;
+  // PartOrder decides whether it may go: another request of its part may have been put off, too.
   request->state = State::kHeld;
   return request;
 }
@@ -204,6 +209,9 @@ void Streams::SendOver(int64_t now_ms, ShardAddress shard, Stream& stream, Clien
   while (!stream.ready.empty()) {
     Request& request = stream.ready.Next();
     const size_t bytes = request.ask.piece.data.size();
+    // C5. One request alone always goes, however large: else it would never fit. All behind it
+    // wait, too, also small ones: overtaking would let a stream of small requests starve a large
+    // one.
     if (bytes > 0 && stream.window_bytes > 0 &&
         stream.window_bytes + bytes > options_.window_bytes) {
       break;
