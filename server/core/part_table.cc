@@ -115,6 +115,8 @@ absl::StatusOr<Creation*> PartTable::CreationFor(const KeySpec& spec, const Requ
   const Piece& piece = init.piece;
   PartRecord* record = Find(id);
   if (record != nullptr && record->creation != nullptr) {
+    // A value is being brought already: this must be its next fragment. Rank 0 sends them one after
+    // the other, so there is never a gap; a gap means another Init, or a fragment that was refused.
     Creation* creation = record->creation.get();
     KVS_RETURN_IF_ERROR(CheckSameKey(creation->value->key(), spec));
     if (piece.fragment < creation->filled) {
@@ -133,12 +135,15 @@ absl::StatusOr<Creation*> PartTable::CreationFor(const KeySpec& spec, const Requ
                     IsRowSparse(spec) ? " first" : " of 1 (the key is dense)", piece.fragment,
                     piece.fragments));
   }
+  // The whole value is charged to the budget with its first fragment, so that a later one cannot go
+  // over it.
   if (value_bytes_ + needed > options_.value_bytes_max) {
     return absl::ResourceExhaustedError(fmt::format("{}: {} bytes needed, {} of {} are in use",
                                                     LabelOf(spec), needed, value_bytes_,
                                                     options_.value_bytes_max));
   }
   KVS_ASSIGN_OR_RETURN(KnownKey* const known, AddKey(spec));
+  // Nothing is refused from here on, so what is charged and counted now stays so.
   value_bytes_ += needed;
   ++known->parts;
   record = &FindOrAdd(id);
