@@ -71,10 +71,17 @@ absl::Status PartUpdater::Set(std::string_view name, const UpdaterParameters& pa
     KVS_RETURN_IF_ERROR(
         CheckMultipliers(*updater, fmt::format("key {}", static_cast<int64_t>(key)), both));
   }
+  std::string new_name(name);
+  UpdaterParameters new_parameters = parameters;
+  MultipliersByKey new_multipliers = multipliers;
+  const size_t tensors = updater->StateNames().size();
+  KVS_CHECK(tensors <= kTensorsMax);
+  // From here on nothing is allocated.
+  tensors_ = tensors;
   updater_ = std::move(updater);
-  name_ = std::string(name);
-  parameters_ = parameters;
-  multipliers_ = multipliers;
+  name_ = std::move(new_name);
+  parameters_ = std::move(new_parameters);
+  multipliers_ = std::move(new_multipliers);
   return absl::OkStatus();
 }
 
@@ -109,18 +116,20 @@ absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, con
   MutableBufferPtr result =
       AccumulatorOf(dtype) == dtype ? sum : std::make_shared<Buffer>(value.size());
   const StateLayout layout = LayoutFor(dtype);
-  if (layout.names.empty()) {
-    state->reset();
-  } else if (!Fits(state->get(), layout, elements * DTypeBytes(layout.dtype))) {
-    *state = ZeroState(layout, elements * DTypeBytes(layout.dtype));
+  const bool keeps_state = !layout.names.empty();
+  std::unique_ptr<UpdaterState> fresh;
+  if (keeps_state && !Fits(state->get(), layout, elements * DTypeBytes(layout.dtype))) {
+    fresh = ZeroState(layout, elements * DTypeBytes(layout.dtype));
   }
+  // From here on nothing is allocated: it is done as a whole.
+  if (fresh != nullptr || !keeps_state) *state = std::move(fresh);
   uint64_t update = 1;
-  std::vector<void*> tensors;
-  if (*state != nullptr) {
+  void* tensors[kTensorsMax + 1] = {};  // and the master
+  if (keeps_state) {
     update = ++(*state)->updates;
-    for (const MutableBufferPtr& tensor : (*state)->tensors) tensors.push_back(tensor->data());
+    for (size_t i = 0; i < (*state)->tensors.size(); ++i) tensors[i] = (*state)->tensors[i]->data();
   }
-  Run(key, dtype, update, elements, value.data(), sum->data(), result->data(), tensors.data());
+  Run(key, dtype, update, elements, value.data(), sum->data(), result->data(), tensors);
   return result;
 }
 
@@ -150,8 +159,7 @@ void PartUpdater::Run(KeyId key, DType dtype, uint64_t update, size_t elements, 
 
 void PartUpdater::RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
                              uint8_t* result, void* const* state) const {
-  const size_t tensors = updater_->StateNames().size();
-  KVS_CHECK(tensors <= kTensorsMax);
+  const size_t tensors = tensors_;
   float wide_value[kBlock];
   float wide_state[kTensorsMax][kBlock];
   void* const state_arrays[kTensorsMax] = {wide_state[0], wide_state[1]};
@@ -178,8 +186,7 @@ void PartUpdater::RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* 
 
 void PartUpdater::RunOnMaster(const UpdaterRun& run, DType dtype, const uint8_t* value,
                               uint8_t* sum, uint8_t* result, void* const* state) const {
-  const size_t tensors = updater_->StateNames().size();
-  KVS_CHECK(tensors <= kTensorsMax);
+  const size_t tensors = tensors_;
   const size_t width = DTypeBytes(dtype);
   uint8_t rounded[kBlock * sizeof(uint16_t)];
   UpdaterRun block = run;

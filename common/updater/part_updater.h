@@ -37,7 +37,8 @@ class PartUpdater {
   // Sets an optimizer: its updater replaces the one before. States stay with their parts: the next
   // Update of a part keeps its state if the new updater keeps the same tensors (sgd with another
   // learning rate or momentum), else starts from zeros, or drops it. Errors: those of MakeUpdater
-  // and CheckMultipliers; then the old updater stays.
+  // and CheckMultipliers; then the old updater stays, and
+  // also if std::bad_alloc is thrown.
   absl::Status Set(std::string_view name, const UpdaterParameters& parameters,
                    const MultipliersByKey& multipliers = {});
 
@@ -61,7 +62,8 @@ class PartUpdater {
   // With multi_precision the state is f32, and its first tensor, "master", is the value in f32: the
   // sum is not rounded, the update is that of an f32 value, and the value is the master, rounded.
   // Where a value is not that (at first, or if it came from elsewhere) the master is taken from it.
-  // Errors: those of CheckDType; then neither `value` nor `*state` has changed.
+  // Errors: those of CheckDType; then neither `sum` nor `*state` has changed, and also if
+  // std::bad_alloc is thrown.
   absl::StatusOr<MutableBufferPtr> Update(KeyId key, DType dtype, const Buffer& value,
                                           MutableBufferPtr sum,
                                           std::unique_ptr<UpdaterState>* state) const;
@@ -88,6 +90,7 @@ class PartUpdater {
   UpdaterParameters parameters_;
   MultipliersByKey multipliers_;
   std::unique_ptr<Updater> updater_;
+  size_t tensors_ = 0;  // that updater_ keeps
 };
 
 }  // namespace kvstore

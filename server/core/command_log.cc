@@ -1,6 +1,7 @@
 #include "server/core/command_log.h"
 
 #include <algorithm>
+#include <new>
 
 namespace kvstore {
 
@@ -19,16 +20,26 @@ CommandLog::Arrival CommandLog::Arrived(const ReplyTo& from, const EntryHead& he
   if (request <= worker.forgotten_through) return {Kind::kForgotten, 0, {}};
   // Makes room by forgetting the oldest that is done. Commands that are running must be kept: their
   // answers are still to come.
+  auto oldest = worker.kept.end();
   if (worker.kept.size() >= kKeptMax) {
-    const auto oldest = std::find_if(worker.kept.begin(), worker.kept.end(),
-                                     [](const auto& each) { return each.second.done; });
+    oldest = std::find_if(worker.kept.begin(), worker.kept.end(),
+                          [](const auto& each) { return each.second.done; });
     if (oldest == worker.kept.end()) return {Kind::kFull, 0, {}};
+  }
+  const auto running =
+      running_.emplace(last_ticket_ + 1, std::pair(from.incarnation, request)).first;
+  try {
+    worker.kept.emplace(request, Entry{from, head, false, {}});
+  } catch (const std::bad_alloc&) {
+    running_.erase(running);
+    throw;
+  }
+  // From here on nothing is allocated.
+  if (oldest != worker.kept.end()) {
     worker.forgotten_through = std::max(worker.forgotten_through, oldest->first);
     worker.kept.erase(oldest);
   }
-  worker.kept[request] = {from, head, false, {}};
-  running_[++last_ticket_] = {from.incarnation, request};
-  return {Kind::kNew, last_ticket_, {}};
+  return {Kind::kNew, ++last_ticket_, {}};
 }
 
 std::optional<CommandLog::Answer> CommandLog::Finish(uint64_t ticket, absl::Status outcome) {

@@ -32,6 +32,7 @@ class CommandLog {
     uint64_t ticket = 0;
     absl::Status outcome;
   };
+  // If it throws std::bad_alloc, the command has not come.
   Arrival Arrived(const ReplyTo& from, const EntryHead& request);
 
   struct Answer {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace kvstore {
 
 absl::Status ParkingLot::Full(const std::string& key) const {
@@ -10,16 +12,17 @@ absl::Status ParkingLot::Full(const std::string& key) const {
 }
 
 void Fragments::Fold(const Piece& piece, PartValue& value, SumIndex sum) {
-  count_ = piece.fragments;
   value.Fold(sum, piece);
+  count_ = piece.fragments;
   ++folded_;
 }
 
 void Fragments::Park(const Piece& piece, ParkingLot& parking) {
+  Piece copy = piece;
+  // The piece's own bytes are gRPC's, which wants its read buffers back.
+  copy.data = piece.data.Copy();
+  parked_.emplace(piece.fragment, std::move(copy));
   count_ = piece.fragments;
-  Piece& parked = parked_[piece.fragment] = piece;
-  // A copy: the piece's bytes are gRPC's, which wants its read buffers back.
-  parked.data = piece.data.Copy();
   parking.bytes += piece.data.size();
 }
 

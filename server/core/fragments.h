@@ -40,6 +40,7 @@ struct PushId {
 };
 
 // What has come of one contribution: its first fragments are in the sum, others may be parked.
+// What throws std::bad_alloc has done nothing; Advance() may have added some to the sum.
 class Fragments {
  public:
   bool any() const { return count_ > 0; }

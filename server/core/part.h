@@ -40,11 +40,12 @@ class Part {
     kNoRoom,  // nothing was kept: the parking lot is full
   };
   // A fragment of a contribution; `piece.fragments` is what the ones before it said. Does not
-  // commit: call CommitReady() next.
+  // commit: call CommitReady() next. If it throws std::bad_alloc, nothing was kept.
   virtual Accepted Contribute(int64_t now_ms, const PushId& push, const Piece& piece,
                               const View& view, ParkingLot& parking) = 0;
-  // Makes every version that can be made, in order. Returns how many.
-  virtual int CommitReady(const View& view, ParkingLot& parking) = 0;
+  // Makes every version that can be made, in order, and adds to `*commits` how many. If it throws
+  // std::bad_alloc, the others may be made later: nothing is lost, or counted twice.
+  virtual void CommitReady(const View& view, ParkingLot& parking, int* commits) = 0;
 
   // The last round of `rank`'s pushes that is over, and with it all before.
   virtual Round DoneThrough(WorkerRank rank) const = 0;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -27,13 +28,16 @@ std::string LabelOf(const KeySpec& spec) { return KeyLabel(spec.key, spec.name);
 }  // namespace
 
 void PartTable::Begin(StoreMode mode, uint32_t workers) {
-  records_.clear();
+  OptimizerConfig none{"assign", {}};
+  if (!(optimizer_ == none)) {
+    KVS_CHECK(values_->SetOptimizer(none).ok());
+    optimizer_ = std::move(none);
+  }
+  records_ = {};
   keys_.clear();
   value_bytes_ = 0;
   mode_ = mode;
   workers_ = workers;
-  const OptimizerConfig none{"assign", {}};
-  if (!(optimizer_ == none)) KVS_CHECK(SetOptimizer(none).ok());
 }
 
 PartRecord* PartTable::Find(PartId id) const {
@@ -42,9 +46,8 @@ PartRecord* PartTable::Find(PartId id) const {
 }
 
 PartRecord& PartTable::FindOrAdd(PartId id) {
-  std::unique_ptr<PartRecord>& record = records_[id];
-  if (record == nullptr) record = std::make_unique<PartRecord>();
-  return *record;
+  if (PartRecord* const known = Find(id)) return *known;
+  return *records_.emplace(id, std::make_unique<PartRecord>()).first->second;
 }
 
 Part* PartTable::FindPart(PartId id) const {
@@ -86,24 +89,40 @@ absl::Status PartTable::Create(const ReplyTo& from, const KeySpec& spec, const R
     }
   }
   // A value without memory of its own yet, just to check the piece and to learn how much is needed.
-  // A fragment that does not fit undoes those that came before it: rank 0 hears of the refusal, and
-  // nobody will bring the rest.
-  const std::unique_ptr<PartValue> like = values_->Make(spec, id);
-  if (absl::Status fits = like->Check(Op::kInit, init.piece); !fits.ok()) {
-    PartRecord* record = Find(id);
-    if (record != nullptr && record->creation != nullptr) Release(id, *record);
-    return fits;
+  // A fragment that does not fit, or that there is no memory for, undoes those that came before it:
+  // rank 0 hears of the refusal, and nobody will bring the rest.
+  uint64_t needed = init.piece.data.size();  // at least
+  Creation* creation = nullptr;
+  try {
+    const std::unique_ptr<PartValue> like = values_->Make(spec, id);
+    needed = like->Bytes();
+    if (absl::Status fits = like->Check(Op::kInit, init.piece); !fits.ok()) {
+      PartRecord* record = Find(id);
+      if (record != nullptr && record->creation != nullptr) Release(id, *record);
+      return fits;
+    }
+    KVS_ASSIGN_OR_RETURN(creation, CreationFor(spec, init, needed));
+    creation->value->Fill(init.piece);
+  } catch (const std::bad_alloc&) {
+    absl::Status refused = absl::ResourceExhaustedError(
+        fmt::format("{} part {}: memory for {} bytes expected, the system has no more",
+                    LabelOf(spec), id.part, needed));
+    PartRecord* const record = Find(id);
+    const bool begun = creation != nullptr || init.piece.fragment > 0;
+    if (begun && record != nullptr && record->creation != nullptr) {
+      Release(id, *record);
+      record->undone = refused;
+    }
+    return refused;
   }
-  KVS_ASSIGN_OR_RETURN(Creation* const creation, CreationFor(spec, init, like->Bytes()));
   PartRecord& record = *Find(id);
-  creation->value->Fill(init.piece);
   // Noted so that TAKE_BACK can name the Init by its first request, and a late repeat be told from
   // a new Init by its last one.
   if (init.piece.fragment == 0) record.init_first = init.request;
   record.init_request = init.request;
   record.init_incarnation = from.incarnation;
   if (++creation->filled == creation->fragments) {
-    record.part = MakePart(std::move(creation->value));
+    record.part = std::move(creation->part);
     record.creation.reset();
   }
   return absl::OkStatus();
@@ -129,6 +148,8 @@ absl::StatusOr<Creation*> PartTable::CreationFor(const KeySpec& spec, const Requ
     }
     return creation;
   }
+  // The worker sends on until it learns of it.
+  if (piece.fragment != 0 && record != nullptr && !record->undone.ok()) return record->undone;
   if (piece.fragment != 0 || (piece.fragments != 1 && !IsRowSparse(spec))) {
     return absl::InvalidArgumentError(
         fmt::format("{} part {}: fragment 0{} expected, got {} of {}", LabelOf(spec), id.part,
@@ -142,25 +163,32 @@ absl::StatusOr<Creation*> PartTable::CreationFor(const KeySpec& spec, const Requ
                                                     LabelOf(spec), needed, value_bytes_,
                                                     options_.value_bytes_max));
   }
+  auto creation = std::make_unique<Creation>();
+  creation->fragments = piece.fragments;
   KVS_ASSIGN_OR_RETURN(KnownKey* const known, AddKey(spec));
-  // Nothing is refused from here on, so what is charged and counted now stays so.
+  try {
+    record = &FindOrAdd(id);
+    std::unique_ptr<PartValue> value = values_->Make(known->spec, id);
+    creation->value = value.get();
+    creation->part = MakePart(std::move(value));
+  } catch (const std::bad_alloc&) {
+    if (known->parts == 0) keys_.erase(spec.key);
+    throw;
+  }
+  // Nothing is refused, and nothing allocated, from here on: what is charged and counted now stays
+  // so.
+  record->undone = absl::OkStatus();
   value_bytes_ += needed;
   ++known->parts;
-  record = &FindOrAdd(id);
-  record->creation = std::make_unique<Creation>();
-  record->creation->value = values_->Make(known->spec, id);
-  record->creation->fragments = piece.fragments;
+  record->creation = std::move(creation);
   return record->creation.get();
 }
 
 absl::StatusOr<PartTable::KnownKey*> PartTable::AddKey(const KeySpec& spec) {
-  auto [it, created] = keys_.try_emplace(spec.key);
-  if (created) {
-    it->second.spec = spec;
-  } else if (absl::Status same = CheckSameKey(it->second.spec, spec); !same.ok()) {
-    return same;
-  }
-  return &it->second;
+  const auto known = keys_.find(spec.key);
+  if (known == keys_.end()) return &keys_.emplace(spec.key, KnownKey{spec}).first->second;
+  KVS_RETURN_IF_ERROR(CheckSameKey(known->second.spec, spec));
+  return &known->second;
 }
 
 std::unique_ptr<Part> PartTable::MakePart(std::unique_ptr<PartValue> value) const {
@@ -196,8 +224,8 @@ absl::Status PartTable::TakeBack(const ReplyTo& from, const RequestEntry& take_b
 }
 
 void PartTable::Release(PartId id, PartRecord& record) {
-  const PartValue& value = record.part != nullptr ? record.part->value() : *record.creation->value;
-  value_bytes_ -= value.Bytes();
+  const PartValue& value = (record.part != nullptr ? record.part : record.creation->part)->value();
+  value_bytes_ -= value.Bytes();  // the only step that may throw
   record.part.reset();
   record.creation.reset();
   const auto known = keys_.find(id.key);
@@ -216,28 +244,38 @@ absl::StatusOr<uint64_t> PartTable::TryOptimizer(const OptimizerConfig& spec) {
   // next update only.
   KVS_RETURN_IF_ERROR(values_->SetOptimizer(spec));
   uint64_t needed = 0;
+  try {
+    needed = NeededBytes();
+  } catch (const std::bad_alloc&) {
+    values_->UndoSetOptimizer();
+    throw;
+  }
+  if (needed <= options_.value_bytes_max) return needed;
+  values_->UndoSetOptimizer();
+  return absl::ResourceExhaustedError(
+      fmt::format("optimizer '{}': {} bytes needed for values and states, at most {} expected",
+                  spec.name, needed, options_.value_bytes_max));
+}
+
+uint64_t PartTable::NeededBytes() const {
+  uint64_t needed = 0;
   for (const auto& [id, record] : records_) {
     if (record->part != nullptr) needed += record->part->value().Bytes();
     if (record->creation != nullptr) needed += record->creation->value->Bytes();
-  }
-  if (needed > options_.value_bytes_max) {
-    KVS_CHECK(values_->SetOptimizer(optimizer_).ok());
-    return absl::ResourceExhaustedError(
-        fmt::format("optimizer '{}': {} bytes needed for values and states, at most {} expected",
-                    spec.name, needed, options_.value_bytes_max));
   }
   return needed;
 }
 
 absl::Status PartTable::CheckOptimizer(const OptimizerConfig& spec) {
   const absl::Status fits = TryOptimizer(spec).status();
-  if (fits.ok()) KVS_CHECK(values_->SetOptimizer(optimizer_).ok());
+  if (fits.ok()) values_->UndoSetOptimizer();
   return fits;
 }
 
 absl::Status PartTable::SetOptimizer(const OptimizerConfig& spec) {
+  OptimizerConfig set = spec;
   KVS_ASSIGN_OR_RETURN(value_bytes_, TryOptimizer(spec));
-  optimizer_ = spec;
+  optimizer_ = std::move(set);
   return absl::OkStatus();
 }
 

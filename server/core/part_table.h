@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/flat_map.h"
 #include "common/model/store_mode.h"
 #include "common/wire/frame.h"
 #include "server/core/part.h"
@@ -22,9 +22,10 @@
 
 namespace kvstore {
 
-// A value that is brought in several fragments.
+// A part whose value is being brought, in several fragments perhaps.
 struct Creation {
-  std::unique_ptr<PartValue> value;
+  std::unique_ptr<Part> part;
+  PartValue* value = nullptr;  // the part's
   uint32_t fragments = 1;
   uint32_t filled = 0;  // so many of them are in the value
 };
@@ -38,8 +39,10 @@ struct PartRecord {
   RequestId init_first = 0;
   RequestId init_request = 0;  // the last one
   Incarnation init_incarnation = 0;
+  absl::Status undone;  // why the fragments that came of the last Init are gone; OK: they are not
 };
 
+// What throws std::bad_alloc has changed nothing.
 class PartTable {
  public:
   // `values` outlives the table.
@@ -65,7 +68,8 @@ class PartTable {
   // came; they come in ascending order, and one that does not fit undoes the ones before it. A
   // repeat is OK and changes nothing.
   // Errors: INVALID_ARGUMENT: not from rank 0, or a piece that does not fit; ALREADY_EXISTS: it is
-  // being brought by another Init; RESOURCE_EXHAUSTED: over the budget of memory.
+  // being brought by another Init; RESOURCE_EXHAUSTED: over the budget of memory, or the system has
+  // none for it: that undoes the fragments before it, too.
   absl::Status Create(const ReplyTo& from, const KeySpec& spec, const RequestEntry& init);
   // Takes back what the Init brought that `take_back` names: the value is gone, with its memory,
   // and so is the key when its last part on this shard is. What another Init brought stays. Errors:
@@ -90,6 +94,7 @@ class PartTable {
   };
 
   std::unique_ptr<Part> MakePart(std::unique_ptr<PartValue> value) const;
+  // The key as it is known, else as `spec` has it, without a part.
   absl::StatusOr<KnownKey*> AddKey(const KeySpec& spec);
   // The creation that `init` goes on with, or begins. `needed`: PartValue::Bytes() of the value.
   absl::StatusOr<Creation*> CreationFor(const KeySpec& spec, const RequestEntry& init,
@@ -97,7 +102,10 @@ class PartTable {
   // Ends the record's value or creation and gives their memory back; the key goes with its last
   // one.
   void Release(PartId id, PartRecord& record);
-  // Sets the optimizer, and returns how much memory all parts take with it.
+  // What all parts take with the optimizer that is set.
+  uint64_t NeededBytes() const;
+  // Sets the optimizer, and returns how much memory all parts take with it. After an error the one
+  // before it is set.
   absl::StatusOr<uint64_t> TryOptimizer(const OptimizerConfig& spec);
 
   const ServerCoreOptions options_;
@@ -105,7 +113,7 @@ class PartTable {
   StoreMode mode_ = StoreMode::kSync;
   uint32_t workers_ = 0;
   std::map<KeyId, KnownKey> keys_;
-  absl::flat_hash_map<PartId, std::unique_ptr<PartRecord>, PartIdHash> records_;
+  FlatMap<PartId, std::unique_ptr<PartRecord>, PartIdHash> records_;
   OptimizerConfig optimizer_{"assign", {}};  // that is set
   uint64_t value_bytes_ = 0;                 // PartValue::Bytes() of all parts
 };

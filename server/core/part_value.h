@@ -27,6 +27,10 @@ using SumIndex = uint32_t;
 //
 // Shard-bound; pure: no clock, thread, I/O. Every piece passed Check() first. Nothing keeps a
 // reference to a piece's memory, which is gRPC's.
+//
+// Memory. What a value needs, it asks for when it needs it; Bytes() is a promise of the budget, not
+// of the system. Whatever throws std::bad_alloc has changed nothing that can be seen: it may be
+// called again. The one exception is Fill().
 class PartValue {
  public:
   // `key` outlives the value.
@@ -54,7 +58,8 @@ class PartValue {
   virtual absl::Status Check(Op op, const Piece& piece) const = 0;
 
   // Puts a piece of an Init where it belongs. The first one begins the value: before it, a value
-  // can answer the questions above and nothing else.
+  // can answer the questions above and nothing else. After std::bad_alloc that holds, too: the
+  // value is to be thrown away.
   virtual void Fill(const Piece& piece) = 0;
   // One step of a left fold; the first one begins the sum.
   virtual void Fold(SumIndex sum, const Piece& piece) = 0;
@@ -63,8 +68,9 @@ class PartValue {
   // Makes the next version: one update by the finished sum, which is used up.
   // Errors: the updater's; then the next version has the value and state of the one before it.
   absl::Status Update(SumIndex sum) {
+    absl::Status outcome = UpdateBy(sum);
     ++version_;
-    return UpdateBy(sum);
+    return outcome;
   }
   // What a pull that asks for `asked` is answered. Later updates do not change it.
   virtual Payload Read(const Piece& asked) const = 0;
@@ -103,8 +109,11 @@ class ShardValues {
   // asynchronous push can be applied although no SetOptimizer came.
   virtual bool has_own_updater() const { return false; }
   // Replaces the updater; values and states wait as they are for their next Update, which keeps a
-  // state that fits. Errors: INVALID_ARGUMENT names the parameter and the known ones.
+  // state that fits. Errors: INVALID_ARGUMENT names the parameter and the known ones; then, and
+  // also if std::bad_alloc is thrown, nothing has changed.
   virtual absl::Status SetOptimizer(const OptimizerConfig& spec) = 0;
+  // Takes the last SetOptimizer back, which was OK: the updater before it is used again.
+  virtual void UndoSetOptimizer() noexcept = 0;
 };
 
 }  // namespace kvstore

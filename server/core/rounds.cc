@@ -1,6 +1,7 @@
 #include "server/core/rounds.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "common/base/check.h"
@@ -27,40 +28,47 @@ Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const 
   }
   const bool current = push.round == version() + 1;
   OpenRound& open = RoundAt(now_ms, push.round, view);
-  Fragments& mine = open.by_rank[push.rank];
+  // Where nothing is kept, the round that RoundAt may just have made must not stay open, or it
+  // would be shown as waiting for everybody.
+  try {
+    const Accepted accepted = Take(open, current, push.rank, piece, view, parking);
+    if (accepted == Accepted::kNoRoom && Untouched(open)) rounds_.erase(push.round);
+    return accepted;
+  } catch (const std::bad_alloc&) {
+    if (Untouched(open)) rounds_.erase(push.round);
+    throw;
+  }
+}
+
+Part::Accepted PartRounds::Take(OpenRound& open, bool current, WorkerRank rank, const Piece& piece,
+                                const View& view, ParkingLot& parking) {
+  Fragments& mine = open.by_rank[rank];
   // A turn may have come since the last fragment: parked ones are folded first, because the fold
   // goes in rank order (I2), and this piece may come right after them.
   if (current) {
     Advance(open, view, parking);
-    if (open.next == push.rank && mine.Next(piece.fragment)) {
+    if (open.next == rank && mine.Next(piece.fragment)) {
       mine.Fold(piece, own_value(), kSum);
       return Accepted::kTaken;
     }
   }
-  // Not its turn, so it has to wait in our own memory. Without room it is put off; the round that
-  // RoundAt may just have made for it must not stay open, or it would be shown as waiting for
-  // everybody.
-  if (!parking.Fits(piece.data.size())) {
-    if (Untouched(open)) rounds_.erase(push.round);
-    return Accepted::kNoRoom;
-  }
+  // Not its turn, so it has to wait in our own memory. Without room it is put off.
+  if (!parking.Fits(piece.data.size())) return Accepted::kNoRoom;
   mine.Park(piece, parking);
   return Accepted::kTaken;
 }
 
 // A commit can make the next round complete, whose contributions may all be parked already. So this
 // goes on until a round lacks something.
-int PartRounds::CommitReady(const View& view, ParkingLot& parking) {
-  int commits = 0;
+void PartRounds::CommitReady(const View& view, ParkingLot& parking, int* commits) {
   while (!rounds_.empty() && rounds_.begin()->first == version() + 1) {
     OpenRound& open = rounds_.begin()->second;
     Advance(open, view, parking);
     if (!Complete(open, view)) break;
     Commit();
     rounds_.erase(rounds_.begin());
-    ++commits;
+    ++*commits;
   }
-  return commits;
 }
 
 uint32_t PartRounds::FragmentsOf(WorkerRank rank, Round round) const {
@@ -68,10 +76,7 @@ uint32_t PartRounds::FragmentsOf(WorkerRank rank, Round round) const {
   return it == rounds_.end() ? 0 : it->second.by_rank[rank].count();
 }
 
-absl::Status PartRounds::OutcomeOf(WorkerRank, Round round) const {
-  const auto it = failed_.find(round);
-  return it == failed_.end() ? absl::OkStatus() : it->second;
-}
+absl::Status PartRounds::OutcomeOf(WorkerRank, Round round) const { return failed_.Of(round); }
 
 std::vector<WorkerRank> PartRounds::Missing(const View& view) const {
   const auto it = rounds_.find(version() + 1);
@@ -87,12 +92,12 @@ std::vector<WorkerRank> PartRounds::Missing(const View& view) const {
 }
 
 PartRounds::OpenRound& PartRounds::RoundAt(int64_t now_ms, Round round, const View& view) {
-  auto [it, created] = rounds_.try_emplace(round);
-  if (created) {
-    it->second.since_ms = now_ms;
-    it->second.by_rank.resize(view.workers);
-  }
-  return it->second;
+  const auto found = rounds_.find(round);
+  if (found != rounds_.end()) return found->second;
+  OpenRound fresh;
+  fresh.since_ms = now_ms;
+  fresh.by_rank.resize(view.workers);
+  return rounds_.emplace(round, std::move(fresh)).first->second;
 }
 
 bool PartRounds::Untouched(const OpenRound& round) {
@@ -126,12 +131,11 @@ bool PartRounds::Complete(const OpenRound& round, const View& view) {
 void PartRounds::Commit() {
   // The version rises also if the update fails: the round is over, and all who contributed are told
   // why. The outcome is kept for as long as a worker may still ask after the round.
+  failed_.MakeRoom();
   absl::Status status = own_value().Update(kSum);
   if (status.ok()) return;
-  failed_[version()] = std::move(status);
-  if (version() > outcomes_kept()) {
-    failed_.erase(failed_.begin(), failed_.upper_bound(version() - outcomes_kept()));
-  }
+  failed_.Note(version(), std::move(status));
+  if (version() > outcomes_kept()) failed_.Forget(0, version() - outcomes_kept());
 }
 
 }  // namespace kvstore

@@ -27,6 +27,7 @@
 #include <map>
 #include <vector>
 
+#include "server/core/failed_updates.h"
 #include "server/core/part.h"
 
 namespace kvstore {
@@ -40,7 +41,7 @@ class PartRounds final : public Part {
   Accepted Contribute(int64_t now_ms, const PushId& push, const Piece& piece, const View& view,
                       ParkingLot& parking) override;
   // Commits every round that is complete.
-  int CommitReady(const View& view, ParkingLot& parking) override;
+  void CommitReady(const View& view, ParkingLot& parking, int* commits) override;
 
   Round DoneThrough(WorkerRank) const override { return version(); }
   uint32_t FragmentsOf(WorkerRank rank, Round round) const override;
@@ -64,6 +65,9 @@ class PartRounds final : public Part {
   };
 
   OpenRound& RoundAt(int64_t now_ms, Round round, const View& view);
+  // A fragment of `rank` that has not come yet. `current`: of round version()+1.
+  Accepted Take(OpenRound& open, bool current, WorkerRank rank, const Piece& piece,
+                const View& view, ParkingLot& parking);
   // Adds what is parked and has its turn to the sum; skips workers that left without contributing.
   void Advance(OpenRound& round, const View& view, ParkingLot& parking);
   static bool Complete(const OpenRound& round, const View& view);
@@ -72,8 +76,8 @@ class PartRounds final : public Part {
   static bool HasSum(const OpenRound& round);
   void Commit();
 
-  std::map<Round, OpenRound> rounds_;     // all above version()
-  std::map<Round, absl::Status> failed_;  // the outcomes that are kept
+  std::map<Round, OpenRound> rounds_;  // all above version()
+  FailedUpdates<Round> failed_;        // as many outcomes as are kept
 };
 
 }  // namespace kvstore

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <new>
 #include <utility>
 
 namespace kvstore {
@@ -20,11 +21,16 @@ Part::Accepted PartSequence::Contribute(int64_t now_ms, const PushId& push, cons
                                                             : found->second.Next(piece.fragment));
   if (!next && !parking.Fits(piece.data.size())) return Accepted::kNoRoom;
   if (pushes_.empty()) since_ms_ = now_ms;
-  Fragments& fragments = pushes_[name];
-  if (next) {
-    fragments.Fold(piece, own_value(), push.rank);
-  } else {
-    fragments.Park(piece, parking);
+  const auto mine = pushes_.try_emplace(name).first;
+  try {
+    if (next) {
+      mine->second.Fold(piece, own_value(), push.rank);
+    } else {
+      mine->second.Park(piece, parking);
+    }
+  } catch (const std::bad_alloc&) {
+    if (!mine->second.any()) pushes_.erase(mine);
+    throw;
   }
   return Accepted::kTaken;
 }
@@ -32,8 +38,7 @@ Part::Accepted PartSequence::Contribute(int64_t now_ms, const PushId& push, cons
 // Goes through the pushes in the order of (rank, round). Applying a push makes the next one of its
 // rank, if it is here, the one whose turn it is, and that comes right after it in this order: so
 // one pass is enough.
-int PartSequence::CommitReady(const View& view, ParkingLot& parking) {
-  int commits = 0;
+void PartSequence::CommitReady(const View& view, ParkingLot& parking, int* commits) {
   for (auto it = pushes_.begin(); it != pushes_.end();) {
     const WorkerRank rank = it->first.first;
     Fragments& fragments = it->second;
@@ -43,29 +48,29 @@ int PartSequence::CommitReady(const View& view, ParkingLot& parking) {
       continue;
     }
     ApplyNext(rank, view);
-    ++commits;
+    ++*commits;
     it = pushes_.erase(it);
   }
-  return commits;
 }
 
 void PartSequence::ApplyNext(WorkerRank rank, const View& view) {
-  // The push is over, whether it can be applied or not: those behind it must not wait for ever.
-  const Round round = ++applied_[rank];
+  failed_.MakeRoom();
   absl::Status status;
   if (view.has_updater) {
     status = own_value().Update(rank);
   } else {
-    own_value().DropSum(rank);
     status = absl::FailedPreconditionError(fmt::format(
         "{}: an asynchronous push needs an updater: call SetOptimizer before the first Push",
         KeyLabel(key().key, key().name)));
+    own_value().DropSum(rank);
   }
+  // The push is over, whether it could be applied or not: those behind it must not wait for ever.
+  // From here on nothing is allocated.
+  const Round round = ++applied_[rank];
   if (status.ok()) return;
-  failed_[{rank, round}] = std::move(status);
   // Outcomes of failed pushes are kept for the last `outcomes_kept` rounds of the worker.
-  const Round forgotten = round > outcomes_kept() ? round - outcomes_kept() : 0;
-  failed_.erase(failed_.lower_bound({rank, 0}), failed_.upper_bound({rank, forgotten}));
+  failed_.Note({rank, round}, std::move(status));
+  failed_.Forget({rank, 0}, {rank, round > outcomes_kept() ? round - outcomes_kept() : 0});
 }
 
 uint32_t PartSequence::FragmentsOf(WorkerRank rank, Round round) const {
@@ -74,8 +79,7 @@ uint32_t PartSequence::FragmentsOf(WorkerRank rank, Round round) const {
 }
 
 absl::Status PartSequence::OutcomeOf(WorkerRank rank, Round round) const {
-  const auto it = failed_.find({rank, round});
-  return it == failed_.end() ? absl::OkStatus() : it->second;
+  return failed_.Of({rank, round});
 }
 
 std::vector<WorkerRank> PartSequence::Missing(const View&) const {

@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/core/failed_updates.h"
 #include "server/core/part.h"
 
 namespace kvstore {
@@ -34,7 +35,7 @@ class PartSequence final : public Part {
 
   Accepted Contribute(int64_t now_ms, const PushId& push, const Piece& piece, const View& view,
                       ParkingLot& parking) override;
-  int CommitReady(const View& view, ParkingLot& parking) override;
+  void CommitReady(const View& view, ParkingLot& parking, int* commits) override;
 
   Round DoneThrough(WorkerRank rank) const override { return applied_[rank]; }
   uint32_t FragmentsOf(WorkerRank rank, Round round) const override;
@@ -52,10 +53,10 @@ class PartSequence final : public Part {
   // Applies the next push of `rank`, or notes why it cannot be: it is over in any case.
   void ApplyNext(WorkerRank rank, const View& view);
 
-  std::vector<Round> applied_;           // by rank: the last push that is over
-  std::map<Name, Fragments> pushes_;     // what has come of those above applied_
-  std::map<Name, absl::Status> failed_;  // the outcomes that are kept
-  int64_t since_ms_ = 0;                 // when pushes_ stopped being empty
+  std::vector<Round> applied_;        // by rank: the last push that is over
+  std::map<Name, Fragments> pushes_;  // what has come of those above applied_
+  FailedUpdates<Name> failed_;        // as many outcomes as are kept
+  int64_t since_ms_ = 0;              // when pushes_ stopped being empty
 };
 
 }  // namespace kvstore

@@ -3,10 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <new>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/check.h"
+#include "server/core/no_memory.h"
 #include "server/core/server_core_impl.h"
 
 namespace kvstore {
@@ -16,9 +19,12 @@ void ServerCore::Impl::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr
   // A new job begins with nothing: no keys, nobody who waits or has left, no optimizer. A new epoch
   // of the same job changes only who routes to whom.
   if (routing_ == nullptr || routing->job != routing_->job) {
-    view_.workers = static_cast<uint32_t>(routing->workers.size());
-    view_.left.assign(view_.workers, false);
-    parts_.Begin(StoreModeOf(routing->store_type), view_.workers);
+    const auto workers = static_cast<uint32_t>(routing->workers.size());
+    std::vector<bool> left(workers, false);
+    parts_.Begin(StoreModeOf(routing->store_type), workers);
+    // From here on nothing is allocated.
+    view_.workers = workers;
+    view_.left = std::move(left);
     waiting_.Clear();
     optimizer_was_set_ = false;
     optimizer_request_ = 0;
@@ -246,7 +252,21 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
   Part& part = *record->part;
   if (const absl::Status fits = CheckPush(from, part, entry); !fits.ok()) return answer(fits);
   const PushId push{from.rank, entry.round};
-  switch (part.Contribute(now_ms_, push, entry.piece, view_, waiting_.parking())) {
+  Part::Accepted accepted;
+  try {
+    accepted = part.Contribute(now_ms_, push, entry.piece, view_, waiting_.parking());
+    // The push waits for its round even if that is about to be committed: Commit then answers it
+    // with all the others. Its bytes are counted in the parking lot or in the sum, not here, so
+    // that there is always room.
+    bool retry = false;
+    const bool ours = accepted == Part::Accepted::kTaken || accepted == Part::Accepted::kRepeat;
+    if (ours) KVS_CHECK(waiting_.Park({from, entry, {}, {}}, &retry).ok());
+  } catch (const std::bad_alloc&) {
+    reply.retry_after_ms = options_.retry_after_ms;
+    return answer(NoMemory(parts_.Label(entry.key), entry.part,
+                           fmt::format("a contribution of {} bytes", entry.piece.data.size())));
+  }
+  switch (accepted) {
     case Part::Accepted::kDone:
       reply.progress = Progress::kDone;
       return answer(part.PushStatus(from.rank, entry.round));
@@ -257,25 +277,41 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
     case Part::Accepted::kRepeat:
       break;
   }
-  bool retry = false;
-  // The push waits for its round even if that is about to be committed: Commit then answers it with
-  // all the others. Its bytes are counted in the parking lot or in the sum, not here, so this
-  // cannot fail.
-  KVS_CHECK(waiting_.Park({from, entry, {}, {}}, &retry).ok());
-  Commit(*record, replies);
+  const bool made = Commit(*record, replies);
   // Not committed, so not answered yet: `received` tells the worker that its bytes are ours, and
   // may leave its window.
   if (part.DoneThrough(from.rank) < entry.round) {
     reply.progress = Progress::kReceived;
     replies.Add(from, std::move(reply));
   }
+  if (!made) AskForPushAgain(*record, from.rank, replies);
 }
 
-void ServerCore::Impl::Commit(PartRecord& record, ReplyBatch& replies) {
-  const int commits = record.part->CommitReady(view_, waiting_.parking());
-  if (commits == 0) return;
+bool ServerCore::Impl::Commit(PartRecord& record, ReplyBatch& replies) {
+  int commits = 0;
+  bool done = true;
+  try {
+    record.part->CommitReady(view_, waiting_.parking(), &commits);
+  } catch (const std::bad_alloc&) {
+    done = false;
+  }
   committed_rounds_ += static_cast<uint64_t>(commits);
-  waiting_.AnswerReady(record, replies);
+  if (commits > 0) waiting_.AnswerReady(record, replies);
+  return done;
+}
+
+void ServerCore::Impl::AskForPushAgain(const PartRecord& record, WorkerRank rank,
+                                       ReplyBatch& replies) {
+  const Waiter* oldest = nullptr;
+  for (const Waiter& waiter : record.waiters) {
+    if (waiter.to.rank != rank || waiter.request.op != Op::kPush) continue;
+    if (oldest == nullptr || waiter.request.round < oldest->request.round) oldest = &waiter;
+  }
+  if (oldest == nullptr) return;
+  const PartId id = oldest->request.id();
+  ReplyEntry reply(oldest->request, NoMemory(parts_.Label(id.key), id.part, "an update"));
+  reply.retry_after_ms = options_.retry_after_ms;
+  replies.Add(oldest->to, std::move(reply));
 }
 
 void ServerCore::Impl::OnPull(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies) {
@@ -291,7 +327,12 @@ void ServerCore::Impl::OnPull(const ReplyTo& from, const RequestEntry& entry, Re
   if (status.ok()) {
     // Answered at once if the version is there, else when Commit makes it.
     if (waiting_.Answer(waiter, *part, replies)) return;
-    status = waiting_.Park(std::move(waiter), &retry);
+    try {
+      status = waiting_.Park(std::move(waiter), &retry);
+    } catch (const std::bad_alloc&) {
+      retry = true;
+      status = NoMemory(parts_.Label(entry.key), entry.part, "a pull that waits");
+    }
     if (status.ok() && entry.piece.data.empty()) return;
     // The ids are copied: their bytes no longer count against the worker's window.
     reply.progress = Progress::kReceived;
@@ -312,9 +353,15 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const RequestEntry& entry,
   // A parked request moves to the stream that asks.
   if (Waiter* waiter = WaitingRoom::Find(*record, from.rank, entry.request)) {
     waiter->to = from;
+    // What memory ran out for when its time came, the asking worker sets going again.
+    const bool made = part == nullptr || Commit(*record, replies);
+    waiter = WaitingRoom::Find(*record, from.rank, entry.request);
+    if (waiter == nullptr || waiting_.AnswerIfReady(*record, *waiter, replies)) return;
     reply.progress = Progress::kReceived;
     reply.missing_ranks = part == nullptr ? std::vector<WorkerRank>{0} : part->Missing(view_);
-    return replies.Add(from, std::move(reply));
+    replies.Add(from, std::move(reply));
+    if (!made) AskForPushAgain(*record, from.rank, replies);
+    return;
   }
   // Nobody waits for it here. A push that is over is known by its round all the same; any other
   // request is `unknown`, and simply sent again.
@@ -329,13 +376,20 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const RequestEntry& entry,
 
 void ServerCore::Impl::OnLeave(const ReplyTo& from, const RequestEntry& entry,
                                ReplyBatch& replies) {
-  ReplyEntry reply(entry);
-  reply.progress = Progress::kDone;
-  replies.Add(from, std::move(reply));
   // Rounds that waited for this worker alone may be complete now.
-  if (view_.left[from.rank]) return;
+  const std::vector<PartId> open = parts_.OpenParts();
   view_.left[from.rank] = true;
-  for (const PartId id : parts_.OpenParts()) Commit(*parts_.Find(id), replies);
+  bool done = true;
+  for (const PartId id : open) done &= Commit(*parts_.Find(id), replies);
+  ReplyEntry reply(entry);
+  if (done) {
+    reply.progress = Progress::kDone;
+  } else {  // its repeat goes on
+    reply.SetStatus(
+        absl::ResourceExhaustedError("memory for an update expected, the system has no more"));
+    reply.retry_after_ms = options_.retry_after_ms;
+  }
+  replies.Add(from, std::move(reply));
 }
 
 void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const RequestFrame& frame,
@@ -350,8 +404,9 @@ void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const RequestFrame& f
     reply.SetStatus(parts_.CheckOptimizer(*frame.optimizer));
   } else if (!repeat) {
     const absl::Status status = parts_.SetOptimizer(*frame.optimizer);
-    reply.SetStatus(status);
-    if (status.ok()) {
+    if (!status.ok()) {
+      reply.SetStatus(status);
+    } else {
       optimizer_incarnation_ = from.incarnation;
       optimizer_request_ = entry.request;
       optimizer_was_set_ = true;

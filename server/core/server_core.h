@@ -10,10 +10,11 @@
 //       however often it arrives.
 //   I4  a pull that names version r > 0 is answered with version r, or not at all.
 //   I5  parked bytes never exceed the budget; the next fragment, in the order of ranks and of their
-//       fragments, of the oldest open round is always taken. (Its place is one sum per
-//       part, which the budget of values counts from Init on: no push is refused for want of it.
-//       The memory is taken when a round opens and given back when it commits, so that closed
-//       rounds take none. A sum of rows is as large as the rows that were contributed.)
+//       fragments, of the oldest open round is never refused for want of it: its place is one sum
+//       per part, which the budget of values counts from Init on. That is a promise of the budget,
+//       not of the system. The memory is taken when a round opens and given back when it commits,
+//       so that closed rounds take none; while the system has none, the push is refused with
+//       retry-after. (A sum of rows is as large as the rows that were contributed.)
 //   I6  a command of a worker is handed out once, however often it arrives, and every repeat gets
 //       the answer of that one run.
 //   I7  a contribution of many fragments counts when all of them have come, each once, however
@@ -22,6 +23,8 @@
 //       the rest.
 //   I8  what rank 0 takes back is gone, with its memory, and no late repeat of its Init brings it
 //       again; what another Init brought, or was pushed to, stays.
+//   I9  a request for which the system has no memory has changed nothing, or was done; its repeat
+//       goes on from there (tests/server/core/out_of_memory_test.cc).
 //
 // A fragment is folded at once when it is the next one of the next round; otherwise it is copied
 // and parked. The ids of a pull that waits are parked, too.
@@ -112,6 +115,11 @@ class ServerCore {
   void OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing);
   // A decoded request. Every entry gets one reply now or, when parked, later; a push whose round is
   // still open gets two.
+  // What the system has no memory for is refused: RESOURCE_EXHAUSTED, with retry-after except for
+  // INIT, and nothing has changed. Of a push what was taken stays taken, and its repeat counts
+  // once. std::bad_alloc is thrown when there is not even memory for a reply: every entry was done
+  // as a whole or not at all, but `out` is of no use, and may lack replies to any peer. Whoever
+  // asks again (a repeat or a probe of everything that was not answered) gets them.
   void OnFrame(int64_t now_ms, PeerId peer, const RequestFrame& request, ServerOutbox* out);
   // The commands that came since the last call, each once. To be called after OnFrame; whoever runs
   // them may take long, and says how it went with OnCommandDone.

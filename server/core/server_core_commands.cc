@@ -22,10 +22,14 @@ void ServerCore::Impl::OnCommand(const ReplyTo& from, const RequestFrame& frame,
     replies.Add(from, CommandReply(entry, status));
   };
   if (!frame.command) return answer(absl::InvalidArgumentError("COMMAND without a command"));
+  // A command that is known is handed out: there is room for it first.
+  CommandRun run{0, from.rank, *frame.command};
+  commands_.reserve(commands_.size() + 1);
   CommandLog::Arrival arrival = command_log_.Arrived(from, entry);
   switch (arrival.kind) {
     case CommandLog::Kind::kNew:
-      commands_.push_back({arrival.ticket, from.rank, *frame.command});
+      run.ticket = arrival.ticket;
+      commands_.push_back(std::move(run));
       break;
     case CommandLog::Kind::kRunning:
       break;

@@ -58,7 +58,11 @@ class ServerCore::Impl {
   // Whether `entry` may contribute to `part`, as far as its round and fragment go.
   absl::Status CheckPush(const ReplyTo& from, const Part& part, const RequestEntry& entry) const;
   // Makes every version of the record's part that can be made, and answers who waits for one.
-  void Commit(PartRecord& record, ReplyBatch& replies);
+  // False: there is no memory for the next one, which can be made later.
+  bool Commit(PartRecord& record, ReplyBatch& replies);
+  // For the version that there was no memory for: has the worker send the oldest of its pushes
+  // again that wait in the record. It is a repeat, which calls Commit() again.
+  void AskForPushAgain(const PartRecord& record, WorkerRank rank, ReplyBatch& replies);
 
   const ServerCoreOptions options_;
   const ShardAddress self_;

@@ -12,6 +12,7 @@ struct Waiter {
   EntryHead request;
   KeySpec key;  // kInit: what the waiter expects the key to be
   Piece asked;  // kPull; a copy, in the parking lot
+  bool answered = false;
 };
 
 }  // namespace kvstore

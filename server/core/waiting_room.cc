@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "server/core/no_memory.h"
 
 namespace kvstore {
 
@@ -38,23 +42,37 @@ absl::Status WaitingRoom::Park(Waiter waiter, bool* retry) {
     *retry = true;
     return parking_.Full(parts_->Label(id.key));
   }
-  if (!waiter.asked.data.empty()) waiter.asked.data = waiter.asked.data.Copy();
-  parking_.bytes += waiter.asked.data.size();
-  ++waiting_;
+  const uint64_t parked_bytes = waiter.asked.data.size();
+  if (parked_bytes > 0) waiter.asked.data = waiter.asked.data.Copy();
   (record == nullptr ? parts_->FindOrAdd(id) : *record).waiters.push_back(std::move(waiter));
+  parking_.bytes += parked_bytes;
+  ++waiting_;
   return absl::OkStatus();
 }
 
 void WaitingRoom::AnswerReady(PartRecord& record, ReplyBatch& replies) {
+  // Also when memory runs out on the way: whoever was answered waits no more.
+  const auto settle = absl::MakeCleanup([&] { DropAnswered(record); });
+  for (Waiter& waiter : record.waiters) waiter.answered = Answer(waiter, *record.part, replies);
+}
+
+bool WaitingRoom::AnswerIfReady(PartRecord& record, Waiter& waiter, ReplyBatch& replies) {
+  if (record.part == nullptr || !Answer(waiter, *record.part, replies)) return false;
+  waiter.answered = true;
+  DropAnswered(record);
+  return true;
+}
+
+void WaitingRoom::DropAnswered(PartRecord& record) {
   auto& waiters = record.waiters;
-  const size_t before = waiters.size();
-  const auto answered = [&](const Waiter& waiter) {
-    if (!Answer(waiter, *record.part, replies)) return false;
+  for (const Waiter& waiter : waiters) {
+    if (!waiter.answered) continue;
     parking_.bytes -= waiter.asked.data.size();
-    return true;
-  };
-  waiters.erase(std::remove_if(waiters.begin(), waiters.end(), answered), waiters.end());
-  waiting_ -= before - waiters.size();
+    --waiting_;
+  }
+  waiters.erase(std::remove_if(waiters.begin(), waiters.end(),
+                               [](const Waiter& waiter) { return waiter.answered; }),
+                waiters.end());
 }
 
 bool WaitingRoom::Answer(const Waiter& waiter, const Part& part, ReplyBatch& replies) const {
@@ -102,8 +120,14 @@ void WaitingRoom::AnswerPull(const Waiter& waiter, const Part& part, ReplyBatch&
         fmt::format("{} part {}: over {} bytes of values are on their way already",
                     parts_->Label(id.key), id.part, options_.reply_bytes_max)));
   }
-  reply->version = part.version();
-  reply->data = part.value().Read(waiter.asked);
+  try {
+    reply->data = part.value().Read(waiter.asked);
+    reply->version = part.version();
+  } catch (const std::bad_alloc&) {
+    reply->progress = Progress::kUnspecified;
+    reply->retry_after_ms = options_.retry_after_ms;
+    reply->SetStatus(NoMemory(parts_->Label(id.key), id.part, "the answer to a pull"));
+  }
 }
 
 }  // namespace kvstore

@@ -31,17 +31,22 @@ class WaitingRoom {
   // A new job: nobody waits. (PartTable::Begin has cleared the records.)
   void Clear();
 
-  // The request waits. What a pull asks for is copied; a repeat is answered in the place of what it
-  // repeats. Errors: RESOURCE_EXHAUSTED, then nothing is kept; `*retry`: there will be room again.
+  // The request waits. If it throws std::bad_alloc, it does not. What a pull asks for is copied; a
+  // repeat is answered in the place of what it repeats. Errors: RESOURCE_EXHAUSTED, then nothing is
+  // kept; `*retry`: there will be room again.
   absl::Status Park(Waiter waiter, bool* retry);
   // The request of `rank` that waits in the record; null if there is none.
   static Waiter* Find(PartRecord& record, WorkerRank rank, RequestId request);
-  // Answers the waiting requests of the record, which has a part, whose time has come.
+  // Answers the waiting requests of the record, which has a part, whose time has come. If it throws
+  // std::bad_alloc, the others wait on, for somebody to ask after them: AnswerIfReady().
   void AnswerReady(PartRecord& record, ReplyBatch& replies);
+  // The same for one of them. False: it has to wait. True: it is gone.
+  bool AnswerIfReady(PartRecord& record, Waiter& waiter, ReplyBatch& replies);
   // Answers a request about the part, if its time has come. False: it has to wait.
   bool Answer(const Waiter& waiter, const Part& part, ReplyBatch& replies) const;
 
  private:
+  void DropAnswered(PartRecord& record);
   // What a pull is told whose time has come.
   void AnswerPull(const Waiter& waiter, const Part& part, ReplyBatch& replies,
                   ReplyEntry* reply) const;

@@ -8,9 +8,11 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/base/headroom.h"
 #include "common/base/status_macros.h"
 #include "common/cluster/partitioner.h"
 #include "common/kernels/kernels.h"
+#include "common/tensor/page_pool.h"
 
 namespace kvstore {
 namespace {
@@ -82,17 +84,22 @@ absl::Status DenseValue::Check(Op op, const Piece& piece) const {
       fmt::format("{}: {} bytes expected, got {}", Label(), expected, piece.data.size()));
 }
 
-void DenseValue::Fill(const Piece& piece) { value_ = Copied(piece.data); }
+void DenseValue::Fill(const Piece& piece) {
+  if (!PagePool::Takes(piece.data.size())) LeaveHeadroom(piece.data.size());
+  value_ = Copied(piece.data);
+}
 
 void DenseValue::Fold(SumIndex sum, const Piece& piece) {
   const DType dtype = key().dtype;
   const size_t summed_bytes = DTypeBytes(AccumulatorOf(dtype));
-  MutableBufferPtr& buffer = sums_[sum];
-  const bool begins = buffer == nullptr;
+  auto found = sums_.find(sum);
+  const bool begins = found == sums_.end();
   if (begins) {
-    buffer = std::make_shared<Buffer>(piece.data.size() / DTypeBytes(dtype) * summed_bytes);
+    auto buffer = std::make_shared<Buffer>(piece.data.size() / DTypeBytes(dtype) * summed_bytes);
+    found = sums_.emplace(sum, std::move(buffer)).first;
   }
-  uint8_t* const out = buffer->data();
+  // From here on nothing is allocated.
+  uint8_t* const out = found->second->data();
   ForEachRun(dtype, piece.data, [&](const uint8_t* in, size_t count, size_t first) {
     uint8_t* const at = out + first * summed_bytes;
     begins ? Widen(dtype, at, in, count) : Accumulate(dtype, at, in, count);
@@ -102,11 +109,16 @@ void DenseValue::Fold(SumIndex sum, const Piece& piece) {
 absl::Status DenseValue::UpdateBy(SumIndex sum) {
   const auto found = sums_.find(sum);
   KVS_CHECK(found != sums_.end());
-  MutableBufferPtr summed = std::move(found->second);
+  // The sum goes when nothing can fail for want of memory any more.
+  absl::Status outcome =
+      updater_.by_program() ? UpdateByProgram(found->second) : UpdateByBuiltIn(found->second);
   sums_.erase(found);
-  if (updater_.by_program()) return UpdateByProgram(std::move(summed));
+  return outcome;
+}
+
+absl::Status DenseValue::UpdateByBuiltIn(const MutableBufferPtr& sum) {
   absl::StatusOr<BufferPtr> updated =
-      updater_.built_in.Update(key().key, key().dtype, *value_, std::move(summed), &state_);
+      updater_.built_in.Update(key().key, key().dtype, *value_, sum, &state_);
   if (!updated.ok()) {
     return absl::Status(updated.status().code(),
                         fmt::format("{}: {}", Label(), std::string(updated.status().message())));
@@ -116,9 +128,9 @@ absl::Status DenseValue::UpdateBy(SumIndex sum) {
 }
 
 // The program's code gets memory of its own: it may throw, and pulls may hold the value.
-absl::Status DenseValue::UpdateByProgram(MutableBufferPtr sum) {
+absl::Status DenseValue::UpdateByProgram(const MutableBufferPtr& sum) {
   const DType dtype = key().dtype;
-  MutableBufferPtr merged = std::move(sum);
+  MutableBufferPtr merged = sum;
   if (AccumulatorOf(dtype) != dtype) {
     const auto rounded = std::make_shared<Buffer>(value_->size());
     Narrow(dtype, rounded->data(), merged->data(), rounded->size() / DTypeBytes(dtype));

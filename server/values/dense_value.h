@@ -35,7 +35,8 @@ class DenseValue final : public PartValue {
 
  private:
   absl::Status UpdateBy(SumIndex sum) override;
-  absl::Status UpdateByProgram(MutableBufferPtr sum);
+  absl::Status UpdateByBuiltIn(const MutableBufferPtr& sum);
+  absl::Status UpdateByProgram(const MutableBufferPtr& sum);
   // The header of what the part would be saved as now.
   SavedHeader Header() const;
   // The bytes of the part's value, in the key's dtype.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -134,24 +135,35 @@ void RowValue::Fill(const Piece& piece) {
 }
 
 void RowValue::Fold(SumIndex sum, const Piece& piece) {
-  RowSum& rows_sum = sums_.try_emplace(sum, key().dtype, cut_.row_elements).first->second;
   const std::vector<int64_t> rows = LocalRowsOf(cut_, piece);
   const size_t ids_bytes = rows.size() * kIdBytes;
-  rows_sum.Fold(rows.data(), rows.size(), piece.data.Sub(ids_bytes, piece.data.size() - ids_bytes));
+  const Payload data = piece.data.Sub(ids_bytes, piece.data.size() - ids_bytes);
+  const auto [found, begins] = sums_.try_emplace(sum, key().dtype, cut_.row_elements);
+  try {
+    found->second.Fold(rows.data(), rows.size(), data);
+  } catch (const std::bad_alloc&) {
+    if (begins) sums_.erase(found);
+    throw;
+  }
 }
 
 absl::Status RowValue::UpdateBy(SumIndex sum) {
   const auto found = sums_.find(sum);
   KVS_CHECK(found != sums_.end());
-  RowSum rows = std::move(found->second);
+  // The sum goes when nothing can fail for want of memory any more.
+  absl::Status outcome = UpdateTable(found->second);
   sums_.erase(found);
+  return outcome;
+}
+
+absl::Status RowValue::UpdateTable(RowSum& sum) {
   if (updater_.by_program()) {
     return absl::UnimplementedError(
         KeyLabel(key().key, key().name) +
         ": a dense key expected, this server runs its program's updater, which has no rows");
   }
   const absl::Status updated =
-      UpdateRows(updater_.built_in, key().key, key().dtype, table_, rows, &state_);
+      UpdateRows(updater_.built_in, key().key, key().dtype, table_, sum, &state_);
   if (updated.ok()) return updated;
   return absl::Status(updated.code(),
                       fmt::format("{}: {}", Label(), std::string(updated.message())));

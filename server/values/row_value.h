@@ -39,6 +39,7 @@ class RowValue final : public PartValue {
 
  private:
   absl::Status UpdateBy(SumIndex sum) override;
+  absl::Status UpdateTable(RowSum& sum);
   // The header of what the part would be saved as now.
   SavedHeader Header() const;
 

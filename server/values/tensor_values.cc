@@ -1,5 +1,6 @@
 #include "server/values/tensor_values.h"
 
+#include "common/base/status_macros.h"
 #include "server/values/dense_value.h"
 #include "server/values/row_value.h"
 
@@ -8,6 +9,13 @@ namespace kvstore {
 std::unique_ptr<PartValue> TensorValues::Make(const KeySpec& key, PartId id) {
   if (key.storage == Storage::kRowSparse) return std::make_unique<RowValue>(key, id, updater_);
   return std::make_unique<DenseValue>(key, id, updater_);
+}
+
+absl::Status TensorValues::SetOptimizer(const OptimizerConfig& spec) {
+  PartUpdater next;
+  KVS_RETURN_IF_ERROR(next.Set(spec.name, spec.parameters, spec.multipliers));
+  previous_ = std::exchange(updater_.built_in, std::move(next));
+  return absl::OkStatus();
 }
 
 }  // namespace kvstore

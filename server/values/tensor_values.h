@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "server/core/part_value.h"
 #include "server/values/shard_updater.h"
@@ -18,12 +19,12 @@ class TensorValues final : public ShardValues {
 
   std::unique_ptr<PartValue> Make(const KeySpec& key, PartId id) override;
   bool has_own_updater() const override { return updater_.by_program(); }
-  absl::Status SetOptimizer(const OptimizerConfig& spec) override {
-    return updater_.built_in.Set(spec.name, spec.parameters, spec.multipliers);
-  }
+  absl::Status SetOptimizer(const OptimizerConfig& spec) override;
+  void UndoSetOptimizer() noexcept override { std::swap(updater_.built_in, previous_); }
 
  private:
   ShardUpdater updater_;
+  PartUpdater previous_;  // what was set before
 };
 
 }  // namespace kvstore

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "tests/simulation/oracle.h"
 #include "tests/support/number_values.h"
@@ -19,7 +20,7 @@ class OracleValues final : public ShardValues {
   }
   absl::Status SetOptimizer(const OptimizerConfig& spec) override {
     if (spec.name == "assign") {
-      parameter_ = 0;
+      previous_ = std::exchange(parameter_, 0);
       return absl::OkStatus();
     }
     const auto parameter = spec.parameters.find("salt");
@@ -28,9 +29,10 @@ class OracleValues final : public ShardValues {
     if (refused_by != spec.parameters.end() && refused_by->second == rank_) {
       return absl::InvalidArgumentError("not here");
     }
-    parameter_ = static_cast<uint64_t>(parameter->second);
+    previous_ = std::exchange(parameter_, static_cast<uint64_t>(parameter->second));
     return absl::OkStatus();
   }
+  void UndoSetOptimizer() noexcept override { parameter_ = previous_; }
 
  private:
   class Value final : public NumberValue {
@@ -76,6 +78,7 @@ class OracleValues final : public ShardValues {
   Oracle& oracle_;
   const ServerRank rank_;
   uint64_t parameter_ = 0;
+  uint64_t previous_ = 0;  // before the last SetOptimizer
 };
 
 }  // namespace kvstore::sim

@@ -107,9 +107,14 @@ class HashValues final : public ShardValues {
   bool has_own_updater() const override { return own_updater; }
   absl::Status SetOptimizer(const OptimizerConfig& spec) override {
     if (spec.name == "bad") return absl::InvalidArgumentError("no such optimizer: bad");
-    state_bytes = spec.name == "adam" ? 2 * sizeof(uint64_t) : 0;
     optimizers.push_back(spec.name);
+    previous_state_bytes = state_bytes;
+    state_bytes = spec.name == "adam" ? 2 * sizeof(uint64_t) : 0;
     return absl::OkStatus();
+  }
+  void UndoSetOptimizer() noexcept override {
+    optimizers.pop_back();
+    state_bytes = previous_state_bytes;
   }
 
   bool fail_updates = false;
@@ -117,7 +122,8 @@ class HashValues final : public ShardValues {
   bool own_updater = false;
   bool empty_init = false;  // Init may bring nothing
   uint64_t state_bytes = 0;
-  std::vector<std::string> optimizers;
+  uint64_t previous_state_bytes = 0;
+  std::vector<std::string> optimizers;  // that were set, in this order
 
  private:
   static uint64_t Apply(uint64_t value, uint64_t sum) { return Mix64(value ^ (sum * 7)); }
