@@ -45,7 +45,8 @@ class EventLoop {
 };
 
 struct StreamEvents {
-  // A whole message. Its slices live as long as somebody keeps them.
+  // A whole message. Its slices live as long as somebody keeps them. If it throws std::bad_alloc,
+  // the stream is broken: on_closed follows.
   std::function<void(Payload)> on_message;
   // Last event of the stream: OK when the peer closed it, else why it broke. UNAVAILABLE: not
   // reachable, connection lost, listener shut down; UNIMPLEMENTED: method not served;

@@ -5,12 +5,19 @@
 
 #include <algorithm>
 #include <iterator>
+#include <new>
 #include <utility>
 
 #include "common/transport/methods.h"
 #include "server/service/request_check.h"
 
 namespace kvstore {
+namespace {
+
+constexpr int64_t kRefusalsToldEveryMs = 10000;
+
+}  // namespace
+
 Shard::Shard(ShardIndex index, ServerCoreOptions options, std::unique_ptr<ShardValues> values,
              EventLoop* loop, CommandHandler on_command)
     : index_(index),
@@ -31,20 +38,37 @@ ServedMethod Shard::Method() {
 void Shard::OnRouting(ClusterId cluster, ServerRank rank, Incarnation incarnation,
                       RoutingPtr routing) {
   loop_->Post([=] {
-    if (core_ == nullptr) {
-      core_ = std::make_unique<ServerCore>(options_, ShardAddress{rank, index_}, values_.get());
+    next_routing_ = {cluster, rank, incarnation, routing};
+    try {
+      TakeRouting();
+    } catch (const std::bad_alloc&) {
+      CloseStreams();  // the next message tries again
     }
-    core_->OnRouting(cluster, incarnation, routing);
-    reply_header_.cluster = cluster;
-    reply_header_.epoch = routing->epoch;
-    reply_header_.job = routing->job;
-    reply_header_.server_incarnation = incarnation;
   });
 }
 
+void Shard::TakeRouting() {
+  if (next_routing_.table == nullptr) return;
+  const auto& [cluster, rank, incarnation, table] = next_routing_;
+  if (core_ == nullptr) {
+    core_ = std::make_unique<ServerCore>(options_, ShardAddress{rank, index_}, values_.get());
+  }
+  core_->OnRouting(cluster, incarnation, table);
+  reply_header_.cluster = cluster;
+  reply_header_.epoch = table->epoch;
+  reply_header_.job = table->job;
+  reply_header_.server_incarnation = incarnation;
+  next_routing_.table = nullptr;
+}
+
 void Shard::GetStatus(std::function<void(ShardStatus)> done) {
-  loop_->Post(
-      [this, done = std::move(done)] { done(core_ == nullptr ? ShardStatus() : core_->Status()); });
+  loop_->Post([this, done = std::move(done)] {
+    try {
+      done(core_ == nullptr ? ShardStatus() : core_->Status());
+    } catch (const std::bad_alloc&) {
+      spdlog::warn("shard {}: no memory to answer a question about its state", index_);
+    }
+  });
 }
 
 void Shard::Accept(std::unique_ptr<MessageStream> stream) {
@@ -61,6 +85,23 @@ void Shard::Accept(std::unique_ptr<MessageStream> stream) {
 }
 
 void Shard::OnMessage(PeerId peer, const Payload& message) {
+  try {
+    TakeRouting();
+    HandleMessage(peer, message);
+  } catch (const std::bad_alloc&) {
+    CloseStreams();
+  }
+}
+
+void Shard::CloseStreams() {
+  spdlog::warn(
+      "shard {}: the system has no more memory: its {} streams are closed, and the workers ask "
+      "again",
+      index_, streams_.size());
+  streams_.clear();
+}
+
+void Shard::HandleMessage(PeerId peer, const Payload& message) {
   absl::StatusOr<RequestFrame> request = DecodeFrame<RequestFrame>(message);
   if (!request.ok()) return RefuseBytes(peer, request.status());
   RefuseEntries(peer, &*request);
@@ -70,27 +111,60 @@ void Shard::OnMessage(PeerId peer, const Payload& message) {
   PutOffUnread(peer, &*request);
   ServerOutbox out;
   core_->OnFrame(SteadyNowMs(), peer, *request, &out);
-  for (const ServerFrame& reply : out) Send(reply.peer, reply.frame);
+  for (const ServerFrame& reply : out) {
+    NoteRefusals(reply.frame);
+    Send(reply.peer, reply.frame);
+  }
   RunCommands();
+}
+
+void Shard::NoteRefusals(const ReplyFrame& frame) {
+  for (const ReplyEntry& entry : frame.entries) {
+    if (entry.code != absl::StatusCode::kResourceExhausted) continue;
+    const int64_t now_ms = SteadyNowMs();
+    if (now_ms < quiet_until_ms_) return;
+    quiet_until_ms_ = now_ms + kRefusalsToldEveryMs;
+    spdlog::warn("shard {}: refused to worker {}: {} {}", index_, frame.header.rank,
+                 OpName(entry.op), entry.message);
+    return;
+  }
 }
 
 void Shard::RunCommands() {
   for (const CommandRun& run : core_->TakeCommands()) {
-    const auto done = [this, ticket = run.ticket](const absl::Status& outcome) {
-      loop_->Post([this, ticket, outcome] {
-        ServerOutbox out;
-        core_->OnCommandDone(ticket, outcome, &out);
-        for (const ServerFrame& reply : out) Send(reply.peer, reply.frame);
-      });
-    };
-    if (on_command_ != nullptr) {
-      on_command_(run.from, run.command, done);
-    } else {
-      done(absl::UnimplementedError(fmt::format(
-          "command {}: a controller expected, this server has none: kvstored never has, a program "
-          "of yours has the one that it gives to RunServer",
-          run.command.id)));
+    try {
+      RunCommand(run);
+    } catch (const std::bad_alloc&) {
+      FinishCommand(run.ticket, absl::ResourceExhaustedError(fmt::format(
+                                    "command {}: memory to run it expected, the system has no more",
+                                    run.command.id)));
     }
+  }
+}
+
+void Shard::FinishCommand(uint64_t ticket, const absl::Status& outcome) {
+  ServerOutbox out;
+  core_->OnCommandDone(ticket, outcome, &out);
+  for (const ServerFrame& reply : out) Send(reply.peer, reply.frame);
+}
+
+void Shard::RunCommand(const CommandRun& run) {
+  const auto done = [this, ticket = run.ticket](const absl::Status& outcome) {
+    loop_->Post([this, ticket, outcome] {
+      try {
+        FinishCommand(ticket, outcome);
+      } catch (const std::bad_alloc&) {
+        CloseStreams();
+      }
+    });
+  };
+  if (on_command_ != nullptr) {
+    on_command_(run.from, run.command, done);
+  } else {
+    done(absl::UnimplementedError(fmt::format(
+        "command {}: a controller expected, this server has none: kvstored never has, a program "
+        "of yours has the one that it gives to RunServer",
+        run.command.id)));
   }
 }
 

@@ -1,6 +1,8 @@
 // Shard: one shard of a server at work. A thin shell that runs a ServerCore on the loop whose
 // streams it answers: bytes in, decode, check, core, encode, bytes out.
 //
+// What the system has no memory for ends here at the latest: see CloseStreams().
+//
 // Loop-bound, except where a method says otherwise.
 #pragma once
 
@@ -45,6 +47,12 @@ class Shard {
  private:
   void Accept(std::unique_ptr<MessageStream> stream);
   void OnMessage(PeerId peer, const Payload& message);
+  void HandleMessage(PeerId peer, const Payload& message);
+  // Memory ran out, and replies may be lost with it. The core is whole: every entry was done, or
+  // was not. So the streams are closed: workers dial anew and ask after what was not answered.
+  void CloseStreams();
+  // Gives the core the newest routing table, if it has not got it yet.
+  void TakeRouting();
   // Bytes that are no frame: says so, and closes the stream.
   void RefuseBytes(PeerId peer, const absl::Status& status);
   // Takes the entries that request_check refuses out of `request`, and answers them.
@@ -53,8 +61,13 @@ class Shard {
   void PutOffUnread(PeerId peer, RequestFrame* request);
   // Puts all entries of `request` off because of `status`: the worker sends them again later.
   void PutOff(PeerId peer, const RequestFrame& request, const absl::Status& status);
+  // Tells the log, now and then, what is refused for want of room: it may go on until an operator
+  // does something.
+  void NoteRefusals(const ReplyFrame& frame);
   // Has the commands run that came in.
   void RunCommands();
+  void RunCommand(const CommandRun& run);
+  void FinishCommand(uint64_t ticket, const absl::Status& outcome);
   void Send(PeerId peer, const ReplyFrame& frame);
 
   const ShardIndex index_;
@@ -64,9 +77,16 @@ class Shard {
   const CommandHandler on_command_;
 
   std::unique_ptr<ServerCore> core_;  // null until the first routing table
-  FrameHeader reply_header_;          // of refusals that do not reach the core
+  struct {
+    ClusterId cluster = 0;
+    ServerRank rank = 0;
+    Incarnation incarnation = 0;
+    RoutingPtr table;  // null: the core has got it
+  } next_routing_;
+  FrameHeader reply_header_;  // of refusals that do not reach the core
   std::map<PeerId, std::unique_ptr<MessageStream>> streams_;
   PeerId last_peer_ = 0;
+  int64_t quiet_until_ms_ = 0;  // NoteRefusals()
 };
 
 }  // namespace kvstore

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <new>
 #include <utility>
 
 #include "common/transport/grpc/grpc_payload.h"
@@ -45,8 +46,12 @@ void GrpcServerStream::OnAccepted(bool ok) {
   Open();
   if (server_->closing()) {
     ShutDown();
-  } else {
+    return;
+  }
+  try {
     server_->options().methods[method_].acceptor(std::make_unique<GrpcStreamHandle>(self));
+  } catch (const std::bad_alloc&) {
+    Break();
   }
 }
 
@@ -126,7 +131,11 @@ void GrpcServerUnary::OnAccepted(bool ok) {
           if (const auto call = weak.lock(); call != nullptr) call->Finish(std::move(result));
         });
       });
-  server_->options().unary_methods[method_].handler(TakePayload(&request_), std::move(reply));
+  try {
+    server_->options().unary_methods[method_].handler(TakePayload(&request_), std::move(reply));
+  } catch (const std::bad_alloc&) {
+    Abort();
+  }
 }
 
 void GrpcServerUnary::ShutDown() { Finish(ShutDownStatus()); }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <new>
 #include <utility>
 
 #include "common/base/check.h"
@@ -65,18 +66,28 @@ void GrpcStream::WindDown() {
 }
 
 void GrpcStream::CancelLater() {
-  loop_->PostAfter(kCloseLingerMs, [weak = weak_from_this()] {
-    const std::shared_ptr<GrpcStream> self = weak.lock();
-    if (self == nullptr || self->over_) return;
-    self->DropQueue();
-    self->Cancel();
-  });
+  try {
+    loop_->PostAfter(kCloseLingerMs, [weak = weak_from_this()] {
+      const std::shared_ptr<GrpcStream> self = weak.lock();
+      if (self != nullptr && !self->over_) self->Break();
+    });
+  } catch (const std::bad_alloc&) {
+    Break();
+  }
 }
 
+void GrpcStream::Break() {
+  DropQueue();
+  Cancel();
+}
+
+// Allocates nothing, and owners' destructors run when nothing is half-done here.
 void GrpcStream::DropQueue() {
-  std::deque<Payload> dropped;  // owners' destructors run when nothing is half-done here
-  dropped.swap(queue_);
-  for (const Payload& message : dropped) queued_bytes_ -= message.size();
+  while (!queue_.empty()) {
+    const Payload dropped = std::move(queue_.front());
+    queue_.pop_front();
+    queued_bytes_ -= dropped.size();
+  }
 }
 
 void GrpcStream::WriteNext() {
@@ -85,10 +96,16 @@ void GrpcStream::WriteNext() {
     const Payload message = std::move(queue_.front());
     queue_.pop_front();
     queued_bytes_ -= message.size();
-    written_message_ = ToByteBuffer(message);
-    writing_ = true;
+    try {
+      written_message_ = ToByteBuffer(message);
+      writing_ = true;
+    } catch (const std::bad_alloc&) {
+      Break();  // messages arrive whole and in order, or the stream ends
+    }
+  }
+  if (writing_) {
     StartWrite(written_message_, &write_tag_);
-  } else if (winding_down_) {
+  } else if (winding_down_ && queue_.empty()) {
     ended_ = true;
     ending_ = true;
     StartEnd(&end_tag_);
@@ -110,8 +127,11 @@ void GrpcStream::OnRead(bool ok) {
     FinishIfOver();
     return;
   }
-  Payload message = TakePayload(&read_message_);
-  Deliver(std::move(message));
+  try {
+    Deliver(TakePayload(&read_message_));
+  } catch (const std::bad_alloc&) {
+    Break();  // the next read ends the stream
+  }
   reading_ = true;
   StartRead(&read_message_, &read_tag_);
 }

@@ -5,7 +5,9 @@
 // The end. A stream winds down once: because Close() was called, the peer half-closed, the listener
 // shuts down, or the call broke. Winding down means: the queue is flushed, then the last operation
 // (WritesDone or Finish) goes out, then gRPC hands the outstanding tags back, then OnReleased. A
-// peer that does not take the rest is given kCloseLingerMs, then the call is cancelled.
+// peer that does not take the rest is given kCloseLingerMs, then the call is cancelled. It is
+// cancelled at once when there is no memory for a message, or whoever receives one throws
+// std::bad_alloc: what the peer was not told it asks for again, on another stream.
 #pragma once
 
 #include <grpcpp/support/byte_buffer.h>
@@ -63,6 +65,8 @@ class GrpcStream : public GrpcCall, public std::enable_shared_from_this<GrpcStre
   void WindDown();
   // To be called when the call is dead: drops what is queued, which will not go out.
   void DropQueue();
+  // Ends the stream at once. Allocates nothing of ours.
+  void Break();
   // If nothing is outstanding: tells on_closed, and lets the loop forget the stream, which may
   // destroy it. To be the last statement of every completion.
   void FinishIfOver();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "common/base/check.h"
@@ -90,10 +91,14 @@ void InprocEnd::PostReceive(Payload message) {
     }
     if (self->over_ || self->link_->broken.load(std::memory_order_acquire)) return;
     self->link_->messages->fetch_add(1, std::memory_order_relaxed);
-    Payload received = Transfer(message);
-    message = Payload();  // before the event: a wire would be through with the sender's bytes
-    const std::shared_ptr<StreamEvents> events = self->events_;
-    if (events != nullptr && events->on_message) events->on_message(std::move(received));
+    try {
+      Payload received = Transfer(message);
+      message = Payload();  // before the event: a wire would be through with the sender's bytes
+      const std::shared_ptr<StreamEvents> events = self->events_;
+      if (events != nullptr && events->on_message) events->on_message(std::move(received));
+    } catch (const std::bad_alloc&) {
+      self->End(absl::UnavailableError("no memory for a message"), /*tell=*/true);
+    }
   });
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <catch2/catch.hpp>
+#include <new>
 #include <thread>
 
 namespace kvstore::testing {
@@ -257,6 +258,48 @@ TEST_CASE("a stream may be destroyed within its own on_message", "[transport]") 
   const std::optional<absl::Status> status = server.AwaitAccepted(1).AwaitClosed();
   REQUIRE(status.has_value());
   CHECK(*status == absl::OkStatus());
+}
+
+TEST_CASE("a stream whose receiver has no memory for a message is broken, others go on",
+          "[transport]") {
+  Server server([](Peer& peer, Payload message) {
+    if (message.ToString() == "too much") throw std::bad_alloc();
+    Echo(peer, std::move(message));
+  });
+  Client client;
+  Peer& broken = client.Dial(server.address());
+  client.Send(broken, "hello");
+  REQUIRE(broken.AwaitMessages(1));
+  client.Send(broken, "too much");
+  client.Send(broken, "never read");
+  for (Peer* const end : {&broken, &server.AwaitAccepted(1)}) {
+    const std::optional<absl::Status> status = end->AwaitClosed();
+    REQUIRE(status.has_value());
+    CHECK_FALSE(status->ok());
+  }
+  CHECK(broken.messages() == std::vector<std::string>{"hello"});
+
+  Peer& other = client.Dial(server.address());
+  client.Send(other, "hello again");
+  REQUIRE(other.AwaitMessages(1));
+  CHECK(other.messages()[0] == "hello again");
+}
+
+TEST_CASE("a dialling stream without memory for a message is broken, too", "[transport]") {
+  Server server(Echo);
+  Client client;
+  Gate closed;
+  std::optional<absl::Status> why;
+  Peer& peer = client.Dial(server.address(), Server::kMethod,
+                           {[](Payload) { throw std::bad_alloc(); },
+                            [&](absl::Status status) {
+                              why = std::move(status);
+                              closed.Open();
+                            }});
+  client.Send(peer, "hello");
+  REQUIRE(closed.Await());
+  CHECK_FALSE(why->ok());
+  REQUIRE(server.AwaitAccepted(1).AwaitClosed().has_value());
 }
 
 TEST_CASE("a stream may be destroyed within its own on_closed", "[transport]") {
