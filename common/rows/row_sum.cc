@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "common/base/check.h"
+#include "common/base/headroom.h"
 #include "common/kernels/kernels.h"
 #include "common/rows/row_bytes.h"
 
@@ -26,7 +27,10 @@ size_t Ascending(const int64_t* rows, size_t count) {
 // Room for `size` items; grows as vectors do.
 template <typename T>
 void ReserveFor(size_t size, std::vector<T>* items) {
-  if (size > items->capacity()) items->reserve(std::max(size, items->capacity() * 2));
+  if (size <= items->capacity()) return;
+  const size_t room = std::max(size, items->capacity() * 2);
+  LeaveHeadroom(room * sizeof(T));
+  items->reserve(room);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "common/base/check.h"
+#include "common/base/headroom.h"
 #include "common/rows/row_bytes.h"
 
 namespace kvstore {
@@ -52,8 +53,8 @@ uint8_t* RowTable::Touch(int64_t row) {
   KVS_CHECK(row >= 0 && row < rows_);
   const int64_t number = row >> rows_per_page_log2_;
   auto page = pages_.find(number);
-  if (page == pages_.end()) {  // made before it is entered: there is memory for
-                               // it, or no entry
+  if (page == pages_.end()) {  // made before it is entered: there is memory for it, or no entry
+    LeaveHeadroom(page_bytes_);
     page = pages_.emplace(number, std::make_unique<uint8_t[]>(page_bytes_)).first;
   }
   return page->second.get() + PlaceOnPage(row);

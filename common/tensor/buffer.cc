@@ -22,8 +22,13 @@ PagePool& PoolBuffers() {
 
 Buffer::Buffer(size_t size) : size_(size) {
   PagePool* const pages = pool.load(std::memory_order_acquire);
-  if (pages != nullptr && PagePool::Takes(size)) data_ = pages->Take(size);
-  if (data_ != nullptr) return;
+  if (pages != nullptr && PagePool::Takes(size)) {
+    data_ = pages->Take(size);
+    // Not from the C library instead: what the pool leaves is for what cannot be refused, such as
+    // gRPC's own memory.
+    if (data_ == nullptr) throw std::bad_alloc();
+    return;
+  }
   // Not the aligned operator new: glibc 2.36 asks for alignment and header on top of the size, so a
   // hole that such a block left is never large enough for the next one like it.
   block_ = ::operator new(size + kAlignment);

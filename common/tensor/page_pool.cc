@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <utility>
 
 #include "common/base/check.h"
@@ -131,6 +132,8 @@ PagePool::Run PagePool::FindRun(size_t count) {
 }
 
 PagePool::Slab* PagePool::MapSlab() {
+  auto slab = std::make_unique<Slab>();
+  slabs_.reserve(slabs_.size() + 1);
   // Twice as much, so that a slab's own boundary lies in it: a block's address tells its slab.
   void* const mapped = mmap(nullptr, 2 * kSlabBytes, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -140,10 +143,15 @@ PagePool::Slab* PagePool::MapSlab() {
   uint8_t* const data = begin + before;
   munmap(begin, before);
   if (before < kSlabBytes) munmap(data + kSlabBytes, kSlabBytes - before);
+  slab->data = data;
+  try {
+    by_address_[reinterpret_cast<uintptr_t>(data) / kSlabBytes] = slab.get();
+  } catch (const std::bad_alloc&) {
+    munmap(data, kSlabBytes);
+    throw;
+  }
   ASAN_POISON_MEMORY_REGION(data, kSlabBytes);
-  slabs_.push_back(std::make_unique<Slab>());
-  slabs_.back()->data = data;
-  by_address_[reinterpret_cast<uintptr_t>(data) / kSlabBytes] = slabs_.back().get();
+  slabs_.push_back(std::move(slab));
   return slabs_.back().get();
 }
 

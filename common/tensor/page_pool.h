@@ -38,7 +38,9 @@ class PagePool {
 
   // Whether a block may be so large.
   static bool Takes(size_t bytes) { return bytes >= kBlockBytesMin && bytes <= kBlockBytesMax; }
-  // `bytes` at a page boundary, not initialised. Null: the system has no more memory.
+  // `bytes` at a page boundary, not initialised. Null: the system has no more memory. It is asked
+  // for 2 * kSlabBytes at a time, half of which it gets back, so so much is left for everything
+  // else when it is null.
   uint8_t* Take(size_t bytes) KVS_EXCLUDES(mutex_);
   void Give(uint8_t* block, size_t bytes) KVS_EXCLUDES(mutex_);
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/base/allocator.h"
+#include "common/base/headroom.h"
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
 #include "common/tensor/buffer.h"
@@ -65,6 +66,7 @@ ServerNode::ServerNode(ServerNodeOptions options, Transport* transport, ServerNo
       transport_(transport),
       events_(std::move(events)),
       buffers_(PoolBuffers()) {
+  KeepHeadroom();
   for (ShardIndex shard = 0; shard < options_.shards; ++shard) {
     shard_loops_.push_back(transport_->MakeServerLoop(fmt::format("shard{}", shard)));
     shards_.push_back(std::make_unique<Shard>(

@@ -127,9 +127,11 @@ class Cluster:
         self.scheduler = self.start_scheduler(self.address)
         self.scheduler.expect(r"^kvscheduler listening on ")
 
-    def start_server(self, listen=None):
+    def start_server(self, listen=None, limit_mib=None):
+        """`limit_mib`: of addresses, so that the system gives it no more memory."""
+        limited = [] if limit_mib is None else ["prlimit", f"--as={limit_mib << 20}"]
         server = self.start(f"server {len(self.processes)}", [
-            os.path.join(BIN, "kvstored"), "--scheduler", self.address, "--listen",
+            *limited, os.path.join(BIN, "kvstored"), "--scheduler", self.address, "--listen",
             listen or f"{self.host}:0", "--shards", str(self.shards),
             "--time-scale", str(self.time_scale), *self.server_flags])
         server.address = server.expect(r"^kvstored listening on (\S+)$").group(1)

@@ -1,0 +1,50 @@
+"""Servers that the system gives less memory than their budget promises: what cannot be had is
+refused, and the server lives. Real daemons under `prlimit --as`; the worker's lines are explained
+in memory_worker.cc."""
+
+import os
+import re
+import unittest
+
+import cluster
+
+LIMIT_MIB = 1000  # of addresses; a server that has nothing takes about a half
+
+
+class Memory(unittest.TestCase):
+    def start(self, limit_mib=LIMIT_MIB):
+        self.cluster = cluster.Cluster(workers=1, servers=1, own_servers=True,
+                                       server_flags=["--value-mib", "65536"])
+        self.addCleanup(self.cluster.__exit__)
+        self.server = self.cluster.start_server(limit_mib=limit_mib)
+
+    def work(self, *arguments):
+        worker = self.cluster.start("worker", [os.path.join(cluster.TESTS, "memory_worker"),
+                                               *arguments], self.cluster.env())
+        self.assertEqual(worker.wait(), 0, self.cluster.text())
+        print("\n  " + "\n  ".join(worker.lines))
+        return worker.text()
+
+    def assert_refused(self, said, key):
+        self.assertTrue(self.server.running(), self.cluster.text())
+        self.assertRegex(said, r"before: ok")
+        refused = re.search(r"big: RESOURCE_EXHAUSTED, nothing was done: (.*)", said)
+        self.assertIsNotNone(refused, said)
+        self.assertRegex(refused.group(1), key + r" part \d+: memory for \d+ bytes expected")
+        self.assertRegex(said, r"after: ok")
+
+    def test_a_value_for_which_there_is_no_memory_is_refused(self):
+        self.start()
+        self.assert_refused(self.work("--mib", "1200"), "key 'big'")
+
+    def test_rows_for_which_there_is_no_memory_are_refused(self):
+        self.start()
+        self.assert_refused(self.work("--mib", "1200", "--as", "rows"), "key 'big'")
+
+    def test_small_values_for_which_there_is_no_memory_are_refused(self):
+        self.start()
+        self.assert_refused(self.work("--mib", "1200", "--as", "many"), r"key 'big\d+'")
+
+
+if __name__ == "__main__":
+    unittest.main()
