@@ -76,8 +76,10 @@ void Shard::Accept(std::unique_ptr<MessageStream> stream) {
   StreamEvents events;
   events.on_message = [this, peer](const Payload& message) { OnMessage(peer, message); };
   events.on_closed = [this, peer](const absl::Status& status) {
-    spdlog::debug("shard {}: stream of {} closed: {}", index_, streams_.at(peer)->peer(),
-                  std::string(status.message()));
+    if (spdlog::should_log(spdlog::level::debug)) {
+      spdlog::debug("shard {}: stream of {} closed: {}", index_, streams_.at(peer)->peer(),
+                    std::string(status.message()));
+    }
     streams_.erase(peer);
   };
   stream->SetEvents(std::move(events));

@@ -17,6 +17,11 @@
 namespace kvstore {
 namespace {
 
+// Of a sum of contributions of so many bytes.
+size_t SumBytes(DType dtype, size_t bytes) {
+  return bytes / DTypeBytes(dtype) * DTypeBytes(AccumulatorOf(dtype));
+}
+
 MutableBufferPtr Copied(const Payload& payload) {
   auto copy = std::make_shared<Buffer>(payload.size());
   payload.CopyTo(copy->data());
@@ -86,7 +91,13 @@ absl::Status DenseValue::Check(Op op, const Piece& piece) const {
 
 void DenseValue::Fill(const Piece& piece) {
   if (!PagePool::Takes(piece.data.size())) LeaveHeadroom(piece.data.size());
-  value_ = Copied(piece.data);
+  MutableBufferPtr value = Copied(piece.data);
+  // A sum must fit beside it, or a server that took values for as long as there was memory could
+  // never make a round. One is enough: rounds of other parts can wait for it. (Small ones fit into
+  // the headroom.) Nobody writes to it, so no page of it ever exists.
+  const size_t sum_bytes = SumBytes(key().dtype, piece.data.size());
+  if (PagePool::Takes(sum_bytes)) const Buffer sum(sum_bytes);
+  value_ = std::move(value);
 }
 
 void DenseValue::Fold(SumIndex sum, const Piece& piece) {
@@ -95,7 +106,7 @@ void DenseValue::Fold(SumIndex sum, const Piece& piece) {
   auto found = sums_.find(sum);
   const bool begins = found == sums_.end();
   if (begins) {
-    auto buffer = std::make_shared<Buffer>(piece.data.size() / DTypeBytes(dtype) * summed_bytes);
+    auto buffer = std::make_shared<Buffer>(SumBytes(dtype, piece.data.size()));
     found = sums_.emplace(sum, std::move(buffer)).first;
   }
   // From here on nothing is allocated.

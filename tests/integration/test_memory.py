@@ -41,9 +41,13 @@ class Memory(unittest.TestCase):
         self.start()
         self.assert_refused(self.work("--mib", "1200", "--as", "rows"), "key 'big'")
 
-    def test_small_values_for_which_there_is_no_memory_are_refused(self):
+    def test_a_server_full_of_values_has_room_for_rounds(self):
         self.start()
-        self.assert_refused(self.work("--mib", "1200", "--as", "many"), r"key 'big\d+'")
+        self.assert_refused(self.work("--mib", "1200", "--as", "parts"), r"key 'big\d+'")
+
+    def test_a_server_full_of_small_values_has_room_for_rounds(self):
+        self.start()
+        self.assert_refused(self.work("--mib", "1200", "--as", "small"), r"key 'big\d+'")
 
 
 if __name__ == "__main__":

@@ -152,7 +152,14 @@ void GrpcStream::FinishIfOver() {
   DropQueue();
   const std::shared_ptr<GrpcStream> self = shared_from_this();
   const std::shared_ptr<StreamEvents> events = std::move(events_);
-  if (events != nullptr && events->on_closed) events->on_closed(FinalStatus());
+  if (events != nullptr && events->on_closed) {
+    absl::Status status(absl::StatusCode::kUnavailable, "");  // for want of memory for words
+    try {
+      status = FinalStatus();
+    } catch (const std::bad_alloc&) {
+    }
+    events->on_closed(std::move(status));
+  }
   OnReleased();
   loop_->Release(this);
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "common/base/check.h"
@@ -55,8 +56,12 @@ absl::Status InprocListenerState::Accept(const std::string& method,
   connections_.push_back({link, client, server});
   // Posted under the lock, so that the end which Shutdown posts comes after it.
   loop->Post([server, accept = served->acceptor] {
-    server->EnterLoop();
-    accept(std::make_unique<InprocStream>(server));
+    try {
+      server->EnterLoop();
+      accept(std::make_unique<InprocStream>(server));
+    } catch (const std::bad_alloc&) {
+      server->End(absl::UnavailableError("no memory for a stream"), /*tell=*/true);
+    }
   });
   return absl::OkStatus();
 }

@@ -408,4 +408,40 @@ TEST_CASE("wherever memory runs out, nothing is lost, done twice or done by half
   CHECK(places > 100);
 }
 
+TEST_CASE("a value beside which no sum fits is not taken", "[core][memory]") {
+  constexpr size_t kPart = 1 << 20;
+  TensorValues values;
+  ServerCore core({}, ShardAddress{0, 0}, &values);
+  core.OnRouting(kCluster, kServerIncarnation, RoutingOf(1));
+  KeySpec spec;
+  spec.key = kKey;
+  spec.dtype = DType::kFloat32;
+  spec.shape = {kPart / 4};
+  spec.storage = Storage::kDense;
+  RequestEntry entry;
+  entry.op = Op::kInit;
+  entry.key = kKey;
+  entry.piece.create = true;
+  entry.piece.data = Payload::CopyOf(std::string(kPart, '\1'));
+  // While so many blocks of a part's size can be had.
+  const auto init = [&](RequestId request, int blocks) {
+    entry.request = request;
+    RequestFrame frame = testing::Shard::FrameOf(0, entry);
+    frame.keys.push_back(spec);
+    ServerOutbox out;
+    {
+      const testing::FailingNew scarce(kPart, blocks);
+      core.OnFrame(0, 1, frame, &out);
+    }
+    return out.at(0).frame.entries.at(0);
+  };
+  const ReplyEntry refused = init(1, 1);
+  CHECK(refused.code == absl::StatusCode::kResourceExhausted);
+  CHECK(refused.retry_after_ms == 0);
+  CHECK(refused.message ==
+        "key 17 part 0: memory for 2097152 bytes expected, the system has no more");
+  CHECK(core.Status().value_bytes == 0);
+  CHECK(init(2, 2).code == absl::StatusCode::kOk);
+}
+
 }  // namespace kvstore
