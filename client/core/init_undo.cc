@@ -9,19 +9,27 @@ namespace kvstore {
 
 void InitUndo::Noted(const Completion& init) {
   if (init.request == 0) return;  // the job is over: it went nowhere
-  RequestId& first = first_.try_emplace(init.id, init.request).first->second;
-  first = std::min(first, init.request);
+  RequestId& first = first_.try_emplace(init.id, 0).first->second;
+  first = first == 0 ? init.request : std::min(first, init.request);
+}
+
+bool InitUndo::TakeNext(PartRequest* take_back) {
+  while (!first_.empty()) {
+    const auto [id, request] = *first_.begin();
+    first_.erase(first_.begin());
+    if (request == 0) continue;  // it went nowhere
+    take_back->op = Op::kTakeBack;
+    take_back->id = id;
+    take_back->takes_back = request;
+    return true;
+  }
+  return false;
 }
 
 std::vector<PartRequest> InitUndo::Requests() {
   std::vector<PartRequest> requests;
-  requests.reserve(first_.size());
-  for (const auto& [id, request] : std::exchange(first_, {})) {
-    PartRequest& take_back = requests.emplace_back();
-    take_back.op = Op::kTakeBack;
-    take_back.id = id;
-    take_back.takes_back = request;
-  }
+  PartRequest take_back;
+  while (TakeNext(&take_back)) requests.push_back(take_back);
   return requests;
 }
 

@@ -15,12 +15,16 @@ namespace kvstore {
 
 class InitUndo {
  public:
+  // An INIT request for the part is about to be made: then the rest takes no memory for it.
+  void Expect(PartId id) { first_.try_emplace(id, 0); }
   // To be called for every INIT request that is over, whether it succeeded or not.
   void Noted(const Completion& init);
   // The requests that take the Init back; to be asked for once, when all of its requests are over
   // and one has failed. Parts that were refused are among them: a late repeat of the INIT, still on
   // its way, might otherwise create the part after all.
   std::vector<PartRequest> Requests();
+  // The same, one by one: false when there are no more. Takes no memory.
+  bool TakeNext(PartRequest* take_back);
   // The error of an Init that failed with `init`, given the outcome of one taking back: if that
   // failed too, the message says which part is still there.
   static absl::Status ErrorOf(const absl::Status& init, const Completion& take_back);

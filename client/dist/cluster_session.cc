@@ -3,13 +3,15 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <new>
+#include <thread>
 #include <utility>
 
+#include "client/base/no_memory.h"
 #include "client/dist/answer.h"
 #include "client/dist/cluster_questions.h"
 #include "client/dist/worker_options.h"
 #include "common/base/allocator.h"
-#include "common/base/detached_status.h"
 #include "common/base/status_macros.h"
 #include "common/transport/methods.h"
 #include "kvstore/kvstore.h"
@@ -34,8 +36,10 @@ absl::Status StatusOf(const v1::JobEnded& ended) {
 // The answer of all shards to one request, for a caller that blocks.
 class BlockingSink final : public PartSink {
  public:
-  std::vector<PartAsk> OnPart(Op, size_t, Completion completion) override {
-    answer.Give(Detached(completion.status));  // the caller reads it on its own thread
+  std::vector<PartAsk> OnPart(Op, size_t, Completion completion) noexcept override {
+    // The caller reads it on its own thread.
+    answer.Give(WordedStatus(completion.status.code(),
+                             [&completion] { return completion.status.message(); }));
     return {};
   }
   uint64_t operation_id() const override { return 0; }
@@ -62,12 +66,21 @@ ClusterSession::ClusterSession(std::shared_ptr<Transport> transport, const Envir
 }
 
 ClusterSession::~ClusterSession() {
-  loop_->Post([this] {
-    EndJob(absl::CancelledError("the store was destroyed"));
+  const auto stop = [this] {
+    EndJob(WordedStatus(absl::StatusCode::kCancelled, [] { return "the store was destroyed"; }));
     links_->Stop();
     reach_->Stop();
     member_->Stop();
-  });
+  };
+  // It must be done: without memory it waits for some.
+  for (bool posted = false; !posted;) {
+    try {
+      loop_->Post(stop);
+      posted = true;
+    } catch (const std::bad_alloc&) {
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+  }
   loop_owner_.reset();
 }
 
@@ -191,20 +204,33 @@ void ClusterSession::EndJob(const absl::Status& status) {
   {
     MutexLock lock(mutex_);
     if (job_status_) return;
-    job_status_ = Detached(status);  // callers of other threads get it
+    // Callers of other threads get it.
+    job_status_ = WordedStatus(status.code(), [&status] { return status.message(); });
     changed_.NotifyAll();
   }
   links_->EndJob(status);
 }
 
+template <typename Task, typename Refused>
+void ClusterSession::OnLoop(Task task, Refused refused) {
+  loop_->Post([task = std::move(task), refused = std::move(refused)] {
+    try {
+      task();
+    } catch (const std::bad_alloc&) {
+      refused();
+    }
+  });
+}
+
 absl::Status ClusterSession::AskShards(const ShardRequest& request, const std::string& what) {
   const auto sink = std::make_shared<BlockingSink>();
-  loop_->Post([this, request, sink] { links_->AskShards(request, sink); });
+  OnLoop([this, request, sink] { links_->AskShards(request, sink); },
+         [sink] { sink->answer.Give(WordlessStatus(absl::StatusCode::kResourceExhausted)); });
   const auto deadline = steady_clock::now() + milliseconds(operation_timeout_ms());
   if (auto status = sink->answer.WaitUntil(deadline)) return *std::move(status);
 
   const auto late = std::make_shared<Answer<std::vector<WaitInfo>>>();
-  loop_->Post([this, sink, late] { late->Give(links_->WaitingFor(*sink)); });
+  OnLoop([this, sink, late] { late->Give(links_->WaitingFor(*sink)); }, [late] { late->Give({}); });
   return absl::DeadlineExceededError(fmt::format("{} is not done after {} ms: it waits for {}",
                                                  what, operation_timeout_ms(),
                                                  NamesOf(late->Wait())));
@@ -229,16 +255,24 @@ absl::Status ClusterSession::SendCommand(Command command) {
 absl::Status ClusterSession::Barrier() {
   const int64_t timeout_ms = operation_timeout_ms();
   const auto deadline = steady_clock::now() + milliseconds(timeout_ms + Scaled(kAnswerGraceMs));
-  auto generation = std::make_shared<uint64_t>(0);  // guarded by mutex_
-  loop_->Post([this, generation, timeout_ms] {
-    const uint64_t mine = member_->Barrier(static_cast<uint64_t>(timeout_ms));
-    MutexLock lock(mutex_);
-    *generation = mine;
-    barrier_.reset();  // of the same generation, whose deadline passed before
-  });
+  auto generation = std::make_shared<uint64_t>(0);     // guarded by mutex_
+  const auto refused = std::make_shared<bool>(false);  // guarded by mutex_
+  OnLoop(
+      [this, generation, timeout_ms] {
+        const uint64_t mine = member_->Barrier(static_cast<uint64_t>(timeout_ms));
+        MutexLock lock(mutex_);
+        *generation = mine;
+        barrier_.reset();  // of the same generation, whose deadline passed before
+      },
+      [this, refused] {
+        MutexLock lock(mutex_);
+        *refused = true;
+        changed_.NotifyAll();
+      });
   MutexLock lock(mutex_);
   bool in_time = true;
   while (in_time) {
+    if (*refused) return WordlessStatus(absl::StatusCode::kResourceExhausted);
     if (barrier_ && barrier_->generation == *generation) return barrier_->status;
     if (job_status_) return *job_status_;
     in_time = changed_.WaitUntil(mutex_, deadline);
@@ -256,7 +290,7 @@ absl::Status ClusterSession::Leave() {
   ShardRequest request;
   request.op = Op::kLeave;
   KVS_RETURN_IF_ERROR(AskShards(request, "Leave"));
-  loop_->Post([this] { member_->Leave(); });
+  OnLoop([this] { member_->Leave(); }, [] {});  // then the wait below ends at its deadline
   const auto deadline = steady_clock::now() + milliseconds(operation_timeout_ms());
   MutexLock lock(mutex_);
   bool in_time = true;
@@ -269,7 +303,7 @@ absl::Status ClusterSession::Leave() {
 }
 
 void ClusterSession::ReportFailure(const std::string& message) {
-  loop_->Post([this, message] { member_->ReportFailure(message); });
+  OnLoop([this, message] { member_->ReportFailure(message); }, [] {});
   // The scheduler's answer to a failure is the end of the job.
   const auto deadline = steady_clock::now() + milliseconds(Scaled(kInquiryMs));
   {
@@ -277,7 +311,12 @@ void ClusterSession::ReportFailure(const std::string& message) {
     bool in_time = true;
     while (!job_status_ && in_time) in_time = changed_.WaitUntil(mutex_, deadline);
   }
-  loop_->Post([this, message] { EndJob(absl::CancelledError("this worker gave up: " + message)); });
+  OnLoop(
+      [this, message] {
+        EndJob(WordedStatus(absl::StatusCode::kCancelled,
+                            [&message] { return "this worker gave up: " + message; }));
+      },
+      [] {});
 }
 
 absl::Status ClusterSession::Explain(const std::vector<OverdueOperation>& operations,
@@ -285,10 +324,12 @@ absl::Status ClusterSession::Explain(const std::vector<OverdueOperation>& operat
   const auto answer = std::make_shared<Answer<std::vector<WaitInfo>>>();
   std::vector<uint64_t> ids;
   for (const OverdueOperation& operation : operations) ids.push_back(operation.id);
-  loop_->Post([this, ids, answer] {
-    links_->Explain(ids, Scaled(kInquiryMs),
-                    [answer](std::vector<WaitInfo> infos) { answer->Give(std::move(infos)); });
-  });
+  OnLoop(
+      [this, ids, answer] {
+        links_->Explain(ids, Scaled(kInquiryMs),
+                        [answer](std::vector<WaitInfo> infos) { answer->Give(std::move(infos)); });
+      },
+      [answer] { answer->Give({}); });
   return absl::DeadlineExceededError(
       fmt::format("{} is not done after {} ms ({} under way): it waits for {}",
                   operations.front().what, waited_ms,

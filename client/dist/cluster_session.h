@@ -85,6 +85,10 @@ class ClusterSession {
   // The first end of the job counts.
   void EndJob(const absl::Status& status) KVS_EXCLUDES(mutex_);
 
+  // Runs `task` on the loop, and `refused`, which takes no memory, if it throws std::bad_alloc. May
+  // throw that itself; then neither runs.
+  template <typename Task, typename Refused>
+  void OnLoop(Task task, Refused refused);
   // Waits for the answer of all shards that `request` goes to. `what` names it when that takes too
   // long.
   absl::Status AskShards(const ShardRequest& request, const std::string& what);

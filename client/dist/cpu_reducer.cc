@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "client/array/ndarray_impl.h"
-#include "client/store/argument_checks.h"
+#include "client/base/no_memory.h"
 #include "client/store/row_values.h"
 #include "common/kernels/kernels.h"
 #include "common/tensor/buffer.h"
@@ -69,15 +69,20 @@ void CpuReducer::Reduce(std::shared_ptr<const KeyOperation> operation, const Tok
   queue_.Add(key, priority,
              [token, operation = std::move(operation), order = token->HoldOrder(),
               done = std::move(done)](bool run) {
-               if (!run) return done(absl::CancelledError("the store was destroyed"));
+               if (!run) {
+                 return done(WordedStatus(absl::StatusCode::kCancelled,
+                                          [] { return "the store was destroyed"; }));
+               }
                absl::StatusOr<Contribution> contribution;
                try {
                  contribution = ReduceOnCpu(*operation);
                } catch (const std::bad_alloc&) {
-                 contribution = TooLittleMemory(
-                     operation->key->label,
-                     fmt::format("a sum of shape {} of {}", ShapeString(operation->spec.shape),
-                                 DTypeName(operation->spec.dtype)));
+                 contribution = WordedStatus(absl::StatusCode::kResourceExhausted, [&] {
+                   return fmt::format(
+                       "{}: memory for a sum of shape {} of {} expected, there is too little",
+                       operation->key->label, ShapeString(operation->spec.shape),
+                       DTypeName(operation->spec.dtype));
+                 });
                }
                done(std::move(contribution));
              });

@@ -6,6 +6,7 @@
 #include <new>
 #include <utility>
 
+#include "client/base/no_memory.h"
 #include "client/base/sdk_log.h"
 #include "client/dist/await_init_operation.h"
 #include "client/dist/cpu_reducer.h"
@@ -13,14 +14,15 @@
 #include "client/dist/init_operation.h"
 #include "client/dist/pull_operation.h"
 #include "client/dist/push_operation.h"
-#include "client/store/argument_checks.h"
 #include "common/model/command.h"
 #include "common/updater/part_updater.h"
 
 namespace kvstore {
 namespace {
 
-absl::Status Stopped() { return absl::CancelledError("the store was destroyed"); }
+absl::Status Stopped() {
+  return WordedStatus(absl::StatusCode::kCancelled, [] { return "the store was destroyed"; });
+}
 
 // Whether the operation is a push without any row, which is no update of its own.
 bool PushesNothing(const KeyOperation& operation) {
@@ -147,10 +149,12 @@ void DistBackend::Send(const std::shared_ptr<KeyOperation>& operation, const Tok
     if (asks.empty()) return token->Finish(absl::OkStatus());
     session->links().Add(std::move(asks));
   } catch (const std::bad_alloc&) {
-    token->Finish(TooLittleMemory(
-        operation->key->label,
-        fmt::format("requests about a value of shape {} of {}", ShapeString(operation->spec.shape),
-                    DTypeName(operation->spec.dtype))));
+    token->Finish(WordedStatus(absl::StatusCode::kResourceExhausted, [&] {
+      return fmt::format(
+          "{}: memory for requests about a value of shape {} of {} expected, there is too little",
+          operation->key->label, ShapeString(operation->spec.shape),
+          DTypeName(operation->spec.dtype));
+    }));
   }
 }
 
@@ -217,6 +221,24 @@ absl::Status DistBackend::Leave() {
 }
 
 void DistBackend::Stop(Close how) {
+  try {
+    TakeLeave(how);
+  } catch (const std::bad_alloc&) {
+    // The scheduler learns it from the session's end.
+  }
+  {
+    MutexLock lock(mutex_);
+    stopped_ = true;
+  }
+  reducer_->Stop();
+  {
+    MutexLock lock(mutex_);
+    while (borrowers_ > 0) returned_.Wait(mutex_);
+  }
+  share_ = nullptr;
+}
+
+void DistBackend::TakeLeave(Close how) {
   const bool last = share_->Exit();
   ClusterSession& session = *share_->session();
   const bool over = !session.JobStatus().ok();
@@ -232,16 +254,6 @@ void DistBackend::Stop(Close how) {
     }
     if (!status.ok()) LogWarning("leaving the cluster: " + std::string(status.message()));
   }
-  {
-    MutexLock lock(mutex_);
-    stopped_ = true;
-  }
-  reducer_->Stop();
-  {
-    MutexLock lock(mutex_);
-    while (borrowers_ > 0) returned_.Wait(mutex_);
-  }
-  share_ = nullptr;
 }
 
 }  // namespace kvstore

@@ -70,6 +70,9 @@ class DistBackend final : public StoreBackend {
   };
 
   absl::Status UpdaterHasNoEffect();
+  // The first half of Stop: tells the others that this store goes, and how. May throw
+  // std::bad_alloc.
+  void TakeLeave(Close how);
   // Makes the operation's requests and queues them; if that fails, the operation is over.
   // `contribution`: null where the operation brings nothing.
   void Send(const std::shared_ptr<KeyOperation>& operation, const TokenPtr& token,

@@ -1,6 +1,9 @@
 #include "client/dist/dist_operation.h"
 
+#include <new>
 #include <utility>
+
+#include "client/base/no_memory.h"
 
 namespace kvstore {
 
@@ -23,9 +26,16 @@ absl::Status DistOperation::Take(Op, size_t, Completion completion, std::vector<
   return completion.status;
 }
 
-std::vector<PartAsk> DistOperation::OnPart(Op op, size_t index, Completion completion) {
+std::vector<PartAsk> DistOperation::OnPart(Op op, size_t index, Completion completion) noexcept {
   std::vector<PartAsk> next;
-  absl::Status status = Take(op, index, std::move(completion), &next);
+  absl::Status status;
+  try {
+    status = Take(op, index, std::move(completion), &next);
+  } catch (const std::bad_alloc&) {
+    status = WordedStatus(code_without_memory(), [this] {
+      return operation_->key->label + ": memory for an answer expected, there is too little";
+    });
+  }
   if (status_.ok() && !status.ok()) status_ = std::move(status);
   ++over_;
   if (over_ == asked_) AllTaken(&next);

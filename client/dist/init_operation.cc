@@ -9,11 +9,13 @@ std::vector<PartAsk> InitOperation::Asks(const Cut& cut, const Contribution& val
   std::vector<PartPiece> pieces = cut.Pieces(value, nullptr);
   std::vector<PartAsk> asks;
   asks.reserve(pieces.size());
+  take_backs_.reserve(cut.parts());
   for (PartPiece& each : pieces) {
     PartRequest& request = Ask(Op::kInit, each.part, &asks);
     request.key = key;
     request.piece = std::move(each.piece);
     request.piece.create = true;
+    undo_.Expect(request.id);
   }
   return asks;
 }
@@ -29,9 +31,11 @@ absl::Status InitOperation::Take(Op op, size_t, Completion completion, std::vect
 
 // Called when all INITs are over; and once more when the requests that take them back are, which
 // leaves nothing more to take back.
-void InitOperation::AllTaken(std::vector<PartAsk>* next) {
+void InitOperation::AllTaken(std::vector<PartAsk>* next) noexcept {
   if (status_.ok()) return;
-  for (PartRequest& take_back : undo_.Requests()) {
+  next->swap(take_backs_);  // memory for them is there since the Init was asked
+  PartRequest take_back;
+  while (undo_.TakeNext(&take_back)) {
     Ask(Op::kTakeBack, take_back.id.part, next).takes_back = take_back.takes_back;
   }
 }

@@ -22,9 +22,10 @@ class InitOperation final : public DistOperation {
  private:
   absl::Status Take(Op op, size_t index, Completion completion,
                     std::vector<PartAsk>* next) override;
-  void AllTaken(std::vector<PartAsk>* next) override;
+  void AllTaken(std::vector<PartAsk>* next) noexcept override;
 
-  InitUndo undo_;  // loop
+  InitUndo undo_;                    // loop
+  std::vector<PartAsk> take_backs_;  // empty, with room for a request about every part
 };
 
 }  // namespace kvstore

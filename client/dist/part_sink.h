@@ -18,8 +18,9 @@ class PartSink {
  public:
   virtual ~PartSink() = default;
   // Called when one request is over, on the session's loop; must not block. `op` and `index` are
-  // those of its PartAsk. Returns what is to be asked next.
-  virtual std::vector<PartAsk> OnPart(Op op, size_t index, Completion completion) = 0;
+  // those of its PartAsk. Returns what is to be asked next. (A request for which there was no
+  // memory is over before it was submitted, perhaps on another thread: ShardLinks::Flush.)
+  virtual std::vector<PartAsk> OnPart(Op op, size_t index, Completion completion) noexcept = 0;
   // The operation for which it asks (OperationToken::id()), for explanations; 0 if there is none.
   virtual uint64_t operation_id() const = 0;
 };

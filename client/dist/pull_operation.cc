@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "client/array/ndarray_impl.h"
+#include "client/base/no_memory.h"
 #include "common/base/status_macros.h"
 
 namespace kvstore {
@@ -19,7 +20,7 @@ PullOperation::PullOperation(std::shared_ptr<KeyOperation> operation, TokenPtr t
       lent_(std::move(lent)),
       codec_(std::move(codec)) {}
 
-void PullOperation::DropRows() const {
+void PullOperation::DropRows() const noexcept {
   if (operation().kind != OperationKind::kPullRows) return;
   for (const NDArray& output : operation().outputs) output.impl()->SetRows({});
 }
@@ -56,15 +57,28 @@ absl::Status PullOperation::Take(Op, size_t index, Completion completion, std::v
   if (lent_ == nullptr) {
     cut_->Write(question, reply, operation().outputs);
   } else {
-    lent_->WhenReturned(question.part,
-                        [this, self = shared_from_this(), &question, reply = std::move(reply)] {
-                          cut_->Write(question, reply, operation().outputs);
-                        });
+    lent_->WhenReturned(question.part, [this, self = shared_from_this(), &question,
+                                        reply = std::move(reply)] { WriteLate(question, reply); });
   }
   return absl::OkStatus();
 }
 
-void PullOperation::AllTaken(std::vector<PartAsk>*) {
+// Perhaps on a thread of the transport: nothing may be thrown there.
+void PullOperation::WriteLate(const Question& question, const Payload& reply) const noexcept {
+  try {
+    cut_->Write(question, reply, operation().outputs);
+  } catch (const std::bad_alloc&) {
+    token()->Finish(WordlessStatus(code_without_memory()));
+  }
+}
+
+// The first half of a PushPull has happened.
+absl::StatusCode PullOperation::code_without_memory() const {
+  return operation().kind == OperationKind::kPushPull ? absl::StatusCode::kUnknown
+                                                      : absl::StatusCode::kResourceExhausted;
+}
+
+void PullOperation::AllTaken(std::vector<PartAsk>*) noexcept {
   if (!status_.ok()) DropRows();
 }
 

@@ -28,9 +28,11 @@ class PullOperation final : public DistOperation {
  private:
   absl::Status Take(Op op, size_t index, Completion completion,
                     std::vector<PartAsk>* next) override;
-  void AllTaken(std::vector<PartAsk>* next) override;
+  void AllTaken(std::vector<PartAsk>* next) noexcept override;
+  absl::StatusCode code_without_memory() const override;
+  void WriteLate(const Question& question, const Payload& reply) const noexcept;
   // The outputs of a pull of rows hold none of them: rather none than some.
-  void DropRows() const;
+  void DropRows() const noexcept;
 
   const std::shared_ptr<const Cut> cut_;
   const std::shared_ptr<LentParts> lent_;

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <string>
 #include <utility>
 
+#include "client/base/no_memory.h"
 #include "client/base/sdk_log.h"
 #include "common/transport/methods.h"
 
@@ -14,6 +16,8 @@ namespace {
 
 // How many requests one inquiry asks after, at most: enough to name who is waited for.
 constexpr size_t kTicketsPerInquiryMax = 256;
+// Until what found no memory is tried again.
+constexpr int64_t kPauseMs = 10;
 
 }  // namespace
 
@@ -33,18 +37,39 @@ void ShardLinks::Add(std::vector<PartAsk> asks) {
 }
 
 void ShardLinks::Flush() noexcept {
+  Lists refused;
   {
     MutexLock lock(mutex_);
     if (queued_.empty() || flush_posted_) return;
-    flush_posted_ = true;
+    try {
+      loop_->Post([this] { SubmitQueued(); });
+      flush_posted_ = true;
+    } catch (const std::bad_alloc&) {
+      refused.swap(queued_);
+    }
   }
-  loop_->Post([this] { SubmitQueued(); });
+  for (std::vector<PartAsk>& asks : refused) Refuse(std::move(asks));
 }
 
-// Without a core the queue stays as it is; SubmitWaiting() calls this again when there is one.
-void ShardLinks::SubmitQueued() {
-  if (core_ == nullptr) return Want();
-  std::vector<std::vector<PartAsk>> queued;
+void ShardLinks::Refuse(std::vector<PartAsk> asks) noexcept {
+  for (PartAsk& ask : asks) {
+    Completion refusal;
+    refusal.id = ask.request.id;
+    refusal.status = WordlessStatus(absl::StatusCode::kResourceExhausted);
+    // For what this leads to there is no memory either.
+    Refuse(ask.sink->OnPart(ask.request.op, ask.index, std::move(refusal)));
+  }
+}
+
+// SubmitWaiting() comes back to what is left in the queue.
+void ShardLinks::SubmitQueued() noexcept {
+  try {
+    if (core_ == nullptr) return Want();
+  } catch (const std::bad_alloc&) {
+    return Later();
+  }
+  if (!late_.empty() && !Submit(std::exchange(late_, {}))) return;
+  Lists queued;
   {
     MutexLock lock(mutex_);
     queued.swap(queued_);
@@ -54,124 +79,237 @@ void ShardLinks::SubmitQueued() {
 }
 
 void ShardLinks::Want() {
-  if (wanted_ != nullptr) std::exchange(wanted_, nullptr)();
+  if (wanted_ == nullptr) return;
+  wanted_();
+  wanted_ = nullptr;
 }
 
-void ShardLinks::SubmitWaiting() {
+void ShardLinks::SubmitWaiting() noexcept {
   SubmitQueued();
-  for (auto& [request, sink] : std::exchange(waiting_, {})) {
-    AskShards(std::move(request), std::move(sink));
+  while (!waiting_.empty()) {
+    auto [request, sink] = std::move(waiting_.front());
+    waiting_.erase(waiting_.begin());
+    Completion refusal;
+    try {
+      AskShards(std::move(request), sink);
+    } catch (const std::bad_alloc&) {
+      refusal.status = WordlessStatus(absl::StatusCode::kResourceExhausted);
+      sink->OnPart(Op::kUnspecified, 0, std::move(refusal));
+    }
   }
 }
 
-void ShardLinks::Submit(std::vector<std::vector<PartAsk>> lists) {
+bool ShardLinks::Submit(Lists lists) noexcept {
+  ClientOutbox out;
+  try {
+    TrySubmit(&lists, &out);
+  } catch (const std::bad_alloc&) {
+    if (late_.empty()) {
+      late_ = std::move(lists);
+    } else {
+      for (std::vector<PartAsk>& asks : lists) KeepOrRefuse(&late_, std::move(asks));
+    }
+    Later();
+    return false;
+  }
+  Handle(std::move(out));
+  return true;
+}
+
+void ShardLinks::KeepOrRefuse(Lists* lists, std::vector<PartAsk> asks) noexcept {
+  try {
+    lists->push_back(std::move(asks));
+  } catch (const std::bad_alloc&) {
+    Refuse(std::move(asks));  // they have not moved
+  }
+}
+
+void ShardLinks::TrySubmit(Lists* lists, ClientOutbox* out) {
   size_t count = 0;
-  for (const std::vector<PartAsk>& asks : lists) count += asks.size();
+  for (const std::vector<PartAsk>& asks : *lists) count += asks.size();
   std::vector<PartRequest> requests;
   requests.reserve(count);
-  for (std::vector<PartAsk>& asks : lists) {
+  open_.MakeRoomFor(count);
+  for (std::vector<PartAsk>& asks : *lists) {
     for (PartAsk& ask : asks) {
       ask.request.ticket = ++last_ticket_;
-      open_[ask.request.ticket] = {std::move(ask.sink), ask.request.op, ask.index};
+      open_.emplace(ask.request.ticket, Open{ask.sink, ask.request.op, ask.index});
       requests.push_back(std::move(ask.request));
     }
   }
-  ClientOutbox out;
-  core_->Submit(SteadyNowMs(), std::move(requests), &out);
-  Handle(std::move(out));
+  try {
+    core_->Submit(SteadyNowMs(), std::move(requests), out);
+  } catch (const std::bad_alloc&) {
+    auto request = requests.begin();
+    for (std::vector<PartAsk>& asks : *lists) {
+      for (PartAsk& ask : asks) {
+        ask.request = std::move(*request++);
+        open_.erase(ask.request.ticket);
+      }
+    }
+    throw;
+  }
 }
 
 void ShardLinks::AskShards(ShardRequest request, std::shared_ptr<PartSink> sink) {
   if (core_ == nullptr) {
+    Want();
     waiting_.emplace_back(std::move(request), std::move(sink));
-    return Want();
+    return;
   }
   request.ticket = ++last_ticket_;
-  open_[request.ticket] = {std::move(sink), request.op, 0};
+  open_.emplace(request.ticket, Open{std::move(sink), request.op, 0});
+  const Ticket ticket = request.ticket;
   ClientOutbox out;
-  core_->Submit(SteadyNowMs(), std::move(request), &out);
+  try {
+    core_->Submit(SteadyNowMs(), std::move(request), &out);
+  } catch (const std::bad_alloc&) {
+    open_.erase(ticket);
+    throw;
+  }
   Handle(std::move(out));
 }
 
-void ShardLinks::Handle(ClientOutbox out) {
+void ShardLinks::Handle(ClientOutbox out) noexcept {
   for (const ClientOutbox::Send& send : out.frames) {
-    streams_.at(send.to)->Send(EncodeFrame(send.frame));
+    try {
+      streams_.at(send.to)->Send(EncodeFrame(send.frame));
+    } catch (const std::bad_alloc&) {
+      BreakStream(send.to);  // it ignores the other frames, as the core takes them for lost
+    }
   }
   for (const ShardAddress shard : out.dial) Dial(shard);
-  std::vector<std::vector<PartAsk>> next;
+  Lists next;
   for (Completion& done : out.done) {
     const auto it = open_.find(done.ticket);
     const Open open = std::move(it->second);
     open_.erase(it);
     std::vector<PartAsk> more = open.sink->OnPart(open.op, open.index, std::move(done));
-    if (!more.empty()) next.push_back(std::move(more));
+    if (!more.empty()) KeepOrRefuse(&next, std::move(more));
   }
   if (!next.empty()) Submit(std::move(next));
   if (!inquiries_.empty()) EndInquiries(0);
   ArmTimer();
 }
 
-void ShardLinks::Dial(ShardAddress shard) {
-  StreamEvents events;
-  events.on_message = [this, shard](const Payload& message) { OnMessage(shard, message); };
-  events.on_closed = [this, shard](const absl::Status&) { OnStreamDown(shard); };
-  streams_[shard] = transport_->Dial(*loop_, routing_->servers[shard.server].address,
-                                     ShardMethod(shard.shard), std::move(events));
+void ShardLinks::Dial(ShardAddress shard) noexcept {
+  try {
+    StreamEvents events;
+    events.on_message = [this, shard](const Payload& message) { OnMessage(shard, message); };
+    events.on_closed = [this, shard](const absl::Status&) { OnStreamDown(shard); };
+    std::unique_ptr<MessageStream>& stream = streams_[shard];
+    stream = transport_->Dial(*loop_, routing_->servers[shard.server].address,
+                              ShardMethod(shard.shard), std::move(events));
+  } catch (const std::bad_alloc&) {
+    return OnStreamDown(shard);
+  }
   ClientOutbox out;
   core_->OnStreamUp(SteadyNowMs(), shard, &out);
   Handle(std::move(out));
 }
 
-void ShardLinks::OnStreamDown(ShardAddress shard) {
+void ShardLinks::OnStreamDown(ShardAddress shard) noexcept {
   core_->OnStreamDown(SteadyNowMs(), shard);
   ArmTimer();
 }
 
-void ShardLinks::OnMessage(ShardAddress shard, const Payload& message) {
-  const absl::StatusOr<ReplyFrame> frame = DecodeFrame<ReplyFrame>(message);
-  if (!frame.ok()) {
-    LogWarningOnce(fmt::format("{} sent bytes that are no frame: {}",
-                               routing_->ServerName(shard.server),
-                               std::string(frame.status().message())));
-    // Nobody can know which requests this answered. Over a new stream the core asks after all that
-    // are open.
-    streams_[shard]->Close();
-    OnStreamDown(shard);
-    return;
-  }
+void ShardLinks::BreakStream(ShardAddress shard) noexcept {
+  streams_.at(shard)->Close();
+  OnStreamDown(shard);
+}
+
+void ShardLinks::OnMessage(ShardAddress shard, const Payload& message) noexcept {
   ClientOutbox out;
-  core_->OnFrame(SteadyNowMs(), shard, *frame, &out);
+  bool taken = false;
+  try {
+    const absl::StatusOr<ReplyFrame> frame = DecodeFrame<ReplyFrame>(message);
+    taken = frame.ok();
+    if (taken) {
+      core_->OnFrame(SteadyNowMs(), shard, *frame, &out);
+    } else {
+      LogWarningOnce(fmt::format("{} sent bytes that are no frame: {}",
+                                 routing_->ServerName(shard.server),
+                                 std::string(frame.status().message())));
+    }
+  } catch (const std::bad_alloc&) {
+    taken = false;
+  }
+  // Nobody can know which requests this answered. Over a new stream the core asks after all that
+  // are open.
+  if (!taken) BreakStream(shard);
   Handle(std::move(out));
 }
 
 void ShardLinks::OnRouting(ClusterId cluster, WorkerRank rank, Incarnation incarnation,
-                           RoutingPtr routing) {
-  if (ended_) return;
-  routing_ = routing;
-  if (core_ == nullptr) core_ = std::make_unique<ClientCore>(options_, cluster, rank, incarnation);
+                           RoutingPtr routing) noexcept {
+  if (end_) return;
+  cluster_ = cluster;
+  rank_ = rank;
+  incarnation_ = incarnation;
+  routing_ = std::move(routing);
+  TryRouting();
+}
+
+void ShardLinks::TryRouting() noexcept {
   ClientOutbox out;
-  core_->OnRouting(SteadyNowMs(), std::move(routing), &out);
+  try {
+    std::unique_ptr<ClientCore> first;  // a core that is not routed would fail what it is asked
+    if (core_ == nullptr) {
+      first = std::make_unique<ClientCore>(options_, cluster_, rank_, incarnation_);
+    }
+    (first != nullptr ? first : core_)->OnRouting(SteadyNowMs(), routing_, &out);
+    if (first != nullptr) core_ = std::move(first);
+    routing_told_ = true;
+  } catch (const std::bad_alloc&) {
+    routing_told_ = false;
+  }
+  if (core_ == nullptr) return Later();
+  Handle(std::move(out));
+  if (routing_told_) SubmitWaiting();
+}
+
+void ShardLinks::EndJob(const absl::Status& status) noexcept {
+  end_ = status;
+  TryEndJob();
+}
+
+void ShardLinks::TryEndJob() noexcept {
+  ClientOutbox out;
+  try {
+    // One that never was routed can still fail what it is asked.
+    if (core_ == nullptr) core_ = std::make_unique<ClientCore>(options_, 0, 0, 0);
+    core_->OnJobEnded(*end_, &out);
+    end_told_ = true;
+  } catch (const std::bad_alloc&) {
+    return Later();
+  }
   Handle(std::move(out));
   SubmitWaiting();
 }
 
-void ShardLinks::EndJob(const absl::Status& status) {
-  ended_ = true;
-  // Without a routing table there is no core yet; it takes one to fail what is asked from now on.
-  if (core_ == nullptr) core_ = std::make_unique<ClientCore>(options_, 0, 0, 0);
-  ClientOutbox out;
-  core_->OnJobEnded(status, &out);
-  Handle(std::move(out));
-  SubmitWaiting();
+void ShardLinks::Later() noexcept {
+  if (later_) return;
+  try {
+    loop_->PostAfter(kPauseMs, [this] { TryAgain(); });
+    later_ = true;
+  } catch (const std::bad_alloc&) {
+  }
 }
 
-void ShardLinks::Stop() {
+void ShardLinks::TryAgain() noexcept {
+  later_ = false;
+  if (end_ && !end_told_) return TryEndJob();
+  if (!routing_told_) return TryRouting();
+  SubmitQueued();
+}
+
+void ShardLinks::Stop() noexcept {
   SubmitQueued();
   streams_.clear();
   timer_.reset();
 }
 
-void ShardLinks::OnTimer() {
+void ShardLinks::OnTimer() noexcept {
   const int64_t now_ms = SteadyNowMs();
   if (core_ != nullptr && core_->NextTimerMs() <= now_ms) {
     ClientOutbox out;
@@ -181,24 +319,38 @@ void ShardLinks::OnTimer() {
   ArmTimer();
 }
 
-void ShardLinks::ArmTimer() {
-  if (timer_ != nullptr && core_ != nullptr) timer_->Arm(core_->NextTimerMs());
+// The last thing that every event does. Without memory for an alarm the next event tries again; the
+// last of them is the question that Wait asks at its deadline (Explain).
+void ShardLinks::ArmTimer() noexcept {
+  if (timer_ == nullptr) return;
+  if (!late_.empty() || !routing_told_ || (end_ && !end_told_)) Later();
+  if (core_ == nullptr) return;
+  try {
+    timer_->Arm(core_->NextTimerMs());
+  } catch (const std::bad_alloc&) {
+  }
 }
 
-void ShardLinks::Explain(const std::vector<uint64_t>& operations, int64_t within_ms, Told told) {
+void ShardLinks::Explain(const std::vector<uint64_t>& operations, int64_t within_ms,
+                         Told told) noexcept {
   Inquiry inquiry;
   inquiry.number = ++last_inquiry_;
-  inquiry.told = std::move(told);
-  for (const auto& [ticket, open] : open_) {
-    const uint64_t id = open.sink->operation_id();
-    if (std::find(operations.begin(), operations.end(), id) == operations.end()) continue;
-    inquiry.tickets.push_back(ticket);
-    if (inquiry.tickets.size() == kTicketsPerInquiryMax) break;
-  }
   ClientOutbox out;
-  if (core_ != nullptr) core_->Probe(inquiry.tickets, &out);
-  loop_->PostAfter(within_ms, [this, number = inquiry.number] { EndInquiries(number); });
-  inquiries_.push_back(std::move(inquiry));
+  try {
+    inquiries_.reserve(inquiries_.size() + 1);
+    for (const auto& [ticket, open] : open_) {
+      const uint64_t id = open.sink->operation_id();
+      if (std::find(operations.begin(), operations.end(), id) == operations.end()) continue;
+      inquiry.tickets.push_back(ticket);
+      if (inquiry.tickets.size() == kTicketsPerInquiryMax) break;
+    }
+    if (core_ != nullptr) core_->Probe(inquiry.tickets, &out);
+    loop_->PostAfter(within_ms, [this, number = inquiry.number] { EndInquiries(number); });
+    inquiry.told = std::move(told);
+    inquiries_.push_back(std::move(inquiry));
+  } catch (const std::bad_alloc&) {
+    told({});
+  }
   Handle(std::move(out));
 }
 
@@ -211,20 +363,24 @@ std::vector<WaitInfo> ShardLinks::WaitingFor(const PartSink& sink) const {
   return core_->WaitingFor(tickets);
 }
 
-void ShardLinks::EndInquiries(uint64_t late) {
-  std::vector<Inquiry> pending;
-  for (Inquiry& inquiry : std::exchange(inquiries_, {})) {
+void ShardLinks::EndInquiries(uint64_t late) noexcept {
+  for (size_t i = 0; i < inquiries_.size();) {
     std::vector<WaitInfo> infos;
-    if (core_ != nullptr) infos = core_->WaitingFor(inquiry.tickets);
-    const bool answered =
-        std::all_of(infos.begin(), infos.end(), [](const WaitInfo& info) { return info.answered; });
-    if (answered || inquiry.number == late) {
-      inquiry.told(std::move(infos));
-    } else {
-      pending.push_back(std::move(inquiry));
+    bool over = inquiries_[i].number == late;
+    try {
+      if (core_ != nullptr) infos = core_->WaitingFor(inquiries_[i].tickets);
+      over |= std::all_of(infos.begin(), infos.end(),
+                          [](const WaitInfo& info) { return info.answered; });
+    } catch (const std::bad_alloc&) {
     }
+    if (!over) {
+      ++i;
+      continue;
+    }
+    const Told told = std::move(inquiries_[i].told);
+    inquiries_.erase(inquiries_.begin() + static_cast<std::ptrdiff_t>(i));
+    told(std::move(infos));
   }
-  inquiries_ = std::move(pending);
 }
 
 }  // namespace kvstore

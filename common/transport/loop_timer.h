@@ -24,7 +24,6 @@ class LoopTimer {
   // never.
   void Arm(int64_t at_ms) {
     if (at_ms >= state_->at_ms) return;
-    state_->at_ms = at_ms;
     const int64_t delay_ms = std::max<int64_t>(at_ms - SteadyNowMs(), 0);
     state_->loop->PostAfter(delay_ms, [weak = std::weak_ptr<State>(state_)] {
       const std::shared_ptr<State> state = weak.lock();
@@ -32,6 +31,7 @@ class LoopTimer {
       state->at_ms = INT64_MAX;
       state->fire();
     });
+    state_->at_ms = at_ms;  // last: without memory for the alarm it is not armed
   }
 
  private:

@@ -174,6 +174,7 @@ void ServerNode::CheckJoined() {
 }
 
 void ServerNode::TrimMemory() {
+  if (stopping_) return;  // control_ is null while its loop runs for the last time
   const bool quiet = buffers_.Trim();
   // Gives back what gRPC's buffers of the work before have left; once per pause, not while small
   // values come and go.

@@ -26,6 +26,7 @@ std::atomic<int> nth_fails{0};
 std::atomic<int> nth_failures{0};
 thread_local int looked_at = 0;  // which FailingNth this thread has compared itself with
 thread_local bool chosen = false;
+thread_local int spared_scopes = 0;
 
 bool Chosen() {
   if (const void* mark = chosen_mark.load(std::memory_order_relaxed)) return mark == &looked_at;
@@ -36,7 +37,7 @@ bool Chosen() {
 
 bool FailsAsNth() {
   const int now = alive.load(std::memory_order_acquire);
-  if (now == 0) return false;
+  if (now == 0 || spared_scopes > 0) return false;
   if (looked_at != now) {
     looked_at = now;
     chosen = Chosen();
@@ -87,6 +88,9 @@ FailingNth::FailingNth(const char* thread, int spared, int fails) {
   nth_fails.store(fails, std::memory_order_relaxed);
   alive.store(born.fetch_add(1, std::memory_order_relaxed) + 1, std::memory_order_release);
 }
+SparedThread::SparedThread() { ++spared_scopes; }
+SparedThread::~SparedThread() { --spared_scopes; }
+
 FailingNth::~FailingNth() { alive.store(0, std::memory_order_release); }
 int FailingNth::failed() const { return nth_failures.load(std::memory_order_relaxed); }
 

@@ -18,6 +18,15 @@ class FailingNew {
   int failed() const;
 };
 
+// While it lives, FailingNth leaves the calling thread alone: what the test itself does in between.
+class SparedThread {
+ public:
+  SparedThread();
+  ~SparedThread();
+  SparedThread(const SparedThread&) = delete;
+  SparedThread& operator=(const SparedThread&) = delete;
+};
+
 // While it lives, operator new throws std::bad_alloc on one thread, or on all of one name: it
 // spares the first `spared` allocations there, of any size, and fails the `fails` after them. One
 // at a time.

@@ -74,7 +74,7 @@ class ListeningSink final : public PartSink {
   explicit ListeningSink(size_t expected, uint64_t operation = 1)
       : expected_(expected), operation_(operation) {}
 
-  std::vector<PartAsk> OnPart(Op op, size_t index, Completion completion) override {
+  std::vector<PartAsk> OnPart(Op op, size_t index, Completion completion) noexcept override {
     ops.push_back(op);
     indices.push_back(index);
     statuses.push_back(completion.status);
