@@ -32,7 +32,8 @@ class CommandLog {
     uint64_t ticket = 0;
     absl::Status outcome;
   };
-  // If it throws std::bad_alloc, the command has not come.
+  // Notes the arrival of a command, and says what is to become of it. If it throws std::bad_alloc
+  // nothing is noted, as if the command had not come.
   Arrival Arrived(const ReplyTo& from, const EntryHead& request);
 
   struct Answer {

@@ -148,7 +148,7 @@ absl::StatusOr<Creation*> PartTable::CreationFor(const KeySpec& spec, const Requ
     }
     return creation;
   }
-  // The worker sends on until it learns of it.
+  // The fragments before this one were undone; the worker goes on sending until it hears of that.
   if (piece.fragment != 0 && record != nullptr && !record->undone.ok()) return record->undone;
   if (piece.fragment != 0 || (piece.fragments != 1 && !IsRowSparse(spec))) {
     return absl::InvalidArgumentError(

@@ -353,7 +353,8 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const RequestEntry& entry,
   // A parked request moves to the stream that asks.
   if (Waiter* waiter = WaitingRoom::Find(*record, from.rank, entry.request)) {
     waiter->to = from;
-    // What memory ran out for when its time came, the asking worker sets going again.
+    // A version may be due that there was no memory for when it was; whoever asks after a request
+    // has it tried again.
     const bool made = part == nullptr || Commit(*record, replies);
     waiter = WaitingRoom::Find(*record, from.rank, entry.request);
     if (waiter == nullptr || waiting_.AnswerIfReady(*record, *waiter, replies)) return;

@@ -60,8 +60,8 @@ class ServerCore::Impl {
   // Makes every version of the record's part that can be made, and answers who waits for one.
   // False: there is no memory for the next one, which can be made later.
   bool Commit(PartRecord& record, ReplyBatch& replies);
-  // For the version that there was no memory for: has the worker send the oldest of its pushes
-  // again that wait in the record. It is a repeat, which calls Commit() again.
+  // Called when Commit had no memory for the next version. It asks one worker to send again the
+  // oldest of its pushes that wait in the record: that repeat calls Commit() once more.
   void AskForPushAgain(const PartRecord& record, WorkerRank rank, ReplyBatch& replies);
 
   const ServerCoreOptions options_;

@@ -40,7 +40,8 @@ class WaitingRoom {
   // Answers the waiting requests of the record, which has a part, whose time has come. If it throws
   // std::bad_alloc, the others wait on, for somebody to ask after them: AnswerIfReady().
   void AnswerReady(PartRecord& record, ReplyBatch& replies);
-  // The same for one of them. False: it has to wait. True: it is gone.
+  // Answers one of the waiting requests, if its time has come. True: it was answered and waits no
+  // more. False: it waits on.
   bool AnswerIfReady(PartRecord& record, Waiter& waiter, ReplyBatch& replies);
   // Answers a request about the part, if its time has come. False: it has to wait.
   bool Answer(const Waiter& waiter, const Part& part, ReplyBatch& replies) const;

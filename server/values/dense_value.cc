@@ -17,7 +17,7 @@
 namespace kvstore {
 namespace {
 
-// Of a sum of contributions of so many bytes.
+// The bytes that a sum of contributions of `bytes` bytes takes.
 size_t SumBytes(DType dtype, size_t bytes) {
   return bytes / DTypeBytes(dtype) * DTypeBytes(AccumulatorOf(dtype));
 }
