@@ -73,7 +73,7 @@ struct PartRequest {
 // A request that goes to whole shards: one completion when all of them answered. Its status is OK
 // or names every server that refused, with the code of the one with the lowest rank.
 struct ShardRequest {
-  // One about all shards or about the first one of each server (OpScope).
+  // An op about all shards, or about the first one of each server (OpScope).
   Op op = Op::kUnspecified;
   Ticket ticket = 0;
   OptimizerConfig optimizer;

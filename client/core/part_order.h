@@ -64,7 +64,7 @@ class PartOrder {
  private:
   struct Queue {
     Round last_round = 0;  // of the last push submitted
-    // In order of submission.
+    // The open requests of the part, in the order of submission.
     RequestList<&Request::next_in_part, &Request::previous_in_part> open;
   };
 

@@ -101,7 +101,7 @@ class Streams {
 
   FrameHeader HeaderFor(ShardAddress shard) const;
   void SendOver(int64_t now_ms, ShardAddress shard, Stream& stream, ClientOutbox* out);
-  // It is sent: an answer is expected until try_ms from now.
+  // Notes that a request is sent: an answer is expected until try_ms from now.
   void Expect(int64_t now_ms, Request& request);
   // Asks after a request that is sent, or sends it again.
   void Retry(Request& request);

@@ -72,7 +72,7 @@ ClusterSession::~ClusterSession() {
     reach_->Stop();
     member_->Stop();
   };
-  // It must be done: without memory it waits for some.
+  // This must be done, so without memory for the task it waits for some.
   for (bool posted = false; !posted;) {
     try {
       loop_->Post(stop);

@@ -16,7 +16,7 @@ namespace {
 
 // How many requests one inquiry asks after, at most: enough to name who is waited for.
 constexpr size_t kTicketsPerInquiryMax = 256;
-// Until what found no memory is tried again.
+// How long to wait before something that found no memory is tried again.
 constexpr int64_t kPauseMs = 10;
 
 }  // namespace
@@ -56,7 +56,7 @@ void ShardLinks::Refuse(std::vector<PartAsk> asks) noexcept {
     Completion refusal;
     refusal.id = ask.request.id;
     refusal.status = WordlessStatus(absl::StatusCode::kResourceExhausted);
-    // For what this leads to there is no memory either.
+    // What the sink asks next because of this is refused, too: there is no memory for it either.
     Refuse(ask.sink->OnPart(ask.request.op, ask.index, std::move(refusal)));
   }
 }
@@ -276,7 +276,7 @@ void ShardLinks::EndJob(const absl::Status& status) noexcept {
 void ShardLinks::TryEndJob() noexcept {
   ClientOutbox out;
   try {
-    // One that never was routed can still fail what it is asked.
+    // Without a routing table there is no core yet; it takes one to fail what is asked from now on.
     if (core_ == nullptr) core_ = std::make_unique<ClientCore>(options_, 0, 0, 0);
     core_->OnJobEnded(*end_, &out);
     end_told_ = true;

@@ -113,7 +113,7 @@ class ShardLinks {
   bool Submit(Lists lists) noexcept;
   // May throw std::bad_alloc; then the lists are as they were.
   void TrySubmit(Lists* lists, ClientOutbox* out);
-  // None of these were submitted: their sinks hear RESOURCE_EXHAUSTED.
+  // Refuses requests that could not be submitted: their sinks hear RESOURCE_EXHAUSTED.
   static void Refuse(std::vector<PartAsk> asks) noexcept;
   // Appends `asks` to `lists` if there is memory for that.
   static void KeepOrRefuse(Lists* lists, std::vector<PartAsk> asks) noexcept;

@@ -201,7 +201,7 @@ class DependencyEngine {
   // Makes `waiter` wait for the operations on its Vars. False without memory; then it does not.
   bool Register(Waiter* waiter) KVS_REQUIRES(mutex_);
   void Unregister(Waiter* waiter) KVS_REQUIRES(mutex_);
-  // Those that `waiter` still waits for.
+  // The operations that `waiter` still waits for.
   std::vector<Operation*> Waited(const Waiter& waiter) KVS_REQUIRES(mutex_);
   // Waits until all are complete (true), or until `begin` and the timeout: those of the operations,
   // or `timeout_ms` where that is not negative. The waiter stays registered.

@@ -59,7 +59,7 @@ class WorkQueue {
     std::deque<Entry> entries;
     int priority = 0;  // the highest of `entries`, and of those that ran since the lane was empty
     bool running = false;
-    // Its elements of the sets, while it stands in neither.
+    // The lane's elements of the two sets, kept here while it stands in neither.
     ByPriority::node_type by_priority;
     ByAge::node_type by_age;
   };
