@@ -1,3 +1,5 @@
+// Over 450 lines: each event is written so that it takes the memory it needs before it changes
+// anything; that is checked by reading them side by side, with what they call.
 #include "client/core/client_core.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,6 @@
 // Dispatch of requests: what each of them asks, and what refuses it.
+// Over 450 lines: what an op asks of a part, and what is refused before anything has changed, reads
+// as one list; the things it works on (PartTable, WaitingRoom, rounds, sequence) have files.
 #include "server/core/server_core.h"
 
 #include <fmt/format.h>

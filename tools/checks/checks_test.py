@@ -272,6 +272,14 @@ class TidyTree(Tree):
         self.write("a.cc", "x\n" * 601)
         self.assert_one(tidy_tree.check(self.root), "a.cc: 601 lines")
 
+    def test_a_long_file_of_the_product_says_why(self):
+        self.write("tests/a.cc", "x\n" * 451)
+        self.write("client/a.cc", "x\n" * 450)
+        self.write("client/b.cc", "// Over 450 lines: it is one table.\n" + "x\n" * 450)
+        self.assertEqual(tidy_tree.check(self.root), [])
+        self.write("client/a.cc", "x\n" * 451)
+        self.assert_one(tidy_tree.check(self.root), "client/a.cc: 451 lines", "Over 450 lines: ")
+
     def test_machine_paths(self):
         for folder in ("root", "home", "work"):
             self.write("a.md", f"fine\nsee /{folder}/somebody/x\n")

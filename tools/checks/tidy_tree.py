@@ -1,5 +1,5 @@
-"""Checks every text file of the tree: none too long to have one idea, no path of one machine, no
-trailing blanks in code.
+"""Checks every text file of the tree: none too long to have one idea, none long without saying why,
+no path of one machine, no trailing blanks in code.
 
     tidy_tree.py ROOT
 """
@@ -9,6 +9,10 @@ import re
 import sys
 
 LINES_MAX = 600
+# A longer file of the product says in a comment on its first lines: "Over 450 lines: ..."
+LINES_WITHOUT_REASON_MAX = 450
+PRODUCT = {"bench", "cli", "client", "common", "examples", "server"}
+REASON = f"Over {LINES_WITHOUT_REASON_MAX} lines: "
 CODE = {".h", ".cc", ".cu", ".cuh", ".c", ".py", ".sh", ".cmake", ".proto"}
 TEXT = CODE | {".md", ".txt", ".json", ".in", ".yaml", ".yml", ".service"}
 SKIPPED = {"build", ".git", ".cache", "__pycache__"}
@@ -32,6 +36,10 @@ def check(root):
         is_code = path.suffix in CODE or path.name == "CMakeLists.txt"
         if is_code and len(lines) > LINES_MAX:
             problems.append(f"{name}: {len(lines)} lines, at most {LINES_MAX}; which two things is it?")
+        elif (is_code and name.split("/")[0] in PRODUCT and len(lines) > LINES_WITHOUT_REASON_MAX
+              and not any(REASON in line for line in lines[:10])):
+            problems.append(f"{name}: {len(lines)} lines; over {LINES_WITHOUT_REASON_MAX} its top "
+                            f'says why ("{REASON}...")')
         for number, line in enumerate(lines, 1):
             match = MACHINE_PATH.search(line)
             if match:
