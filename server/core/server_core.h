@@ -14,7 +14,8 @@
 //       per part, which the budget of values counts from Init on. That is a promise of the budget,
 //       not of the system. The memory is taken when a round opens and given back when it commits,
 //       so that closed rounds take none; while the system has none, the push is refused with
-//       retry-after. A dense value is taken only if one sum fits beside it. (A sum of rows is as large as the rows that were contributed.)
+//       retry-after. A dense value is taken only if one sum fits beside it. (A sum of rows is as
+//       large as the rows that were contributed.)
 //   I6  a command of a worker is handed out once, however often it arrives, and every repeat gets
 //       the answer of that one run.
 //   I7  a contribution of many fragments counts when all of them have come, each once, however

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <future>
+#include <new>
 #include <random>
 #include <utility>
 
@@ -28,6 +29,8 @@ namespace {
 // How long to wait before the way to the scheduler is looked up again: DNS may not know its name
 // yet, or the network may not be up yet.
 constexpr int64_t kRouteRetryMs = 500;
+// Until there may be memory for a routing table.
+constexpr int64_t kRoutingAgainMs = 100;
 // How often memory is given back: rarely enough that the pauses between two rounds of training are
 // mostly shorter.
 constexpr int64_t kTrimEveryMs = 1000;
@@ -241,8 +244,20 @@ void ServerNode::TakeRouting(const RoutingPtr& routing) {
                     [&](const ShardAddress& owner) { return owner.server == self.rank(); });
   spdlog::info("job {} epoch {}: {}, {} workers, {} of {} slots are here", routing->job,
                routing->epoch, routing->store_type, routing->workers.size(), slots, kSlotCount);
-  for (const std::unique_ptr<Shard>& shard : shards_) {
-    shard->OnRouting(self.cluster(), self.rank(), self.incarnation(), routing);
+  GiveRouting(self.cluster(), self.rank(), self.incarnation(), routing);
+}
+
+void ServerNode::GiveRouting(ClusterId cluster, ServerRank rank, Incarnation incarnation,
+                             const RoutingPtr& routing) {
+  try {
+    for (const std::unique_ptr<Shard>& shard : shards_) {
+      shard->OnRouting(cluster, rank, incarnation, routing);
+    }
+  } catch (const std::bad_alloc&) {
+    // The session has the table and is not sent it again; a shard that has it already ignores it.
+    control_->PostAfter(kRoutingAgainMs, [=] {
+      if (!stopping_) GiveRouting(cluster, rank, incarnation, routing);
+    });
   }
 }
 

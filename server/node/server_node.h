@@ -88,6 +88,9 @@ class ServerNode {
   void JoinAnew(const absl::Status& why);
   void Learn(const MembershipOutbox& news);
   void TakeRouting(const RoutingPtr& routing);
+  // Gives the shards the table, now or as soon as there is memory for that.
+  void GiveRouting(ClusterId cluster, ServerRank rank, Incarnation incarnation,
+                   const RoutingPtr& routing);
   void GetStatus(const UnaryReply& reply);
   // Gives memory back that was needed for a moment only, now and every second from now on.
   void TrimMemory();
