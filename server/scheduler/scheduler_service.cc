@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <chrono>
+#include <new>
 #include <random>
+#include <thread>
 #include <utility>
 
 #include "common/base/detached_status.h"
@@ -14,6 +18,9 @@
 namespace kvstore {
 
 namespace {
+
+// Until what found no memory is tried again.
+constexpr int64_t kPauseMs = 10;
 
 ClusterId RandomClusterId() {
   std::random_device random;
@@ -44,11 +51,11 @@ SchedulerService::SchedulerService(SchedulerServiceOptions options, std::unique_
       events_(std::move(events)),
       loop_(transport->MakeServerLoop("scheduler")),
       writer_(file_ == nullptr ? nullptr : transport->MakeLoop("state")),
-      timer_(loop_.get(), [this] {
-        Run([](SchedulerCore& core, int64_t now_ms, SchedulerOutbox* out) {
-          core.OnTimer(now_ms, out);
-        });
-      }) {}
+      silent_(absl::DeadlineExceededError(
+          fmt::format("Register expected within {} ms", options_.first_message_ms))),
+      too_many_silent_(absl::ResourceExhaustedError(fmt::format(
+          "more than {} sessions that have not registered", options_.silent_sessions_max))),
+      timer_(loop_.get(), [this] { OnTimer(); }) {}
 
 namespace {
 
@@ -95,30 +102,45 @@ absl::Status SchedulerService::Listen(Transport* transport) {
 
 void SchedulerService::Accept(std::unique_ptr<MessageStream> stream) {
   const SessionId id = ++last_session_;
-  StreamEvents events;
-  events.on_message = [this, id](const Payload& bytes) { OnMessage(id, bytes); };
-  events.on_closed = [this, id](const absl::Status& status) { OnClosed(id, status); };
-  stream->SetEvents(std::move(events));
+  loop_->PostAfter(options_.first_message_ms, [this, id] { OnSilence(id); });
+  MessageStream* const raw = stream.get();
   sessions_[id].stream = std::move(stream);
-  if (++silent_sessions_ > options_.silent_sessions_max) {
-    RefuseAndClose(
-        id, absl::ResourceExhaustedError(fmt::format(
-                "more than {} sessions that have not registered", options_.silent_sessions_max)));
-    return;
+  try {
+    StreamEvents events;
+    events.on_message = [this, id](const Payload& bytes) { OnMessage(id, bytes); };
+    events.on_closed = [this, id](const absl::Status&) { OnClosed(id); };
+    raw->SetEvents(std::move(events));
+  } catch (const std::bad_alloc&) {
+    sessions_.erase(id);
+    throw;
   }
-  loop_->PostAfter(options_.first_message_ms, [this, id] {
-    const auto session = sessions_.find(id);
-    if (session == sessions_.end() || session->second.spoke) return;
-    spdlog::warn("{} opened a session and said nothing for {} ms: closed",
-                 session->second.stream->peer(), options_.first_message_ms);
-    RefuseAndClose(id, absl::DeadlineExceededError(fmt::format("Register expected within {} ms",
-                                                               options_.first_message_ms)));
-  });
+  if (++silent_sessions_ > options_.silent_sessions_max) RefuseAndClose(id, too_many_silent_);
 }
 
-void SchedulerService::OnMessage(SessionId id, const Payload& bytes) {
+void SchedulerService::OnSilence(SessionId id) noexcept {
+  const auto session = sessions_.find(id);
+  if (session == sessions_.end() || session->second.spoke) return;
+  try {
+    spdlog::warn("{} opened a session and said nothing for {} ms: closed",
+                 session->second.stream->peer(), options_.first_message_ms);
+  } catch (const std::bad_alloc&) {
+  }
+  RefuseAndClose(id, silent_);
+}
+
+void SchedulerService::OnMessage(SessionId id, const Payload& bytes) noexcept {
+  try {
+    Take(id, bytes);
+  } catch (const std::bad_alloc&) {
+    // Without a word: a refusal would be for good (but for UNAVAILABLE, which needs memory, too).
+    if (const auto session = sessions_.find(id); session != sessions_.end()) Lose(&session->second);
+  }
+  CatchUp();
+}
+
+void SchedulerService::Take(SessionId id, const Payload& bytes) {
   Session& session = sessions_.at(id);
-  if (session.closing) return;
+  if (session.closing || session.lost) return;
   if (!std::exchange(session.spoke, true)) --silent_sessions_;
   if (session.unanswered >= options_.unanswered_messages_max ||
       session.stream->queued_bytes() > options_.unread_bytes_max) {
@@ -146,63 +168,104 @@ void SchedulerService::OnMessage(SessionId id, const Payload& bytes) {
     }
   }
   ++session.unanswered;
-  Run([&](SchedulerCore& core, int64_t now_ms, SchedulerOutbox* out) {
-    core.OnMessage(now_ms, id, message, out);
-  });
+  const bool taken = (message.has_heartbeat() && core_->OnHeartbeat(SteadyNowMs(), id)) ||
+                     Run([&](SchedulerCore& core, int64_t now_ms, SchedulerOutbox* out) {
+                       core.OnMessage(now_ms, id, message, out);
+                     });
+  if (!taken) throw std::bad_alloc();
   untold_.Add(std::nullopt, [this, id] {
     if (const auto it = sessions_.find(id); it != sessions_.end()) --it->second.unanswered;
   });
 }
 
-void SchedulerService::OnClosed(SessionId id, const absl::Status& status) {
-  const auto session = sessions_.find(id);
-  spdlog::debug("session of {} closed: {}", session->second.stream->peer(),
-                std::string(status.message()));
-  if (!session->second.spoke) --silent_sessions_;
-  sessions_.erase(session);
-  Run([&](SchedulerCore& core, int64_t now_ms, SchedulerOutbox* out) {
-    core.OnSessionDown(now_ms, id, out);
-  });
+void SchedulerService::OnClosed(SessionId id) noexcept {
+  Lose(&sessions_.at(id));
+  CatchUp();
+}
+
+void SchedulerService::Lose(Session* session) noexcept {
+  if (session->lost) return;
+  if (!std::exchange(session->spoke, true)) --silent_sessions_;
+  session->lost = true;
+  ++lost_sessions_;
+  session->stream->Close();
+}
+
+void SchedulerService::OnTimer() noexcept {
+  Run([](SchedulerCore& core, int64_t now_ms, SchedulerOutbox* out) { core.OnTimer(now_ms, out); });
+  CatchUp();
 }
 
 // Refuses a session by ourselves, without the core; the core only hears that the session is down,
 // in case it knew it.
-void SchedulerService::RefuseAndClose(SessionId id, const absl::Status& why) {
-  v1::SchedulerMessage refusal;
-  refusal.mutable_refused()->set_code(static_cast<uint32_t>(why.code()));
-  refusal.mutable_refused()->set_message(std::string(why.message()));
-  sessions_.at(id).stream->Send(Payload::CopyOf(refusal.SerializeAsString()));
-  OnClosed(id, why);
+void SchedulerService::RefuseAndClose(SessionId id, const absl::Status& why) noexcept {
+  const auto session = sessions_.find(id);
+  if (session == sessions_.end() || session->second.lost) return;
+  try {
+    v1::SchedulerMessage refusal;
+    refusal.mutable_refused()->set_code(static_cast<uint32_t>(why.code()));
+    refusal.mutable_refused()->set_message(std::string(why.message()));
+    session->second.stream->Send(Payload::CopyOf(refusal.SerializeAsString()));
+  } catch (const std::bad_alloc&) {
+  }
+  OnClosed(id);
 }
 
 template <typename Call>
-void SchedulerService::Run(Call call) {
-  if (over_) return;
-  SchedulerOutbox out;
-  call(*core_, SteadyNowMs(), &out);
+bool SchedulerService::Run(Call call) noexcept {
+  if (over_) return true;
+  std::shared_ptr<SchedulerOutbox> out;
+  try {
+    auto draft = std::make_unique<SchedulerCore>(*core_);
+    out = std::make_shared<SchedulerOutbox>();
+    call(*draft, SteadyNowMs(), out.get());
+    auto state = std::exchange(out->persist, std::nullopt);
+    if (file_ == nullptr) state.reset();
+    untold_.Add(std::move(state), [this, out] { Apply(out); });
+    core_ = std::move(draft);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
   // The core has forgotten this session. What still comes in on it must not reach the core, which
   // would take it for a new session.
-  for (const SessionId id : out.close) {
+  for (const SessionId id : out->close) {
     if (const auto session = sessions_.find(id); session != sessions_.end()) {
       session->second.closing = true;
     }
   }
-  auto state = std::exchange(out.persist, std::nullopt);
-  if (file_ == nullptr) state.reset();
-  untold_.Add(std::move(state), [this, out = std::move(out)] { Apply(out); });
   Write();
-  timer_.Arm(core_->NextTimerMs());
+  return true;
 }
 
-void SchedulerService::Write() {
+void SchedulerService::Write() noexcept {
   std::optional<v1::SchedulerState> state = untold_.NextWrite();
   if (!state) return;
-  writer_->Post([this, state = *std::move(state)] {
-    loop_->Post([this, status = Detached(file_->Save(state))] { OnWritten(status); });
-  });
+  std::shared_ptr<v1::SchedulerState> shared;
+  try {
+    shared = std::make_shared<v1::SchedulerState>();
+    shared->Swap(&*state);
+    writer_->Post([this, shared] { Save(*shared); });
+  } catch (const std::bad_alloc&) {
+    if (shared != nullptr) state->Swap(shared.get());
+    untold_.NotBegun(*std::move(state));
+  }
 }
 
-void SchedulerService::OnWritten(const absl::Status& status) {
+// What depends on it is told only when this is done. So it waits for memory.
+void SchedulerService::Save(const v1::SchedulerState& state) noexcept {
+  std::optional<absl::Status> saved;
+  for (bool told = false; !told;) {
+    try {
+      if (!saved) saved = Detached(file_->Save(state));
+      loop_->Post([this, status = *saved] { OnWritten(status); });
+      told = true;
+    } catch (const std::bad_alloc&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(kPauseMs));
+    }
+  }
+}
+
+void SchedulerService::OnWritten(const absl::Status& status) noexcept {
   if (over_) return;
   if (!status.ok()) {
     // Nobody knows whether this state is on disk, so nothing that depends on it may be told.
@@ -211,27 +274,56 @@ void SchedulerService::OnWritten(const absl::Status& status) {
     return;
   }
   untold_.Written();
-  Write();
+  CatchUp();
 }
 
-void SchedulerService::Apply(const SchedulerOutbox& out) {
-  WriteLog(out);
-  for (const SchedulerOutbox::Message& message : out.messages) {
+void SchedulerService::Apply(const std::shared_ptr<const SchedulerOutbox>& out) noexcept {
+  WriteLog(*out);
+  for (const SchedulerOutbox::Message& message : out->messages) {
     const auto session = sessions_.find(message.session);
-    if (session == sessions_.end()) continue;
-    session->second.stream->Send(Payload::CopyOf(message.message.SerializeAsString()));
+    if (session == sessions_.end() || session->second.lost) continue;
+    try {
+      session->second.stream->Send(Payload::CopyOf(message.message.SerializeAsString()));
+    } catch (const std::bad_alloc&) {
+      Lose(&session->second);  // the node comes back, and is told again
+    }
   }
-  for (const SessionId id : out.close) {
+  for (const SessionId id : out->close) {
     const auto session = sessions_.find(id);
     if (session == sessions_.end()) continue;
     if (!session->second.spoke) --silent_sessions_;
+    if (session->second.lost) --lost_sessions_;
     sessions_.erase(session);
   }
-  if (out.job_ended) {
-    // Before the process may end, nodes that are away for a moment have time to come back and learn
-    // it.
-    loop_->PostAfter(out.job_ended_untold == 0 ? 0 : options_.core.lost_dead_ms,
-                     [this, ended = *out.job_ended] { events_.on_job_over(ended); });
+  if (out->job_ended) ending_ = out;
+}
+
+void SchedulerService::CatchUp() noexcept {
+  if (over_) return;
+  while (lost_sessions_ > 0) {
+    const auto lost = std::find_if(sessions_.begin(), sessions_.end(),
+                                   [](const auto& each) { return each.second.lost; });
+    const SessionId id = lost->first;
+    const bool told = Run([&](SchedulerCore& core, int64_t now_ms, SchedulerOutbox* out) {
+      core.OnSessionDown(now_ms, id, out);
+    });
+    if (!told) break;
+    if (sessions_.erase(id) > 0) --lost_sessions_;
+  }
+  Write();
+  try {
+    if (ending_ != nullptr) {
+      // Before the process may end, nodes that are away for a moment have time to come back and
+      // learn it.
+      loop_->PostAfter(
+          ending_->job_ended_untold == 0 ? 0 : options_.core.lost_dead_ms,
+          [this, ended = *ending_->job_ended]() mutable { events_.on_job_over(std::move(ended)); });
+      ending_ = nullptr;
+    }
+    if (lost_sessions_ > 0) timer_.Arm(SteadyNowMs() + kPauseMs);
+    timer_.Arm(core_->NextTimerMs());
+  } catch (const std::bad_alloc&) {
+    // The next event does it: nodes send heartbeats.
   }
 }
 

@@ -3,6 +3,12 @@
 // its own, so that whoever waits for the disk keeps nobody else waiting; PersistQueue says what may
 // be told when.
 //
+// Memory: a call is tried on a draft of the core, which becomes the core when what it wants
+// published has its place in the queue; so a call that finds no memory has not happened. A message
+// that is not taken, or an answer that cannot be sent, closes its session: the node comes back and
+// asks again. The end of a session, a timer and a write are tried again. The process ends for none
+// of it. (What gRPC itself does without memory is not in our hands: docs/operations.md.)
+//
 //   /kvstore.v1.Scheduler/Session    a stream per node
 //   /kvstore.v1.Scheduler/GetStatus  unary
 #pragma once
@@ -65,6 +71,7 @@ class SchedulerService {
     bool spoke = false;
     size_t unanswered = 0;  // messages whose answers are not sent yet
     bool closing = false;   // the core has closed it; it ends when what was said before is sent
+    bool lost = false;      // it is closed, and the core has not heard of it yet
   };
 
   SchedulerService(SchedulerServiceOptions options, std::unique_ptr<StateFile> file,
@@ -72,22 +79,37 @@ class SchedulerService {
   absl::Status Begin(std::optional<v1::SchedulerState> state);
   absl::Status Listen(Transport* transport);
 
+  // May throw std::bad_alloc; then the stream ends, and nothing has changed.
   void Accept(std::unique_ptr<MessageStream> stream);
-  void OnMessage(SessionId id, const Payload& bytes);
-  void OnClosed(SessionId id, const absl::Status& status);
-  void RefuseAndClose(SessionId id, const absl::Status& why);
+  void OnMessage(SessionId id, const Payload& bytes) noexcept;
+  // May throw std::bad_alloc; then the message is not taken.
+  void Take(SessionId id, const Payload& bytes);
+  void OnSilence(SessionId id) noexcept;
+  void OnClosed(SessionId id) noexcept;
+  void OnTimer() noexcept;
+  void RefuseAndClose(SessionId id, const absl::Status& why) noexcept;
+  void Lose(Session* session) noexcept;
+  // Does a call as a whole (true) or, without memory, not at all.
   template <typename Call>
-  void Run(Call call);
+  bool Run(Call call) noexcept;
   // Begins to write the newest state, if it is not on disk and no write is under way.
-  void Write();
-  void OnWritten(const absl::Status& status);
-  void Apply(const SchedulerOutbox& out);
+  void Write() noexcept;
+  void Save(const v1::SchedulerState& state) noexcept;  // on the writer's thread
+  void OnWritten(const absl::Status& status) noexcept;
+  void Apply(const std::shared_ptr<const SchedulerOutbox>& out) noexcept;
+  // The last thing that every event does: tells the core of lost sessions, and does what is still
+  // to be done because there was no memory for it.
+  void CatchUp() noexcept;
 
   const SchedulerServiceOptions options_;
   const std::unique_ptr<StateFile> file_;  // of the writer, once it listens
   const SchedulerServiceEvents events_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<EventLoop> writer_;  // its tasks use loop_, never the other way round
+
+  // Refusals, made before they are needed.
+  const absl::Status silent_;
+  const absl::Status too_many_silent_;
 
   // Of the loop, from the moment it listens.
   std::unique_ptr<SchedulerCore> core_;
@@ -96,6 +118,8 @@ class SchedulerService {
   std::map<SessionId, Session> sessions_;
   SessionId last_session_ = 0;
   size_t silent_sessions_ = 0;
+  size_t lost_sessions_ = 0;
+  std::shared_ptr<const SchedulerOutbox> ending_;  // whose job_ended is still to be told
   bool over_ = false;  // stopping, or broken: the core hears nothing any more
 
   std::unique_ptr<Listener> listener_;

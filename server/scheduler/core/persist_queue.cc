@@ -7,11 +7,11 @@
 namespace kvstore {
 
 void PersistQueue::Add(std::optional<v1::SchedulerState> state, std::function<void()> publish) {
+  calls_.push_back({given_ + (state ? 1 : 0), std::move(publish)});
   if (state) {
-    newest_ = *std::move(state);
+    newest_.Swap(&*state);
     ++given_;
   }
-  calls_.push_back({given_, std::move(publish)});
   Publish();
 }
 
@@ -26,6 +26,12 @@ void PersistQueue::Written() {
   written_ = writing_;
   writing_ = 0;
   Publish();
+}
+
+void PersistQueue::NotBegun(v1::SchedulerState state) {
+  KVS_CHECK(writing_ != 0);
+  if (writing_ == given_) newest_.Swap(&state);
+  writing_ = 0;
 }
 
 void PersistQueue::Publish() {

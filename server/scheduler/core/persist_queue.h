@@ -23,12 +23,16 @@ class PersistQueue {
  public:
   // `state`: the state that must be on disk before `publish` runs; nothing if the call changed
   // nothing. All that is published is published in the order of the calls; at once, when nothing
-  // has to be written before it.
+  // has to be written before it. May throw std::bad_alloc; then nothing was added. `publish` must
+  // not throw.
   void Add(std::optional<v1::SchedulerState> state, std::function<void()> publish);
   // What is to be written now: nothing while a write is under way, or when all is on disk.
   std::optional<v1::SchedulerState> NextWrite();
   // The last NextWrite() is on disk.
   void Written();
+  // The last NextWrite(), which was `state`, was not begun: it is still to be written, or what is
+  // newer.
+  void NotBegun(v1::SchedulerState state);
 
  private:
   struct Call {

@@ -36,11 +36,16 @@ std::string Seconds(int64_t ms) {
 SchedulerCore::SchedulerCore(SchedulerOptions options, std::optional<v1::SchedulerState> state,
                              ClusterId new_cluster, int64_t now_ms, SchedulerOutbox* out)
     : impl_(std::make_unique<Impl>(options, std::move(state), new_cluster, now_ms, out)) {}
+SchedulerCore::SchedulerCore(const SchedulerCore& other)
+    : impl_(std::make_unique<Impl>(*other.impl_)) {}
 SchedulerCore::~SchedulerCore() = default;
 
 void SchedulerCore::OnMessage(int64_t now_ms, SessionId session, const v1::NodeMessage& message,
                               SchedulerOutbox* out) {
   impl_->OnMessage(now_ms, session, message, out);
+}
+bool SchedulerCore::OnHeartbeat(int64_t now_ms, SessionId session) noexcept {
+  return impl_->OnHeartbeat(now_ms, session);
 }
 void SchedulerCore::OnSessionDown(int64_t now_ms, SessionId session, SchedulerOutbox* out) {
   impl_->OnSessionDown(now_ms, session, out);
@@ -126,6 +131,15 @@ void SchedulerCore::Impl::OnMessage(int64_t now_ms, SessionId session,
     }
   }
   Finish();
+}
+
+bool SchedulerCore::Impl::OnHeartbeat(int64_t now_ms, SessionId session) {
+  const auto owner = sessions_.find(session);
+  if (owner == sessions_.end() || owner->second.past) return false;
+  Node& node = nodes_.at(owner->second.key);
+  if (node.health != v1::HEALTH_ALIVE) return false;
+  node.heard_ms = now_ms;
+  return true;
 }
 
 void SchedulerCore::Impl::OnSessionDown(int64_t now_ms, SessionId session, SchedulerOutbox* out) {

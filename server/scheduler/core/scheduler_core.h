@@ -113,10 +113,17 @@ class SchedulerCore {
   // persist.
   SchedulerCore(SchedulerOptions options, std::optional<v1::SchedulerState> state,
                 ClusterId new_cluster, int64_t now_ms, SchedulerOutbox* out);
+  // A draft: the same core, to try a call on. A call that throws std::bad_alloc leaves its core
+  // half changed; whoever wants none of it tries the call on a draft, which then takes the core's
+  // place.
+  SchedulerCore(const SchedulerCore& other);
   ~SchedulerCore();
 
   void OnMessage(int64_t now_ms, SessionId session, const v1::NodeMessage& message,
                  SchedulerOutbox* out);
+  // A heartbeat of a node that is well does nothing but note the time, so that it needs no draft
+  // and no memory: true. False: nothing is noted, it is for OnMessage.
+  bool OnHeartbeat(int64_t now_ms, SessionId session) noexcept;
   void OnSessionDown(int64_t now_ms, SessionId session, SchedulerOutbox* out);
   void OnTimer(int64_t now_ms, SchedulerOutbox* out);
   // Never later than the first thing that OnTimer has to do; INT64_MAX when there is none.

@@ -32,6 +32,7 @@ class SchedulerCore::Impl {
 
   void OnMessage(int64_t now_ms, SessionId session, const v1::NodeMessage& message,
                  SchedulerOutbox* out);
+  bool OnHeartbeat(int64_t now_ms, SessionId session);
   void OnSessionDown(int64_t now_ms, SessionId session, SchedulerOutbox* out);
   void OnTimer(int64_t now_ms, SchedulerOutbox* out);
   int64_t NextTimerMs() const { return next_timer_ms_; }
