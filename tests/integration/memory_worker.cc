@@ -6,7 +6,8 @@
 //                                    key, where there is room again
 //
 // or, in place of "ok", what was expected and what came. What is too much is one value, dense or of
-// rows of 4 KiB, or as many values of a whole part, or small ones, as are taken; these stay.
+// rows of 4 KiB, or as many values of a whole part, or small ones, as are taken; these stay. Or
+// "pushed": the rows are pushed to a table that has none, which is tried for ever: kill it.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
@@ -64,6 +65,12 @@ void AskForMore(KVStore& store, int64_t mib, const std::string& as) {
     std::vector<int64_t> indices(static_cast<size_t>(bytes / 4096));
     std::iota(indices.begin(), indices.end(), 0);
     store.Init({"big"}, {NDArray::RowSparse(all.shape(), indices, all)});
+  } else if (as == "pushed") {
+    const NDArray all = Ones(bytes / 4096, 1024);
+    std::vector<int64_t> indices(static_cast<size_t>(bytes / 4096));
+    std::iota(indices.begin(), indices.end(), 0);
+    store.Init({"big"}, {NDArray::RowSparse(all.shape())});
+    store.Push({"big"}, {NDArray::RowSparse(all.shape(), indices, all)});
   } else {
     const int64_t value_bytes = as == "small" ? 100 << 10 : 1 << 20;
     const NDArray value = Ones(1, value_bytes / 4);
@@ -80,7 +87,7 @@ int main(int argc, char** argv) {
   std::string as = "dense";
   CLI::App app("memory_worker");
   app.add_option("--mib", mib)->required();
-  app.add_option("--as", as)->check(CLI::IsMember({"dense", "rows", "parts", "small"}));
+  app.add_option("--as", as)->check(CLI::IsMember({"dense", "rows", "parts", "small", "pushed"}));
   CLI11_PARSE(app, argc, argv);
   try {
     const std::unique_ptr<KVStore> store = KVStore::CreateUnique("dist_sync");

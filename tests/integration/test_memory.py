@@ -41,6 +41,17 @@ class Memory(unittest.TestCase):
         self.start()
         self.assert_refused(self.work("--mib", "1200", "--as", "rows"), "key 'big'")
 
+    def test_a_push_of_rows_for_which_there_is_no_memory_waits_and_others_go_on(self):
+        self.start()
+        worker = self.cluster.start("worker", [os.path.join(cluster.TESTS, "memory_worker"),
+                                               "--mib", "1200", "--as", "pushed"],
+                                    self.cluster.env())
+        self.server.expect(r"refused to worker 0: PUSH key 'big' part \d+: memory for ")
+        worker.expect(r"^before: ok$")
+        worker.expect(r"^big: accepted$")
+        worker.expect(r"^after: ok$")
+        self.assertTrue(self.server.running(), self.cluster.text())
+
     def test_a_server_full_of_values_has_room_for_rounds(self):
         self.start()
         self.assert_refused(self.work("--mib", "1200", "--as", "parts"), r"key 'big\d+'")
