@@ -57,7 +57,7 @@ int Measure(const Options& options) {
 int Main(int argc, char** argv) {
   const std::variant<Options, int> parsed = ParseOptions(argc, argv);
   if (const int* exit_code = std::get_if<int>(&parsed)) return *exit_code;
-  const Options& options = std::get<Options>(parsed);
+  const auto& options = std::get<Options>(parsed);
   return options.worker_role ? RunWorker(options.store) : Measure(options);
 }
 
