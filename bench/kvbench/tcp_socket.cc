@@ -84,7 +84,7 @@ bool SendMessage(int fd, const MessageHeader& header, const char* payload) {
     const ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0) return false;
-    size_t left = static_cast<size_t>(sent);
+    auto left = static_cast<size_t>(sent);
     while (message.msg_iovlen > 0) {
       iovec& piece = *message.msg_iov;
       const size_t taken = std::min(left, piece.iov_len);
