@@ -1,10 +1,18 @@
 #include "common/membership/scheduler_session.h"
 
+#include <new>
 #include <utility>
 
 #include "common/transport/methods.h"
 
 namespace kvstore {
+namespace {
+
+// Until what found no memory is tried again.
+constexpr int64_t kPauseMs = 10;
+constexpr size_t kUnlearnedMax = 8;
+
+}  // namespace
 
 SchedulerSession::SchedulerSession(Transport* transport, EventLoop* loop, std::string scheduler,
                                    MembershipOptions options, Learned learned)
@@ -13,16 +21,21 @@ SchedulerSession::SchedulerSession(Transport* transport, EventLoop* loop, std::s
       scheduler_(std::move(scheduler)),
       core_(std::move(options)),
       learned_(std::move(learned)),
-      timer_(loop, [this] {
-        Run([](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
-          core.OnTimer(now_ms, out);
-        });
-      }) {}
+      timer_(loop, [this] { OnTimer(); }) {
+  unlearned_.reserve(kUnlearnedMax);
+}
 
 SchedulerSession::~SchedulerSession() = default;
 
-void SchedulerSession::Start() {
-  Run([](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) { core.Start(now_ms, out); });
+void SchedulerSession::Start() noexcept {
+  const bool started = TryRun(
+      [](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) { core.Start(now_ms, out); });
+  if (started) return;
+  try {
+    loop_->PostAfter(kPauseMs, [this] { Start(); });
+  } catch (const std::bad_alloc&) {
+    // Then whoever waits for the registration gives up at its deadline.
+  }
 }
 
 uint64_t SchedulerSession::Barrier(uint64_t deadline_ms) {
@@ -33,14 +46,14 @@ uint64_t SchedulerSession::Barrier(uint64_t deadline_ms) {
   return generation;
 }
 
-void SchedulerSession::Confirm(uint64_t attempt) {
-  Run([&](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
+void SchedulerSession::Confirm(uint64_t attempt) noexcept {
+  TryRun([&](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
     core.Confirm(now_ms, attempt, out);
   });
 }
 
-void SchedulerSession::NotReady(uint64_t attempt, const std::string& why) {
-  Run([&](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
+void SchedulerSession::NotReady(uint64_t attempt, const std::string& why) noexcept {
+  TryRun([&](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
     core.NotReady(now_ms, attempt, why, out);
   });
 }
@@ -67,16 +80,75 @@ void SchedulerSession::Stop() {
 template <typename Call>
 void SchedulerSession::Run(Call call) {
   if (stopped_) return;
+  MembershipCore draft = core_;
   MembershipOutbox out;
-  call(core_, SteadyNowMs(), &out);
+  call(draft, SteadyNowMs(), &out);
+  std::vector<Payload> messages;
+  messages.reserve(out.messages.size());
   for (const v1::NodeMessage& message : out.messages) {
-    if (stream_ != nullptr) stream_->Send(Payload::CopyOf(message.SerializeAsString()));
+    messages.push_back(Payload::CopyOf(message.SerializeAsString()));
   }
-  if (out.close) stream_.reset();
-  if (!core_.last_put_off().empty()) trouble_ = core_.last_put_off();
-  if (out.dial) Dial();
-  timer_.Arm(core_.NextTimerMs());
-  learned_(out);
+  std::string put_off = draft.last_put_off();
+  core_ = std::move(draft);
+  // From here on it has happened.
+  if (!put_off.empty()) trouble_ = std::move(put_off);
+  try {
+    for (Payload& message : messages) {
+      if (stream_ != nullptr) stream_->Send(std::move(message));
+    }
+    if (out.close) stream_.reset();
+    if (out.dial) Dial();
+  } catch (const std::bad_alloc&) {
+    stream_.reset();
+    broken_ = true;
+  }
+  Learn(std::move(out));
+  CatchUp();
+}
+
+template <typename Call>
+bool SchedulerSession::TryRun(Call call) noexcept {
+  try {
+    Run(call);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+void SchedulerSession::Learn(MembershipOutbox out) noexcept {
+  try {
+    learned_(out);
+  } catch (const std::bad_alloc&) {
+    if (unlearned_.size() < kUnlearnedMax) unlearned_.push_back(std::move(out));
+  }
+}
+
+void SchedulerSession::CatchUp() noexcept {
+  if (stopped_) return;
+  if (!unlearned_.empty()) {
+    MembershipOutbox out = std::move(unlearned_.front());
+    unlearned_.erase(unlearned_.begin());
+    Learn(std::move(out));
+  }
+  if (std::exchange(broken_, false)) {
+    broken_ = !TryRun([](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
+      core.OnSessionDown(now_ms, out);
+    });
+  }
+  try {
+    if (broken_ || !unlearned_.empty()) timer_.Arm(SteadyNowMs() + kPauseMs);
+    timer_.Arm(core_.NextTimerMs());
+  } catch (const std::bad_alloc&) {
+    // The next event does it.
+  }
+}
+
+void SchedulerSession::OnTimer() noexcept {
+  const bool ran = TryRun([](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
+    core.OnTimer(now_ms, out);
+  });
+  if (!ran) CatchUp();
 }
 
 // A stream may be used as soon as it is dialled: what is sent waits for the connection, and the
@@ -91,22 +163,30 @@ void SchedulerSession::Dial() {
   });
 }
 
-void SchedulerSession::OnMessage(const Payload& bytes) {
-  v1::SchedulerMessage message;
-  if (!message.ParseFromString(bytes.ToString())) {
-    return OnClosed(absl::InternalError("the scheduler sent bytes that are no SchedulerMessage"));
+void SchedulerSession::OnMessage(const Payload& bytes) noexcept {
+  try {
+    v1::SchedulerMessage message;
+    if (!message.ParseFromString(bytes.ToString())) {
+      return OnClosed(absl::InternalError("the scheduler sent bytes that are no SchedulerMessage"));
+    }
+    Run([&](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
+      core.OnMessage(now_ms, message, out);
+    });
+  } catch (const std::bad_alloc&) {
+    stream_.reset();
+    broken_ = true;
+    CatchUp();
   }
-  Run([&](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
-    core.OnMessage(now_ms, message, out);
-  });
 }
 
-void SchedulerSession::OnClosed(const absl::Status& status) {
+void SchedulerSession::OnClosed(const absl::Status& status) noexcept {
   stream_.reset();
-  trouble_ = status.ok() ? "the scheduler closed the session" : std::string(status.message());
-  Run([](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
-    core.OnSessionDown(now_ms, out);
-  });
+  broken_ = true;
+  try {
+    trouble_ = status.ok() ? "the scheduler closed the session" : std::string(status.message());
+  } catch (const std::bad_alloc&) {
+  }
+  CatchUp();
 }
 
 }  // namespace kvstore

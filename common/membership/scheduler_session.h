@@ -1,11 +1,16 @@
 // SchedulerSession: the thin shell that runs a MembershipCore over a transport: dials, encodes,
 // decodes, keeps the time. Servers and workers use the same.
+//
+// Memory: a call is tried on a draft of the core, so that one that finds none has not happened.
+// What happened and cannot be sent, and a message that cannot be taken, break the session: the core
+// opens another one, on which all that is open is said again. What cannot be learned is told again.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/membership/core/membership_core.h"
 #include "common/transport/loop_timer.h"
@@ -17,7 +22,7 @@ namespace kvstore {
 class SchedulerSession {
  public:
   // What a call or an event brought: everything of the outbox from `registered` on. Called last;
-  // must not destroy the session.
+  // must not destroy the session. If it throws std::bad_alloc it is called again with the same.
   using Learned = std::function<void(const MembershipOutbox&)>;
 
   // `transport` and `loop` outlive the session, unless the loop is destroyed first.
@@ -25,11 +30,12 @@ class SchedulerSession {
                    MembershipOptions options, Learned learned);
   ~SchedulerSession();
 
-  void Start();
+  void Start() noexcept;
+  // See MembershipCore. Without memory for these two the scheduler will propose again.
+  void Confirm(uint64_t attempt) noexcept;
+  void NotReady(uint64_t attempt, const std::string& why) noexcept;
+  // These may throw std::bad_alloc; then they have not happened.
   uint64_t Barrier(uint64_t deadline_ms);
-  // See MembershipCore.
-  void Confirm(uint64_t attempt);
-  void NotReady(uint64_t attempt, const std::string& why);
   void Begin();
   void Leave();
   void ReportFailure(const std::string& message);
@@ -41,11 +47,19 @@ class SchedulerSession {
   const std::string& trouble() const { return trouble_; }
 
  private:
+  // May throw std::bad_alloc; then nothing has happened.
   template <typename Call>
   void Run(Call call);
+  // The same for events; false if nothing has happened.
+  template <typename Call>
+  bool TryRun(Call call) noexcept;
   void Dial();
-  void OnMessage(const Payload& bytes);
-  void OnClosed(const absl::Status& status);
+  void Learn(MembershipOutbox out) noexcept;
+  void OnTimer() noexcept;
+  void OnMessage(const Payload& bytes) noexcept;
+  void OnClosed(const absl::Status& status) noexcept;
+  // The last thing that every event does: what there was no memory for is tried again.
+  void CatchUp() noexcept;
 
   Transport* const transport_;
   EventLoop* const loop_;
@@ -55,6 +69,8 @@ class SchedulerSession {
   LoopTimer timer_;
   std::unique_ptr<MessageStream> stream_;
   std::string trouble_;
+  bool broken_ = false;  // the stream is gone, and the core has not heard of it yet
+  std::vector<MembershipOutbox> unlearned_;  // has room for kUnlearnedMax
   bool stopped_ = false;
 };
 

@@ -32,16 +32,14 @@ void TaskQueue::PostAfter(int64_t delay_ms, std::function<void()> task) {
 }
 
 void TaskQueue::RunDue() {
+  size_t due = 0;  // the first ones; what is posted meanwhile comes behind them
   {
     MutexLock lock(mutex_);
     sleeping_ = false;
     running_.swap(tasks_);
     if (!timers_.empty()) {
       const int64_t now_ms = SteadyNowMs();
-      while (!timers_.empty() && timers_.begin()->first <= now_ms) {
-        running_.push_back(std::move(timers_.begin()->second));
-        timers_.erase(timers_.begin());
-      }
+      for (auto it = timers_.begin(); it != timers_.end() && it->first <= now_ms; ++it) ++due;
     }
   }
   for (std::function<void()>& task : running_) {
@@ -49,6 +47,14 @@ void TaskQueue::RunDue() {
     task = nullptr;  // what it holds goes now, not when the whole batch is done
   }
   running_.clear();
+  for (; due > 0; --due) {
+    std::multimap<int64_t, std::function<void()>>::node_type timer;  // takes no memory
+    {
+      MutexLock lock(mutex_);
+      timer = timers_.extract(timers_.begin());
+    }
+    timer.mapped()();
+  }
 }
 
 int64_t TaskQueue::PrepareSleep() {

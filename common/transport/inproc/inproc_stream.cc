@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <new>
+#include <thread>
 #include <utility>
 
 #include "common/base/check.h"
@@ -102,9 +104,18 @@ void InprocEnd::PostReceive(Payload message) {
   });
 }
 
-void InprocEnd::PostEnd(const absl::Status& status) {
-  loop_->tasks().Post(
-      [self = shared_from_this(), status = Detached(status)] { self->End(status, /*tell=*/true); });
+// A wire needs no memory to break: this waits for it.
+void InprocEnd::PostEnd(const absl::Status& status) noexcept {
+  for (bool posted = false; !posted;) {
+    try {
+      loop_->tasks().Post([self = shared_from_this(), status = Detached(status)] {
+        self->End(status, /*tell=*/true);
+      });
+      posted = true;
+    } catch (const std::bad_alloc&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
 }
 
 void InprocEnd::End(absl::Status status, bool tell) {

@@ -65,7 +65,7 @@ class InprocEnd : public std::enable_shared_from_this<InprocEnd> {
   void PostOpen();
   void PostReceive(Payload message);
   // Ends this end, after what was posted before.
-  void PostEnd(const absl::Status& status);
+  void PostEnd(const absl::Status& status) noexcept;
   void PostTask(std::function<void()> task) { loop_->tasks().Post(std::move(task)); }
 
   // ---- on the loop's thread
