@@ -10,7 +10,8 @@ namespace {
 
 // Until what found no memory is tried again.
 constexpr int64_t kPauseMs = 10;
-constexpr size_t kUnlearnedMax = 8;
+// More is forgotten: whoever waits for it gives up at its deadline.
+constexpr size_t kUnlearnedMax = 64;
 
 }  // namespace
 
@@ -117,20 +118,32 @@ bool SchedulerSession::TryRun(Call call) noexcept {
 }
 
 void SchedulerSession::Learn(MembershipOutbox out) noexcept {
-  try {
-    learned_(out);
-  } catch (const std::bad_alloc&) {
-    if (unlearned_.size() < kUnlearnedMax) unlearned_.push_back(std::move(out));
+  if (unlearned_.size() == kUnlearnedMax) return;
+  unlearned_.push_back(std::move(out));
+  LearnAll();
+}
+
+// In the order in which it happened: a routing table, for one, must not be learned before an older
+// one. Whoever learns something may call the session (Confirm), which then has more to tell: that
+// waits until this call is over.
+void SchedulerSession::LearnAll() noexcept {
+  if (std::exchange(learning_, true)) return;
+  bool had_memory = true;
+  while (had_memory && !unlearned_.empty()) {
+    const MembershipOutbox& out = unlearned_.front();
+    try {
+      learned_(out);
+    } catch (const std::bad_alloc&) {
+      had_memory = false;
+    }
+    if (had_memory) unlearned_.erase(unlearned_.begin());
   }
+  learning_ = false;
 }
 
 void SchedulerSession::CatchUp() noexcept {
   if (stopped_) return;
-  if (!unlearned_.empty()) {
-    MembershipOutbox out = std::move(unlearned_.front());
-    unlearned_.erase(unlearned_.begin());
-    Learn(std::move(out));
-  }
+  LearnAll();
   if (std::exchange(broken_, false)) {
     broken_ = !TryRun([](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
       core.OnSessionDown(now_ms, out);

@@ -55,6 +55,7 @@ class SchedulerSession {
   bool TryRun(Call call) noexcept;
   void Dial();
   void Learn(MembershipOutbox out) noexcept;
+  void LearnAll() noexcept;
   void OnTimer() noexcept;
   void OnMessage(const Payload& bytes) noexcept;
   void OnClosed(const absl::Status& status) noexcept;
@@ -70,7 +71,8 @@ class SchedulerSession {
   std::unique_ptr<MessageStream> stream_;
   std::string trouble_;
   bool broken_ = false;  // the stream is gone, and the core has not heard of it yet
-  std::vector<MembershipOutbox> unlearned_;  // has room for kUnlearnedMax
+  std::vector<MembershipOutbox> unlearned_;  // has room for kUnlearnedMax, and never moves
+  bool learning_ = false;                    // learned_ is being called
   bool stopped_ = false;
 };
 
