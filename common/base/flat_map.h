@@ -26,21 +26,21 @@ class FlatMap {
   using Table = absl::flat_hash_map<Key, Value, Hash>;
 
  public:
-  using iterator = typename Table::iterator;
-  using const_iterator = typename Table::const_iterator;
+  using Iterator = typename Table::iterator;
+  using ConstIterator = typename Table::const_iterator;
 
-  iterator begin() { return table_.begin(); }
-  iterator end() { return table_.end(); }
-  const_iterator begin() const { return table_.begin(); }
-  const_iterator end() const { return table_.end(); }
+  Iterator begin() { return table_.begin(); }
+  Iterator end() { return table_.end(); }
+  ConstIterator begin() const { return table_.begin(); }
+  ConstIterator end() const { return table_.end(); }
   size_t size() const { return table_.size(); }
   bool empty() const { return table_.empty(); }
-  iterator find(const Key& key) { return table_.find(key); }
-  const_iterator find(const Key& key) const { return table_.find(key); }
+  Iterator find(const Key& key) { return table_.find(key); }
+  ConstIterator find(const Key& key) const { return table_.find(key); }
   void prefetch(const Key& key) const { table_.prefetch(key); }
   Value& at(const Key& key) { return table_.at(key); }
   const Value& at(const Key& key) const { return table_.at(key); }
-  void erase(iterator it) { table_.erase(it); }
+  void erase(Iterator it) { table_.erase(it); }
   size_t erase(const Key& key) { return table_.erase(key); }
   template <typename Predicate>
   void EraseIf(Predicate predicate) {
@@ -65,8 +65,8 @@ class FlatMap {
 
   // May throw std::bad_alloc; then the map is as it was.
   template <typename... Args>
-  std::pair<iterator, bool> emplace(const Key& key, Args&&... args) {
-    const iterator known = table_.find(key);
+  std::pair<Iterator, bool> emplace(const Key& key, Args&&... args) {
+    const Iterator known = table_.find(key);
     if (known != table_.end()) return {known, false};
     MakeRoomFor(1);
     ++made_;

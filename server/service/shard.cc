@@ -36,7 +36,7 @@ ServedMethod Shard::Method() {
 }
 
 void Shard::OnRouting(ClusterId cluster, ServerRank rank, Incarnation incarnation,
-                      RoutingPtr routing) {
+                      const RoutingPtr& routing) {
   loop_->Post([=] {
     const RoutingPtr& next = next_routing_.table;
     if (routing->epoch <= (next != nullptr ? next->epoch : reply_header_.epoch)) return;

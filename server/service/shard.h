@@ -40,7 +40,8 @@ class Shard {
 
   // A new routing table. Before the first one every request is put off: a worker may have its table
   // a moment earlier than we. Thread-safe.
-  void OnRouting(ClusterId cluster, ServerRank rank, Incarnation incarnation, RoutingPtr routing);
+  void OnRouting(ClusterId cluster, ServerRank rank, Incarnation incarnation,
+                 const RoutingPtr& routing);
   // Calls `done` with the shard's numbers, on the loop. Thread-safe.
   void GetStatus(std::function<void(ShardStatus)> done);
 

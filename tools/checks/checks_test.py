@@ -256,6 +256,13 @@ class SourceFiles(Tree):
             self.assertEqual(source_files.changed_files(self.root, "base"),
                              ["edited.cc", "new.h", "old.cc"])
 
+    def test_the_new_lines_of_a_diff_are_those_that_changed(self):
+        diff = ("--- a/a.cc\n+++ b/a.cc\n@@ -1 +1 @@\n-x\n+y\n@@ -7,0 +8,2 @@ f() {\n+p\n+q\n"
+                "--- a/b.h\n+++ b/b.h\n@@ -3,2 +2,0 @@\n-x\n-y\n"
+                "--- /dev/null\n+++ b/c.h\n@@ -0,0 +1,3 @@\n+x\n+y\n+z\n")
+        self.assertEqual(source_files.changed_lines(diff),
+                         {"a.cc": {1, 8, 9}, "b.h": set(), "c.h": {1, 2, 3}})
+
     def test_a_header_is_looked_at_through_a_source(self):
         sources = {"a/own.cc": "", "a/user.cc": '#include "a/only.h"\n',
                    "b/user.cc": '#include "a/only.h"\n#include "kvstore/api.h"\n'}

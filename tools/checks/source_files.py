@@ -58,6 +58,22 @@ def changed_files(root, base):
     return list(order)
 
 
+HUNK = re.compile(r"^@@ -\S+ \+(\d+)(?:,(\d+))? @@")
+
+
+def changed_lines(diff):
+    """Of a diff without context (git diff -U0): file -> the numbers of the lines that are new."""
+    lines = {}
+    name = None
+    for line in diff.splitlines():
+        if line.startswith("+++ "):
+            name = line[4:].removeprefix("b/")
+        elif hunk := HUNK.match(line):
+            first, count = int(hunk.group(1)), int(hunk.group(2) or 1)
+            lines.setdefault(name, set()).update(range(first, first + count))
+    return lines
+
+
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 

@@ -118,7 +118,7 @@ void InprocEnd::PostEnd(const absl::Status& status) noexcept {
   }
 }
 
-void InprocEnd::End(absl::Status status, bool tell) {
+void InprocEnd::End(const absl::Status& status, bool tell) {
   KVS_CHECK(InLoop());
   // The events may hold the last handle, whose destructor comes back here.
   const std::shared_ptr<StreamEvents> events = std::move(events_);

@@ -72,7 +72,7 @@ class InprocEnd : public std::enable_shared_from_this<InprocEnd> {
   // Becomes one of the loop's streams.
   void EnterLoop() { loop_->Add(shared_from_this()); }
   // The end of the stream here: on_closed(status) if `tell`; the other end sees `status` too.
-  void End(absl::Status status, bool tell);
+  void End(const absl::Status& status, bool tell);
 
  private:
   void Receive(const Payload& message);

@@ -178,8 +178,8 @@ void SchedulerCore::Impl::OnTimer(int64_t now_ms, SchedulerOutbox* out) {
 void SchedulerCore::Impl::CheckNodes() {
   const JobId job = job_;
   for (const v1::Role role : {v1::ROLE_SERVER, v1::ROLE_WORKER}) {
-    for (auto it = nodes_.begin(); it != nodes_.end(); ++it) {
-      if (it->first.first == role) CheckNode(&it->second);
+    for (auto& [id, node] : nodes_) {
+      if (id.first == role) CheckNode(&node);
       if (job != job_) return;
     }
   }

@@ -249,7 +249,8 @@ class Job {
         Carry();
         continue;
       }
-      const auto [from, reply] = replies_.front();
+      const auto from = replies_.front().first;
+      const auto reply = replies_.front().second;
       replies_.erase(replies_.begin());
       if (Call([&] { core_.OnFrame(now_ms_, from, reply, &out_); })) {
         Carry();
