@@ -164,7 +164,7 @@ class World final : public Transport {
 // The message arrives, and its answer, each in a step of its own.
 void Stream::Send(Payload message) {
   if (*closed_) return;
-  world_->loop.Post([this, world = world_, closed = closed_, on_message = events_.on_message,
+  world_->loop.Post([world = world_, closed = closed_, on_message = events_.on_message,
                      bytes = message.ToString()] {
     if (*closed) return;
     Payload answer;
