@@ -69,22 +69,22 @@ struct Request {
 };
 
 // A list of requests through two of their fields, in the order in which they were added.
-template <Request* Request::*Next, Request* Request::*Previous>
+template <Request* Request::*kNext, Request* Request::*kPrevious>
 class RequestList {
  public:
   Request* first() const { return first_; }
   Request* last() const { return last_; }
   void Add(Request* request) {
-    request->*Previous = last_;
-    request->*Next = nullptr;
-    (last_ != nullptr ? last_->*Next : first_) = request;
+    request->*kPrevious = last_;
+    request->*kNext = nullptr;
+    (last_ != nullptr ? last_->*kNext : first_) = request;
     last_ = request;
   }
   void Remove(Request* request) {
-    Request* const next = request->*Next;
-    Request* const previous = request->*Previous;
-    (previous != nullptr ? previous->*Next : first_) = next;
-    (next != nullptr ? next->*Previous : last_) = previous;
+    Request* const next = request->*kNext;
+    Request* const previous = request->*kPrevious;
+    (previous != nullptr ? previous->*kNext : first_) = next;
+    (next != nullptr ? next->*kPrevious : last_) = previous;
   }
 
  private:

@@ -48,11 +48,11 @@ void ShardLinks::Flush() noexcept {
       refused.swap(queued_);
     }
   }
-  for (std::vector<PartAsk>& asks : refused) Refuse(std::move(asks));
+  for (const std::vector<PartAsk>& asks : refused) Refuse(asks);
 }
 
-void ShardLinks::Refuse(std::vector<PartAsk> asks) noexcept {
-  for (PartAsk& ask : asks) {
+void ShardLinks::Refuse(const std::vector<PartAsk>& asks) noexcept {
+  for (const PartAsk& ask : asks) {
     Completion refusal;
     refusal.id = ask.request.id;
     refusal.status = WordlessStatus(absl::StatusCode::kResourceExhausted);
@@ -120,7 +120,7 @@ void ShardLinks::KeepOrRefuse(Lists* lists, std::vector<PartAsk> asks) noexcept 
   try {
     lists->push_back(std::move(asks));
   } catch (const std::bad_alloc&) {
-    Refuse(std::move(asks));  // they have not moved
+    Refuse(asks);  // they have not moved
   }
 }
 

@@ -114,7 +114,7 @@ class ShardLinks {
   // May throw std::bad_alloc; then the lists are as they were.
   void TrySubmit(Lists* lists, ClientOutbox* out);
   // Refuses requests that could not be submitted: their sinks hear RESOURCE_EXHAUSTED.
-  static void Refuse(std::vector<PartAsk> asks) noexcept;
+  static void Refuse(const std::vector<PartAsk>& asks) noexcept;
   // Appends `asks` to `lists` if there is memory for that.
   static void KeepOrRefuse(Lists* lists, std::vector<PartAsk> asks) noexcept;
   void Handle(ClientOutbox out) noexcept;
