@@ -105,7 +105,7 @@ class ClientCore::Impl {
               ClientOutbox* out);
   void OnReceived(int64_t now_ms, Request& request);
   void Finish(Request& request, absl::Status status, Completion done, ClientOutbox* out);
-  void FinishShard(Request& request, absl::Status status, ClientOutbox* out);
+  void FinishShard(Request& request, const absl::Status& status, ClientOutbox* out);
   // What becomes of a request to several shards, all of which have answered.
   absl::Status StatusOf(const ShardGroup& group) const;
 
@@ -365,7 +365,7 @@ void ClientCore::Impl::OnReceived(int64_t now_ms, Request& request) {
 
 void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion done,
                               ClientOutbox* out) {
-  if (request.whole_shard) return FinishShard(request, std::move(status), out);
+  if (request.whole_shard) return FinishShard(request, status, out);
   MakeRoomForOne(&out->done);
   // From here on nothing takes memory: it is open or, below, over and told.
   streams_.Forget(request);
@@ -385,12 +385,13 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
   if (job_ended_.ok()) LetGo(id);
 }
 
-void ClientCore::Impl::FinishShard(Request& request, absl::Status status, ClientOutbox* out) {
+void ClientCore::Impl::FinishShard(Request& request, const absl::Status& status,
+                                   ClientOutbox* out) {
   const Ticket ticket = request.ask.ticket;
   ShardGroup& group = groups_.at(ticket);
   if (!status.ok() && job_ended_.ok()) {
     // Of each server one refusal is enough, for one message that names them all.
-    group.refusals.try_emplace(request.shard.server, std::move(status));
+    group.refusals.try_emplace(request.shard.server, status);
   }
   Completion done;
   done.ticket = ticket;
@@ -470,8 +471,8 @@ int64_t ClientCore::NextTimerMs() const noexcept { return impl_->NextTimerMs(); 
 void ClientCore::Submit(int64_t now_ms, std::vector<PartRequest>&& requests, ClientOutbox* out) {
   impl_->Submit(now_ms, std::move(requests), out);
 }
-void ClientCore::Submit(int64_t now_ms, ShardRequest request, ClientOutbox* out) {
-  impl_->Submit(now_ms, std::move(request), out);
+void ClientCore::Submit(int64_t now_ms, const ShardRequest& request, ClientOutbox* out) {
+  impl_->Submit(now_ms, request, out);
 }
 void ClientCore::Probe(const std::vector<Ticket>& tickets, ClientOutbox* out) {
   impl_->Probe(tickets, out);

@@ -148,7 +148,7 @@ class ClientCore {
   // Takes the requests in order; frames are cut from all that is ready at the end, so submitting
   // many small parts in one call sends few frames. When it throws, `requests` are as they were.
   void Submit(int64_t now_ms, std::vector<PartRequest>&& requests, ClientOutbox* out);
-  void Submit(int64_t now_ms, ShardRequest request, ClientOutbox* out);
+  void Submit(int64_t now_ms, const ShardRequest& request, ClientOutbox* out);
 
   // Probe asks the servers, by probes, for whom the requests with these tickets wait. WaitingFor
   // says what is known: `missing` once the server has answered. Probe asks about parts only;

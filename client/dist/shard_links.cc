@@ -162,7 +162,7 @@ void ShardLinks::AskShards(ShardRequest request, std::shared_ptr<PartSink> sink)
   const Ticket ticket = request.ticket;
   ClientOutbox out;
   try {
-    core_->Submit(SteadyNowMs(), std::move(request), &out);
+    core_->Submit(SteadyNowMs(), request, &out);
   } catch (const std::bad_alloc&) {
     open_.erase(ticket);
     throw;

@@ -253,6 +253,7 @@ void DependencyEngine::Issued(Operation& operation) noexcept {
   if (over) operation.LetVarsGo();
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the operation ends here
 void DependencyEngine::Complete(OperationPtr operation, absl::Status status) noexcept {
   // The issue function has returned long since: it was called with a token. What it captured, the
   // caller's arrays and their deleters included, goes before anybody is told that the operation is
