@@ -42,7 +42,7 @@ Payload SavedTable(const RowTable& table) {
   const uint64_t count = rows.size();
   std::memcpy(to, &count, kIdBytes);
   to += kIdBytes;
-  std::memcpy(to, rows.data(), rows.size() * kIdBytes);
+  if (!rows.empty()) std::memcpy(to, rows.data(), rows.size() * kIdBytes);
   to += rows.size() * kIdBytes;
   table.Gather(rows.data(), rows.size(), to);
   return Payload(BufferPtr(buffer));
