@@ -19,9 +19,9 @@
 #include "tests/server/scheduler/core/scheduler_fixture.h"
 #include "tests/support/failing_new.h"
 
-// Protobuf loses what a message has already when there is no memory for its next field: that leak is
-// the library's.
-extern "C" const char* __lsan_default_suppressions();
+// Protobuf loses what a message has already when there is no memory for its next field: that leak
+// is the library's.
+extern "C" __attribute__((visibility("default"))) const char* __lsan_default_suppressions();
 extern "C" const char* __lsan_default_suppressions() { return "leak:google::protobuf\n"; }
 
 namespace kvstore {
