@@ -20,7 +20,8 @@ std::atomic<int> failures{0};
 std::atomic<int> alive{0};
 std::atomic<int> born{0};
 std::atomic<const void*> chosen_mark{nullptr};
-char chosen_name[16];
+// 16 characters, zeros behind. Atomic, because a thread may still look for the one before.
+std::atomic<uint64_t> chosen_name[2];
 std::atomic<int> nth_spares{0};
 std::atomic<int> nth_fails{0};
 std::atomic<int> nth_failures{0};
@@ -32,7 +33,12 @@ bool Chosen() {
   if (const void* mark = chosen_mark.load(std::memory_order_relaxed)) return mark == &looked_at;
   char name[16] = {};
   prctl(PR_GET_NAME, name);
-  return std::strcmp(name, chosen_name) == 0;
+  char chosen_one[16];
+  for (size_t i = 0; i < 2; ++i) {
+    const uint64_t word = chosen_name[i].load(std::memory_order_relaxed);
+    std::memcpy(chosen_one + 8 * i, &word, 8);
+  }
+  return std::strcmp(name, chosen_one) == 0;
 }
 
 bool FailsAsNth() {
@@ -81,7 +87,13 @@ FailingNth::FailingNth(int spared, int fails) {
   alive.store(born.fetch_add(1, std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 FailingNth::FailingNth(const char* thread, int spared, int fails) {
-  std::strncpy(chosen_name, thread, sizeof chosen_name - 1);
+  char name[16] = {};
+  std::strncpy(name, thread, sizeof name - 1);
+  for (size_t i = 0; i < 2; ++i) {
+    uint64_t word;
+    std::memcpy(&word, name + 8 * i, 8);
+    chosen_name[i].store(word, std::memory_order_relaxed);
+  }
   chosen_mark.store(nullptr, std::memory_order_relaxed);
   nth_failures.store(0, std::memory_order_relaxed);
   nth_spares.store(spared, std::memory_order_relaxed);
