@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <new>
-#include <thread>
 #include <utility>
 
 #include "client/base/no_memory.h"
@@ -12,6 +11,7 @@
 #include "client/dist/cluster_questions.h"
 #include "client/dist/worker_options.h"
 #include "common/base/allocator.h"
+#include "common/base/await_memory.h"
 #include "common/base/status_macros.h"
 #include "common/transport/methods.h"
 #include "kvstore/kvstore.h"
@@ -72,15 +72,7 @@ ClusterSession::~ClusterSession() {
     reach_->Stop();
     member_->Stop();
   };
-  // This must be done, so without memory for the task it waits for some.
-  for (bool posted = false; !posted;) {
-    try {
-      loop_->Post(stop);
-      posted = true;
-    } catch (const std::bad_alloc&) {
-      std::this_thread::sleep_for(milliseconds(10));
-    }
-  }
+  AwaitMemory([&] { loop_->Post(stop); });
   loop_owner_.reset();
 }
 

@@ -4,12 +4,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <chrono>
 #include <new>
 #include <random>
-#include <thread>
 #include <utility>
 
+#include "common/base/await_memory.h"
 #include "common/base/detached_status.h"
 #include "common/base/status_macros.h"
 #include "common/transport/methods.h"
@@ -254,15 +253,10 @@ void SchedulerService::Write() noexcept {
 // What depends on it is told only when this is done. So it waits for memory.
 void SchedulerService::Save(const v1::SchedulerState& state) noexcept {
   std::optional<absl::Status> saved;
-  for (bool told = false; !told;) {
-    try {
-      if (!saved) saved = Detached(file_->Save(state));
-      loop_->Post([this, status = *saved] { OnWritten(status); });
-      told = true;
-    } catch (const std::bad_alloc&) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(kPauseMs));
-    }
-  }
+  AwaitMemory([&] {
+    if (!saved) saved = Detached(file_->Save(state));
+    loop_->Post([this, status = *saved] { OnWritten(status); });
+  });
 }
 
 void SchedulerService::OnWritten(const absl::Status& status) noexcept {

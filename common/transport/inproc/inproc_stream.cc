@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <new>
-#include <thread>
 #include <utility>
 
+#include "common/base/await_memory.h"
 #include "common/base/check.h"
 #include "common/base/detached_status.h"
 #include "common/tensor/buffer.h"
@@ -106,16 +105,11 @@ void InprocEnd::PostReceive(Payload message) {
 
 // A wire needs no memory to break: this waits for it.
 void InprocEnd::PostEnd(const absl::Status& status) noexcept {
-  for (bool posted = false; !posted;) {
-    try {
-      loop_->tasks().Post([self = shared_from_this(), status = Detached(status)] {
-        self->End(status, /*tell=*/true);
-      });
-      posted = true;
-    } catch (const std::bad_alloc&) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  }
+  AwaitMemory([&] {
+    loop_->tasks().Post([self = shared_from_this(), status = Detached(status)] {
+      self->End(status, /*tell=*/true);
+    });
+  });
 }
 
 void InprocEnd::End(const absl::Status& status, bool tell) {

@@ -48,9 +48,9 @@ class ManualLoop final : public EventLoop {
   // The next task or timer that is due; waits for one.
   std::function<void()> Next() {
     if (tasks_.empty()) {
-      while (SteadyNowMs() < timers_.begin()->first) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      }
+      // As an event loop does with nothing else to do: until the timer is due.
+      const auto wait_ms = timers_.begin()->first - SteadyNowMs();
+      if (wait_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
       tasks_.push_back(std::move(timers_.begin()->second));
       timers_.erase(timers_.begin());
     }
