@@ -4,8 +4,7 @@
 //   public calls      WithinMemory: the call throws Error
 //   issue functions   DependencyEngine::Run: the operation ends with the status
 //   a local store     Execute, on the store's thread
-//   a dist store      DistBackend::Send; DistOperation::OnPart and ShardLinks, on the session's
-//   loop
+//   a dist store      DistBackend::Send; on the session's loop DistOperation::OnPart, ShardLinks
 //
 // Whatever lies below such a border takes all the memory that it needs before it changes anything.
 // Saying that there is no memory must take none: hence statuses and errors that were made before.

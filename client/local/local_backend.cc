@@ -144,8 +144,7 @@ absl::Status LocalBackend::Execute(const KeyOperation& operation) noexcept {
     return WordedStatus(
         pushed ? absl::StatusCode::kUnknown : absl::StatusCode::kResourceExhausted, [&] {
           return fmt::format(
-              "{}: memory for a value of shape {} of {} expected, there is too "
-              "little{}",
+              "{}: memory for a value of shape {} of {} expected, there is too little{}",
               operation.key->label, ShapeString(operation.spec.shape),
               DTypeName(operation.spec.dtype), pushed ? ": it is pushed, but not pulled" : "");
         });
