@@ -3,6 +3,7 @@
 #include <new>
 #include <utility>
 
+#include "common/base/await_memory.h"
 #include "common/transport/methods.h"
 
 namespace kvstore {
@@ -32,11 +33,7 @@ void SchedulerSession::Start() noexcept {
   const bool started = TryRun(
       [](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) { core.Start(now_ms, out); });
   if (started) return;
-  try {
-    loop_->PostAfter(kPauseMs, [this] { Start(); });
-  } catch (const std::bad_alloc&) {
-    // Then whoever waits for the registration gives up at its deadline.
-  }
+  AwaitMemory([this] { loop_->PostAfter(kPauseMs, [this] { Start(); }); });
 }
 
 uint64_t SchedulerSession::Barrier(uint64_t deadline_ms) {
@@ -153,7 +150,7 @@ void SchedulerSession::CatchUp() noexcept {
     if (broken_ || !unlearned_.empty()) timer_.Arm(SteadyNowMs() + kPauseMs);
     timer_.Arm(core_.NextTimerMs());
   } catch (const std::bad_alloc&) {
-    // The next event does it.
+    // The next event does it: if nothing else happens, the scheduler ends a session that is silent.
   }
 }
 
