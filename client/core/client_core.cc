@@ -314,7 +314,10 @@ void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const ReplyFram
                                const ReplyEntry& entry, ClientOutbox* out) {
   if (entry.code != absl::StatusCode::kOk) {
     // Put off: the request stays open, with its number and round. Any other error ends it.
-    if (entry.retry_after_ms > 0) return streams_.PutOff(now_ms, entry.retry_after_ms, request);
+    if (entry.retry_after_ms > 0) {
+      request.put_off_because = entry.code;
+      return streams_.PutOff(now_ms, entry.retry_after_ms, request);
+    }
     return Finish(request, absl::Status(entry.code, entry.message), Completion(), out);
   }
   if (entry.op == Op::kProbe) {
@@ -435,8 +438,10 @@ void ClientCore::Impl::Probe(const std::vector<Ticket>& tickets, ClientOutbox* o
 std::vector<WaitInfo> ClientCore::Impl::WaitingFor(const std::vector<Ticket>& tickets) const {
   std::vector<WaitInfo> infos;
   for (const Request* request : WithTickets(tickets)) {
-    infos.push_back({request->ask.id, request->ask.op, request->round, request->shard,
-                     streams_.IsUp(request->shard), request->probe_answered, request->missing});
+    infos.push_back(
+        {request->ask.id, request->ask.op, request->round, request->shard,
+         streams_.IsUp(request->shard), request->probe_answered, request->missing,
+         request->times_put_off > 0 ? request->put_off_because : absl::StatusCode::kOk});
   }
   return infos;
 }

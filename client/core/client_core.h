@@ -127,6 +127,8 @@ struct WaitInfo {
   bool connected = false;
   bool answered = false;            // `missing` is fresh
   std::vector<WorkerRank> missing;  // empty although answered: the server itself is late
+  // Why the server asks to be sent it again later; kOk: it does not.
+  absl::StatusCode put_off = absl::StatusCode::kOk;
 };
 
 class ClientCore {

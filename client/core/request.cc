@@ -24,6 +24,7 @@ void Request::Clear() {
   try_until_ms = kNever;
   put_off_until_ms = kNever;
   times_put_off = 0;
+  put_off_because = absl::StatusCode::kOk;
   probe_answered = false;
   missing.clear();
 }

@@ -52,6 +52,7 @@ struct Request {
   int64_t put_off_until_ms = kNever;
   // In a row, by the server. While it is not 0 what comes after the request in its part is held.
   int times_put_off = 0;
+  absl::StatusCode put_off_because = absl::StatusCode::kOk;  // the last time
 
   ByOrder::node_type by_order;   // of a queue of Streams; empty while it stands in one
   ByTurn::node_type by_turn;     // likewise

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <cstdint>
+#include <map>
 #include <set>
 
 #include "kvstore/kvstore.h"
@@ -50,10 +51,13 @@ int CountDead(const v1::ClusterStatus& status, int node_id, int timeout_s) {
 std::string WaitedFor(const RoutingTable& routing, const std::vector<WaitInfo>& infos) {
   std::set<WorkerRank> workers;
   std::set<ServerRank> unreachable, late;
+  std::map<ServerRank, absl::StatusCode> putting_off;
   for (const WaitInfo& info : infos) {
     workers.insert(info.missing.begin(), info.missing.end());
     if (!info.connected) {
       unreachable.insert(info.shard.server);
+    } else if (info.put_off != absl::StatusCode::kOk) {
+      putting_off.emplace(info.shard.server, info.put_off);
     } else if (info.missing.empty()) {
       late.insert(info.shard.server);
     }
@@ -62,6 +66,10 @@ std::string WaitedFor(const RoutingTable& routing, const std::vector<WaitInfo>& 
   for (const WorkerRank rank : workers) names.push_back(routing.WorkerName(rank));
   for (const ServerRank rank : unreachable) {
     names.push_back(routing.ServerName(rank) + ", which is not reachable");
+  }
+  for (const auto& [rank, why] : putting_off) {
+    names.push_back(fmt::format("{}, which puts requests off: {}", routing.ServerName(rank),
+                                absl::StatusCodeToString(why)));
   }
   // A server that is late itself is named only if nobody else explains the wait: other parts of the
   // same value may simply be queued behind.

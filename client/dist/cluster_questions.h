@@ -23,7 +23,9 @@ int CountDead(const v1::ClusterStatus& status, int node_id, int timeout_s);
 // INVALID_ARGUMENT unless it is 1 or more.
 absl::Status CheckNodeId(int node_id);
 
-// "worker 1 (host:pid), server 0 (host:port), which is not reachable": whom `infos` wait for.
+// "worker 1 (host:pid), server 0 (host:port), which is not reachable": whom `infos` wait for. A
+// server that refuses for now is named with its reason: "server 0 (host:port), which puts requests
+// off: RESOURCE_EXHAUSTED".
 std::string WaitedFor(const RoutingTable& routing, const std::vector<WaitInfo>& infos);
 
 }  // namespace kvstore

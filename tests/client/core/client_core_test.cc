@@ -437,4 +437,16 @@ TEST_CASE("a probe tells who is waited for", "[core]") {
   CHECK(info.round == 1);
 }
 
+TEST_CASE("why a server puts a request off is known until the server takes it", "[core]") {
+  Client client;
+  client.Submit(Op::kPush, 1, "aaaa");
+  client.Refuse(client.Sent().at(0), absl::StatusCode::kResourceExhausted, /*retry_after_ms=*/20);
+  CHECK(client.core.WaitingFor({1}).at(0).put_off == absl::StatusCode::kResourceExhausted);
+  client.RunTimers(20);
+  const RequestEntry again = client.Sent().at(0);
+  CHECK(client.core.WaitingFor({1}).at(0).put_off == absl::StatusCode::kResourceExhausted);
+  client.Reply(again, Progress::kReceived);
+  CHECK(client.core.WaitingFor({1}).at(0).put_off == absl::StatusCode::kOk);
+}
+
 }  // namespace kvstore

@@ -99,6 +99,13 @@ TEST_CASE("a server that is not reachable is named beside the workers", "[dist]"
         "worker 1 (b:2), server 1 (h:2), which is not reachable");
 }
 
+TEST_CASE("a server that puts requests off is named with its reason, once", "[dist]") {
+  WaitInfo put_off = Wait(1, true, {});
+  put_off.put_off = absl::StatusCode::kResourceExhausted;
+  CHECK(WaitedFor(TwoServers(), {put_off, Wait(0, true, {1}), Wait(0, true, {}), put_off}) ==
+        "worker 1 (b:2), server 1 (h:2), which puts requests off: RESOURCE_EXHAUSTED");
+}
+
 TEST_CASE("a server is late where nobody is missing", "[dist]") {
   CHECK(WaitedFor(TwoServers(), {Wait(1, true, {}), Wait(1, true, {})}) == "server 1 (h:2)");
 }
