@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "common/base/await_memory.h"
 #include "common/transport/methods.h"
 
 namespace kvstore {
@@ -15,6 +16,8 @@ constexpr size_t kServersNamedMax = 3;
 
 }  // namespace
 
+// Nobody would call an event of a stream or of a timer again, so each waits for its memory. Dial()
+// and Tell() may be called again after std::bad_alloc.
 struct ServerReach::Attempt : std::enable_shared_from_this<Attempt> {
   struct Target {
     Server server;
@@ -29,9 +32,9 @@ struct ServerReach::Attempt : std::enable_shared_from_this<Attempt> {
   void Begin(std::vector<Server> servers, const Attempt* before);
   std::string TroubleOf(const Server& server) const;
   void Dial(size_t index);
-  void OnOpen(size_t index);
-  void OnClosed(size_t index, const absl::Status& status);
-  void OnPatienceOver();
+  void OnOpen(size_t index) noexcept;
+  void OnClosed(size_t index, const absl::Status& status) noexcept;
+  void OnPatienceOver() noexcept;
   void Tell();
 
   Transport* const transport;
@@ -52,7 +55,7 @@ void ServerReach::Attempt::Begin(std::vector<Server> servers, const Attempt* bef
     Dial(i);
   }
   loop->Post([weak = weak_from_this()] {
-    if (const auto self = weak.lock(); self != nullptr) self->Tell();
+    if (const auto self = weak.lock(); self != nullptr) AwaitMemory([&] { self->Tell(); });
   });
   loop->PostAfter(options.patience_ms, [weak = weak_from_this()] {
     if (const auto self = weak.lock(); self != nullptr) self->OnPatienceOver();
@@ -81,35 +84,42 @@ void ServerReach::Attempt::Dial(size_t index) {
       transport->Dial(*loop, targets[index].server.address, ShardMethod(0), std::move(events));
 }
 
-void ServerReach::Attempt::OnOpen(size_t index) {
+void ServerReach::Attempt::OnOpen(size_t index) noexcept {
   Target& target = targets[index];
   target.reached = true;
   target.stream.reset();
   --missing;
-  Tell();
+  AwaitMemory([&] { Tell(); });
 }
 
-void ServerReach::Attempt::OnClosed(size_t index, const absl::Status& status) {
+void ServerReach::Attempt::OnClosed(size_t index, const absl::Status& status) noexcept {
   Target& target = targets[index];
   target.stream.reset();
-  target.trouble = status.ok() ? "it closed the connection" : std::string(status.message());
-  // The message names the address already.
-  const std::string prefix = fmt::format("{} {}: ", target.server.address, ShardMethod(0));
-  if (target.trouble.rfind(prefix, 0) == 0) target.trouble.erase(0, prefix.size());
-  loop->PostAfter(options.redial_ms, [weak = weak_from_this(), index] {
-    if (const auto self = weak.lock(); self != nullptr) self->Dial(index);
+  AwaitMemory([&] {
+    std::string trouble = status.ok() ? "it closed the connection" : std::string(status.message());
+    // The message names the address already.
+    const std::string prefix = fmt::format("{} {}: ", target.server.address, ShardMethod(0));
+    if (trouble.rfind(prefix, 0) == 0) trouble.erase(0, prefix.size());
+    target.trouble = std::move(trouble);
   });
-  Tell();
+  AwaitMemory([&] {
+    loop->PostAfter(options.redial_ms, [weak = weak_from_this(), index] {
+      if (const auto self = weak.lock(); self != nullptr) AwaitMemory([&] { self->Dial(index); });
+    });
+  });
+  AwaitMemory([&] { Tell(); });
 }
 
-void ServerReach::Attempt::OnPatienceOver() {
-  for (Target& target : targets) {
-    if (!target.reached && target.trouble.empty()) {
-      target.trouble =
-          fmt::format("no answer for {:g} s", static_cast<double>(options.patience_ms) / 1000);
+void ServerReach::Attempt::OnPatienceOver() noexcept {
+  AwaitMemory([&] {
+    for (Target& target : targets) {
+      if (!target.reached && target.trouble.empty()) {
+        target.trouble =
+            fmt::format("no answer for {:g} s", static_cast<double>(options.patience_ms) / 1000);
+      }
     }
-  }
-  Tell();
+    Tell();
+  });
 }
 
 void ServerReach::Attempt::Tell() {
@@ -129,8 +139,10 @@ void ServerReach::Attempt::Tell() {
   if (troubled == 0) return;
   if (troubled > kServersNamedMax)
     names += fmt::format(" and {} more", troubled - kServersNamedMax);
-  const std::string message = "cannot reach " + names;
-  if (std::exchange(last_told, message) != message) told(absl::UnavailableError(message));
+  std::string message = "cannot reach " + names;
+  if (last_told == message) return;
+  told(absl::UnavailableError(message));
+  last_told = std::move(message);
 }
 
 ServerReach::ServerReach(Transport* transport, EventLoop* loop, ServerReachOptions options)

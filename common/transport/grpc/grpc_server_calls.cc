@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "common/base/await_memory.h"
 #include "common/transport/grpc/grpc_payload.h"
 #include "common/transport/grpc/grpc_status.h"
 #include "common/transport/unary_reply.h"
@@ -23,8 +24,14 @@ void GrpcServerStream::Arm(std::shared_ptr<GrpcServerState> server, size_t metho
   auto stream = std::make_shared<GrpcServerStream>(server, method, loop);
   stream->self_ = stream;
   stream->rpc_->context.AsyncNotifyWhenDone(&stream->done_tag_);
-  server->service()->RequestStream(method, &stream->rpc_->context, &stream->rpc_->call, loop,
-                                   &stream->accept_tag_);
+  try {
+    server->service()->RequestStream(method, &stream->rpc_->context, &stream->rpc_->call, loop,
+                                     &stream->accept_tag_);
+  } catch (const std::bad_alloc&) {
+    stream->self_.reset();
+    server->CallGone();
+    throw;
+  }
 }
 
 GrpcServerStream::GrpcServerStream(std::shared_ptr<GrpcServerState> server, size_t method,
@@ -40,9 +47,10 @@ void GrpcServerStream::OnAccepted(bool ok) {
     server_->CallGone();
     return;
   }
-  server_->ArmStream(method_);
-  loop()->Keep(self);
-  server_->StateOf(loop())->streams.insert(this);
+  // Nobody would take the method's next call, or this one, a second time.
+  AwaitMemory([&] { server_->ArmStream(method_); });
+  AwaitMemory([&] { loop()->Keep(self); });
+  AwaitMemory([&] { server_->StateOf(loop())->streams.insert(this); });
   Open();
   if (server_->closing()) {
     ShutDown();
@@ -100,8 +108,14 @@ void GrpcServerUnary::Arm(std::shared_ptr<GrpcServerState> server, size_t method
   auto call = std::make_shared<GrpcServerUnary>(server, method, loop);
   call->self_ = call;
   call->rpc_->context.AsyncNotifyWhenDone(&call->done_tag_);
-  server->service()->RequestUnary(server->options().methods.size() + method, &call->rpc_->context,
-                                  &call->request_, &call->rpc_->call, loop, &call->accept_tag_);
+  try {
+    server->service()->RequestUnary(server->options().methods.size() + method, &call->rpc_->context,
+                                    &call->request_, &call->rpc_->call, loop, &call->accept_tag_);
+  } catch (const std::bad_alloc&) {
+    call->self_.reset();
+    server->CallGone();
+    throw;
+  }
 }
 
 GrpcServerUnary::GrpcServerUnary(std::shared_ptr<GrpcServerState> server, size_t method,
@@ -117,21 +131,21 @@ void GrpcServerUnary::OnAccepted(bool ok) {
     server_->CallGone();
     return;
   }
-  server_->ArmUnary(method_);
-  loop_->Keep(self);
-  server_->StateOf(loop_)->unary_calls.insert(this);
+  AwaitMemory([&] { server_->ArmUnary(method_); });
+  AwaitMemory([&] { loop_->Keep(self); });
+  AwaitMemory([&] { server_->StateOf(loop_)->unary_calls.insert(this); });
   if (server_->closing()) {
     ShutDown();
     return;
   }
-  // The answer may come when the call is over, or even its loop.
-  UnaryReply reply = MakeUnaryReply(
-      [weak = weak_from_this(), tasks = loop_->tasks()](absl::StatusOr<std::string> result) {
-        tasks->Post([weak, result = std::move(result)]() mutable {
-          if (const auto call = weak.lock(); call != nullptr) call->Finish(std::move(result));
-        });
-      });
   try {
+    // The answer may come when the call is over, or even its loop.
+    UnaryReply reply = MakeUnaryReply(
+        [weak = weak_from_this(), tasks = loop_->tasks()](absl::StatusOr<std::string> result) {
+          tasks->Post([weak, result = std::move(result)]() mutable {
+            if (const auto call = weak.lock(); call != nullptr) call->Finish(std::move(result));
+          });
+        });
     server_->options().unary_methods[method_].handler(TakePayload(&request_), std::move(reply));
   } catch (const std::bad_alloc&) {
     Abort();

@@ -17,6 +17,7 @@ namespace kvstore {
 // Life: armed (waits for a call, kept alive by `self_`) → accepted (kept by its loop) → over.
 class GrpcServerStream final : public GrpcStream {
  public:
+  // After std::bad_alloc nothing is armed.
   static void Arm(std::shared_ptr<GrpcServerState> server, size_t method);
 
   GrpcServerStream(std::shared_ptr<GrpcServerState> server, size_t method, GrpcLoop* loop);
@@ -58,6 +59,7 @@ class GrpcServerStream final : public GrpcStream {
 class GrpcServerUnary final : public GrpcCall,
                               public std::enable_shared_from_this<GrpcServerUnary> {
  public:
+  // After std::bad_alloc nothing is armed.
   static void Arm(std::shared_ptr<GrpcServerState> server, size_t method);
 
   GrpcServerUnary(std::shared_ptr<GrpcServerState> server, size_t method, GrpcLoop* loop);
