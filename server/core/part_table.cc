@@ -267,9 +267,13 @@ uint64_t PartTable::NeededBytes() const {
 }
 
 absl::Status PartTable::CheckOptimizer(const OptimizerConfig& spec) {
-  const absl::Status fits = TryOptimizer(spec).status();
-  if (fits.ok()) values_->UndoSetOptimizer();
-  return fits;
+  KVS_ASSIGN_OR_RETURN(const uint64_t needed, TryOptimizer(spec));
+  values_->UndoSetOptimizer();
+  if (needed <= value_bytes_) return absl::OkStatus();
+  const absl::Status has = values_->CheckMemory(needed - value_bytes_);
+  if (has.ok()) return has;
+  return absl::Status(has.code(),
+                      fmt::format("optimizer '{}': {}", spec.name, std::string(has.message())));
 }
 
 absl::Status PartTable::SetOptimizer(const OptimizerConfig& spec) {

@@ -76,7 +76,8 @@ class PartTable {
   // FAILED_PRECONDITION: it was pushed to.
   absl::Status TakeBack(const ReplyTo& from, const RequestEntry& take_back);
 
-  // Whether SetOptimizer would be OK. Nothing changes.
+  // Whether SetOptimizer would be OK, and the system has memory for the states: it is asked here,
+  // before any server has set it. Nothing changes.
   absl::Status CheckOptimizer(const OptimizerConfig& spec);
   // Errors, and the old one stays: that of the values; FAILED_PRECONDITION while the program has an
   // updater; RESOURCE_EXHAUSTED when what it keeps of the parts goes over the budget.

@@ -73,7 +73,8 @@ ServerNode::ServerNode(ServerNodeOptions options, Transport* transport, ServerNo
   for (ShardIndex shard = 0; shard < options_.shards; ++shard) {
     shard_loops_.push_back(transport_->MakeServerLoop(fmt::format("shard{}", shard)));
     shards_.push_back(std::make_unique<Shard>(
-        shard, options_.core, std::make_unique<TensorValues>(options_.program_updater),
+        shard, options_.core,
+        std::make_unique<TensorValues>(options_.program_updater, options_.shards),
         shard_loops_.back().get(), options_.on_command));
   }
   control_ = transport_->MakeServerLoop("control");

@@ -1,5 +1,10 @@
 #include "server/values/tensor_values.h"
 
+#include <fmt/format.h>
+
+#include <new>
+
+#include "common/base/headroom.h"
 #include "common/base/status_macros.h"
 #include "server/values/dense_value.h"
 #include "server/values/row_value.h"
@@ -16,6 +21,16 @@ absl::Status TensorValues::SetOptimizer(const OptimizerConfig& spec) {
   KVS_RETURN_IF_ERROR(next.Set(spec.name, spec.parameters, spec.multipliers));
   previous_ = std::exchange(updater_.built_in, std::move(next));
   return absl::OkStatus();
+}
+
+absl::Status TensorValues::CheckMemory(uint64_t bytes) const {
+  try {
+    LeaveHeadroom(bytes * shards_);
+    return absl::OkStatus();
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError(
+        fmt::format("memory for {} bytes more expected, the system has no more", bytes));
+  }
 }
 
 }  // namespace kvstore

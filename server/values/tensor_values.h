@@ -14,15 +14,22 @@ namespace kvstore {
 class TensorValues final : public ShardValues {
  public:
   // `program`: null, or outlives this. While it has an updater, that one is used instead of the one
-  // that is set, and row-sparse keys cannot be updated.
-  explicit TensorValues(ProgramUpdater* program = nullptr) { updater_.program = program; }
+  // that is set, and row-sparse keys cannot be updated. `shards`: how many of them share the
+  // process.
+  explicit TensorValues(ProgramUpdater* program = nullptr, size_t shards = 1) : shards_(shards) {
+    updater_.program = program;
+  }
 
   std::unique_ptr<PartValue> Make(const KeySpec& key, PartId id) override;
   bool has_own_updater() const override { return updater_.by_program(); }
   absl::Status SetOptimizer(const OptimizerConfig& spec) override;
+  // Asks for as much for each of the other shards, too: keys are spread evenly, and these are
+  // asked in the same moment.
+  absl::Status CheckMemory(uint64_t bytes) const override;
   void UndoSetOptimizer() noexcept override { std::swap(updater_.built_in, previous_); }
 
  private:
+  const size_t shards_;
   ShardUpdater updater_;
   PartUpdater previous_;  // what was set before
 };

@@ -6,8 +6,9 @@
 //                                    key, where there is room again
 //
 // or, in place of "ok", what was expected and what came. What is too much is one value, dense or of
-// rows of 4 KiB, or as many values of a whole part, or small ones, as are taken; these stay. Or
-// "pushed": the rows are pushed to a table that has none, which is tried for ever: kill it.
+// rows of 4 KiB, or as many values of a whole part, or small ones, as are taken; these stay. Or the
+// state of an optimizer for a value, which stays. Or "pushed": the rows are pushed to a table that
+// has none, which is tried for ever: it waits for that, says how that ended, and is to be killed.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
@@ -65,6 +66,9 @@ void AskForMore(KVStore& store, int64_t mib, const std::string& as) {
     std::vector<int64_t> indices(static_cast<size_t>(bytes / 4096));
     std::iota(indices.begin(), indices.end(), 0);
     store.Init({"big"}, {NDArray::RowSparse(all.shape(), indices, all)});
+  } else if (as == "state") {
+    store.Init({"big"}, {NDArray({bytes / 4})});
+    store.SetOptimizer(kvstore::OptimizerSpec("adam"));
   } else if (as == "pushed") {
     const NDArray all = Ones(bytes / 4096, 1024);
     std::vector<int64_t> indices(static_cast<size_t>(bytes / 4096));
@@ -87,7 +91,8 @@ int main(int argc, char** argv) {
   std::string as = "dense";
   CLI::App app("memory_worker");
   app.add_option("--mib", mib)->required();
-  app.add_option("--as", as)->check(CLI::IsMember({"dense", "rows", "parts", "small", "pushed"}));
+  app.add_option("--as", as)
+      ->check(CLI::IsMember({"dense", "rows", "parts", "small", "state", "pushed"}));
   CLI11_PARSE(app, argc, argv);
   try {
     const std::unique_ptr<KVStore> store = KVStore::CreateUnique("dist_sync");
@@ -108,6 +113,13 @@ int main(int argc, char** argv) {
     std::string after = Train(*store, "kept", &kept);
     if (after == "ok" && room) after = Train(*store, "late", &late);
     Say("after", after);
+    if (as == "pushed") {
+      try {
+        store->Wait({"big"});
+      } catch (const kvstore::Error& error) {
+        Say("waited", std::string(kvstore::ErrorCodeName(error.code())) + ": " + error.what());
+      }
+    }
   } catch (const std::exception& error) {
     Say("failed", error.what());
     return 1;

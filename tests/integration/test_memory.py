@@ -41,15 +41,26 @@ class Memory(unittest.TestCase):
         self.start()
         self.assert_refused(self.work("--mib", "1200", "--as", "rows"), "key 'big'")
 
+    def test_an_optimizer_for_whose_state_there_is_no_memory_is_refused(self):
+        self.start()
+        said = self.work("--mib", "300", "--as", "state")
+        self.assertTrue(self.server.running(), self.cluster.text())
+        self.assertRegex(said, r"before: ok")
+        self.assertRegex(said, r"big: RESOURCE_EXHAUSTED, nothing was done: .*optimizer 'adam': "
+                               r"memory for \d+ bytes more expected, the system has no more")
+        self.assertRegex(said, r"after: ok")
+
     def test_a_push_of_rows_for_which_there_is_no_memory_waits_and_others_go_on(self):
         self.start()
         worker = self.cluster.start("worker", [os.path.join(cluster.TESTS, "memory_worker"),
                                                "--mib", "1200", "--as", "pushed"],
-                                    self.cluster.env())
+                                    {**self.cluster.env(), "KVSTORE_OP_TIMEOUT_MS": "15000"})
         self.server.expect(r"refused to worker 0: PUSH key 'big' part \d+: memory for ")
         worker.expect(r"^before: ok$")
         worker.expect(r"^big: accepted$")
         worker.expect(r"^after: ok$")
+        worker.expect(r"^waited: DEADLINE_EXCEEDED: .*server 0 \(\S+\), which puts requests off: "
+                      r"RESOURCE_EXHAUSTED")
         self.assertTrue(self.server.running(), self.cluster.text())
 
     def test_a_server_full_of_values_has_room_for_rounds(self):

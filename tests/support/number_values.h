@@ -117,6 +117,11 @@ class HashValues final : public ShardValues {
     state_bytes = previous_state_bytes;
   }
 
+  absl::Status CheckMemory(uint64_t bytes) const override {
+    return bytes <= memory_bytes ? absl::OkStatus() : absl::ResourceExhaustedError("no memory");
+  }
+
+  uint64_t memory_bytes = UINT64_MAX;  // that the system has
   bool fail_updates = false;
   std::string failure = "the updater failed";
   bool own_updater = false;

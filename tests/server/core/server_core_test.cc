@@ -211,6 +211,24 @@ TEST_CASE("an optimizer whose states go over the memory budget is refused, the o
   CHECK(shard.core.Status().value_bytes == 32);
 }
 
+TEST_CASE("a check refuses an optimizer for whose states the system has no memory", "[core]") {
+  Shard shard(1);
+  shard.Init(0, 7, 1);
+  const auto check = [&](uint64_t memory_bytes, const std::string& name, RequestId request) {
+    shard.values.memory_bytes = memory_bytes;
+    const ReplyEntry reply = shard.SetOptimizer(0, name, request, Op::kCheckOptimizer)[0].second;
+    return absl::Status(reply.code, reply.message);
+  };
+  CHECK(check(15, "adam", 2) == absl::ResourceExhaustedError("optimizer 'adam': no memory"));
+  CHECK(shard.values.optimizers.empty());
+  CHECK(check(16, "adam", 3).ok());
+  CHECK(check(0, "sum", 4).ok());  // it keeps nothing
+  // What was checked is set, whatever the system has by then.
+  shard.values.memory_bytes = 0;
+  CHECK(shard.SetOptimizer(0, "adam", 5)[0].second.code == absl::StatusCode::kOk);
+  CHECK(check(0, "adam", 6).ok());  // counted already
+}
+
 TEST_CASE("a check says what SetOptimizer would say, and changes nothing", "[core]") {
   ServerCoreOptions options;
   options.value_bytes_max = 32;
