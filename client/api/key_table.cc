@@ -76,6 +76,11 @@ absl::Status KeyTable::Settle(KeyState* state) {
   return engine_->TakeFailure(making, /*readers=*/true).status;
 }
 
+void KeyTable::Made(const Key& key, const VarPtr& making) {
+  const auto it = states_.find(key.id);
+  if (it != states_.end() && it->second->making == making) it->second->making = nullptr;
+}
+
 void KeyTable::Remove(const Key& key, const VarPtr& making) {
   const auto it = states_.find(key.id);
   if (it != states_.end() && it->second->making == making) states_.erase(it);

@@ -81,6 +81,8 @@ class KeyTable {
   absl::Status CheckNew(const Key& key);
   // The Init that is appended next has `making` for itself.
   KeyState* Add(KeyPtr key, ValueSpec spec);
+  // The key exists, if its Init is the one that had `making`.
+  void Made(const Key& key, const VarPtr& making);
   // The key is gone, if its Init is the one that had `making`: Init may be tried again.
   void Remove(const Key& key, const VarPtr& making);
 

@@ -121,7 +121,7 @@ OperationSpec StoreFacade::SpecOf(const VarPtr& key_var,
   spec.owner = backend_;
   spec.what = fmt::format("{} of {}", NameOf(operation->kind), operation->key->label);
   spec.key = operation->key->text;
-  spec.uses.reserve(2 + operation->values.size() + operation->outputs.size());
+  spec.uses.reserve(3 + operation->values.size() + operation->outputs.size());  // one more: Init's
   spec.uses.push_back({key_var, Access::kOrder});
   spec.uses.push_back({all_, Access::kTrack});
   for (const NDArray& value : operation->values) {
@@ -204,45 +204,53 @@ KeyedStatus StoreFacade::MakeKeys(const Names& keys, const std::vector<NDArray>&
   DependencyEngine::Ready ready;
   {
     MutexLock lock(mutex_);
-    std::vector<std::shared_ptr<KeyOperation>> operations;
+    // What stays for good (keys, their states) is made in loops of its own, not between what goes
+    // with the operations: else thousands of small keys leave as many holes behind.
+    made.reserve(keys.size());
     std::unordered_set<KeyId> seen;
-    for (size_t i = 0; i < keys.size(); ++i) {
-      const auto key = MakeKey(keys[i]);
+    for (const KeyName& name : keys) {
+      auto key = MakeKey(name);
       if (!key.ok()) return {key.status(), {}};
-      const std::string& label = (*key)->label;
-      auto operation = std::make_shared<KeyOperation>();
-      operation->key = *key;
-      operation->kind = OperationKind::kInit;
-      status = keys_.CheckKind(keys[i]);
+      status = keys_.CheckKind(name);
       if (status.ok()) status = keys_.CheckNew(**key);
       if (status.ok() && !seen.insert((*key)->id).second) {
         status = absl::InvalidArgumentError(
-            fmt::format("Init: distinct keys expected, {} comes twice", label));
+            fmt::format("Init: distinct keys expected, {} comes twice", (*key)->label));
       }
-      if (status.ok()) {
-        status = CheckInit(label, values[i], backend_->empty_init_allowed(), &operation->spec);
-      }
+      if (!status.ok()) return {status, (*key)->text};
+      made.push_back(*std::move(key));
+    }
+    std::vector<std::shared_ptr<KeyOperation>> operations;
+    operations.reserve(made.size());
+    for (size_t i = 0; i < made.size(); ++i) {
+      auto operation = std::make_shared<KeyOperation>();
+      operation->key = made[i];
+      operation->kind = OperationKind::kInit;
+      status =
+          CheckInit(made[i]->label, values[i], backend_->empty_init_allowed(), &operation->spec);
       operation->values.push_back(values[i]);
       if (status.ok()) status = backend_->Prepare(operation.get());
-      if (!status.ok()) return {status, (*key)->text};
+      if (!status.ok()) return {status, made[i]->text};
       operations.push_back(std::move(operation));
     }
     std::vector<OperationSpec> specs;
-    specs.reserve(operations.size());
-    made.reserve(operations.size());
-    making.reserve(operations.size());
+    specs.reserve(made.size());
+    std::vector<KeyState*> states;
+    states.reserve(made.size());
+    making.reserve(made.size());
     try {
-      for (auto& operation : operations) {
-        KeyState* state = keys_.Add(operation->key, operation->spec);
-        made.push_back(state->key);
-        making.push_back(state->making);
-        if (!operation->spec.known) state->init = operation;
-        specs.push_back(SpecOf(state->var, operation));
-        specs.back().uses.push_back({state->making, Access::kWrite});
+      for (const auto& operation : operations) {
+        states.push_back(keys_.Add(operation->key, operation->spec));
+        making.push_back(states.back()->making);
+        if (!operation->spec.known) states.back()->init = operation;
+      }
+      for (size_t i = 0; i < made.size(); ++i) {
+        specs.push_back(SpecOf(states[i]->var, operations[i]));
+        specs.back().uses.push_back({making[i], Access::kWrite});
       }
       ready = engine_.Append(std::move(specs));
     } catch (const std::bad_alloc&) {
-      for (size_t i = 0; i < made.size(); ++i) keys_.Remove(*made[i], making[i]);
+      for (size_t i = 0; i < making.size(); ++i) keys_.Remove(*made[i], making[i]);
       throw;
     }
     keys_.FixKind(keys[0].is_int);
@@ -253,7 +261,12 @@ KeyedStatus StoreFacade::MakeKeys(const Names& keys, const std::vector<NDArray>&
   KeyedStatus first;
   for (size_t i = 0; i < made.size(); ++i) {
     absl::Status failed = engine_.LastFailure(making[i]);
-    if (failed.ok()) continue;
+    if (failed.ok()) {
+      if (!waited.ok()) continue;
+      MutexLock lock(mutex_);
+      keys_.Made(*made[i], making[i]);
+      continue;
+    }
     // The key does not exist here, and the backend left nothing of it: Init may be tried again.
     engine_.TakeFailure(making[i], /*readers=*/true);
     if (first.ok()) first = {std::move(failed), made[i]->text};
