@@ -75,7 +75,8 @@ class Table {
     });
     ++pushes_;
     // A row has been pushed as often as its batch at least, as all batches at most.
-    const auto least = static_cast<float>((pushes_ + kBatches - 1) / kBatches);
+    const auto by_its_batch = (pushes_ + kBatches - 1) / kBatches;
+    const auto least = static_cast<float>(by_its_batch);
     const auto* values = output_.data_as<float>();
     wrong |= output_.indices() != gradients_[batch][0].indices();
     for (size_t i = 0; i < output_.bytes() / sizeof(float); ++i) {

@@ -120,7 +120,7 @@ void GrpcReceiver(const Options& options, bool copy, const std::function<void(in
   auto listener = transport->Listen(
       "127.0.0.1:0", {{{kMethod, loop.get(), [&](std::unique_ptr<MessageStream> accepted) {
                           stream = std::move(accepted);
-                          stream->SetEvents({[&](Payload message) {
+                          stream->SetEvents({[&](const Payload& message) {
                                                KVS_CHECK(message.size() == options.message_bytes);
                                                uint8_t* const place = buffers.Next()->data();
                                                if (copy) {
@@ -155,7 +155,7 @@ Result GrpcSender(const Options& options, pid_t receiver, int port) {
   };
   loop->Post([&] {
     stream = transport->Dial(*loop, fmt::format("127.0.0.1:{}", port), kMethod,
-                             {[&](Payload) {
+                             {[&](const Payload&) {
                                 messages.fetch_add(1);
                                 send();
                               },
@@ -301,7 +301,7 @@ Result Measure(const Options& options, const Variant& variant) {
       options, 0, [&, peer = receiver, port](const std::function<void(Result)>& report) {
         report(variant.sender(options, peer, port));
       });
-  const Result result = ReadFrom<Result>(sender_fd);
+  const auto result = ReadFrom<Result>(sender_fd);
   for (const pid_t pid : {sender, receiver}) {
     kill(pid, SIGKILL);
     waitpid(pid, nullptr, 0);

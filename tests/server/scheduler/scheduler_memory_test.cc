@@ -20,9 +20,11 @@
 #include "tests/support/failing_new.h"
 
 // Protobuf loses what a message has already when there is no memory for its next field: that leak
-// is the library's.
+// is the library's. The name is LeakSanitizer's.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
 extern "C" __attribute__((visibility("default"))) const char* __lsan_default_suppressions();
 extern "C" const char* __lsan_default_suppressions() { return "leak:google::protobuf\n"; }
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 
 namespace kvstore {
 namespace {
