@@ -31,8 +31,12 @@ void KVStore::SetGradientCompression(const std::vector<std::pair<std::string, st
   ThrowToCome("SetGradientCompression", type());
 }
 
-void KVStore::InitPSEnv(const std::map<std::string, std::string>& environment) {
-  SetProcessEnvironment(environment);
+void KVStore::SetServerProfilerCommand(KVStoreServerProfilerCommand, const std::string&) {
+  ThrowToCome("SetServerProfilerCommand", type());
+}
+
+void KVStore::InitPSEnv(const std::unordered_map<std::string, std::string>& environment) {
+  SetProcessEnvironment({environment.begin(), environment.end()});
 }
 
 bool KVStore::IsWorkerNode() { return Role() == NodeRole::kWorkerRole; }

@@ -5,9 +5,9 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -22,6 +22,9 @@ namespace kvstore {
 inline constexpr int kScheduler = 1;
 inline constexpr int kServerGroup = 2;
 inline constexpr int kWorkerGroup = 4;
+
+// What SetServerProfilerCommand asks of the servers.
+enum class KVStoreServerProfilerCommand { kSetConfig, kState, kPause, kDump };
 
 // Push, Pull and their kin return when the work is queued. A failure found later is thrown as
 // kvstore::Error by the next WaitToRead or WaitToWrite of an array concerned, Wait, WaitAll,
@@ -131,9 +134,11 @@ class KVSTORE_EXPORT KVStore {
                              const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
                              int priority = 0) = 0;
 
-  // Still to come: throws kUnimplemented on every store.
+  // Still to come: these two throw kUnimplemented on every store.
   virtual void SetGradientCompression(
       const std::vector<std::pair<std::string, std::string>>& parameters);
+  virtual void SetServerProfilerCommand(KVStoreServerProfilerCommand type,
+                                        const std::string& parameters);
 
   // Concerns the pushes that follow; replaces the optimizer, and is replaced by SetOptimizer. On a
   // dist store a worker's updater does not reach the servers: one warning per store, no effect; a
@@ -209,7 +214,7 @@ class KVSTORE_EXPORT KVStore {
 
   // Settings for dist stores created later in this process, named as the environment variables
   // they stand for; they win over the environment.
-  static void InitPSEnv(const std::map<std::string, std::string>& environment);
+  static void InitPSEnv(const std::unordered_map<std::string, std::string>& environment);
   // The role in KVSTORE_ROLE or DMLC_ROLE; a worker if none is set.
   static bool IsWorkerNode();
   static bool IsServerNode();
