@@ -24,12 +24,13 @@ constexpr KnownType kKnown[] = {
     {"dist_sync", StoreFamily::kDist},
     {"dist_device_sync", StoreFamily::kDist},
     {"dist_sync_device", StoreFamily::kDist},
+    {"p3", StoreFamily::kDist},
     {"dist_async", StoreFamily::kDist},
     {"dist_device_async", StoreFamily::kDist},
     {"dist_async_device", StoreFamily::kDist},
 };
 
-constexpr std::string_view kToCome[] = {"nccl", "p3"};
+constexpr std::string_view kToCome[] = {"nccl"};
 constexpr std::string_view kBoundedStaleness = "dist_ssp:";  // and a number
 
 std::string KnownNames() {

@@ -42,7 +42,7 @@ const std::vector<StoreKind>& AllStores() {
       Synchronous("dist_sync", 1, 2, 2),
       Synchronous("dist_sync", 2, 1, 1),
       Synchronous("dist_sync", 2, 2, 1, kOverGrpcToo),
-      Synchronous("dist_sync", 3, 1, 2),
+      Synchronous("p3", 3, 1, 2),
       Synchronous("dist_sync", 3, 2, 1),
       Synchronous("dist_device_sync", 2, 5, 2),
       Asynchronous("dist_async", 1, 2, 1, kOverGrpcToo),
