@@ -5,6 +5,7 @@
 
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
+#include "common/config/unknown_variables.h"
 #include "common/transport/host_port.h"
 
 namespace kvstore {
@@ -66,7 +67,19 @@ std::optional<std::string> ProcessVariable(const std::string& name) {
   return ProcessVariables()(name);
 }
 
-absl::StatusOr<Environment> ReadEnvironment() { return ReadEnvironment(ProcessVariable); }
+absl::StatusOr<Environment> ReadEnvironment() {
+  KVS_ASSIGN_OR_RETURN(Environment environment, ReadEnvironment(ProcessVariable));
+  std::vector<std::string> names = ProcessVariableNames();
+  {
+    ProcessSettings& process = Settings();
+    MutexLock lock(process.mutex);
+    for (const auto& [name, value] : process.settings) names.push_back(name);
+  }
+  for (std::string& warning : WarningsOfUnknownVariables(names)) {
+    environment.warnings.push_back(std::move(warning));
+  }
+  return environment;
+}
 
 void SetProcessEnvironment(const std::map<std::string, std::string>& settings) {
   ProcessSettings& process = Settings();

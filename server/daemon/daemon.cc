@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "common/config/unknown_variables.h"
 #include "common/transport/host_port.h"
 #include "common/transport/local_address.h"
 
@@ -22,6 +23,9 @@ void SetUpLog(const std::string& name, const DaemonOptions& options) {
   spdlog::set_default_logger(std::move(logger));
   if (!options.said.empty()) spdlog::info("set: {}", options.said);
   for (const std::string& warning : options.warnings) spdlog::warn("{}", warning);
+  for (const std::string& warning : WarningsOfUnknownVariables(ProcessVariableNames())) {
+    spdlog::warn("{}", warning);
+  }
 }
 
 std::string WithPort(const std::string& address, int bound_port) {

@@ -9,7 +9,8 @@
 
 namespace kvstore {
 
-// Logs go to stderr: first what was set, and the warnings of `options`.
+// Logs go to stderr: first what was set, the warnings of `options`, and those of variables that
+// look like ours and are not.
 void SetUpLog(const std::string& name, const DaemonOptions& options);
 
 // `address` with `bound_port` where it has port 0.

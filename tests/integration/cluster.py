@@ -13,9 +13,9 @@ import tempfile
 import threading
 import time
 
-BIN = os.environ["KVSTORE_TEST_BIN"]  # folder of kvscheduler, kvstored, kvctl
-TESTS = os.environ["KVSTORE_TEST_PROGRAMS"]  # folder of train_worker
-DEADLINE_S = float(os.environ.get("KVSTORE_TEST_DEADLINE_S", "60"))
+BIN = os.environ["KVS_TEST_BIN"]  # folder of kvscheduler, kvstored, kvctl
+TESTS = os.environ["KVS_TEST_PROGRAMS"]  # folder of train_worker
+DEADLINE_S = float(os.environ.get("KVS_TEST_DEADLINE_S", "60"))
 
 
 class Process:

@@ -11,7 +11,7 @@ import time
 
 import grpc
 
-PROTO = os.environ["KVSTORE_TEST_PROTO"]  # folder that holds kvstore/v1/*.proto
+PROTO = os.environ["KVS_TEST_PROTO"]  # folder that holds kvstore/v1/*.proto
 _generated = tempfile.TemporaryDirectory(prefix="kvstore-proto-")
 subprocess.run(
     ["protoc", f"-I{PROTO}", f"--python_out={_generated.name}",

@@ -15,7 +15,7 @@ import sys
 import cluster
 
 CANNOT = 77  # the exit code that ctest takes for "skipped"
-_MARK = "KVSTORE_TEST_IN_NAMESPACE"
+_MARK = "KVS_TEST_IN_NAMESPACE"
 
 
 def enter():

@@ -210,6 +210,17 @@ class Daemons(unittest.TestCase):
                     process.signal(signal.SIGTERM)
                     self.assertEqual(process.wait(), 0)
 
+    def test_a_variable_that_is_not_ours_is_named_once_in_the_log(self):
+        with tempfile.TemporaryDirectory() as state:
+            scheduler = cluster.Process("scheduler", [
+                SCHEDULER, "--listen", "127.0.0.1:0", "--workers", "1", "--servers", "1",
+                "--state-dir", state], {"KVSTORE_NUM_WORKER": "2"})
+            self.addCleanup(lambda: scheduler.running() and scheduler.kill())
+            scheduler.expect(r"^kvscheduler listening on ")
+            self.assertEqual(scheduler.text().count(
+                "KVSTORE_NUM_WORKER has no effect: there is no such variable; the nearest is "
+                "KVSTORE_NUM_WORKERS"), 1, scheduler.text())
+
     def test_ipv6(self):
         with cluster.Cluster(workers=2, servers=2, host="[::1]") as c:
             workers = c.start_workers("--rounds", 20)

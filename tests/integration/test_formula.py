@@ -5,8 +5,8 @@ import re
 import subprocess
 import unittest
 
-BIN = os.environ["KVSTORE_TEST_BIN"]
-TESTS = os.environ["KVSTORE_TEST_PROGRAMS"]
+BIN = os.environ["KVS_TEST_BIN"]
+TESTS = os.environ["KVS_TEST_PROGRAMS"]
 
 
 class Formula(unittest.TestCase):

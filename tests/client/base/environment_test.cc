@@ -1,7 +1,9 @@
 #include "client/base/environment.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <cstdlib>
 #include <map>
 
 #include "kvstore/kvstore.h"
@@ -146,6 +148,22 @@ TEST_CASE("variables that have no effect are named, each in one line", "[environ
 TEST_CASE("the van type p3 is what we always do, others have no effect", "[environment]") {
   CHECK(Read({{"DMLC_PS_VAN_TYPE", "p3"}})->warnings.empty());
   CHECK(Read({{"DMLC_PS_VAN_TYPE", "zmq"}})->warnings.size() == 1);
+}
+
+TEST_CASE("a variable of ours that is misspelt is named, set or given to InitPSEnv",
+          "[environment]") {
+  REQUIRE(setenv("KVSTORE_RANKS", "1", 1) == 0);
+  KVStore::InitPSEnv({{"KVSTORE_SHEDULER", "node:1"}});
+  const auto environment = ReadEnvironment();
+  REQUIRE(unsetenv("KVSTORE_RANKS") == 0);
+  REQUIRE(environment.ok());
+  for (const char* const line :
+       {"KVSTORE_RANKS has no effect: there is no such variable; the nearest is KVSTORE_RANK",
+        "KVSTORE_SHEDULER has no effect: there is no such variable; the nearest is "
+        "KVSTORE_SCHEDULER"}) {
+    const auto& warnings = environment->warnings;
+    CHECK(std::count(warnings.begin(), warnings.end(), line) == 1);
+  }
 }
 
 TEST_CASE("InitPSEnv wins over the environment", "[environment]") {

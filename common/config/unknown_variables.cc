@@ -1,0 +1,73 @@
+#include "common/config/unknown_variables.h"
+
+#include <fmt/format.h>
+#include <unistd.h>  // environ
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include "common/config/setting_table.h"
+
+namespace kvstore {
+namespace {
+
+constexpr std::string_view kPrefix = "KVSTORE_";
+
+std::vector<std::string> OurVariables() {
+  std::set<std::string> names;
+  for (const SettingSpec& spec : SettingTable()) {
+    for (const SettingVariable& variable : spec.variables) {
+      if (variable.name.rfind(kPrefix, 0) == 0) names.insert(variable.name);
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
+// Levenshtein's distance: row by row of the table of distances between the prefixes of both.
+size_t Distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i + 1);
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::vector<std::string> ProcessVariableNames() {
+  std::vector<std::string> names;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view text = *variable;
+    names.emplace_back(text.substr(0, text.find('=')));
+  }
+  return names;
+}
+
+std::vector<std::string> WarningsOfUnknownVariables(const std::vector<std::string>& names) {
+  const std::vector<std::string> ours = OurVariables();
+  std::vector<std::string> warnings;
+  for (const std::string& name : names) {
+    if (name.rfind(kPrefix, 0) != 0) continue;
+    if (std::binary_search(ours.begin(), ours.end(), name)) continue;
+    warnings.push_back(fmt::format("{} has no effect: there is no such variable; the nearest is {}",
+                                   name, NearestName(name, ours)));
+  }
+  return warnings;
+}
+
+std::string NearestName(std::string_view name, const std::vector<std::string>& known) {
+  return *std::min_element(known.begin(), known.end(),
+                           [name](const std::string& a, const std::string& b) {
+                             return Distance(name, a) < Distance(name, b);
+                           });
+}
+
+}  // namespace kvstore
