@@ -130,6 +130,25 @@ class UnreadStream:
         self._channel.close()
 
 
+def refusal_for_good(address, **fields):
+    """The scheduler's refusal of one more worker, which comes again as long as it is told to. `fields`:
+    of Register, in place of those of a worker that would do."""
+    while True:
+        session = Stream(address, "/kvstore.v1.Scheduler/Session", scheduler_pb2.SchedulerMessage)
+        message = scheduler_pb2.NodeMessage()
+        values = dict(role=scheduler_pb2.ROLE_WORKER, address="x:1", nonce=99, protocol=1,
+                      store_type="dist_sync")
+        for name, value in {**values, **fields}.items():
+            setattr(message.register, name, value)
+        session.send(message)
+        refused = session.receive().refused
+        session.close()
+        if refused.code != UNAVAILABLE:
+            return refused
+        print(f"  put off: {refused.message}")
+        time.sleep(1)
+
+
 class Worker:
     """Registers, learns the routes, and speaks frames."""
 

@@ -8,7 +8,8 @@ import unittest
 import grpc
 
 import cluster
-from foreign_worker import Stream, Worker, data_pb2, key_id, scheduler_pb2, types_pb2
+from foreign_worker import (
+    Stream, Worker, data_pb2, key_id, refusal_for_good, scheduler_pb2, types_pb2)
 
 OK, INVALID, EXISTS, PRECONDITION, UNAVAILABLE = 0, 3, 6, 9, 14
 INIT, PUSH, PULL, SET_OPTIMIZER = 1, 2, 3, 6
@@ -199,18 +200,7 @@ class BadInputs(unittest.TestCase):
     def test_51_a_rank_that_is_taken(self):
         w = self.start(workers=2)
         self.init(w, 7, 1, 2)
-        session = Stream(self.cluster.address, "/kvstore.v1.Scheduler/Session",
-                         scheduler_pb2.SchedulerMessage)
-        self.addCleanup(session.close)
-        message = scheduler_pb2.NodeMessage()
-        message.register.role = scheduler_pb2.ROLE_WORKER
-        message.register.address = "python:2"
-        message.register.nonce = 999
-        message.register.store_type = "dist_sync"
-        message.register.protocol = 1
-        message.register.wanted_rank_plus_one = 1
-        session.send(message)
-        refused = session.receive().refused
+        refused = refusal_for_good(self.cluster.address, wanted_rank_plus_one=1)
         self.assertEqual(refused.code, EXISTS, refused)
         print(f"  {refused.message}")
         self.assert_value(w, 7, 1, 2)

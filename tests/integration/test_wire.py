@@ -9,8 +9,8 @@ import grpc
 
 import cluster
 from foreign_worker import (
-    STRIPES, Stream, UnreadStream, Worker, data_pb2, key_id, mix64, scheduler_pb2, types_pb2,
-    with_runs)
+    STRIPES, Stream, UnreadStream, Worker, data_pb2, key_id, mix64, refusal_for_good, scheduler_pb2,
+    types_pb2, with_runs)
 
 OK, INVALID, NOT_FOUND, EXISTS, EXHAUSTED, PRECONDITION, ABORTED, UNIMPLEMENTED, UNAVAILABLE = (
     0, 3, 5, 6, 8, 9, 10, 12, 14)
@@ -548,24 +548,12 @@ class Wire(unittest.TestCase):
         self.assertEqual(stream.receive().entries[0].code, OK)
 
     def test_what_the_scheduler_refuses(self):
-        def ask(**fields):
-            session = Stream(self.cluster.address, "/kvstore.v1.Scheduler/Session",
-                             scheduler_pb2.SchedulerMessage)
-            self.addCleanup(session.close)
-            message = scheduler_pb2.NodeMessage()
-            values = dict(role=scheduler_pb2.ROLE_WORKER, address="x:1", nonce=99, protocol=1,
-                          store_type="dist_sync")
-            for name, value in {**values, **fields}.items():
-                setattr(message.register, name, value)
-            session.send(message)
-            return session.receive()
-
         for what, fields, code in (
                 ("protocol 99", dict(protocol=99), PRECONDITION),
                 ("one worker too many", {}, EXHAUSTED),
                 ("no role", dict(role=0), INVALID)):
             with self.subTest(what):
-                refused = ask(**fields).refused
+                refused = refusal_for_good(self.cluster.address, **fields)
                 self.assertEqual(refused.code, code, refused)
                 print(f"  {what}: {refused.message}")
         session = Stream(self.cluster.address, "/kvstore.v1.Scheduler/Session",

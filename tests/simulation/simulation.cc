@@ -215,12 +215,6 @@ class Simulation : public Cluster {
     for (const auto& worker : workers_) {
       if (!Counts(*worker) || worker->state() != WorkerNode::State::kFailed) continue;
       const std::string message(worker->failure().message());
-      // A new life that came before the end of the old one was noticed, into a job that had begun
-      // in between: its place was taken.
-      if (chaos_->HasDied(worker->process()) &&
-          message.find("workers already") != std::string::npos) {
-        continue;
-      }
       const bool named = message.find(chaos_->victim()) != std::string::npos &&
                          (at_worker || message.find("slot") != std::string::npos);
       if (worker->failure().code() != code || !named) {

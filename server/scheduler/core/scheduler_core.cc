@@ -59,6 +59,7 @@ SchedulerCore::Impl::Impl(SchedulerOptions options, std::optional<v1::SchedulerS
     : options_(options), cluster_(new_cluster) {
   Begin(now_ms, out);
   if (state) FromState(*state);
+  begun_ms_ = now_ms;
   ++term_;
   dirty_ = true;
   // S5: nodes that were known before count as heard of, and as lost, only from the end of the

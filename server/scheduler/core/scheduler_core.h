@@ -47,7 +47,9 @@
 //   20.0 s  worker 0 calls Init: it asks to begin and is let; from now on a death ends the job
 //
 // A refusal with UNAVAILABLE puts a node off ("come again"): the rank or address in question is
-// held by a node that the scheduler has lost but not yet given up.
+// held by a node that the scheduler has lost but not yet given up, or that may be lost: until
+// lost_dead_ms after the beginning of a job the one who asks may be the node itself, started again
+// before its end was noticed.
 //
 // Messages name nodes as "worker 1 (host:pid)", "server 0 (host:port)".
 #pragma once

@@ -102,6 +102,8 @@ class SchedulerCore::Impl {
   bool RefusedForItsAddress(SessionId session, const v1::Register& request);
   absl::StatusOr<uint32_t> ChooseRank(const v1::Register& request) const;
   absl::Status NoPlace(v1::Role role) const;
+  // Whether the job has begun so long ago that a member which had died by then is known to have.
+  bool HasSettled() const;
   absl::Status HeldBy(const Node& node) const;
   absl::Status AdoptStoreType(const v1::Register& request);
   void Admit(SessionId session, const v1::Register& request, uint32_t rank);
@@ -166,6 +168,7 @@ class SchedulerCore::Impl {
   std::map<NodeKey, Obstacle> obstacles_;           // likewise
   std::map<WorkerRank, Arrival> barrier_arrivals_;  // at generation barrier_generation_ + 1
   int64_t barrier_since_ms_ = 0;
+  int64_t begun_ms_ = 0;  // since when begun_ is set
   int64_t grace_until_ms_ = 0;
   int64_t next_timer_ms_ = INT64_MAX;
   bool dirty_ = false;

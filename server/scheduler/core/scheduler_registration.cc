@@ -232,7 +232,8 @@ absl::StatusOr<uint32_t> SchedulerCore::Impl::ChooseRank(const v1::Register& req
 // The refusal of a rank or address that `node` has: UNAVAILABLE (come again) wherever the place may
 // soon be free. The node has left; or it is lost, and it will be clear in a moment whether it is
 // dead; or it seems connected, but the one who asks may be that very process, started again before
-// its end was noticed. ALREADY_EXISTS only for a worker that is connected in a job that has begun.
+// its end was noticed. ALREADY_EXISTS only for a worker that is connected in a job that has
+// settled.
 absl::Status SchedulerCore::Impl::HeldBy(const Node& node) const {
   const std::string name = NodeName(node.record);
   if (node.record.left()) {
@@ -250,7 +251,7 @@ absl::Status SchedulerCore::Impl::HeldBy(const Node& node) const {
         "{} is registered and connected; two servers cannot share an address; try again", name));
   }
   const std::string held = fmt::format("rank {} is held by {}", node.record.rank(), name);
-  if (!begun_) return absl::UnavailableError(held + ", which is connected; try again");
+  if (!HasSettled()) return absl::UnavailableError(held + ", which is connected; try again");
   return absl::AlreadyExistsError(held + ", which is alive");
 }
 
@@ -261,7 +262,16 @@ absl::Status SchedulerCore::Impl::NoPlace(v1::Role role) const {
   const uint32_t places = role == v1::ROLE_WORKER ? options_.workers : options_.servers;
   const std::string full = fmt::format("job {} has its {} {}s", job_, places, RoleName(role));
   if (!begun_) return absl::UnavailableError(full + ", but has not begun; try again");
+  if (!HasSettled()) return absl::UnavailableError(full + ", but began just now; try again");
   return absl::ResourceExhaustedError(full + " already");
+}
+
+// Example, with lost_dead_ms = 5 s: worker 0 dies at 7.5 s and is started again; the job begins at
+// 7.7 s; the new process asks for a place at 7.9 s; worker 0's connection is known to be gone at
+// 8.2 s. At 7.9 s it is put off. It comes again at 8.9 s, and is put off because worker 0 is lost;
+// when that ends the job, it gets its place in the next one.
+bool SchedulerCore::Impl::HasSettled() const {
+  return begun_ && now_ms_ - begun_ms_ >= options_.lost_dead_ms;
 }
 
 // All workers of a job name the same type; the first one chooses.

@@ -168,6 +168,7 @@ void SchedulerCore::Impl::TryBegin() {
 void SchedulerCore::Impl::NoteBegun() {
   if (begun_) return;
   begun_ = true;
+  begun_ms_ = now_ms_;
   dirty_ = true;
 }
 

@@ -269,13 +269,31 @@ TEST_CASE("too many servers are put off, a restarted one gets its rank back whil
   CHECK(f.Registered(55).incarnation() == 3);
 }
 
+TEST_CASE("a worker begun anew is put off while its old life may have died unnoticed",
+          "[scheduler][registration]") {
+  SchedulerFixture f(2, 1);
+  f.FormJob();
+  f.now += f.options.lost_dead_ms - 1;
+  f.Register(9, WorkerRegister(109));
+  CHECK(f.RefusedCode(9) == StatusCode::kUnavailable);
+  CHECK_THAT(f.Refused(9).message(), Contains("job 1 has its 2 workers, but began just now"));
+  f.Register(10, Wanting(WorkerRegister(110), 1));
+  CHECK(f.RefusedCode(10) == StatusCode::kUnavailable);
+  f.now += 1;
+  f.Register(11, WorkerRegister(111));
+  CHECK(f.RefusedCode(11) == StatusCode::kResourceExhausted);
+  f.Register(12, Wanting(WorkerRegister(112), 1));
+  CHECK(f.RefusedCode(12) == StatusCode::kAlreadyExists);
+}
+
 TEST_CASE("while a job runs a new worker is refused", "[scheduler][registration]") {
   SchedulerFixture f(2, 1);
   f.FormJob();
+  f.now += f.options.lost_dead_ms;
   SECTION("for want of a place") {
     f.Register(9, WorkerRegister(109));
     CHECK(f.RefusedCode(9) == StatusCode::kResourceExhausted);
-    CHECK_THAT(f.Refused(9).message(), Contains("job 1 has its 2 workers"));
+    CHECK_THAT(f.Refused(9).message(), Contains("job 1 has its 2 workers already"));
   }
   SECTION("for its rank is held by a live one") {
     f.Register(9, Wanting(WorkerRegister(109), 1));
