@@ -5,9 +5,9 @@
 Looked at are the C++ files that differ from REV: by default from where the branch left main, on
 main itself from 20 commits ago; a header is looked at through a .cc file. What is found on lines
 that did not change is counted, and fails nothing; without a history no line is known to have
-changed, and all files are looked at. The files changed last come first. When the time is over, what is left is named, not failed: --full --minutes 1000
-looks at everything, and fails for everything. `--build` is a configured build with
-compile_commands.json, whose generated headers were built.
+changed, and all files are looked at. The files changed last come first. When the time is over, what
+is left is named, not failed: --full --minutes 1000 looks at everything, and fails for everything.
+`--build` is a configured build with compile_commands.json, whose generated headers were built.
 """
 
 import argparse
