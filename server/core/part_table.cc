@@ -245,7 +245,7 @@ absl::StatusOr<uint64_t> PartTable::TryOptimizer(const OptimizerConfig& spec) {
   KVS_RETURN_IF_ERROR(values_->SetOptimizer(spec));
   uint64_t needed = 0;
   try {
-    needed = NeededBytes();
+    needed = NeededBytes(Counted::kAll);
   } catch (const std::bad_alloc&) {
     values_->UndoSetOptimizer();
     throw;
@@ -257,20 +257,33 @@ absl::StatusOr<uint64_t> PartTable::TryOptimizer(const OptimizerConfig& spec) {
                   spec.name, needed, options_.value_bytes_max));
 }
 
-uint64_t PartTable::NeededBytes() const {
+uint64_t PartTable::NeededBytes(Counted counted) const {
   uint64_t needed = 0;
+  const auto add = [&](const PartValue& value) {
+    if (counted == Counted::kDense && IsRowSparse(value.key())) return;
+    needed += value.Bytes();
+  };
   for (const auto& [id, record] : records_) {
-    if (record->part != nullptr) needed += record->part->value().Bytes();
-    if (record->creation != nullptr) needed += record->creation->value->Bytes();
+    if (record->part != nullptr) add(record->part->value());
+    if (record->creation != nullptr) add(*record->creation->value);
   }
   return needed;
 }
 
 absl::Status PartTable::CheckOptimizer(const OptimizerConfig& spec) {
-  KVS_ASSIGN_OR_RETURN(const uint64_t needed, TryOptimizer(spec));
+  // Rows take memory for their states as they come, dense values for all of theirs.
+  const uint64_t before = NeededBytes(Counted::kDense);
+  KVS_RETURN_IF_ERROR(TryOptimizer(spec).status());
+  uint64_t after = 0;
+  try {
+    after = NeededBytes(Counted::kDense);
+  } catch (const std::bad_alloc&) {
+    values_->UndoSetOptimizer();
+    throw;
+  }
   values_->UndoSetOptimizer();
-  if (needed <= value_bytes_) return absl::OkStatus();
-  const absl::Status has = values_->CheckMemory(needed - value_bytes_);
+  if (after <= before) return absl::OkStatus();
+  const absl::Status has = values_->CheckMemory(after - before);
   if (has.ok()) return has;
   return absl::Status(has.code(),
                       fmt::format("optimizer '{}': {}", spec.name, std::string(has.message())));

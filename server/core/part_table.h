@@ -76,8 +76,8 @@ class PartTable {
   // FAILED_PRECONDITION: it was pushed to.
   absl::Status TakeBack(const ReplyTo& from, const RequestEntry& take_back);
 
-  // Whether SetOptimizer would be OK, and the system has memory for the states: it is asked here,
-  // before any server has set it. Nothing changes.
+  // Whether SetOptimizer would be OK, and the system has memory for the states of dense values: it
+  // is asked here, before any server has set it. Nothing changes.
   absl::Status CheckOptimizer(const OptimizerConfig& spec);
   // Errors, and the old one stays: that of the values; FAILED_PRECONDITION while the program has an
   // updater; RESOURCE_EXHAUSTED when what it keeps of the parts goes over the budget.
@@ -103,8 +103,9 @@ class PartTable {
   // Ends the record's value or creation and gives their memory back; the key goes with its last
   // one.
   void Release(PartId id, PartRecord& record);
-  // What all parts take with the optimizer that is set.
-  uint64_t NeededBytes() const;
+  // What all parts, or those of dense keys, take with the optimizer that is set.
+  enum class Counted { kAll, kDense };
+  uint64_t NeededBytes(Counted counted) const;
   // Sets the optimizer, and returns how much memory all parts take with it. After an error the one
   // before it is set.
   absl::StatusOr<uint64_t> TryOptimizer(const OptimizerConfig& spec);
