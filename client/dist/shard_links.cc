@@ -138,7 +138,7 @@ void ShardLinks::TrySubmit(Lists* lists, ClientOutbox* out) {
     }
   }
   try {
-    core_->Submit(SteadyNowMs(), std::move(requests), out);
+    core_->Submit(loop_->NowMs(), std::move(requests), out);
   } catch (const std::bad_alloc&) {
     auto request = requests.begin();
     for (std::vector<PartAsk>& asks : *lists) {
@@ -162,7 +162,7 @@ void ShardLinks::AskShards(ShardRequest request, std::shared_ptr<PartSink> sink)
   const Ticket ticket = request.ticket;
   ClientOutbox out;
   try {
-    core_->Submit(SteadyNowMs(), request, &out);
+    core_->Submit(loop_->NowMs(), request, &out);
   } catch (const std::bad_alloc&) {
     open_.erase(ticket);
     throw;
@@ -204,12 +204,12 @@ void ShardLinks::Dial(ShardAddress shard) noexcept {
     return OnStreamDown(shard);
   }
   ClientOutbox out;
-  core_->OnStreamUp(SteadyNowMs(), shard, &out);
+  core_->OnStreamUp(loop_->NowMs(), shard, &out);
   Handle(std::move(out));
 }
 
 void ShardLinks::OnStreamDown(ShardAddress shard) noexcept {
-  core_->OnStreamDown(SteadyNowMs(), shard);
+  core_->OnStreamDown(loop_->NowMs(), shard);
   ArmTimer();
 }
 
@@ -225,7 +225,7 @@ void ShardLinks::OnMessage(ShardAddress shard, const Payload& message) noexcept 
     const absl::StatusOr<ReplyFrame> frame = DecodeFrame<ReplyFrame>(message);
     taken = frame.ok();
     if (taken) {
-      core_->OnFrame(SteadyNowMs(), shard, *frame, &out);
+      core_->OnFrame(loop_->NowMs(), shard, *frame, &out);
     } else {
       LogWarningOnce(fmt::format("{} sent bytes that are no frame: {}",
                                  routing_->ServerName(shard.server),
@@ -257,7 +257,7 @@ void ShardLinks::TryRouting() noexcept {
     if (core_ == nullptr) {
       first = std::make_unique<ClientCore>(options_, cluster_, rank_, incarnation_);
     }
-    (first != nullptr ? first : core_)->OnRouting(SteadyNowMs(), routing_, &out);
+    (first != nullptr ? first : core_)->OnRouting(loop_->NowMs(), routing_, &out);
     if (first != nullptr) core_ = std::move(first);
     routing_told_ = true;
   } catch (const std::bad_alloc&) {
@@ -310,7 +310,7 @@ void ShardLinks::Stop() noexcept {
 }
 
 void ShardLinks::OnTimer() noexcept {
-  const int64_t now_ms = SteadyNowMs();
+  const int64_t now_ms = loop_->NowMs();
   if (core_ != nullptr && core_->NextTimerMs() <= now_ms) {
     ClientOutbox out;
     core_->OnTimer(now_ms, &out);

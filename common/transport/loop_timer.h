@@ -19,15 +19,15 @@ class LoopTimer {
   LoopTimer(EventLoop* loop, std::function<void()> fire)
       : state_(std::make_shared<State>(State{loop, std::move(fire), INT64_MAX})) {}
 
-  // Fires once, at `at_ms` (of SteadyNowMs) or later, unless it is armed for earlier: then only
-  // that stands, as a core that is asked too early just names its next time again. INT64_MAX:
+  // Fires once, at `at_ms` (of the loop's NowMs) or later, unless it is armed for earlier: then
+  // only that stands, as a core that is asked too early just names its next time again. INT64_MAX:
   // never.
   void Arm(int64_t at_ms) {
     if (at_ms >= state_->at_ms) return;
-    const int64_t delay_ms = std::max<int64_t>(at_ms - SteadyNowMs(), 0);
+    const int64_t delay_ms = std::max<int64_t>(at_ms - state_->loop->NowMs(), 0);
     state_->loop->PostAfter(delay_ms, [weak = std::weak_ptr<State>(state_)] {
       const std::shared_ptr<State> state = weak.lock();
-      if (state == nullptr || SteadyNowMs() < state->at_ms) return;
+      if (state == nullptr || state->loop->NowMs() < state->at_ms) return;
       state->at_ms = INT64_MAX;
       state->fire();
     });

@@ -42,6 +42,8 @@ class EventLoop {
   // cancelled (a task looks at its own state).
   virtual void PostAfter(int64_t delay_ms, std::function<void()> task) = 0;
   virtual bool InLoop() const = 0;
+  // The clock by which PostAfter counts. Thread-safe.
+  virtual int64_t NowMs() const { return SteadyNowMs(); }
 };
 
 struct StreamEvents {
