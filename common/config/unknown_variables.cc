@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "common/config/setting_table.h"
@@ -40,6 +41,15 @@ size_t Distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+// The one of `known` (not empty) that becomes `name` with the fewest letters inserted, removed or
+// replaced; of several, the first.
+const std::string& NearestName(std::string_view name, const std::vector<std::string>& known) {
+  return *std::min_element(known.begin(), known.end(),
+                           [name](const std::string& a, const std::string& b) {
+                             return Distance(name, a) < Distance(name, b);
+                           });
+}
+
 }  // namespace
 
 std::vector<std::string> ProcessVariableNames() {
@@ -61,13 +71,6 @@ std::vector<std::string> WarningsOfUnknownVariables(const std::vector<std::strin
                                    name, NearestName(name, ours)));
   }
   return warnings;
-}
-
-std::string NearestName(std::string_view name, const std::vector<std::string>& known) {
-  return *std::min_element(known.begin(), known.end(),
-                           [name](const std::string& a, const std::string& b) {
-                             return Distance(name, a) < Distance(name, b);
-                           });
 }
 
 }  // namespace kvstore

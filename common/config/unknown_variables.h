@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace kvstore {
@@ -13,9 +12,5 @@ std::vector<std::string> ProcessVariableNames();
 // One warning for each of `names` that begins with KVSTORE_ and that no program of ours reads:
 // "KVSTORE_SHARD has no effect: there is no such variable; the nearest is KVSTORE_SHARDS".
 std::vector<std::string> WarningsOfUnknownVariables(const std::vector<std::string>& names);
-
-// The one of `known` (not empty) that becomes `name` with the fewest letters inserted, removed or
-// replaced; of several, the first.
-std::string NearestName(std::string_view name, const std::vector<std::string>& known);
 
 }  // namespace kvstore

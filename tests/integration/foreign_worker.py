@@ -131,8 +131,9 @@ class UnreadStream:
 
 
 def refusal_for_good(address, **fields):
-    """The scheduler's refusal of one more worker, which comes again as long as it is told to. `fields`:
-    of Register, in place of those of a worker that would do."""
+    """The scheduler's refusal of one more worker, which comes again at once as long as it is told to
+    come again: until --lost-dead-ms after the job has begun, which should be short. `fields`: of
+    Register, in place of those of a worker that would do."""
     while True:
         session = Stream(address, "/kvstore.v1.Scheduler/Session", scheduler_pb2.SchedulerMessage)
         message = scheduler_pb2.NodeMessage()
@@ -145,8 +146,6 @@ def refusal_for_good(address, **fields):
         session.close()
         if refused.code != UNAVAILABLE:
             return refused
-        print(f"  put off: {refused.message}")
-        time.sleep(1)
 
 
 class Worker:

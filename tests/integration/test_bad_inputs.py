@@ -21,8 +21,9 @@ def f32(*values):
 
 
 class BadInputs(unittest.TestCase):
-    def start(self, workers=1, servers=1, **worker):
-        self.cluster = cluster.Cluster(workers=workers, servers=servers)
+    def start(self, workers=1, servers=1, scheduler_flags=(), **worker):
+        self.cluster = cluster.Cluster(workers=workers, servers=servers,
+                                       scheduler_flags=scheduler_flags)
         self.addCleanup(self.cluster.__exit__)
         self.workers = [Worker(self.cluster.address, nonce=n + 1, **worker) for n in range(workers)]
         for each in self.workers:
@@ -198,7 +199,7 @@ class BadInputs(unittest.TestCase):
                          (OK, OK))
 
     def test_51_a_rank_that_is_taken(self):
-        w = self.start(workers=2)
+        w = self.start(workers=2, scheduler_flags=("--lost-dead-ms", "50"))
         self.init(w, 7, 1, 2)
         refused = refusal_for_good(self.cluster.address, wanted_rank_plus_one=1)
         self.assertEqual(refused.code, EXISTS, refused)

@@ -36,8 +36,12 @@ def rows(values):
 
 class Wire(unittest.TestCase):
     def setUp(self):
+        self.start()
+
+    def start(self, *scheduler_flags):
         flags = ("--network-mib", "64")
-        self.cluster = cluster.Cluster(workers=1, servers=1, scheduler_flags=flags,
+        self.cluster = cluster.Cluster(workers=1, servers=1,
+                                       scheduler_flags=(*flags, *scheduler_flags),
                                        server_flags=flags)
         self.addCleanup(self.cluster.__exit__)
         self.worker = Worker(self.cluster.address)
@@ -548,6 +552,7 @@ class Wire(unittest.TestCase):
         self.assertEqual(stream.receive().entries[0].code, OK)
 
     def test_what_the_scheduler_refuses(self):
+        self.start("--lost-dead-ms", "50")
         for what, fields, code in (
                 ("protocol 99", dict(protocol=99), PRECONDITION),
                 ("one worker too many", {}, EXHAUSTED),

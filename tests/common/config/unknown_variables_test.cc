@@ -10,11 +10,14 @@ namespace kvstore {
 
 TEST_CASE("a variable that looks like ours and is not is named with the nearest that is",
           "[config]") {
-  CHECK(WarningsOfUnknownVariables({"KVSTORE_SHARD", "KVSTORE_SCHEDULR", "KVSTORE_"}) ==
+  CHECK(WarningsOfUnknownVariables(
+            {"KVSTORE_SHARD", "KVSTORE_SCHEDULR", "KVSTORE_LSITEN", "KVSTORE_"}) ==
         std::vector<std::string>{
             "KVSTORE_SHARD has no effect: there is no such variable; the nearest is KVSTORE_SHARDS",
             "KVSTORE_SCHEDULR has no effect: there is no such variable; the nearest is "
             "KVSTORE_SCHEDULER",
+            "KVSTORE_LSITEN has no effect: there is no such variable; the nearest is "
+            "KVSTORE_LISTEN",
             "KVSTORE_ has no effect: there is no such variable; the nearest is KVSTORE_RANK"});
 }
 
@@ -31,15 +34,6 @@ TEST_CASE("the variables of the process are found by name, also empty ones", "[c
   const std::vector<std::string> names = ProcessVariableNames();
   CHECK(std::count(names.begin(), names.end(), "KVSTORE_TEST_OF_NAMES") == 1);
   REQUIRE(unsetenv("KVSTORE_TEST_OF_NAMES") == 0);
-}
-
-TEST_CASE("the nearest name needs the fewest letters changed", "[config]") {
-  const std::vector<std::string> known = {"workers", "servers", "shards"};
-  CHECK(NearestName("worker", known) == "workers");
-  CHECK(NearestName("severs", known) == "servers");
-  CHECK(NearestName("shrads", known) == "shards");
-  CHECK(NearestName("", known) == "shards");
-  CHECK(NearestName("workers", known) == "workers");
 }
 
 }  // namespace kvstore
