@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "common/kernels/kernels.h"
+#include "common/kernels/updates.h"
 #include "common/tensor/buffer.h"
 
 namespace kvstore {
@@ -113,17 +114,20 @@ bool Verified() {
   }
   SgdNumbers numbers;
   numbers.learning_rate = 0.1;
-  numbers.momentum = 0.9;
+  const MomentumNumbers with_momentum{{numbers}, 0.9};
   std::vector<float> sum = w, plain = g, next = g, mom = m;
   const void* const xs[] = {w.data(), g.data(), m.data()};
   Accumulate(DType::kFloat32, sum.data(), g.data(), kElements);
   LeftFold(DType::kFloat32, folded.data(), xs, 3, kElements);
-  Sgd(DType::kFloat32, numbers, w.data(), plain.data(), kElements);
-  SgdMomentum(DType::kFloat32, numbers, w.data(), mom.data(), next.data(), kElements);
+  const auto update = [&](const AnyNumbers& of, const std::vector<void*>& state, float* grad) {
+    UpdateWeights(DType::kFloat32, of, w.data(), state.data(), grad, kElements);
+  };
+  update(numbers, {}, plain.data());
+  update(with_momentum, {mom.data()}, next.data());
   std::vector<float> adagrad = g, history = m, adam = g, mean = m, var = m, ftrl = g, z = m, n = m;
-  Adagrad(DType::kFloat32, {}, w.data(), history.data(), adagrad.data(), kElements);
-  Adam(DType::kFloat32, {}, w.data(), mean.data(), var.data(), adam.data(), kElements);
-  Ftrl(DType::kFloat32, {}, w.data(), z.data(), n.data(), ftrl.data(), kElements);
+  update(AdagradNumbers(), {history.data()}, adagrad.data());
+  update(AdamNumbers(), {mean.data(), var.data()}, adam.data());
+  update(FtrlNumbers(), {z.data(), n.data()}, ftrl.data());
   std::vector<uint16_t> half(kElements);
   std::vector<float> widened(kElements);
   Narrow(DType::kFloat16, half.data(), g.data(), kElements);
@@ -181,37 +185,35 @@ int Main(size_t total_mib, int passes) {
       LeftFold(DType::kFloat32, b.Array(0, count + 1), xs.data(), count, n);
     });
   }
-  SgdNumbers numbers;
+  // An update's arrays: weight, states, gradient.
+  const auto add_update = [&b](std::string name, const AnyNumbers& numbers, size_t states) {
+    const size_t arrays = states + 2;
+    b.Add(std::move(name), 4 * (2 * states + 3), arrays, [&b, numbers, arrays](size_t n) {
+      std::vector<void*> state;
+      for (size_t k = 1; k + 1 < arrays; ++k) state.push_back(b.Array(k, arrays));
+      UpdateWeights(DType::kFloat32, numbers, b.Array(0, arrays), state.data(),
+                    b.Array(arrays - 1, arrays), n);
+    });
+  };
+  MomentumNumbers numbers;
   numbers.learning_rate = 1e-6;
   numbers.momentum = 0.5;
-  b.Add("Sgd", 12, 2, [&b, numbers](size_t n) {
-    Sgd(DType::kFloat32, numbers, b.Array(0, 2), b.Array(1, 2), n);
-  });
-  b.Add("SgdMomentum", 20, 3, [&b, numbers](size_t n) {
-    SgdMomentum(DType::kFloat32, numbers, b.Array(0, 3), b.Array(1, 3), b.Array(2, 3), n);
-  });
-  SgdNumbers clipped = numbers;
+  add_update("Sgd", SgdNumbers{numbers}, 0);
+  add_update("SgdMomentum", numbers, 1);
+  MomentumNumbers clipped = numbers;
   clipped.clip = true;
   clipped.clip_gradient = 0.4;
   clipped.wd = 1e-4;
-  b.Add("SgdMomentum, clip and wd", 20, 3, [&b, clipped](size_t n) {
-    SgdMomentum(DType::kFloat32, clipped, b.Array(0, 3), b.Array(1, 3), b.Array(2, 3), n);
-  });
+  add_update("SgdMomentum, clip and wd", clipped, 1);
   b.Add("Accumulate f16", 10, 2,
         [&](size_t n) { Accumulate(DType::kFloat16, b.Array(0, 2), b.Array(1, 2), n); });
   b.Add("Accumulate bf16", 10, 2,
         [&](size_t n) { Accumulate(DType::kBFloat16, b.Array(0, 2), b.Array(1, 2), n); });
   b.Add("Narrow to f16", 6, 2,
         [&](size_t n) { Narrow(DType::kFloat16, b.Array(0, 2), b.Array(1, 2), n); });
-  b.Add("Adagrad", 20, 3, [&](size_t n) {
-    Adagrad(DType::kFloat32, {}, b.Array(0, 3), b.Array(1, 3), b.Array(2, 3), n);
-  });
-  b.Add("Adam", 28, 4, [&](size_t n) {
-    Adam(DType::kFloat32, {}, b.Array(0, 4), b.Array(1, 4), b.Array(2, 4), b.Array(3, 4), n);
-  });
-  b.Add("Ftrl", 28, 4, [&](size_t n) {
-    Ftrl(DType::kFloat32, {}, b.Array(0, 4), b.Array(1, 4), b.Array(2, 4), b.Array(3, 4), n);
-  });
+  add_update("Adagrad", AdagradNumbers(), 1);
+  add_update("Adam", AdamNumbers(), 2);
+  add_update("Ftrl", FtrlNumbers(), 2);
   b.Run(passes);
   fmt::print("working set {} MiB, {} passes, results verified\n", total_mib, passes);
   b.Print();

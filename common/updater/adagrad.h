@@ -1,5 +1,5 @@
 // adagrad: a step for each element that shrinks with the squares of its gradients so far. The
-// formula and its order of operations are kernels.h Adagrad.
+// formula and its order of operations are common/kernels/cpu/formulas/squares-inl.h.
 // Source: MXNet 2.x python/mxnet/optimizer/adagrad.py; mxnet1: 1.9.1 python/mxnet/optimizer/
 // optimizer.py, class AdaGrad.
 #pragma once

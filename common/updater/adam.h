@@ -1,5 +1,5 @@
 // adam: moving means of the gradient and of its square. The formula and its order of operations are
-// kernels.h Adam.
+// common/kernels/cpu/formulas/moments-inl.h.
 // Source: Kingma, Ba: Adam, 2015, algorithm 1 in the form at the end of section 2; MXNet 2.x
 // src/operator/optimizer_op-inl.h AdamUpdateKernel; mxnet1: the same in 1.9.1.
 #pragma once

@@ -1,5 +1,5 @@
 // ftrl: follow the regularized leader, which sets weights to 0. The formula and its order of
-// operations are kernels.h Ftrl.
+// operations are common/kernels/cpu/formulas/squares-inl.h.
 // Source: McMahan et al.: Ad Click Prediction, 2013, algorithm 1; MXNet 2.x and 1.9.1
 // src/operator/optimizer_op-inl.h FtrlUpdate, which are the same.
 #pragma once

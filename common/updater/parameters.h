@@ -3,20 +3,11 @@
 
 #include <string_view>
 
-#include "common/kernels/kernels.h"
+#include "common/kernels/updates.h"
 #include "common/model/number_reader.h"
 #include "common/updater/updater.h"
 
 namespace kvstore {
-
-// `numbers` with the multipliers of the run's key.
-template <typename Numbers>
-Numbers ForKey(const Numbers& numbers, const UpdaterRun& run) {
-  Numbers scaled = numbers;
-  scaled.learning_rate *= run.lr_mult;
-  scaled.wd *= run.wd_mult;
-  return scaled;
-}
 
 // What optimizers have in common, on top of NumberReader.
 class ParameterReader : public NumberReader {

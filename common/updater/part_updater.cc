@@ -9,6 +9,7 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/kernels/kernels.h"
+#include "common/kernels/updates.h"
 #include "common/updater/parameters.h"
 
 namespace kvstore {

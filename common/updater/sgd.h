@@ -1,5 +1,5 @@
 // sgd: gradient descent, with momentum if asked for. The formula and its order of operations are
-// kernels.h Sgd and SgdMomentum.
+// common/kernels/cpu/formulas/descent-inl.h.
 // Source: MXNet 2.x src/operator/optimizer_op-inl.h SGDKernel, SGDMomKernel; mxnet1: the same in
 // 1.9.1.
 #pragma once

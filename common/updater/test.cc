@@ -1,7 +1,7 @@
 #include "common/updater/test.h"
 
 #include "common/base/status_macros.h"
-#include "common/kernels/kernels.h"
+#include "common/kernels/updates.h"
 #include "common/updater/parameters.h"
 
 namespace kvstore {
@@ -11,8 +11,9 @@ class TestUpdater final : public Updater {
  public:
   explicit TestUpdater(double rescale_grad) : rescale_grad_(rescale_grad) {}
   std::string_view name() const override { return "test"; }
-  void Update(const UpdaterRun& run, const void* value, void* sum, void* const*) const override {
-    AddScaled(run.dtype, rescale_grad_, value, sum, run.elements);
+  void Update(const UpdaterRun& run, const void* value, void* sum,
+              void* const* state) const override {
+    UpdateWeights(run.dtype, AddScaledNumbers{rescale_grad_}, value, state, sum, run.elements);
   }
 
  private:

@@ -7,8 +7,8 @@
 // So a value gives the same bits however it is cut, on whatever server, and in the local store
 // (kernels.h: the order of operations is a contract).
 //
-// Adding an updater: a file pair here, one line in register_updaters.cc, a section in
-// docs/optimizers.md, vectors in tests/golden/optimizers.
+// Adding an updater: its formula (common/kernels/updates.h says where), a file pair here, one line
+// in register_updaters.cc, a section in docs/optimizers.md, vectors in tests/golden/optimizers.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@
 
 namespace kvstore {
 
-struct UpdateNumbers;  // kernels.h
+struct UpdateNumbers;  // updates.h
 
 // Numbers of an optimizer by name; absent ones have its default.
 using UpdaterParameters = std::map<std::string, double>;

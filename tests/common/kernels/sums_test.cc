@@ -1,5 +1,6 @@
 // Every SIMD target gives the scalar reference's bits, at every size, alignment and remainder, and
 // writes nothing beside the array; and the scalar reference is what it says of ints and bools.
+#include "common/kernels/updates.h"
 #include "tests/common/kernels/harness.h"
 #include "tests/common/kernels/numbers.h"
 

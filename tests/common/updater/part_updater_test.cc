@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "common/kernels/kernels.h"
+#include "common/kernels/updates.h"
 
 namespace kvstore {
 namespace {

@@ -1,0 +1,75 @@
+// The updates that optimizers make, on arrays: a new weight out of the old one, the gradient and
+// what is remembered. kernels.h says what holds for all kernels, bits above all.
+//
+// Each update is one formula, written once, in cpu/formulas: a line there is a line of
+// docs/optimizers.md, and the order of its operations is the contract. What an update is given are
+// its Numbers: the type chooses the formula. All of them are in double and are rounded once to the
+// dtype of the arrays; where a formula combines numbers first (1 - beta1), it says in what.
+//
+// Adding one: its Numbers here and in AnyNumbers, its formula in cpu/formulas, a line in the list
+// of tests/common/kernels/updates_test.cc.
+#pragma once
+
+#include <cstddef>
+#include <variant>
+
+#include "common/tensor/dtype.h"
+
+namespace kvstore {
+
+// The dtypes that updates compute in.
+constexpr bool UpdatesCompute(DType dtype) {
+  return dtype == DType::kFloat32 || dtype == DType::kFloat64;
+}
+
+// weight + scale * gradient.
+struct AddScaledNumbers {
+  double scale = 1;
+};
+
+// What the updates below have.
+struct UpdateNumbers {
+  double learning_rate = 0.01;
+  double rescale_grad = 1;
+  double wd = 0;
+  bool clip = false;         // whether clip_gradient applies
+  double clip_gradient = 0;  // > 0
+  bool mxnet1 = false;       // the update's other formula, MXNet 1.9.1's
+};
+
+// Gradient descent. No state; moves 12 bytes per f32.
+struct SgdNumbers : UpdateNumbers {};
+
+// Gradient descent with momentum. State: the momentum; moves 20 bytes per f32.
+struct MomentumNumbers : UpdateNumbers {
+  double momentum = 0;
+};
+
+// State: the sum of squares so far; moves 20 bytes per f32.
+struct AdagradNumbers : UpdateNumbers {
+  double epsilon = 1e-6;
+};
+
+// State: mean, var; moves 28 bytes per f32.
+struct AdamNumbers : UpdateNumbers {  // learning_rate: with the bias correction in it
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+};
+
+// State: z, n; moves 28 bytes per f32.
+struct FtrlNumbers : UpdateNumbers {  // learning_rate > 0, also after rounding
+  double lamda1 = 0.01;
+  double beta = 1;
+};
+
+using AnyNumbers = std::variant<AddScaledNumbers, SgdNumbers, MomentumNumbers, AdagradNumbers,
+                                AdamNumbers, FtrlNumbers>;
+
+// One update of `elements` elements of `dtype` (UpdatesCompute, KVS_CHECKed). The new weight is
+// written over the gradient: the old weight stays as it is, because pulls may still hold it.
+// `state`: as many arrays as the Numbers say, in their order; they are read and written.
+void UpdateWeights(DType dtype, const AnyNumbers& numbers, const void* weight, void* const* state,
+                   void* grad, size_t elements);
+
+}  // namespace kvstore
