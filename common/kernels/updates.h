@@ -45,6 +45,38 @@ struct MomentumNumbers : UpdateNumbers {
   double momentum = 0;
 };
 
+// nag whose momentum is 0: sgd, but for another order of operations in mxnet1. No state; moves 12
+// bytes per f32.
+struct PlainNagNumbers : UpdateNumbers {};
+
+// Nesterov's momentum. State: the momentum; moves 20 bytes per f32.
+struct NagNumbers : UpdateNumbers {
+  double momentum = 0.9;
+};
+
+// The sign of the gradient, without its size. No state; moves 12 bytes per f32.
+struct SignNumbers : UpdateNumbers {
+  double wd_lh = 0;
+};
+
+// The sign of the gradient's moving mean. State: the mean, negated; moves 20 bytes per f32.
+struct SignumNumbers : UpdateNumbers {
+  double momentum = 0.9;
+  double wd_lh = 0;
+};
+
+// Gradients made for an older weight, corrected for its last step. State: the last step; moves 20
+// bytes per f32.
+struct DcasgdNumbers : UpdateNumbers {
+  double lamda = 0.04;
+};
+
+// State: the momentum, the last step; moves 28 bytes per f32.
+struct DcasgdMomentumNumbers : UpdateNumbers {
+  double momentum = 0;
+  double lamda = 0.04;
+};
+
 // State: the sum of squares so far; moves 20 bytes per f32.
 struct AdagradNumbers : UpdateNumbers {
   double epsilon = 1e-6;
@@ -63,8 +95,55 @@ struct FtrlNumbers : UpdateNumbers {  // learning_rate > 0, also after rounding
   double beta = 1;
 };
 
-using AnyNumbers = std::variant<AddScaledNumbers, SgdNumbers, MomentumNumbers, AdagradNumbers,
-                                AdamNumbers, FtrlNumbers>;
+// State: moving means of squared gradients and of squared steps; moves 28 bytes per f32.
+struct AdadeltaNumbers : UpdateNumbers {
+  double rho = 0.9;
+  double epsilon = 1e-6;
+};
+
+// State: var, the moving mean of squares; moves 20 bytes per f32.
+struct RmspropNumbers : UpdateNumbers {
+  double rho = 0.9;
+  double epsilon = 1e-8;
+  bool bounded = false;     // whether clip_weights applies
+  double clip_weights = 0;  // > 0
+};
+
+// State: mean, var, momentum; moves 36 bytes per f32.
+struct CenteredRmspropNumbers : RmspropNumbers {
+  double momentum = 0.9;
+};
+
+// Weight decay beside the mean instead of in it. State, bytes and learning_rate: as adam's.
+struct AdamWNumbers : AdamNumbers {};
+
+// var: of the gradient's distance from its mean. State, bytes and learning_rate: as adam's.
+struct AdaBeliefNumbers : AdamNumbers {};
+
+// State: mean, and the size that gradients had, which decays; moves 28 bytes per f32.
+struct AdamaxNumbers : AdamNumbers {};  // learning_rate: with the bias correction in it
+
+// State: mean, var; moves 28 bytes per f32. For update t, with the momentum mu(t) of the schedule
+// and its product M(t) = mu(1) ... mu(t):
+struct NadamNumbers : AdamNumbers {
+  double share_now = 1;      // 1 - mu(t)
+  double momentum_next = 0;  // mu(t + 1)
+  double rest_now = 1;       // 1 - M(t)
+  double rest_next = 1;      // 1 - M(t + 1)
+  double rest_var = 1;       // 1 - beta2^t
+};
+
+// State: d, v, z; moves 36 bytes per f32. For update t, of the rounded betas:
+struct FtmlNumbers : AdamNumbers {  // learning_rate > 0, also after rounding
+  double power1 = 0;                // beta1^t
+  double power2 = 0;                // beta2^t
+};
+
+using AnyNumbers =
+    std::variant<AddScaledNumbers, SgdNumbers, MomentumNumbers, PlainNagNumbers, NagNumbers,
+                 SignNumbers, SignumNumbers, DcasgdNumbers, DcasgdMomentumNumbers, AdagradNumbers,
+                 FtrlNumbers, AdadeltaNumbers, RmspropNumbers, CenteredRmspropNumbers, AdamNumbers,
+                 AdamWNumbers, AdaBeliefNumbers, AdamaxNumbers, NadamNumbers, FtmlNumbers>;
 
 // One update of `elements` elements of `dtype` (UpdatesCompute, KVS_CHECKed). The new weight is
 // written over the gradient: the old weight stays as it is, because pulls may still hold it.

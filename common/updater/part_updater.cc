@@ -18,7 +18,7 @@ namespace {
 // Elements of f16 and bf16 are updated in blocks that stay in the cache.
 constexpr size_t kBlock = 1024;
 // The most tensors that any updater keeps beside a value.
-constexpr size_t kTensorsMax = 2;
+constexpr size_t kTensorsMax = 3;
 
 bool Fits(const UpdaterState* state, const StateLayout& layout, size_t bytes) {
   if (state == nullptr || state->dtype != layout.dtype || state->names != layout.names) {
@@ -163,7 +163,7 @@ void PartUpdater::RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* 
   const size_t tensors = tensors_;
   float wide_value[kBlock];
   float wide_state[kTensorsMax][kBlock];
-  void* const state_arrays[kTensorsMax] = {wide_state[0], wide_state[1]};
+  void* const state_arrays[kTensorsMax] = {wide_state[0], wide_state[1], wide_state[2]};
   uint8_t rounded[kBlock * sizeof(uint16_t)];
   UpdaterRun block = run;
   for (size_t i = 0; i < run.elements; i += kBlock) {

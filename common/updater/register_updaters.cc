@@ -1,12 +1,22 @@
 // The list of updaters: a new updater is one line here.
 #include <fmt/format.h>
 
+#include "common/updater/adabelief.h"
+#include "common/updater/adadelta.h"
 #include "common/updater/adagrad.h"
 #include "common/updater/adam.h"
+#include "common/updater/adamax.h"
+#include "common/updater/adamw.h"
 #include "common/updater/assign.h"
+#include "common/updater/dcasgd.h"
+#include "common/updater/ftml.h"
 #include "common/updater/ftrl.h"
+#include "common/updater/nadam.h"
+#include "common/updater/nag.h"
 #include "common/updater/parameters.h"
+#include "common/updater/rmsprop.h"
 #include "common/updater/sgd.h"
+#include "common/updater/signum.h"
 #include "common/updater/sum.h"
 #include "common/updater/test.h"
 #include "common/updater/updater.h"
@@ -20,8 +30,15 @@ struct Entry {
 };
 
 constexpr Entry kUpdaters[] = {
-    {"assign", MakeAssign},   {"sum", MakeSum},   {"test", MakeTest}, {"sgd", MakeSgd},
-    {"adagrad", MakeAdagrad}, {"adam", MakeAdam}, {"ftrl", MakeFtrl},
+    {"assign", MakeAssign},   {"sum", MakeSum},
+    {"test", MakeTest},       {"sgd", MakeSgd},
+    {"adagrad", MakeAdagrad}, {"adam", MakeAdam},
+    {"ftrl", MakeFtrl},       {"nag", MakeNag},
+    {"signum", MakeSignum},   {"adamw", MakeAdamW},
+    {"rmsprop", MakeRmsprop}, {"adadelta", MakeAdadelta},
+    {"adamax", MakeAdamax},   {"adabelief", MakeAdaBelief},
+    {"ftml", MakeFtml},       {"nadam", MakeNadam},
+    {"dcasgd", MakeDcasgd},
 };
 
 }  // namespace

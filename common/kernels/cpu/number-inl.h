@@ -19,8 +19,7 @@
 #endif
 
 HWY_BEFORE_NAMESPACE();
-namespace kvstore {
-namespace HWY_NAMESPACE {
+namespace kvstore::HWY_NAMESPACE {
 namespace {
 
 // As many T as a vector of the instruction set has.
@@ -136,8 +135,7 @@ struct Memory<Vector<Lane>> {
 };
 
 }  // namespace
-}  // namespace HWY_NAMESPACE
-}  // namespace kvstore
+}  // namespace kvstore::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #endif  // toggle

@@ -15,8 +15,7 @@
 #endif
 
 HWY_BEFORE_NAMESPACE();
-namespace kvstore {
-namespace HWY_NAMESPACE {
+namespace kvstore::HWY_NAMESPACE {
 namespace {
 
 // Updates elements from `begin` on for as long as a whole Real of them is left before `end`; where
@@ -57,8 +56,7 @@ template <typename Numbers>
 using StatesOf = std::make_index_sequence<Formula<Numbers, float>::kStates>;
 
 }  // namespace
-}  // namespace HWY_NAMESPACE
-}  // namespace kvstore
+}  // namespace kvstore::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #endif  // toggle

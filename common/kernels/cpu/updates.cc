@@ -12,8 +12,7 @@
 #include "common/kernels/cpu/update_loop-inl.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace kvstore {
-namespace HWY_NAMESPACE {
+namespace kvstore::HWY_NAMESPACE {
 
 // The entry of the dispatch table: not in the unnamed namespace.
 void UpdateWeightsSimd(DType dtype, const AnyNumbers& any, const void* weight, void* const* state,
@@ -28,8 +27,7 @@ void UpdateWeightsSimd(DType dtype, const AnyNumbers& any, const void* weight, v
       any);
 }
 
-}  // namespace HWY_NAMESPACE
-}  // namespace kvstore
+}  // namespace kvstore::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE

@@ -19,6 +19,28 @@ using testing::kSeed;
 using testing::Placed;
 using testing::RandomNumbers;
 
+// What an update has beside the UpdateNumbers: not what would leave operations out.
+void SetOwn(UpdateNumbers&) {}
+void SetOwn(MomentumNumbers& numbers) { numbers.momentum = 0.85; }
+void SetOwn(SignNumbers& numbers) { numbers.wd_lh = 0.07; }
+void SetOwn(SignumNumbers& numbers) { numbers.wd_lh = 0.07; }
+void SetOwn(DcasgdMomentumNumbers& numbers) { numbers.momentum = 0.85; }
+void SetOwn(RmspropNumbers& numbers) {
+  numbers.bounded = numbers.clip;
+  numbers.clip_weights = 0.6;
+}
+void SetOwn(NadamNumbers& numbers) {
+  numbers.share_now = 0.55;
+  numbers.momentum_next = 0.46;
+  numbers.rest_now = 0.77;
+  numbers.rest_next = 0.87;
+  numbers.rest_var = 0.003;
+}
+void SetOwn(FtmlNumbers& numbers) {
+  numbers.power1 = 0.216;
+  numbers.power2 = 0.997;
+}
+
 // Numbers that make every operation round, in both formulas, with and without clipping and decay.
 template <typename Numbers>
 std::vector<Numbers> Variants() {
@@ -33,7 +55,7 @@ std::vector<Numbers> Variants() {
       variants[i].clip = i >= 3;
       variants[i].clip_gradient = 0.4;
       variants[i].mxnet1 = i % 2 == 0;
-      if constexpr (std::is_same_v<Numbers, MomentumNumbers>) variants[i].momentum = 0.85;
+      SetOwn(variants[i]);
     }
     return variants;
   }

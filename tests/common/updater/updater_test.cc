@@ -4,6 +4,9 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 namespace kvstore {
 namespace {
@@ -23,8 +26,10 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 }  // namespace
 
 TEST_CASE("every updater of the list is made with its defaults and says its name", "[updater]") {
-  CHECK(UpdaterNames() ==
-        std::vector<std::string>{"assign", "sum", "test", "sgd", "adagrad", "adam", "ftrl"});
+  CHECK(UpdaterNames() == std::vector<std::string>{"assign", "sum", "test", "sgd", "adagrad",
+                                                   "adam", "ftrl", "nag", "signum", "adamw",
+                                                   "rmsprop", "adadelta", "adamax", "adabelief",
+                                                   "ftml", "nadam", "dcasgd"});
   for (const std::string& name : UpdaterNames()) {
     CAPTURE(name);
     auto updater = MakeUpdater(name, {});
@@ -34,11 +39,12 @@ TEST_CASE("every updater of the list is made with its defaults and says its name
 }
 
 TEST_CASE("an unknown optimizer is refused with the list of known ones", "[updater]") {
-  const absl::Status status = Made("adamw");
+  const absl::Status status = Made("lamb");
   CHECK(status.code() == absl::StatusCode::kInvalidArgument);
   CHECK_THAT(Message(status),
-             Equals("unknown optimizer 'adamw'; expected one of assign, sum, test, sgd, "
-                    "adagrad, adam, ftrl"));
+             Equals("unknown optimizer 'lamb'; expected one of assign, sum, test, sgd, adagrad, "
+                    "adam, ftrl, nag, signum, adamw, rmsprop, adadelta, adamax, adabelief, ftml, "
+                    "nadam, dcasgd"));
   CHECK(Made("").code() == absl::StatusCode::kInvalidArgument);
   CHECK(Made("SGD").code() == absl::StatusCode::kInvalidArgument);
 }
@@ -48,7 +54,7 @@ TEST_CASE("the bytes of a pickle are refused and quoted harmlessly", "[updater]"
       std::string("\x80\x04\x95\n\0c__builtin__\nexec\n", 23) + std::string(100000, 'x');
   const absl::Status status = Made(pickle);
   CHECK(status.code() == absl::StatusCode::kInvalidArgument);
-  CHECK(status.message().size() < 200);
+  CHECK(status.message().size() < 300);
   for (const char c : Message(status)) REQUIRE((c >= ' ' && c <= '~'));
   CHECK_THAT(Message(status), Contains("assign, sum, test, sgd, adagrad, adam, ftrl"));
 }
@@ -101,24 +107,69 @@ TEST_CASE("shares are below 1 and flags 0 or 1", "[updater]") {
       Message(Made("adam", {{"beta1", 1}})),
       Equals("optimizer 'adam': beta1: a number from 0 on, below 1 (within f32) expected, got "
              "1"));
-  for (const char* share : {"beta1", "beta2"}) {
+  const std::vector<std::pair<const char*, const char*>> shares = {
+      {"adam", "beta1"},   {"adam", "beta2"},   {"adamw", "beta1"},     {"adamw", "beta2"},
+      {"adamax", "beta1"}, {"adamax", "beta2"}, {"adabelief", "beta1"}, {"adabelief", "beta2"},
+      {"ftml", "beta1"},   {"ftml", "beta2"},   {"nadam", "beta1"},     {"nadam", "beta2"},
+      {"rmsprop", "rho"},  {"adadelta", "rho"},
+  };
+  for (const auto& [name, share] : shares) {
     for (const double number : {-0.1, 1.0, 1 - 1e-9, 2.0, kNaN}) {
-      CAPTURE(share, number);
-      CHECK(Made("adam", {{share, number}}).code() == absl::StatusCode::kInvalidArgument);
+      CAPTURE(name, share, number);
+      CHECK(Made(name, {{share, number}}).code() == absl::StatusCode::kInvalidArgument);
     }
-    CHECK(Made("adam", {{share, 0}}).ok());
+    CHECK(Made(name, {{share, 0}}).ok());
   }
-  for (const char* name : {"sgd", "adagrad", "adam", "ftrl"}) {
-    for (const char* flag : {"mxnet1", "multi_precision"}) {
-      CAPTURE(name, flag);
-      CHECK_THAT(Message(Made(name, {{flag, 0.5}})), Contains(": 0 or 1 expected, got 0.5"));
-      CHECK(Made(name, {{flag, 1}}).ok());
-    }
+  const auto check_flag = [](const std::string& name, const char* flag) {
+    CAPTURE(name, flag);
+    CHECK_THAT(Message(Made(name, {{flag, 0.5}})), Contains(": 0 or 1 expected, got 0.5"));
+    CHECK(Made(name, {{flag, 1}}).ok());
+  };
+  for (const std::string& name : UpdaterNames()) {
+    if (name == "assign" || name == "sum" || name == "test") continue;
+    check_flag(name, "mxnet1");
+    check_flag(name, "multi_precision");
   }
-  CHECK(Made("adam", {{"epsilon", 0}}).code() == absl::StatusCode::kInvalidArgument);
-  CHECK(Made("adagrad", {{"epsilon", 0}}).code() == absl::StatusCode::kInvalidArgument);
-  CHECK(Made("ftrl", {{"learning_rate", 0}}).code() == absl::StatusCode::kInvalidArgument);
+  check_flag("rmsprop", "centered");
+  check_flag("adamw", "correct_bias");
+  check_flag("adabelief", "correct_bias");
+}
+
+TEST_CASE("what is divided by is not 0", "[updater]") {
+  for (const char* name : {"adam", "adagrad", "adamw", "rmsprop", "adadelta", "adamax", "adabelief",
+                           "ftml", "nadam"}) {
+    CAPTURE(name);
+    CHECK(Made(name, {{"epsilon", 0}}).code() == absl::StatusCode::kInvalidArgument);
+  }
+  for (const char* name : {"ftrl", "ftml"}) {
+    CAPTURE(name);
+    CHECK(Made(name, {{"learning_rate", 0}}).code() == absl::StatusCode::kInvalidArgument);
+  }
   CHECK(Made("ftrl", {{"lamda1", 0}, {"beta", 0}}).ok());
+}
+
+TEST_CASE("each optimizer's own numbers have their ranges", "[updater]") {
+  const std::vector<std::tuple<const char*, const char*, double>> refused = {
+      {"nag", "momentum", -0.5},      {"signum", "momentum", -0.5},
+      {"signum", "wd_lh", -0.1},      {"rmsprop", "momentum", -0.5},
+      {"rmsprop", "clip_weights", 0}, {"nadam", "schedule_decay", -0.1},
+      {"dcasgd", "momentum", -0.5},   {"dcasgd", "lamda", -0.1},
+  };
+  for (const auto& [name, parameter, number] : refused) {
+    CAPTURE(name, parameter, number);
+    const absl::Status status = Made(name, {{parameter, number}});
+    CHECK(status.code() == absl::StatusCode::kInvalidArgument);
+    CHECK_THAT(Message(status), Contains(std::string(parameter) + ": a finite number >"));
+  }
+  CHECK_THAT(Message(Made("nadam", {{"beta1", 0.99995}})),
+             Equals("optimizer 'nadam': beta1: at most 0.9999 expected, got 0.99995"));
+  CHECK(Made("nadam", {{"beta1", 0.9999}, {"schedule_decay", 1e30}}).ok());
+}
+
+TEST_CASE("adamax of MXNet 1.9.1 has no epsilon", "[updater]") {
+  CHECK(Made("adamax", {{"epsilon", 1e-8}}).ok());
+  CHECK_THAT(Message(Made("adamax", {{"epsilon", 1e-8}, {"mxnet1", 1}})),
+             Contains("unknown parameter 'epsilon'"));
 }
 
 TEST_CASE("updates of every row of a row-sparse key are still to come", "[updater]") {
@@ -135,10 +186,24 @@ TEST_CASE("numbers at the edges of their ranges are taken", "[updater]") {
   CHECK(Made("sgd", {{"learning_rate", std::numeric_limits<float>::max()}}).ok());
 }
 
-TEST_CASE("sgd keeps momentum only when it has one", "[updater]") {
-  CHECK((*MakeUpdater("sgd", {}))->StateNames().empty());
-  CHECK((*MakeUpdater("sgd", {{"momentum", 0.9}}))->StateNames() ==
-        std::vector<std::string>{"momentum"});
+TEST_CASE("momentum is kept only when there is one", "[updater]") {
+  using Names = std::vector<std::string>;
+  const auto kept = [](std::string_view name, double momentum) {
+    return (*MakeUpdater(name, {{"momentum", momentum}}))->StateNames();
+  };
+  for (const char* name : {"sgd", "nag", "signum"}) {
+    CAPTURE(name);
+    CHECK(kept(name, 0).empty());
+    CHECK(kept(name, 0.9) == Names{"momentum"});
+  }
+  CHECK(kept("dcasgd", 0) == Names{"moved"});
+  CHECK(kept("dcasgd", 0.9) == Names{"momentum", "moved"});
+  CHECK(kept("rmsprop", 0.9) == Names{"var"});
+  CHECK((*MakeUpdater("rmsprop", {{"centered", 1}}))->StateNames() ==
+        Names{"mean", "var", "momentum"});
+  // MXNet 1.9.1's nag has none by default.
+  CHECK((*MakeUpdater("nag", {}))->StateNames() == Names{"momentum"});
+  CHECK((*MakeUpdater("nag", {{"mxnet1", 1}}))->StateNames().empty());
 }
 
 }  // namespace kvstore

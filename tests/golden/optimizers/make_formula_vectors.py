@@ -12,6 +12,8 @@ and ex, ey bounds of |x~ - x|, |y~ - y|, one operation gives
   x / y          (ex + |x / y| ey) / (|y| - ey)
   sqrt x         sqrt x - sqrt(max(x - ex, 0)), the larger of both sides
   clip, soft threshold: ex plus the bound's own error, since both are 1-Lipschitz
+  |x|, max(x, y)   ex; the larger of ex and ey: 1-Lipschitz too
+  sign x           0 where |x| > ex, else 2: it may be any of -1, 0, 1
 
 and its rounding u (|result| + that) + 2^-150 more. Parameters start with their rounding to f32. The
 f64 arithmetic's own errors are 2^-29 of all this; the bounds are doubled, which covers them.
@@ -54,7 +56,26 @@ CASES = [
     ("ftrl", {}),
     ("ftrl", {"learning_rate": 0.3, "lamda1": 0.05, "beta": 0.5, "wd": 0.01, "rescale_grad": 0.7,
               "clip_gradient": 0.4}),
-]
+] + [(optimizer, dict(own, **make_vectors.FULL)) for optimizer, own in (
+    ("nag", {"momentum": 0.85}),
+    ("nag", {"momentum": 0.0}),
+    ("signum", {"momentum": 0.85, "wd_lh": 0.05}),
+    ("signum", {"momentum": 0.0, "wd_lh": 0.05}),
+    ("adamw", {"epsilon": 1e-2}),
+    ("adamw", {"epsilon": 1e-2, "correct_bias": 0.0}),
+    ("rmsprop", {"epsilon": 1e-2}),
+    ("rmsprop", {"epsilon": 1e-2, "clip_weights": 0.6}),
+    ("rmsprop", {"epsilon": 1e-2, "centered": 1.0, "momentum": 0.7}),
+    ("rmsprop", {"epsilon": 1e-2, "centered": 1.0, "momentum": 0.7, "clip_weights": 0.6}),
+    ("adadelta", {"rho": 0.8, "epsilon": 1e-3}),
+    ("adamax", {}),
+    ("adabelief", {"epsilon": 1e-2}),
+    ("adabelief", {"epsilon": 1e-2, "correct_bias": 0.0}),
+    ("ftml", {"epsilon": 1e-2}),
+    ("nadam", {"epsilon": 1e-2}),
+    ("nadam", {"epsilon": 1e-2, "schedule_decay": 2.75}),
+    ("dcasgd", {"lamda": 0.5}),
+    ("dcasgd", {"lamda": 0.5, "momentum": 0.85}))]
 
 
 class Number:
@@ -94,6 +115,21 @@ class Number:
     def clip(self, bound):
         return Number(np.clip(self.value, -bound.value, bound.value), self.error + bound.error)
 
+    def __abs__(self):
+        return Number(abs(self.value), self.error)
+
+    def max(self, other):
+        return Number(np.maximum(self.value, other.value), np.maximum(self.error, other.error))
+
+    def sign(self):
+        return Number(np.sign(self.value), np.where(abs(self.value) > self.error, 0.0, 2.0))
+
+    def power(self, exponent):
+        result = Number(1.0)
+        for _ in range(exponent):
+            result = result * self
+        return result
+
     def soft_threshold(self, bound):
         """sign(z) max(|z| - bound, 0)"""
         value = np.sign(self.value) * np.maximum(abs(self.value) - bound.value, 0)
@@ -101,13 +137,15 @@ class Number:
 
 
 class Formulas:
-    def __init__(self, parameters):
+    def __init__(self, optimizer, parameters):
         number = lambda key, default: Number.parameter(parameters.get(key, default))
         self.number = number
         self.parameters = parameters
         self.rescale, self.wd = number("rescale_grad", 1.0), number("wd", 0.0)
         self.t = 0
-        self.a = self.b = Number(np.zeros(ELEMENTS))
+        self.a = self.b = self.c = Number(np.zeros(ELEMENTS))
+        self.previous = None
+        self.momentum = number("momentum", {"signum": 0.9, "rmsprop": 0.9}.get(optimizer, 0.0))
 
     def scaled(self, s):
         g = self.rescale * s
@@ -130,16 +168,126 @@ class Formulas:
         return w - self.number("learning_rate", 0.01) * (
             g / (self.a.sqrt() + self.number("epsilon", 1e-6)))
 
+    def bias_corrected(self):
+        beta1, beta2 = self.parameters.get("beta1", 0.9), self.parameters.get("beta2", 0.999)
+        rate = self.parameters.get("learning_rate", 0.001)
+        if self.parameters.get("correct_bias", 1.0) == 1.0:
+            rate *= math.sqrt(1 - beta2**self.t) / (1 - beta1**self.t)
+        return Number.parameter(rate)
+
+    def means(self, g, h, beta1=0.9):
+        """Moving means of g and of h squared, in a and b."""
+        beta1, beta2 = self.number("beta1", beta1), self.number("beta2", 0.999)
+        one = Number(1.0)
+        self.a = beta1 * self.a + (one - beta1) * g
+        h = h()
+        self.b = beta2 * self.b + (one - beta2) * h * h
+
     def adam(self, w, s):
         self.t += 1
-        beta1, beta2 = self.number("beta1", 0.9), self.number("beta2", 0.999)
-        lr = Number.parameter(self.parameters.get("learning_rate", 0.001)
-                              * math.sqrt(1 - beta2.value**self.t) / (1 - beta1.value**self.t))
-        one = Number(1.0)
         g = self.scaled(s) + self.wd * w
-        self.a = beta1 * self.a + (one - beta1) * g
-        self.b = beta2 * self.b + (one - beta2) * g * g
-        return w - lr * self.a / (self.b.sqrt() + self.number("epsilon", 1e-8))
+        self.means(g, lambda: g)
+        epsilon = self.number("epsilon", 1e-8)
+        return w - self.bias_corrected() * self.a / (self.b.sqrt() + epsilon)
+
+    def adamw(self, w, s):
+        self.t += 1
+        g = self.scaled(s)
+        self.means(g, lambda: g)
+        adam = self.a / (self.b.sqrt() + self.number("epsilon", 1e-6))
+        return w - self.bias_corrected() * (adam + self.wd * w)
+
+    def adabelief(self, w, s):
+        self.t += 1
+        g = self.rescale * s + self.wd * w
+        if "clip_gradient" in self.parameters:
+            g = g.clip(self.number("clip_gradient", 0))
+        epsilon = self.number("epsilon", 1e-6)
+        self.means(g, lambda: g - self.a)
+        self.b = self.b + epsilon
+        return w - self.bias_corrected() * self.a / (self.b.sqrt() + epsilon)
+
+    def adamax(self, w, s):
+        self.t += 1
+        g = self.scaled(s) + self.wd * w
+        beta1, beta2 = self.number("beta1", 0.9), self.number("beta2", 0.999)
+        self.a = beta1 * self.a + (Number(1.0) - beta1) * g
+        self.b = (beta2 * self.b).max(abs(g))
+        rate = self.parameters.get("learning_rate", 0.002) / (1 - beta1.value**self.t)
+        return w - Number.parameter(rate) * self.a / (self.b + self.number("epsilon", 1e-8))
+
+    def nadam(self, w, s):
+        self.t += 1
+        g = self.scaled(s) + self.wd * w
+        beta1, beta2 = self.parameters.get("beta1", 0.9), self.parameters.get("beta2", 0.999)
+        decay = self.parameters.get("schedule_decay", 0.004)
+        mu = lambda t: beta1 * (1 - 0.5 * math.pow(0.96, t * decay))
+        product = math.prod(mu(t) for t in range(1, self.t + 1))
+        self.means(g, lambda: g)
+        mean = self.a / Number.parameter(1 - product * mu(self.t + 1))
+        ahead = Number.parameter(mu(self.t + 1)) * mean + Number.parameter(1 - mu(self.t)) * (
+            g / Number.parameter(1 - product))
+        var = self.b / Number.parameter(1 - beta2**self.t)
+        lr = self.number("learning_rate", 0.001)
+        return w - lr * ahead / (var.sqrt() + self.number("epsilon", 1e-8))
+
+    def ftml(self, w, s):
+        self.t += 1
+        g = self.scaled(s) + self.wd * w
+        beta1, beta2 = self.number("beta1", 0.6), self.number("beta2", 0.999)
+        one = Number(1.0)
+        self.b = beta2 * self.b + (one - beta2) * (g * g)
+        root = (self.b / (one - beta2.power(self.t))).sqrt() + self.number("epsilon", 1e-8)
+        d = (one - beta1.power(self.t)) / self.number("learning_rate", 0.0025) * root
+        self.a = beta1 * self.a + (one - beta1) * g - (d - beta1 * self.c) * w
+        self.c = d
+        return Number(0.0) - self.a / d
+
+    def nag(self, w, s):
+        step = self.number("learning_rate", 0.1) * (self.scaled(s) + self.wd * w)
+        self.a = self.momentum * self.a - step
+        return w + self.momentum * self.a - step
+
+    def signum(self, w, s):
+        lr, one = self.number("learning_rate", 0.01), Number(1.0)
+        wd_lh = self.number("wd_lh", 0.0)
+        if self.momentum.value == 0:
+            return (one - lr * (self.wd + wd_lh)) * w - lr * s.sign()
+        g = self.scaled(s) + self.wd * w
+        self.a = self.momentum * self.a - (one - self.momentum) * g
+        return (one - lr * wd_lh) * w + lr * self.a.sign()
+
+    def adadelta(self, w, s):
+        rho, epsilon = self.number("rho", 0.9), self.number("epsilon", 1e-6)
+        rest = Number(1.0) - rho
+        g = self.scaled(s) + self.wd * w
+        self.a = rho * self.a + rest * g * g
+        step = (self.b + epsilon).sqrt() / (self.a + epsilon).sqrt() * g
+        self.b = rho * self.b + rest * step * step
+        return w - self.number("learning_rate", 1.0) * step
+
+    def rmsprop(self, w, s):
+        rho, epsilon = self.number("rho", 0.9), self.number("epsilon", 1e-8)
+        lr, rest = self.number("learning_rate", 0.001), Number(1.0) - rho
+        g = self.scaled(s) + self.wd * w
+        self.b = rho * self.b + rest * (g * g)
+        if self.parameters.get("centered", 0.0) == 1.0:
+            self.a = rho * self.a + rest * g
+            step = lr * g / (self.b - self.a * self.a + epsilon).sqrt()
+            self.c = self.momentum * self.c - step
+            w = w + self.c
+        else:
+            w = w - lr * (g / (self.b.sqrt() + epsilon))
+        return w.clip(self.number("clip_weights", 0)) if "clip_weights" in self.parameters else w
+
+    def dcasgd(self, w, s):
+        g = self.scaled(s) + self.wd * w
+        if self.previous is None:
+            self.previous = w
+        g = g + self.number("lamda", 0.04) * g * g * (w - self.previous)
+        self.previous = w
+        self.a = self.momentum * self.a - self.number("learning_rate", 0.1) * g
+        return w + self.a
 
     def ftrl(self, w, s):
         lr = self.number("learning_rate", 0.1)
@@ -159,7 +307,7 @@ def all_lines():
         start = random.array(np.float32, ELEMENTS)
         yield " ".join(["case", optimizer, "f32"] + [f"{k}={v!r}" for k, v in parameters.items()])
         yield "value 0 " + make_vectors.words(start)
-        formulas = Formulas(parameters)
+        formulas = Formulas(optimizer, parameters)
         w = Number(start.astype(np.float64))
         for n in range(1, ROUNDS + 1):
             s = random.array(np.float32, ELEMENTS)

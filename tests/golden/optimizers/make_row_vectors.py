@@ -19,7 +19,8 @@ except ImportError:
     print("skipped: NumPy is not installed")
     sys.exit(77)
 
-from make_vectors import Narrow, Updater, SplitMix64, words
+from make_vectors import IN_1_9_1, OWN_NUMBERS, Narrow, SplitMix64, words
+from numpy_updaters import Updater
 
 HERE = pathlib.Path(__file__).resolve().parent
 HEIGHT, WIDTH = 7, 5
@@ -60,11 +61,17 @@ MXNET1_CASES = [(optimizer, dict(parameters, mxnet1=1.0)) for optimizer, paramet
     ("ftrl", {}),
     ("ftrl", FULL),
 )]
+# The others: all their variants in f32, and one of each in the other dtypes.
+OTHERS = [(optimizer, dict(own, **FULL)) for optimizer, own in OWN_NUMBERS]
+OTHERS_MXNET1 = [(optimizer, dict(parameters, mxnet1=1.0)) for optimizer, parameters in OTHERS
+                 if optimizer in IN_1_9_1]
+OTHERS_ONCE = list({optimizer: (optimizer, parameters)
+                    for optimizer, parameters in reversed(OTHERS)}.values())
 NARROW_CASES = [("sum", {})] + [
     (optimizer, dict(parameters, multi_precision=flag))
     for optimizer, parameters in (("sgd", dict(FULL, momentum=0.85)), ("adagrad", FULL),
                                   ("adam", FULL),
-                                  ("ftrl", FULL))
+                                  ("ftrl", FULL), *OTHERS_ONCE)
     for flag in (0.0, 1.0)]
 
 
@@ -111,8 +118,8 @@ def case_lines(optimizer, parameters, kind, dtype, random):
 def all_lines():
     yield "# Made by make_row_vectors.py, which describes the format. Do not edit."
     random = SplitMix64(20261125)
-    for kind, dtype, cases in ((Whole("f32", np.float32), np.float32, CASES + MXNET1_CASES),
-                               (Whole("f64", np.float64), np.float64, CASES),
+    for kind, dtype, cases in ((Whole("f32", np.float32), np.float32, CASES + MXNET1_CASES + OTHERS + OTHERS_MXNET1),
+                               (Whole("f64", np.float64), np.float64, CASES + OTHERS_ONCE),
                                (Narrow("f16"), np.float32, NARROW_CASES),
                                (Narrow("bf16"), np.float32, NARROW_CASES)):
         for optimizer, parameters in cases:

@@ -2,8 +2,8 @@
 """Golden vectors of the updaters and of the left fold, made with NumPy.
 
 NumPy rounds each single operation of an array expression to the array's dtype, so writing the
-formulas of docs/optimizers.md one operation at a time gives the exact bits that our kernels must
-give. No tolerance is involved. f16 and bf16 are computed in f32 and rounded: f16 by NumPy, bf16,
+formulas of docs/optimizers.md one operation at a time (numpy_updaters.py) gives the exact bits that
+our kernels must give. No tolerance is involved. f16 and bf16 are computed in f32 and rounded: f16 by NumPy, bf16,
 which NumPy does not have, by its definition as the upper half of an f32.
 
   make_vectors.py            writes vectors.txt beside this script
@@ -20,7 +20,6 @@ Format of vectors.txt, a text file of lines of words:
 HEX is an element's bits. Any NaN stands for every NaN.
 """
 import difflib
-import math
 import pathlib
 import sys
 
@@ -30,9 +29,12 @@ except ImportError:
     print("skipped: NumPy is not installed")
     sys.exit(77)
 
+from numpy_updaters import Updater
+
 HERE = pathlib.Path(__file__).resolve().parent
 ELEMENTS = 23  # prime, and more than the widest vector of floats
 ROUNDS = 3
+LONG = 60  # rounds, of few elements
 
 # (optimizer, parameters)
 CASES = [
@@ -79,6 +81,54 @@ CASES = [
     ("ftrl", {"lamda1": 0.0, "lr_mult": 0.5, "wd": 0.01, "wd_mult": 3.0}),
 ]
 
+# For every other optimizer: its own numbers, to which those below are added.
+FULL = {"learning_rate": 0.3, "wd": 0.01, "rescale_grad": 0.7, "clip_gradient": 0.4}
+UNCLIPPED = {k: v for k, v in FULL.items() if k != "clip_gradient"}
+BETAS = {"beta1": 0.8, "beta2": 0.99, "epsilon": 1e-4}
+OWN_NUMBERS = [
+    ("nag", {"momentum": 0.85}),
+    ("nag", {"momentum": 0.0}),
+    ("signum", {"momentum": 0.85, "wd_lh": 0.05}),
+    ("signum", {"momentum": 0.0}),
+    ("signum", {"momentum": 0.0, "wd_lh": 0.05}),
+    ("adamw", BETAS),
+    ("adamw", dict(BETAS, correct_bias=0.0)),
+    ("rmsprop", {"rho": 0.8, "epsilon": 1e-4}),
+    ("rmsprop", {"rho": 0.8, "epsilon": 1e-4, "clip_weights": 0.6}),
+    ("rmsprop", {"centered": 1.0, "rho": 0.8, "momentum": 0.7, "epsilon": 1e-4}),
+    ("rmsprop", {"centered": 1.0, "rho": 0.8, "momentum": 0.7, "epsilon": 1e-4,
+                 "clip_weights": 0.6}),
+    ("adadelta", {"rho": 0.8, "epsilon": 1e-3}),
+    ("adamax", {"beta1": 0.8, "beta2": 0.99}),
+    ("adabelief", BETAS),
+    ("adabelief", dict(BETAS, correct_bias=0.0)),
+    ("ftml", BETAS),
+    ("nadam", BETAS),
+    ("nadam", dict(BETAS, schedule_decay=2.75)),
+    ("dcasgd", {"lamda": 0.5}),
+    ("dcasgd", {"momentum": 0.85, "lamda": 0.5}),
+]
+OTHERS = list(dict.fromkeys(name for name, _ in OWN_NUMBERS))
+IN_1_9_1 = [name for name in OTHERS if name not in ("adamw", "adabelief")]
+
+
+def other_cases():
+    """(optimizer, parameters, rounds)"""
+    for name in OTHERS:
+        yield name, {}, ROUNDS
+        if name in IN_1_9_1:
+            yield name, {"mxnet1": 1.0}, ROUNDS
+    for name, own in OWN_NUMBERS:
+        yield name, dict(own, **FULL), ROUNDS
+        yield name, dict(own, **UNCLIPPED), ROUNDS
+        if name in IN_1_9_1:
+            yield name, dict(own, mxnet1=1.0, **FULL), ROUNDS
+            yield name, dict(own, mxnet1=1.0, **UNCLIPPED), ROUNDS
+    for name in OTHERS:  # for long, with the factors of a key
+        yield name, {"wd": 0.01, "lr_mult": 0.5, "wd_mult": 3.0}, LONG
+        if name in IN_1_9_1:
+            yield name, {"mxnet1": 1.0, "wd": 0.01, "lr_mult": 0.5, "wd_mult": 3.0}, LONG
+
 # The same for f16 and bf16.
 NARROW_CASES = [
     ("assign", {}),
@@ -92,7 +142,9 @@ NARROW_CASES = [
          ("adagrad", {"learning_rate": 0.3, "wd": 0.01}),
          ("adam", {"learning_rate": 0.1, "wd": 0.01}),
          ("ftrl", {"learning_rate": 0.3, "wd": 0.01}))
-     for flag in (0.0, 1.0)]
+     for flag in (0.0, 1.0)] + [
+    (optimizer, dict(own, multi_precision=flag, **FULL))
+    for optimizer, own in OWN_NUMBERS for flag in (0.0, 1.0)]
 
 
 class SplitMix64:
@@ -125,133 +177,6 @@ def edge_numbers(dtype):
     tiny = np.nextafter(dtype(0), dtype(1))  # the least denormal
     return np.array([0.0, -0.0, 1.0, -1.0, tiny, -tiny, info.tiny, info.tiny / dtype(3), info.max,
                      -info.max, np.inf, -np.inf, np.nan], dtype=dtype)
-
-
-def power(base, exponent):
-    """By squaring, as docs/optimizers.md says: products of doubles alone."""
-    result = 1.0
-    while exponent > 0:
-        if exponent % 2 == 1:
-            result *= base
-        base *= base
-        exponent //= 2
-    return result
-
-
-class Updater:
-    """One updater in `dtype`, one rounded operation per line."""
-
-    def __init__(self, name, parameters, dtype):
-        self.name = name
-        self.dtype = dtype
-        self.mxnet1 = parameters.get("mxnet1", 0.0) == 1.0
-        self.momentum = parameters.get("momentum", 0.0)
-        lr = {"sgd": 0.01 if self.mxnet1 else 0.1, "adagrad": 0.01, "adam": 0.001,
-              "ftrl": 0.1}.get(name, 0.0)
-        self.learning_rate = parameters.get("learning_rate", lr) * parameters.get("lr_mult", 1.0)
-        self.lr = dtype(self.learning_rate)
-        self.wd = dtype(parameters.get("wd", 0.0) * parameters.get("wd_mult", 1.0))
-        self.rescale = dtype(parameters.get("rescale_grad", 1.0))
-        self.clip = dtype(parameters["clip_gradient"]) if "clip_gradient" in parameters else None
-        self.parameters = parameters
-        self.t = 0
-        self.state = [np.zeros(1, dtype)] * len(self.state_names())
-
-    def state_names(self):
-        return {"sgd": ["momentum"] if self.momentum != 0 else [], "adagrad": ["history"],
-                "adam": ["mean", "var"], "ftrl": ["z", "n"]}.get(self.name, [])
-
-    def number(self, key, default):
-        return self.dtype(self.parameters.get(key, default))
-
-    def clipped(self, g):
-        if self.clip is None:
-            return g
-        return np.where(g > self.clip, self.clip, np.where(g < -self.clip, -self.clip, g))
-
-    def update(self, w, s):
-        self.t += 1
-        if self.name == "assign":
-            return s.copy()
-        if self.name == "sum":
-            return w + s
-        scaled = self.rescale * s
-        if self.name == "test":
-            return w + scaled
-        decay = self.wd * w
-        rescaled = self.clipped(scaled)
-        decayed = rescaled + decay
-        return getattr(self, self.name)(w, s, scaled, decay, rescaled, decayed)
-
-    def sgd(self, w, s, _scaled, _decay, rescaled, decayed):
-        step = self.lr * (rescaled if self.mxnet1 else decayed)
-        if self.mxnet1 and self.clip is None:
-            rate = self.lr * self.rescale
-            step = rate * s
-        lr_wd = self.lr * self.wd
-        lost = lr_wd * w
-        if self.momentum == 0:
-            if self.mxnet1:
-                step = lost + step
-            return w - step
-        kept = self.number("momentum", 0.0) * self.state[0]
-        if self.mxnet1:
-            kept = kept - lost
-        self.state[0] = kept - step
-        return w + self.state[0]
-
-    def adagrad(self, w, _s, _scaled, decay, rescaled, decayed):
-        epsilon = self.number("epsilon", 1e-7 if self.mxnet1 else 1e-6)
-        g = rescaled if self.mxnet1 else decayed
-        square = g * g
-        self.state[0] = self.state[0] + square
-        if self.mxnet1:
-            raised = self.state[0] + epsilon
-            d = g / np.sqrt(raised)
-            d = d + decay
-        else:
-            root = np.sqrt(self.state[0])
-            d = g / (root + epsilon)
-        step = self.lr * d
-        return w - step
-
-    def adam(self, w, _s, scaled, decay, _rescaled, decayed):
-        beta1, beta2 = self.number("beta1", 0.9), self.number("beta2", 0.999)
-        correction2 = 1.0 - power(self.parameters.get("beta2", 0.999), self.t)
-        correction1 = 1.0 - power(self.parameters.get("beta1", 0.9), self.t)
-        lr = self.dtype(self.learning_rate * (math.sqrt(correction2) / correction1))
-        g = self.clipped(scaled + decay) if self.mxnet1 else decayed
-        new1 = self.dtype(1) - beta1
-        new2 = self.dtype(1) - beta2
-        old_mean = beta1 * self.state[0]
-        new_mean = new1 * g
-        self.state[0] = old_mean + new_mean
-        old_var = beta2 * self.state[1]
-        new_var = new2 * g
-        new_var = new_var * g
-        self.state[1] = old_var + new_var
-        step = lr * self.state[0]
-        root = np.sqrt(self.state[1])
-        step = step / (root + self.number("epsilon", 1e-8))
-        return w - step
-
-    def ftrl(self, w, _s, _scaled, _decay, rescaled, _decayed):
-        lamda1, beta = self.number("lamda1", 0.01), self.number("beta", 1.0)
-        z, n = self.state
-        square = rescaled * rescaled
-        n_new = n + square
-        root = np.sqrt(n_new)
-        sigma = root - np.sqrt(n)
-        pulled = sigma * w
-        pulled = pulled / self.lr
-        pull = rescaled - pulled
-        z_new = z + pull
-        self.state = [z_new, n_new]
-        rate = beta + root
-        rate = rate / self.lr
-        rate = rate + self.wd
-        over = np.copysign(lamda1, z_new) - z_new
-        return np.where(np.abs(z_new) <= lamda1, self.dtype(0), over / rate)
 
 
 class Narrow:
@@ -321,6 +246,13 @@ def all_lines():
             value = random.array(dtype, ELEMENTS)
             sums = [random.array(dtype, ELEMENTS) for _ in range(ROUNDS)]
             yield from case_lines(optimizer, parameters, dtype, value, sums)
+        for optimizer, parameters, rounds in other_cases():
+            if dtype is np.float64 and rounds == LONG:
+                continue
+            elements = 1 + random.next() % (5 if rounds == LONG else 37)
+            value = random.array(dtype, elements)
+            sums = [random.array(dtype, elements) for _ in range(rounds)]
+            yield from case_lines(optimizer, parameters, dtype, value, sums)
         # Every pair of edge numbers as weight and gradient.
         edge = edge_numbers(dtype)
         value, grad = (a.reshape(-1) for a in np.meshgrid(edge, edge, indexing="ij"))
@@ -330,7 +262,9 @@ def all_lines():
                                  ("sgd", {"momentum": 0.9, "clip_gradient": 2.0, "wd": 0.5}),
                                  ("adagrad", {"clip_gradient": 2.0, "wd": 0.5}),
                                  ("adam", {"clip_gradient": 2.0, "wd": 0.5}),
-                                 ("ftrl", {"clip_gradient": 2.0, "wd": 0.5})):
+                                 ("ftrl", {"clip_gradient": 2.0, "wd": 0.5}),
+                                 *((name, {"clip_gradient": 2.0, "wd": 0.5}) for name in OTHERS),
+                                 *((name, {"mxnet1": 1.0, "wd": 0.5}) for name in IN_1_9_1)):
             yield from case_lines(optimizer, parameters, dtype, value.copy(), [grad.copy(), -grad])
         # The left fold starts from the first array.
         xs = [random.array(dtype, ELEMENTS) for _ in range(5)]

@@ -31,7 +31,10 @@ const std::vector<OptimizerConfig> kOptimizers = {
     {"adagrad", {{"learning_rate", 0.1}}},
     {"adam", {{"learning_rate", 0.01}}},
     {"adam", {{"learning_rate", 0.01}, {"multi_precision", 1}}},
-    {"ftrl", {}}};
+    {"ftrl", {}},
+    {"ftml", {{"multi_precision", 1}}},
+    {"rmsprop", {{"centered", 1}}},
+    {"dcasgd", {{"momentum", 0.9}}}};
 
 KeySpec Key(DType dtype, Storage storage) {
   KeySpec key;

@@ -9,8 +9,7 @@
 #endif
 
 HWY_BEFORE_NAMESPACE();
-namespace kvstore {
-namespace HWY_NAMESPACE {
+namespace kvstore::HWY_NAMESPACE {
 namespace {
 
 template <typename Real>
@@ -66,9 +65,133 @@ struct Formula<MomentumNumbers, Real> {
   Real momentum;
 };
 
+template <typename Real>
+struct Formula<PlainNagNumbers, Real> {
+  static constexpr size_t kStates = 0;
+  HWY_INLINE explicit Formula(const PlainNagNumbers& n) : c(n), kept(Real(1) - c.decay) {}
+  HWY_INLINE Real operator()(Real w, Real s) const {
+    const Real step = c.Step(w, s);
+    return c.mxnet1 ? kept * w - step : w - step;
+  }
+
+  SgdStep<Real> c;
+  Real kept;  // mxnet1
+};
+
+template <typename Real>
+struct Formula<NagNumbers, Real> {
+  static constexpr size_t kStates = 1;
+  HWY_INLINE explicit Formula(const NagNumbers& n)
+      : c(n), momentum(Real(n.momentum)), one_more(momentum + Real(1)) {}
+  HWY_INLINE Real operator()(Real w, Real s, Real& m) const {
+    const Real kept = momentum * m;
+    const Real step = c.learning_rate * c.Decayed(w, s);
+    m = kept - step;
+    if (!c.mxnet1) return w + (momentum * m - step);
+    const Real new_w = (w - kept) + one_more * m;
+    // The momentum that is kept has the decay of the new weight: MXNet writes the weight first.
+    m = kept - c.learning_rate * c.Decayed(new_w, s);
+    return new_w;
+  }
+
+  Gradient<Real> c;
+  Real momentum;
+  Real one_more;  // mxnet1
+};
+
+// 1, -1 or, of a zero or a NaN, 0.
+template <typename Real>
+HWY_INLINE Real SignOf(Real x) {
+  return Select(x > Real(0), Real(1), Select(x < Real(0), Real(-1), Real(0)));
+}
+
+template <typename Real>
+struct Formula<SignNumbers, Real> {
+  static constexpr size_t kStates = 0;
+  HWY_INLINE explicit Formula(const SignNumbers& n)
+      : c(n), kept(Real(1) - c.learning_rate * Real(n.mxnet1 ? n.wd : n.wd + n.wd_lh)) {}
+  HWY_INLINE Real operator()(Real w, Real s) const {
+    return kept * w - c.learning_rate * SignOf(s);
+  }
+
+  Gradient<Real> c;
+  Real kept;
+};
+
+template <typename Real>
+struct Formula<SignumNumbers, Real> {
+  static constexpr size_t kStates = 1;
+  HWY_INLINE explicit Formula(const SignumNumbers& n)
+      : c(n),
+        momentum(Real(n.momentum)),
+        share(Real(1) - momentum),
+        decay(share * c.wd),
+        rate(share * c.rescale_grad),
+        kept(Real(1) - c.learning_rate * Real(n.wd_lh)) {}
+  HWY_INLINE Real operator()(Real w, Real s, Real& m) const {
+    if (c.mxnet1) {
+      m = (momentum * m - decay * w) - (c.clip ? share * c.Rescaled(s) : rate * s);
+    } else {
+      m = momentum * m - share * c.Decayed(w, s);
+    }
+    return kept * w + c.learning_rate * SignOf(m);
+  }
+
+  Gradient<Real> c;
+  Real momentum, share;
+  Real decay, rate;  // mxnet1; rate: without clipping
+  Real kept;
+};
+
+// The gradient that dcasgd descends: the one that came, corrected for the weight's last step
+// (`moved`), before which it was made. MXNet keeps the weight before that step and subtracts it
+// from the weight in the next update; here the same subtraction is made at once, and its result
+// kept. So the state begins with zero, in a row that comes late too, where MXNet's begins with the
+// weight.
+template <typename Real>
+struct DelayCompensation : Gradient<Real> {
+  HWY_INLINE DelayCompensation(const UpdateNumbers& n, double l)
+      : Gradient<Real>(n), lamda(Real(l)) {}
+  HWY_INLINE Real Compensated(Real w, Real s, Real moved) const {
+    const Real decayed = this->Decayed(w, s);
+    const Real g = this->mxnet1 ? this->Rescaled(s) : decayed;
+    return decayed + ((lamda * g) * g) * moved;
+  }
+
+  Real lamda;
+};
+
+template <typename Real>
+struct Formula<DcasgdNumbers, Real> {
+  static constexpr size_t kStates = 1;
+  HWY_INLINE explicit Formula(const DcasgdNumbers& n) : c(n, n.lamda) {}
+  HWY_INLINE Real operator()(Real w, Real s, Real& moved) const {
+    const Real new_w = w - c.learning_rate * c.Compensated(w, s, moved);
+    moved = new_w - w;
+    return new_w;
+  }
+
+  DelayCompensation<Real> c;
+};
+
+template <typename Real>
+struct Formula<DcasgdMomentumNumbers, Real> {
+  static constexpr size_t kStates = 2;
+  HWY_INLINE explicit Formula(const DcasgdMomentumNumbers& n)
+      : c(n, n.lamda), momentum(Real(n.momentum)) {}
+  HWY_INLINE Real operator()(Real w, Real s, Real& m, Real& moved) const {
+    m = momentum * m - c.learning_rate * c.Compensated(w, s, moved);
+    const Real new_w = w + m;
+    moved = new_w - w;
+    return new_w;
+  }
+
+  DelayCompensation<Real> c;
+  Real momentum;
+};
+
 }  // namespace
-}  // namespace HWY_NAMESPACE
-}  // namespace kvstore
+}  // namespace kvstore::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #endif  // toggle

@@ -10,8 +10,7 @@
 #endif
 
 HWY_BEFORE_NAMESPACE();
-namespace kvstore {
-namespace HWY_NAMESPACE {
+namespace kvstore::HWY_NAMESPACE {
 namespace {
 
 // The update that `Numbers` choose, for one Real: a number, or a vector of them. Each
@@ -59,8 +58,7 @@ struct Gradient {
 };
 
 }  // namespace
-}  // namespace HWY_NAMESPACE
-}  // namespace kvstore
+}  // namespace kvstore::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #endif  // toggle

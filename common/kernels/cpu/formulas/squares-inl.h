@@ -9,8 +9,7 @@
 #endif
 
 HWY_BEFORE_NAMESPACE();
-namespace kvstore {
-namespace HWY_NAMESPACE {
+namespace kvstore::HWY_NAMESPACE {
 namespace {
 
 template <typename Real>
@@ -48,9 +47,75 @@ struct Formula<FtrlNumbers, Real> {
   Real lamda1, beta;
 };
 
+template <typename Real>
+struct Formula<AdadeltaNumbers, Real> {
+  static constexpr size_t kStates = 2;
+  HWY_INLINE explicit Formula(const AdadeltaNumbers& n)
+      : c(n), rho(Real(n.rho)), share(Real(1 - n.rho)), epsilon(Real(n.epsilon)) {}
+  HWY_INLINE Real operator()(Real w, Real s, Real& squares, Real& steps) const {
+    const Real g = c.mxnet1 ? c.Rescaled(s) : c.Decayed(w, s);
+    squares = rho * squares + (share * g) * g;
+    const Real step = (Sqrt(steps + epsilon) / Sqrt(squares + epsilon)) * g;
+    steps = rho * steps + (share * step) * step;
+    return c.mxnet1 ? w - (step + c.wd * w) : w - c.learning_rate * step;
+  }
+
+  Gradient<Real> c;
+  Real rho, share, epsilon;
+};
+
+// What rmsprop has with and without centering.
+template <typename Real>
+struct MeanSquare : Gradient<Real> {
+  HWY_INLINE explicit MeanSquare(const RmspropNumbers& n)
+      : Gradient<Real>(n),
+        rho(Real(n.rho)),
+        share(Real(1) - rho),
+        epsilon(Real(n.epsilon)),
+        weight_bound(Real(n.clip_weights)),
+        bounded(n.bounded) {}
+
+  HWY_INLINE Real Of(Real w, Real s) const {
+    return this->mxnet1 ? this->DecayedThenClipped(w, s) : this->Decayed(w, s);
+  }
+  HWY_INLINE Real Bounded(Real w) const { return bounded ? ClippedTo(weight_bound, w) : w; }
+
+  Real rho, share, epsilon, weight_bound;
+  bool bounded;
+};
+
+template <typename Real>
+struct Formula<RmspropNumbers, Real> {
+  static constexpr size_t kStates = 1;
+  HWY_INLINE explicit Formula(const RmspropNumbers& n) : c(n) {}
+  HWY_INLINE Real operator()(Real w, Real s, Real& var) const {
+    const Real g = c.Of(w, s);
+    var = c.rho * var + c.share * (g * g);
+    const Real step = g / (c.mxnet1 ? Sqrt(var + c.epsilon) : Sqrt(var) + c.epsilon);
+    return c.Bounded(w - c.learning_rate * step);
+  }
+
+  MeanSquare<Real> c;
+};
+
+template <typename Real>
+struct Formula<CenteredRmspropNumbers, Real> {
+  static constexpr size_t kStates = 3;
+  HWY_INLINE explicit Formula(const CenteredRmspropNumbers& n) : c(n), momentum(Real(n.momentum)) {}
+  HWY_INLINE Real operator()(Real w, Real s, Real& mean, Real& var, Real& m) const {
+    const Real g = c.Of(w, s);
+    mean = c.rho * mean + c.share * g;
+    var = c.rho * var + (c.mxnet1 ? (c.share * g) * g : c.share * (g * g));
+    m = momentum * m - (c.learning_rate * g) / Sqrt((var - mean * mean) + c.epsilon);
+    return c.Bounded(w + m);
+  }
+
+  MeanSquare<Real> c;
+  Real momentum;
+};
+
 }  // namespace
-}  // namespace HWY_NAMESPACE
-}  // namespace kvstore
+}  // namespace kvstore::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #endif  // toggle

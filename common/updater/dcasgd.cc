@@ -1,0 +1,26 @@
+#include "common/updater/dcasgd.h"
+
+#include "common/base/status_macros.h"
+#include "common/updater/formula_updater.h"
+#include "common/updater/parameters.h"
+
+namespace kvstore {
+
+absl::StatusOr<std::unique_ptr<Updater>> MakeDcasgd(const UpdaterParameters& parameters) {
+  ParameterReader reader("dcasgd", parameters);
+  const UpdateNumbers common = reader.Common(0.1, 0.01);
+  const double momentum = reader.WithDefault("momentum", 0, NumberRange::kNotNegative);
+  const double lamda = reader.WithDefault("lamda", 0.04, NumberRange::kNotNegative);
+  const bool multi_precision = reader.Flag("multi_precision", false);
+  KVS_RETURN_IF_ERROR(reader.Finish());
+  if (momentum == 0) {
+    return std::make_unique<FormulaUpdater<DcasgdNumbers>>(
+        "dcasgd", std::vector<std::string>{"moved"}, DcasgdNumbers{{common}, lamda},
+        multi_precision);
+  }
+  return std::make_unique<FormulaUpdater<DcasgdMomentumNumbers>>(
+      "dcasgd", std::vector<std::string>{"momentum", "moved"},
+      DcasgdMomentumNumbers{{common}, momentum, lamda}, multi_precision);
+}
+
+}  // namespace kvstore

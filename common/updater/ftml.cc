@@ -1,0 +1,34 @@
+#include "common/updater/ftml.h"
+
+#include "common/base/status_macros.h"
+#include "common/updater/formula_updater.h"
+#include "common/updater/parameters.h"
+
+namespace kvstore {
+namespace {
+
+double RoundedTo(DType dtype, double number) {
+  return dtype == DType::kFloat32 ? static_cast<float>(number) : number;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Updater>> MakeFtml(const UpdaterParameters& parameters) {
+  ParameterReader reader("ftml", parameters);
+  FtmlNumbers numbers;
+  static_cast<UpdateNumbers&>(numbers) = reader.Common(0.0025, 0.01, NumberRange::kPositive);
+  numbers.beta1 = reader.WithDefault("beta1", 0.6, NumberRange::kShare);
+  numbers.beta2 = reader.WithDefault("beta2", 0.999, NumberRange::kShare);
+  numbers.epsilon = reader.WithDefault("epsilon", 1e-8, NumberRange::kPositive);
+  const bool multi_precision = reader.Flag("multi_precision", false);
+  KVS_RETURN_IF_ERROR(reader.Finish());
+  return std::make_unique<FormulaUpdater<FtmlNumbers>>(
+      "ftml", std::vector<std::string>{"d", "v", "z"}, numbers, multi_precision,
+      [](const UpdaterRun& run, FtmlNumbers* of_run) {
+        of_run->power1 = Power(RoundedTo(run.dtype, of_run->beta1), run.update);
+        of_run->power2 = Power(RoundedTo(run.dtype, of_run->beta2), run.update);
+        return UnlessRateIsZero(run, of_run);
+      });
+}
+
+}  // namespace kvstore
