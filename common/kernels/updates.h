@@ -89,6 +89,13 @@ struct AdamNumbers : UpdateNumbers {  // learning_rate: with the bias correction
   double epsilon = 1e-8;
 };
 
+// adagrad with one sum of squares for a whole row. No state: the row's sum of squares, which
+// AddMeanSquare makes, is one of the numbers; moves 12 bytes per f32.
+struct GroupAdagradNumbers : UpdateNumbers {
+  double epsilon = 1e-6;
+  double history = 0;
+};
+
 // State: z, n; moves 28 bytes per f32.
 struct FtrlNumbers : UpdateNumbers {  // learning_rate > 0, also after rounding
   double lamda1 = 0.01;
@@ -142,13 +149,20 @@ struct FtmlNumbers : AdamNumbers {  // learning_rate > 0, also after rounding
 using AnyNumbers =
     std::variant<AddScaledNumbers, SgdNumbers, MomentumNumbers, PlainNagNumbers, NagNumbers,
                  SignNumbers, SignumNumbers, DcasgdNumbers, DcasgdMomentumNumbers, AdagradNumbers,
-                 FtrlNumbers, AdadeltaNumbers, RmspropNumbers, CenteredRmspropNumbers, AdamNumbers,
-                 AdamWNumbers, AdaBeliefNumbers, AdamaxNumbers, NadamNumbers, FtmlNumbers>;
+                 GroupAdagradNumbers, FtrlNumbers, AdadeltaNumbers, RmspropNumbers,
+                 CenteredRmspropNumbers, AdamNumbers, AdamWNumbers, AdaBeliefNumbers, AdamaxNumbers,
+                 NadamNumbers, FtmlNumbers>;
 
 // One update of `elements` elements of `dtype` (UpdatesCompute, KVS_CHECKed). The new weight is
 // written over the gradient: the old weight stays as it is, because pulls may still hold it.
 // `state`: as many arrays as the Numbers say, in their order; they are read and written.
 void UpdateWeights(DType dtype, const AnyNumbers& numbers, const void* weight, void* const* state,
                    void* grad, size_t elements);
+
+// history = history + mean of G * G, for one row: with q = G * G of each of its `elements` (at
+// least one), and G as in the updates, ((0 + q[0]) + q[1]) + … from the left, divided by
+// `elements`. `history`: one number of `dtype`. Reads 4 bytes per f32.
+void AddMeanSquare(DType dtype, const UpdateNumbers& numbers, const void* grad, size_t elements,
+                   void* history);
 
 }  // namespace kvstore

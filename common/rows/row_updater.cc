@@ -27,13 +27,14 @@ constexpr size_t kElementsGathered = 1024;
 
 bool Fits(const RowState* state, const StateLayout& layout) {
   return state != nullptr && state->layout.names == layout.names &&
-         state->layout.dtype == layout.dtype;
+         state->layout.dtype == layout.dtype && state->layout.one_per_row == layout.one_per_row;
 }
 
 RowStatePtr ZeroState(StateLayout layout, int64_t rows, size_t row_elements) {
   auto state = std::make_unique<RowState>();
   for (size_t i = 0; i < layout.names.size(); ++i) {
-    state->tensors.emplace_back(rows, row_elements * DTypeBytes(layout.dtype));
+    const size_t elements = layout.RowElements(i, row_elements);
+    state->tensors.emplace_back(rows, elements * DTypeBytes(layout.dtype));
   }
   state->layout = std::move(layout);
   return state;
@@ -157,8 +158,8 @@ absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowT
   if (assign) table.Zero();
   size_t done = 0;  // rows
   const auto run = [&](size_t rows, void* const* arrays) {
-    updater.UpdateRun(key, dtype, update, rows * row_elements, arrays[0],
-                      sum.sums() + done * sum.row_sum_bytes(), arrays + 1);
+    updater.UpdateRows(key, dtype, update, rows, row_elements, arrays[0],
+                       sum.sums() + done * sum.row_sum_bytes(), arrays + 1);
   };
   const auto in_place = [&](size_t group) {
     const RowTable::OnePage& rows = places.group(group);

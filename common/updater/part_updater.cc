@@ -99,7 +99,7 @@ bool PartUpdater::KeepsMaster(DType dtype) const {
 }
 
 StateLayout PartUpdater::LayoutFor(DType dtype) const {
-  StateLayout layout{updater_->StateNames(), dtype};
+  StateLayout layout{updater_->StateNames(), dtype, updater_->keeps_one_per_row()};
   if (KeepsMaster(dtype)) {
     layout.names.insert(layout.names.begin(), "master");
     layout.dtype = AccumulatorOf(dtype);
@@ -111,6 +111,10 @@ absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, con
                                                      MutableBufferPtr sum,
                                                      std::unique_ptr<UpdaterState>* state) const {
   KVS_RETURN_IF_ERROR(CheckDType(dtype));
+  if (updater_->keeps_one_per_row()) {
+    return absl::InvalidArgumentError(fmt::format(
+        "optimizer '{}': a row_sparse key expected, got a dense one", updater_->name()));
+  }
   const size_t elements = value.size() / DTypeBytes(dtype);
   KVS_CHECK(value.size() == elements * DTypeBytes(dtype) &&
             sum->size() == elements * DTypeBytes(AccumulatorOf(dtype)));
@@ -130,24 +134,43 @@ absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, con
     update = ++(*state)->updates;
     for (size_t i = 0; i < (*state)->tensors.size(); ++i) tensors[i] = (*state)->tensors[i]->data();
   }
-  Run(key, dtype, update, elements, value.data(), sum->data(), result->data(), tensors);
+  Run(RunOf(key, dtype, update, elements), dtype, value.data(), sum->data(), result->data(),
+      tensors);
   return result;
 }
 
-void PartUpdater::UpdateRun(KeyId key, DType dtype, uint64_t update, size_t elements, void* value,
-                            void* sum, void* const* state) const {
-  Run(key, dtype, update, elements, value, sum, value, state);
+void PartUpdater::UpdateRows(KeyId key, DType dtype, uint64_t update, size_t rows,
+                             size_t row_elements, void* value, void* sum,
+                             void* const* state) const {
+  if (!updater_->keeps_one_per_row()) {
+    Run(RunOf(key, dtype, update, rows * row_elements), dtype, value, sum, value, state);
+    return;
+  }
+  const UpdaterRun run = RunOf(key, dtype, update, row_elements);
+  const StateLayout layout = LayoutFor(dtype);
+  void* tensors[kTensorsMax + 1] = {};
+  for (size_t row = 0; row < rows; ++row) {
+    for (size_t i = 0; i < layout.names.size(); ++i) {
+      tensors[i] = static_cast<uint8_t*>(state[i]) +
+                   row * layout.RowElements(i, row_elements) * DTypeBytes(layout.dtype);
+    }
+    RunRow(run, dtype, static_cast<uint8_t*>(value) + row * row_elements * DTypeBytes(dtype),
+           static_cast<uint8_t*>(sum) + row * row_elements * DTypeBytes(run.dtype), tensors);
+  }
 }
 
-void PartUpdater::Run(KeyId key, DType dtype, uint64_t update, size_t elements, const void* value,
-                      void* sum, void* result, void* const* state) const {
-  const DType computed = AccumulatorOf(dtype);
-  UpdaterRun run{computed, elements, update};
+UpdaterRun PartUpdater::RunOf(KeyId key, DType dtype, uint64_t update, size_t elements) const {
+  UpdaterRun run{AccumulatorOf(dtype), elements, update};
   if (const auto own = multipliers_.find(key); own != multipliers_.end()) {
     run.lr_mult = own->second.lr_mult;
     run.wd_mult = own->second.wd_mult;
   }
-  if (computed != dtype) {
+  return run;
+}
+
+void PartUpdater::Run(const UpdaterRun& run, DType dtype, const void* value, void* sum,
+                      void* result, void* const* state) const {
+  if (run.dtype != dtype) {
     const auto run_narrow =
         KeepsMaster(dtype) ? &PartUpdater::RunOnMaster : &PartUpdater::RunRounded;
     (this->*run_narrow)(run, dtype, static_cast<const uint8_t*>(value), static_cast<uint8_t*>(sum),
@@ -155,7 +178,43 @@ void PartUpdater::Run(KeyId key, DType dtype, uint64_t update, size_t elements, 
     return;
   }
   updater_->Update(run, value, sum, state);
-  if (result != sum && elements > 0) std::memcpy(result, sum, elements * DTypeBytes(dtype));
+  if (result != sum && run.elements > 0) {
+    std::memcpy(result, sum, run.elements * DTypeBytes(dtype));
+  }
+}
+
+void PartUpdater::RunRow(const UpdaterRun& run, DType dtype, uint8_t* value, uint8_t* sum,
+                         void* const* state) const {
+  if (run.dtype == dtype || KeepsMaster(dtype)) {
+    updater_->BeginRow(run, sum, run.dtype == dtype ? state : state + 1);
+    Run(run, dtype, value, sum, value, state);
+    return;
+  }
+  // As RunRounded, but for the state: the whole sum is rounded before the row begins, and the row's
+  // numbers are wide until it ends.
+  uint8_t rounded[kBlock * sizeof(uint16_t)];
+  for (size_t i = 0; i < run.elements; i += kBlock) {
+    const size_t elements = std::min(kBlock, run.elements - i);
+    Narrow(dtype, rounded, sum + i * sizeof(float), elements);
+    Widen(dtype, sum + i * sizeof(float), rounded, elements);
+  }
+  float numbers[kTensorsMax] = {};
+  void* wide_state[kTensorsMax] = {};
+  for (size_t k = 0; k < tensors_; ++k) {
+    Widen(dtype, &numbers[k], state[k], 1);
+    wide_state[k] = &numbers[k];
+  }
+  updater_->BeginRow(run, sum, wide_state);
+  float wide_value[kBlock];
+  UpdaterRun block = run;
+  for (size_t i = 0; i < run.elements; i += kBlock) {
+    block.elements = std::min(kBlock, run.elements - i);
+    uint8_t* const block_value = value + i * DTypeBytes(dtype);
+    Widen(dtype, wide_value, block_value, block.elements);
+    updater_->Update(block, wide_value, sum + i * sizeof(float), wide_state);
+    Narrow(dtype, block_value, sum + i * sizeof(float), block.elements);
+  }
+  for (size_t k = 0; k < tensors_; ++k) Narrow(dtype, state[k], &numbers[k], 1);
 }
 
 void PartUpdater::RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
@@ -204,7 +263,9 @@ void PartUpdater::RunOnMaster(const UpdaterRun& run, DType dtype, const uint8_t*
       }
     }
     void* state_arrays[kTensorsMax] = {};
-    for (size_t k = 0; k < tensors; ++k) state_arrays[k] = wide_at(state[k + 1]);
+    for (size_t k = 0; k < tensors; ++k) {
+      state_arrays[k] = updater_->keeps_one_per_row() ? state[k + 1] : wide_at(state[k + 1]);
+    }
     updater_->Update(block, master, wide_at(sum), state_arrays);
     std::memcpy(master, wide_at(sum), block.elements * 4);
     Narrow(dtype, result + i * width, master, block.elements);

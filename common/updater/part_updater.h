@@ -26,6 +26,13 @@ absl::Status CheckMultipliers(const Updater& updater, std::string_view key,
 struct StateLayout {
   std::vector<std::string> names;  // empty: nothing
   DType dtype = DType::kUnspecified;
+  // Row-sparse values: whether the tensors, "master" aside, have one element for each row.
+  bool one_per_row = false;
+
+  // How many elements a tensor has for a row of `row_elements`.
+  size_t RowElements(size_t tensor, size_t row_elements) const {
+    return one_per_row && names[tensor] != "master" ? 1 : row_elements;
+  }
 };
 
 // Threading: thread-compatible (one owner: a shard, or a store).
@@ -62,24 +69,29 @@ class PartUpdater {
   // With multi_precision the state is f32, and its first tensor, "master", is the value in f32: the
   // sum is not rounded, the update is that of an f32 value, and the value is the master, rounded.
   // Where a value is not that (at first, or if it came from elsewhere) the master is taken from it.
-  // Errors: those of CheckDType; then neither `sum` nor `*state` has changed, and also if
-  // std::bad_alloc is thrown.
+  // Errors: those of CheckDType, INVALID_ARGUMENT for an updater of rows alone; then neither `sum`
+  // nor `*state` has changed, and also if std::bad_alloc is thrown.
   absl::StatusOr<MutableBufferPtr> Update(KeyId key, DType dtype, const Buffer& value,
                                           MutableBufferPtr sum,
                                           std::unique_ptr<UpdaterState>* state) const;
 
-  // The same for `elements` elements of `key` that lie in a row, such as a row of a row-sparse
-  // value; `dtype` passed CheckDType. `update`: which update of the key's stripe this is, from 1,
-  // counted since its state was zero. `value` is overwritten, `sum` is used up, `state` has as many
-  // arrays as LayoutFor(dtype) has names, in its dtype. None needs alignment; they do not overlap.
-  void UpdateRun(KeyId key, DType dtype, uint64_t update, size_t elements, void* value, void* sum,
-                 void* const* state) const;
+  // The same for `rows` rows of a row-sparse value of `key` that lie one after the other, of
+  // `row_elements` elements each; `dtype` passed CheckDType. `update`: which update of the key's
+  // stripe this is, from 1, counted since its state was zero. `value` is overwritten, `sum` is used
+  // up, `state` has as many arrays as LayoutFor(dtype) has names, in its dtype, with the rows'
+  // parts of them. None needs alignment; they do not overlap.
+  void UpdateRows(KeyId key, DType dtype, uint64_t update, size_t rows, size_t row_elements,
+                  void* value, void* sum, void* const* state) const;
 
  private:
-  // As UpdateRun, from `value` to `result`, which may be either of `value` and, where the dtypes
-  // are the same, `sum`.
-  void Run(KeyId key, DType dtype, uint64_t update, size_t elements, const void* value, void* sum,
-           void* result, void* const* state) const;
+  UpdaterRun RunOf(KeyId key, DType dtype, uint64_t update, size_t elements) const;
+  // From `value` to `result`, which may be either of `value` and, where the dtypes are the same,
+  // `sum`.
+  void Run(const UpdaterRun& run, DType dtype, const void* value, void* sum, void* result,
+           void* const* state) const;
+  // One row, whose state has one number for it.
+  void RunRow(const UpdaterRun& run, DType dtype, uint8_t* value, uint8_t* sum,
+              void* const* state) const;
   void RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
                   uint8_t* result, void* const* state) const;
   void RunOnMaster(const UpdaterRun& run, DType dtype, const uint8_t* value, uint8_t* sum,

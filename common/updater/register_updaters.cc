@@ -11,6 +11,7 @@
 #include "common/updater/dcasgd.h"
 #include "common/updater/ftml.h"
 #include "common/updater/ftrl.h"
+#include "common/updater/groupadagrad.h"
 #include "common/updater/nadam.h"
 #include "common/updater/nag.h"
 #include "common/updater/parameters.h"
@@ -38,7 +39,7 @@ constexpr Entry kUpdaters[] = {
     {"rmsprop", MakeRmsprop}, {"adadelta", MakeAdadelta},
     {"adamax", MakeAdamax},   {"adabelief", MakeAdaBelief},
     {"ftml", MakeFtml},       {"nadam", MakeNadam},
-    {"dcasgd", MakeDcasgd},
+    {"dcasgd", MakeDcasgd},   {"groupadagrad", MakeGroupAdagrad},
 };
 
 }  // namespace

@@ -64,8 +64,17 @@ class Updater {
   virtual bool multi_precision() const { return false; }
   // Whether the updater makes sense for ints and bools too.
   virtual bool takes_every_dtype() const { return false; }
+  // Whether the tensors beside the value have one element for each row of a row-sparse value
+  // instead of one for each of its elements. Such an updater sees each row by itself, and no dense
+  // part.
+  virtual bool keeps_one_per_row() const { return false; }
   // The numbers that a key's multipliers are factors of; null: an updater without them.
   virtual const UpdateNumbers* numbers() const { return nullptr; }
+  // Only of an updater that keeps one number per row: changes the row's numbers, `state`, by its
+  // whole sum. The run is that row; Updates of its elements, all at once or some after the other,
+  // follow, and read the numbers.
+  virtual void BeginRow(const UpdaterRun& /*run*/, const void* /*sum*/,
+                        void* const* /*state*/) const {}
   // `value`: the old value, only read. `sum`: holds the sum of the round, is overwritten with the
   // new value. `state`: as many arrays as StateNames(). All have the run's dtype: f32, f64, or any
   // that is its own AccumulatorOf (kernels.h) if the updater takes every dtype. None needs

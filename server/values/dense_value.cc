@@ -68,7 +68,8 @@ size_t DenseValue::value_bytes() const {
 
 uint64_t DenseValue::Bytes() const {
   const size_t bytes = value_bytes();
-  const StateLayout state = updater_.built_in.LayoutFor(key().dtype);
+  StateLayout state = updater_.built_in.LayoutFor(key().dtype);
+  if (state.one_per_row) state.names.clear();  // no update of a dense part will be made
   return bytes + bytes / DTypeBytes(key().dtype) *
                      (DTypeBytes(AccumulatorOf(key().dtype)) +
                       state.names.size() * DTypeBytes(state.dtype));

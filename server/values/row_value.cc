@@ -86,8 +86,10 @@ RowValue::RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater)
 
 uint64_t RowValue::Bytes() const {
   const StateLayout state = updater_.built_in.LayoutFor(key().dtype);
-  const uint64_t row_bytes =
-      cut_.row_bytes + state.names.size() * cut_.row_elements * DTypeBytes(state.dtype);
+  uint64_t row_bytes = cut_.row_bytes;
+  for (size_t i = 0; i < state.names.size(); ++i) {
+    row_bytes += state.RowElements(i, cut_.row_elements) * DTypeBytes(state.dtype);
+  }
   return static_cast<uint64_t>(cut_.RowsIn(id().part)) * row_bytes;
 }
 
@@ -208,8 +210,9 @@ absl::Status RowValue::Load(const Payload& saved) {
     state = std::make_unique<RowState>();
     state->layout = header.state;
     state->updates = header.updates;
-    const size_t row_bytes = cut_.row_elements * DTypeBytes(header.state.dtype);
     for (size_t i = 0; i < header.state.names.size(); ++i) {
+      const size_t row_bytes =
+          header.state.RowElements(i, cut_.row_elements) * DTypeBytes(header.state.dtype);
       KVS_ASSIGN_OR_RETURN(RowTable tensor,
                            LoadedTable(Label(), table_.rows(), row_bytes, &cursor));
       state->tensors.push_back(std::move(tensor));

@@ -71,6 +71,7 @@ Payload EncodeSavedHeader(const SavedHeader& header) {
   out.push_back(static_cast<char>(header.state.names.size()));
   if (header.state.names.empty()) return Payload::CopyOf(out);
   out.push_back(static_cast<char>(header.state.dtype));
+  out.push_back(static_cast<char>(header.state.one_per_row ? 1 : 0));
   PutU64(header.updates, &out);
   for (const std::string& name : header.state.names) {
     KVS_CHECK(!name.empty() && name.size() <= UINT8_MAX);
@@ -110,6 +111,8 @@ absl::StatusOr<SavedHeader> DecodeSavedHeader(std::string_view label, const Save
     return loss(fmt::format("at most {} tensors of state expected, got {}", kTensorsMax, tensors));
   }
   header.state.dtype = static_cast<DType>(in.U8());
+  const uint8_t one_per_row = in.U8();
+  header.state.one_per_row = one_per_row == 1;
   header.updates = in.U64();
   for (uint8_t i = 0; i < tensors && in.ok(); ++i) {
     const uint8_t length = in.U8();
@@ -117,6 +120,11 @@ absl::StatusOr<SavedHeader> DecodeSavedHeader(std::string_view label, const Save
     header.state.names.push_back(in.Text(length));
   }
   if (!in.ok()) return loss("a whole header expected, it ends early");
+  const uint8_t most = header.storage == Storage::kRowSparse ? 1 : 0;
+  if (one_per_row > most) {
+    return loss(
+        fmt::format("state that is one per row: at most {} expected, got {}", most, one_per_row));
+  }
   if (header.state.dtype != header.dtype && header.state.dtype != AccumulatorOf(header.dtype)) {
     return loss(fmt::format("state of {} or {} expected, got {}", DTypeName(header.dtype),
                             DTypeName(AccumulatorOf(header.dtype)), DTypeName(header.state.dtype)));

@@ -10,15 +10,16 @@
 //   u8   tensors            that the updater keeps beside the value, at most 8
 //   if there are any:
 //     u8   dtype            of them: the value's, or the one in which its sums are
+//     u8   one per row      row-sparse: 1 if they, "master" aside, have one element for each row
 //     u64  updates          since they were zero
 //     for each: u8 length of its name, at least 1, and the name: "momentum"
 //   the value, then the tensors; each is
 //     dense:       its elements
 //     row-sparse:  u64 count, count × u64 the rows that are not zero as numbers within the stripe,
-//                  ascending, then count × the row's elements
+//                  ascending, then count × the row's elements, or one
 //
 // Nothing follows. A part of 2 f32 after one update by SGD with momentum: 28 bytes of numbers,
-// then f32, updates 1, 8 "momentum": 18 bytes, then 8 bytes of value and 8 of momentum: 62.
+// then f32, 0, updates 1, 8 "momentum": 19 bytes, then 8 bytes of value and 8 of momentum: 63.
 // That the bytes are those that were saved is for whoever carries them to prove (a file's
 // checksum); here they are only known to be a part.
 #pragma once

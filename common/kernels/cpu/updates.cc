@@ -45,6 +45,30 @@ void UpdateWeights(DType dtype, const AnyNumbers& numbers, const void* weight, v
   HWY_DYNAMIC_DISPATCH(UpdateWeightsSimd)(dtype, numbers, weight, state, grad, elements);
 }
 
+namespace {
+
+template <typename T>
+void AddMeanSquareOf(const UpdateNumbers& numbers, const void* grad, size_t elements,
+                     void* history) {
+  const HWY_NAMESPACE::Gradient<T> c(numbers);
+  T sum = 0;
+  for (size_t i = 0; i < elements; ++i) {
+    const T g = c.Rescaled(scalar::Get<T>(grad, i));
+    sum = sum + g * g;
+  }
+  const T mean = sum / static_cast<T>(elements);
+  scalar::Put<T>(history, 0, scalar::Get<T>(history, 0) + mean);
+}
+
+}  // namespace
+
+void AddMeanSquare(DType dtype, const UpdateNumbers& numbers, const void* grad, size_t elements,
+                   void* history) {
+  KVS_CHECK(UpdatesCompute(dtype) && elements > 0);
+  dtype == DType::kFloat32 ? AddMeanSquareOf<float>(numbers, grad, elements, history)
+                           : AddMeanSquareOf<double>(numbers, grad, elements, history);
+}
+
 }  // namespace kvstore
 
 #endif  // HWY_ONCE

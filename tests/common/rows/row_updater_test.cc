@@ -106,6 +106,7 @@ TEST_CASE("sgd with momentum moves the rows that the sum has, and no others", "[
 
 TEST_CASE("every updater gives a row the bits that it gives a dense part", "[rows]") {
   for (const std::string& name : UpdaterNames()) {
+    if (name == "groupadagrad") continue;  // updates no dense part
     CAPTURE(name);
     const PartUpdater updater = UpdaterOf(name);
     std::mt19937_64 random(9);

@@ -2,6 +2,7 @@
 // optimizer.
 #include "common/updater/part_updater.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
@@ -35,6 +36,13 @@ struct Part {
     value = *updated;
   }
 };
+
+// Of the optimizers that update dense parts.
+std::vector<std::string> DenseUpdaters() {
+  std::vector<std::string> names = UpdaterNames();
+  names.erase(std::remove(names.begin(), names.end(), "groupadagrad"), names.end());
+  return names;
+}
 
 }  // namespace
 
@@ -166,8 +174,8 @@ TEST_CASE("an update that fails changes neither the value nor the state", "[upda
   CHECK(none == nullptr);
 }
 
-TEST_CASE("a run of elements is updated where it lies, with the bits of a part", "[updater]") {
-  for (const std::string& name : UpdaterNames()) {
+TEST_CASE("rows are updated where they lie, with the bits of a part", "[updater]") {
+  for (const std::string& name : DenseUpdaters()) {
     CAPTURE(name);
     PartUpdater updater;
     REQUIRE(updater.Set(name, {}).ok());
@@ -183,9 +191,10 @@ TEST_CASE("a run of elements is updated where it lies, with the bits of a part",
     for (const uint64_t update : {1, 2, 3}) {
       part.Update(updater, {0.5f, -1, 2, 0.25f, -3});
       const MutableBufferPtr sum = Floats({0.5f, -1, 2, 0.25f, -3});
-      updater.UpdateRun(17, DType::kFloat32, update, 2, value->data(), sum->data(), heads.data());
-      updater.UpdateRun(17, DType::kFloat32, update, 3, value->data() + 2 * sizeof(float),
-                        sum->data() + 2 * sizeof(float), tails.data());
+      updater.UpdateRows(17, DType::kFloat32, update, 2, 1, value->data(), sum->data(),
+                         heads.data());
+      updater.UpdateRows(17, DType::kFloat32, update, 1, 3, value->data() + 2 * sizeof(float),
+                         sum->data() + 2 * sizeof(float), tails.data());
       CHECK(Values(*value) == Values(*part.value));
     }
   }
@@ -240,7 +249,7 @@ TEST_CASE("multipliers out of their range are refused and the old updater stays"
 
 TEST_CASE("a multiplier whose product is beyond f32 is refused and the old updater stays",
           "[updater]") {
-  std::vector<std::string> learning = UpdaterNames();
+  std::vector<std::string> learning = DenseUpdaters();
   learning.erase(learning.begin(), learning.begin() + 3);  // assign, sum, test
   const std::string optimizer = GENERATE_COPY(from_range(learning));
   CAPTURE(optimizer);
@@ -348,7 +357,7 @@ TEST_CASE("parts of every float are updated as their elements are one by one", "
   // More elements than are converted at once.
   constexpr size_t kElements = 2500;
   const bool multi_precision = GENERATE(false, true);
-  for (const std::string& name : UpdaterNames()) {
+  for (const std::string& name : DenseUpdaters()) {
     if (multi_precision && (name == "assign" || name == "sum" || name == "test")) continue;
     for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
       CAPTURE(name, DTypeName(dtype), multi_precision);
@@ -387,8 +396,58 @@ TEST_CASE("parts of every float are updated as their elements are one by one", "
   }
 }
 
+TEST_CASE("groupadagrad refuses a dense part and keeps one number for each row", "[updater]") {
+  PartUpdater updater;
+  REQUIRE(updater.Set("groupadagrad", {{"learning_rate", 1}}).ok());
+  std::unique_ptr<UpdaterState> none;
+  const auto refused = updater.Update(kKey, DType::kFloat32, *Floats({1}), Floats({1}), &none);
+  CHECK(refused.status() ==
+        absl::InvalidArgumentError(
+            "optimizer 'groupadagrad': a row_sparse key expected, got a dense one"));
+  CHECK(none == nullptr);
+  const StateLayout layout = updater.LayoutFor(DType::kFloat32);
+  REQUIRE(layout.one_per_row);
+  CHECK(layout.RowElements(0, 5) == 1);
+  // Two rows of two elements: mean squares of 12.5 and 0; the second stays as it is.
+  const MutableBufferPtr value = Floats({1, 2, 3, 4}), sum = Floats({3, 4, 0, 0});
+  const MutableBufferPtr history = Floats({0, 0});
+  void* const state[] = {history->data()};
+  updater.UpdateRows(kKey, DType::kFloat32, 1, 2, 2, value->data(), sum->data(), state);
+  CHECK(Values(*history) == std::vector<float>{12.5f, 0});
+  const float root = std::sqrt(12.5f) + 1e-6f;
+  CHECK(Values(*value) == std::vector<float>{1 - 3 / root, 2 - 4 / root, 3, 4});
+}
+
+TEST_CASE("rows longer than what is converted at once are updated as a whole", "[updater]") {
+  // groupadagrad's mean is one of all 2500 elements, in 16 bits too: every element has the step
+  // that it has in f32, but for the roundings of the value and of the one number that is kept.
+  constexpr size_t kElements = 2500;
+  const auto dtype = GENERATE(DType::kFloat16, DType::kBFloat16);
+  const bool multi_precision = GENERATE(false, true);
+  PartUpdater updater;
+  REQUIRE(updater.Set("groupadagrad", {{"learning_rate", 1}, {"multi_precision", multi_precision}})
+              .ok());
+  // Sums of 0.5 and 1.5 in halves of the row, which every dtype has: the mean square is 1.25.
+  std::vector<float> sums(kElements, 0.5f);
+  std::fill(sums.begin() + kElements / 2, sums.end(), 1.5f);
+  const MutableBufferPtr value = Narrowed(dtype, std::vector<float>(kElements, 2));
+  const MutableBufferPtr sum = Floats(sums);
+  const MutableBufferPtr master = Floats(std::vector<float>(kElements, 2));
+  const MutableBufferPtr history = multi_precision ? Floats({0}) : Narrowed(dtype, {0});
+  std::vector<void*> state = {history->data()};
+  if (multi_precision) state.insert(state.begin(), master->data());
+  updater.UpdateRows(kKey, dtype, 1, 1, kElements, value->data(), sum->data(), state.data());
+  CHECK((multi_precision ? Values(*history) : Widened(dtype, *history))[0] == 1.25f);
+  std::vector<float> expected(kElements);
+  for (size_t i = 0; i < kElements; ++i) {
+    expected[i] = 2 - sums[i] / (std::sqrt(1.25f) + 1e-6f);
+  }
+  CHECK(Widened(dtype, *value) == Widened(dtype, *Narrowed(dtype, expected)));
+  if (multi_precision) CHECK(Values(*master) == expected);
+}
+
 TEST_CASE("an empty part is updated to an empty part", "[updater]") {
-  for (const std::string& name : UpdaterNames()) {
+  for (const std::string& name : DenseUpdaters()) {
     CAPTURE(name);
     PartUpdater updater;
     REQUIRE(updater.Set(name, {}).ok());

@@ -29,7 +29,7 @@ TEST_CASE("every updater of the list is made with its defaults and says its name
   CHECK(UpdaterNames() == std::vector<std::string>{"assign", "sum", "test", "sgd", "adagrad",
                                                    "adam", "ftrl", "nag", "signum", "adamw",
                                                    "rmsprop", "adadelta", "adamax", "adabelief",
-                                                   "ftml", "nadam", "dcasgd"});
+                                                   "ftml", "nadam", "dcasgd", "groupadagrad"});
   for (const std::string& name : UpdaterNames()) {
     CAPTURE(name);
     auto updater = MakeUpdater(name, {});
@@ -44,7 +44,7 @@ TEST_CASE("an unknown optimizer is refused with the list of known ones", "[updat
   CHECK_THAT(Message(status),
              Equals("unknown optimizer 'lamb'; expected one of assign, sum, test, sgd, adagrad, "
                     "adam, ftrl, nag, signum, adamw, rmsprop, adadelta, adamax, adabelief, ftml, "
-                    "nadam, dcasgd"));
+                    "nadam, dcasgd, groupadagrad"));
   CHECK(Made("").code() == absl::StatusCode::kInvalidArgument);
   CHECK(Made("SGD").code() == absl::StatusCode::kInvalidArgument);
 }
@@ -137,7 +137,7 @@ TEST_CASE("shares are below 1 and flags 0 or 1", "[updater]") {
 
 TEST_CASE("what is divided by is not 0", "[updater]") {
   for (const char* name : {"adam", "adagrad", "adamw", "rmsprop", "adadelta", "adamax", "adabelief",
-                           "ftml", "nadam"}) {
+                           "ftml", "nadam", "groupadagrad"}) {
     CAPTURE(name);
     CHECK(Made(name, {{"epsilon", 0}}).code() == absl::StatusCode::kInvalidArgument);
   }
@@ -164,6 +164,13 @@ TEST_CASE("each optimizer's own numbers have their ranges", "[updater]") {
   CHECK_THAT(Message(Made("nadam", {{"beta1", 0.99995}})),
              Equals("optimizer 'nadam': beta1: at most 0.9999 expected, got 0.99995"));
   CHECK(Made("nadam", {{"beta1", 0.9999}, {"schedule_decay", 1e30}}).ok());
+}
+
+TEST_CASE("groupadagrad has no weight decay", "[updater]") {
+  CHECK(Made("groupadagrad", {{"wd", 0}}).ok());
+  CHECK(Made("groupadagrad", {{"wd", 0.01}}) ==
+        absl::InvalidArgumentError("optimizer 'groupadagrad': wd: 0 expected, it has no weight "
+                                   "decay, got 0.01"));
 }
 
 TEST_CASE("adamax of MXNet 1.9.1 has no epsilon", "[updater]") {

@@ -23,7 +23,8 @@ import numpy as np
 
 HERE = pathlib.Path(__file__).resolve().parent
 # MXNet's names, where ours is another: 2.x's.
-NAMES = {"adagrad": {"epsilon": "eps"}, "rmsprop": {"rho": "gamma1", "momentum": "gamma2"}}
+NAMES = {"adagrad": {"epsilon": "eps"}, "groupadagrad": {"epsilon": "eps"},
+         "rmsprop": {"rho": "gamma1", "momentum": "gamma2"}}
 FLAGS = ("multi_precision", "centered")
 BITS = {"f32": np.uint32, "f16": np.uint16}
 FLOATS = {"f32": np.float32, "f16": np.float16}
@@ -99,7 +100,8 @@ def run(optimizer, dtype, numbers, block):
             weight = mx.nd.array(parse(hexes, dtype), dtype=FLOATS[dtype])
 
 
-STATES = {"sgd": ["momentum"], "adagrad": ["history"], "adam": ["mean", "var"], "ftrl": ["z", "n"]}
+STATES = {"sgd": ["momentum"], "adagrad": ["history"], "adam": ["mean", "var"], "ftrl": ["z", "n"],
+          "groupadagrad": ["history"]}
 
 
 def run_rows(optimizer, numbers, block):

@@ -8,7 +8,8 @@ make_vectors.py: a round updates the rows that its sum has, and their state, and
 Format: as vectors.txt, with, in each case,
   shape HEIGHT WIDTH      of the value
   rows N ROW...           which rows the sum of round N has; `sum N` are theirs, one after the other
-  state N NAME HEX...     a state tensor after round N, as large as the value, expected
+  state N NAME HEX...     a state tensor after round N, as large as the value, or, of groupadagrad, as
+                          high, expected
 """
 import pathlib
 import sys
@@ -61,10 +62,16 @@ MXNET1_CASES = [(optimizer, dict(parameters, mxnet1=1.0)) for optimizer, paramet
     ("ftrl", {}),
     ("ftrl", FULL),
 )]
+GROUP = {"learning_rate": 0.3, "rescale_grad": 0.7}
+GROUP_CASES = [
+    ("groupadagrad", dict(GROUP, clip_gradient=0.4)),
+    ("groupadagrad", {}),
+    ("groupadagrad", dict(GROUP, epsilon=1e-3, lr_mult=0.5)),
+]
 # The others: all their variants in f32, and one of each in the other dtypes.
-OTHERS = [(optimizer, dict(own, **FULL)) for optimizer, own in OWN_NUMBERS]
+OTHERS = [(optimizer, dict(own, **FULL)) for optimizer, own in OWN_NUMBERS] + GROUP_CASES
 OTHERS_MXNET1 = [(optimizer, dict(parameters, mxnet1=1.0)) for optimizer, parameters in OTHERS
-                 if optimizer in IN_1_9_1]
+                 if optimizer in IN_1_9_1 + ["groupadagrad"]]
 OTHERS_ONCE = list({optimizer: (optimizer, parameters)
                     for optimizer, parameters in reversed(OTHERS)}.values())
 NARROW_CASES = [("sum", {})] + [
@@ -94,7 +101,8 @@ def case_lines(optimizer, parameters, kind, dtype, random):
     yield "value 0 " + kind.words(value.reshape(-1))
     formulas = Updater(optimizer, parameters, dtype)
     names = formulas.state_names()
-    state = {name: np.zeros((HEIGHT, WIDTH), dtype) for name in names}
+    state = {name: np.zeros((HEIGHT, 1 if formulas.one_per_row() else WIDTH), dtype)
+             for name in names}
     keeps_master = parameters.get("multi_precision", 0.0) == 1.0
     master = value.copy()
     for n, rows in enumerate(ROUNDS, start=1):

@@ -42,7 +42,7 @@ class Updater:
         lr = {"sgd": 0.01 if old else 0.1, "adagrad": 0.01, "adam": 0.001, "ftrl": 0.1,
               "nag": 0.01 if old else 0.1, "signum": 0.01, "adamw": 0.001, "rmsprop": 0.001,
               "adadelta": 1.0, "adamax": 0.002, "adabelief": 0.001, "ftml": 0.01 if old else 0.0025,
-              "nadam": 0.001, "dcasgd": 0.01 if old else 0.1}.get(name, 0.0)
+              "groupadagrad": 0.01, "nadam": 0.001, "dcasgd": 0.01 if old else 0.1}.get(name, 0.0)
         momentum = {"nag": 0.0 if old else 0.9, "signum": 0.9, "rmsprop": 0.9}.get(name, 0.0)
         self.momentum = parameters.get("momentum", momentum)
         self.learning_rate = parameters.get("learning_rate", lr) * parameters.get("lr_mult", 1.0)
@@ -61,8 +61,13 @@ class Updater:
                 "adam": ["mean", "var"], "adamw": ["mean", "var"], "adabelief": ["mean", "var"],
                 "nadam": ["mean", "var"], "adamax": ["mean", "size"], "ftrl": ["z", "n"],
                 "ftml": ["d", "v", "z"], "adadelta": ["squares", "steps"],
+                "groupadagrad": ["history"],
                 "rmsprop": ["mean", "var", "momentum"] if centered else ["var"],
                 "dcasgd": momentum + ["moved"]}.get(self.name, [])
+
+    def one_per_row(self):
+        """Whether the state has one number for each row; then w and s have rows."""
+        return self.name == "groupadagrad"
 
     def number(self, key, default):
         return self.dtype(self.parameters.get(key, default))
@@ -145,6 +150,24 @@ class Updater:
         new = (self.dtype(1) - beta2) * g
         new = new * g
         self.state[1] = kept + new
+
+    def groupadagrad(self, w, _s, _scaled, _decay, rescaled, _decayed):
+        epsilon = self.number("epsilon", 1e-5 if self.mxnet1 else 1e-6)
+        total = np.zeros((len(w), 1), self.dtype)
+        for column in range(w.shape[1]):
+            g = rescaled[:, column:column + 1]
+            square = g * g
+            total = total + square
+        mean = total / self.dtype(w.shape[1])
+        history = self.state[0] + mean
+        self.state = [history]
+        if self.mxnet1:
+            step = self.lr * rescaled
+            step = step / np.sqrt(history + epsilon)
+        else:
+            step = rescaled / (np.sqrt(history) + epsilon)
+            step = self.lr * step
+        return w - step
 
     def adam(self, w, _s, scaled, decay, _rescaled, decayed):
         g = self.clipped(scaled + decay) if self.mxnet1 else decayed

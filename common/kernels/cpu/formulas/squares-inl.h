@@ -28,6 +28,22 @@ struct Formula<AdagradNumbers, Real> {
 };
 
 template <typename Real>
+struct Formula<GroupAdagradNumbers, Real> {
+  static constexpr size_t kStates = 0;
+  HWY_INLINE explicit Formula(const GroupAdagradNumbers& n)
+      : c(n),
+        root(n.mxnet1 ? Sqrt(Real(n.history) + Real(n.epsilon))
+                      : Sqrt(Real(n.history)) + Real(n.epsilon)) {}
+  HWY_INLINE Real operator()(Real w, Real s) const {
+    const Real g = c.Rescaled(s);
+    return w - (c.mxnet1 ? (c.learning_rate * g) / root : c.learning_rate * (g / root));
+  }
+
+  Gradient<Real> c;
+  Real root;
+};
+
+template <typename Real>
 struct Formula<FtrlNumbers, Real> {
   static constexpr size_t kStates = 2;
   HWY_INLINE explicit Formula(const FtrlNumbers& n)
