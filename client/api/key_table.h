@@ -89,6 +89,8 @@ class KeyTable {
   // Fixes the kind of keys: the first Init does.
   void FixKind(bool is_int);
 
+  bool empty() const { return states_.empty(); }
+
   // A number for one more call: KeyState::call.
   uint64_t NextCall() { return ++calls_; }
 

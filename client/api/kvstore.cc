@@ -1,4 +1,4 @@
-// What KVStore itself does: the calls that no store has yet, and the questions about the process.
+// What KVStore itself does: the call that no store has yet, and the questions about the process.
 #include "kvstore/kvstore.h"
 
 #include <utility>
@@ -26,10 +26,6 @@ NodeRole Role() {
 KVStore::KVStore(std::string type) : type_(std::move(type)) {}
 
 KVStore::~KVStore() = default;
-
-void KVStore::SetGradientCompression(const std::vector<std::pair<std::string, std::string>>&) {
-  ThrowToCome("SetGradientCompression", type());
-}
 
 void KVStore::SetServerProfilerCommand(KVStoreServerProfilerCommand, const std::string&) {
   ThrowToCome("SetServerProfilerCommand", type());

@@ -41,6 +41,7 @@ class ServerRoleBackend final : public StoreBackend {
     token->Finish(NoWorker());
   }
   absl::Status SetOptimizer(const OptimizerConfig&) override { return NoWorker(); }
+  absl::Status SetCompression(const CompressionConfig&) override { return NoWorker(); }
   absl::Status SendCommand(int, const std::string&) override { return NoWorker(); }
   absl::Status Barrier() override { return NoWorker(); }
   absl::Status Leave() override { return NoWorker(); }

@@ -187,6 +187,26 @@ KeyedStatus StoreFacade::QueueRows(const Names& keys,
   return {};
 }
 
+// What is said at an Init holds for the key's life, and all keys of a store are treated alike.
+absl::Status StoreFacade::SetCompression(CompressionConfig config) {
+  MutexLock lock(mutex_);
+  if (compression_ == config) return absl::OkStatus();
+  if (compression_.has_value()) {
+    return absl::FailedPreconditionError(
+        fmt::format("SetGradientCompression: {} expected, which is set and stays, got {}",
+                    CompressionString(*compression_), CompressionString(config)));
+  }
+  if (!keys_.empty()) {
+    return absl::FailedPreconditionError(
+        "SetGradientCompression: a store without keys expected, call it before the first Init");
+  }
+  if (!config.type.empty()) {
+    if (absl::Status set = backend_->SetCompression(config); !set.ok()) return set;
+  }
+  compression_ = std::move(config);
+  return absl::OkStatus();
+}
+
 KeyedStatus StoreFacade::InitKeys(const Names& keys, const std::vector<NDArray>& values) {
   if (absl::Status status = MayBlock(); !status.ok()) return {status, {}};
   Mutex* const room = backend_->room();

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,6 +59,8 @@ class StoreFacade final : public KVStore {
   void set_updater(Updater updater) override;
   void set_updater(StrUpdater updater) override;
   void SetOptimizer(const OptimizerSpec& spec) override;
+  void SetGradientCompression(
+      const std::vector<std::pair<std::string, std::string>>& parameters) override;
 
   void SendCommandToServers(int cmd_id, const std::string& body) override;
   void RunServer(const Controller& controller) override;
@@ -102,6 +105,8 @@ class StoreFacade final : public KVStore {
   KeyedStatus WaitKeys(const Names& keys) KVS_EXCLUDES(mutex_);
   std::string KeyStatus(const KeyName& key) const KVS_EXCLUDES(mutex_);
 
+  absl::Status SetCompression(CompressionConfig config) KVS_EXCLUDES(mutex_);
+
   // The last checks of a call; then either nothing of it happens, or all of it is queued.
   KeyedStatus Append(const Call& call, DependencyEngine::Ready* ready) KVS_REQUIRES(mutex_);
   // How the operation is ordered, and what it does when its turn has come.
@@ -115,6 +120,7 @@ class StoreFacade final : public KVStore {
 
   mutable Mutex mutex_;
   mutable KeyTable keys_ KVS_GUARDED_BY(mutex_);
+  std::optional<CompressionConfig> compression_ KVS_GUARDED_BY(mutex_);  // once it is set
   bool left_ KVS_GUARDED_BY(mutex_) = false;
 };
 

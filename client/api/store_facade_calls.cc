@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "client/api/compression_parameters.h"
 #include "client/api/optimizer_spec.h"
 #include "client/api/store_facade.h"
 #include "client/base/fork_guard.h"
@@ -135,6 +136,16 @@ void StoreFacade::SetOptimizer(const OptimizerSpec& spec) {
       return backend_->SetOptimizer(*config);
     }();
     ThrowIfError(set);
+  });
+}
+
+void StoreFacade::SetGradientCompression(
+    const std::vector<std::pair<std::string, std::string>>& parameters) {
+  WithinMemory([&] {
+    ThrowIfError(Usable());
+    auto config = CompressionConfigOf(parameters);
+    ThrowIfError(config.status());
+    ThrowIfError(SetCompression(*std::move(config)));
   });
 }
 

@@ -10,7 +10,7 @@ namespace kvstore {
 
 std::vector<PartAsk> AwaitInitOperation::Asks() {
   std::vector<PartAsk> asks;
-  Ask(Op::kInit, 0, &asks).key = KeySpecOf(operation());
+  Ask(Op::kInit, 0, &asks).key = KeySpecOf(operation(), compression_);
   return asks;
 }
 
@@ -21,7 +21,7 @@ absl::Status AwaitInitOperation::Take(Op, size_t, Completion completion,
   if (!operation().spec.known) status = Learn(completion.key.get());
   if (!status.ok()) return status;
   const PartIndex parts = MakeCut(operation().spec)->parts();
-  const KeySpec key = KeySpecOf(operation());
+  const KeySpec key = KeySpecOf(operation(), compression_);
   for (PartIndex part = 1; part < parts; ++part) Ask(Op::kInit, part, next).key = key;
   return status;
 }

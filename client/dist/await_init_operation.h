@@ -1,12 +1,14 @@
 // AwaitInitOperation: the Init of a worker that is not rank 0. It brings nothing: it is over when
 // rank 0's value is there, all parts of it. If the call named an array, the servers compare its
-// dtype and shape with what rank 0 said; if the array was empty, they say what the key is.
+// dtype and shape with what rank 0 said, and the compression in any case; if the array was empty,
+// they say what the key is.
 //
 // Until then nobody here knows how many parts there are. So it asks about part 0 first, which every
 // value has, and about the others when it has the answer.
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "client/dist/dist_operation.h"
@@ -15,8 +17,11 @@ namespace kvstore {
 
 class AwaitInitOperation final : public DistOperation {
  public:
-  AwaitInitOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token)
-      : DistOperation(std::move(operation), std::move(token)) {}
+  // `compression`: of the key's pushes, as this worker has it.
+  AwaitInitOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token,
+                     CompressionConfig compression)
+      : DistOperation(std::move(operation), std::move(token)),
+        compression_(std::move(compression)) {}
 
   // Called once.
   std::vector<PartAsk> Asks();
@@ -26,6 +31,8 @@ class AwaitInitOperation final : public DistOperation {
                     std::vector<PartAsk>* next) override;
   // Fills in the operation's spec from what the server says of the key; null: it says nothing.
   absl::Status Learn(const KeySpec* key) const;
+
+  const CompressionConfig compression_;
 };
 
 }  // namespace kvstore

@@ -9,11 +9,15 @@
 #include "client/base/no_memory.h"
 #include "client/base/sdk_log.h"
 #include "client/dist/await_init_operation.h"
+#include "client/dist/compressing_codec.h"
 #include "client/dist/cpu_reducer.h"
 #include "client/dist/cut.h"
 #include "client/dist/init_operation.h"
 #include "client/dist/pull_operation.h"
 #include "client/dist/push_operation.h"
+#include "common/base/await_memory.h"
+#include "common/base/status_macros.h"
+#include "common/codec/codec.h"
 #include "common/model/command.h"
 #include "common/updater/part_updater.h"
 
@@ -77,8 +81,9 @@ DistBackend::DistBackend(std::shared_ptr<SessionShare> share)
       workers_(share_->session()->workers()),
       mode_(StoreModeOf(share_->session()->store_type())),
       timeout_ms_(share_->session()->operation_timeout_ms()),
-      codec_(std::make_shared<PlainCodec>()),
-      reducer_(std::make_unique<CpuReducer>()) {}
+      reducer_(std::make_unique<CpuReducer>()) {
+  codec_ = std::make_shared<PlainCodec>();
+}
 
 absl::Status DistBackend::Usable() const {
   const Session session(*this);
@@ -129,7 +134,8 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
   }
   const bool awaits = operation->kind == OperationKind::kInit && rank_ != 0;
   if (awaits || operation->values.empty()) return Send(operation, token, nullptr);
-  if (const auto contribution = reducer_->AsIs(*operation, token)) {
+  const bool encodes = operation->kind != OperationKind::kInit && codec()->Encodes(*operation);
+  if (const auto contribution = reducer_->AsIs(*operation, token); contribution && !encodes) {
     return Send(operation, token, &*contribution);
   }
   reducer_->Reduce(operation, token,
@@ -145,9 +151,13 @@ void DistBackend::Send(const std::shared_ptr<KeyOperation>& operation, const Tok
   const Session session(*this);
   if (!session) return token->Finish(Stopped());
   try {
-    std::vector<PartAsk> asks = AsksOf(operation, token, contribution);
+    std::shared_ptr<PushOperation> push;
+    std::vector<PartAsk> asks = AsksOf(operation, token, contribution, &push);
     if (asks.empty()) return token->Finish(absl::OkStatus());
-    session->links().Add(std::move(asks));
+    ShardLinks& links = session->links();
+    if (push == nullptr || !push->Encode()) return links.Add(std::move(asks));
+    // What was left over has moved on: now the push must go.
+    AwaitMemory([&] { links.Add(std::move(asks)); });
   } catch (const std::bad_alloc&) {
     token->Finish(WordedStatus(absl::StatusCode::kResourceExhausted, [&] {
       return fmt::format(
@@ -159,14 +169,16 @@ void DistBackend::Send(const std::shared_ptr<KeyOperation>& operation, const Tok
 }
 
 std::vector<PartAsk> DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& operation,
-                                         const TokenPtr& token,
-                                         const Contribution* contribution) const {
+                                         const TokenPtr& token, const Contribution* contribution,
+                                         std::shared_ptr<PushOperation>* push) const {
+  const std::shared_ptr<PartCodec> codec = this->codec();
   if (operation->kind == OperationKind::kInit && contribution == nullptr) {
-    return std::make_shared<AwaitInitOperation>(operation, token)->Asks();
+    return std::make_shared<AwaitInitOperation>(operation, token, codec->config())->Asks();
   }
   const std::shared_ptr<const Cut> cut = MakeCut(operation->spec);
   if (operation->kind == OperationKind::kInit) {
-    return std::make_shared<InitOperation>(operation, token)->Asks(*cut, *contribution);
+    return std::make_shared<InitOperation>(operation, token)
+        ->Asks(*cut, *contribution, codec->config());
   }
   const bool pulls = !operation->outputs.empty();
   std::vector<PartAsk> asks;
@@ -174,15 +186,27 @@ std::vector<PartAsk> DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& op
   std::shared_ptr<LentParts> lent;
   if (contribution != nullptr) {
     lent = LentInPlace(*operation, token, *contribution, *cut);
-    std::make_shared<PushOperation>(operation, token)
-        ->AddAsks(*cut, *contribution, lent.get(), *codec_, &asks);
+    *push = std::make_shared<PushOperation>(operation, token);
+    (*push)->AddAsks(*cut, *contribution, lent.get(), *codec, &asks);
   }
   const size_t pushes = asks.size();
   if (pulls) {
-    std::make_shared<PullOperation>(operation, token, cut, std::move(lent), codec_)->AddAsks(&asks);
+    std::make_shared<PullOperation>(operation, token, cut, std::move(lent), codec)->AddAsks(&asks);
   }
   if (pushes > 0 && pulls && cut->parts() > 1) OrderPartByPart(pushes, &asks);
   return asks;
+}
+
+std::shared_ptr<PartCodec> DistBackend::codec() const {
+  MutexLock lock(mutex_);
+  return codec_;
+}
+
+absl::Status DistBackend::SetCompression(const CompressionConfig& config) {
+  KVS_ASSIGN_OR_RETURN(CodecPtr codec, MakeCodec(config));
+  MutexLock lock(mutex_);
+  codec_ = std::make_shared<CompressingCodec>(config, std::move(codec), rank_);
+  return absl::OkStatus();
 }
 
 absl::Status DistBackend::SetOptimizer(const OptimizerConfig& config) {

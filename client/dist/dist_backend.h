@@ -9,6 +9,7 @@
 
 #include "client/dist/cluster_session.h"
 #include "client/dist/part_codec.h"
+#include "client/dist/push_operation.h"
 #include "client/dist/reducer.h"
 #include "client/dist/session_share.h"
 #include "client/store/store_backend.h"
@@ -37,6 +38,7 @@ class DistBackend final : public StoreBackend {
   absl::Status SetUpdater(KVStore::Updater) override { return UpdaterHasNoEffect(); }
   absl::Status SetUpdater(KVStore::StrUpdater) override { return UpdaterHasNoEffect(); }
   absl::Status SetOptimizer(const OptimizerConfig& config) override;
+  absl::Status SetCompression(const CompressionConfig& config) override;
   // Only rank 0 makes keys and sets the optimizer, so only there can the two compete for memory;
   // all stores of its process share one lock.
   Mutex* room() override { return rank_ == 0 ? &share_->room() : nullptr; }
@@ -77,8 +79,11 @@ class DistBackend final : public StoreBackend {
   // `contribution`: null where the operation brings nothing.
   void Send(const std::shared_ptr<KeyOperation>& operation, const TokenPtr& token,
             const Contribution* contribution);
+  // `push`: the operation that pushes, if one does, which is to encode before its asks are sent.
   std::vector<PartAsk> AsksOf(const std::shared_ptr<KeyOperation>& operation, const TokenPtr& token,
-                              const Contribution* contribution) const;
+                              const Contribution* contribution,
+                              std::shared_ptr<PushOperation>* push) const;
+  std::shared_ptr<PartCodec> codec() const KVS_EXCLUDES(mutex_);
 
   std::shared_ptr<SessionShare> share_;  // changed by Stop, when nobody borrows the session
   mutable Mutex mutex_;
@@ -86,12 +91,12 @@ class DistBackend final : public StoreBackend {
   mutable int borrowers_ KVS_GUARDED_BY(mutex_) = 0;
   bool stopped_ KVS_GUARDED_BY(mutex_) = false;
   uint64_t step_ KVS_GUARDED_BY(mutex_) = 0;
+  std::shared_ptr<PartCodec> codec_ KVS_GUARDED_BY(mutex_);
   bool warned_ KVS_GUARDED_BY(mutex_) = false;  // that an updater has no effect
   const WorkerRank rank_;
   const uint32_t workers_;
   const StoreMode mode_;
   const int64_t timeout_ms_;
-  const std::shared_ptr<PartCodec> codec_;
   const std::unique_ptr<Reducer> reducer_;  // last: what it calls uses the rest
 };
 

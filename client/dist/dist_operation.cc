@@ -43,12 +43,13 @@ std::vector<PartAsk> DistOperation::OnPart(Op op, size_t index, Completion compl
   return next;
 }
 
-KeySpec KeySpecOf(const KeyOperation& operation) {
+KeySpec KeySpecOf(const KeyOperation& operation, const CompressionConfig& compression) {
   const ValueSpec& spec = operation.spec;
   KeySpec key;
   key.key = operation.key->id;
   key.name = operation.key->name;
   key.shape_unknown = !spec.known;
+  key.compression = compression;
   if (spec.known) {
     key.dtype = spec.dtype;
     key.shape = spec.shape;

@@ -66,7 +66,7 @@ class DistOperation : public PartSink, public std::enable_shared_from_this<DistO
   size_t over_ = 0;
 };
 
-// What an Init tells the servers of its key.
-KeySpec KeySpecOf(const KeyOperation& operation);
+// What an Init tells the servers of its key, whose pushes are compressed like this.
+KeySpec KeySpecOf(const KeyOperation& operation, const CompressionConfig& compression);
 
 }  // namespace kvstore

@@ -4,8 +4,9 @@
 
 namespace kvstore {
 
-std::vector<PartAsk> InitOperation::Asks(const Cut& cut, const Contribution& value) {
-  const KeySpec key = KeySpecOf(operation());
+std::vector<PartAsk> InitOperation::Asks(const Cut& cut, const Contribution& value,
+                                         const CompressionConfig& compression) {
+  const KeySpec key = KeySpecOf(operation(), compression);
   std::vector<PartPiece> pieces = cut.Pieces(value, nullptr);
   std::vector<PartAsk> asks;
   asks.reserve(pieces.size());

@@ -1,16 +1,20 @@
-// PartCodec: the seam where the bytes of a part are encoded before they are sent, and decoded when
-// they come back. Today there is one codec, which leaves them as they are.
+// PartCodec: the seam where the values of a key are encoded before they are sent, and decoded when
+// they come back. PlainCodec leaves them as they are; CompressingCodec (compressing_codec.h) does
+// what SetGradientCompression asked for.
 //
-// What an encoder may rely on: a piece of a push is encoded once, on its way from the cut to the
-// links, the pieces of one part in the order of the pushes; a resend carries the very same bytes
-// (rule C3 of client_core.h). So a codec may keep, by part, what rounding has left over.
+// What an encoder may rely on: a push is encoded once, on its way from the cut to the links, the
+// pushes of a key one after the other in their order; a resend carries the very same bytes (rule C3
+// of client_core.h). So a codec may keep, by key, what rounding has left over.
 #pragma once
 
-#include <utility>
+#include <functional>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "client/dist/cut.h"
 #include "client/store/store_backend.h"
 #include "common/cluster/identity.h"
+#include "common/model/compression_config.h"
 #include "common/wire/payload.h"
 
 namespace kvstore {
@@ -20,20 +24,35 @@ class PartCodec {
  public:
   virtual ~PartCodec() = default;
 
-  // What is sent for the bytes `plain` of a push. (What an Init brings is never encoded.) May throw
+  // What Inits say of it.
+  virtual const CompressionConfig& config() const = 0;
+
+  // Whether pushes of the operation's key are encoded: that takes time, so it is done on the
+  // reducer's thread, not on the caller's.
+  virtual bool Encodes(const KeyOperation& operation) const = 0;
+  // Makes room for the pieces of a push, all parts of its key, to be encoded in, and returns what
+  // encodes them: to be called once, before they are sent, and when nothing can fail any more. Null
+  // where the pieces go as they are. (What an Init brings is never encoded.) May throw
   // std::bad_alloc.
-  virtual Payload Encode(PartId part, const ValueSpec& spec, Payload plain) = 0;
-  // What a pull's reply stands for. It comes from the network, and is not trusted.
-  virtual absl::StatusOr<Payload> Decode(PartId part, const ValueSpec& spec, Payload received) = 0;
+  using Encoding = std::function<void()>;
+  virtual Encoding Prepare(const KeyOperation& operation, std::vector<PartPiece>* pieces) = 0;
+  // What a pull's reply about a part stands for. It comes from the network, and is not trusted.
+  virtual absl::StatusOr<Payload> Decode(const KeyOperation& operation, PartIndex part,
+                                         Payload received) = 0;
 };
 
 // The bytes as they are; nothing is copied.
 class PlainCodec final : public PartCodec {
  public:
-  Payload Encode(PartId, const ValueSpec&, Payload plain) override { return plain; }
-  absl::StatusOr<Payload> Decode(PartId, const ValueSpec&, Payload received) override {
+  const CompressionConfig& config() const override { return none_; }
+  bool Encodes(const KeyOperation&) const override { return false; }
+  Encoding Prepare(const KeyOperation&, std::vector<PartPiece>*) override { return nullptr; }
+  absl::StatusOr<Payload> Decode(const KeyOperation&, PartIndex, Payload received) override {
     return received;
   }
+
+ private:
+  const CompressionConfig none_;
 };
 
 }  // namespace kvstore

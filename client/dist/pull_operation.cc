@@ -44,7 +44,7 @@ absl::Status PullOperation::Take(Op, size_t index, Completion completion, std::v
   const Question& question = questions_[index];
   const ValueSpec& spec = operation().spec;
   KVS_ASSIGN_OR_RETURN(Payload reply,
-                       codec_->Decode(completion.id, spec, std::move(completion.data)));
+                       codec_->Decode(operation(), question.part, std::move(completion.data)));
   // What comes from the network is not trusted to fit.
   const size_t expected = cut_->ReplyBytes(question);
   if (reply.size() != expected) {

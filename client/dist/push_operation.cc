@@ -6,11 +6,18 @@ namespace kvstore {
 
 void PushOperation::AddAsks(const Cut& cut, const Contribution& contribution, LentParts* lent,
                             PartCodec& codec, std::vector<PartAsk>* asks) {
-  for (PartPiece& each : cut.Pieces(contribution, lent)) {
-    PartRequest& request = Ask(Op::kPush, each.part, asks);
-    request.piece = std::move(each.piece);
-    request.piece.data = codec.Encode(request.id, operation().spec, std::move(request.piece.data));
+  std::vector<PartPiece> pieces = cut.Pieces(contribution, lent);
+  encoding_ = codec.Prepare(operation(), &pieces);
+  for (PartPiece& each : pieces) {
+    Ask(Op::kPush, each.part, asks).piece = std::move(each.piece);
   }
+}
+
+bool PushOperation::Encode() noexcept {
+  if (encoding_ == nullptr) return false;
+  encoding_();
+  encoding_ = nullptr;
+  return true;
 }
 
 }  // namespace kvstore

@@ -1,6 +1,6 @@
 // PushOperation: this worker's contribution to one round of one key.
 //
-// Bytes are lent, not copied: the pieces of a dense contribution are slices of the caller's array,
+// Bytes are lent, not copied, unless they are encoded (part_codec.h): the pieces of a dense contribution are slices of the caller's array,
 // which the operation's token keeps; so it completes only when the core and the transport have
 // given every byte back.
 #pragma once
@@ -19,9 +19,16 @@ class PushOperation final : public DistOperation {
   PushOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token)
       : DistOperation(std::move(operation), std::move(token)) {}
 
-  // Appends what is asked. Called once. `lent`: as of Cut::Pieces. May throw std::bad_alloc.
+  // Appends what is asked, where it is encoded with room for that alone. Called once. `lent`: as of
+  // Cut::Pieces. May throw std::bad_alloc.
   void AddAsks(const Cut& cut, const Contribution& contribution, LentParts* lent, PartCodec& codec,
                std::vector<PartAsk>* asks);
+  // Encodes what is to be sent. False if it goes as it is. Then it has to be sent: what is left
+  // over goes with the next push.
+  bool Encode() noexcept;
+
+ private:
+  PartCodec::Encoding encoding_;
 };
 
 }  // namespace kvstore

@@ -31,7 +31,7 @@ ShardLinks::ShardLinks(Transport* transport, EventLoop* loop, ClientCoreOptions 
 
 ShardLinks::~ShardLinks() = default;
 
-void ShardLinks::Add(std::vector<PartAsk> asks) {
+void ShardLinks::Add(std::vector<PartAsk>&& asks) {
   MutexLock lock(mutex_);
   queued_.push_back(std::move(asks));
 }

@@ -58,9 +58,10 @@ class ShardLinks {
   ~ShardLinks();
 
   // Queues requests; Flush sends what was queued, in few frames. Thread-safe. Add may throw
-  // std::bad_alloc; then nothing is queued. If Flush finds no memory, what is queued ends with
-  // RESOURCE_EXHAUSTED: the sinks hear it on the calling thread, before anything was submitted.
-  void Add(std::vector<PartAsk> asks) KVS_EXCLUDES(mutex_);
+  // std::bad_alloc; then nothing is queued, and `asks` are as they were. If Flush finds no memory,
+  // what is queued ends with RESOURCE_EXHAUSTED: the sinks hear it on the calling thread, before
+  // anything was submitted.
+  void Add(std::vector<PartAsk>&& asks) KVS_EXCLUDES(mutex_);
   void Flush() noexcept KVS_EXCLUDES(mutex_);
 
   // The routing table of a job that has begun, or a new one: the first one makes the core, dials

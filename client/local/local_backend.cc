@@ -15,6 +15,7 @@
 #include "client/store/argument_checks.h"
 #include "client/store/row_values.h"
 #include "common/base/mutex.h"
+#include "common/codec/codec.h"
 
 namespace kvstore {
 namespace {
@@ -64,6 +65,7 @@ class LocalBackend final : public StoreBackend {
   absl::Status SetUpdater(KVStore::Updater updater) override;
   absl::Status SetUpdater(KVStore::StrUpdater updater) override;
   absl::Status SetOptimizer(const OptimizerConfig& config) override;
+  absl::Status SetCompression(const CompressionConfig& config) override;
 
   absl::Status SendCommand(int, const std::string&) override { return absl::OkStatus(); }
   absl::Status Barrier() override { return absl::OkStatus(); }
@@ -89,8 +91,13 @@ class LocalBackend final : public StoreBackend {
   // The updater of the user, for the operation's key. Whatever it throws is the key's error.
   static WholeUpdate UpdateOf(const KeyOperation& operation);
 
+  // How pushes of a dense key are compressed; null: not at all.
+  CodecPtr CodecOf(const ValueSpec& spec) const KVS_EXCLUDES(mutex_);
+
   const int64_t timeout_ms_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
+  CompressionConfig compression_ KVS_GUARDED_BY(mutex_);
+  CodecPtr codec_ KVS_GUARDED_BY(mutex_);
   std::shared_ptr<const UpdaterChoice> choice_ KVS_GUARDED_BY(mutex_);
   // Used by the store's thread only.
   std::unordered_map<KeyId, LocalValue> values_;
@@ -154,7 +161,8 @@ absl::Status LocalBackend::Execute(const KeyOperation& operation) noexcept {
 absl::Status LocalBackend::ExecuteOnDense(const KeyOperation& operation, bool* pushed) {
   const Key& key = *operation.key;
   if (operation.kind == OperationKind::kInit) {
-    values_.insert_or_assign(key.id, LocalValue(operation.spec, operation.values[0]));
+    values_.insert_or_assign(
+        key.id, LocalValue(operation.spec, operation.values[0], CodecOf(operation.spec)));
     return absl::OkStatus();
   }
   const auto value = values_.find(key.id);
@@ -225,7 +233,7 @@ absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value
   const Key& key = *operation.key;
   const UpdaterChoice& choice = ChoiceOf(operation);
   const std::vector<NDArray> values = AllDense(operation.values);
-  return Named(key, choice.by_user() ? value->Push(values, UpdateOf(operation), &scratch_)
+  return Named(key, choice.by_user() ? value->Push(key.id, values, UpdateOf(operation), &scratch_)
                                      : value->Push(key.id, values, choice.built_in, &scratch_));
 }
 
@@ -252,6 +260,20 @@ absl::Status LocalBackend::SetUpdater(KVStore::StrUpdater updater) {
   choice->for_string = std::move(updater);
   choice_ = std::move(choice);
   return absl::OkStatus();
+}
+
+absl::Status LocalBackend::SetCompression(const CompressionConfig& config) {
+  absl::StatusOr<CodecPtr> codec = MakeCodec(config);
+  if (!codec.ok()) return codec.status();
+  MutexLock lock(mutex_);
+  compression_ = config;
+  codec_ = *std::move(codec);
+  return absl::OkStatus();
+}
+
+CodecPtr LocalBackend::CodecOf(const ValueSpec& spec) const {
+  MutexLock lock(mutex_);
+  return Compresses(compression_, spec.dtype, Storage::kDense, spec.bytes) ? codec_ : nullptr;
 }
 
 absl::Status LocalBackend::SetOptimizer(const OptimizerConfig& config) {

@@ -31,8 +31,8 @@ MutableBufferPtr TakeBuffer(size_t bytes, MutableBufferPtr* spare) {
 
 }  // namespace
 
-LocalValue::LocalValue(const ValueSpec& spec, const NDArray& value)
-    : spec_(spec), whole_(std::make_shared<Buffer>(spec.bytes)) {
+LocalValue::LocalValue(const ValueSpec& spec, const NDArray& value, CodecPtr codec)
+    : spec_(spec), codec_(std::move(codec)), whole_(std::make_shared<Buffer>(spec.bytes)) {
   std::memcpy(whole_->data(), value.data(), spec.bytes);
   states_.resize(PartCount(spec.bytes));
 }
@@ -63,12 +63,41 @@ void LocalValue::ToWhole() {
   parts_.clear();
 }
 
+std::vector<LocalValue::Encoded> LocalValue::Encode(KeyId key, const std::vector<NDArray>& values) {
+  std::vector<Encoded> encoded;
+  if (codec_ == nullptr) return encoded;
+  encoded.reserve(values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (i == encoders_.size()) {
+      encoders_.emplace_back(codec_, key, static_cast<uint32_t>(i), spec_.dtype, spec_.bytes);
+    }
+    encoded.push_back(encoders_[i].MakeRoom());
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    encoders_[i].Encode(values[i].data_as<uint8_t>(), encoded[i]);
+  }
+  return encoded;
+}
+
+void LocalValue::FoldPart(PartIndex part, const std::vector<NDArray>& values,
+                          const std::vector<Encoded>& encoded, void* sum) const {
+  const size_t elements = ElementsIn(spec_, PartBytes(spec_.bytes, part));
+  if (codec_ == nullptr) {
+    const std::vector<const void*> sources = SourcesAt(values, PartOffset(part));
+    return LeftFold(spec_.dtype, sum, sources.data(), sources.size(), elements);
+  }
+  for (size_t i = 0; i < encoded.size(); ++i) {
+    codec_->Decode(spec_.dtype, encoded[i][part]->data(), elements, /*add=*/i > 0, sum);
+  }
+}
+
 absl::Status LocalValue::Push(KeyId key, const std::vector<NDArray>& values,
                               const PartUpdater& updater, Scratch* scratch) {
   ToParts();
+  const std::vector<Encoded> encoded = Encode(key, values);
   for (PartIndex part = 0; part < parts_.size(); ++part) {
     try {
-      KVS_RETURN_IF_ERROR(PushPart(key, part, values, updater, scratch));
+      KVS_RETURN_IF_ERROR(PushPart(key, part, values, encoded, updater, scratch));
     } catch (const std::bad_alloc&) {
       if (part == 0) throw;
       return WordedStatus(absl::StatusCode::kUnknown, [&] {
@@ -84,12 +113,12 @@ absl::Status LocalValue::Push(KeyId key, const std::vector<NDArray>& values,
 }
 
 absl::Status LocalValue::PushPart(KeyId key, PartIndex part, const std::vector<NDArray>& values,
-                                  const PartUpdater& updater, Scratch* scratch) {
+                                  const std::vector<Encoded>& encoded, const PartUpdater& updater,
+                                  Scratch* scratch) {
   const size_t elements = ElementsIn(spec_, PartBytes(spec_.bytes, part));
   MutableBufferPtr sum =
       TakeBuffer(elements * DTypeBytes(AccumulatorOf(spec_.dtype)), &scratch->part);
-  const std::vector<const void*> sources = SourcesAt(values, PartOffset(part));
-  LeftFold(spec_.dtype, sum->data(), sources.data(), sources.size(), elements);
+  FoldPart(part, values, encoded, sum->data());
   const auto updated = updater.Update(key, spec_.dtype, *parts_[part], sum, &states_[part]);
   // Either every part can be updated in this dtype or none: the first part's error is that of all.
   if (!updated.ok()) return updated.status();
@@ -100,20 +129,33 @@ absl::Status LocalValue::PushPart(KeyId key, PartIndex part, const std::vector<N
   return absl::OkStatus();
 }
 
-absl::Status LocalValue::Push(const std::vector<NDArray>& values, const WholeUpdate& update,
-                              Scratch* scratch) {
+void LocalValue::Merge(KeyId key, const std::vector<NDArray>& values, uint8_t* merged) {
+  if (codec_ == nullptr) {
+    const std::vector<const void*> sources = SourcesAt(values, 0);
+    return RoundedFold(spec_.dtype, merged, sources.data(), sources.size(),
+                       ElementsIn(spec_, spec_.bytes));
+  }
+  Buffer sum(kPartBytesMax / DTypeBytes(spec_.dtype) * DTypeBytes(AccumulatorOf(spec_.dtype)));
+  const std::vector<Encoded> encoded = Encode(key, values);
+  for (PartIndex part = 0; part < PartCount(spec_.bytes); ++part) {
+    FoldPart(part, values, encoded, sum.data());
+    Narrow(spec_.dtype, merged + PartOffset(part), sum.data(),
+           ElementsIn(spec_, PartBytes(spec_.bytes, part)));
+  }
+}
+
+absl::Status LocalValue::Push(KeyId key, const std::vector<NDArray>& values,
+                              const WholeUpdate& update, Scratch* scratch) {
   ToWhole();
   void* merged = values[0].data();  // a single value is used where it is
-  if (values.size() > 1) {
+  if (values.size() > 1 || codec_ != nullptr) {
     MutableBufferPtr& whole = scratch->whole;
     if (whole == nullptr || whole->size() < spec_.bytes) {
       whole = nullptr;  // before the new one comes
       whole = std::make_shared<Buffer>(spec_.bytes);
     }
-    const std::vector<const void*> sources = SourcesAt(values, 0);
-    RoundedFold(spec_.dtype, whole->data(), sources.data(), sources.size(),
-                ElementsIn(spec_, spec_.bytes));
     merged = whole->data();
+    Merge(key, values, whole->data());
   }
   const DataType dtype = ToDataType(spec_.dtype);
   NDArray stored = MakeDetachedArray(whole_->data(), spec_.shape, dtype);
@@ -122,12 +164,24 @@ absl::Status LocalValue::Push(const std::vector<NDArray>& values, const WholeUpd
 
 void LocalValue::CopyTo(const NDArray& output) const {
   auto* bytes = output.data_as<uint8_t>();
-  if (whole_ != nullptr) {
+  const bool encodes = codec_ != nullptr && codec_->encodes_pulls();
+  if (whole_ != nullptr && !encodes) {
     std::memcpy(bytes, whole_->data(), spec_.bytes);
     return;
   }
-  for (PartIndex part = 0; part < parts_.size(); ++part) {
-    std::memcpy(bytes + PartOffset(part), parts_[part]->data(), parts_[part]->size());
+  for (PartIndex part = 0; part < PartCount(spec_.bytes); ++part) {
+    const uint8_t* const from =
+        whole_ != nullptr ? whole_->data() + PartOffset(part) : parts_[part]->data();
+    const size_t size = PartBytes(spec_.bytes, part);
+    if (encodes) {
+      // What a server would answer, and a worker make of it.
+      const size_t elements = ElementsIn(spec_, size);
+      Payload answer = EncodeValues(*codec_, spec_.dtype, from, elements);
+      DecodeValues(*codec_, spec_.dtype, std::move(answer), elements)
+          .CopyTo(bytes + PartOffset(part));
+    } else {
+      std::memcpy(bytes + PartOffset(part), from, size);
+    }
   }
 }
 

@@ -9,6 +9,8 @@
 #include "absl/status/status.h"
 #include "client/store/store_backend.h"
 #include "common/cluster/partitioner.h"
+#include "common/codec/codec.h"
+#include "common/codec/value_encoder.h"
 #include "common/tensor/buffer.h"
 #include "common/updater/part_updater.h"
 #include "common/updater/updater.h"
@@ -32,27 +34,41 @@ using WholeUpdate = std::function<absl::Status(const NDArray& merged, NDArray* s
 // Threading: thread-compatible.
 class LocalValue {
  public:
-  // A copy of the array.
-  LocalValue(const ValueSpec& spec, const NDArray& value);
+  // A copy of the array. `codec`: how pushes are compressed; null: not at all.
+  LocalValue(const ValueSpec& spec, const NDArray& value, CodecPtr codec);
 
-  // One round: the left fold of `values` in list order, then the updater.
+  // One round: the left fold of `values` in list order, each as it is, or as what is left of it
+  // when it is compressed, as if each came from a worker of its own; then the updater.
   // Errors: the updater's, then the value stays as it was; UNKNOWN if memory ran out when some
   // parts were updated, and others not.
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& updater,
                     Scratch* scratch);
   // The same with a user's updater, which writes the value where it lies. Errors: the updater's;
   // what it has written until then stays (decision 12).
-  absl::Status Push(const std::vector<NDArray>& values, const WholeUpdate& update,
+  absl::Status Push(KeyId key, const std::vector<NDArray>& values, const WholeUpdate& update,
                     Scratch* scratch);
+  // As a pull is answered: rounded, if the codec encodes pulls.
   void CopyTo(const NDArray& output) const;
 
  private:
+  // What one value of a push was encoded as, part by part.
+  using Encoded = std::vector<MutableBufferPtr>;
+  // Encodes the values of a push; nothing if they are not compressed.
+  std::vector<Encoded> Encode(KeyId key, const std::vector<NDArray>& values);
+  // The left fold of a part of the values, in AccumulatorOf(dtype).
+  void FoldPart(PartIndex part, const std::vector<NDArray>& values,
+                const std::vector<Encoded>& encoded, void* sum) const;
+  // The left fold of whole values, rounded once to their dtype.
+  void Merge(KeyId key, const std::vector<NDArray>& values, uint8_t* merged);
   absl::Status PushPart(KeyId key, PartIndex part, const std::vector<NDArray>& values,
-                        const PartUpdater& updater, Scratch* scratch);
+                        const std::vector<Encoded>& encoded, const PartUpdater& updater,
+                        Scratch* scratch);
   void ToParts();
   void ToWhole();
 
   ValueSpec spec_;
+  CodecPtr codec_;
+  std::vector<ValueEncoder> encoders_;   // by the place of a value in its list
   std::vector<MutableBufferPtr> parts_;  // empty while the value is whole and has several parts
   std::vector<std::unique_ptr<UpdaterState>> states_;  // of the parts; null without a state
   MutableBufferPtr whole_;  // null while the value has several parts in `parts_`

@@ -14,6 +14,7 @@
 #include "client/order/dependency_engine.h"
 #include "common/base/mutex.h"
 #include "common/cluster/identity.h"
+#include "common/model/compression_config.h"
 #include "common/tensor/dtype.h"
 #include "common/tensor/shape.h"
 #include "common/wire/frame.h"
@@ -105,6 +106,9 @@ class StoreBackend : public OperationOwner {
   virtual absl::Status SetUpdater(KVStore::Updater updater) = 0;
   virtual absl::Status SetUpdater(KVStore::StrUpdater updater) = 0;
   virtual absl::Status SetOptimizer(const OptimizerConfig& config) = 0;
+  // How the pushes of all keys are compressed; there is none yet. Called at most once.
+  // Errors: those of MakeCodec.
+  virtual absl::Status SetCompression(const CompressionConfig& config) = 0;
   // A lock that the facade holds during each Init and each SetOptimizer, so that memory which is
   // there for one is not taken by the other in between. Null where the two do not compete for
   // memory: then an Init, which may wait for other workers, does not keep a SetOptimizer waiting.

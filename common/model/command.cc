@@ -19,8 +19,8 @@ absl::Status CheckCommand(int32_t id, size_t body_bytes) {
       return absl::InvalidArgumentError(
           not_here("kSyncMode", "the type of the store says it (dist_sync, dist_async)"));
     case 4:
-      return absl::UnimplementedError(
-          not_here("kSetGradientCompression", "SetGradientCompression is still to come"));
+      return absl::InvalidArgumentError(
+          not_here("kSetGradientCompression", "it is a call of every worker"));
     case 5:
       return absl::UnimplementedError(
           not_here("kSetProfilerParams", "SetServerProfilerCommand is still to come"));

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "common/cluster/identity.h"
+#include "common/model/compression_config.h"
 #include "common/tensor/dtype.h"
 #include "common/tensor/shape.h"
 
@@ -24,7 +25,15 @@ struct KeySpec {
   Shape shape;
   Storage storage = Storage::kUnspecified;
   bool shape_unknown = false;
+  CompressionConfig compression{};  // of its pushes
 };
+
+// Bytes of the whole value (row_sparse: of all rows).
+inline uint64_t ValueBytes(const KeySpec& key) {
+  uint64_t bytes = DTypeBytes(key.dtype);
+  for (const int64_t dimension : key.shape) bytes *= static_cast<uint64_t>(dimension);
+  return bytes;
+}
 
 inline constexpr size_t kKeyNameBytesMax = 256;
 

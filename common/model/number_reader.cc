@@ -23,6 +23,14 @@ bool InRange(double value, NumberRange range) {
       return value >= 0 && rounded < 1;
     case NumberRange::kFlag:
       return value == 0 || value == 1;
+    case NumberRange::kFinite:
+      return true;
+    case NumberRange::kQuarter:
+      return rounded > 0 && value <= 0.25;
+    case NumberRange::kWhole:
+      return value >= 0 && value <= 0x1p53 && value == std::floor(value);
+    case NumberRange::kTwoFourEight:
+      return value == 2 || value == 4 || value == 8;
   }
   return false;
 }
@@ -39,6 +47,14 @@ std::string_view RangeText(NumberRange range) {
       return "a number from 0 on, below 1 (within f32)";
     case NumberRange::kFlag:
       return "0 or 1";
+    case NumberRange::kFinite:
+      return "a finite number (within f32)";
+    case NumberRange::kQuarter:
+      return "a number above 0, at most 0.25";
+    case NumberRange::kWhole:
+      return "a whole number from 0 to 2^53";
+    case NumberRange::kTwoFourEight:
+      return "2, 4 or 8";
   }
   return "a number";
 }

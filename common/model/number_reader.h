@@ -15,11 +15,15 @@ namespace kvstore {
 
 // What a number may be. All must be finite and within the range of f32, since f32 keys round them.
 enum class NumberRange {
-  kNotNegative,  // >= 0
-  kPositive,     // > 0, also after rounding to f32
-  kNotZero,      // either sign, also after rounding to f32
-  kShare,        // >= 0 and below 1, also after rounding to f32
-  kFlag,         // 0 or 1
+  kNotNegative,   // >= 0
+  kPositive,      // > 0, also after rounding to f32
+  kNotZero,       // either sign, also after rounding to f32
+  kShare,         // >= 0 and below 1, also after rounding to f32
+  kFlag,          // 0 or 1
+  kFinite,        // any
+  kQuarter,       // > 0, at most 0.25
+  kWhole,         // a whole number from 0 to 2^53; need not be within f32 exactly
+  kTwoFourEight,  // 2, 4 or 8
 };
 
 // Whether `value` is what `range` says.

@@ -41,6 +41,28 @@ absl::Status ReadParameter(ProtoReader& reader, std::map<std::string, double>* p
   return absl::OkStatus();
 }
 
+absl::Status ReadCompression(ProtoReader& reader, CompressionConfig* compression) {
+  while (!reader.done()) {
+    Field field;
+    KVS_RETURN_IF_ERROR(reader.Next(&field));
+    absl::Status status;
+    switch (field.number) {
+      case CompressionField::kType:
+        status = reader.String(field, &compression->type);
+        break;
+      case CompressionField::kParameters:
+        status = reader.Message(field, "Compression.parameters", [&](ProtoReader& entry) {
+          return ReadParameter(entry, &compression->parameters);
+        });
+        break;
+      default:
+        status = reader.Skip(field);
+    }
+    KVS_RETURN_IF_ERROR(status);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadMultipliers(ProtoReader& reader, OptimizerConfig* optimizer) {
   KeyId key = 0;
   KeyMultipliers multipliers{0, 0};
@@ -92,6 +114,11 @@ absl::Status ReadKey(ProtoReader& reader, KeySpec* key) {
         break;
       case KeyField::kShapeUnknown:
         status = reader.Bool(field, &key->shape_unknown);
+        break;
+      case KeyField::kCompression:
+        status = reader.Message(field, "Compression", [&](ProtoReader& message) {
+          return ReadCompression(message, &key->compression);
+        });
         break;
       default:
         status = reader.Skip(field);

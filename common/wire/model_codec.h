@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 
 #include "absl/status/status.h"
 #include "common/model/command.h"
@@ -21,7 +23,12 @@ struct KeyField {
     kShape = 4,
     kStorage = 5,
     kShapeUnknown = 6,
+    kCompression = 7,
   };
+};
+
+struct CompressionField {
+  enum : uint32_t { kType = 1, kParameters = 2 };
 };
 
 struct OptimizerField {
@@ -42,20 +49,9 @@ struct MapField {
 };
 
 template <typename Sink>
-void PutKey(Sink& sink, const KeySpec& key) {
-  PutFixed64(sink, KeyField::kKey, key.key);
-  PutString(sink, KeyField::kName, key.name);
-  PutVarint(sink, KeyField::kDType, static_cast<uint8_t>(key.dtype));
-  PutPacked(sink, KeyField::kShape, key.shape);
-  PutEnum(sink, KeyField::kStorage, key.storage);
-  PutVarint(sink, KeyField::kShapeUnknown, key.shape_unknown ? 1 : 0);
-}
-
-template <typename Sink>
-void PutOptimizer(Sink& sink, const OptimizerConfig& optimizer) {
-  PutString(sink, OptimizerField::kName, optimizer.name);
-  for (const auto& [name, value] : optimizer.parameters) {
-    PutMessage(sink, OptimizerField::kParameters, [&name = name, value = value](auto& entry) {
+void PutParameters(Sink& sink, uint32_t field, const std::map<std::string, double>& parameters) {
+  for (const auto& [name, value] : parameters) {
+    PutMessage(sink, field, [&name = name, value = value](auto& entry) {
       // Both, defaults too: that is how protobuf writes the entries of a map.
       entry.Varint(TagOf(MapField::kKey, WireType::kLength));
       entry.Varint(name.size());
@@ -64,6 +60,27 @@ void PutOptimizer(Sink& sink, const OptimizerConfig& optimizer) {
       entry.Fixed64(BitsOf(value));
     });
   }
+}
+
+template <typename Sink>
+void PutKey(Sink& sink, const KeySpec& key) {
+  PutFixed64(sink, KeyField::kKey, key.key);
+  PutString(sink, KeyField::kName, key.name);
+  PutVarint(sink, KeyField::kDType, static_cast<uint8_t>(key.dtype));
+  PutPacked(sink, KeyField::kShape, key.shape);
+  PutEnum(sink, KeyField::kStorage, key.storage);
+  PutVarint(sink, KeyField::kShapeUnknown, key.shape_unknown ? 1 : 0);
+  if (key.compression.type.empty()) return;
+  PutMessage(sink, KeyField::kCompression, [&key](auto& message) {
+    PutString(message, CompressionField::kType, key.compression.type);
+    PutParameters(message, CompressionField::kParameters, key.compression.parameters);
+  });
+}
+
+template <typename Sink>
+void PutOptimizer(Sink& sink, const OptimizerConfig& optimizer) {
+  PutString(sink, OptimizerField::kName, optimizer.name);
+  PutParameters(sink, OptimizerField::kParameters, optimizer.parameters);
   for (const auto& [key, multipliers] : optimizer.multipliers) {
     PutMessage(sink, OptimizerField::kMultipliers,
                [&key = key, &multipliers = multipliers](auto& entry) {

@@ -13,7 +13,7 @@
 namespace kvstore::wire {
 
 struct PieceField {
-  enum : uint32_t { kRows = 11, kFragment = 12, kFragments = 13, kCreate = 14 };
+  enum : uint32_t { kRows = 11, kFragment = 12, kFragments = 13, kCreate = 14, kCodec = 15 };
 };
 
 template <typename Sink>
@@ -22,6 +22,7 @@ void PutPiece(Sink& sink, const Piece& piece) {
   PutVarint(sink, PieceField::kFragment, piece.fragment);
   PutVarint(sink, PieceField::kFragments, piece.fragments > 1 ? piece.fragments : 0);
   PutVarint(sink, PieceField::kCreate, piece.create ? 1 : 0);
+  PutEnum(sink, PieceField::kCodec, piece.codec);
 }
 
 // Reads a field if it is one of a piece; skips any other.
@@ -38,6 +39,8 @@ inline absl::Status ReadPieceField(ProtoReader& reader, const Field& field, Piec
     }
     case PieceField::kCreate:
       return reader.Bool(field, &piece->create);
+    case PieceField::kCodec:
+      return reader.Enum32(field, &piece->codec);
     default:
       return reader.Skip(field);
   }

@@ -66,6 +66,11 @@ absl::Status PartTable::CheckSameKey(const KeySpec& have, const KeySpec& want) {
         fmt::format("{} and {} have the same key id {:016x}; rename one of them", LabelOf(have),
                     LabelOf(want), have.key));
   }
+  if (have.compression != want.compression) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: compression {} expected, as rank 0 has it, got {}", LabelOf(have),
+                    CompressionString(have.compression), CompressionString(want.compression)));
+  }
   if (want.shape_unknown) return absl::OkStatus();
   if (have.dtype != want.dtype || have.shape != want.shape ||
       IsRowSparse(have) != IsRowSparse(want)) {

@@ -9,6 +9,7 @@
 
 #include "common/base/status_macros.h"
 #include "common/cluster/partitioner.h"
+#include "common/codec/codec.h"
 #include "common/model/command.h"
 #include "common/rows/row_cut.h"
 
@@ -89,6 +90,11 @@ absl::Status CheckByTable(const RequestFrame& request, const RequestEntry& entry
                                request.keys.size()));
   }
   KVS_RETURN_IF_ERROR(CheckFragment(request, entry));
+  if (entry.piece.codec != CodecId::kPlain && entry.op != Op::kPush) {
+    return Refused(request, entry,
+                   fmt::format("bytes encoded as plain expected of any op but PUSH, got {}",
+                               CodecName(entry.piece.codec)));
+  }
   return op.bytes == OpBytes::kNone ? CheckNoBytes(request, entry) : CheckRows(request, entry);
 }
 
@@ -202,10 +208,18 @@ absl::Status CheckValue(const RequestFrame& request, const RequestEntry& entry,
   return absl::OkStatus();
 }
 
+absl::Status CheckCompression(const RequestFrame& request, const RequestEntry& entry,
+                              const KeySpec& spec) {
+  if (spec.compression == CompressionConfig()) return absl::OkStatus();
+  const absl::Status known = MakeCodec(spec.compression).status();
+  return known.ok() ? known : Refused(request, entry, std::string(known.message()));
+}
+
 absl::Status CheckInit(const RequestFrame& request, const RequestEntry& entry) {
   const KeySpec& spec = *FindKeySpec(request, entry);
   KVS_RETURN_IF_ERROR(CheckName(request, entry, spec));
   KVS_RETURN_IF_ERROR(CheckStorage(request, entry, spec));
+  KVS_RETURN_IF_ERROR(CheckCompression(request, entry, spec));
   if (!spec.shape_unknown) return CheckValue(request, entry, spec);
   if (entry.piece.create) {
     return Refused(request, entry, "a shape expected of whoever creates, got none");

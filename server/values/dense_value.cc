@@ -60,11 +60,7 @@ void ForEachRun(DType dtype, const Payload& payload, Use use) {
 
 }  // namespace
 
-size_t DenseValue::value_bytes() const {
-  uint64_t bytes = DTypeBytes(key().dtype);
-  for (const int64_t dimension : key().shape) bytes *= static_cast<uint64_t>(dimension);
-  return PartBytes(bytes, id().part);
-}
+size_t DenseValue::value_bytes() const { return PartBytes(ValueBytes(key()), id().part); }
 
 uint64_t DenseValue::Bytes() const {
   const size_t bytes = value_bytes();
@@ -79,7 +75,26 @@ uint64_t DenseValue::HeldBytes() const {
   return (value_ == nullptr ? 0 : value_->size()) + (state_ == nullptr ? 0 : state_->bytes());
 }
 
+absl::Status DenseValue::CheckPush(const Piece& piece) const {
+  const CodecId expected = codec_ == nullptr ? CodecId::kPlain : codec_->id();
+  if (piece.codec != expected) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: a push encoded as {} expected, by the key's compression, got {}", Label(),
+                    CodecName(expected), CodecName(piece.codec)));
+  }
+  if (codec_ == nullptr || piece.rows != 0) return absl::OkStatus();
+  const size_t elements = value_bytes() / DTypeBytes(key().dtype);
+  const absl::Status fits = codec_->Check(key().dtype, elements, piece.data);
+  return fits.ok() ? fits
+                   : absl::Status(fits.code(),
+                                  fmt::format("{}: {}", Label(), std::string(fits.message())));
+}
+
 absl::Status DenseValue::Check(Op op, const Piece& piece) const {
+  if (op == Op::kPush) {
+    KVS_RETURN_IF_ERROR(CheckPush(piece));
+    if (codec_ != nullptr && piece.rows == 0) return absl::OkStatus();
+  }
   const size_t expected = op == Op::kPull ? 0 : value_bytes();
   if (piece.rows == 0 && piece.data.size() == expected) return absl::OkStatus();
   if (piece.rows != 0) {
@@ -102,18 +117,26 @@ void DenseValue::Fill(const Piece& piece) {
 }
 
 void DenseValue::Fold(SumIndex sum, const Piece& piece) {
-  const DType dtype = key().dtype;
-  const size_t summed_bytes = DTypeBytes(AccumulatorOf(dtype));
+  const Codec* const codec = codec_.get();
+  const Payload encoded = codec == nullptr ? Payload() : InOneSlice(piece.data);
   auto found = sums_.find(sum);
   const bool begins = found == sums_.end();
   if (begins) {
-    auto buffer = std::make_shared<Buffer>(SumBytes(dtype, piece.data.size()));
+    auto buffer = std::make_shared<Buffer>(SumBytes(key().dtype, value_->size()));
     found = sums_.emplace(sum, std::move(buffer)).first;
   }
   // From here on nothing is allocated.
   uint8_t* const out = found->second->data();
+  if (codec == nullptr) return FoldPlain(piece, begins, out);
+  codec->Decode(key().dtype, encoded.slices()[0].data, value_->size() / DTypeBytes(key().dtype),
+                /*add=*/!begins, out);
+}
+
+void DenseValue::FoldPlain(const Piece& piece, bool begins, uint8_t* sum) const {
+  const DType dtype = key().dtype;
+  const size_t summed_bytes = DTypeBytes(AccumulatorOf(dtype));
   ForEachRun(dtype, piece.data, [&](const uint8_t* in, size_t count, size_t first) {
-    uint8_t* const at = out + first * summed_bytes;
+    uint8_t* const at = sum + first * summed_bytes;
     begins ? Widen(dtype, at, in, count) : Accumulate(dtype, at, in, count);
   });
 }
@@ -155,7 +178,11 @@ absl::Status DenseValue::UpdateByProgram(const MutableBufferPtr& sum) {
   return updated;
 }
 
-Payload DenseValue::Read(const Piece&) const { return Payload(value_); }
+Payload DenseValue::Read(const Piece&) const {
+  if (codec_ == nullptr || !codec_->encodes_pulls()) return Payload(value_);
+  const DType dtype = key().dtype;
+  return EncodeValues(*codec_, dtype, value_->data(), value_->size() / DTypeBytes(dtype));
+}
 
 SavedHeader DenseValue::Header() const {
   SavedHeader header;

@@ -4,7 +4,9 @@
 
 #include <map>
 #include <memory>
+#include <utility>
 
+#include "common/codec/codec.h"
 #include "common/updater/updater.h"
 #include "server/core/part_value.h"
 #include "server/values/saved_value.h"
@@ -18,9 +20,9 @@ namespace kvstore {
 // Shard-bound.
 class DenseValue final : public PartValue {
  public:
-  // `updater` outlives the value.
-  DenseValue(const KeySpec& key, PartId id, const ShardUpdater& updater)
-      : PartValue(key, id), updater_(updater) {}
+  // `updater` outlives the value. `codec`: how its pushes come encoded; null: plain.
+  DenseValue(const KeySpec& key, PartId id, const ShardUpdater& updater, CodecPtr codec)
+      : PartValue(key, id), updater_(updater), codec_(std::move(codec)) {}
 
   uint64_t Bytes() const override;
   uint64_t HeldBytes() const override;
@@ -28,7 +30,8 @@ class DenseValue final : public PartValue {
   void Fill(const Piece& piece) override;
   void Fold(SumIndex sum, const Piece& piece) override;
   void DropSum(SumIndex sum) override { sums_.erase(sum); }
-  // The stored buffer itself: it is never written to, an update makes another one.
+  // The stored buffer itself, which is never written to (an update makes another one); or, if the
+  // codec encodes pulls, its elements encoded.
   Payload Read(const Piece& asked) const override;
   Payload Save() const override;
   absl::Status Load(const Payload& saved) override;
@@ -42,7 +45,12 @@ class DenseValue final : public PartValue {
   // The bytes of the part's value, in the key's dtype.
   size_t value_bytes() const;
 
+  absl::Status CheckPush(const Piece& piece) const;
+  // What folds `elements` values of `piece` into `sum`, in AccumulatorOf(dtype), or begins it.
+  void FoldPlain(const Piece& piece, bool begins, uint8_t* sum) const;
+
   const ShardUpdater& updater_;
+  const CodecPtr codec_;
   BufferPtr value_;
   std::unique_ptr<UpdaterState> state_;
   std::map<SumIndex, MutableBufferPtr> sums_;

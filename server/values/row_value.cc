@@ -98,6 +98,11 @@ uint64_t RowValue::HeldBytes() const {
 }
 
 absl::Status RowValue::Check(Op op, const Piece& piece) const {
+  if (piece.codec != CodecId::kPlain) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: a push encoded as plain expected, the key is row_sparse, got {}", Label(),
+                    CodecName(piece.codec)));
+  }
   const uint64_t ids_bytes = uint64_t{piece.rows} * kIdBytes;
   const uint64_t rows_bytes = uint64_t{piece.rows} * cut_.row_bytes;
   const uint64_t expected = ids_bytes + (op == Op::kPull ? 0 : rows_bytes);

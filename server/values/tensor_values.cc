@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <new>
+#include <utility>
 
+#include "common/base/check.h"
 #include "common/base/headroom.h"
 #include "common/base/status_macros.h"
 #include "server/values/dense_value.h"
@@ -13,7 +15,19 @@ namespace kvstore {
 
 std::unique_ptr<PartValue> TensorValues::Make(const KeySpec& key, PartId id) {
   if (key.storage == Storage::kRowSparse) return std::make_unique<RowValue>(key, id, updater_);
-  return std::make_unique<DenseValue>(key, id, updater_);
+  return std::make_unique<DenseValue>(key, id, updater_, CodecOf(key));
+}
+
+CodecPtr TensorValues::CodecOf(const KeySpec& key) {
+  const CompressionConfig& config = key.compression;
+  if (!Compresses(config, key.dtype, key.storage, ValueBytes(key))) return nullptr;
+  for (const auto& [known, codec] : codecs_) {
+    if (known == config) return codec;
+  }
+  const absl::StatusOr<CodecPtr> codec = MakeCodec(config);
+  KVS_CHECK(codec.ok());  // request_check has seen to it
+  codecs_.emplace_back(config, *codec);
+  return *codec;
 }
 
 absl::Status TensorValues::SetOptimizer(const OptimizerConfig& spec) {

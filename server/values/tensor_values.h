@@ -4,7 +4,9 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
+#include "common/codec/codec.h"
 #include "server/core/part_value.h"
 #include "server/values/shard_updater.h"
 
@@ -29,7 +31,12 @@ class TensorValues final : public ShardValues {
   void UndoSetOptimizer() noexcept override { std::swap(updater_.built_in, previous_); }
 
  private:
+  // The codec of the key's pushes, one object for all keys with the same compression; null: they
+  // come plain.
+  CodecPtr CodecOf(const KeySpec& key);
+
   const size_t shards_;
+  std::vector<std::pair<CompressionConfig, CodecPtr>> codecs_;
   ShardUpdater updater_;
   PartUpdater previous_;  // what was set before
 };

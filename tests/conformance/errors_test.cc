@@ -202,8 +202,6 @@ TEST_CASE("an optimizer with factors refuses ints and bools by name, and other k
 
 TEST_CASE("calls still to come say so and name the store", "[errors]") {
   OnEvery(Store, [](Worker& worker) {
-    MUST_THROW(worker.store().SetGradientCompression({{"type", "2bit"}}), kUnimplemented,
-               "SetGradientCompression is still to come on a store of type " + worker.kind().type);
     MUST_THROW(
         worker.store().SetServerProfilerCommand(KVStoreServerProfilerCommand::kState, "1"),
         kUnimplemented,

@@ -9,6 +9,7 @@
 
 #include "client/array/ndarray_impl.h"
 #include "common/base/mutex.h"
+#include "common/codec/codec.h"
 #include "common/updater/updater.h"
 #include "tests/conformance/store_under_test.h"
 #include "tests/support/dtype_arrays.h"
@@ -115,10 +116,14 @@ std::vector<Bytes> Train(KVStore& store, const std::vector<TestKey>& keys, PushR
   return values;
 }
 
+// What SetGradientCompression is given; nothing: it is not called.
+using Compression = std::vector<std::pair<std::string, std::string>>;
+
 // What a local store makes of the contributions of `workers`.
 std::vector<Bytes> Expected(const OptimizerSpec& spec, const std::vector<TestKey>& keys,
-                            int workers, bool rounds) {
+                            int workers, bool rounds, const Compression& compression) {
   const auto local = KVStore::CreateUnique("local");
+  if (!compression.empty()) local->SetGradientCompression(compression);
   local->SetOptimizer(spec);
   for (const TestKey& key : keys) local->Init(Strings{key.name}, {key.Initial()});
   return Train(*local, keys, [&](const TestKey& key, int round) {
@@ -131,17 +136,19 @@ std::vector<Bytes> Expected(const OptimizerSpec& spec, const std::vector<TestKey
   });
 }
 
-void CheckSameBits(const OptimizerSpec& spec, const std::vector<TestKey>& keys) {
+void CheckSameBits(const OptimizerSpec& spec, const std::vector<TestKey>& keys,
+                   const Compression& compression = {}) {
   // By number of workers, and whether there are rounds.
   std::map<std::pair<int, bool>, std::vector<Bytes>> all_expected;
   for (const StoreKind& kind : StoresHere(StoreWithOneOrder)) {
     std::vector<Bytes>& expected = all_expected[{static_cast<int>(kind.workers), kind.rounds}];
     if (!expected.empty()) continue;
-    expected = Expected(spec, keys, static_cast<int>(kind.workers), kind.rounds);
+    expected = Expected(spec, keys, static_cast<int>(kind.workers), kind.rounds, compression);
     // A round does something.
     CHECK(expected.front() != expected.back());
   }
   OnEvery(StoreWithOneOrder, [&](Worker& worker) {
+    if (!compression.empty()) worker.store().SetGradientCompression(compression);
     worker.SetOptimizer(spec);
     for (const TestKey& key : keys) worker.store().Init(Strings{key.name}, {key.Initial()});
     const std::vector<Bytes> values =
@@ -195,6 +202,17 @@ TEST_CASE("every optimizer gives the bits of local on row_sparse keys", "[bits][
     CAPTURE(spec.name, spec.parameters);
     CheckSameBits(spec, kRowKeys);
   }
+}
+
+TEST_CASE("every codec gives the bits of local", "[bits][codec]") {
+  std::vector<TestKey> keys = kDenseKeys;
+  keys.push_back(kRowKeys[0]);  // goes as it is
+  for (const std::string& type : CodecTypes()) {
+    CAPTURE(type);
+    // With floats that are not finite: so that nothing stays what it was.
+    CheckSameBits(OptimizerSpec("sgd").Set("learning_rate", 0.1), keys, {{"type", type}});
+  }
+  CheckSameBits(OptimizerSpec("adam"), keys, {{"type", "fp16"}, {"pull", "1"}});
 }
 
 TEST_CASE("values of several devices give the bits of local", "[bits]") {

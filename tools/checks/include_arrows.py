@@ -18,7 +18,7 @@ COMMON_TENSOR = COMMON_BASE | {"common/tensor"}
 COMMON_MODEL = COMMON_TENSOR | {"common/model", "common/cluster", "proto"}
 COMMON_MATH = COMMON_TENSOR | {"common/kernels"}
 COMMON_WIRE = COMMON_MODEL | {"common/wire"}
-COMMON_VALUES = COMMON_WIRE | COMMON_MATH | {"common/updater", "common/rows"}
+COMMON_VALUES = COMMON_WIRE | COMMON_MATH | {"common/codec", "common/updater", "common/rows"}
 COMMON_TRANSPORT = COMMON_WIRE | {"common/transport"}
 COMMON_CONFIG = COMMON_BASE | {"common/transport", "common/config"}
 COMMON = COMMON_VALUES | COMMON_TRANSPORT | COMMON_CONFIG | {"common/membership",
@@ -36,7 +36,8 @@ ARROWS = {
     "common/model": COMMON_TENSOR | {"common/cluster"},
     "common/updater": COMMON_MATH | {"common/model", "common/cluster"},
     "common/wire": COMMON_MODEL,
-    "common/rows": COMMON_VALUES - {"proto"},
+    "common/codec": COMMON_WIRE | COMMON_MATH,
+    "common/rows": COMMON_VALUES - {"common/codec", "proto"},
     "common/transport": COMMON_WIRE,
     "common/config": COMMON_BASE | {"common/transport"},
     "common/membership/core": COMMON_MODEL,

@@ -18,7 +18,8 @@ import sys
 STOPS = "docs/life_of_a_push.md"
 SKIPPED = {"build", ".git", ".cache", "__pycache__"}
 # Files of others that comments cite: MXNet's, Highway's, what protoc makes.
-FOREIGN = {"optimizer.py", "optimizer_op-inl.h", "include/mxnet/kvstore.h", "highway.h"}
+FOREIGN = {"gradient_compression-inl.h", "optimizer.py", "optimizer_op-inl.h",
+           "include/mxnet/kvstore.h", "highway.h"}
 FOREIGN_FOLDERS = ("python/mxnet/",)
 FOREIGN_SUFFIXES = (".pb.h", ".pb.cc")
 EXTENSIONS = "h|cc|md|py|sh|proto|patch|cmake|yml|cfg"

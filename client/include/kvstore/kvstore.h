@@ -135,9 +135,18 @@ class KVSTORE_EXPORT KVStore {
                              const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
                              int priority = 0) = 0;
 
-  // Still to come: these two throw kUnimplemented on every store.
+  // From now on what is pushed to dense keys of floats travels compressed, and what that leaves out
+  // is added to the next push (docs/compression.md): {{"type", "2bit"}, {"threshold", "0.5"}}, in
+  // any order. Types: 2bit, 1bit, fp16, bf16, topk, randomk, dithering, onebit_scaled; none. Called
+  // before the first Init, on a dist store by every worker with the same parameters. A local store
+  // treats each value of a push as if it came from a worker of its own, so that it has the bits of
+  // a cluster; on a dist store a worker sums its values first.
+  // Errors: kInvalidArgument an unknown type (lists the known ones) or parameter, text that is no
+  // number, a number out of its range; kFailedPrecondition other parameters are set, or there are
+  // keys. An Init is kFailedPrecondition on a worker whose parameters are not rank 0's.
   virtual void SetGradientCompression(
-      const std::vector<std::pair<std::string, std::string>>& parameters);
+      const std::vector<std::pair<std::string, std::string>>& parameters) = 0;
+  // Still to come: throws kUnimplemented on every store.
   virtual void SetServerProfilerCommand(KVStoreServerProfilerCommand type,
                                         const std::string& parameters);
 
@@ -160,7 +169,7 @@ class KVSTORE_EXPORT KVStore {
   // Any rank: has the controller of every server (RunServer) run the command, once, and returns
   // when all have. Not ordered with pushes that are under way. Ids are 0 or from 6 on; MXNet's 1 to
   // 5 are other calls here. On a local store: nothing. Errors: kInvalidArgument a negative id, 1 to
-  // 3, a body over 1 MiB; kUnimplemented 4, 5, and servers without a controller; kUnknown, or the
+  // 4, a body over 1 MiB; kUnimplemented 5, and servers without a controller; kUnknown, or the
   // code of the Error that it threw, when a controller fails: all that failed are named, and the
   // others have run the command; kDeadlineExceeded names the servers that are late, which go on.
   virtual void SendCommandToServers(int cmd_id, const std::string& body) = 0;

@@ -42,8 +42,14 @@ NDArray ValueOf(bool row_sparse) {
 // A codec that shows that it was used: turns every byte around, on the way there and back.
 class FlippingCodec final : public PartCodec {
  public:
-  Payload Encode(PartId, const ValueSpec&, Payload plain) override { return Flipped(plain); }
-  absl::StatusOr<Payload> Decode(PartId, const ValueSpec&, Payload received) override {
+  const CompressionConfig& config() const override { return none_; }
+  bool Encodes(const KeyOperation&) const override { return true; }
+  Encoding Prepare(const KeyOperation&, std::vector<PartPiece>* pieces) override {
+    for (PartPiece& each : *pieces) each.piece.data = Flipped(each.piece.data);
+    return [this] { encoded_ = true; };
+  }
+  bool encoded() const { return encoded_; }
+  absl::StatusOr<Payload> Decode(const KeyOperation&, PartIndex, Payload received) override {
     if (received.empty()) return absl::DataLossError("bytes expected, got none");
     return Flipped(received);
   }
@@ -54,6 +60,9 @@ class FlippingCodec final : public PartCodec {
     for (char& c : text) c = static_cast<char>(~c);
     return Payload::CopyOf(text);
   }
+
+  const CompressionConfig none_;
+  bool encoded_ = false;
 };
 
 }  // namespace
@@ -118,6 +127,10 @@ TEST_CASE("a push encodes and a pull decodes what passes through the codec, an I
   const Contribution contribution = ContributionOf(*operation, underway.token);
   const auto push = std::make_shared<PushOperation>(operation, underway.token);
   const std::vector<PartAsk> pushed = AsksOf(*push, *cut, contribution, nullptr, *codec);
+  CHECK(!codec->encoded());  // there is room for it, and it may still be given up
+  CHECK(push->Encode());
+  CHECK(codec->encoded());
+  CHECK(!push->Encode());  // once
   std::string bytes = pushed[0].request.piece.data.ToString();
   CHECK(bytes != std::string(value.data_as<char>(), 8));
   const auto pull = std::make_shared<PullOperation>(operation, underway.token, cut, nullptr, codec);
@@ -129,7 +142,7 @@ TEST_CASE("a push encodes and a pull decodes what passes through the codec, an I
 
   const auto init = std::make_shared<InitOperation>(
       OperationOn(OperationKind::kInit, value, {value}), underway.token);
-  CHECK(init->Asks(*cut, contribution)[0].request.piece.data.ToString() ==
+  CHECK(init->Asks(*cut, contribution, codec->config())[0].request.piece.data.ToString() ==
         std::string(value.data_as<char>(), 8));
 }
 
@@ -227,7 +240,7 @@ TEST_CASE("rank 0's Init that is refused takes all of its parts back", "[dist]")
   const auto operation = OperationOn(OperationKind::kInit, value, {value});
   auto init = std::make_shared<InitOperation>(operation, underway.token);
   std::vector<PartAsk> requests =
-      init->Asks(*MakeCut(operation->spec), ContributionOf(*operation, underway.token));
+      init->Asks(*MakeCut(operation->spec), ContributionOf(*operation, underway.token), {});
   underway.token = nullptr;
   std::vector<PartAsk> take_backs;
   for (size_t i = 0; i < requests.size(); ++i) {
@@ -260,7 +273,7 @@ TEST_CASE("an Init that went well takes nothing back", "[dist]") {
   auto init = std::make_shared<InitOperation>(operation, underway.token);
   {
     const auto requests =
-        init->Asks(*MakeCut(operation->spec), ContributionOf(*operation, underway.token));
+        init->Asks(*MakeCut(operation->spec), ContributionOf(*operation, underway.token), {});
     underway.token = nullptr;
     CHECK(init->OnPart(Op::kInit, 0, Done(requests[0])).empty());
   }
@@ -274,8 +287,8 @@ TEST_CASE("an Init that waits learns the key of part 0, then waits for the other
   Underway underway;
   auto operation = OperationOn(OperationKind::kInit, NDArray({1}), {NDArray()});
   operation->spec = ValueSpec();
-  auto await =
-      std::make_shared<AwaitInitOperation>(operation, std::exchange(underway.token, nullptr));
+  auto await = std::make_shared<AwaitInitOperation>(
+      operation, std::exchange(underway.token, nullptr), CompressionConfig());
   std::vector<PartAsk> first = await->Asks();
   REQUIRE(first.size() == 1);
   CHECK(first[0].request.key.shape_unknown);
@@ -309,8 +322,8 @@ TEST_CASE("an Init that waits believes no description that is none", "[dist]") {
   Underway underway;
   auto operation = OperationOn(OperationKind::kInit, NDArray({1}), {NDArray()});
   operation->spec = ValueSpec();
-  auto await =
-      std::make_shared<AwaitInitOperation>(operation, std::exchange(underway.token, nullptr));
+  auto await = std::make_shared<AwaitInitOperation>(
+      operation, std::exchange(underway.token, nullptr), CompressionConfig());
   Completion answer = Done(await->Asks()[0]);
   std::string expected = "key 17: the server did not describe it";
   SECTION("none") {}

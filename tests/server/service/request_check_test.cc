@@ -346,8 +346,34 @@ TEST_CASE("a command has an id for controllers and a body that fits a frame", "[
   frame.command->id = 4;
   CheckRefused(Check(frame),
                "command 4: MXNet's kSetGradientCompression is no command here: "
-               "SetGradientCompression is still to come",
+               "it is a call of every worker");
+  frame.command->id = 5;
+  CheckRefused(Check(frame),
+               "command 5: MXNet's kSetProfilerParams is no command here: "
+               "SetServerProfilerCommand is still to come",
                absl::StatusCode::kUnimplemented);
+}
+
+TEST_CASE("a compression is one that there is, and only a push is encoded", "[request_check]") {
+  RequestFrame frame = Init("w", DType::kFloat32, {1});
+  frame.keys[0].compression = {"2bit", {{"threshold", 0.25}}};
+  CheckOk(frame);
+  frame.keys[0].compression.parameters["threshold"] = -1;
+  CheckRefused(Check(frame),
+               "INIT of key 'w': compression '2bit': threshold: a finite number > 0 (within f32) "
+               "expected, got -1");
+  frame.keys[0].compression = {"gzip\n", {}};
+  CheckRefused(Check(frame),
+               "INIT of key 'w': unknown compression 'gzip?'; expected one of 2bit, 1bit, fp16, "
+               "bf16, topk, randomk, dithering, onebit_scaled");
+  frame.keys[0].compression = {"", {{"threshold", 1}}};
+  CheckRefused(Check(frame),
+               "INIT of key 'w': unknown compression ''; expected one of 2bit, 1bit, fp16, bf16, "
+               "topk, randomk, dithering, onebit_scaled");
+  frame.keys[0].compression = {};
+  frame.entries[0].piece.codec = CodecId::kTwoBit;
+  CheckRefused(Check(frame),
+               "INIT of key 'w': bytes encoded as plain expected of any op but PUSH, got 2bit");
 }
 
 TEST_CASE("storage is dense or row_sparse", "[request_check]") {

@@ -1,0 +1,40 @@
+// CompressingCodec: the PartCodec of a store with SetGradientCompression: encodes what a worker
+// pushes to dense keys of floats by a codec of common/codec, and keeps what is left over by key.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "client/dist/part_codec.h"
+#include "common/base/mutex.h"
+#include "common/codec/codec.h"
+#include "common/codec/value_encoder.h"
+
+namespace kvstore {
+
+class CompressingCodec final : public PartCodec {
+ public:
+  // `codec`: MakeCodec(config). `rank`: of this worker.
+  CompressingCodec(CompressionConfig config, CodecPtr codec, WorkerRank rank);
+
+  const CompressionConfig& config() const override { return config_; }
+  bool Encodes(const KeyOperation& operation) const override;
+  Encoding Prepare(const KeyOperation& operation, std::vector<PartPiece>* pieces) override
+      KVS_EXCLUDES(mutex_);
+  absl::StatusOr<Payload> Decode(const KeyOperation& operation, PartIndex part,
+                                 Payload received) override;
+
+ private:
+  // That of the operation's key, made at its first push. Pushes of a key come one after the other,
+  // so that nobody else uses it meanwhile.
+  ValueEncoder& EncoderOf(const KeyOperation& operation) KVS_EXCLUDES(mutex_);
+
+  const CompressionConfig config_;
+  const CodecPtr codec_;
+  const WorkerRank rank_;
+  Mutex mutex_;
+  std::unordered_map<KeyId, std::unique_ptr<ValueEncoder>> encoders_ KVS_GUARDED_BY(mutex_);
+};
+
+}  // namespace kvstore

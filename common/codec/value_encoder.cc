@@ -1,0 +1,48 @@
+#include "common/codec/value_encoder.h"
+
+#include <cstring>
+#include <utility>
+
+#include "common/cluster/partitioner.h"
+#include "common/kernels/kernels.h"
+
+namespace kvstore {
+
+ValueEncoder::ValueEncoder(CodecPtr codec, KeyId key, uint32_t sender, DType dtype, uint64_t bytes)
+    : codec_(std::move(codec)), key_(key), sender_(sender), dtype_(dtype), bytes_(bytes) {}
+
+size_t ValueEncoder::ElementsOf(PartIndex part) const {
+  return PartBytes(bytes_, part) / DTypeBytes(dtype_);
+}
+
+std::vector<MutableBufferPtr> ValueEncoder::MakeRoom() {
+  if (left_over_ == nullptr) {
+    auto zeros =
+        std::make_shared<Buffer>(bytes_ / DTypeBytes(dtype_) * DTypeBytes(AccumulatorOf(dtype_)));
+    const size_t scratch = codec_->ScratchBytes(dtype_, ElementsOf(0));
+    if (scratch > 0) scratch_ = std::make_shared<Buffer>(scratch);
+    std::memset(zeros->data(), 0, zeros->size());
+    left_over_ = std::move(zeros);
+  }
+  std::vector<MutableBufferPtr> parts(PartCount(bytes_));
+  for (PartIndex part = 0; part < parts.size(); ++part) {
+    parts[part] = std::make_shared<Buffer>(codec_->EncodedBytes(dtype_, ElementsOf(part)));
+  }
+  return parts;
+}
+
+void ValueEncoder::Encode(const uint8_t* value,
+                          const std::vector<MutableBufferPtr>& parts) noexcept {
+  uint8_t* block = left_over_->data();
+  for (PartIndex part = 0; part < parts.size(); ++part) {
+    const size_t elements = ElementsOf(part);
+    // What is left over, and the contribution on top of it: that is what is encoded.
+    Accumulate(dtype_, block, value + PartOffset(part), elements);
+    codec_->Encode(dtype_, block, elements, {key_, part, sender_, contributions_},
+                   scratch_ == nullptr ? nullptr : scratch_->data(), parts[part]->data());
+    block += elements * DTypeBytes(AccumulatorOf(dtype_));
+  }
+  ++contributions_;
+}
+
+}  // namespace kvstore

@@ -1,0 +1,44 @@
+// ValueEncoder: what one sender keeps to encode the contributions to one dense key: the codec, and
+// what was left over (error feedback). The value is cut into parts as it travels
+// (common/cluster/partitioner.h), and each part is a block of its own, so that a store of one
+// process has the bits of a cluster.
+//
+// An example, 2bit with threshold 0.5: the contributions [0.3] and [0.3] are sent as 00 and 11;
+// left over is 0.3 after the first, and 0.3 + 0.3 - 0.5 = 0.1 after the second.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "common/codec/codec.h"
+#include "common/tensor/buffer.h"
+
+namespace kvstore {
+
+// Threading: thread-compatible.
+class ValueEncoder {
+ public:
+  // `bytes`: of the value, in `dtype`.
+  ValueEncoder(CodecPtr codec, KeyId key, uint32_t sender, DType dtype, uint64_t bytes);
+
+  // Memory for the next contribution: a buffer for each part. May throw std::bad_alloc.
+  std::vector<MutableBufferPtr> MakeRoom();
+  // Encodes the contribution `value`, `bytes` of it, into what MakeRoom returned.
+  void Encode(const uint8_t* value, const std::vector<MutableBufferPtr>& parts) noexcept;
+
+  const Codec& codec() const { return *codec_; }
+
+ private:
+  size_t ElementsOf(PartIndex part) const;
+
+  const CodecPtr codec_;
+  const KeyId key_;
+  const uint32_t sender_;
+  const DType dtype_;
+  const uint64_t bytes_;
+  MutableBufferPtr left_over_;  // in AccumulatorOf(dtype); null before the first contribution
+  MutableBufferPtr scratch_;
+  uint64_t contributions_ = 0;
+};
+
+}  // namespace kvstore
