@@ -64,6 +64,8 @@ struct Case {
   DataType dtype = DataType::kFloat32;
   Optimizer optimizer = Optimizer::kAssign;
   int64_t height = 0;  // rows of the table; only kRowSparse
+  // "2bit,threshold=0.5"; empty: none. Then values are not exact.
+  std::string compression{};
 };
 
 // Bytes of a key, or of a row and its id.

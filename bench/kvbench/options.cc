@@ -49,6 +49,10 @@ std::variant<Options, int> ParseOptions(int argc, char** argv) {
       ->type_name("BYTES")
       ->transform(CLI::AsSizeValue(true))
       ->capture_default_str();
+  app.add_option("--compression", options.compression,
+                 "round, async, small: what SetGradientCompression is given, such as "
+                 "2bit,threshold=0.5; values are not checked then")
+      ->type_name("TYPE,NAME=NUMBER...");
   app.add_option("--rows", options.rows, "rowsparse: rows of a batch")->capture_default_str();
   app.add_option("--heights", options.heights, "rowsparse: rows of the table, a list")
       ->delimiter(',')

@@ -18,6 +18,7 @@ struct Options {
   DataType dtype = DataType::kFloat32;  // of push, pull, pushpull, latency and round
   uint64_t rows = 10000;                // of a batch; rowsparse
   std::vector<int64_t> heights = {100000, 1000000, 10000000};
+  std::string compression;  // of round, async and small: "2bit,threshold=0.5"; empty: none
   int workers = 1;
   int servers = 1;
   int shards = 0;  // of each server; 0: one per core it has

@@ -39,6 +39,7 @@ Case RoundsOf(const Options& options, Workload workload, Optimizer optimizer) {
     rounds.value_bytes = WholeElements(options.model_bytes / rounds.keys, rounds.dtype);
   }
   rounds.window = rounds.keys;
+  rounds.compression = options.compression;
   return rounds;
 }
 
@@ -117,6 +118,14 @@ std::string ProblemOf(const Options& options) {
   };
   if (options.dtype == DataType::kBool && has(Workload::kRound)) {
     return "--dtype bool: push, pull, pushpull or latency expected, got round, which sums numbers";
+  }
+  const bool other =
+      std::any_of(options.workloads.begin(), options.workloads.end(), [](Workload workload) {
+        return workload != Workload::kRound && workload != Workload::kAsync &&
+               workload != Workload::kSmall;
+      });
+  if (!options.compression.empty() && other) {
+    return "--compression: the workloads round, async and small expected";
   }
   if (options.local() && has(Workload::kAsync)) {
     return fmt::format("async: a dist store expected, got --store {}", options.store);

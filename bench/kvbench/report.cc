@@ -115,6 +115,7 @@ std::string KindText(const Case& measured) {
   std::string text =
       fmt::format("{} {}", DataTypeName(measured.dtype), OptimizerName(measured.optimizer));
   if (measured.height > 0) text += fmt::format(" {}", measured.height);
+  if (!measured.compression.empty()) text += " " + measured.compression;
   return text;
 }
 
@@ -168,6 +169,7 @@ void WriteResult(JsonWriter* json, const CaseResult& result) {
   json->Member("dtype", DataTypeName(measured.dtype));
   json->Member("optimizer", OptimizerName(measured.optimizer));
   if (measured.height > 0) json->Member("height", measured.height);
+  if (!measured.compression.empty()) json->Member("compression", measured.compression);
   json->Member("value_bytes", uint64_t{measured.value_bytes});
   json->Member("keys", uint64_t{measured.keys});
   json->Member("in_flight", uint64_t{measured.window});

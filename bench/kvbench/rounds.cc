@@ -8,8 +8,10 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_split.h"
 #include "bench/kvbench/cpu_meter.h"
 #include "bench/kvbench/memory.h"
 #include "bench/kvbench/pattern.h"
@@ -18,6 +20,17 @@
 
 namespace kvstore::bench {
 namespace {
+
+// "2bit,threshold=0.5" as SetGradientCompression takes it.
+std::vector<std::pair<std::string, std::string>> ParametersOf(const std::string& compression) {
+  std::vector<std::pair<std::string, std::string>> parameters;
+  for (const auto each : absl::StrSplit(compression, ',')) {
+    std::pair<std::string, std::string> pair = absl::StrSplit(each, absl::MaxSplits('=', 1));
+    if (parameters.empty()) pair = {"type", std::move(pair.first)};
+    parameters.push_back(std::move(pair));
+  }
+  return parameters;
+}
 
 class Rounds final : public WorkerCase {
  public:
@@ -43,6 +56,7 @@ class Rounds final : public WorkerCase {
     }
     for (NDArray& array : weights_) outputs_.push_back(&array);
 
+    if (!case_.compression.empty()) store_.SetGradientCompression(ParametersOf(case_.compression));
     OptimizerSpec optimizer{std::string(OptimizerName(case_.optimizer))};
     if (case_.optimizer == Optimizer::kSgd) optimizer.Set("learning_rate", 1);
     store_.SetOptimizer(optimizer);
@@ -76,7 +90,7 @@ class Rounds final : public WorkerCase {
       store_.Pull(keys_, outputs_);
       store_.WaitAll();
     }
-    for (size_t k = 0; k < keys_.size(); ++k) {
+    for (size_t k = 0; k < keys_.size() && case_.compression.empty(); ++k) {
       KVS_RETURN_IF_ERROR(CheckWeights(PatternOf(k), rounds_, ElementsOf(weights_[k])));
     }
     return sample;
@@ -108,6 +122,7 @@ class Rounds final : public WorkerCase {
   }
 
   absl::Status Look(size_t k) const {
+    if (!case_.compression.empty()) return absl::OkStatus();
     const Elements weights = ElementsOf(weights_[k]);
     const absl::Status status =
         case_.workload == Workload::kAsync

@@ -91,6 +91,7 @@ Line LineOf(const PrepareCommand& command) {
            {"workers", fmt::to_string(measured.workers)},
            {"dtype", DataTypeName(measured.dtype)},
            {"optimizer", std::string(OptimizerName(measured.optimizer))},
+           {"compression", measured.compression},
            {"height", fmt::to_string(measured.height)},
            {"first_key", fmt::to_string(command.first_key)},
            {"seed", fmt::to_string(command.seed)},
@@ -130,6 +131,7 @@ absl::StatusOr<PrepareCommand> PrepareFromLine(const Line& line) {
   command.measured.workers = static_cast<int>(reader.Whole("workers"));
   const std::string dtype = reader.Text("dtype");
   const std::string optimizer = reader.Text("optimizer");
+  command.measured.compression = reader.Text("compression");
   command.measured.height = static_cast<int64_t>(reader.Whole("height"));
   command.first_key = static_cast<int>(reader.Whole("first_key"));
   command.seed = reader.Whole("seed");

@@ -1,7 +1,7 @@
 // What kvbench and its worker processes say to each other: one line per command, one per answer.
 //
 //   prepare workload=push value_bytes=4096 keys=1024 window=1024 workers=1 dtype=f32
-//           optimizer=assign height=0 first_key=0 seed=1 server_pids=411,412   -> ok
+//           optimizer=assign compression= height=0 first_key=0 seed=1 server_pids=411,412   -> ok
 //   run warmup_s=0.2 seconds=1     (push, pull, pushpull, latency)  -> ok seconds=1.0003 ...
 //   run rounds=12                  (the others)                     -> ok seconds=0.93 ...
 //   anything                                  -> wrong TEXT   a result differs from the closed form

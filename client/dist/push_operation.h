@@ -1,8 +1,8 @@
 // PushOperation: this worker's contribution to one round of one key.
 //
-// Bytes are lent, not copied, unless they are encoded (part_codec.h): the pieces of a dense contribution are slices of the caller's array,
-// which the operation's token keeps; so it completes only when the core and the transport have
-// given every byte back.
+// Bytes are lent, not copied, unless they are encoded (part_codec.h): the pieces of a dense
+// contribution are slices of the caller's array, which the operation's token keeps; so it completes
+// only when the core and the transport have given every byte back.
 #pragma once
 
 #include <memory>

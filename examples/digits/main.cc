@@ -12,8 +12,10 @@
 #include <exception>
 #include <memory>
 #include <random>
+#include <sstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "examples/digits/data.h"
@@ -36,7 +38,25 @@ struct Options {
   double learning_rate = 0.1;
   double momentum = 0.9;
   double min_accuracy = 0;
+  std::string compression;  // "2bit,threshold=0.5"; empty: none
 };
+
+// The same as SetGradientCompression takes it.
+std::vector<std::pair<std::string, std::string>> ParametersOf(const std::string& compression) {
+  std::vector<std::pair<std::string, std::string>> parameters;
+  std::istringstream words(compression);
+  for (std::string word; std::getline(words, word, ',');) {
+    const size_t equals = word.find('=');
+    if (parameters.empty()) {
+      parameters.emplace_back("type", word);
+    } else if (equals == std::string::npos) {
+      parameters.emplace_back(word, "");  // which is refused by name
+    } else {
+      parameters.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+    }
+  }
+  return parameters;
+}
 
 // One worker's part of the work.
 struct Share {
@@ -72,6 +92,9 @@ class Trainer {
 
   // Returns the accuracy on the test set, in percent.
   double Run() {
+    if (!options_.compression.empty()) {
+      store_->SetGradientCompression(ParametersOf(options_.compression));
+    }
     if (rank_ == 0) {
       store_->SetOptimizer(kvstore::OptimizerSpec("sgd")
                                .Set("learning_rate", options_.learning_rate)
@@ -185,6 +208,9 @@ int main(int argc, char** argv) {
   app.add_option("--seed", options.seed, "of the split, the first weights and the order");
   app.add_option("--learning-rate", options.learning_rate, "of the servers' SGD");
   app.add_option("--momentum", options.momentum, "of the servers' SGD");
+  app.add_option("--compression", options.compression,
+                 "of the gradients: a type, then name=number, such as 2bit,threshold=0.01")
+      ->type_name("TYPE,NAME=NUMBER...");
   app.add_option("--min-accuracy", options.min_accuracy, "fail below this test accuracy, percent");
   CLI11_PARSE(app, argc, argv);
 
