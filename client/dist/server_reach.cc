@@ -16,8 +16,8 @@ constexpr size_t kServersNamedMax = 3;
 
 }  // namespace
 
-// Nobody would call an event of a stream or of a timer again, so each waits for its memory. Dial()
-// and Tell() may be called again after std::bad_alloc.
+// An event of a stream or a timer comes once, so each waits until it has its memory. Dial() and
+// Tell() may be called again after std::bad_alloc.
 struct ServerReach::Attempt : std::enable_shared_from_this<Attempt> {
   struct Target {
     Server server;
@@ -43,7 +43,8 @@ struct ServerReach::Attempt : std::enable_shared_from_this<Attempt> {
   const Told told;
   std::vector<Target> targets;
   size_t missing = 0;
-  std::string last_told;
+  std::string last_told;  // the message; empty: none
+  bool told_ok = false;
 };
 
 void ServerReach::Attempt::Begin(std::vector<Server> servers, const Attempt* before) {
@@ -124,8 +125,8 @@ void ServerReach::Attempt::OnPatienceOver() noexcept {
 
 void ServerReach::Attempt::Tell() {
   if (missing == 0) {
-    if (last_told != "OK") told(absl::OkStatus());
-    last_told = "OK";
+    if (!told_ok) told(absl::OkStatus());
+    told_ok = true;
     return;
   }
   std::string names;

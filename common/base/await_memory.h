@@ -9,8 +9,8 @@
 namespace kvstore {
 
 // Calls `call` until it returns without std::bad_alloc; after such a throw nothing may be half
-// done. Blocks the thread meanwhile. It asks again every few milliseconds, because nobody can be
-// asked to say when the system has memory again: what frees some need not be this process.
+// done. Blocks the thread meanwhile. It asks every few milliseconds: the system tells nobody
+// when memory is free again, and another process may be the one that frees it.
 template <typename Call>
 void AwaitMemory(const Call& call) noexcept {
   constexpr std::chrono::milliseconds kPause{5};

@@ -8,8 +8,8 @@
 //   stream->Close()                       =>  events.on_closed(status)
 //
 // Everything about a stream happens on its loop's thread: its calls are made there and its events
-// arrive there, one at a time. Only EventLoop::Post, PostAfter and InLoop are thread-safe. After
-// its loop is destroyed a stream is dead and may be destroyed anywhere.
+// arrive there, one at a time. Only EventLoop::Post, PostAfter, InLoop and NowMs are thread-safe.
+// After its loop is destroyed a stream is dead and may be destroyed anywhere.
 #pragma once
 
 #include <cstdint>
@@ -135,7 +135,8 @@ class Transport {
   virtual absl::StatusOr<std::unique_ptr<Listener>> Listen(const std::string& address,
                                                            ListenOptions options) = 0;
 
-  // Never blocks and never fails at once: a peer that is not there is told by on_closed.
+  // Never blocks and never fails at once: a peer that is not there is told by on_closed. After
+  // std::bad_alloc there is no stream, and no event of it comes: Dial may be called again.
   // Call on `loop`'s thread.
   virtual std::unique_ptr<MessageStream> Dial(EventLoop& loop, const std::string& address,
                                               const std::string& method, StreamEvents events) = 0;

@@ -6,17 +6,19 @@
 
 namespace kvstore {
 
-std::shared_ptr<GrpcClientStream> GrpcClientStream::Start(
+std::unique_ptr<MessageStream> GrpcClientStream::Dial(
     GrpcLoop* loop, std::shared_ptr<grpc::Channel> channel, const std::string& address,
     const std::string& method, size_t message_bytes_max, StreamEvents events) {
   auto stream = std::make_shared<GrpcClientStream>(loop, std::move(channel), address, method,
                                                    message_bytes_max);
   stream->SetEvents(std::move(events));
+  auto handle = std::make_unique<GrpcStreamHandle>(stream);
   Rpc& rpc = *stream->rpc_;
   rpc.call = grpc::GenericStub(rpc.channel).PrepareCall(&rpc.context, method, loop->queue());
-  rpc.call->StartCall(&stream->start_tag_);
+  // All that may throw comes before gRPC has the tag, which is a part of the stream.
   loop->Keep(stream);
-  return stream;
+  rpc.call->StartCall(&stream->start_tag_);
+  return handle;
 }
 
 GrpcClientStream::GrpcClientStream(GrpcLoop* loop, std::shared_ptr<grpc::Channel> channel,

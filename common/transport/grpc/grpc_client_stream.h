@@ -16,12 +16,11 @@ namespace kvstore {
 
 class GrpcClientStream final : public GrpcStream {
  public:
-  // Begins the call. `address` is for messages; the channel knows it.
-  static std::shared_ptr<GrpcClientStream> Start(GrpcLoop* loop,
-                                                 std::shared_ptr<grpc::Channel> channel,
-                                                 const std::string& address,
-                                                 const std::string& method,
-                                                 size_t message_bytes_max, StreamEvents events);
+  // Dials on `channel`. `address` is for messages; the channel knows it. After std::bad_alloc
+  // nothing is left of the stream, and no event of it comes.
+  static std::unique_ptr<MessageStream> Dial(GrpcLoop* loop, std::shared_ptr<grpc::Channel> channel,
+                                             const std::string& address, const std::string& method,
+                                             size_t message_bytes_max, StreamEvents events);
 
   GrpcClientStream(GrpcLoop* loop, std::shared_ptr<grpc::Channel> channel, std::string address,
                    std::string method, size_t message_bytes_max);

@@ -29,25 +29,26 @@ void GrpcServerStream::Arm(std::shared_ptr<GrpcServerState> server, size_t metho
                                      &stream->accept_tag_);
   } catch (const std::bad_alloc&) {
     stream->self_.reset();
-    server->CallGone();
     throw;
   }
 }
 
 GrpcServerStream::GrpcServerStream(std::shared_ptr<GrpcServerState> server, size_t method,
                                    GrpcLoop* loop)
-    : GrpcStream(loop, server->message_bytes_max()), server_(std::move(server)), method_(method) {
-  server_->CallBegins();
-}
+    : GrpcStream(loop, server->message_bytes_max()),
+      server_(std::move(server)),
+      method_(method),
+      rpc_(std::make_unique<Rpc>(server_)) {}
 
 void GrpcServerStream::OnAccepted(bool ok) {
   const std::shared_ptr<GrpcStream> self = std::move(self_);
   if (!ok) {  // the server shuts down: no call came, and no other tag will
     rpc_.reset();
-    server_->CallGone();
     return;
   }
-  // Nobody would take the method's next call, or this one, a second time.
+  // A method takes its next call only if one is armed, and this call comes once: so all three wait
+  // for memory. That blocks this loop: no other stream of it is served until a few hundred bytes
+  // are there.
   AwaitMemory([&] { server_->ArmStream(method_); });
   AwaitMemory([&] { loop()->Keep(self); });
   AwaitMemory([&] { server_->StateOf(loop())->streams.insert(this); });
@@ -98,7 +99,6 @@ void GrpcServerStream::OnReleased() {
   server_->StateOf(loop())->streams.erase(this);
   peer_ = peer();
   rpc_.reset();
-  server_->CallGone();
 }
 
 // ---- unary calls
@@ -113,24 +113,24 @@ void GrpcServerUnary::Arm(std::shared_ptr<GrpcServerState> server, size_t method
                                     &call->request_, &call->rpc_->call, loop, &call->accept_tag_);
   } catch (const std::bad_alloc&) {
     call->self_.reset();
-    server->CallGone();
     throw;
   }
 }
 
 GrpcServerUnary::GrpcServerUnary(std::shared_ptr<GrpcServerState> server, size_t method,
                                  GrpcLoop* loop)
-    : server_(std::move(server)), method_(method), loop_(loop) {
-  server_->CallBegins();
-}
+    : server_(std::move(server)),
+      method_(method),
+      loop_(loop),
+      rpc_(std::make_unique<Rpc>(server_)) {}
 
 void GrpcServerUnary::OnAccepted(bool ok) {
   const std::shared_ptr<GrpcServerUnary> self = std::move(self_);
   if (!ok) {
     rpc_.reset();
-    server_->CallGone();
     return;
   }
+  // As for a stream, and at the same price.
   AwaitMemory([&] { server_->ArmUnary(method_); });
   AwaitMemory([&] { loop_->Keep(self); });
   AwaitMemory([&] { server_->StateOf(loop_)->unary_calls.insert(this); });
@@ -178,7 +178,6 @@ void GrpcServerUnary::ReleaseIfOver() {
   if (!done_ || finishing_) return;
   server_->StateOf(loop_)->unary_calls.erase(this);
   rpc_.reset();
-  server_->CallGone();
   loop_->Release(this);
 }
 

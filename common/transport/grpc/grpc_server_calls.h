@@ -8,11 +8,27 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "common/transport/grpc/grpc_server.h"
 #include "common/transport/grpc/grpc_stream.h"
 
 namespace kvstore {
+
+// Counts one call of a listener while it lives. What gRPC has of the call must be gone before:
+// whoever waits for the last call (AwaitCallsGone) destroys gRPC's server next.
+class CountedCall {
+ public:
+  explicit CountedCall(std::shared_ptr<GrpcServerState> server) : server_(std::move(server)) {
+    server_->CallBegins();
+  }
+  ~CountedCall() { server_->CallGone(); }
+  CountedCall(const CountedCall&) = delete;
+  CountedCall& operator=(const CountedCall&) = delete;
+
+ private:
+  const std::shared_ptr<GrpcServerState> server_;
+};
 
 // Life: armed (waits for a call, kept alive by `self_`) → accepted (kept by its loop) → over.
 class GrpcServerStream final : public GrpcStream {
@@ -40,6 +56,8 @@ class GrpcServerStream final : public GrpcStream {
   void OnDone(bool ok);
 
   struct Rpc {
+    explicit Rpc(std::shared_ptr<GrpcServerState> server) : counted(std::move(server)) {}
+    const CountedCall counted;  // first, so that it goes last
     grpc::ServerContext context;
     grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer> call{&context};
   };
@@ -47,7 +65,7 @@ class GrpcServerStream final : public GrpcStream {
   const std::shared_ptr<GrpcServerState> server_;
   const size_t method_;
   std::shared_ptr<GrpcStream> self_;
-  std::unique_ptr<Rpc> rpc_ = std::make_unique<Rpc>();
+  std::unique_ptr<Rpc> rpc_;
   std::string peer_;         // when rpc_ is gone
   absl::Status end_status_;  // what Finish tells the peer
   MethodTag<GrpcServerStream> accept_tag_{this, &GrpcServerStream::OnAccepted};
@@ -75,6 +93,8 @@ class GrpcServerUnary final : public GrpcCall,
   void ReleaseIfOver();
 
   struct Rpc {
+    explicit Rpc(std::shared_ptr<GrpcServerState> server) : counted(std::move(server)) {}
+    const CountedCall counted;  // first, so that it goes last
     grpc::ServerContext context;
     grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> call{&context};
   };
@@ -83,7 +103,7 @@ class GrpcServerUnary final : public GrpcCall,
   const size_t method_;
   GrpcLoop* const loop_;
   std::shared_ptr<GrpcServerUnary> self_;
-  std::unique_ptr<Rpc> rpc_ = std::make_unique<Rpc>();
+  std::unique_ptr<Rpc> rpc_;
   grpc::ByteBuffer request_;
   MethodTag<GrpcServerUnary> accept_tag_{this, &GrpcServerUnary::OnAccepted};
   MethodTag<GrpcServerUnary> done_tag_{this, &GrpcServerUnary::OnDone};

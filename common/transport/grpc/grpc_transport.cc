@@ -96,9 +96,8 @@ std::unique_ptr<MessageStream> GrpcTransport::Dial(EventLoop& loop, const std::s
   if (!parsed.ok()) {
     return std::make_unique<DeadStream>(loop, std::move(events), parsed.status());
   }
-  return std::make_unique<GrpcStreamHandle>(
-      GrpcClientStream::Start(static_cast<GrpcLoop*>(&loop), impl_->MakeChannel(*parsed), address,
-                              method, impl_->options_.message_bytes_max, std::move(events)));
+  return GrpcClientStream::Dial(static_cast<GrpcLoop*>(&loop), impl_->MakeChannel(*parsed), address,
+                                method, impl_->options_.message_bytes_max, std::move(events));
 }
 
 absl::StatusOr<std::string> GrpcTransport::CallUnary(const std::string& address,

@@ -103,7 +103,7 @@ void InprocEnd::PostReceive(Payload message) {
   });
 }
 
-// A wire needs no memory to break: this waits for it.
+// A real connection breaks without memory, so this one waits for what its task takes.
 void InprocEnd::PostEnd(const absl::Status& status) noexcept {
   AwaitMemory([&] {
     loop_->tasks().Post([self = shared_from_this(), status = Detached(status)] {

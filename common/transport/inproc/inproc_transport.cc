@@ -71,13 +71,15 @@ std::unique_ptr<MessageStream> InprocTransport::Dial(EventLoop& loop, const std:
   link->messages = network_->message_counter();
   auto client = std::make_shared<InprocEnd>(static_cast<InprocLoop&>(loop).end(), link,
                                             fmt::format("inproc:{}", address));
+  // The end is entered and posted to from here on: if memory runs out, the handle closes it.
+  auto handle = std::make_unique<InprocStream>(client);
   client->SetEvents(std::move(events));
   client->EnterLoop();
   client->PostOpen();  // before anything that the listener says
   if (absl::Status accepted = (*listener)->Accept(method, link, client); !accepted.ok()) {
     client->PostEnd(accepted);
   }
-  return std::make_unique<InprocStream>(std::move(client));
+  return handle;
 }
 
 absl::StatusOr<std::string> InprocTransport::CallUnary(const std::string& address,

@@ -15,16 +15,26 @@ TEST_CASE("a server is found lost and found again whichever allocation fails",
     CAPTURE(spared, fails);
     Hearing hearing;
     ReachFixture f;
-    const std::string near = f.StartServer(), far = f.StartServer();
+    const std::string near = f.StartServer(), far = f.StartServer(), farther = f.StartServer();
     f.network().SetUnreachable(far, true);
-    // Begun with memory: what begins it is tried again by its caller.
-    f.Try({{0, near}, {1, far}}, &hearing);
+    f.network().SetUnreachable(farther, true);
+    f.Try({{0, near}, {1, far}, {2, farther}}, &hearing);
     const FailingNth failing(kReachLoop, spared, fails);
-    CHECK_THAT(std::string(hearing.Await(0).message()),
+    size_t told = 0;
+    CHECK_THAT(std::string(hearing.Await(told++).message()),
                Catch::StartsWith("cannot reach server 1 at " + far + " ("));
     f.network().SetUnreachable(far, false);
-    CHECK(hearing.Await(1).ok());
-    CHECK(hearing.count() == 2);
+    // However often the one was dialled for want of memory, it counts once: the other is missing.
+    const std::string only_farther = "cannot reach server 2 at " + farther + " (";
+    std::string message;
+    while (message.rfind(only_farther, 0) != 0) {
+      const absl::Status status = hearing.Await(told++);
+      REQUIRE_FALSE(status.ok());
+      message = std::string(status.message());
+    }
+    f.network().SetUnreachable(farther, false);
+    CHECK(hearing.Await(told).ok());
+    CHECK(hearing.count() == told + 1);
     failed = failing.failed() > 0;
   }
   CHECK(spared > 10);

@@ -44,7 +44,8 @@ TEST_CASE("a host name that does not resolve is told to dialler and listener", "
   CHECK_THAT(std::string(refused.message()), Catch::Contains("no-such-host.invalid"));
 }
 
-TEST_CASE("more than the buffer quota breaks streams, never the server", "[grpc]") {
+TEST_CASE("over the buffer quota the server serves on, and who is told OK was heard to the end",
+          "[grpc]") {
   GrpcTransportOptions options;
   options.server_buffer_bytes_max = 8 << 20;  // far too little for four streams of this
   GrpcTransport transport(options);
@@ -84,8 +85,8 @@ TEST_CASE("more than the buffer quota breaks streams, never the server", "[grpc]
   int told_whole = 0;
   for (Peer* const peer : peers) {
     const std::optional<absl::Status> status = peer->AwaitClosed();
-    REQUIRE(status.has_value());
-    told_whole += status->ok() ? 1 : 0;
+    CHECK(status.has_value());
+    told_whole += status == absl::OkStatus() ? 1 : 0;
   }
   // What the broken ones left may still fill the quota, and break a greeting too.
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
