@@ -5,23 +5,18 @@
 #include <string>
 #include <utility>
 
-#include "common/cluster/partitioner.h"
-#include "common/model/key_spec.h"
-
 namespace kvstore {
 
 CompressingCodec::CompressingCodec(CompressionConfig config, CodecPtr codec, WorkerRank rank)
     : config_(std::move(config)), codec_(std::move(codec)), rank_(rank) {}
 
 bool CompressingCodec::Encodes(const KeyOperation& operation) const {
-  const ValueSpec& spec = operation.spec;
-  return Compresses(config_, spec.dtype, spec.row_sparse ? Storage::kRowSparse : Storage::kDense,
-                    spec.bytes);
+  return Compresses(config_, operation.spec.dtype, operation.spec.bytes);
 }
 
-ValueEncoder& CompressingCodec::EncoderOf(const KeyOperation& operation) {
+ValueEncoder& CompressingCodec::ValueEncoderOf(const KeyOperation& operation) {
   MutexLock lock(mutex_);
-  std::unique_ptr<ValueEncoder>& encoder = encoders_[operation.key->id];
+  std::unique_ptr<ValueEncoder>& encoder = values_[operation.key->id];
   if (encoder == nullptr) {
     encoder = std::make_unique<ValueEncoder>(codec_, operation.key->id, rank_, operation.spec.dtype,
                                              operation.spec.bytes);
@@ -29,35 +24,70 @@ ValueEncoder& CompressingCodec::EncoderOf(const KeyOperation& operation) {
   return *encoder;
 }
 
+RowEncoder& CompressingCodec::RowEncoderOf(const KeyOperation& operation) {
+  MutexLock lock(mutex_);
+  std::unique_ptr<RowEncoder>& encoder = rows_[operation.key->id];
+  if (encoder == nullptr) {
+    const ValueSpec& spec = operation.spec;
+    encoder = std::make_unique<RowEncoder>(codec_, operation.key->id, rank_, spec.dtype,
+                                           RowShapeOf(spec.shape, spec.dtype));
+  }
+  return *encoder;
+}
+
 PartCodec::Encoding CompressingCodec::Prepare(const KeyOperation& operation,
                                               std::vector<PartPiece>* pieces) {
   if (!Encodes(operation)) return nullptr;
-  ValueEncoder& encoder = EncoderOf(operation);
+  for (PartPiece& each : *pieces) each.piece.codec = codec_->id();
+  return operation.spec.row_sparse ? PrepareRows(operation, pieces)
+                                   : PrepareValue(operation, pieces);
+}
+
+PartCodec::Encoding CompressingCodec::PrepareValue(const KeyOperation& operation,
+                                                   std::vector<PartPiece>* pieces) {
+  ValueEncoder& encoder = ValueEncoderOf(operation);
   std::vector<MutableBufferPtr> parts = encoder.MakeRoom();
   // The parts of a dense value lie one behind the other.
   Payload value;
   for (PartIndex part = 0; part < parts.size(); ++part) {
-    Piece& piece = (*pieces)[part].piece;
-    value.Append(piece.data);
-    piece.data = Payload(BufferPtr(parts[part]));
-    piece.codec = codec_->id();
+    Payload& data = (*pieces)[part].piece.data;
+    value.Append(data);
+    data = Payload(BufferPtr(parts[part]));
   }
   return [&encoder, value = std::move(value), parts = std::move(parts)] {
     encoder.Encode(value.slices()[0].data, parts);
   };
 }
 
+PartCodec::Encoding CompressingCodec::PrepareRows(const KeyOperation& operation,
+                                                  std::vector<PartPiece>* pieces) {
+  RowEncoder& encoder = RowEncoderOf(operation);
+  std::vector<RowBlock> blocks;
+  std::vector<Payload> plain;  // what the blocks refer to
+  for (const auto& [part, piece] : *pieces) {
+    if (piece.rows == 0) continue;
+    blocks.push_back({part, piece.fragment, piece.rows, piece.data.slices()[0].data, nullptr});
+    plain.push_back(piece.data);
+  }
+  encoder.MakeRoom(&blocks);
+  auto block = blocks.begin();
+  for (PartPiece& each : *pieces) {
+    if (each.piece.rows > 0) each.piece.data = Payload(BufferPtr((block++)->encoded));
+  }
+  return
+      [&encoder, plain = std::move(plain), blocks = std::move(blocks)] { encoder.Encode(blocks); };
+}
+
 absl::StatusOr<Payload> CompressingCodec::Decode(const KeyOperation& operation, PartIndex part,
-                                                 Payload received) {
+                                                 size_t elements, Payload received) {
   if (!codec_->encodes_pulls() || !Encodes(operation)) return received;
-  const ValueSpec& spec = operation.spec;
-  const size_t elements = PartBytes(spec.bytes, part) / DTypeBytes(spec.dtype);
-  const absl::Status fits = codec_->Check(spec.dtype, elements, received);
+  const DType dtype = operation.spec.dtype;
+  const absl::Status fits = codec_->Check(dtype, elements, received);
   if (!fits.ok()) {
     return absl::InternalError(fmt::format("{} part {}: the server sent: {}", operation.key->label,
                                            part, std::string(fits.message())));
   }
-  return DecodeValues(*codec_, spec.dtype, std::move(received), elements);
+  return DecodeValues(*codec_, dtype, std::move(received), elements);
 }
 
 }  // namespace kvstore

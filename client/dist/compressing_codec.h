@@ -1,5 +1,5 @@
 // CompressingCodec: the PartCodec of a store with SetGradientCompression: encodes what a worker
-// pushes to dense keys of floats by a codec of common/codec, and keeps what is left over by key.
+// pushes to keys of floats by a codec of common/codec, and keeps what is left over by key.
 #pragma once
 
 #include <memory>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "client/dist/part_codec.h"
+#include "client/store/row_encoder.h"
 #include "common/base/mutex.h"
 #include "common/codec/codec.h"
 #include "common/codec/value_encoder.h"
@@ -22,19 +23,23 @@ class CompressingCodec final : public PartCodec {
   bool Encodes(const KeyOperation& operation) const override;
   Encoding Prepare(const KeyOperation& operation, std::vector<PartPiece>* pieces) override
       KVS_EXCLUDES(mutex_);
-  absl::StatusOr<Payload> Decode(const KeyOperation& operation, PartIndex part,
+  absl::StatusOr<Payload> Decode(const KeyOperation& operation, PartIndex part, size_t elements,
                                  Payload received) override;
 
  private:
-  // That of the operation's key, made at its first push. Pushes of a key come one after the other,
-  // so that nobody else uses it meanwhile.
-  ValueEncoder& EncoderOf(const KeyOperation& operation) KVS_EXCLUDES(mutex_);
+  // Those of the operation's key, made at its first push. Pushes of a key come one after the other,
+  // so that nobody else uses them meanwhile.
+  ValueEncoder& ValueEncoderOf(const KeyOperation& operation) KVS_EXCLUDES(mutex_);
+  RowEncoder& RowEncoderOf(const KeyOperation& operation) KVS_EXCLUDES(mutex_);
+  Encoding PrepareValue(const KeyOperation& operation, std::vector<PartPiece>* pieces);
+  Encoding PrepareRows(const KeyOperation& operation, std::vector<PartPiece>* pieces);
 
   const CompressionConfig config_;
   const CodecPtr codec_;
   const WorkerRank rank_;
   Mutex mutex_;
-  std::unordered_map<KeyId, std::unique_ptr<ValueEncoder>> encoders_ KVS_GUARDED_BY(mutex_);
+  std::unordered_map<KeyId, std::unique_ptr<ValueEncoder>> values_ KVS_GUARDED_BY(mutex_);
+  std::unordered_map<KeyId, std::unique_ptr<RowEncoder>> rows_ KVS_GUARDED_BY(mutex_);
 };
 
 }  // namespace kvstore

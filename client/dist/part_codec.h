@@ -36,9 +36,10 @@ class PartCodec {
   // std::bad_alloc.
   using Encoding = std::function<void()>;
   virtual Encoding Prepare(const KeyOperation& operation, std::vector<PartPiece>* pieces) = 0;
-  // What a pull's reply about a part stands for. It comes from the network, and is not trusted.
+  // What a pull's reply about a part stands for: so many elements of the key's dtype, at least one.
+  // It comes from the network, and is not trusted.
   virtual absl::StatusOr<Payload> Decode(const KeyOperation& operation, PartIndex part,
-                                         Payload received) = 0;
+                                         size_t elements, Payload received) = 0;
 };
 
 // The bytes as they are; nothing is copied.
@@ -47,7 +48,8 @@ class PlainCodec final : public PartCodec {
   const CompressionConfig& config() const override { return none_; }
   bool Encodes(const KeyOperation&) const override { return false; }
   Encoding Prepare(const KeyOperation&, std::vector<PartPiece>*) override { return nullptr; }
-  absl::StatusOr<Payload> Decode(const KeyOperation&, PartIndex, Payload received) override {
+  absl::StatusOr<Payload> Decode(const KeyOperation&, PartIndex, size_t,
+                                 Payload received) override {
     return received;
   }
 

@@ -43,10 +43,11 @@ absl::Status PullOperation::Take(Op, size_t index, Completion completion, std::v
   KVS_RETURN_IF_ERROR(completion.status);
   const Question& question = questions_[index];
   const ValueSpec& spec = operation().spec;
-  KVS_ASSIGN_OR_RETURN(Payload reply,
-                       codec_->Decode(operation(), question.part, std::move(completion.data)));
   // What comes from the network is not trusted to fit.
   const size_t expected = cut_->ReplyBytes(question);
+  KVS_ASSIGN_OR_RETURN(Payload reply,
+                       codec_->Decode(operation(), question.part, expected / DTypeBytes(spec.dtype),
+                                      std::move(completion.data)));
   if (reply.size() != expected) {
     const std::string rows = spec.row_sparse ? fmt::format("{} rows of ", question.rows) : "";
     return absl::InternalError(

@@ -91,7 +91,7 @@ class LocalBackend final : public StoreBackend {
   // The updater of the user, for the operation's key. Whatever it throws is the key's error.
   static WholeUpdate UpdateOf(const KeyOperation& operation);
 
-  // How pushes of a dense key are compressed; null: not at all.
+  // How pushes of such a key are compressed; null: not at all.
   CodecPtr CodecOf(const ValueSpec& spec) const KVS_EXCLUDES(mutex_);
 
   const int64_t timeout_ms_;
@@ -177,7 +177,7 @@ absl::Status LocalBackend::ExecuteOnDense(const KeyOperation& operation, bool* p
     } else {
       const NDArray whole = MakeArray(operation.spec.shape, ToDataType(operation.spec.dtype));
       value->second.CopyTo(whole);
-      LocalRows(operation.spec, whole).CopyTo(output);
+      LocalRows(operation.spec, whole, nullptr).CopyTo(output);
     }
   }
   return absl::OkStatus();
@@ -186,7 +186,8 @@ absl::Status LocalBackend::ExecuteOnDense(const KeyOperation& operation, bool* p
 absl::Status LocalBackend::ExecuteOnRows(const KeyOperation& operation, bool* pushed) {
   const Key& key = *operation.key;
   if (operation.kind == OperationKind::kInit) {
-    rows_.insert_or_assign(key.id, LocalRows(operation.spec, operation.values[0]));
+    rows_.insert_or_assign(key.id,
+                           LocalRows(operation.spec, operation.values[0], CodecOf(operation.spec)));
     return absl::OkStatus();
   }
   const auto value = rows_.find(key.id);
@@ -240,7 +241,7 @@ absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalRows* value) {
   const Key& key = *operation.key;
   const UpdaterChoice& choice = ChoiceOf(operation);
-  return Named(key, choice.by_user() ? value->Push(operation.values, UpdateOf(operation))
+  return Named(key, choice.by_user() ? value->Push(key.id, operation.values, UpdateOf(operation))
                                      : value->Push(key.id, operation.values, choice.built_in));
 }
 
@@ -273,7 +274,7 @@ absl::Status LocalBackend::SetCompression(const CompressionConfig& config) {
 
 CodecPtr LocalBackend::CodecOf(const ValueSpec& spec) const {
   MutexLock lock(mutex_);
-  return Compresses(compression_, spec.dtype, Storage::kDense, spec.bytes) ? codec_ : nullptr;
+  return Compresses(compression_, spec.dtype, spec.bytes) ? codec_ : nullptr;
 }
 
 absl::Status LocalBackend::SetOptimizer(const OptimizerConfig& config) {

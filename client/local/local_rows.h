@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "client/local/local_value.h"
+#include "client/store/row_encoder.h"
+#include "client/store/row_values.h"
 #include "client/store/store_backend.h"
 #include "common/rows/row_cut.h"
 #include "common/rows/row_table.h"
@@ -19,24 +22,36 @@ namespace kvstore {
 // Threading: thread-compatible.
 class LocalRows {
  public:
-  // A copy of the rows of the array, which may be of either storage.
-  LocalRows(const ValueSpec& spec, const NDArray& value);
+  // A copy of the rows of the array, which may be of either storage. `codec`: how pushes are
+  // compressed; null: not at all.
+  LocalRows(const ValueSpec& spec, const NDArray& value, CodecPtr codec);
 
   // One round: the left fold of `values`, of either storage, in list order, then the updater on the
-  // rows that any of them has.
+  // rows that any of them has. Each value is taken as it is, or as what is left of it when it is
+  // compressed, as if each came from a worker of its own.
   // Errors: the updater's; then the value stays as it was.
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& updater);
   // The same with a user's updater, which sees the rows that any of the values has, and writes
   // these rows of the value. Errors: the updater's, then the value stays as it was.
-  absl::Status Push(const std::vector<NDArray>& values, const WholeUpdate& update);
+  absl::Status Push(KeyId key, const std::vector<NDArray>& values, const WholeUpdate& update);
 
+  // As a pull is answered: rounded, if the codec encodes pulls.
   // The whole value; a row_sparse output gets the rows that are not zero.
   void CopyTo(const NDArray& output) const;
   // `ids`: ascending, each once. The output, row_sparse, has these rows afterwards.
   void CopyRows(const std::vector<int64_t>& ids, const NDArray& output) const;
 
  private:
+  // The sum of the values, in list order.
+  RowSum Fold(KeyId key, const std::vector<NDArray>& values);
+  // What the rows of one value stand for when they were encoded, in AccumulatorOf(dtype), in the
+  // order of the rows.
+  std::vector<uint8_t> Compressed(RowEncoder* encoder, const Rows& rows) const;
+  void Round(uint8_t* values, size_t elements) const;
+
   ValueSpec spec_;
+  CodecPtr codec_;
+  std::vector<std::unique_ptr<RowEncoder>> encoders_;  // by the place of a value in its list
   RowShape shape_;
   RowTable table_;
   RowStatePtr state_;

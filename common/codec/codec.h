@@ -24,7 +24,6 @@
 #include "absl/status/statusor.h"
 #include "common/cluster/identity.h"
 #include "common/model/compression_config.h"
-#include "common/model/key_spec.h"
 #include "common/tensor/dtype.h"
 #include "common/wire/payload.h"
 
@@ -78,9 +77,9 @@ using CodecPtr = std::shared_ptr<const Codec>;
 // ones), an unknown parameter or a number out of its range.
 absl::StatusOr<CodecPtr> MakeCodec(const CompressionConfig& config);
 
-// Whether pushes of a key of so many `bytes` are compressed: dense floats that have at least the
-// config's min_bytes. `config` passed MakeCodec, or is none.
-bool Compresses(const CompressionConfig& config, DType dtype, Storage storage, uint64_t bytes);
+// Whether pushes of a key of so many `bytes` (row_sparse: of all rows) are compressed: floats that
+// have at least the config's min_bytes. `config` passed MakeCodec, or is none.
+bool Compresses(const CompressionConfig& config, DType dtype, uint64_t bytes);
 
 // The types, in the order of the list.
 std::vector<std::string> CodecTypes();

@@ -44,10 +44,10 @@ absl::StatusOr<CodecPtr> MakeCodec(const CompressionConfig& config) {
                                                 fmt::join(CodecTypes(), ", ")));
 }
 
-bool Compresses(const CompressionConfig& config, DType dtype, Storage storage, uint64_t bytes) {
+bool Compresses(const CompressionConfig& config, DType dtype, uint64_t bytes) {
   const bool is_float = dtype == DType::kFloat32 || dtype == DType::kFloat64 ||
                         dtype == DType::kFloat16 || dtype == DType::kBFloat16;
-  if (config.type.empty() || !is_float || storage == Storage::kRowSparse) return false;
+  if (config.type.empty() || !is_float) return false;
   const auto least = config.parameters.find(kMinBytes);
   return least == config.parameters.end() || static_cast<double>(bytes) >= least->second;
 }

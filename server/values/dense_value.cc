@@ -13,6 +13,7 @@
 #include "common/cluster/partitioner.h"
 #include "common/kernels/kernels.h"
 #include "common/tensor/page_pool.h"
+#include "server/values/push_codec.h"
 
 namespace kvstore {
 namespace {
@@ -75,25 +76,13 @@ uint64_t DenseValue::HeldBytes() const {
   return (value_ == nullptr ? 0 : value_->size()) + (state_ == nullptr ? 0 : state_->bytes());
 }
 
-absl::Status DenseValue::CheckPush(const Piece& piece) const {
-  const CodecId expected = codec_ == nullptr ? CodecId::kPlain : codec_->id();
-  if (piece.codec != expected) {
-    return absl::FailedPreconditionError(
-        fmt::format("{}: a push encoded as {} expected, by the key's compression, got {}", Label(),
-                    CodecName(expected), CodecName(piece.codec)));
-  }
-  if (codec_ == nullptr || piece.rows != 0) return absl::OkStatus();
-  const size_t elements = value_bytes() / DTypeBytes(key().dtype);
-  const absl::Status fits = codec_->Check(key().dtype, elements, piece.data);
-  return fits.ok() ? fits
-                   : absl::Status(fits.code(),
-                                  fmt::format("{}: {}", Label(), std::string(fits.message())));
-}
-
 absl::Status DenseValue::Check(Op op, const Piece& piece) const {
   if (op == Op::kPush) {
-    KVS_RETURN_IF_ERROR(CheckPush(piece));
-    if (codec_ != nullptr && piece.rows == 0) return absl::OkStatus();
+    KVS_RETURN_IF_ERROR(CheckCodec(Label(), codec_.get(), piece));
+    if (codec_ != nullptr && piece.rows == 0) {
+      return CheckEncoded(Label(), *codec_, key().dtype, value_bytes() / DTypeBytes(key().dtype),
+                          piece.data);
+    }
   }
   const size_t expected = op == Op::kPull ? 0 : value_bytes();
   if (piece.rows == 0 && piece.data.size() == expected) return absl::OkStatus();

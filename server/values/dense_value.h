@@ -45,7 +45,6 @@ class DenseValue final : public PartValue {
   // The bytes of the part's value, in the key's dtype.
   size_t value_bytes() const;
 
-  absl::Status CheckPush(const Piece& piece) const;
   // What folds `elements` values of `piece` into `sum`, in AccumulatorOf(dtype), or begins it.
   void FoldPlain(const Piece& piece, bool begins, uint8_t* sum) const;
 

@@ -11,8 +11,10 @@
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/kernels/kernels.h"
 #include "common/rows/row_bytes.h"
 #include "common/wire/byte_counts.h"
+#include "server/values/push_codec.h"
 
 namespace kvstore {
 namespace {
@@ -77,9 +79,10 @@ absl::StatusOr<RowTable> LoadedTable(const std::string& label, int64_t height, s
 
 }  // namespace
 
-RowValue::RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater)
+RowValue::RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater, CodecPtr codec)
     : PartValue(key, id),
       updater_(updater),
+      codec_(std::move(codec)),
       cut_(RowShapeOf(key.shape, key.dtype)),
       // A table has a row at least; nobody can name that of an empty stripe.
       table_(std::max<int64_t>(cut_.RowsIn(id.part), 1), cut_.row_bytes) {}
@@ -97,20 +100,26 @@ uint64_t RowValue::HeldBytes() const {
   return table_.bytes() + (state_ == nullptr ? 0 : BytesOf(*state_));
 }
 
-absl::Status RowValue::Check(Op op, const Piece& piece) const {
-  if (piece.codec != CodecId::kPlain) {
-    return absl::FailedPreconditionError(
-        fmt::format("{}: a push encoded as plain expected, the key is row_sparse, got {}", Label(),
-                    CodecName(piece.codec)));
+absl::Status RowValue::CheckBytes(Op op, const Piece& piece) const {
+  const size_t ids_bytes = piece.rows * kIdBytes;
+  if (op == Op::kPush) {
+    KVS_RETURN_IF_ERROR(CheckCodec(Label(), codec_.get(), piece));
+    if (codec_ != nullptr && piece.rows > 0 && piece.data.size() >= ids_bytes) {
+      return CheckEncoded(Label(), *codec_, key().dtype, piece.rows * cut_.row_elements,
+                          piece.data.Sub(ids_bytes, piece.data.size() - ids_bytes));
+    }
   }
-  const uint64_t ids_bytes = uint64_t{piece.rows} * kIdBytes;
   const uint64_t rows_bytes = uint64_t{piece.rows} * cut_.row_bytes;
   const uint64_t expected = ids_bytes + (op == Op::kPull ? 0 : rows_bytes);
-  if (piece.data.size() != expected) {
-    return absl::InvalidArgumentError(fmt::format(
-        "{}: {} bytes expected for {} rows of {} bytes{}, got {}", Label(), expected, piece.rows,
-        cut_.row_bytes, op == Op::kPull ? " (ids alone)" : "", piece.data.size()));
-  }
+  if (piece.data.size() == expected) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "{}: {} bytes expected for {} rows of {} bytes{}, got {}", Label(), expected, piece.rows,
+      cut_.row_bytes, op == Op::kPull ? " (ids alone)" : "", piece.data.size()));
+}
+
+absl::Status RowValue::Check(Op op, const Piece& piece) const {
+  KVS_RETURN_IF_ERROR(CheckBytes(op, piece));
+  const uint64_t rows_bytes = uint64_t{piece.rows} * cut_.row_bytes;
   if (op == Op::kPull && rows_bytes > kPartBytesMax) {
     return absl::InvalidArgumentError(
         fmt::format("{}: at most {} bytes of rows expected in a pull, got {} rows of {}", Label(),
@@ -141,11 +150,22 @@ void RowValue::Fill(const Piece& piece) {
                  });
 }
 
+Payload RowValue::Decoded(const Piece& piece) const {
+  const size_t ids_bytes = piece.rows * kIdBytes;
+  Payload data = piece.data.Sub(ids_bytes, piece.data.size() - ids_bytes);
+  if (codec_ == nullptr || piece.rows == 0) return data;
+  const size_t elements = piece.rows * cut_.row_elements;
+  const Payload encoded = InOneSlice(std::move(data));
+  const auto values = std::make_shared<Buffer>(elements * DTypeBytes(AccumulatorOf(key().dtype)));
+  codec_->Decode(key().dtype, encoded.slices()[0].data, elements, /*add=*/false, values->data());
+  return Payload(BufferPtr(values));
+}
+
 void RowValue::Fold(SumIndex sum, const Piece& piece) {
   const std::vector<int64_t> rows = LocalRowsOf(cut_, piece);
-  const size_t ids_bytes = rows.size() * kIdBytes;
-  const Payload data = piece.data.Sub(ids_bytes, piece.data.size() - ids_bytes);
-  const auto [found, begins] = sums_.try_emplace(sum, key().dtype, cut_.row_elements);
+  const Payload data = Decoded(piece);
+  const DType dtype = codec_ == nullptr ? key().dtype : AccumulatorOf(key().dtype);
+  const auto [found, begins] = sums_.try_emplace(sum, dtype, cut_.row_elements);
   try {
     found->second.Fold(rows.data(), rows.size(), data);
   } catch (const std::bad_alloc&) {
@@ -180,7 +200,10 @@ Payload RowValue::Read(const Piece& asked) const {
   const auto rows = std::make_shared<Buffer>(asked.rows * cut_.row_bytes);
   table_.Gather(LocalRowsOf(cut_, asked).data(), asked.rows, rows->data());
   CountCopiedBytes(rows->size());
-  return Payload(BufferPtr(rows));
+  if (codec_ == nullptr || !codec_->encodes_pulls() || asked.rows == 0) {
+    return Payload(BufferPtr(rows));
+  }
+  return EncodeValues(*codec_, key().dtype, rows->data(), asked.rows * cut_.row_elements);
 }
 
 SavedHeader RowValue::Header() const {

@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "common/codec/codec.h"
 #include "common/rows/row_cut.h"
 #include "common/rows/row_sum.h"
 #include "common/rows/row_table.h"
@@ -20,19 +21,20 @@ namespace kvstore {
 class RowValue final : public PartValue {
  public:
   // `updater` outlives the value. While the program has an updater, the value cannot be updated:
-  // UNIMPLEMENTED.
-  RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater);
+  // UNIMPLEMENTED. `codec`: how rows that are pushed come encoded; null: plain.
+  RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater, CodecPtr codec);
 
   uint64_t Bytes() const override;
   uint64_t HeldBytes() const override;
   // OUT_OF_RANGE for a row that the value does not have; INVALID_ARGUMENT for a row of another
-  // stripe, for bytes that are not those of the rows, for a pull of more than kPartBytesMax bytes.
+  // stripe, for bytes that are not those of the rows (encoded, if they are), for a pull of more
+  // than kPartBytesMax bytes.
   absl::Status Check(Op op, const Piece& piece) const override;
   // If a row comes twice, the later one stays.
   void Fill(const Piece& piece) override;
   void Fold(SumIndex sum, const Piece& piece) override;
   void DropSum(SumIndex sum) override { sums_.erase(sum); }
-  // The rows in the order of the ids.
+  // The rows in the order of the ids; encoded, if the codec encodes pulls.
   Payload Read(const Piece& asked) const override;
   Payload Save() const override;
   absl::Status Load(const Payload& saved) override;
@@ -43,7 +45,13 @@ class RowValue final : public PartValue {
   // The header of what the part would be saved as now.
   SavedHeader Header() const;
 
+  // Whether the bytes behind the ids are those of the rows.
+  absl::Status CheckBytes(Op op, const Piece& piece) const;
+  // The rows of a push, in the dtype that sums are begun in.
+  Payload Decoded(const Piece& piece) const;
+
   const ShardUpdater& updater_;
+  const CodecPtr codec_;
   const RowShape cut_;
   RowTable table_;
   RowStatePtr state_;

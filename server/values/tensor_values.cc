@@ -14,13 +14,16 @@
 namespace kvstore {
 
 std::unique_ptr<PartValue> TensorValues::Make(const KeySpec& key, PartId id) {
-  if (key.storage == Storage::kRowSparse) return std::make_unique<RowValue>(key, id, updater_);
-  return std::make_unique<DenseValue>(key, id, updater_, CodecOf(key));
+  CodecPtr codec = CodecOf(key);
+  if (key.storage == Storage::kRowSparse) {
+    return std::make_unique<RowValue>(key, id, updater_, std::move(codec));
+  }
+  return std::make_unique<DenseValue>(key, id, updater_, std::move(codec));
 }
 
 CodecPtr TensorValues::CodecOf(const KeySpec& key) {
   const CompressionConfig& config = key.compression;
-  if (!Compresses(config, key.dtype, key.storage, ValueBytes(key))) return nullptr;
+  if (!Compresses(config, key.dtype, ValueBytes(key))) return nullptr;
   for (const auto& [known, codec] : codecs_) {
     if (known == config) return codec;
   }

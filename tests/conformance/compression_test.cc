@@ -84,6 +84,27 @@ TEST_CASE("keys below min_bytes and keys of ints go as they are", "[codec]") {
   });
 }
 
+TEST_CASE("rows are compressed, and what is left over waits for the next push of the row",
+          "[codec][rows]") {
+  OnEvery(StoreWithOneOrder, [](Worker& worker) {
+    KVStore& store = worker.store();
+    store.SetGradientCompression(kTwoBit);
+    worker.SetOptimizer(OptimizerSpec("sum"));
+    const Dims shape = {70, 2};
+    store.Init(Ints{1}, {RowArray(shape, {{3, {10, 10}}})});
+    const float sent = worker.all() * 0.5F;
+    store.Push(Ints{1}, {RowArray(shape, {{3, {0.75F, 0.25F}}, {64, {-0.5F, 0}}})});
+    MUST_EQUAL(worker.Rows(1, shape), (RowMap{{3, {10 + sent, 10}}, {64, {-sent, 0}}}));
+    // Row 3 stays away for a round; then 0.25 and 0.25 are left over.
+    store.Push(Ints{1}, {RowArray(shape, {{64, {0.25F, 0}}})});
+    MUST_EQUAL(worker.Rows(1, shape), (RowMap{{3, {10 + sent, 10}}, {64, {-sent, 0}}}));
+    store.Push(Ints{1}, {RowArray(shape, {{3, {0.25F, 0.25F}}})});
+    MUST_EQUAL(worker.Rows(1, shape), (RowMap{{3, {10 + 2 * sent, 10 + sent}}, {64, {-sent, 0}}}));
+    store.Push(Ints{1}, {NDArray::RowSparse(shape)});  // no row is a contribution, too
+    MUST_EQUAL(worker.Rows(1, shape), (RowMap{{3, {10 + 2 * sent, 10 + sent}}, {64, {-sent, 0}}}));
+  });
+}
+
 TEST_CASE("pulls are rounded where a codec is asked for it", "[codec]") {
   OnEvery(Store, [](Worker& worker) {
     KVStore& store = worker.store();
@@ -92,6 +113,10 @@ TEST_CASE("pulls are rounded where a codec is asked for it", "[codec]") {
     store.Init(Ints{1}, {Array({precise, 2})});
     worker.Meet();
     MUST_EQUAL(worker.Value(1, 2), (Floats{1, 2}));
+    const Dims shape = {70, 2};
+    store.Init(Ints{2}, {RowArray(shape, {{3, {precise, 2}}})});
+    MUST_EQUAL(worker.Rows(2, shape, {3, 4}), (RowMap{{3, {1, 2}}, {4, {0, 0}}}));
+    MUST_EQUAL(worker.Rows(2, shape), (RowMap{{3, {1, 2}}}));
   });
 }
 

@@ -135,7 +135,7 @@ class KVSTORE_EXPORT KVStore {
                              const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
                              int priority = 0) = 0;
 
-  // From now on what is pushed to dense keys of floats travels compressed, and what that leaves out
+  // From now on what is pushed to keys of floats travels compressed, and what that leaves out
   // is added to the next push (docs/compression.md): {{"type", "2bit"}, {"threshold", "0.5"}}, in
   // any order. Types: 2bit, 1bit, fp16, bf16, topk, randomk, dithering, onebit_scaled; none. Called
   // before the first Init, on a dist store by every worker with the same parameters. A local store

@@ -49,7 +49,8 @@ class FlippingCodec final : public PartCodec {
     return [this] { encoded_ = true; };
   }
   bool encoded() const { return encoded_; }
-  absl::StatusOr<Payload> Decode(const KeyOperation&, PartIndex, Payload received) override {
+  absl::StatusOr<Payload> Decode(const KeyOperation&, PartIndex, size_t,
+                                 Payload received) override {
     if (received.empty()) return absl::DataLossError("bytes expected, got none");
     return Flipped(received);
   }

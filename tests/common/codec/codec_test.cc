@@ -100,7 +100,6 @@ CodecPtr Made(const CompressionConfig& config) {
   return *codec;
 }
 
-
 // Encodes `values`, which become what is left over.
 template <typename T>
 std::string Encode(const Codec& codec, DType dtype, std::vector<T>* values, uint64_t number = 0) {
@@ -320,14 +319,13 @@ TEST_CASE("a compression that cannot be is refused by name", "[codec]") {
   CHECK(error({"fp16", {{"pull", 2}}}) == "compression 'fp16': pull: 0 or 1 expected, got 2");
 }
 
-TEST_CASE("dense floats of at least min_bytes are compressed, and nothing else", "[codec]") {
+TEST_CASE("floats of at least min_bytes are compressed, and nothing else", "[codec]") {
   const CompressionConfig config{"2bit", {{"min_bytes", 100}}};
-  CHECK(Compresses(config, DType::kFloat32, Storage::kDense, 100));
-  CHECK(Compresses(config, DType::kBFloat16, Storage::kUnspecified, 1000));
-  CHECK(!Compresses(config, DType::kFloat32, Storage::kDense, 99));
-  CHECK(!Compresses(config, DType::kInt32, Storage::kDense, 100));
-  CHECK(!Compresses(config, DType::kFloat32, Storage::kRowSparse, 100));
-  CHECK(!Compresses({}, DType::kFloat32, Storage::kDense, 100));
+  CHECK(Compresses(config, DType::kFloat32, 100));
+  CHECK(Compresses(config, DType::kBFloat16, 1000));
+  CHECK(!Compresses(config, DType::kFloat32, 99));
+  CHECK(!Compresses(config, DType::kInt32, 100));
+  CHECK(!Compresses({}, DType::kFloat32, 100));
 }
 
 }  // namespace kvstore

@@ -1,0 +1,21 @@
+// What a push to a key that may be compressed must look like, dense or row_sparse.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "absl/status/status.h"
+#include "common/codec/codec.h"
+#include "common/wire/piece.h"
+
+namespace kvstore {
+
+// Whether `piece` names the key's codec (null: plain). `label`: of the part.
+// Errors: FAILED_PRECONDITION.
+absl::Status CheckCodec(const std::string& label, const Codec* codec, const Piece& piece);
+
+// Whether `encoded` stands for that many values. Errors: INVALID_ARGUMENT.
+absl::Status CheckEncoded(const std::string& label, const Codec& codec, DType dtype,
+                          size_t elements, const Payload& encoded);
+
+}  // namespace kvstore
