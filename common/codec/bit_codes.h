@@ -43,7 +43,19 @@ void DecodeTwoBit(T threshold, const uint8_t* encoded, size_t elements, const Si
 template <typename T, typename Sink>
 void DecodeOneBit(T value, const uint8_t* encoded, size_t elements, const Sink& sink) {
   const T values[2] = {-value, value};
-  for (size_t i = 0; i < elements; ++i) sink(i, values[encoded[i / 8] >> (7 - i % 8) & 1]);
+  size_t i = 0;
+  for (; i + 8 <= elements; i += 8) {
+    const unsigned bits = encoded[i / 8];
+    sink(i, values[bits >> 7]);
+    sink(i + 1, values[bits >> 6 & 1]);
+    sink(i + 2, values[bits >> 5 & 1]);
+    sink(i + 3, values[bits >> 4 & 1]);
+    sink(i + 4, values[bits >> 3 & 1]);
+    sink(i + 5, values[bits >> 2 & 1]);
+    sink(i + 6, values[bits >> 1 & 1]);
+    sink(i + 7, values[bits & 1]);
+  }
+  for (; i < elements; ++i) sink(i, values[encoded[i / 8] >> (7 - i % 8) & 1]);
 }
 
 }  // namespace kvstore

@@ -54,9 +54,14 @@ class CastCodec final : public TypedCodec<CastCodec> {
   // An infinity and a NaN stay what they are.
   template <typename T>
   float Clamped(T value) const {
-    if (!std::isfinite(value)) return static_cast<float>(value);
     const T largest = largest_;
-    return static_cast<float>(value > largest ? largest : value < -largest ? -largest : value);
+    // Without branches, so that the compiler makes vectors of it.
+    const bool above = value > largest;
+    const bool below = value < -largest;
+    const bool infinite = std::abs(value) > std::numeric_limits<T>::max();
+    T clamped = above ? largest : value;
+    clamped = below ? -largest : clamped;
+    return static_cast<float>(infinite ? value : clamped);
   }
 
   const DType dtype_;

@@ -11,11 +11,16 @@
 namespace kvstore {
 namespace {
 
-// A number of [0, 1): 24 bits, which f32 has exactly.
+// The numbers of [0, 1) of two neighbours from one hash: 24 bits each, which f32 has exactly.
 template <typename T>
-T Chance(uint64_t seed, size_t i) {
-  return static_cast<T>(Mix64(seed + i) >> 40) * static_cast<T>(0x1p-24);
-}
+struct Chances {
+  Chances(uint64_t seed, size_t pair) {
+    const uint64_t hash = Mix64(seed + pair);
+    of[0] = static_cast<T>(static_cast<int32_t>(hash >> 40)) * static_cast<T>(0x1p-24);
+    of[1] = static_cast<T>(static_cast<int32_t>(hash >> 16 & 0xffffff)) * static_cast<T>(0x1p-24);
+  }
+  T of[2];
+};
 
 template <typename T>
 T LargestMagnitude(const T* values, size_t elements) {
@@ -48,19 +53,25 @@ class DitheringCodec final : public TypedCodec<DitheringCodec> {
     StoreAs(largest, encoded);
     uint8_t* const codes = encoded + sizeof(T);
     std::fill(codes, encoded + EncodedBytesOf<T>(elements), uint8_t{0});
-    const T steps = static_cast<T>(steps_);
-    const T scale = largest > 0 ? steps / largest : T{0};
-    const T step = largest / steps;
-    const bool usable = std::isfinite(scale);  // not where the magnitudes are denormals
-    for (size_t i = 0; i < elements; ++i) {
-      const T x = values[i];
-      const T level = usable ? std::min(std::floor(std::abs(x) * scale + Chance<T>(seed, i)), steps)
-                             : T{0};  // a NaN compares as no number: see below
-      const auto whole = level >= 0 ? static_cast<int>(level) : 0;
-      const int signed_level = std::signbit(x) ? -whole : whole;
-      const unsigned code = static_cast<unsigned>(signed_level + static_cast<int>(steps_));
-      codes[i * bits_ / 8] |= static_cast<uint8_t>(code << (8 - bits_ - i * bits_ % 8));
-      values[i] = LeftOver(x - static_cast<T>(signed_level) * step);
+    const int steps = static_cast<int>(steps_);
+    const T step = largest / static_cast<T>(steps);
+    // 0, so that all levels are 0, if all is 0 or not all is finite, or the quotient is not, as
+    // where the magnitudes are denormals.
+    T scale = largest > 0 ? static_cast<T>(steps) / largest : T{0};
+    if (!std::isfinite(scale)) scale = 0;
+    const bool finite = !std::isnan(largest);
+    for (size_t i = 0; i < elements; i += 2) {
+      const Chances<T> chances(seed, i / 2);
+      for (size_t k = i; k < std::min(i + 2, elements); ++k) {
+        const T x = values[k];
+        // The part before the point of a number that is not below 0.
+        const int level =
+            finite ? std::min(static_cast<int>(std::abs(x) * scale + chances.of[k - i]), steps) : 0;
+        const int signed_level = std::signbit(x) ? -level : level;
+        const auto code = static_cast<unsigned>(signed_level + steps);
+        codes[k * bits_ / 8] |= static_cast<uint8_t>(code << (8 - bits_ - k * bits_ % 8));
+        values[k] = LeftOver(x - static_cast<T>(signed_level) * step);
+      }
     }
   }
 

@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "common/codec/codec.h"
 #include "common/kernels/kernels.h"
@@ -32,7 +33,7 @@ struct Adds {
 // ever.
 template <typename T>
 T LeftOver(T value) {
-  return std::isfinite(value) ? value : T{0};
+  return std::abs(value) <= std::numeric_limits<T>::max() ? value : T{0};
 }
 
 // How many of `elements` a codec sends that sends a share of them.

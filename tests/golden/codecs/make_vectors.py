@@ -141,8 +141,9 @@ def dithering(r, parameters, round_):
     steps = (1 << (bits - 1)) - 1
     of_part = mix64((mix64(int(parameters.get("seed", 0)) ^ KEY) + PART) & MASK)
     seed = mix64((mix64((of_part + SENDER) & MASK) + round_) & MASK)
-    chance = np.array([number(mix64((seed + i) & MASK) >> 40) * number(2.0 ** -24)
-                       for i in range(len(r))], r.dtype)
+    hashes = [mix64((seed + i // 2) & MASK) for i in range(len(r))]
+    chance = np.array([number(h >> 16 & 0xffffff if i % 2 else h >> 40) * number(2.0 ** -24)
+                       for i, h in enumerate(hashes)], r.dtype)
     largest = np.max(np.abs(r)) if np.all(np.isfinite(r)) else number(np.nan)
     level = np.zeros(len(r), np.int64)
     if largest > 0:
