@@ -24,6 +24,8 @@ WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "mxnet_worker.
 # name: arguments of mxnet_worker.py, arguments of kvbench, which of its results, items per round
 WORKLOADS = {
     "round": (["round", "sgd", "8"], ["round"], 0, 1),
+    "round 2bit": (["round", "sgd", "8", "2bit"],
+                   ["round", "--compression", "2bit,threshold=1"], 0, 1),
     "small none": (["small", "none", "3"], ["small"], 0, 10000),
     "small sgd": (["small", "sgd", "3"], ["small"], 1, 10000),
     "init": (["small", "none", "0"], ["init"], 0, 10000),

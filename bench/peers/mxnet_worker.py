@@ -1,6 +1,6 @@
 """One worker of an MXNet KVStore that does what a workload of kvbench does; compare.py starts it.
 
-    mxnet_worker.py WORKLOAD OPTIMIZER ROUNDS [HEIGHT]
+    mxnet_worker.py WORKLOAD OPTIMIZER ROUNDS [HEIGHT, or a type of compression]
 
 Prints one line of JSON: seconds of each round (push all, pull all, wait), of the same with the fused
 pushpull, and of Init. Gradients are ones and the learning rate is 1. What is pulled is checked; of
@@ -108,6 +108,8 @@ def sparse(store, height):
 def main():
     store = mx.kv.create("dist_sync")
     if WORKLOAD == "round":
+        if len(sys.argv) > 4:  # with this threshold the ones of a round are sent as they are
+            store.set_gradient_compression({"type": sys.argv[4], "threshold": 1.0})
         result = dense(store, 25, 1000000)
     elif WORKLOAD == "small":
         result = dense(store, 10000, 64)
