@@ -9,6 +9,7 @@
 
 #include "client/base/no_memory.h"
 #include "client/base/sdk_log.h"
+#include "common/base/await_memory.h"
 #include "common/transport/methods.h"
 
 namespace kvstore {
@@ -289,11 +290,8 @@ void ShardLinks::TryEndJob() noexcept {
 
 void ShardLinks::Later() noexcept {
   if (later_) return;
-  try {
-    loop_->PostAfter(kPauseMs, [this] { TryAgain(); });
-    later_ = true;
-  } catch (const std::bad_alloc&) {
-  }
+  AwaitMemory([this] { loop_->PostAfter(kPauseMs, [this] { TryAgain(); }); });
+  later_ = true;
 }
 
 void ShardLinks::TryAgain() noexcept {
@@ -319,16 +317,13 @@ void ShardLinks::OnTimer() noexcept {
   ArmTimer();
 }
 
-// The last thing that every event does. Without memory for an alarm the next event tries again; the
-// last of them is the question that Wait asks at its deadline (Explain).
+// The last thing that every event does. Waits for the memory of its alarm: there may be no other
+// event before the program's deadline.
 void ShardLinks::ArmTimer() noexcept {
   if (timer_ == nullptr) return;
   if (!late_.empty() || !routing_told_ || (end_ && !end_told_)) Later();
   if (core_ == nullptr) return;
-  try {
-    timer_->Arm(core_->NextTimerMs());
-  } catch (const std::bad_alloc&) {
-  }
+  AwaitMemory([this] { timer_->Arm(core_->NextTimerMs()); });
 }
 
 void ShardLinks::Explain(const std::vector<uint64_t>& operations, int64_t within_ms,

@@ -23,7 +23,7 @@
 //   * a stream that cannot be dialled is one that broke
 //   * a routing table, or the end of the job: tried again
 //   * an operation that cannot take its answer ends with RESOURCE_EXHAUSTED (DistOperation)
-// "Again" is after a moment (kPauseMs), or with the next event should even that find no memory.
+// "Again" is after a moment (kPauseMs); the loop waits until there is the memory for that alarm.
 //
 // Loop-bound, except where a method says otherwise.
 #pragma once

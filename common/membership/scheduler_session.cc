@@ -30,10 +30,11 @@ SchedulerSession::SchedulerSession(Transport* transport, EventLoop* loop, std::s
 SchedulerSession::~SchedulerSession() = default;
 
 void SchedulerSession::Start() noexcept {
-  const bool started = TryRun(
-      [](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) { core.Start(now_ms, out); });
-  if (started) return;
-  AwaitMemory([this] { loop_->PostAfter(kPauseMs, [this] { Start(); }); });
+  AwaitMemory([this] {
+    Run([](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
+      core.Start(now_ms, out);
+    });
+  });
 }
 
 uint64_t SchedulerSession::Barrier(uint64_t deadline_ms) {
@@ -80,7 +81,7 @@ void SchedulerSession::Run(Call call) {
   if (stopped_) return;
   MembershipCore draft = core_;
   MembershipOutbox out;
-  call(draft, SteadyNowMs(), &out);
+  call(draft, loop_->NowMs(), &out);
   std::vector<Payload> messages;
   messages.reserve(out.messages.size());
   for (const v1::NodeMessage& message : out.messages) {
@@ -146,12 +147,11 @@ void SchedulerSession::CatchUp() noexcept {
       core.OnSessionDown(now_ms, out);
     });
   }
-  try {
-    if (broken_ || !unlearned_.empty()) timer_.Arm(SteadyNowMs() + kPauseMs);
+  // Without an alarm nobody may call again: a session that is broken has no stream.
+  AwaitMemory([this] {
+    if (broken_ || !unlearned_.empty()) timer_.Arm(loop_->NowMs() + kPauseMs);
     timer_.Arm(core_.NextTimerMs());
-  } catch (const std::bad_alloc&) {
-    // The next event does it: if nothing else happens, the scheduler ends a session that is silent.
-  }
+  });
 }
 
 void SchedulerSession::OnTimer() noexcept {

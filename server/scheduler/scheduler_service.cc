@@ -79,7 +79,7 @@ SchedulerService::~SchedulerService() {
 absl::Status SchedulerService::Begin(std::optional<v1::SchedulerState> state) {
   SchedulerOutbox out;
   core_ = std::make_unique<SchedulerCore>(options_.core, std::move(state), RandomClusterId(),
-                                          SteadyNowMs(), &out);
+                                          loop_->NowMs(), &out);
   WriteLog(out);
   return file_ == nullptr ? absl::OkStatus() : file_->Save(*out.persist);
 }
@@ -91,7 +91,7 @@ absl::Status SchedulerService::Listen(Transport* transport) {
        [this](std::unique_ptr<MessageStream> stream) { Accept(std::move(stream)); }});
   options.unary_methods.push_back(
       {kSchedulerStatusMethod, loop_.get(), [this](const Payload&, const UnaryReply& reply) {
-         const std::string status = core_->Status(SteadyNowMs()).SerializeAsString();
+         const std::string status = core_->Status(loop_->NowMs()).SerializeAsString();
          untold_.Add(std::nullopt, [reply, status] { reply(status); });
        }});
   loop_->Post([this] { timer_.Arm(core_->NextTimerMs()); });
@@ -167,7 +167,7 @@ void SchedulerService::Take(SessionId id, const Payload& bytes) {
     }
   }
   ++session.unanswered;
-  const bool taken = (message.has_heartbeat() && core_->OnHeartbeat(SteadyNowMs(), id)) ||
+  const bool taken = (message.has_heartbeat() && core_->OnHeartbeat(loop_->NowMs(), id)) ||
                      Run([&](SchedulerCore& core, int64_t now_ms, SchedulerOutbox* out) {
                        core.OnMessage(now_ms, id, message, out);
                      });
@@ -217,7 +217,7 @@ bool SchedulerService::Run(Call call) noexcept {
   try {
     auto draft = std::make_unique<SchedulerCore>(*core_);
     out = std::make_shared<SchedulerOutbox>();
-    call(*draft, SteadyNowMs(), out.get());
+    call(*draft, loop_->NowMs(), out.get());
     auto state = std::exchange(out->persist, std::nullopt);
     if (file_ == nullptr) state.reset();
     untold_.Add(std::move(state), [this, out] { Apply(out); });
@@ -305,7 +305,8 @@ void SchedulerService::CatchUp() noexcept {
     if (sessions_.erase(id) > 0) --lost_sessions_;
   }
   Write();
-  try {
+  // A lost session is told to the core with an alarm or never: its node may be the last.
+  AwaitMemory([this] {
     if (ending_ != nullptr) {
       // Before the process may end, nodes that are away for a moment have time to come back and
       // learn it.
@@ -314,11 +315,9 @@ void SchedulerService::CatchUp() noexcept {
           [this, ended = *ending_->job_ended]() mutable { events_.on_job_over(std::move(ended)); });
       ending_ = nullptr;
     }
-    if (lost_sessions_ > 0) timer_.Arm(SteadyNowMs() + kPauseMs);
+    if (lost_sessions_ > 0) timer_.Arm(loop_->NowMs() + kPauseMs);
     timer_.Arm(core_->NextTimerMs());
-  } catch (const std::bad_alloc&) {
-    // The next event does it: nodes send heartbeats.
-  }
+  });
 }
 
 }  // namespace kvstore

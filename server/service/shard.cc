@@ -114,7 +114,7 @@ void Shard::HandleMessage(PeerId peer, const Payload& message) {
   }
   PutOffUnread(peer, &*request);
   ServerOutbox out;
-  core_->OnFrame(SteadyNowMs(), peer, *request, &out);
+  core_->OnFrame(loop_->NowMs(), peer, *request, &out);
   for (const ServerFrame& reply : out) {
     NoteRefusals(reply.frame);
     Send(reply.peer, reply.frame);
@@ -125,7 +125,7 @@ void Shard::HandleMessage(PeerId peer, const Payload& message) {
 void Shard::NoteRefusals(const ReplyFrame& frame) {
   for (const ReplyEntry& entry : frame.entries) {
     if (entry.code != absl::StatusCode::kResourceExhausted) continue;
-    const int64_t now_ms = SteadyNowMs();
+    const int64_t now_ms = loop_->NowMs();
     if (now_ms < quiet_until_ms_) return;
     quiet_until_ms_ = now_ms + kRefusalsToldEveryMs;
     spdlog::warn("shard {}: refused to worker {}: {} {}", index_, frame.header.rank,
