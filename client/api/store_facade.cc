@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <unordered_map>
 #include <unordered_set>
@@ -121,7 +122,9 @@ OperationSpec StoreFacade::SpecOf(const VarPtr& key_var,
   spec.owner = backend_;
   spec.what = fmt::format("{} of {}", NameOf(operation->kind), operation->key->label);
   spec.key = operation->key->text;
-  spec.uses.reserve(3 + operation->values.size() + operation->outputs.size());  // one more: Init's
+  // Three more: key_var, all_ and, of an Init, KeyState::making.
+  spec.uses.reserve(3 + operation->values.size() + operation->outputs.size() +
+                    operation->row_ids.size());
   spec.uses.push_back({key_var, Access::kOrder});
   spec.uses.push_back({all_, Access::kTrack});
   for (const NDArray& value : operation->values) {
@@ -227,18 +230,24 @@ KeyedStatus StoreFacade::MakeKeys(const Names& keys, const std::vector<NDArray>&
     // What stays for good (keys, their states) is made in loops of its own, not between what goes
     // with the operations: else thousands of small keys leave as many holes behind.
     made.reserve(keys.size());
-    std::unordered_set<KeyId> seen;
+    std::vector<KeyId> ids;
+    ids.reserve(keys.size());
     for (const KeyName& name : keys) {
       auto key = MakeKey(name);
       if (!key.ok()) return {key.status(), {}};
       status = keys_.CheckKind(name);
       if (status.ok()) status = keys_.CheckNew(**key);
-      if (status.ok() && !seen.insert((*key)->id).second) {
-        status = absl::InvalidArgumentError(
-            fmt::format("Init: distinct keys expected, {} comes twice", (*key)->label));
-      }
       if (!status.ok()) return {status, (*key)->text};
+      ids.push_back((*key)->id);
       made.push_back(*std::move(key));
+    }
+    std::sort(ids.begin(), ids.end());
+    if (const auto twice = std::adjacent_find(ids.begin(), ids.end()); twice != ids.end()) {
+      const Key& key = **std::find_if(made.begin(), made.end(),
+                                      [twice](const KeyPtr& each) { return each->id == *twice; });
+      return {absl::InvalidArgumentError(
+                  fmt::format("Init: distinct keys expected, {} comes twice", key.label)),
+              key.text};
     }
     std::vector<std::shared_ptr<KeyOperation>> operations;
     operations.reserve(made.size());

@@ -6,6 +6,8 @@
 #include <cstdlib>  // defines __GLIBC__
 #include <new>
 
+#include "common/base/mutex.h"
+
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -46,6 +48,10 @@ void LeaveHeadroom(size_t bytes) {
     unasked += bytes;
     return;
   }
+  // One at a time: asking takes the addresses for a moment, and shards that ask for the same
+  // SetOptimizer would find each other's taken.
+  static Mutex asking;
+  const MutexLock lock(asking);
   // Where the C library has enough that was freed it needs none of the system's, but for pieces
   // that it cannot use: hence half of the headroom. After a refusal the next call asks again.
   const bool fits = SystemHas(bytes + kHeadroomBytes) ||

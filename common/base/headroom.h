@@ -15,9 +15,11 @@ inline constexpr size_t kHeadroomBytes = size_t{128} << 20;
 // From now on there is a headroom in this process: for one with a server in it.
 void KeepHeadroom();
 
-// To be called before `bytes` are taken of the C library's allocator that may add up to much: rows,
-// sums of rows, small values. Throws std::bad_alloc when the headroom would not be left. Nearly
-// free: the system is asked once per megabyte and thread. PagePool's blocks need no such question.
+// To be called before `bytes` are taken that may add up to much: rows, sums of rows, small values,
+// of the C library's allocator; the states of an optimizer, wherever they will lie. Throws
+// std::bad_alloc when the headroom would not be left. Nearly free: the system is asked once per
+// megabyte and thread. A single block of PagePool needs no such question: the pool keeps the
+// headroom itself.
 // Thread-safe.
 void LeaveHeadroom(size_t bytes);
 

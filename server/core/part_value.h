@@ -112,9 +112,9 @@ class ShardValues {
   // state that fits. Errors: INVALID_ARGUMENT names the parameter and the known ones; then, and
   // also if std::bad_alloc is thrown, nothing has changed.
   virtual absl::Status SetOptimizer(const OptimizerConfig& spec) = 0;
-  // Whether the system has so many bytes more now, for states: it is asked, and does not keep them.
+  // Whether the system has this much memory free now, for states. Nothing is reserved.
   // Errors: RESOURCE_EXHAUSTED.
-  virtual absl::Status CheckMemory(uint64_t /*bytes*/) const { return absl::OkStatus(); }
+  virtual absl::Status CheckMemory(uint64_t bytes) const = 0;
   // Takes the last SetOptimizer back, which was OK: the updater before it is used again.
   virtual void UndoSetOptimizer() noexcept = 0;
 };

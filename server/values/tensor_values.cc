@@ -41,12 +41,14 @@ absl::Status TensorValues::SetOptimizer(const OptimizerConfig& spec) {
 }
 
 absl::Status TensorValues::CheckMemory(uint64_t bytes) const {
+  const uint64_t of_all = bytes * shards_;
   try {
-    LeaveHeadroom(bytes * shards_);
+    LeaveHeadroom(of_all);
     return absl::OkStatus();
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(
-        fmt::format("memory for {} bytes more expected, the system has no more", bytes));
+        fmt::format("memory for {} bytes more expected, {} for each shard, the system has no more",
+                    of_all, bytes));
   }
 }
 

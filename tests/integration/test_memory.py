@@ -47,14 +47,16 @@ class Memory(unittest.TestCase):
         self.assertTrue(self.server.running(), self.cluster.text())
         self.assertRegex(said, r"before: ok")
         self.assertRegex(said, r"big: RESOURCE_EXHAUSTED, nothing was done: .*optimizer 'adam': "
-                               r"memory for \d+ bytes more expected, the system has no more")
+                               r"memory for \d+ bytes more expected, \d+ for each shard, the system "
+                               r"has no more")
         self.assertRegex(said, r"after: ok")
 
     def test_a_push_of_rows_for_which_there_is_no_memory_waits_and_others_go_on(self):
         self.start()
         worker = self.cluster.start("worker", [os.path.join(cluster.TESTS, "memory_worker"),
                                                "--mib", "1200", "--as", "pushed"],
-                                    {**self.cluster.env(), "KVSTORE_OP_TIMEOUT_MS": "15000"})
+                                    {**self.cluster.env(),
+                                     "KVSTORE_OP_TIMEOUT_MS": f"{cluster.DEADLINE_S * 250:.0f}"})
         self.server.expect(r"refused to worker 0: PUSH key 'big' part \d+: memory for ")
         worker.expect(r"^before: ok$")
         worker.expect(r"^big: accepted$")

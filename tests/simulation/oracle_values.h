@@ -32,6 +32,7 @@ class OracleValues final : public ShardValues {
     previous_ = std::exchange(parameter_, static_cast<uint64_t>(parameter->second));
     return absl::OkStatus();
   }
+  absl::Status CheckMemory(uint64_t) const override { return absl::OkStatus(); }
   void UndoSetOptimizer() noexcept override { parameter_ = previous_; }
 
  private:

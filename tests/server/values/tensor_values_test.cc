@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "common/base/headroom.h"
+
 namespace kvstore {
 namespace {
 
@@ -31,6 +33,18 @@ TEST_CASE("while the program has an updater it is the only one, and it has no ro
                                  "updater, which has no rows"));
   program.on = false;
   CHECK_FALSE(values.has_own_updater());
+}
+
+TEST_CASE("memory for states is asked for on behalf of every shard of the process",
+          "[engine][memory]") {
+  KeepHeadroom();
+  const TensorValues alone, one_of_four(nullptr, 4);
+  CHECK(alone.CheckMemory(1000).ok());
+  CHECK(one_of_four.CheckMemory(1000).ok());
+  // A quarter of all addresses that a process has: for four shards there are not enough.
+  CHECK(one_of_four.CheckMemory(uint64_t{1} << 45) ==
+        absl::ResourceExhaustedError("memory for 140737488355328 bytes more expected, "
+                                     "35184372088832 for each shard, the system has no more"));
 }
 
 }  // namespace
