@@ -34,6 +34,7 @@ std::unique_ptr<KVStore> CreateStore(const std::string& type) {
   const auto environment = ReadEnvironment();
   ThrowIfError(environment.status());
   for (const std::string& warning : environment->warnings) LogWarningOnce(warning);
+  for (const std::string& warning : WarningsOfProcessVariables()) LogWarningOnce(warning);
   auto backend = MakeBackend(*parsed, *environment);
   ThrowIfError(backend.status());
   return std::make_unique<StoreFacade>(parsed->name, *std::move(backend));

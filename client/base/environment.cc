@@ -67,18 +67,16 @@ std::optional<std::string> ProcessVariable(const std::string& name) {
   return ProcessVariables()(name);
 }
 
-absl::StatusOr<Environment> ReadEnvironment() {
-  KVS_ASSIGN_OR_RETURN(Environment environment, ReadEnvironment(ProcessVariable));
+absl::StatusOr<Environment> ReadEnvironment() { return ReadEnvironment(ProcessVariable); }
+
+std::vector<std::string> WarningsOfProcessVariables() {
   std::vector<std::string> names = ProcessVariableNames();
   {
     ProcessSettings& process = Settings();
     MutexLock lock(process.mutex);
     for (const auto& [name, value] : process.settings) names.push_back(name);
   }
-  for (std::string& warning : WarningsOfUnknownVariables(names)) {
-    environment.warnings.push_back(std::move(warning));
-  }
-  return environment;
+  return WarningsOfUnknownVariables(names);
 }
 
 void SetProcessEnvironment(const std::map<std::string, std::string>& settings) {

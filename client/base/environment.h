@@ -37,6 +37,10 @@ absl::StatusOr<Environment> ReadEnvironment(const VariableLookup& lookup);
 // The environment of this process: InitPSEnv's settings come first, then its variables.
 absl::StatusOr<Environment> ReadEnvironment();
 
+// One line for each variable of this process, or setting of InitPSEnv, that looks like ours and is
+// not (common/config/unknown_variables.h).
+std::vector<std::string> WarningsOfProcessVariables();
+
 // One variable of this process: InitPSEnv's setting if there is one, else the environment's.
 // Thread-safe.
 std::optional<std::string> ProcessVariable(const std::string& name);

@@ -50,6 +50,24 @@ const std::string& NearestName(std::string_view name, const std::vector<std::str
                            });
 }
 
+bool BeginsWith(std::string_view name, std::string_view prefix) {
+  return name.substr(0, prefix.size()) == prefix;
+}
+
+// Kubernetes tells every pod of every service near it. For one that is called kvstore-scheduler:
+// KVSTORE_SCHEDULER_SERVICE_HOST and _SERVICE_PORT, KVSTORE_SCHEDULER_PORT, _PORT_7070_TCP, _ADDR
+// and so on. The first of them is always there.
+bool IsOfAService(std::string_view name, const std::vector<std::string>& names) {
+  constexpr std::string_view kHost = "_SERVICE_HOST";
+  return std::any_of(names.begin(), names.end(), [&](std::string_view host) {
+    if (host.size() < kHost.size()) return false;
+    const std::string service(host.substr(0, host.size() - kHost.size()));
+    if (host != service + std::string(kHost) || !BeginsWith(name, service)) return false;
+    return name == service + "_PORT" || BeginsWith(name, service + "_PORT_") ||
+           BeginsWith(name, service + "_SERVICE_");
+  });
+}
+
 }  // namespace
 
 std::vector<std::string> ProcessVariableNames() {
@@ -65,7 +83,7 @@ std::vector<std::string> WarningsOfUnknownVariables(const std::vector<std::strin
   const std::vector<std::string> ours = OurVariables();
   std::vector<std::string> warnings;
   for (const std::string& name : names) {
-    if (name.rfind(kPrefix, 0) != 0) continue;
+    if (!BeginsWith(name, kPrefix) || IsOfAService(name, names)) continue;
     if (std::binary_search(ours.begin(), ours.end(), name)) continue;
     warnings.push_back(fmt::format("{} has no effect: there is no such variable; the nearest is {}",
                                    name, NearestName(name, ours)));

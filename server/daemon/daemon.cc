@@ -23,6 +23,9 @@ void SetUpLog(const std::string& name, const DaemonOptions& options) {
   spdlog::set_default_logger(std::move(logger));
   if (!options.said.empty()) spdlog::info("set: {}", options.said);
   for (const std::string& warning : options.warnings) spdlog::warn("{}", warning);
+}
+
+void WarnOfUnknownVariables() {
   for (const std::string& warning : WarningsOfUnknownVariables(ProcessVariableNames())) {
     spdlog::warn("{}", warning);
   }

@@ -9,9 +9,12 @@
 
 namespace kvstore {
 
-// Logs go to stderr: first what was set, the warnings of `options`, and those of variables that
-// look like ours and are not.
+// Logs go to stderr: first what was set, and the warnings of `options`.
 void SetUpLog(const std::string& name, const DaemonOptions& options);
+
+// One line for each variable of this process that looks like ours and is not. Of the daemons only:
+// in a program that serves KVStore::Create has said it.
+void WarnOfUnknownVariables();
 
 // `address` with `bound_port` where it has port 0.
 std::string WithPort(const std::string& address, int bound_port);

@@ -20,6 +20,7 @@ int Main(const std::vector<std::string>& arguments) {
   const SchedulerDaemonOptions& options = *parsed.options;
   StopSignal stop;
   SetUpLog("kvscheduler", options);
+  WarnOfUnknownVariables();
 
   std::unique_ptr<StateFile> file;
   if (options.state_dir.empty()) {

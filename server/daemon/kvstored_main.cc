@@ -20,6 +20,7 @@ int Main(const std::vector<std::string>& arguments) {
   const ServerDaemonOptions& options = *parsed.options;
   StopSignal stop;
   SetUpLog("kvstored", options);
+  WarnOfUnknownVariables();
 
   ServerNodeEvents events;
   events.on_listening = [&options](const std::string& listen, const std::string& advertise) {

@@ -131,9 +131,10 @@ class UnreadStream:
 
 
 def refusal_for_good(address, **fields):
-    """The scheduler's refusal of one more worker, which comes again at once as long as it is told to
-    come again: until --lost-dead-ms after the job has begun, which should be short. `fields`: of
-    Register, in place of those of a worker that would do."""
+    """Registers a worker that the job has no place for, again and again until the refusal is another
+    than UNAVAILABLE, and returns that one. Start the scheduler with a short --lost-dead-ms. `fields`:
+    of Register, in place of those of a worker that would do."""
+    end = time.monotonic() + 30
     while True:
         session = Stream(address, "/kvstore.v1.Scheduler/Session", scheduler_pb2.SchedulerMessage)
         message = scheduler_pb2.NodeMessage()
@@ -146,6 +147,7 @@ def refusal_for_good(address, **fields):
         session.close()
         if refused.code != UNAVAILABLE:
             return refused
+        assert time.monotonic() < end, f"still UNAVAILABLE after 30 s: {refused.message}"
 
 
 class Worker:

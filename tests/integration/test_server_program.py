@@ -21,11 +21,11 @@ def free_port():
 class ServerProgram(unittest.TestCase):
     """A real scheduler; the servers are role_program."""
 
-    def start(self, servers=2, program=PROGRAM):
+    def start(self, servers=2, program=PROGRAM, **variables):
         nodes = cluster.Cluster(workers=1, servers=servers, own_servers=True)
         self.addCleanup(nodes.__exit__)
         self.nodes = nodes
-        env = {"KVSTORE_SCHEDULER": nodes.address, "KVSTORE_ROLE": "server"}
+        env = {"KVSTORE_SCHEDULER": nodes.address, "KVSTORE_ROLE": "server", **variables}
         return [nodes.start(f"server {n}", [program], {**env, "KVSTORE_SERVER_RANK": str(n)})
                 for n in range(servers)]
 
@@ -79,6 +79,13 @@ class ServerProgram(unittest.TestCase):
             server.signal(number)
             self.assertEqual(server.wait(), 0, server.text())
             self.assertIn("the job is over", server.lines)
+
+    def test_a_variable_that_is_misspelt_is_named_once(self):
+        server = self.start(servers=1, KVSTORE_SHARD="2")[0]
+        server.expect("registered as server 0")
+        server.signal(signal.SIGTERM)
+        self.assertEqual(server.wait(), 0, server.text())
+        self.assertEqual(server.text().count("KVSTORE_SHARD has no effect"), 1, server.text())
 
     def test_a_job_that_fails_is_an_error_of_run_server(self):
         servers = self.start()

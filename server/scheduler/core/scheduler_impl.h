@@ -102,8 +102,10 @@ class SchedulerCore::Impl {
   bool RefusedForItsAddress(SessionId session, const v1::Register& request);
   absl::StatusOr<uint32_t> ChooseRank(const v1::Register& request) const;
   absl::Status NoPlace(v1::Role role) const;
-  // Whether the job has begun so long ago that a member which had died by then is known to have.
-  bool HasSettled() const;
+  // Whether the job began at least lost_dead_ms ago. Until then a worker that is refused may be a
+  // member that died just before the job began and was started again. (The end of a process is
+  // noticed by then; that of a host may take keepalive's 15 s.)
+  bool BeganLongAgo() const;
   absl::Status HeldBy(const Node& node) const;
   absl::Status AdoptStoreType(const v1::Register& request);
   void Admit(SessionId session, const v1::Register& request, uint32_t rank);

@@ -251,7 +251,7 @@ absl::Status SchedulerCore::Impl::HeldBy(const Node& node) const {
         "{} is registered and connected; two servers cannot share an address; try again", name));
   }
   const std::string held = fmt::format("rank {} is held by {}", node.record.rank(), name);
-  if (!HasSettled()) return absl::UnavailableError(held + ", which is connected; try again");
+  if (!BeganLongAgo()) return absl::UnavailableError(held + ", which is connected; try again");
   return absl::AlreadyExistsError(held + ", which is alive");
 }
 
@@ -262,7 +262,7 @@ absl::Status SchedulerCore::Impl::NoPlace(v1::Role role) const {
   const uint32_t places = role == v1::ROLE_WORKER ? options_.workers : options_.servers;
   const std::string full = fmt::format("job {} has its {} {}s", job_, places, RoleName(role));
   if (!begun_) return absl::UnavailableError(full + ", but has not begun; try again");
-  if (!HasSettled()) return absl::UnavailableError(full + ", but began just now; try again");
+  if (!BeganLongAgo()) return absl::UnavailableError(full + ", but began just now; try again");
   return absl::ResourceExhaustedError(full + " already");
 }
 
@@ -270,7 +270,7 @@ absl::Status SchedulerCore::Impl::NoPlace(v1::Role role) const {
 // 7.7 s; the new process asks for a place at 7.9 s; worker 0's connection is known to be gone at
 // 8.2 s. At 7.9 s it is put off. It comes again at 8.9 s, and is put off because worker 0 is lost;
 // when that ends the job, it gets its place in the next one.
-bool SchedulerCore::Impl::HasSettled() const {
+bool SchedulerCore::Impl::BeganLongAgo() const {
   return begun_ && now_ms_ - begun_ms_ >= options_.lost_dead_ms;
 }
 

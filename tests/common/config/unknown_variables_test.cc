@@ -29,6 +29,18 @@ TEST_CASE("variables of ours, in any program, and of others are not warned of", 
   CHECK(WarningsOfUnknownVariables(names).empty());
 }
 
+TEST_CASE("what Kubernetes says of a service beside the pod is not warned of", "[config]") {
+  CHECK(WarningsOfUnknownVariables({"KVSTORE_PORT", "KVSTORE_PORT_7070_TCP",
+                                    "KVSTORE_PORT_7070_TCP_ADDR", "KVSTORE_SERVICE_HOST",
+                                    "KVSTORE_SERVICE_PORT", "KVSTORE_SERVICE_PORT_DATA",
+                                    "KVSTORE_SCHEDULER_PORT_7070_TCP_PROTO",
+                                    "KVSTORE_SCHEDULER_SERVICE_HOST", "KVSTORE_SCHEDULER_PORT"})
+            .empty());
+  // Without a service of that name they are somebody's own.
+  CHECK(WarningsOfUnknownVariables({"KVSTORE_PORT", "KVSTORE_SERVICE_PORT"}).size() == 2);
+  CHECK(WarningsOfUnknownVariables({"KVSTORE_SERVICE_HOST", "KVSTORE_PORTS"}).size() == 1);
+}
+
 TEST_CASE("the variables of the process are found by name, also empty ones", "[config]") {
   REQUIRE(setenv("KVSTORE_TEST_OF_NAMES", "", 1) == 0);
   const std::vector<std::string> names = ProcessVariableNames();

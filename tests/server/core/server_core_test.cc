@@ -225,12 +225,12 @@ TEST_CASE("a check refuses an optimizer for whose states the system has no memor
   CHECK(check(0, "sum", 4).ok());  // it keeps nothing
   KeySpec rows = SpecOf(18);
   rows.storage = Storage::kRowSparse;
-  REQUIRE(shard.Init(0, 7, 4, rows)[0].second.code == absl::StatusCode::kOk);
-  CHECK(check(16, "adam", 4).ok());  // rows take theirs as they come
+  REQUIRE(shard.Init(0, 7, 5, rows)[0].second.code == absl::StatusCode::kOk);
+  CHECK(check(16, "adam", 6).ok());  // rows take theirs as they come
   // What was checked is set, whatever the system has by then.
   shard.values.memory_bytes = 0;
-  CHECK(shard.SetOptimizer(0, "adam", 5)[0].second.code == absl::StatusCode::kOk);
-  CHECK(check(0, "adam", 6).ok());  // counted already
+  CHECK(shard.SetOptimizer(0, "adam", 7)[0].second.code == absl::StatusCode::kOk);
+  CHECK(check(0, "adam", 8).ok());  // counted already
 }
 
 TEST_CASE("a check says what SetOptimizer would say, and changes nothing", "[core]") {
