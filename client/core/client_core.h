@@ -127,7 +127,7 @@ struct WaitInfo {
   bool connected = false;
   bool answered = false;            // `missing` is fresh
   std::vector<WorkerRank> missing;  // empty although answered: the server itself is late
-  // Why the server asks to be sent it again later; kOk: it does not.
+  // The code with which the server put the request off; kOk: it is not put off.
   absl::StatusCode put_off = absl::StatusCode::kOk;
 };
 

@@ -24,7 +24,7 @@ int CountDead(const v1::ClusterStatus& status, int node_id, int timeout_s);
 absl::Status CheckNodeId(int node_id);
 
 // "worker 1 (host:pid), server 0 (host:port), which is not reachable": whom `infos` wait for. A
-// server that refuses for now is named with its reason: "server 0 (host:port), which puts requests
+// server that puts requests off is named with the code: "server 0 (host:port), which puts requests
 // off: RESOURCE_EXHAUSTED".
 std::string WaitedFor(const RoutingTable& routing, const std::vector<WaitInfo>& infos);
 

@@ -6,9 +6,10 @@
 //                                    key, where there is room again
 //
 // or, in place of "ok", what was expected and what came. What is too much is one value, dense or of
-// rows of 4 KiB, or as many values of a whole part, or small ones, as are taken; these stay. Or the
-// state of an optimizer for a value, which stays. Or "pushed": the rows are pushed to a table that
-// has none, which is tried for ever: it waits for that, says how that ended, and is to be killed.
+// rows of 4 KiB, or as many values of a whole part, or small ones, as are taken; these stay.
+// --as state: the value is taken, the optimizer's state for it is refused. --as pushed: the rows go
+// to a table that has none; the server puts that off for as long as there is no memory. The worker
+// waits, prints how the wait ended, and is then to be killed.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>

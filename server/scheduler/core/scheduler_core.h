@@ -48,8 +48,9 @@
 //
 // A refusal with UNAVAILABLE puts a node off ("come again"): the rank or address in question is
 // held by a node that the scheduler has lost but not yet given up, or that may be lost: until
-// lost_dead_ms after the beginning of a job the one who asks may be the node itself, started again
-// before its end was noticed.
+// lost_dead_ms after a job began, and so also before it begins, the one who asks may be the node
+// itself, started again before its end was noticed. A server whose rank or address is held is
+// always put off.
 //
 // Messages name nodes as "worker 1 (host:pid)", "server 0 (host:port)".
 #pragma once

@@ -232,8 +232,8 @@ absl::StatusOr<uint32_t> SchedulerCore::Impl::ChooseRank(const v1::Register& req
 // The refusal of a rank or address that `node` has: UNAVAILABLE (come again) wherever the place may
 // soon be free. The node has left; or it is lost, and it will be clear in a moment whether it is
 // dead; or it seems connected, but the one who asks may be that very process, started again before
-// its end was noticed. ALREADY_EXISTS only for a worker that is connected in a job that has
-// settled.
+// its end was noticed. ALREADY_EXISTS only for a worker that is connected in a job that began long
+// ago.
 absl::Status SchedulerCore::Impl::HeldBy(const Node& node) const {
   const std::string name = NodeName(node.record);
   if (node.record.left()) {

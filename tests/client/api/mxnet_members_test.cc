@@ -1,6 +1,6 @@
 // A program that calls every member of MXNet's KVStore (include/mxnet/kvstore.h, 1.9.1 and 2.x)
-// with the types of arguments that that header declares: here only the include and the namespace
-// are others.
+// with the types of arguments that that header declares. How arrays are made is ours; so are the
+// include and the namespace.
 #include <catch2/catch.hpp>
 #include <memory>
 #include <optional>
