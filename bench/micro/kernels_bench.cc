@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "common/kernels/kernels.h"
+#include "common/kernels/noise.h"
 #include "common/kernels/updates.h"
 #include "common/tensor/buffer.h"
 
@@ -214,6 +215,12 @@ int Main(size_t total_mib, int passes) {
   add_update("Adagrad", AdagradNumbers(), 1);
   add_update("Adam", AdamNumbers(), 2);
   add_update("Ftrl", FtrlNumbers(), 2);
+  FtmlNumbers ftml;
+  ftml.power1 = ftml.beta1;
+  ftml.power2 = ftml.beta2;
+  add_update("Ftml", ftml, 3);
+  b.Add("NormalNoise", 4, 1,
+        [&](size_t n) { NormalNoise(DType::kFloat32, {}, 0, 1, b.Array(0, 1), n); });
   b.Run(passes);
   fmt::print("working set {} MiB, {} passes, results verified\n", total_mib, passes);
   b.Print();

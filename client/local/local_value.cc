@@ -119,7 +119,8 @@ absl::Status LocalValue::PushPart(KeyId key, PartIndex part, const std::vector<N
   MutableBufferPtr sum =
       TakeBuffer(elements * DTypeBytes(AccumulatorOf(spec_.dtype)), &scratch->part);
   FoldPart(part, values, encoded, sum->data());
-  const auto updated = updater.Update(key, spec_.dtype, *parts_[part], sum, &states_[part]);
+  const auto updated = updater.Update(key, spec_.dtype, *parts_[part], sum, &states_[part],
+                                      PartOffset(part) / DTypeBytes(spec_.dtype));
   // Either every part can be updated in this dtype or none: the first part's error is that of all.
   if (!updated.ok()) return updated.status();
   // If the sum's buffer became the value, that of the old value is free, else its own.

@@ -1,5 +1,5 @@
 // What the server and the SDK compute on arrays of numbers: sums and conversions here, updates in
-// updates.h; together the whole surface of the kernels.
+// updates.h, noise in noise.h; together the whole surface of the kernels.
 //
 // Bits are a contract. Every function does, for each element on its own, exactly the written
 // operations in the written order, each rounded once to nearest-even in the dtype that is computed

@@ -49,6 +49,9 @@ struct MomentumNumbers : UpdateNumbers {
 // bytes per f32.
 struct PlainNagNumbers : UpdateNumbers {};
 
+// Gradient descent with noise. State: the noise, which is only read; moves 16 bytes per f32.
+struct SgldNumbers : UpdateNumbers {};
+
 // Nesterov's momentum. State: the momentum; moves 20 bytes per f32.
 struct NagNumbers : UpdateNumbers {
   double momentum = 0.9;
@@ -147,9 +150,9 @@ struct FtmlNumbers : AdamNumbers {  // learning_rate > 0, also after rounding
 };
 
 using AnyNumbers =
-    std::variant<AddScaledNumbers, SgdNumbers, MomentumNumbers, PlainNagNumbers, NagNumbers,
-                 SignNumbers, SignumNumbers, DcasgdNumbers, DcasgdMomentumNumbers, AdagradNumbers,
-                 GroupAdagradNumbers, FtrlNumbers, AdadeltaNumbers, RmspropNumbers,
+    std::variant<AddScaledNumbers, SgdNumbers, MomentumNumbers, SgldNumbers, PlainNagNumbers,
+                 NagNumbers, SignNumbers, SignumNumbers, DcasgdNumbers, DcasgdMomentumNumbers,
+                 AdagradNumbers, GroupAdagradNumbers, FtrlNumbers, AdadeltaNumbers, RmspropNumbers,
                  CenteredRmspropNumbers, AdamNumbers, AdamWNumbers, AdaBeliefNumbers, AdamaxNumbers,
                  NadamNumbers, FtmlNumbers>;
 

@@ -124,11 +124,11 @@ class Places {
 }  // namespace
 
 absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,
-                        RowSum& sum, RowStatePtr* state) {
+                        RowSum& sum, RowStatePtr* state, Stripe stripe) {
   KVS_RETURN_IF_ERROR(updater.CheckDType(dtype));
   KVS_CHECK(table.row_bytes() == sum.row_elements() * DTypeBytes(dtype));
   StateLayout layout = updater.LayoutFor(dtype);
-  const bool keeps_state = !layout.names.empty();
+  const bool keeps_state = layout.keeps_state();
   RowStatePtr fresh;
   if (keeps_state && !Fits(state->get(), layout)) {
     fresh = ZeroState(std::move(layout), table.rows(), sum.row_elements());
@@ -158,7 +158,8 @@ absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowT
   if (assign) table.Zero();
   size_t done = 0;  // rows
   const auto run = [&](size_t rows, void* const* arrays) {
-    updater.UpdateRows(key, dtype, update, rows, row_elements, arrays[0],
+    const RowNumbers numbers{sum.rows().data() + done, stripe.stripes, stripe.stripe};
+    updater.UpdateRows(key, dtype, update, rows, row_elements, numbers, arrays[0],
                        sum.sums() + done * sum.row_sum_bytes(), arrays + 1);
   };
   const auto in_place = [&](size_t group) {

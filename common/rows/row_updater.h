@@ -26,6 +26,12 @@ using RowStatePtr = std::unique_ptr<RowState>;
 
 uint64_t BytesOf(const RowState& state);
 
+// Which rows of a value a table has: row r is row r * stripes + stripe of the value.
+struct Stripe {
+  uint64_t stripes = 1;
+  uint64_t stripe = 0;
+};
+
 // `key` names the multipliers. `*state` is null before the first update and is created, replaced
 // or dropped as the updater needs it. Consumes the sums. A sum without rows is an update too: it is
 // counted. Runs of rows that lie side by side are updated at once, and so are short ones, gathered,
@@ -33,6 +39,6 @@ uint64_t BytesOf(const RowState& state);
 // Errors: those of PartUpdater::CheckDType; then neither `table` nor `*state` has changed. May
 // throw std::bad_alloc; then too, but for pages of zeros.
 absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,
-                        RowSum& sum, RowStatePtr* state);
+                        RowSum& sum, RowStatePtr* state, Stripe stripe = {});
 
 }  // namespace kvstore

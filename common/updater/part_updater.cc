@@ -99,7 +99,8 @@ bool PartUpdater::KeepsMaster(DType dtype) const {
 }
 
 StateLayout PartUpdater::LayoutFor(DType dtype) const {
-  StateLayout layout{updater_->StateNames(), dtype, updater_->keeps_one_per_row()};
+  StateLayout layout{updater_->StateNames(), dtype, updater_->keeps_one_per_row(),
+                     updater_->draws_noise()};
   if (KeepsMaster(dtype)) {
     layout.names.insert(layout.names.begin(), "master");
     layout.dtype = AccumulatorOf(dtype);
@@ -109,7 +110,8 @@ StateLayout PartUpdater::LayoutFor(DType dtype) const {
 
 absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, const Buffer& value,
                                                      MutableBufferPtr sum,
-                                                     std::unique_ptr<UpdaterState>* state) const {
+                                                     std::unique_ptr<UpdaterState>* state,
+                                                     uint64_t first_element) const {
   KVS_RETURN_IF_ERROR(CheckDType(dtype));
   if (updater_->keeps_one_per_row()) {
     return absl::InvalidArgumentError(fmt::format(
@@ -121,7 +123,7 @@ absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, con
   MutableBufferPtr result =
       AccumulatorOf(dtype) == dtype ? sum : std::make_shared<Buffer>(value.size());
   const StateLayout layout = LayoutFor(dtype);
-  const bool keeps_state = !layout.names.empty();
+  const bool keeps_state = layout.keeps_state();
   std::unique_ptr<UpdaterState> fresh;
   if (keeps_state && !Fits(state->get(), layout, elements * DTypeBytes(layout.dtype))) {
     fresh = ZeroState(layout, elements * DTypeBytes(layout.dtype));
@@ -134,22 +136,24 @@ absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, con
     update = ++(*state)->updates;
     for (size_t i = 0; i < (*state)->tensors.size(); ++i) tensors[i] = (*state)->tensors[i]->data();
   }
-  Run(RunOf(key, dtype, update, elements), dtype, value.data(), sum->data(), result->data(),
-      tensors);
+  UpdaterRun run = RunOf(key, dtype, update, elements);
+  run.first = first_element;
+  Run(run, dtype, value.data(), sum->data(), result->data(), tensors);
   return result;
 }
 
 void PartUpdater::UpdateRows(KeyId key, DType dtype, uint64_t update, size_t rows,
-                             size_t row_elements, void* value, void* sum,
+                             size_t row_elements, const RowNumbers& numbers, void* value, void* sum,
                              void* const* state) const {
-  if (!updater_->keeps_one_per_row()) {
+  if (!updater_->keeps_one_per_row() && !updater_->draws_noise()) {
     Run(RunOf(key, dtype, update, rows * row_elements), dtype, value, sum, value, state);
     return;
   }
-  const UpdaterRun run = RunOf(key, dtype, update, row_elements);
+  UpdaterRun run = RunOf(key, dtype, update, row_elements);
   const StateLayout layout = LayoutFor(dtype);
   void* tensors[kTensorsMax + 1] = {};
   for (size_t row = 0; row < rows; ++row) {
+    run.first = numbers[row] * row_elements;
     for (size_t i = 0; i < layout.names.size(); ++i) {
       tensors[i] = static_cast<uint8_t*>(state[i]) +
                    row * layout.RowElements(i, row_elements) * DTypeBytes(layout.dtype);
@@ -161,6 +165,7 @@ void PartUpdater::UpdateRows(KeyId key, DType dtype, uint64_t update, size_t row
 
 UpdaterRun PartUpdater::RunOf(KeyId key, DType dtype, uint64_t update, size_t elements) const {
   UpdaterRun run{AccumulatorOf(dtype), elements, update};
+  run.key = key;
   if (const auto own = multipliers_.find(key); own != multipliers_.end()) {
     run.lr_mult = own->second.lr_mult;
     run.wd_mult = own->second.wd_mult;
@@ -185,6 +190,10 @@ void PartUpdater::Run(const UpdaterRun& run, DType dtype, const void* value, voi
 
 void PartUpdater::RunRow(const UpdaterRun& run, DType dtype, uint8_t* value, uint8_t* sum,
                          void* const* state) const {
+  if (!updater_->keeps_one_per_row()) {
+    Run(run, dtype, value, sum, value, state);
+    return;
+  }
   if (run.dtype == dtype || KeepsMaster(dtype)) {
     updater_->BeginRow(run, sum, run.dtype == dtype ? state : state + 1);
     Run(run, dtype, value, sum, value, state);
@@ -209,6 +218,7 @@ void PartUpdater::RunRow(const UpdaterRun& run, DType dtype, uint8_t* value, uin
   UpdaterRun block = run;
   for (size_t i = 0; i < run.elements; i += kBlock) {
     block.elements = std::min(kBlock, run.elements - i);
+    block.first = run.first + i;
     uint8_t* const block_value = value + i * DTypeBytes(dtype);
     Widen(dtype, wide_value, block_value, block.elements);
     updater_->Update(block, wide_value, sum + i * sizeof(float), wide_state);
@@ -227,6 +237,7 @@ void PartUpdater::RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* 
   UpdaterRun block = run;
   for (size_t i = 0; i < run.elements; i += kBlock) {
     block.elements = std::min(kBlock, run.elements - i);
+    block.first = run.first + i;
     const size_t at = i * DTypeBytes(dtype);
     uint8_t* block_sum = sum + i * sizeof(float);
     const auto narrow_state = [&](size_t k) { return static_cast<uint8_t*>(state[k]) + at; };
@@ -252,6 +263,7 @@ void PartUpdater::RunOnMaster(const UpdaterRun& run, DType dtype, const uint8_t*
   UpdaterRun block = run;
   for (size_t i = 0; i < run.elements; i += kBlock) {
     block.elements = std::min(kBlock, run.elements - i);
+    block.first = run.first + i;
     const auto wide_at = [i](void* tensor) { return static_cast<uint8_t*>(tensor) + i * 4; };
     const uint8_t* block_value = value + i * width;
     uint8_t* const master = wide_at(state[0]);

@@ -28,11 +28,25 @@ struct StateLayout {
   DType dtype = DType::kUnspecified;
   // Row-sparse values: whether the tensors, "master" aside, have one element for each row.
   bool one_per_row = false;
+  // Whether updates are counted, which they are too if there are tensors.
+  bool counted = false;
 
+  // Whether there is anything to keep.
+  bool keeps_state() const { return counted || !names.empty(); }
   // How many elements a tensor has for a row of `row_elements`.
   size_t RowElements(size_t tensor, size_t row_elements) const {
     return one_per_row && names[tensor] != "master" ? 1 : row_elements;
   }
+};
+
+// Rows of a stripe, which has every stripes-th row of a value: row number i is row
+// rows[i] * stripes + stripe of the value.
+struct RowNumbers {
+  const int64_t* rows = nullptr;
+  uint64_t stripes = 1;
+  uint64_t stripe = 0;
+
+  uint64_t operator[](size_t i) const { return static_cast<uint64_t>(rows[i]) * stripes + stripe; }
 };
 
 // Threading: thread-compatible (one owner: a shard, or a store).
@@ -61,7 +75,8 @@ class PartUpdater {
   // One update of one dense part of `key`. `value`, in `dtype`, stays as it is; `sum`, in
   // AccumulatorOf(dtype) (kernels.h), is used up: it becomes the result where the two dtypes are
   // the same. Both hold as many elements (KVS_CHECKed). `*state` is null before the part's first
-  // update, and is created, replaced or dropped as the updater needs it.
+  // update, and is created, replaced or dropped as the updater needs it. `first_element`: of the
+  // part, its number within the value.
   //
   // f16 and bf16: the sum is rounded to `dtype` first, as if it had been made in it with one
   // rounding. Each element's update is then computed in f32 from value, sum and state, and the new
@@ -73,15 +88,17 @@ class PartUpdater {
   // nor `*state` has changed, and also if std::bad_alloc is thrown.
   absl::StatusOr<MutableBufferPtr> Update(KeyId key, DType dtype, const Buffer& value,
                                           MutableBufferPtr sum,
-                                          std::unique_ptr<UpdaterState>* state) const;
+                                          std::unique_ptr<UpdaterState>* state,
+                                          uint64_t first_element = 0) const;
 
   // The same for `rows` rows of a row-sparse value of `key` that lie one after the other, of
   // `row_elements` elements each; `dtype` passed CheckDType. `update`: which update of the key's
   // stripe this is, from 1, counted since its state was zero. `value` is overwritten, `sum` is used
   // up, `state` has as many arrays as LayoutFor(dtype) has names, in its dtype, with the rows'
-  // parts of them. None needs alignment; they do not overlap.
+  // parts of them. None needs alignment; they do not overlap. `numbers`: of the rows, within the
+  // value.
   void UpdateRows(KeyId key, DType dtype, uint64_t update, size_t rows, size_t row_elements,
-                  void* value, void* sum, void* const* state) const;
+                  const RowNumbers& numbers, void* value, void* sum, void* const* state) const;
 
  private:
   UpdaterRun RunOf(KeyId key, DType dtype, uint64_t update, size_t elements) const;
@@ -89,7 +106,7 @@ class PartUpdater {
   // `sum`.
   void Run(const UpdaterRun& run, DType dtype, const void* value, void* sum, void* result,
            void* const* state) const;
-  // One row, whose state has one number for it.
+  // One row by itself.
   void RunRow(const UpdaterRun& run, DType dtype, uint8_t* value, uint8_t* sum,
               void* const* state) const;
   void RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* value, uint8_t* sum,

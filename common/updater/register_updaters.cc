@@ -17,6 +17,7 @@
 #include "common/updater/parameters.h"
 #include "common/updater/rmsprop.h"
 #include "common/updater/sgd.h"
+#include "common/updater/sgld.h"
 #include "common/updater/signum.h"
 #include "common/updater/sum.h"
 #include "common/updater/test.h"
@@ -40,6 +41,7 @@ constexpr Entry kUpdaters[] = {
     {"adamax", MakeAdamax},   {"adabelief", MakeAdaBelief},
     {"ftml", MakeFtml},       {"nadam", MakeNadam},
     {"dcasgd", MakeDcasgd},   {"groupadagrad", MakeGroupAdagrad},
+    {"sgld", MakeSgld},
 };
 
 }  // namespace

@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/cluster/identity.h"
 #include "common/tensor/buffer.h"
 #include "common/tensor/dtype.h"
 
@@ -49,6 +50,8 @@ struct UpdaterRun {
   uint64_t update = 1;  // which update of the part this is, from 1
   double lr_mult = 1;   // of the key
   double wd_mult = 1;
+  KeyId key = 0;
+  uint64_t first = 0;  // the number, within the whole value, of the first element
 };
 
 // Immutable once made. Threading: const methods from any thread, on different parts.
@@ -68,6 +71,9 @@ class Updater {
   // instead of one for each of its elements. Such an updater sees each row by itself, and no dense
   // part.
   virtual bool keeps_one_per_row() const { return false; }
+  // Whether an update depends on which elements of the value it is of, and on how many updates
+  // there were, which are counted then although there may be no tensors. Rows come one by one.
+  virtual bool draws_noise() const { return false; }
   // The numbers that a key's multipliers are factors of; null: an updater without them.
   virtual const UpdateNumbers* numbers() const { return nullptr; }
   // Only of an updater that keeps one number per row: changes the row's numbers, `state`, by its

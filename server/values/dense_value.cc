@@ -142,7 +142,8 @@ absl::Status DenseValue::UpdateBy(SumIndex sum) {
 
 absl::Status DenseValue::UpdateByBuiltIn(const MutableBufferPtr& sum) {
   absl::StatusOr<BufferPtr> updated =
-      updater_.built_in.Update(key().key, key().dtype, *value_, sum, &state_);
+      updater_.built_in.Update(key().key, key().dtype, *value_, sum, &state_,
+                               PartOffset(id().part) / DTypeBytes(key().dtype));
   if (!updated.ok()) {
     return absl::Status(updated.status().code(),
                         fmt::format("{}: {}", Label(), std::string(updated.status().message())));
@@ -182,7 +183,7 @@ SavedHeader DenseValue::Header() const {
   header.version = version();
   if (state_ != nullptr) {
     header.updates = state_->updates;
-    header.state = {state_->names, state_->dtype};
+    header.state = {state_->names, state_->dtype, false, /*counted=*/true};
   }
   return header;
 }
@@ -215,7 +216,7 @@ absl::Status DenseValue::Load(const Payload& saved) {
   };
   value_ = read(value_bytes());
   state_ = nullptr;
-  if (!header.state.names.empty()) {
+  if (header.state.keeps_state()) {
     state_ = std::make_unique<UpdaterState>();
     state_->names = header.state.names;
     state_->dtype = header.state.dtype;

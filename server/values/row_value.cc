@@ -190,7 +190,8 @@ absl::Status RowValue::UpdateTable(RowSum& sum) {
         ": a dense key expected, this server runs its program's updater, which has no rows");
   }
   const absl::Status updated =
-      UpdateRows(updater_.built_in, key().key, key().dtype, table_, sum, &state_);
+      UpdateRows(updater_.built_in, key().key, key().dtype, table_, sum, &state_,
+                 {static_cast<uint64_t>(cut_.stripes), static_cast<uint64_t>(id().part)});
   if (updated.ok()) return updated;
   return absl::Status(updated.code(),
                       fmt::format("{}: {}", Label(), std::string(updated.message())));
@@ -234,7 +235,7 @@ absl::Status RowValue::Load(const Payload& saved) {
   KVS_ASSIGN_OR_RETURN(RowTable table,
                        LoadedTable(Label(), table_.rows(), cut_.row_bytes, &cursor));
   RowStatePtr state;
-  if (!header.state.names.empty()) {
+  if (header.state.keeps_state()) {
     state = std::make_unique<RowState>();
     state->layout = header.state;
     state->updates = header.updates;

@@ -68,8 +68,9 @@ Payload EncodeSavedHeader(const SavedHeader& header) {
   PutU64(header.row_elements, &out);
   PutU64(header.version, &out);
   KVS_CHECK(header.state.names.size() <= kTensorsMax);
+  out.push_back(static_cast<char>(header.state.keeps_state() ? 1 : 0));
+  if (!header.state.keeps_state()) return Payload::CopyOf(out);
   out.push_back(static_cast<char>(header.state.names.size()));
-  if (header.state.names.empty()) return Payload::CopyOf(out);
   out.push_back(static_cast<char>(header.state.dtype));
   out.push_back(static_cast<char>(header.state.one_per_row ? 1 : 0));
   PutU64(header.updates, &out);
@@ -98,7 +99,7 @@ absl::StatusOr<SavedHeader> DecodeSavedHeader(std::string_view label, const Save
   header.rows = in.U64();
   header.row_elements = in.U64();
   header.version = in.U64();
-  const uint8_t tensors = in.U8();
+  const uint8_t counted = in.U8();
   if (!in.ok()) return loss("a whole header expected, it ends early");
   if (storage > 1) return loss(fmt::format("storage 0 or 1 expected, got {}", storage));
   if (header.storage != expected.storage || header.dtype != expected.dtype ||
@@ -106,7 +107,10 @@ absl::StatusOr<SavedHeader> DecodeSavedHeader(std::string_view label, const Save
     return absl::InvalidArgumentError(fmt::format("{}: saved: {} expected, got {}", label,
                                                   Described(expected), Described(header)));
   }
-  if (tensors == 0) return header;
+  if (counted > 1) return loss(fmt::format("state 0 or 1 expected, got {}", counted));
+  header.state.counted = counted == 1;
+  if (counted == 0) return header;
+  const uint8_t tensors = in.U8();
   if (tensors > kTensorsMax) {
     return loss(fmt::format("at most {} tensors of state expected, got {}", kTensorsMax, tensors));
   }

@@ -7,8 +7,9 @@
 //   u64  rows               that the stripe has, 1 for a dense part
 //   u64  row_elements       elements of a row; of a dense part all of them
 //   u64  version            how many updates there were, also those that failed
-//   u8   tensors            that the updater keeps beside the value, at most 8
-//   if there are any:
+//   u8   counted            1 if the updater keeps something beside the value, else 0
+//   if it does:
+//     u8   tensors          that it keeps, at most 8
 //     u8   dtype            of them: the value's, or the one in which its sums are
 //     u8   one per row      row-sparse: 1 if they, "master" aside, have one element for each row
 //     u64  updates          since they were zero
@@ -19,7 +20,8 @@
 //                  ascending, then count × the row's elements, or one
 //
 // Nothing follows. A part of 2 f32 after one update by SGD with momentum: 28 bytes of numbers,
-// then f32, 0, updates 1, 8 "momentum": 19 bytes, then 8 bytes of value and 8 of momentum: 63.
+// then 1 tensor, f32, 0, updates 1, 8 "momentum": 20 bytes, then 8 bytes of value and 8 of
+// momentum: 64.
 // That the bytes are those that were saved is for whoever carries them to prove (a file's
 // checksum); here they are only known to be a part.
 #pragma once
@@ -39,7 +41,7 @@ struct SavedHeader {
   uint64_t rows = 0;
   uint64_t row_elements = 0;
   Round version = 0;
-  StateLayout state;  // no names: the updater keeps nothing
+  StateLayout state;  // keeps_state(): counted, too
   uint64_t updates = 0;
 };
 

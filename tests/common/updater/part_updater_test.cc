@@ -191,10 +191,12 @@ TEST_CASE("rows are updated where they lie, with the bits of a part", "[updater]
     for (const uint64_t update : {1, 2, 3}) {
       part.Update(updater, {0.5f, -1, 2, 0.25f, -3});
       const MutableBufferPtr sum = Floats({0.5f, -1, 2, 0.25f, -3});
-      updater.UpdateRows(17, DType::kFloat32, update, 2, 1, value->data(), sum->data(),
+      const int64_t rows[] = {0, 1, 2, 3, 4};
+      updater.UpdateRows(17, DType::kFloat32, update, 2, 1, {rows}, value->data(), sum->data(),
                          heads.data());
-      updater.UpdateRows(17, DType::kFloat32, update, 1, 3, value->data() + 2 * sizeof(float),
-                         sum->data() + 2 * sizeof(float), tails.data());
+      updater.UpdateRows(17, DType::kFloat32, update, 3, 1, {rows + 2},
+                         value->data() + 2 * sizeof(float), sum->data() + 2 * sizeof(float),
+                         tails.data());
       CHECK(Values(*value) == Values(*part.value));
     }
   }
@@ -387,7 +389,7 @@ TEST_CASE("parts of every float are updated as their elements are one by one", "
         std::unique_ptr<UpdaterState> own;
         BufferPtr element = bytes_of(numbers[i]);
         for (int round = 0; round < 2; ++round) {
-          element = *updater.Update(kKey, dtype, *element, Floats({sums[i]}), &own);
+          element = *updater.Update(kKey, dtype, *element, Floats({sums[i]}), &own, i);
         }
         REQUIRE(std::memcmp(element->data(), value->data() + i * DTypeBytes(dtype),
                             DTypeBytes(dtype)) == 0);
@@ -412,7 +414,8 @@ TEST_CASE("groupadagrad refuses a dense part and keeps one number for each row",
   const MutableBufferPtr value = Floats({1, 2, 3, 4}), sum = Floats({3, 4, 0, 0});
   const MutableBufferPtr history = Floats({0, 0});
   void* const state[] = {history->data()};
-  updater.UpdateRows(kKey, DType::kFloat32, 1, 2, 2, value->data(), sum->data(), state);
+  const int64_t rows[] = {0, 1};
+  updater.UpdateRows(kKey, DType::kFloat32, 1, 2, 2, {rows}, value->data(), sum->data(), state);
   CHECK(Values(*history) == std::vector<float>{12.5f, 0});
   const float root = std::sqrt(12.5f) + 1e-6f;
   CHECK(Values(*value) == std::vector<float>{1 - 3 / root, 2 - 4 / root, 3, 4});
@@ -436,7 +439,9 @@ TEST_CASE("rows longer than what is converted at once are updated as a whole", "
   const MutableBufferPtr history = multi_precision ? Floats({0}) : Narrowed(dtype, {0});
   std::vector<void*> state = {history->data()};
   if (multi_precision) state.insert(state.begin(), master->data());
-  updater.UpdateRows(kKey, dtype, 1, 1, kElements, value->data(), sum->data(), state.data());
+  const int64_t row = 3;
+  updater.UpdateRows(kKey, dtype, 1, 1, kElements, {&row}, value->data(), sum->data(),
+                     state.data());
   CHECK((multi_precision ? Values(*history) : Widened(dtype, *history))[0] == 1.25f);
   std::vector<float> expected(kElements);
   for (size_t i = 0; i < kElements; ++i) {
@@ -444,6 +449,34 @@ TEST_CASE("rows longer than what is converted at once are updated as a whole", "
   }
   CHECK(Widened(dtype, *value) == Widened(dtype, *Narrowed(dtype, expected)));
   if (multi_precision) CHECK(Values(*master) == expected);
+}
+
+TEST_CASE("sgld's noise is of the element, the update, the key and the seed", "[updater]") {
+  // With a gradient and weights of 0 a value is its noise; the deviation is sqrt(0.25).
+  const auto noise = [](double seed, KeyId key, uint64_t first, size_t elements, int updates) {
+    PartUpdater updater;
+    REQUIRE(updater.Set("sgld", {{"learning_rate", 0.25}, {"seed", seed}}).ok());
+    std::unique_ptr<UpdaterState> state;
+    const std::vector<float> zeros(elements);
+    std::vector<float> last;
+    for (int update = 0; update < updates; ++update) {
+      last = Values(
+          **updater.Update(key, DType::kFloat32, *Floats(zeros), Floats(zeros), &state, first));
+    }
+    CHECK(state->updates == static_cast<uint64_t>(updates));
+    CHECK(state->tensors.empty());
+    return last;
+  };
+  const std::vector<float> whole = noise(1, kKey, 0, 1500, 1);
+  CHECK(noise(1, kKey, 0, 1500, 1) == whole);
+  // A part has its elements' share of the whole, however it is cut.
+  CHECK(noise(1, kKey, 700, 800, 1) == std::vector<float>(whole.begin() + 700, whole.end()));
+  for (const std::vector<float>& other :
+       {noise(2, kKey, 0, 1500, 1), noise(1, 18, 0, 1500, 1), noise(1, kKey, 0, 1500, 2)}) {
+    size_t same = 0;
+    for (size_t i = 0; i < whole.size(); ++i) same += other[i] == whole[i] ? 1 : 0;
+    CHECK(same < 3);
+  }
 }
 
 TEST_CASE("an empty part is updated to an empty part", "[updater]") {

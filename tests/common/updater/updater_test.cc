@@ -26,10 +26,10 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 }  // namespace
 
 TEST_CASE("every updater of the list is made with its defaults and says its name", "[updater]") {
-  CHECK(UpdaterNames() == std::vector<std::string>{"assign", "sum", "test", "sgd", "adagrad",
-                                                   "adam", "ftrl", "nag", "signum", "adamw",
-                                                   "rmsprop", "adadelta", "adamax", "adabelief",
-                                                   "ftml", "nadam", "dcasgd", "groupadagrad"});
+  CHECK(UpdaterNames() ==
+        std::vector<std::string>{"assign", "sum", "test", "sgd", "adagrad", "adam", "ftrl", "nag",
+                                 "signum", "adamw", "rmsprop", "adadelta", "adamax", "adabelief",
+                                 "ftml", "nadam", "dcasgd", "groupadagrad", "sgld"});
   for (const std::string& name : UpdaterNames()) {
     CAPTURE(name);
     auto updater = MakeUpdater(name, {});
@@ -44,7 +44,7 @@ TEST_CASE("an unknown optimizer is refused with the list of known ones", "[updat
   CHECK_THAT(Message(status),
              Equals("unknown optimizer 'lamb'; expected one of assign, sum, test, sgd, adagrad, "
                     "adam, ftrl, nag, signum, adamw, rmsprop, adadelta, adamax, adabelief, ftml, "
-                    "nadam, dcasgd, groupadagrad"));
+                    "nadam, dcasgd, groupadagrad, sgld"));
   CHECK(Made("").code() == absl::StatusCode::kInvalidArgument);
   CHECK(Made("SGD").code() == absl::StatusCode::kInvalidArgument);
 }
@@ -164,6 +164,16 @@ TEST_CASE("each optimizer's own numbers have their ranges", "[updater]") {
   CHECK_THAT(Message(Made("nadam", {{"beta1", 0.99995}})),
              Equals("optimizer 'nadam': beta1: at most 0.9999 expected, got 0.99995"));
   CHECK(Made("nadam", {{"beta1", 0.9999}, {"schedule_decay", 1e30}}).ok());
+}
+
+TEST_CASE("sgld's seed is a whole number", "[updater]") {
+  CHECK(Made("sgld", {{"seed", 0x1p53}}).ok());
+  for (const double seed : {0.5, 0x1p54}) {
+    CAPTURE(seed);
+    CHECK_THAT(Message(Made("sgld", {{"seed", seed}})),
+               Contains("optimizer 'sgld': seed: a whole number from 0 to 2^53 expected, got "));
+  }
+  CHECK(Made("sgld", {{"seed", -1}}).code() == absl::StatusCode::kInvalidArgument);
 }
 
 TEST_CASE("groupadagrad has no weight decay", "[updater]") {

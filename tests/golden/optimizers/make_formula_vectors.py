@@ -27,6 +27,7 @@ Format: as vectors.txt, but `value N` with N > 0 is replaced by
 """
 import math
 import pathlib
+import statistics
 import sys
 
 try:
@@ -36,6 +37,7 @@ except ImportError:
     sys.exit(77)
 
 import make_vectors
+import noise
 
 HERE = pathlib.Path(__file__).resolve().parent
 ELEMENTS = 7
@@ -75,7 +77,8 @@ CASES = [
     ("nadam", {"epsilon": 1e-2}),
     ("nadam", {"epsilon": 1e-2, "schedule_decay": 2.75}),
     ("dcasgd", {"lamda": 0.5}),
-    ("dcasgd", {"lamda": 0.5, "momentum": 0.85}))]
+    ("dcasgd", {"lamda": 0.5, "momentum": 0.85}),
+    ("sgld", {"seed": 12345.0}))]
 
 
 class Number:
@@ -279,6 +282,16 @@ class Formulas:
         else:
             w = w - lr * (g / (self.b.sqrt() + epsilon))
         return w.clip(self.number("clip_weights", 0)) if "clip_weights" in self.parameters else w
+
+    def sgld(self, w, s):
+        self.t += 1
+        rate = self.parameters.get("learning_rate", 0.1)
+        seed = int(self.parameters.get("seed", 0))
+        z = [statistics.NormalDist().inv_cdf(noise.noise_share(seed, self.t, i))
+             for i in range(ELEMENTS)]
+        drawn = math.sqrt(rate) * np.array(z)
+        step = Number.parameter(rate / 2) * (self.scaled(s) + self.wd * w)
+        return w - step + Number.rounded(drawn, 1e-13)
 
     def dcasgd(self, w, s):
         g = self.scaled(s) + self.wd * w

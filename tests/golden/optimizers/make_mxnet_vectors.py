@@ -73,7 +73,7 @@ def updater_of(optimizer, numbers):
 
 def is_mxnets(optimizer, numbers):
     """Whether 1.9.1 has the optimizer, and it works with these numbers."""
-    if optimizer in ("assign", "sum", "fold", "adamw", "adabelief"):
+    if optimizer in ("assign", "sum", "fold", "adamw", "adabelief", "sgld"):  # sgld: other noise
         return False
     if optimizer == "dcasgd" and numbers.get("momentum", 0.0) != 0:
         return False  # asks an array for its truth, and then asserts that there is no momentum

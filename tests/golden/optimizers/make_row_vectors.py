@@ -108,6 +108,7 @@ def case_lines(optimizer, parameters, kind, dtype, random):
     for n, rows in enumerate(ROUNDS, start=1):
         s = numbers(len(rows))
         formulas.state = [state[name][rows] for name in names]
+        formulas.places = np.array([[row * WIDTH + i for i in range(WIDTH)] for row in rows])
         if keeps_master:
             master[rows] = formulas.update(master[rows], s)
             value[rows] = kind.rounded(master[rows])

@@ -107,6 +107,7 @@ OWN_NUMBERS = [
     ("nadam", dict(BETAS, schedule_decay=2.75)),
     ("dcasgd", {"lamda": 0.5}),
     ("dcasgd", {"momentum": 0.85, "lamda": 0.5}),
+    ("sgld", {"seed": 12345.0}),
 ]
 OTHERS = list(dict.fromkeys(name for name, _ in OWN_NUMBERS))
 IN_1_9_1 = [name for name in OTHERS if name not in ("adamw", "adabelief")]

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from noise import normal_quantile, noise_share
+
 
 def power(base, exponent):
     """By squaring, as docs/optimizers.md says: products of doubles alone."""
@@ -42,7 +44,8 @@ class Updater:
         lr = {"sgd": 0.01 if old else 0.1, "adagrad": 0.01, "adam": 0.001, "ftrl": 0.1,
               "nag": 0.01 if old else 0.1, "signum": 0.01, "adamw": 0.001, "rmsprop": 0.001,
               "adadelta": 1.0, "adamax": 0.002, "adabelief": 0.001, "ftml": 0.01 if old else 0.0025,
-              "groupadagrad": 0.01, "nadam": 0.001, "dcasgd": 0.01 if old else 0.1}.get(name, 0.0)
+              "groupadagrad": 0.01, "nadam": 0.001, "sgld": 0.01 if old else 0.1,
+              "dcasgd": 0.01 if old else 0.1}.get(name, 0.0)
         momentum = {"nag": 0.0 if old else 0.9, "signum": 0.9, "rmsprop": 0.9}.get(name, 0.0)
         self.momentum = parameters.get("momentum", momentum)
         self.learning_rate = parameters.get("learning_rate", lr) * parameters.get("lr_mult", 1.0)
@@ -52,6 +55,7 @@ class Updater:
         self.clip = dtype(parameters["clip_gradient"]) if "clip_gradient" in parameters else None
         self.parameters = parameters
         self.t = 0
+        self.places = None  # numbers of the elements within the value; None: from 0 on
         self.state = [np.zeros(1, dtype)] * len(self.state_names())
 
     def state_names(self):
@@ -168,6 +172,16 @@ class Updater:
             step = rescaled / (np.sqrt(history) + epsilon)
             step = self.lr * step
         return w - step
+
+    def sgld(self, w, _s, _scaled, _decay, _rescaled, decayed):
+        places = np.arange(w.size) if self.places is None else self.places
+        sigma = math.sqrt(self.learning_rate)
+        seed = int(self.parameters.get("seed", 0.0))
+        noise = np.array([self.dtype(sigma * normal_quantile(noise_share(seed, self.t, int(i))))
+                          for i in places.reshape(-1)], dtype=self.dtype).reshape(w.shape)
+        step = self.dtype(self.learning_rate / 2) * decayed
+        w = w - step
+        return w + noise
 
     def adam(self, w, _s, scaled, decay, _rescaled, decayed):
         g = self.clipped(scaled + decay) if self.mxnet1 else decayed

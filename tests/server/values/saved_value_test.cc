@@ -35,6 +35,8 @@ const std::vector<OptimizerConfig> kOptimizers = {
     {"ftml", {{"multi_precision", 1}}},
     {"rmsprop", {{"centered", 1}}},
     {"dcasgd", {{"momentum", 0.9}}},
+    {"sgld", {{"seed", 3}}},
+    {"sgld", {{"multi_precision", 1}}},
     {"groupadagrad", {}},
     {"groupadagrad", {{"multi_precision", 1}}}};
 
@@ -175,7 +177,7 @@ TEST_CASE("version, counters and state are all of what a saved part is", "[engin
     return loaded;
   };
   const std::unique_ptr<PartValue> version = with(19, 5);
-  const std::unique_ptr<PartValue> updates = with(30, 5);
+  const std::unique_ptr<PartValue> updates = with(31, 5);
   const std::unique_ptr<PartValue> variance = with(saved.size() - 2, 0x41);  // of the last element
   Round(std::mt19937_64(1), {part.get(), version.get(), updates.get(), variance.get()});
   CHECK(part->version() == 2);
@@ -223,7 +225,7 @@ TEST_CASE("a part of f32 after one update by SGD with momentum is saved as the h
   CHECK(part->Save().ToString() ==
         "\1\0\1"s                                      // format, dense, f32
         "\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0"s            // 1 row of 2 elements
-        "\1\0\0\0\0\0\0\0\1"s                          // version 1, one tensor
+        "\1\0\0\0\0\0\0\0\1\1"s                        // version 1, counted, one tensor
         "\1\0\1\0\0\0\0\0\0\0\10momentum"s             // f32, an element each, one update
         "\0\0\0\0\0\0\0\0\0\0\200\277\0\0\200\277"s);  // 0, 0; -1, -1
 }
@@ -281,12 +283,13 @@ TEST_CASE("bytes that are not all of a saved part are DATA_LOSS", "[engine]") {
   };
   CHECK_THAT(with(0, 2), Contains("DATA_LOSS: ") && Contains("format 1 expected, got 2"));
   CHECK_THAT(with(1, 7), Contains("storage 0 or 1 expected, got 7"));
-  CHECK_THAT(with(27, 9), Contains("at most 8 tensors of state expected, got 9"));
-  CHECK_THAT(with(28, 7), Contains("state of f32 or f32 expected, got i32"));
-  CHECK_THAT(with(29, 2),
+  CHECK_THAT(with(27, 2), Contains("state 0 or 1 expected, got 2"));
+  CHECK_THAT(with(28, 9), Contains("at most 8 tensors of state expected, got 9"));
+  CHECK_THAT(with(29, 7), Contains("state of f32 or f32 expected, got i32"));
+  CHECK_THAT(with(30, 2),
              Contains("state that is one per row: at most " +
                       std::string(storage == Storage::kDense ? "0" : "1") + " expected, got 2"));
-  CHECK_THAT(with(38, 0), Contains("a name of state expected, got an empty one"));
+  CHECK_THAT(with(39, 0), Contains("a name of state expected, got an empty one"));
 }
 
 TEST_CASE("rows that cannot be in a saved table are refused before room is made for them",

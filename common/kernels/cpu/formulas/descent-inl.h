@@ -66,6 +66,18 @@ struct Formula<MomentumNumbers, Real> {
 };
 
 template <typename Real>
+struct Formula<SgldNumbers, Real> {
+  static constexpr size_t kStates = 1;
+  HWY_INLINE explicit Formula(const SgldNumbers& n) : c(n), half(Real(n.learning_rate / 2)) {}
+  HWY_INLINE Real operator()(Real w, Real s, const Real& noise) const {
+    return (w - half * c.Decayed(w, s)) + noise;
+  }
+
+  Gradient<Real> c;
+  Real half;  // the learning rate's
+};
+
+template <typename Real>
 struct Formula<PlainNagNumbers, Real> {
   static constexpr size_t kStates = 0;
   HWY_INLINE explicit Formula(const PlainNagNumbers& n) : c(n), kept(Real(1) - c.decay) {}
