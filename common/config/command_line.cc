@@ -14,10 +14,10 @@ namespace {
 
 std::string HelpOf(const SettingSpec& spec) {
   std::string help = spec.help;
-  if (spec.rule.kind == SettingRule::kWord) {
-    help += fmt::format(": {}", fmt::join(spec.rule.words, ", "));
+  if (spec.form.kind == SettingForm::kWord) {
+    help += fmt::format(": {}", fmt::join(spec.form.words, ", "));
   }
-  if (!spec.default_text.empty() && spec.rule.kind != SettingRule::kSwitch) {
+  if (!spec.default_text.empty() && spec.form.kind != SettingForm::kSwitch) {
     help += fmt::format("; default {}", spec.default_text);
   }
   std::vector<std::string> variables;
@@ -32,7 +32,7 @@ std::string HelpOf(const SettingSpec& spec) {
 
 void AddFlag(CLI::App* app, const SettingSpec& spec, std::map<std::string, std::string>* flags) {
   const std::string flag = "--" + spec.name;
-  if (spec.rule.kind == SettingRule::kSwitch) {
+  if (spec.form.kind == SettingForm::kSwitch) {
     app->add_flag_callback(
            flag, [flags, name = spec.name] { (*flags)[name] = "true"; }, HelpOf(spec))
         ->group(spec.group);

@@ -58,31 +58,31 @@ absl::Status CheckAddress(const std::string& source, const std::string& text, in
   return WrongText(source, fmt::format("a port from {} to 65535", port_min), text);
 }
 
-absl::Status Check(const SettingRule& rule, const std::string& source, const std::string& text) {
-  const auto min = static_cast<int64_t>(rule.min);
-  const auto max = static_cast<int64_t>(rule.max);
-  switch (rule.kind) {
-    case SettingRule::kText:
+absl::Status Check(const SettingForm& form, const std::string& source, const std::string& text) {
+  const auto min = static_cast<int64_t>(form.min);
+  const auto max = static_cast<int64_t>(form.max);
+  switch (form.kind) {
+    case SettingForm::kText:
       return text.empty() ? WrongText(source, "a text that is not empty", text) : absl::OkStatus();
-    case SettingRule::kHost:
+    case SettingForm::kHost:
       return ParseHostPort(HostPortString({text, 0})).ok()
                  ? absl::OkStatus()
                  : WrongText(source, "a host's name or IP address", text);
-    case SettingRule::kAddress:
+    case SettingForm::kAddress:
       return CheckAddress(source, text, min);
-    case SettingRule::kWholeNumber:
+    case SettingForm::kWholeNumber:
       return CheckWholeNumber(source, text, min, max);
-    case SettingRule::kNumber: {
+    case SettingForm::kNumber: {
       const std::optional<double> number = NumberIn<double>(text);
-      if (number && *number >= rule.min && *number <= rule.max) return absl::OkStatus();
-      return WrongText(source, fmt::format("a number from {:g} to {:g}", rule.min, rule.max), text);
+      if (number && *number >= form.min && *number <= form.max) return absl::OkStatus();
+      return WrongText(source, fmt::format("a number from {:g} to {:g}", form.min, form.max), text);
     }
-    case SettingRule::kWord:
-      if (std::find(rule.words.begin(), rule.words.end(), text) != rule.words.end()) {
+    case SettingForm::kWord:
+      if (std::find(form.words.begin(), form.words.end(), text) != form.words.end()) {
         return absl::OkStatus();
       }
-      return WrongText(source, Alternatives(rule.words), text);
-    case SettingRule::kSwitch:
+      return WrongText(source, Alternatives(form.words), text);
+    case SettingForm::kSwitch:
       return text == "true" || text == "false" ? absl::OkStatus()
                                                : WrongText(source, "true or false", text);
   }
@@ -130,7 +130,7 @@ absl::StatusOr<Config> Config::Read(Programs program,
       value = Value{line->second.text, source, fmt::format("{}: {}", source, spec.name)};
     }
     if (value) {
-      KVS_RETURN_IF_ERROR(Check(spec.rule, value->label, value->text));
+      KVS_RETURN_IF_ERROR(Check(spec.form, value->label, value->text));
     } else if (!spec.default_text.empty()) {
       value = Value{spec.default_text, kByDefault, spec.name};
     } else if ((spec.required_by & program) != 0) {

@@ -22,14 +22,14 @@ constexpr char kCluster[] = "Cluster";
 constexpr char kTimers[] = "Timers";
 constexpr char kOther[] = "Other";
 
-SettingRule Text() { return {SettingRule::kText, 0, 0, {}}; }
-SettingRule Host() { return {SettingRule::kHost, 0, 0, {}}; }
-SettingRule Address(int port_min) { return {SettingRule::kAddress, double(port_min), 65535, {}}; }
-SettingRule Whole(double min, double max) { return {SettingRule::kWholeNumber, min, max, {}}; }
-SettingRule Number(double min, double max) { return {SettingRule::kNumber, min, max, {}}; }
-SettingRule Switch() { return {SettingRule::kSwitch, 0, 0, {}}; }
-SettingRule Word(std::vector<std::string> words) {
-  return {SettingRule::kWord, 0, 0, std::move(words)};
+SettingForm Text() { return {SettingForm::kText, 0, 0, {}}; }
+SettingForm Host() { return {SettingForm::kHost, 0, 0, {}}; }
+SettingForm Address(int port_min) { return {SettingForm::kAddress, double(port_min), 65535, {}}; }
+SettingForm Whole(double min, double max) { return {SettingForm::kWholeNumber, min, max, {}}; }
+SettingForm Number(double min, double max) { return {SettingForm::kNumber, min, max, {}}; }
+SettingForm Switch() { return {SettingForm::kSwitch, 0, 0, {}}; }
+SettingForm Word(std::vector<std::string> words) {
+  return {SettingForm::kWord, 0, 0, std::move(words)};
 }
 
 SettingVariable Same(const char* name) { return {name, VariableForm::kSame, ""}; }
@@ -195,17 +195,17 @@ std::string VariableText(const SettingVariable& variable) {
 }
 
 std::string RuleText(const SettingSpec& spec) {
-  switch (spec.rule.kind) {
-    case SettingRule::kWholeNumber:
-    case SettingRule::kNumber:
+  switch (spec.form.kind) {
+    case SettingForm::kWholeNumber:
+    case SettingForm::kNumber:
       // 2^40 and the like say nothing to anybody.
-      if (spec.rule.max > 1e6) {
-        return fmt::format("{}, from {:g}", spec.value_name, spec.rule.min);
+      if (spec.form.max > 1e6) {
+        return fmt::format("{}, from {:g}", spec.value_name, spec.form.min);
       }
-      return fmt::format("{}, {:g} to {:g}", spec.value_name, spec.rule.min, spec.rule.max);
-    case SettingRule::kWord:
-      return fmt::format("{}", fmt::join(spec.rule.words, ", "));
-    case SettingRule::kSwitch:
+      return fmt::format("{}, {:g} to {:g}", spec.value_name, spec.form.min, spec.form.max);
+    case SettingForm::kWord:
+      return fmt::format("{}", fmt::join(spec.form.words, ", "));
+    case SettingForm::kSwitch:
       return "true, false";
     default:
       return spec.value_name;

@@ -45,7 +45,7 @@ enum class SettingId {
 };
 
 // What a setting may hold.
-struct SettingRule {
+struct SettingForm {
   enum Kind {
     kText,         // anything but nothing
     kHost,         // a name or an IP address
@@ -86,7 +86,7 @@ struct SettingSpec {
   std::string name;  // "state-dir": --state-dir on a command line, state-dir = DIR in a file
   Programs programs = 0;
   Programs required_by = 0;
-  SettingRule rule;
+  SettingForm form;
   std::string value_name;  // "DIR", for --help; it says the unit, too
   // The value when nobody says one; empty where there is none, or where the program computes it
   // (then `help` says how).

@@ -239,7 +239,7 @@ void PartTable::Release(PartId id, PartRecord& record) {
 
 // ---- the optimizer
 
-absl::StatusOr<uint64_t> PartTable::TryOptimizer(const OptimizerConfig& spec) {
+absl::StatusOr<PartTable::Needed> PartTable::TryOptimizer(const OptimizerConfig& spec) {
   if (values_->has_own_updater() && spec.name != "assign") {
     return absl::FailedPreconditionError(
         fmt::format("SetOptimizer '{}': this server runs the updater of its program", spec.name));
@@ -248,25 +248,26 @@ absl::StatusOr<uint64_t> PartTable::TryOptimizer(const OptimizerConfig& spec) {
   // set, and set back if that is too much: nothing runs in between, and values change with their
   // next update only.
   KVS_RETURN_IF_ERROR(values_->SetOptimizer(spec));
-  uint64_t needed = 0;
+  Needed needed;
   try {
-    needed = NeededBytes(Counted::kAll);
+    needed = NeededBytes();
   } catch (const std::bad_alloc&) {
     values_->UndoSetOptimizer();
     throw;
   }
-  if (needed <= options_.value_bytes_max) return needed;
+  if (needed.all <= options_.value_bytes_max) return needed;
   values_->UndoSetOptimizer();
   return absl::ResourceExhaustedError(
       fmt::format("optimizer '{}': {} bytes needed for values and states, at most {} expected",
-                  spec.name, needed, options_.value_bytes_max));
+                  spec.name, needed.all, options_.value_bytes_max));
 }
 
-uint64_t PartTable::NeededBytes(Counted counted) const {
-  uint64_t needed = 0;
-  const auto add = [&](const PartValue& value) {
-    if (counted == Counted::kDense && IsRowSparse(value.key())) return;
-    needed += value.Bytes();
+PartTable::Needed PartTable::NeededBytes() const {
+  Needed needed;
+  const auto add = [&needed](const PartValue& value) {
+    const uint64_t bytes = value.Bytes();
+    needed.all += bytes;
+    if (!IsRowSparse(value.key())) needed.dense += bytes;
   };
   for (const auto& [id, record] : records_) {
     if (record->part != nullptr) add(record->part->value());
@@ -277,26 +278,20 @@ uint64_t PartTable::NeededBytes(Counted counted) const {
 
 absl::Status PartTable::CheckOptimizer(const OptimizerConfig& spec) {
   // Rows take memory for their states as they come, dense values for all of theirs.
-  const uint64_t before = NeededBytes(Counted::kDense);
-  KVS_RETURN_IF_ERROR(TryOptimizer(spec).status());
-  uint64_t after = 0;
-  try {
-    after = NeededBytes(Counted::kDense);
-  } catch (const std::bad_alloc&) {
-    values_->UndoSetOptimizer();
-    throw;
-  }
+  const uint64_t before = NeededBytes().dense;
+  KVS_ASSIGN_OR_RETURN(const Needed needed, TryOptimizer(spec));
   values_->UndoSetOptimizer();
-  if (after <= before) return absl::OkStatus();
-  const absl::Status has = values_->CheckMemory(after - before);
-  if (has.ok()) return has;
-  return absl::Status(has.code(),
-                      fmt::format("optimizer '{}': {}", spec.name, std::string(has.message())));
+  if (needed.dense <= before) return absl::OkStatus();
+  const absl::Status memory = values_->CheckMemory(needed.dense - before);
+  if (memory.ok()) return memory;
+  return absl::Status(memory.code(),
+                      fmt::format("optimizer '{}': {}", spec.name, std::string(memory.message())));
 }
 
 absl::Status PartTable::SetOptimizer(const OptimizerConfig& spec) {
   OptimizerConfig set = spec;
-  KVS_ASSIGN_OR_RETURN(value_bytes_, TryOptimizer(spec));
+  KVS_ASSIGN_OR_RETURN(const Needed needed, TryOptimizer(spec));
+  value_bytes_ = needed.all;
   optimizer_ = std::move(set);
   return absl::OkStatus();
 }

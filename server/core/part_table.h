@@ -103,12 +103,15 @@ class PartTable {
   // Ends the record's value or creation and gives their memory back; the key goes with its last
   // one.
   void Release(PartId id, PartRecord& record);
-  // What all parts, or those of dense keys, take with the optimizer that is set.
-  enum class Counted { kAll, kDense };
-  uint64_t NeededBytes(Counted counted) const;
-  // Sets the optimizer, and returns how much memory all parts take with it. After an error the one
+  // PartValue::Bytes() of all parts, and of those of dense keys, with the optimizer that is set.
+  struct Needed {
+    uint64_t all = 0;
+    uint64_t dense = 0;
+  };
+  Needed NeededBytes() const;
+  // Sets the optimizer, and returns how much memory the parts take with it. After an error the one
   // before it is set.
-  absl::StatusOr<uint64_t> TryOptimizer(const OptimizerConfig& spec);
+  absl::StatusOr<Needed> TryOptimizer(const OptimizerConfig& spec);
 
   const ServerCoreOptions options_;
   ShardValues* const values_;

@@ -55,10 +55,10 @@ class KVSTORE_EXPORT KVStore {
   // dist_sync, dist_device_sync, dist_sync_device, p3; dist_async, dist_device_async,
   // dist_async_device. (p3 is dist_sync: values always travel in parts, by priority.) A dist store
   // reads the cluster from InitPSEnv or the environment (KVSTORE_*, DMLC_*) and returns when the
-  // cluster is complete. Errors: kInvalidArgument lists the known types; kUnimplemented for those
-  // still to come; kDeadlineExceeded when the cluster does not complete
-  // (KVSTORE_CONNECT_TIMEOUT_MS, default 60000); kFailedPrecondition when the workers name
-  // different types.
+  // cluster is complete.
+  // Errors: kInvalidArgument lists the known types; kUnimplemented for those still to come;
+  // kDeadlineExceeded when the cluster does not complete (KVSTORE_CONNECT_TIMEOUT_MS, default
+  // 60000); kFailedPrecondition when the workers name different types.
   static std::unique_ptr<KVStore> CreateUnique(const std::string& type = "local");
   static KVStore* Create(const char* type = "local");
 
