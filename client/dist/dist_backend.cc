@@ -15,7 +15,6 @@
 #include "client/dist/init_operation.h"
 #include "client/dist/pull_operation.h"
 #include "client/dist/push_operation.h"
-#include "common/base/await_memory.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/model/command.h"
@@ -156,8 +155,7 @@ void DistBackend::Send(const std::shared_ptr<KeyOperation>& operation, const Tok
     if (asks.empty()) return token->Finish(absl::OkStatus());
     ShardLinks& links = session->links();
     if (push == nullptr || !push->Encode()) return links.Add(std::move(asks));
-    // What was left over has moved on: now the push must go.
-    AwaitMemory([&] { links.Add(std::move(asks)); });
+    links.AddForGood(std::move(asks));  // what is left over has moved on
   } catch (const std::bad_alloc&) {
     token->Finish(WordedStatus(absl::StatusCode::kResourceExhausted, [&] {
       return fmt::format(

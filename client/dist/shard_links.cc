@@ -37,14 +37,30 @@ void ShardLinks::Add(std::vector<PartAsk>&& asks) {
   queued_.push_back(std::move(asks));
 }
 
+void ShardLinks::PostFlush() {
+  if (flush_posted_) return;
+  loop_->Post([this] { SubmitQueued(); });
+  flush_posted_ = true;
+}
+
+void ShardLinks::AddForGood(std::vector<PartAsk> asks) noexcept {
+  AwaitMemory([&] {
+    MutexLock lock(mutex_);
+    for_good_.push_back(std::move(asks));  // if this throws they have not moved
+  });
+  AwaitMemory([this] {
+    MutexLock lock(mutex_);
+    if (!for_good_.empty()) PostFlush();
+  });
+}
+
 void ShardLinks::Flush() noexcept {
   Lists refused;
   {
     MutexLock lock(mutex_);
-    if (queued_.empty() || flush_posted_) return;
+    if (queued_.empty()) return;
     try {
-      loop_->Post([this] { SubmitQueued(); });
-      flush_posted_ = true;
+      PostFlush();
     } catch (const std::bad_alloc&) {
       refused.swap(queued_);
     }
@@ -70,12 +86,15 @@ void ShardLinks::SubmitQueued() noexcept {
     return Later();
   }
   if (!late_.empty() && !Submit(std::exchange(late_, {}))) return;
-  Lists queued;
+  Lists queued, for_good;
   {
     MutexLock lock(mutex_);
     queued.swap(queued_);
+    for_good.swap(for_good_);
     flush_posted_ = false;
   }
+  // Never two operations on one key: their order does not matter.
+  Submit(std::move(for_good));
   Submit(std::move(queued));
 }
 

@@ -63,6 +63,9 @@ class ShardLinks {
   // anything was submitted.
   void Add(std::vector<PartAsk>&& asks) KVS_EXCLUDES(mutex_);
   void Flush() noexcept KVS_EXCLUDES(mutex_);
+  // Queues requests that are refused no more, because making them has changed something, and
+  // flushes: waits for the memory that takes. Thread-safe.
+  void AddForGood(std::vector<PartAsk> asks) noexcept KVS_EXCLUDES(mutex_);
 
   // The routing table of a job that has begun, or a new one: the first one makes the core, dials
   // every shard and sends what waited for it. The other arguments are who this worker is, and the
@@ -105,6 +108,8 @@ class ShardLinks {
   // that its parts are taken back) is kept without any.
   using Lists = absl::InlinedVector<std::vector<PartAsk>, 2>;
 
+  // Has SubmitQueued called on the loop, unless that is on its way. May throw std::bad_alloc.
+  void PostFlush() KVS_REQUIRES(mutex_);
   void SubmitQueued() noexcept KVS_EXCLUDES(mutex_);
   // Submits all that has waited for the core.
   void SubmitWaiting() noexcept KVS_EXCLUDES(mutex_);
@@ -142,6 +147,7 @@ class ShardLinks {
 
   Mutex mutex_;
   Lists queued_ KVS_GUARDED_BY(mutex_);
+  Lists for_good_ KVS_GUARDED_BY(mutex_);  // AddForGood's
   bool flush_posted_ KVS_GUARDED_BY(mutex_) = false;
 
   // What OnRouting and EndJob were told; the core learns it at once, or Later.

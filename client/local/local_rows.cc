@@ -1,10 +1,10 @@
 #include "client/local/local_rows.h"
 
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "client/array/ndarray_impl.h"
-#include "client/store/row_requests.h"
 #include "common/kernels/kernels.h"
 
 namespace kvstore {
@@ -18,20 +18,31 @@ LocalRows::LocalRows(const ValueSpec& spec, const NDArray& value, CodecPtr codec
   table_.Scatter(rows.ids, rows.count, rows.data);
 }
 
-std::vector<uint8_t> LocalRows::Compressed(RowEncoder* encoder, const Rows& rows) const {
-  const std::vector<RowFragment> fragments = CutRows(shape_, rows);
-  std::vector<RowBlock> blocks;
-  for (const RowFragment& each : fragments) {
-    if (each.rows == 0) continue;
-    blocks.push_back({each.stripe, each.fragment, each.rows, each.data->data(), nullptr});
+LocalRows::Encoded LocalRows::Prepare(size_t place, KeyId key, const Rows& rows) {
+  if (place == encoders_.size()) {
+    encoders_.push_back(std::make_unique<RowEncoder>(codec_, key, static_cast<uint32_t>(place),
+                                                     spec_.dtype, shape_));
   }
+  Encoded encoded;
+  encoded.encoder = encoders_[place].get();
+  encoded.rows = rows;
+  encoded.fragments = CutRows(shape_, rows);
+  for (const RowFragment& each : encoded.fragments) {
+    if (each.rows == 0) continue;
+    encoded.blocks.push_back({each.stripe, each.fragment, each.rows, each.data->data(), nullptr});
+  }
+  encoded.encoder->MakeRoom(&encoded.blocks);
+  encoded.encoder->KeepForUndo(encoded.blocks);
+  return encoded;
+}
+
+std::vector<uint8_t> LocalRows::Decoded(const Encoded& encoded) const {
+  const Rows& rows = encoded.rows;
   const size_t row_bytes = shape_.row_elements * DTypeBytes(AccumulatorOf(spec_.dtype));
   std::vector<uint8_t> by_stripe(rows.count * row_bytes), in_order(rows.count * row_bytes);
   std::vector<const uint8_t*> next(shape_.stripes);  // row of each stripe
-  encoder->MakeRoom(&blocks);
-  encoder->Encode(blocks);
   uint8_t* to = by_stripe.data();
-  for (const RowBlock& block : blocks) {
+  for (const RowBlock& block : encoded.blocks) {
     if (block.fragment == 0) next[block.stripe] = to;
     codec_->Decode(spec_.dtype, block.encoded->data() + block.rows * sizeof(int64_t),
                    block.rows * shape_.row_elements, /*add=*/false, to);
@@ -45,39 +56,51 @@ std::vector<uint8_t> LocalRows::Compressed(RowEncoder* encoder, const Rows& rows
   return in_order;
 }
 
-RowSum LocalRows::Fold(KeyId key, const std::vector<NDArray>& values) {
-  if (codec_ == nullptr) return FoldRows(spec_, values);
-  while (encoders_.size() < values.size()) {
-    encoders_.push_back(std::make_unique<RowEncoder>(
-        codec_, key, static_cast<uint32_t>(encoders_.size()), spec_.dtype, shape_));
+template <typename Use>
+absl::Status LocalRows::WithSum(KeyId key, const std::vector<NDArray>& values, const Use& use) {
+  if (codec_ == nullptr) {
+    RowSum sum = FoldRows(spec_, values);
+    return use(sum);
   }
-  RowSum sum(AccumulatorOf(spec_.dtype), shape_.row_elements);
-  for (size_t i = 0; i < values.size(); ++i) {
-    const Rows rows = RowsOf(values[i]);
-    const std::vector<uint8_t> bytes = Compressed(encoders_[i].get(), rows);
-    sum.Fold(rows.ids, rows.count, Payload(Slice{bytes.data(), bytes.size(), {}}));
+  std::vector<Encoded> all;
+  all.reserve(values.size());
+  for (size_t i = 0; i < values.size(); ++i) all.push_back(Prepare(i, key, RowsOf(values[i])));
+  for (const Encoded& each : all) each.encoder->Encode(each.blocks);
+  try {
+    RowSum sum(AccumulatorOf(spec_.dtype), shape_.row_elements);
+    for (const Encoded& each : all) {
+      const std::vector<uint8_t> bytes = Decoded(each);
+      sum.Fold(each.rows.ids, each.rows.count, Payload(Slice{bytes.data(), bytes.size(), {}}));
+    }
+    return use(sum);
+  } catch (const std::bad_alloc&) {
+    for (const Encoded& each : all) each.encoder->Undo(each.blocks);
+    throw;
   }
-  return sum;
 }
 
 absl::Status LocalRows::Push(KeyId key, const std::vector<NDArray>& values,
                              const PartUpdater& updater) {
-  RowSum sum = Fold(key, values);
-  return UpdateRows(updater, key, spec_.dtype, table_, sum, &state_);
+  return WithSum(key, values, [&](RowSum& sum) {
+    return UpdateRows(updater, key, spec_.dtype, table_, sum, &state_);
+  });
 }
 
 absl::Status LocalRows::Push(KeyId key, const std::vector<NDArray>& values,
                              const WholeUpdate& update) {
-  const DataType dtype = ToDataType(spec_.dtype);
-  NDArray merged;
   if (values.size() == 1 && values[0].storage_type() == StorageType::kRowSparse &&
       codec_ == nullptr) {
-    merged = MakeDetachedRows(values[0].data(), values[0].indices(), spec_.shape, dtype);
-  } else {
-    merged = ArrayOf(spec_, Fold(key, values));
+    return UpdateBy(MakeDetachedRows(values[0].data(), values[0].indices(), spec_.shape,
+                                     ToDataType(spec_.dtype)),
+                    update);
   }
+  return WithSum(key, values,
+                 [&](const RowSum& sum) { return UpdateBy(ArrayOf(spec_, sum), update); });
+}
+
+absl::Status LocalRows::UpdateBy(const NDArray& merged, const WholeUpdate& update) {
   const std::vector<int64_t> rows = merged.indices();
-  const NDArray seen = MakeRowSparseArray(spec_.shape, dtype);
+  const NDArray seen = MakeRowSparseArray(spec_.shape, ToDataType(spec_.dtype));
   table_.Gather(rows.data(), rows.size(), seen.impl()->SetRows(rows));
   for (const int64_t row : rows) table_.Touch(row);  // memory for all before any is written
   NDArray stored = seen;  // if the updater assigns another array to it, that has no effect

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "client/local/local_value.h"
 #include "client/store/row_encoder.h"
+#include "client/store/row_requests.h"
 #include "client/store/row_values.h"
 #include "client/store/store_backend.h"
 #include "common/rows/row_cut.h"
@@ -42,11 +43,22 @@ class LocalRows {
   void CopyRows(const std::vector<int64_t>& ids, const NDArray& output) const;
 
  private:
-  // The sum of the values, in list order.
-  RowSum Fold(KeyId key, const std::vector<NDArray>& values);
-  // What the rows of one value stand for when they were encoded, in AccumulatorOf(dtype), in the
-  // order of the rows.
-  std::vector<uint8_t> Compressed(RowEncoder* encoder, const Rows& rows) const;
+  // One value of a push that is compressed.
+  struct Encoded {
+    RowEncoder* encoder = nullptr;
+    Rows rows;
+    std::vector<RowFragment> fragments;  // what the blocks refer to
+    std::vector<RowBlock> blocks;
+  };
+  // Room for the value at this place of its list.
+  Encoded Prepare(size_t place, KeyId key, const Rows& rows);
+  // What the encoded rows stand for, in AccumulatorOf(dtype), in the order of the rows.
+  std::vector<uint8_t> Decoded(const Encoded& encoded) const;
+  // Calls `use` with the sum of the values, in list order. If it finds no memory, then nothing was
+  // encoded.
+  template <typename Use>
+  absl::Status WithSum(KeyId key, const std::vector<NDArray>& values, const Use& use);
+  absl::Status UpdateBy(const NDArray& merged, const WholeUpdate& update);
   void Round(uint8_t* values, size_t elements) const;
 
   ValueSpec spec_;

@@ -72,11 +72,16 @@ std::vector<LocalValue::Encoded> LocalValue::Encode(KeyId key, const std::vector
       encoders_.emplace_back(codec_, key, static_cast<uint32_t>(i), spec_.dtype, spec_.bytes);
     }
     encoded.push_back(encoders_[i].MakeRoom());
+    encoders_[i].KeepForUndo();
   }
   for (size_t i = 0; i < values.size(); ++i) {
     encoders_[i].Encode(values[i].data_as<uint8_t>(), encoded[i]);
   }
   return encoded;
+}
+
+void LocalValue::UndoEncode(const std::vector<Encoded>& encoded) noexcept {
+  for (size_t i = 0; i < encoded.size(); ++i) encoders_[i].Undo();
 }
 
 void LocalValue::FoldPart(PartIndex part, const std::vector<NDArray>& values,
@@ -99,7 +104,10 @@ absl::Status LocalValue::Push(KeyId key, const std::vector<NDArray>& values,
     try {
       KVS_RETURN_IF_ERROR(PushPart(key, part, values, encoded, updater, scratch));
     } catch (const std::bad_alloc&) {
-      if (part == 0) throw;
+      if (part == 0) {
+        UndoEncode(encoded);
+        throw;
+      }
       return WordedStatus(absl::StatusCode::kUnknown, [&] {
         return fmt::format(
             "memory for an update expected, there is too little: {} of {} parts of the value are "
@@ -137,7 +145,7 @@ void LocalValue::Merge(KeyId key, const std::vector<NDArray>& values, uint8_t* m
                        ElementsIn(spec_, spec_.bytes));
   }
   Buffer sum(kPartBytesMax / DTypeBytes(spec_.dtype) * DTypeBytes(AccumulatorOf(spec_.dtype)));
-  const std::vector<Encoded> encoded = Encode(key, values);
+  const std::vector<Encoded> encoded = Encode(key, values);  // nothing can fail after it
   for (PartIndex part = 0; part < PartCount(spec_.bytes); ++part) {
     FoldPart(part, values, encoded, sum.data());
     Narrow(spec_.dtype, merged + PartOffset(part), sum.data(),
@@ -148,19 +156,19 @@ void LocalValue::Merge(KeyId key, const std::vector<NDArray>& values, uint8_t* m
 absl::Status LocalValue::Push(KeyId key, const std::vector<NDArray>& values,
                               const WholeUpdate& update, Scratch* scratch) {
   ToWhole();
-  void* merged = values[0].data();  // a single value is used where it is
-  if (values.size() > 1 || codec_ != nullptr) {
-    MutableBufferPtr& whole = scratch->whole;
-    if (whole == nullptr || whole->size() < spec_.bytes) {
-      whole = nullptr;  // before the new one comes
-      whole = std::make_shared<Buffer>(spec_.bytes);
-    }
-    merged = whole->data();
-    Merge(key, values, whole->data());
-  }
   const DataType dtype = ToDataType(spec_.dtype);
   NDArray stored = MakeDetachedArray(whole_->data(), spec_.shape, dtype);
-  return update(MakeDetachedArray(merged, spec_.shape, dtype), &stored);
+  if (values.size() == 1 && codec_ == nullptr) {  // it is used where it is
+    return update(MakeDetachedArray(values[0].data(), spec_.shape, dtype), &stored);
+  }
+  MutableBufferPtr& whole = scratch->whole;
+  if (whole == nullptr || whole->size() < spec_.bytes) {
+    whole = nullptr;  // before the new one comes
+    whole = std::make_shared<Buffer>(spec_.bytes);
+  }
+  const NDArray merged = MakeDetachedArray(whole->data(), spec_.shape, dtype);
+  Merge(key, values, whole->data());
+  return update(merged, &stored);
 }
 
 void LocalValue::CopyTo(const NDArray& output) const {

@@ -53,8 +53,10 @@ class LocalValue {
  private:
   // What one value of a push was encoded as, part by part.
   using Encoded = std::vector<MutableBufferPtr>;
-  // Encodes the values of a push; nothing if they are not compressed.
+  // Encodes the values of a push; nothing if they are not compressed. A push that then finds no
+  // memory undoes it.
   std::vector<Encoded> Encode(KeyId key, const std::vector<NDArray>& values);
+  void UndoEncode(const std::vector<Encoded>& encoded) noexcept;
   // The left fold of a part of the values, in AccumulatorOf(dtype).
   void FoldPart(PartIndex part, const std::vector<NDArray>& values,
                 const std::vector<Encoded>& encoded, void* sum) const;

@@ -47,6 +47,28 @@ void RowEncoder::MakeRoom(std::vector<RowBlock>* blocks) {
   }
 }
 
+void RowEncoder::KeepForUndo(const std::vector<RowBlock>& blocks) {
+  size_t bytes = 0;
+  for (const RowBlock& block : blocks) bytes += block.rows * left_over_.row_bytes();
+  Grow(bytes, &kept_);
+  uint8_t* to = kept_.data();
+  for (const RowBlock& block : blocks) {
+    std::memcpy(ids_.data(), block.data, block.rows * kIdBytes);
+    left_over_.Gather(ids_.data(), block.rows, to);
+    to += block.rows * left_over_.row_bytes();
+  }
+}
+
+void RowEncoder::Undo(const std::vector<RowBlock>& blocks) noexcept {
+  const uint8_t* from = kept_.data();
+  for (const RowBlock& block : blocks) {
+    std::memcpy(ids_.data(), block.data, block.rows * kIdBytes);
+    left_over_.Scatter(ids_.data(), block.rows, from);
+    from += block.rows * left_over_.row_bytes();
+  }
+  --contributions_;
+}
+
 void RowEncoder::Encode(const std::vector<RowBlock>& blocks) noexcept {
   for (const RowBlock& block : blocks) {
     const size_t ids_bytes = block.rows * kIdBytes;

@@ -36,6 +36,12 @@ class RowEncoder {
   // Encodes the blocks that MakeRoom was given, all of a contribution.
   void Encode(const std::vector<RowBlock>& blocks) noexcept;
 
+  // Makes it possible to undo the next Encode of these blocks, at the cost of a copy of what is
+  // left over of their rows. May throw std::bad_alloc.
+  void KeepForUndo(const std::vector<RowBlock>& blocks);
+  // As if the last Encode, before which KeepForUndo was called, had not been.
+  void Undo(const std::vector<RowBlock>& blocks) noexcept;
+
   const Codec& codec() const { return *codec_; }
 
  private:
@@ -50,6 +56,7 @@ class RowEncoder {
   // Of the largest block so far.
   std::vector<int64_t> ids_;
   std::vector<uint8_t> values_, scratch_;
+  std::vector<uint8_t> kept_;  // what was left over before the last contribution, block by block
   uint64_t contributions_ = 0;
 };
 

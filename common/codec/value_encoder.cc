@@ -31,6 +31,16 @@ std::vector<MutableBufferPtr> ValueEncoder::MakeRoom() {
   return parts;
 }
 
+void ValueEncoder::KeepForUndo() {
+  if (kept_ == nullptr) kept_ = std::make_shared<Buffer>(left_over_->size());
+  std::memcpy(kept_->data(), left_over_->data(), kept_->size());
+}
+
+void ValueEncoder::Undo() noexcept {
+  left_over_.swap(kept_);
+  --contributions_;
+}
+
 void ValueEncoder::Encode(const uint8_t* value,
                           const std::vector<MutableBufferPtr>& parts) noexcept {
   uint8_t* block = left_over_->data();

@@ -26,6 +26,12 @@ class ValueEncoder {
   // Encodes the contribution `value`, `bytes` of it, into what MakeRoom returned.
   void Encode(const uint8_t* value, const std::vector<MutableBufferPtr>& parts) noexcept;
 
+  // Makes it possible to undo the next Encode, at the cost of a copy of what is left over. May
+  // throw std::bad_alloc.
+  void KeepForUndo();
+  // As if the last Encode, before which KeepForUndo was called, had not been.
+  void Undo() noexcept;
+
   const Codec& codec() const { return *codec_; }
 
  private:
@@ -37,6 +43,7 @@ class ValueEncoder {
   const DType dtype_;
   const uint64_t bytes_;
   MutableBufferPtr left_over_;  // in AccumulatorOf(dtype); null before the first contribution
+  MutableBufferPtr kept_;       // what was left over before the last contribution
   MutableBufferPtr scratch_;
   uint64_t contributions_ = 0;
 };

@@ -62,4 +62,21 @@ TEST_CASE("a dist operation without memory on the thread that sums ends with an 
   }
 }
 
+TEST_CASE("a compressed push without memory leaves nothing over, and may be made again",
+          "[dist][memory][codec]") {
+  // All that fail from one on: what was encoded would wait for memory for ever.
+  Clusters clusters;
+  const auto make = [&] {
+    auto store = clusters.NewStore();
+    store->SetGradientCompression({{"type", "2bit"}, {"threshold", "1.5"}});
+    return store;
+  };
+  for (const testing::Named& named : testing::Calls()) {
+    if (std::string(named.name).rfind("Push", 0) != 0) continue;
+    testing::FailEachAllocation(make, named, "", 1);
+    testing::FailEachAllocation(make, named, "kvs-sums", 1);
+    clusters.Clear();
+  }
+}
+
 }  // namespace kvstore
