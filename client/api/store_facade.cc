@@ -227,8 +227,9 @@ KeyedStatus StoreFacade::MakeKeys(const Names& keys, const std::vector<NDArray>&
   DependencyEngine::Ready ready;
   {
     MutexLock lock(mutex_);
-    // What stays for good (keys, their states) is made in loops of its own, not between what goes
-    // with the operations: else thousands of small keys leave as many holes behind.
+    // What stays for good (keys, their states, and beside each KeyState::making) is made in loops
+    // of its own, not between what goes with the operations: else thousands of small keys leave as
+    // many holes behind.
     made.reserve(keys.size());
     std::vector<KeyId> ids;
     ids.reserve(keys.size());

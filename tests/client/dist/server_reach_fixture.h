@@ -44,8 +44,6 @@ class Hearing {
   std::deque<absl::Status> told_ KVS_GUARDED_BY(mutex_);
 };
 
-inline constexpr char kReachLoop[] = "worker";  // the name of its thread
-
 class ReachFixture {
  public:
   ~ReachFixture() {
@@ -82,7 +80,7 @@ class ReachFixture {
   std::vector<std::unique_ptr<EventLoop>> loops_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   InprocTransport transport_{network_};
-  std::unique_ptr<EventLoop> loop_ = transport_.MakeLoop(kReachLoop);
+  std::unique_ptr<EventLoop> loop_ = transport_.MakeLoop("worker");
   ServerReach reach_{&transport_, loop_.get(), {/*redial_ms=*/5, /*patience_ms=*/10000}};
 };
 
