@@ -180,6 +180,14 @@ void WriteResult(JsonWriter* json, const CaseResult& result) {
   std::vector<double> copied = result.memcpy_bytes_per_s;
   for (double& figure : copied) figure /= 1e9;
   WriteSummary(json, "memcpy_gb_per_s", copied);
+  if (!measured.compression.empty() && !result.store.empty()) {
+    double moved = 0, payload = 0;
+    for (const Sample& sample : result.store) {
+      moved += static_cast<double>(sample.client_bytes.moved);
+      payload += static_cast<double>(sample.payload_bytes);
+    }
+    json->Member("worker_bytes_moved_per_byte", moved / payload);
+  }
   if (const auto copies = CopiesOf(result)) {
     json->Member("worker_bytes_copied_per_byte", copies->workers);
     json->Member("server_bytes_copied_per_byte", copies->servers);

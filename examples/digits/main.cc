@@ -12,14 +12,13 @@
 #include <exception>
 #include <memory>
 #include <random>
-#include <sstream>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "examples/digits/data.h"
 #include "examples/digits/model.h"
+#include "examples/support/compression_flag.h"
 #include "examples/support/sha256.h"
 #include "kvstore/kvstore.h"
 
@@ -40,23 +39,6 @@ struct Options {
   double min_accuracy = 0;
   std::string compression;  // "2bit,threshold=0.5"; empty: none
 };
-
-// The same as SetGradientCompression takes it.
-std::vector<std::pair<std::string, std::string>> ParametersOf(const std::string& compression) {
-  std::vector<std::pair<std::string, std::string>> parameters;
-  std::istringstream words(compression);
-  for (std::string word; std::getline(words, word, ',');) {
-    const size_t equals = word.find('=');
-    if (parameters.empty()) {
-      parameters.emplace_back("type", word);
-    } else if (equals == std::string::npos) {
-      parameters.emplace_back(word, "");  // which is refused by name
-    } else {
-      parameters.emplace_back(word.substr(0, equals), word.substr(equals + 1));
-    }
-  }
-  return parameters;
-}
 
 // One worker's part of the work.
 struct Share {
@@ -93,7 +75,7 @@ class Trainer {
   // Returns the accuracy on the test set, in percent.
   double Run() {
     if (!options_.compression.empty()) {
-      store_->SetGradientCompression(ParametersOf(options_.compression));
+      store_->SetGradientCompression(examples::CompressionOf(options_.compression));
     }
     if (rank_ == 0) {
       store_->SetOptimizer(kvstore::OptimizerSpec("sgd")

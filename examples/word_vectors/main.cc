@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "examples/support/compression_flag.h"
 #include "examples/word_vectors/results.h"
 #include "examples/word_vectors/tables.h"
 #include "examples/word_vectors/text.h"
@@ -32,6 +33,7 @@ const std::vector<std::string> kShownWords = {"king",     "moses", "egypt",  "br
 
 struct Options {
   std::string store = "local";
+  std::string compression;  // "2bit,threshold=0.01"; empty: none
   std::string text = kDefaultText;
   TrainingOptions training;
   int epochs = 5;
@@ -82,6 +84,9 @@ void Run(const Options& options) {
   const std::vector<uint32_t> shown = IdsOfShown(options, vocabulary);
 
   const auto store = kvstore::KVStore::CreateUnique(options.store);
+  if (!options.compression.empty()) {
+    store->SetGradientCompression(examples::CompressionOf(options.compression));
+  }
   const int rank = store->get_rank();
   TrainingOptions training = options.training;
   // A local store has one worker, which may do the work of several.
@@ -133,6 +138,9 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1 << 30));
   app.add_option("--learning-rate", options.learning_rate, "of the servers' AdaGrad");
   app.add_option("--seed", sampling.seed, "of everything that is drawn");
+  app.add_option("--compression", options.compression,
+                 "of the gradients: a type, then name=number, such as 2bit,threshold=0.01")
+      ->type_name("TYPE,NAME=NUMBER...");
   app.add_option("--simulate-workers", options.training.simulates,
                  "local stores: push the contributions of so many workers")
       ->check(CLI::Range(1, 64));
