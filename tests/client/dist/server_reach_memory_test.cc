@@ -88,6 +88,7 @@ Outcome Run(const Plan& plan) {
   const auto run_until = [&](size_t told) {
     while (outcome.told.size() < told) {
       REQUIRE(outcome.steps < 100);
+      REQUIRE_FALSE(loop.idle());
       const std::function<void()> step = loop.Next();
       if (outcome.steps++ != plan.step) {
         step();
