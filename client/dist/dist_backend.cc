@@ -80,9 +80,8 @@ DistBackend::DistBackend(std::shared_ptr<SessionShare> share)
       workers_(share_->session()->workers()),
       mode_(StoreModeOf(share_->session()->store_type())),
       timeout_ms_(share_->session()->operation_timeout_ms()),
-      reducer_(std::make_unique<CpuReducer>()) {
-  codec_ = std::make_shared<PlainCodec>();
-}
+      codec_(std::make_shared<PlainCodec>()),
+      reducer_(std::make_unique<CpuReducer>()) {}
 
 absl::Status DistBackend::Usable() const {
   const Session session(*this);
@@ -133,7 +132,7 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
   }
   const bool awaits = operation->kind == OperationKind::kInit && rank_ != 0;
   if (awaits || operation->values.empty()) return Send(operation, token, nullptr);
-  const bool encodes = operation->kind != OperationKind::kInit && codec()->Encodes(*operation);
+  const bool encodes = operation->kind != OperationKind::kInit && codec_->Encodes(*operation);
   if (const auto contribution = reducer_->AsIs(*operation, token); contribution && !encodes) {
     return Send(operation, token, &*contribution);
   }
@@ -169,14 +168,13 @@ void DistBackend::Send(const std::shared_ptr<KeyOperation>& operation, const Tok
 std::vector<PartAsk> DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& operation,
                                          const TokenPtr& token, const Contribution* contribution,
                                          std::shared_ptr<PushOperation>* push) const {
-  const std::shared_ptr<PartCodec> codec = this->codec();
   if (operation->kind == OperationKind::kInit && contribution == nullptr) {
-    return std::make_shared<AwaitInitOperation>(operation, token, codec->config())->Asks();
+    return std::make_shared<AwaitInitOperation>(operation, token, codec_->config())->Asks();
   }
   const std::shared_ptr<const Cut> cut = MakeCut(operation->spec);
   if (operation->kind == OperationKind::kInit) {
     return std::make_shared<InitOperation>(operation, token)
-        ->Asks(*cut, *contribution, codec->config());
+        ->Asks(*cut, *contribution, codec_->config());
   }
   const bool pulls = !operation->outputs.empty();
   std::vector<PartAsk> asks;
@@ -185,24 +183,18 @@ std::vector<PartAsk> DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& op
   if (contribution != nullptr) {
     lent = LentInPlace(*operation, token, *contribution, *cut);
     *push = std::make_shared<PushOperation>(operation, token);
-    (*push)->AddAsks(*cut, *contribution, lent.get(), *codec, &asks);
+    (*push)->AddAsks(*cut, *contribution, lent.get(), *codec_, &asks);
   }
   const size_t pushes = asks.size();
   if (pulls) {
-    std::make_shared<PullOperation>(operation, token, cut, std::move(lent), codec)->AddAsks(&asks);
+    std::make_shared<PullOperation>(operation, token, cut, std::move(lent), codec_)->AddAsks(&asks);
   }
   if (pushes > 0 && pulls && cut->parts() > 1) OrderPartByPart(pushes, &asks);
   return asks;
 }
 
-std::shared_ptr<PartCodec> DistBackend::codec() const {
-  MutexLock lock(mutex_);
-  return codec_;
-}
-
 absl::Status DistBackend::SetCompression(const CompressionConfig& config) {
   KVS_ASSIGN_OR_RETURN(CodecPtr codec, MakeCodec(config));
-  MutexLock lock(mutex_);
   codec_ = std::make_shared<CompressingCodec>(config, std::move(codec), rank_);
   return absl::OkStatus();
 }

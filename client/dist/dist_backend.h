@@ -83,7 +83,6 @@ class DistBackend final : public StoreBackend {
   std::vector<PartAsk> AsksOf(const std::shared_ptr<KeyOperation>& operation, const TokenPtr& token,
                               const Contribution* contribution,
                               std::shared_ptr<PushOperation>* push) const;
-  std::shared_ptr<PartCodec> codec() const KVS_EXCLUDES(mutex_);
 
   std::shared_ptr<SessionShare> share_;  // changed by Stop, when nobody borrows the session
   mutable Mutex mutex_;
@@ -91,12 +90,12 @@ class DistBackend final : public StoreBackend {
   mutable int borrowers_ KVS_GUARDED_BY(mutex_) = 0;
   bool stopped_ KVS_GUARDED_BY(mutex_) = false;
   uint64_t step_ KVS_GUARDED_BY(mutex_) = 0;
-  std::shared_ptr<PartCodec> codec_ KVS_GUARDED_BY(mutex_);
   bool warned_ KVS_GUARDED_BY(mutex_) = false;  // that an updater has no effect
   const WorkerRank rank_;
   const uint32_t workers_;
   const StoreMode mode_;
   const int64_t timeout_ms_;
+  std::shared_ptr<PartCodec> codec_;        // changed only while there are no keys
   const std::unique_ptr<Reducer> reducer_;  // last: what it calls uses the rest
 };
 

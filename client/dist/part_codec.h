@@ -54,7 +54,7 @@ class PlainCodec final : public PartCodec {
   }
 
  private:
-  const CompressionConfig none_;
+  const CompressionConfig none_{};
 };
 
 }  // namespace kvstore

@@ -106,7 +106,8 @@ class StoreBackend : public OperationOwner {
   virtual absl::Status SetUpdater(KVStore::Updater updater) = 0;
   virtual absl::Status SetUpdater(KVStore::StrUpdater updater) = 0;
   virtual absl::Status SetOptimizer(const OptimizerConfig& config) = 0;
-  // How the pushes of all keys are compressed; there is none yet. Called at most once.
+  // How the pushes of all keys are compressed. Called at most once, while there are no keys and
+  // none is being made.
   // Errors: those of MakeCodec.
   virtual absl::Status SetCompression(const CompressionConfig& config) = 0;
   // A lock that the facade holds during each Init and each SetOptimizer, so that memory which is

@@ -62,7 +62,7 @@ class FlippingCodec final : public PartCodec {
     return Payload::CopyOf(text);
   }
 
-  const CompressionConfig none_;
+  const CompressionConfig none_{};
   bool encoded_ = false;
 };
 
