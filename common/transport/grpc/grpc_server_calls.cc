@@ -19,7 +19,7 @@ absl::Status ShutDownStatus() { return absl::UnavailableError("the listener shut
 
 // ---- streams
 
-void GrpcServerStream::Arm(std::shared_ptr<GrpcServerState> server, size_t method) {
+void GrpcServerStream::Arm(const std::shared_ptr<GrpcServerState>& server, size_t method) {
   auto* loop = static_cast<GrpcLoop*>(server->options().methods[method].loop);
   auto stream = std::make_shared<GrpcServerStream>(server, method, loop);
   stream->self_ = stream;
@@ -103,7 +103,7 @@ void GrpcServerStream::OnReleased() {
 
 // ---- unary calls
 
-void GrpcServerUnary::Arm(std::shared_ptr<GrpcServerState> server, size_t method) {
+void GrpcServerUnary::Arm(const std::shared_ptr<GrpcServerState>& server, size_t method) {
   auto* loop = static_cast<GrpcLoop*>(server->options().unary_methods[method].loop);
   auto call = std::make_shared<GrpcServerUnary>(server, method, loop);
   call->self_ = call;

@@ -34,7 +34,7 @@ class CountedCall {
 class GrpcServerStream final : public GrpcStream {
  public:
   // After std::bad_alloc nothing is armed.
-  static void Arm(std::shared_ptr<GrpcServerState> server, size_t method);
+  static void Arm(const std::shared_ptr<GrpcServerState>& server, size_t method);
 
   GrpcServerStream(std::shared_ptr<GrpcServerState> server, size_t method, GrpcLoop* loop);
   std::string peer() const override { return rpc_ != nullptr ? rpc_->context.peer() : peer_; }
@@ -78,7 +78,7 @@ class GrpcServerUnary final : public GrpcCall,
                               public std::enable_shared_from_this<GrpcServerUnary> {
  public:
   // After std::bad_alloc nothing is armed.
-  static void Arm(std::shared_ptr<GrpcServerState> server, size_t method);
+  static void Arm(const std::shared_ptr<GrpcServerState>& server, size_t method);
 
   GrpcServerUnary(std::shared_ptr<GrpcServerState> server, size_t method, GrpcLoop* loop);
   void Abort() override { rpc_->context.TryCancel(); }
