@@ -15,26 +15,27 @@ namespace {
 
 using testing::FailingNth;
 
-const auto make = [] { return KVStore::CreateUnique(); };
+std::unique_ptr<KVStore> Make() { return KVStore::CreateUnique(); }
+
 // What is left over of a push that was refused must be as it was: else the bits differ.
-const auto make_compressed = [] {
+std::unique_ptr<KVStore> MakeCompressed() {
   auto store = KVStore::CreateUnique();
   store->SetGradientCompression({{"type", "2bit"}, {"threshold", "1.5"}});
   return store;
-};
+}
 
 }  // namespace
 
 TEST_CASE("a call without memory changes nothing and may be called again", "[memory]") {
   const int fails = GENERATE(1, FailingNth::kAll);
   for (const testing::Named& named : testing::Calls())
-    testing::FailEachAllocation(make, named, "", fails);
+    testing::FailEachAllocation(Make, named, "", fails);
 }
 
 TEST_CASE("an operation without memory on the store's thread ends with an error", "[memory]") {
   const int fails = GENERATE(1, FailingNth::kAll);
   for (const testing::Named& named : testing::Calls())
-    testing::FailEachAllocation(make, named, "kvs-local", fails);
+    testing::FailEachAllocation(Make, named, "kvs-local", fails);
 }
 
 TEST_CASE("a compressed push without memory leaves nothing over, and may be made again",
@@ -42,8 +43,8 @@ TEST_CASE("a compressed push without memory leaves nothing over, and may be made
   const int fails = GENERATE(1, FailingNth::kAll);
   for (const testing::Named& named : testing::Calls()) {
     if (std::string(named.name).rfind("Push", 0) != 0) continue;
-    testing::FailEachAllocation(make_compressed, named, "", fails);
-    testing::FailEachAllocation(make_compressed, named, "kvs-local", fails);
+    testing::FailEachAllocation(MakeCompressed, named, "", fails);
+    testing::FailEachAllocation(MakeCompressed, named, "kvs-local", fails);
   }
 }
 
