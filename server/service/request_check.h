@@ -34,7 +34,8 @@ absl::Status CheckRequest(const RequestFrame& request);
 //   PROBE      probed_op that may not be probed; round 0 when that one contributes to a round
 //   TAKE_BACK       takes_back 0
 //   COMMAND    what CheckCommand() refuses (UNIMPLEMENTED, too)
-//   INIT       a name that CheckKeyName() refuses or whose hash is not the key; an unknown storage; a
+//   INIT       a name that CheckKeyName() refuses or whose hash is not the key; an unknown storage;
+//   a
 //              compression that MakeCodec() refuses;
 //              bytes or `create` with shape_unknown; and, unless shape_unknown: an unknown dtype, a
 //              shape that ElementCount() refuses, a part that the value does not have; dense: a

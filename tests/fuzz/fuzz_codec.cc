@@ -1,9 +1,9 @@
 // libFuzzer target: any bytes as what a peer sends of a compressed part.
 //
 // The first byte chooses the codec, the second one the dtype, the two after them the number of
-// elements; the rest are the encoded bytes, as they are and cut to the length that they should have.
-// What must hold: nothing crashes, a refusal is INVALID_ARGUMENT in printable ASCII, and what passes
-// the check is decoded within its bounds.
+// elements; the rest are the encoded bytes, as they are and cut to the length that they should
+// have. What must hold: nothing crashes, a refusal is INVALID_ARGUMENT in printable ASCII, and what
+// passes the check is decoded within its bounds.
 #include <algorithm>
 #include <cstdint>
 #include <string>
