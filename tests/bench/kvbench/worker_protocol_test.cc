@@ -13,11 +13,20 @@ Line Sent(const Line& line) {
 }
 
 TEST_CASE("commands and samples survive the line", "[kvbench]") {
-  const PrepareCommand prepare{
-      {Workload::kSmall, 4096, 11, 5, 3, DataType::kBFloat16, Optimizer::kSgd, 1000},
-      70,
-      99,
-      {411, 412}};
+  PrepareCommand prepare;
+  Case& measured = prepare.measured;
+  measured.workload = Workload::kSmall;
+  measured.value_bytes = 4096;
+  measured.keys = 11;
+  measured.window = 5;
+  measured.workers = 3;
+  measured.dtype = DataType::kBFloat16;
+  measured.optimizer = Optimizer::kSgd;
+  measured.height = 1000;
+  measured.compression = "2bit,threshold=0.5";
+  prepare.first_key = 70;
+  prepare.seed = 99;
+  prepare.server_pids = {411, 412};
   const absl::StatusOr<PrepareCommand> prepared = PrepareFromLine(Sent(LineOf(prepare)));
   REQUIRE(prepared.ok());
   CHECK(prepared->measured.workload == Workload::kSmall);
@@ -28,6 +37,7 @@ TEST_CASE("commands and samples survive the line", "[kvbench]") {
   CHECK(prepared->measured.dtype == DataType::kBFloat16);
   CHECK(prepared->measured.optimizer == Optimizer::kSgd);
   CHECK(prepared->measured.height == 1000);
+  CHECK(prepared->measured.compression == "2bit,threshold=0.5");
   CHECK(prepared->first_key == 70);
   CHECK(prepared->seed == 99);
   CHECK(prepared->server_pids == std::vector<pid_t>{411, 412});
