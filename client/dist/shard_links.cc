@@ -46,11 +46,12 @@ void ShardLinks::PostFlush() {
 void ShardLinks::AddForGood(std::vector<PartAsk> asks) noexcept {
   AwaitMemory([&] {
     MutexLock lock(mutex_);
-    for_good_.push_back(std::move(asks));  // if this throws they have not moved
+    queued_.push_back(std::move(asks));  // if this throws they have not moved
+    awaited_ = true;
   });
   AwaitMemory([this] {
     MutexLock lock(mutex_);
-    if (!for_good_.empty()) PostFlush();
+    if (awaited_) PostFlush();
   });
 }
 
@@ -62,7 +63,7 @@ void ShardLinks::Flush() noexcept {
     try {
       PostFlush();
     } catch (const std::bad_alloc&) {
-      refused.swap(queued_);
+      if (!awaited_) refused.swap(queued_);  // else AddForGood flushes these, too
     }
   }
   for (const std::vector<PartAsk>& asks : refused) Refuse(asks);
@@ -86,15 +87,13 @@ void ShardLinks::SubmitQueued() noexcept {
     return Later();
   }
   if (!late_.empty() && !Submit(std::exchange(late_, {}))) return;
-  Lists queued, for_good;
+  Lists queued;
   {
     MutexLock lock(mutex_);
     queued.swap(queued_);
-    for_good.swap(for_good_);
     flush_posted_ = false;
+    awaited_ = false;
   }
-  // Never two operations on one key: their order does not matter.
-  Submit(std::move(for_good));
   Submit(std::move(queued));
 }
 

@@ -147,7 +147,8 @@ class ShardLinks {
 
   Mutex mutex_;
   Lists queued_ KVS_GUARDED_BY(mutex_);
-  Lists for_good_ KVS_GUARDED_BY(mutex_);  // AddForGood's
+  // Whether some of queued_ are AddForGood's: its thread waits for the memory to flush them.
+  bool awaited_ KVS_GUARDED_BY(mutex_) = false;
   bool flush_posted_ KVS_GUARDED_BY(mutex_) = false;
 
   // What OnRouting and EndJob were told; the core learns it at once, or Later.

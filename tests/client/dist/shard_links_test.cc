@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <deque>
 #include <functional>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -179,6 +180,27 @@ TEST_CASE("what was added before a flush goes out in one frame, and each sink he
   CHECK(first->indices == std::vector<size_t>{5, 7});
   CHECK(second->indices == std::vector<size_t>{6});
   CHECK(frames == std::vector<size_t>{3});
+}
+
+TEST_CASE("what is added for good keeps its place in the order", "[dist][links]") {
+  const auto network = std::make_shared<InprocNetwork>();
+  std::map<Round, std::string> pushed;  // the server's loop's, the test's when all is over
+  ScriptedServer server(network, [&](MessageStream& stream, const RequestFrame& request) {
+    for (const RequestEntry& entry : request.entries) {
+      pushed[entry.round] = entry.piece.data.ToString();
+    }
+    stream.Send(EncodeFrame(DoneTo(request)));
+  });
+  Worker worker(network, server.address());
+  const auto sink = std::make_shared<ListeningSink>(4);
+  worker.InLoop([&] {  // so that nothing is submitted in between
+    worker.links().Add({{PushOf(1, "a"), sink, 0}});
+    worker.links().AddForGood({{PushOf(1, "b"), sink, 1}});  // flushes by itself
+    worker.links().Add({{PushOf(1, "c"), sink, 2}});
+    worker.links().AddForGood({{PushOf(1, "d"), sink, 3}});
+  });
+  sink->over.Wait();
+  CHECK(pushed == std::map<Round, std::string>{{1, "a"}, {2, "b"}, {3, "c"}, {4, "d"}});
 }
 
 TEST_CASE("what a sink asks next goes out, too", "[dist][links]") {
