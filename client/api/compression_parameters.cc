@@ -39,7 +39,10 @@ absl::StatusOr<CompressionConfig> CompressionConfigOf(
                     "{}; got {} others",
                     fmt::join(CodecTypes(), ", "), parameters.size()));
   }
-  if (config.type == "none" && config.parameters.empty()) return CompressionConfig();
+  if (config.type == "none") {
+    KVS_RETURN_IF_ERROR(NumberReader("compression 'none'", config.parameters).Finish());
+    return CompressionConfig();
+  }
   KVS_RETURN_IF_ERROR(MakeCodec(config).status());
   return config;
 }

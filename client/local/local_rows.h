@@ -28,7 +28,7 @@ class LocalRows {
   LocalRows(const ValueSpec& spec, const NDArray& value, CodecPtr codec);
 
   // One round: the left fold of `values`, of either storage, in list order, then the updater on the
-  // rows that any of them has. Each value is taken as it is, or as what is left of it when it is
+  // rows that any of them has. Each value is taken as it is, or as what it stands for when it was
   // compressed, as if each came from a worker of its own.
   // Errors: the updater's; then the value stays as it was.
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& updater);

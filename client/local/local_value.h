@@ -37,8 +37,8 @@ class LocalValue {
   // A copy of the array. `codec`: how pushes are compressed; null: not at all.
   LocalValue(const ValueSpec& spec, const NDArray& value, CodecPtr codec);
 
-  // One round: the left fold of `values` in list order, each as it is, or as what is left of it
-  // when it is compressed, as if each came from a worker of its own; then the updater.
+  // One round: the left fold of `values` in list order, each as it is, or as what it stands
+  // for when it was compressed, as if each came from a worker of its own; then the updater.
   // Errors: the updater's, then the value stays as it was; UNKNOWN if memory ran out when some
   // parts were updated, and others not.
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& updater,

@@ -9,10 +9,7 @@ namespace kvstore {
 absl::StatusOr<std::unique_ptr<Updater>> MakeAdaBelief(const UpdaterParameters& parameters) {
   ParameterReader reader("adabelief", parameters);
   AdaBeliefNumbers numbers;
-  static_cast<UpdateNumbers&>(numbers) = reader.Common(0.001, 0.001);
-  numbers.beta1 = reader.WithDefault("beta1", 0.9, NumberRange::kShare);
-  numbers.beta2 = reader.WithDefault("beta2", 0.999, NumberRange::kShare);
-  numbers.epsilon = reader.WithDefault("epsilon", 1e-6, NumberRange::kPositive);
+  static_cast<AdamNumbers&>(numbers) = reader.Means(0.001, 0.001, 0.9, 1e-6);
   const bool correct_bias = reader.Flag("correct_bias", true);
   const bool multi_precision = reader.Flag("multi_precision", false);
   KVS_RETURN_IF_ERROR(reader.Finish());

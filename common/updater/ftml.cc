@@ -16,10 +16,8 @@ double RoundedTo(DType dtype, double number) {
 absl::StatusOr<std::unique_ptr<Updater>> MakeFtml(const UpdaterParameters& parameters) {
   ParameterReader reader("ftml", parameters);
   FtmlNumbers numbers;
-  static_cast<UpdateNumbers&>(numbers) = reader.Common(0.0025, 0.01, NumberRange::kPositive);
-  numbers.beta1 = reader.WithDefault("beta1", 0.6, NumberRange::kShare);
-  numbers.beta2 = reader.WithDefault("beta2", 0.999, NumberRange::kShare);
-  numbers.epsilon = reader.WithDefault("epsilon", 1e-8, NumberRange::kPositive);
+  static_cast<AdamNumbers&>(numbers) =
+      reader.Means(0.0025, 0.01, 0.6, 1e-8, NumberRange::kPositive);
   const bool multi_precision = reader.Flag("multi_precision", false);
   KVS_RETURN_IF_ERROR(reader.Finish());
   return std::make_unique<FormulaUpdater<FtmlNumbers>>(

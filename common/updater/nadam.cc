@@ -54,10 +54,7 @@ class MomentumSchedule {
 absl::StatusOr<std::unique_ptr<Updater>> MakeNadam(const UpdaterParameters& parameters) {
   ParameterReader reader("nadam", parameters);
   NadamNumbers numbers;
-  static_cast<UpdateNumbers&>(numbers) = reader.Common(0.001, 0.001);
-  numbers.beta1 = reader.WithDefault("beta1", 0.9, NumberRange::kShare);
-  numbers.beta2 = reader.WithDefault("beta2", 0.999, NumberRange::kShare);
-  numbers.epsilon = reader.WithDefault("epsilon", 1e-8, NumberRange::kPositive);
+  static_cast<AdamNumbers&>(numbers) = reader.Means(0.001, 0.001, 0.9, 1e-8);
   const double decay = reader.WithDefault("schedule_decay", 0.004, NumberRange::kNotNegative);
   const bool multi_precision = reader.Flag("multi_precision", false);
   KVS_RETURN_IF_ERROR(reader.Finish());

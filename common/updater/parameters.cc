@@ -21,6 +21,17 @@ UpdateNumbers ParameterReader::Common(double learning_rate, double learning_rate
   return numbers;
 }
 
+AdamNumbers ParameterReader::Means(double learning_rate, double learning_rate_mxnet1, double beta1,
+                                   double epsilon, NumberRange learning_rate_range) {
+  AdamNumbers numbers;
+  static_cast<UpdateNumbers&>(numbers) =
+      Common(learning_rate, learning_rate_mxnet1, learning_rate_range);
+  numbers.beta1 = WithDefault("beta1", beta1, NumberRange::kShare);
+  numbers.beta2 = WithDefault("beta2", 0.999, NumberRange::kShare);
+  numbers.epsilon = WithDefault("epsilon", epsilon, NumberRange::kPositive);
+  return numbers;
+}
+
 void ParameterReader::LazyUpdate() {
   if (Flag("lazy_update", true)) return;
   Fail(absl::UnimplementedError(

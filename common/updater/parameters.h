@@ -20,6 +20,9 @@ class ParameterReader : public NumberReader {
   // `learning_rate`: its default, `learning_rate_mxnet1` that of the other formula.
   UpdateNumbers Common(double learning_rate, double learning_rate_mxnet1,
                        NumberRange learning_rate_range = NumberRange::kNotNegative);
+  // Common, beta1, beta2 (0.999) and epsilon: what optimizers with moving means have.
+  AdamNumbers Means(double learning_rate, double learning_rate_mxnet1, double beta1, double epsilon,
+                    NumberRange learning_rate_range = NumberRange::kNotNegative);
   // lazy_update, which must be 1: UNIMPLEMENTED otherwise, in Finish().
   void LazyUpdate();
 };

@@ -174,6 +174,8 @@ TEST_CASE("a compression that cannot be is refused, and nothing is set", "[codec
             "SetGradientCompression: each parameter once expected, 'type' comes twice");
     refused({{"type", "2bit"}, {"ratio", "0.1"}},
             "compression '2bit': unknown parameter 'ratio' (= 0.1); expected min_bytes, threshold");
+    refused({{"type", "none"}, {"threshold", "1"}},
+            "compression 'none': unknown parameter 'threshold' (= 1); expected no parameters");
     refused({{"type", "2bit"}, {"threshold", "-1"}},
             "compression '2bit': threshold: a finite number > 0 (within f32) expected, got -1");
     worker.SetOptimizer(OptimizerSpec("sum"));
