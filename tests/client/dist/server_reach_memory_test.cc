@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "client/dist/server_reach.h"
+#include "tests/support/dialling.h"
 #include "tests/support/failing_new.h"
 #include "tests/support/manual_loop.h"
 
@@ -19,37 +20,19 @@ namespace {
 using testing::FailingNth;
 using testing::ManualLoop;
 
-class Stream final : public MessageStream {
- public:
-  void SetEvents(StreamEvents) override {}
-  void Send(Payload) override {}
-  size_t queued_bytes() const override { return 0; }
-  void Close() override {}
-  std::string peer() const override { return "server"; }
-};
-
 // Dials succeed or fail in the loop's next task, as `unreachable` has it then.
-class Network final : public Transport {
+class Network final : public testing::DialOnlyTransport {
  public:
   explicit Network(ManualLoop* loop) : loop_(loop) {}
 
-  std::unique_ptr<EventLoop> MakeLoop(const std::string&) override { return nullptr; }
-  std::unique_ptr<EventLoop> MakeServerLoop(const std::string&) override { return nullptr; }
-  absl::StatusOr<std::unique_ptr<Listener>> Listen(const std::string&, ListenOptions) override {
-    return absl::UnimplementedError("");
-  }
   std::unique_ptr<MessageStream> Dial(EventLoop&, const std::string& address, const std::string&,
                                       StreamEvents events) override {
-    auto stream = std::make_unique<Stream>();
+    auto stream = std::make_unique<testing::SilentStream>();
     loop_->Post([this, address, events = std::move(events)] {
       if (unreachable.count(address) == 0) return events.on_open();
       events.on_closed(no_way_);
     });
     return stream;
-  }
-  absl::StatusOr<std::string> CallUnary(const std::string&, const std::string&, const std::string&,
-                                        int64_t) override {
-    return absl::UnimplementedError("");
   }
 
   std::set<std::string> unreachable;

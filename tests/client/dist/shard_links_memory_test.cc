@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "client/dist/shard_links.h"
+#include "tests/support/dialling.h"
 #include "tests/support/failing_new.h"
 #include "tests/support/manual_loop.h"
 
@@ -60,14 +61,11 @@ class Server {
 
 class World;
 
-class Stream final : public MessageStream {
+class Stream final : public testing::SilentStream {
  public:
   Stream(World* world, StreamEvents events) : world_(world), events_(std::move(events)) {}
-  void SetEvents(StreamEvents) override {}
   void Send(Payload message) override;
-  size_t queued_bytes() const override { return 0; }
   void Close() override { *closed_ = true; }
-  std::string peer() const override { return "server"; }
 
  private:
   World* const world_;
@@ -76,7 +74,7 @@ class Stream final : public MessageStream {
 };
 
 // A worker's links, and everything around them.
-class World final : public Transport {
+class World final : public testing::DialOnlyTransport {
  public:
   explicit World(const Plan& plan) : plan_(plan) {
     ClientCoreOptions options;
@@ -84,18 +82,9 @@ class World final : public Transport {
     links = std::make_unique<ShardLinks>(this, &loop, options, [] {});
   }
 
-  std::unique_ptr<EventLoop> MakeLoop(const std::string&) override { return nullptr; }
-  std::unique_ptr<EventLoop> MakeServerLoop(const std::string&) override { return nullptr; }
-  absl::StatusOr<std::unique_ptr<Listener>> Listen(const std::string&, ListenOptions) override {
-    return absl::UnimplementedError("");
-  }
   std::unique_ptr<MessageStream> Dial(EventLoop&, const std::string&, const std::string&,
                                       StreamEvents events) override {
     return std::make_unique<Stream>(this, std::move(events));
-  }
-  absl::StatusOr<std::string> CallUnary(const std::string&, const std::string&, const std::string&,
-                                        int64_t) override {
-    return absl::UnimplementedError("");
   }
 
   // One step of the loop.

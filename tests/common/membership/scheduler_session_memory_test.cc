@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/membership/scheduler_session.h"
+#include "tests/support/dialling.h"
 #include "tests/support/failing_new.h"
 #include "tests/support/manual_loop.h"
 
@@ -16,33 +17,15 @@ namespace {
 using testing::FailingNth;
 using testing::ManualLoop;
 
-class Stream final : public MessageStream {
- public:
-  void SetEvents(StreamEvents) override {}
-  void Send(Payload) override {}
-  size_t queued_bytes() const override { return 0; }
-  void Close() override {}
-  std::string peer() const override { return "scheduler"; }
-};
-
 // Every dial succeeds.
-class CountingTransport final : public Transport {
+class CountingTransport final : public testing::DialOnlyTransport {
  public:
-  std::unique_ptr<EventLoop> MakeLoop(const std::string&) override { return nullptr; }
-  std::unique_ptr<EventLoop> MakeServerLoop(const std::string&) override { return nullptr; }
-  absl::StatusOr<std::unique_ptr<Listener>> Listen(const std::string&, ListenOptions) override {
-    return absl::UnimplementedError("");
-  }
   std::unique_ptr<MessageStream> Dial(EventLoop&, const std::string&, const std::string&,
                                       StreamEvents events) override {
-    auto stream = std::make_unique<Stream>();
+    auto stream = std::make_unique<testing::SilentStream>();
     last = std::move(events);
     ++dials;
     return stream;
-  }
-  absl::StatusOr<std::string> CallUnary(const std::string&, const std::string&, const std::string&,
-                                        int64_t) override {
-    return absl::UnimplementedError("");
   }
 
   StreamEvents last;  // of the last dial
