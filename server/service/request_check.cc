@@ -90,11 +90,6 @@ absl::Status CheckByTable(const RequestFrame& request, const RequestEntry& entry
                                request.keys.size()));
   }
   KVS_RETURN_IF_ERROR(CheckFragment(request, entry));
-  if (entry.piece.codec != CodecId::kPlain && entry.op != Op::kPush) {
-    return Refused(request, entry,
-                   fmt::format("bytes encoded as plain expected of any op but PUSH, got {}",
-                               CodecName(entry.piece.codec)));
-  }
   return op.bytes == OpBytes::kNone ? CheckNoBytes(request, entry) : CheckRows(request, entry);
 }
 

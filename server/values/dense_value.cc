@@ -77,12 +77,10 @@ uint64_t DenseValue::HeldBytes() const {
 }
 
 absl::Status DenseValue::Check(Op op, const Piece& piece) const {
-  if (op == Op::kPush) {
-    KVS_RETURN_IF_ERROR(CheckCodec(Label(), codec_.get(), piece));
-    if (codec_ != nullptr && piece.rows == 0) {
-      return CheckEncoded(Label(), *codec_, key().dtype, value_bytes() / DTypeBytes(key().dtype),
-                          piece.data);
-    }
+  KVS_RETURN_IF_ERROR(CheckCodec(Label(), op, codec_.get(), piece));
+  if (piece.codec != CodecId::kPlain && piece.rows == 0) {
+    return CheckEncoded(Label(), *codec_, key().dtype, value_bytes() / DTypeBytes(key().dtype),
+                        piece.data);
   }
   const size_t expected = op == Op::kPull ? 0 : value_bytes();
   if (piece.rows == 0 && piece.data.size() == expected) return absl::OkStatus();

@@ -4,12 +4,13 @@
 
 namespace kvstore {
 
-absl::Status CheckCodec(const std::string& label, const Codec* codec, const Piece& piece) {
-  const CodecId expected = codec == nullptr ? CodecId::kPlain : codec->id();
+absl::Status CheckCodec(const std::string& label, Op op, const Codec* codec, const Piece& piece) {
+  const bool encoded = op == Op::kPush && codec != nullptr;
+  const CodecId expected = encoded ? codec->id() : CodecId::kPlain;
   if (piece.codec == expected) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      fmt::format("{}: a push encoded as {} expected, by the key's compression, got {}", label,
-                  CodecName(expected), CodecName(piece.codec)));
+      fmt::format("{}: {} encoded as {} expected, by the key's compression, got {}", label,
+                  OpName(op), CodecName(expected), CodecName(piece.codec)));
 }
 
 absl::Status CheckEncoded(const std::string& label, const Codec& codec, DType dtype,

@@ -1,4 +1,4 @@
-// What a push to a key that may be compressed must look like, dense or row_sparse.
+// How what a request brings to a key that may be compressed must be encoded, dense or row_sparse.
 #pragma once
 
 #include <cstddef>
@@ -6,13 +6,14 @@
 
 #include "absl/status/status.h"
 #include "common/codec/codec.h"
+#include "common/model/op.h"
 #include "common/wire/piece.h"
 
 namespace kvstore {
 
-// Whether `piece` names the key's codec (null: plain). `label`: of the part.
-// Errors: FAILED_PRECONDITION.
-absl::Status CheckCodec(const std::string& label, const Codec* codec, const Piece& piece);
+// Whether `piece` is encoded as the request's should be: a push by the key's codec (null: plain),
+// all else plain. `label`: of the part. Errors: FAILED_PRECONDITION.
+absl::Status CheckCodec(const std::string& label, Op op, const Codec* codec, const Piece& piece);
 
 // Whether `encoded` stands for that many values. Errors: INVALID_ARGUMENT.
 absl::Status CheckEncoded(const std::string& label, const Codec& codec, DType dtype,

@@ -102,12 +102,10 @@ uint64_t RowValue::HeldBytes() const {
 
 absl::Status RowValue::CheckBytes(Op op, const Piece& piece) const {
   const size_t ids_bytes = piece.rows * kIdBytes;
-  if (op == Op::kPush) {
-    KVS_RETURN_IF_ERROR(CheckCodec(Label(), codec_.get(), piece));
-    if (codec_ != nullptr && piece.rows > 0 && piece.data.size() >= ids_bytes) {
-      return CheckEncoded(Label(), *codec_, key().dtype, piece.rows * cut_.row_elements,
-                          piece.data.Sub(ids_bytes, piece.data.size() - ids_bytes));
-    }
+  KVS_RETURN_IF_ERROR(CheckCodec(Label(), op, codec_.get(), piece));
+  if (piece.codec != CodecId::kPlain && piece.rows > 0 && piece.data.size() >= ids_bytes) {
+    return CheckEncoded(Label(), *codec_, key().dtype, piece.rows * cut_.row_elements,
+                        piece.data.Sub(ids_bytes, piece.data.size() - ids_bytes));
   }
   const uint64_t rows_bytes = uint64_t{piece.rows} * cut_.row_bytes;
   const uint64_t expected = ids_bytes + (op == Op::kPull ? 0 : rows_bytes);

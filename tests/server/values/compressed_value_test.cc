@@ -99,8 +99,8 @@ TEST_CASE("encoded rows are summed the same however slices cut them", "[engine][
 
 TEST_CASE("a push that is not encoded as the key says is refused and says how", "[engine][codec]") {
   TensorValues values;
-  const auto check = [&](const KeySpec& key, const Piece& piece) {
-    const absl::Status status = values.Make(key, {17, 0})->Check(Op::kPush, piece);
+  const auto check = [&](const KeySpec& key, const Piece& piece, Op op = Op::kPush) {
+    const absl::Status status = values.Make(key, {17, 0})->Check(op, piece);
     return std::string(absl::StatusCodeToString(status.code())) + ": " +
            std::string(status.message());
   };
@@ -111,13 +111,19 @@ TEST_CASE("a push that is not encoded as the key says is refused and says how", 
     const uint32_t rows = storage == Storage::kDense ? 0 : 1;
     CHECK(check(key, Encoded(ids + kFive, CodecId::kTwoBit, rows)) == "OK: ");
     CHECK(check(key, Encoded(ids + Floats(kFiveValues), CodecId::kPlain, rows)) ==
-          "FAILED_PRECONDITION: key 'w' part 0: a push encoded as 2bit expected, by the key's "
+          "FAILED_PRECONDITION: key 'w' part 0: PUSH encoded as 2bit expected, by the key's "
           "compression, got plain");
     CHECK(check(key, Encoded(ids + "12345", CodecId::kTwoBit, rows)) ==
           "INVALID_ARGUMENT: key 'w' part 0: 4 bytes of 2bit for 5 values of f32 expected, got 5");
+    CHECK(check(key, Encoded(ids + kFive, CodecId::kTwoBit, rows), Op::kInit) ==
+          "FAILED_PRECONDITION: key 'w' part 0: INIT encoded as plain expected, by the key's "
+          "compression, got 2bit");
+    CHECK(check(key, Encoded(ids, CodecId::kTwoBit, rows), Op::kPull) ==
+          "FAILED_PRECONDITION: key 'w' part 0: PULL encoded as plain expected, by the key's "
+          "compression, got 2bit");
     const KeySpec plain = Key({1, 5}, storage, {});
     CHECK(check(plain, Encoded(ids + kFive, CodecId::kTwoBit, rows)) ==
-          "FAILED_PRECONDITION: key 'w' part 0: a push encoded as plain expected, by the key's "
+          "FAILED_PRECONDITION: key 'w' part 0: PUSH encoded as plain expected, by the key's "
           "compression, got 2bit");
     const KeySpec small = Key({1, 5}, storage, {"2bit", {{"min_bytes", 21}}});
     CHECK(check(small, Encoded(ids + Floats(kFiveValues), CodecId::kPlain, rows)) == "OK: ");
