@@ -132,6 +132,17 @@ std::string NodesTable(const ClusterReport& report) {
   return table.empty() ? "no nodes yet\n" : table.ToString();
 }
 
+// A line for each server that updates its keys by a plugin.
+std::string PluginLines(const ClusterReport& report) {
+  std::string text;
+  for (const auto& [rank, status] : report.servers) {
+    if (!status.ok() || status->updater_plugin().empty()) continue;
+    text += fmt::format("{}server {}: updater plugin {}\n", text.empty() ? "\n" : "", rank,
+                        status->updater_plugin());
+  }
+  return text;
+}
+
 std::string BarriersTable(const v1::ClusterStatus& cluster) {
   Table table({"BARRIER", "OPEN FOR", "ARRIVED", "WAITING FOR"});
   for (const v1::BarrierStatus& barrier : cluster.barriers()) {
@@ -191,7 +202,8 @@ void WriteNode(JsonWriter& json, const ClusterReport& report, const v1::NodeStat
           .Member("resident_bytes", server->resident_bytes())
           .Member("committed_rounds", server->committed_rounds())
           .Member("payload_bytes_moved", server->payload_bytes_moved())
-          .Member("payload_bytes_copied", server->payload_bytes_copied());
+          .Member("payload_bytes_copied", server->payload_bytes_copied())
+          .Member("updater_plugin", server->updater_plugin());
     }
   }
   json.End();
@@ -210,7 +222,8 @@ std::string ReportAsTable(const ClusterReport& report) {
       CountAlive(cluster, v1::ROLE_SERVER), cluster.servers());
   std::string obstacles;
   for (const std::string& obstacle : cluster.obstacles()) obstacles += "\n" + obstacle + "\n";
-  return text + NodesTable(report) + obstacles + BarriersTable(cluster) + RoundsTable(report);
+  return text + NodesTable(report) + PluginLines(report) + obstacles + BarriersTable(cluster) +
+         RoundsTable(report);
 }
 
 std::string ReportAsJson(const ClusterReport& report) {

@@ -24,7 +24,8 @@ std::string ReportAsTable(const ClusterReport& report);
 //   cluster (hex), state, job, store_type, epoch, term, workers, servers,
 //   nodes        [{node, role, rank, incarnation, address, health, connected, silent_ms, and for
 //                 servers shards, slots, keys, value_bytes, parked_bytes, held_bytes,
-//                 resident_bytes, committed_rounds, payload_bytes_moved, payload_bytes_copied}]
+//                 resident_bytes, committed_rounds, payload_bytes_moved, payload_bytes_copied,
+//                 updater_plugin (its name, or "")}]
 //   obstacles    [text]: what keeps the job from starting
 //   barriers     [{generation, age_ms, arrived [node], missing [node]}]
 //   open_rounds  [{key, round, parts, server, age_ms, missing [node]}], oldest first

@@ -44,6 +44,8 @@ class Config {
 
   // Fills in a default that depends on the machine, for Print; nothing if somebody said something.
   void SetDefault(SettingId id, const std::string& text);
+  // Where a setting that is there came from, as errors name it: "--workers".
+  const std::string& Label(SettingId id) const { return values_.at(id).label; }
   // The error for a value that is wrong in a way which the row cannot check: "--interface: EXPECTED
   // expected, got 'eth7'".
   absl::Status Wrong(SettingId id, const std::string& expected) const;

@@ -119,6 +119,14 @@ std::vector<SettingSpec> MakeTable() {
        "and they are dialled again; allow 8 for each worker and shard; default: an eighth of what "
        "machine and cgroup have, at least 256"},
 
+      {SettingId::kUpdaterPlugin, "updater-plugin", kServerProgram, 0, Text(), "FILE", "",
+       {Same("KVSTORE_UPDATER_PLUGIN")}, false, kCluster,
+       "a shared object with the updater of all its keys (docs/extending.md); the same on every "
+       "server of a cluster"},
+      {SettingId::kUpdaterPluginOptions, "updater-plugin-options", kServerProgram, 0, Text(), "TEXT",
+       "", {Same("KVSTORE_UPDATER_PLUGIN_OPTIONS")}, false, kCluster,
+       "what the plugin is told when it is loaded, in words of its own"},
+
       {SettingId::kHeartbeatMs, "heartbeat-ms", kSchedulerProgram, 0, Whole(1, kTimeoutMsMax), "MS",
        "1000", {Same("KVSTORE_HEARTBEAT_MS"), Seconds("PS_HEARTBEAT_INTERVAL")}, false, kTimers,
        "how often nodes are to be heard"},

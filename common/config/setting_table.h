@@ -33,6 +33,8 @@ enum class SettingId {
   kParkedMib,
   kValueMib,
   kNetworkMib,
+  kUpdaterPlugin,
+  kUpdaterPluginOptions,
   kHeartbeatMs,
   kSuspectMs,
   kLostDeadMs,

@@ -105,9 +105,11 @@ class ShardValues {
   // Makes a value of which nothing is there yet. `key` outlives it.
   virtual std::unique_ptr<PartValue> Make(const KeySpec& key, PartId id) = 0;
 
-  // Whether the program that the server lives in has set an updater of its own, so that an
-  // asynchronous push can be applied although no SetOptimizer came.
+  // Whether the program that the server lives in has set an updater of its own, or a plugin is one,
+  // so that an asynchronous push can be applied although no SetOptimizer came.
   virtual bool has_own_updater() const { return false; }
+  // Which one that is, if there is one.
+  virtual std::string own_updater_label() const { return "the updater of its program"; }
   // Replaces the updater; values and states wait as they are for their next Update, which keeps a
   // state that fits. Errors: INVALID_ARGUMENT names the parameter and the known ones; then, and
   // also if std::bad_alloc is thrown, nothing has changed.

@@ -10,6 +10,7 @@
 #include "common/transport/factory/make_transport.h"
 #include "server/daemon/daemon.h"
 #include "server/daemon/node_options.h"
+#include "server/plugin/updater_plugin.h"
 
 namespace kvstore {
 namespace {
@@ -18,7 +19,15 @@ int Main(const std::vector<std::string>& arguments) {
   const auto parsed = ParseServerOptions(arguments, ProcessVariables(), std::cout, std::cerr);
   if (!parsed.options) return parsed.exit_code;
   const ServerDaemonOptions& options = *parsed.options;
-  StopSignal stop;
+  StopSignal stop;  // before the plugin, which may make threads
+  absl::StatusOr<std::unique_ptr<UpdaterPlugin>> plugin = nullptr;
+  if (const auto& wanted = options.updater_plugin; !wanted.file.empty()) {
+    plugin = UpdaterPlugin::Load(wanted.file, wanted.options);
+    if (!plugin.ok()) {
+      std::cerr << "kvstored: " << wanted.label << ": " << plugin.status().message() << "\n";
+      return kExitUsage;
+    }
+  }
   SetUpLog("kvstored", options);
   WarnOfUnknownVariables();
 
@@ -36,7 +45,13 @@ int Main(const std::vector<std::string>& arguments) {
       stop.End(ended.code() == 0 ? kExitOk : kExitFailure, ended.message());
   };
   const std::unique_ptr<Transport> transport = MakeTransport({options.network_bytes_max});
-  auto node = ServerNode::Start(NodeOptionsOf(options), transport.get(), events);
+  ServerNodeOptions node_options = NodeOptionsOf(options);
+  if (*plugin != nullptr) {
+    node_options.program_updater = plugin->get();
+    node_options.updater_plugin = (*plugin)->name();
+    spdlog::info("{} updates all keys", (*plugin)->label());
+  }
+  auto node = ServerNode::Start(node_options, transport.get(), events);
   if (!node.ok()) {
     return SayWhy({0, kExitFailure, std::string(node.status().message())});
   }

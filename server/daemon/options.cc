@@ -156,6 +156,16 @@ absl::Status ReadServer(Config* config, ServerDaemonOptions* out) {
   }
   out->connect_timeout_ms =
       Scaled(config->WholeNumber(SettingId::kConnectTimeoutMs), out->time_scale);
+  if (config->Has(SettingId::kUpdaterPlugin)) {
+    out->updater_plugin.file = config->Text(SettingId::kUpdaterPlugin);
+    out->updater_plugin.label = config->Label(SettingId::kUpdaterPlugin);
+  }
+  if (config->Has(SettingId::kUpdaterPluginOptions)) {
+    out->updater_plugin.options = config->Text(SettingId::kUpdaterPluginOptions);
+    if (out->updater_plugin.file.empty()) {
+      return config->Wrong(SettingId::kUpdaterPluginOptions, "updater-plugin beside it");
+    }
+  }
   // The rest is for the program itself, the transport's buffers and what is on its way.
   config->SetDefault(SettingId::kValueMib,
                      std::to_string(std::max<uint64_t>((MemoryBytes() / 10 * 8) >> 20, 1)));

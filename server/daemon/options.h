@@ -40,6 +40,12 @@ struct ServerDaemonOptions : DaemonOptions {
   uint32_t shards = 1;
   std::optional<uint32_t> rank;
   int64_t connect_timeout_ms = 60000;
+  // A file that is not looked at here; empty: none. `label`: where it came from, for errors.
+  struct {
+    std::string file;
+    std::string options;
+    std::string label;
+  } updater_plugin;
   ServerCoreOptions core;
 };
 

@@ -48,9 +48,10 @@ bool ProgramCode::is_set() const {
   return program_.updater() != nullptr || program_.str_updater() != nullptr;
 }
 
-absl::Status ProgramCode::Update(const KeySpec& key, PartId part, MutableBufferPtr merged,
-                                 MutableBufferPtr stored) {
-  const std::string label = fmt::format("{} part {}", KeyLabel(key.key, key.name), part.part);
+absl::Status ProgramCode::Update(const ProgramUpdate& update) {
+  const KeySpec& key = *update.key;
+  const std::string label =
+      fmt::format("{} part {}", KeyLabel(key.key, key.name), update.part.part);
   const bool is_int = key.name.empty();
   MutexLock lock(turn_);
   const KVStore::Updater updater = is_int ? program_.updater() : nullptr;
@@ -61,9 +62,9 @@ absl::Status ProgramCode::Update(const KeySpec& key, PartId part, MutableBufferP
                     is_int ? "int" : "string", is_int ? "string" : "int"));
   }
   return Caught(label, "server's updater", [&] {
-    const void* const data = stored->data();
-    const NDArray sum = ArrayOf(std::move(merged), key.dtype);
-    NDArray value = ArrayOf(std::move(stored), key.dtype);
+    const void* const data = update.stored->data();
+    const NDArray sum = ArrayOf(update.merged, key.dtype);
+    NDArray value = ArrayOf(update.stored, key.dtype);
     if (is_int) {
       updater(static_cast<int>(static_cast<int64_t>(key.key)), sum, &value);
     } else {

@@ -20,8 +20,7 @@ class ProgramCode final : public ProgramUpdater {
   // ProgramUpdater. An updater is chosen by the kind of the key.
   // Errors: FAILED_PRECONDITION when the program has one for keys of the other kind only.
   bool is_set() const override;
-  absl::Status Update(const KeySpec& key, PartId part, MutableBufferPtr merged,
-                      MutableBufferPtr stored) override KVS_EXCLUDES(turn_);
+  absl::Status Update(const ProgramUpdate& update) override KVS_EXCLUDES(turn_);
 
   // The program has a controller.
   absl::Status RunCommand(const Command& command) KVS_EXCLUDES(turn_);

@@ -55,6 +55,12 @@ absl::Status StatusOf(const v1::JobEnded& ended) {
 
 absl::Status ServeServer(const ServerProgram& program) {
   KVS_ASSIGN_OR_RETURN(const ServerDaemonOptions options, OptionsOf(program, &ParseServerOptions));
+  if (!options.updater_plugin.file.empty()) {
+    return absl::InvalidArgumentError(fmt::format(
+        "RunServer, as kvstored: {}: kvstored expected, which loads plugins; a program has the "
+        "updater that it gives to set_updater",
+        options.updater_plugin.label));
+  }
   CallerLoop caller;  // first: the server's threads take over its blocked signals
   const LogForNow log("kvserver", options);
   ProgramCode code(program);

@@ -275,6 +275,7 @@ void ServerNode::GetStatus(const UnaryReply& reply) {
   const auto gathering = std::make_shared<Gathering>();
   gathering->shards = shards_.size();
   gathering->reply = reply;
+  gathering->status.set_updater_plugin(options_.updater_plugin);
   if (session_ != nullptr && session_->core().identity()) {
     gathering->status.set_rank(session_->core().identity()->rank());
     gathering->status.set_incarnation(session_->core().identity()->incarnation());

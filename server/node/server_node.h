@@ -39,6 +39,7 @@ struct ServerNodeOptions {
   ServerCoreOptions core;                     // of each shard
   CommandHandler on_command;                  // none: commands are UNIMPLEMENTED
   ProgramUpdater* program_updater = nullptr;  // outlives the node
+  std::string updater_plugin;                 // its name if it is a plugin, for the operator
   // If the node does not listen, or is not registered, after so long, it ends (on_stop).
   int64_t connect_timeout_ms = 60000;
   double time_scale = 1;  // of the session's timers; connect_timeout_ms is scaled already

@@ -13,6 +13,7 @@
 #include "common/cluster/partitioner.h"
 #include "common/kernels/kernels.h"
 #include "common/tensor/page_pool.h"
+#include "server/values/program_update.h"
 #include "server/values/push_codec.h"
 
 namespace kvstore {
@@ -65,7 +66,7 @@ size_t DenseValue::value_bytes() const { return PartBytes(ValueBytes(key()), id(
 
 uint64_t DenseValue::Bytes() const {
   const size_t bytes = value_bytes();
-  StateLayout state = updater_.built_in.LayoutFor(key().dtype);
+  StateLayout state = updater_.LayoutFor(key().dtype);
   if (state.one_per_row) state.names.clear();  // no update of a dense part will be made
   return bytes + bytes / DTypeBytes(key().dtype) *
                      (DTypeBytes(AccumulatorOf(key().dtype)) +
@@ -150,20 +151,10 @@ absl::Status DenseValue::UpdateByBuiltIn(const MutableBufferPtr& sum) {
   return absl::OkStatus();
 }
 
-// The program's code gets memory of its own: it may throw, and pulls may hold the value.
 absl::Status DenseValue::UpdateByProgram(const MutableBufferPtr& sum) {
-  const DType dtype = key().dtype;
-  MutableBufferPtr merged = sum;
-  if (AccumulatorOf(dtype) != dtype) {
-    const auto rounded = std::make_shared<Buffer>(value_->size());
-    Narrow(dtype, rounded->data(), merged->data(), rounded->size() / DTypeBytes(dtype));
-    merged = rounded;
-  }
-  const auto stored = std::make_shared<Buffer>(value_->size());
-  std::memcpy(stored->data(), value_->data(), stored->size());
-  const absl::Status updated = updater_.program->Update(key(), id(), std::move(merged), stored);
-  if (updated.ok()) value_ = stored;
-  return updated;
+  KVS_ASSIGN_OR_RETURN(value_, UpdateDenseByProgram(*updater_.program, {key(), id(), version() + 1},
+                                                    *value_, sum, &state_));
+  return absl::OkStatus();
 }
 
 Payload DenseValue::Read(const Piece&) const {

@@ -14,6 +14,7 @@
 #include "common/kernels/kernels.h"
 #include "common/rows/row_bytes.h"
 #include "common/wire/byte_counts.h"
+#include "server/values/program_update.h"
 #include "server/values/push_codec.h"
 
 namespace kvstore {
@@ -88,7 +89,7 @@ RowValue::RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater, C
       table_(std::max<int64_t>(cut_.RowsIn(id.part), 1), cut_.row_bytes) {}
 
 uint64_t RowValue::Bytes() const {
-  const StateLayout state = updater_.built_in.LayoutFor(key().dtype);
+  const StateLayout state = updater_.LayoutFor(key().dtype);
   uint64_t row_bytes = cut_.row_bytes;
   for (size_t i = 0; i < state.names.size(); ++i) {
     row_bytes += state.RowElements(i, cut_.row_elements) * DTypeBytes(state.dtype);
@@ -183,9 +184,8 @@ absl::Status RowValue::UpdateBy(SumIndex sum) {
 
 absl::Status RowValue::UpdateTable(RowSum& sum) {
   if (updater_.by_program()) {
-    return absl::UnimplementedError(
-        KeyLabel(key().key, key().name) +
-        ": a dense key expected, this server runs its program's updater, which has no rows");
+    return UpdateRowsByProgram(*updater_.program, {key(), id(), version() + 1}, cut_, table_, sum,
+                               &state_);
   }
   const absl::Status updated =
       UpdateRows(updater_.built_in, key().key, key().dtype, table_, sum, &state_,

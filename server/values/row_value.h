@@ -20,8 +20,8 @@ namespace kvstore {
 // Shard-bound.
 class RowValue final : public PartValue {
  public:
-  // `updater` outlives the value. While the program has an updater, the value cannot be updated:
-  // UNIMPLEMENTED. `codec`: how rows that are pushed come encoded; null: plain.
+  // `updater` outlives the value. While the program has an updater that takes no rows, the value
+  // cannot be updated: UNIMPLEMENTED. `codec`: how rows that are pushed come encoded; null: plain.
   RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater, CodecPtr codec);
 
   uint64_t Bytes() const override;

@@ -1,5 +1,5 @@
 // ShardUpdater: what updates the values of a shard: the updater of the optimizer that is set, or
-// code of the program that the server lives in.
+// one that is not ours: of the program that the server lives in, or of a plugin.
 #pragma once
 
 #include "common/updater/part_updater.h"
@@ -14,6 +14,12 @@ struct ShardUpdater {
 
   // While the program has an updater it takes the place of the built-in one.
   bool by_program() const { return program != nullptr && program->is_set(); }
+  // What is set aside beside values of `dtype`. A program may set its updater at any time; what
+  // was set aside must not change with that, so it has no say unless it keeps state itself.
+  StateLayout LayoutFor(DType dtype) const {
+    StateLayout own = program != nullptr ? program->LayoutFor(dtype) : StateLayout();
+    return own.keeps_state() ? own : built_in.LayoutFor(dtype);
+  }
 };
 
 }  // namespace kvstore

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,14 +17,14 @@ namespace kvstore {
 class TensorValues final : public ShardValues {
  public:
   // `program`: null, or outlives this. While it has an updater, that one is used instead of the one
-  // that is set, and row-sparse keys cannot be updated. `shards`: how many of them share the
-  // process.
+  // that is set. `shards`: how many of them share the process.
   explicit TensorValues(ProgramUpdater* program = nullptr, size_t shards = 1) : shards_(shards) {
     updater_.program = program;
   }
 
   std::unique_ptr<PartValue> Make(const KeySpec& key, PartId id) override;
   bool has_own_updater() const override { return updater_.by_program(); }
+  std::string own_updater_label() const override { return updater_.program->label(); }
   absl::Status SetOptimizer(const OptimizerConfig& spec) override;
   // Asks for as much for each of the other shards, too: keys are spread evenly, and these are
   // asked in the same moment.

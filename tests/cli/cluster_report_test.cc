@@ -48,6 +48,7 @@ ClusterReport SomeReport() {
   server.set_resident_bytes(3000000);
   server.set_payload_bytes_moved(7000);
   server.set_payload_bytes_copied(5000);
+  server.set_updater_plugin("lion");
   v1::OpenRound* round = server.add_open_rounds();
   round->set_name("young");
   round->set_round(18);
@@ -101,6 +102,10 @@ TEST_CASE("the table lists servers, then workers, by rank", "[cli]") {
   CHECK(text.find("worker 0 ") < text.find("worker 1 "));
 }
 
+TEST_CASE("a server's plugin is named", "[cli]") {
+  CHECK_THAT(ReportAsTable(SomeReport()), Contains("\nserver 0: updater plugin lion\n"));
+}
+
 TEST_CASE("a server that does not answer is named", "[cli]") {
   CHECK_THAT(ReportAsTable(SomeReport()), Contains("server 1: [::1]:7070: no \"answer\""));
 }
@@ -151,6 +156,7 @@ TEST_CASE("the JSON says what the table says", "[cli]") {
   CHECK(server.at("resident_bytes").number_value() == 3000000);
   CHECK(server.at("payload_bytes_moved").number_value() == 7000);
   CHECK(server.at("payload_bytes_copied").number_value() == 5000);
+  CHECK(server.at("updater_plugin").string_value() == "lion");
   const auto& silent_server = nodes.values(1).struct_value().fields();
   CHECK(silent_server.count("keys") == 0);  // it did not answer
   const auto& worker = nodes.values(3).struct_value().fields();

@@ -113,6 +113,8 @@ class ServerProgram(unittest.TestCase):
                     ({}, "INVALID_ARGUMENT: .*KVSTORE_SCHEDULER"),
                     ({"KVSTORE_SCHEDULER": nodes.address, "KVSTORE_SHARDS": "many"},
                      "INVALID_ARGUMENT: .*KVSTORE_SHARDS"),
+                    ({"KVSTORE_SCHEDULER": nodes.address, "KVSTORE_UPDATER_PLUGIN": "lion.so"},
+                     "INVALID_ARGUMENT: .*KVSTORE_UPDATER_PLUGIN: kvstored expected"),
                     ({"KVSTORE_SCHEDULER": nodes.address, "KVSTORE_LISTEN": f"127.0.0.1:{port}"},
                      f"UNAVAILABLE: .*{port}"),
                     ({"KVSTORE_SCHEDULER": f"127.0.0.1:{free_port()}",

@@ -60,6 +60,13 @@ class IncludeArrows(Tree):
         self.include("server/core/a.cc", "kvstore/ndarray.h")
         self.assert_one(include_arrows.check(self.root), "sdk")
 
+    def test_plugins_see_a_public_header_and_the_daemon_alone_uses_them(self):
+        self.include("server/plugin/a.cc", "kvstore/updater_plugin.h", "server/values/b.h")
+        self.include("server/daemon/a.cc", "server/plugin/b.h")
+        self.assertEqual(include_arrows.check(self.root), [])
+        self.include("server/node/a.cc", "server/plugin/b.h")
+        self.assert_one(include_arrows.check(self.root), "server/node/a.cc:1")
+
     def test_only_the_embedded_server_uses_the_public_headers_and_nobody_uses_it(self):
         self.include("server/embedded/a.cc", "kvstore/server.h", "server/daemon/b.h")
         self.assertEqual(include_arrows.check(self.root), [])
@@ -121,6 +128,15 @@ class PublicHeaders(Tree):
 
     def test_an_empty_folder_is_a_problem(self):
         self.assert_one(self.check(), "no header")
+
+    def test_a_header_for_c_is_c(self):
+        self.write("kvstore/updater_plugin.h", "#pragma once\n#include <stdint.h>\nint32_t f(void);\n")
+        self.assertEqual(self.check(), [])
+        self.write("kvstore/updater_plugin.h", "#pragma once\ninline bool f() { return true; }\n")
+        self.assert_one(self.check(), "does not compile alone (-std=c99)")
+        self.write("kvstore/updater_plugin.h", "#pragma once\n#include <vector>\n")
+        problems = self.check()
+        self.assertIn("includes vector; users have only the C standard library", problems[0])
 
     def test_third_party_includes_are_refused(self):
         self.write("kvstore/a.h", "#pragma once\n#include <sys/types.h>\n")

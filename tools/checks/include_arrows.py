@@ -48,8 +48,9 @@ ARROWS = {
     "server/scheduler/core": COMMON_MODEL,
     "server/scheduler": COMMON | {"server/scheduler/core"},
     "server/node": COMMON | {"server/core", "server/values", "server/service"},
-    "server/daemon": COMMON | SERVER_SHELLS | {"server/node"},
-    # The one server folder that knows the public headers: it runs a user's updater and controller.
+    # These two alone of the server know public headers: they run code of users.
+    "server/plugin": COMMON_VALUES | {"server/core", "server/values", "sdk"},
+    "server/daemon": COMMON | SERVER_SHELLS | {"server/node", "server/plugin"},
     "server/embedded": COMMON | SERVER_SHELLS | {"server/node", "server/daemon", "sdk"},
     "sdk": set(),
     "client/base": COMMON_TRANSPORT | COMMON_CONFIG | {"sdk"},

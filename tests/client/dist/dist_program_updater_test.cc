@@ -18,8 +18,9 @@ namespace {
 class TenTimes final : public ProgramUpdater {
  public:
   bool is_set() const override { return set_; }
-  absl::Status Update(const KeySpec& key, PartId part, MutableBufferPtr merged,
-                      MutableBufferPtr stored) override {
+  absl::Status Update(const ProgramUpdate& update) override {
+    const auto& [merged, stored] = std::pair(update.merged, update.stored);
+    const KeySpec& key = *update.key;
     if (merged->size() != stored->size()) return absl::InternalError("sizes differ");
     if (key.dtype != DType::kFloat32) {
       std::memcpy(stored->data(), merged->data(), stored->size());
@@ -30,7 +31,7 @@ class TenTimes final : public ProgramUpdater {
     for (size_t i = 0; i < stored->size() / sizeof(float); ++i) value[i] += 10 * sum[i];
     if (sum[0] != 13) return absl::OkStatus();
     return absl::OutOfRangeError(KeyLabel(key.key, key.name) + " part " +
-                                 std::to_string(part.part) + ": 13 is refused");
+                                 std::to_string(update.part.part) + ": 13 is refused");
   }
   void Unset() { set_ = false; }
 

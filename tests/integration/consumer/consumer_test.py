@@ -110,6 +110,7 @@ class Consumer(unittest.TestCase):
         headers = {path.relative_to(self.prefix / "include").as_posix()
                    for path in (self.prefix / "include").rglob("*") if path.is_file()}
         self.assertIn("kvstore/kvstore.h", headers)
+        self.assertIn("kvstore/updater_plugin.h", headers)
         self.assertTrue(all(header.startswith("kvstore/") and header.endswith(".h")
                             for header in headers), headers)
         for program in ("kvctl", "kvscheduler", "kvstored"):

@@ -187,6 +187,22 @@ TEST_CASE("--print-config prints what holds, also what the machine decides, and 
   CHECK(ParseServerOptions({"--print-config"}, Lookup({}), run.out, run.err).exit_code == 2);
 }
 
+TEST_CASE("a server's plugin is a file with options, known by where it came from",
+          "[daemon][options]") {
+  Run run;
+  CHECK(run.Server({"--scheduler", "h:1"}).updater_plugin.file.empty());
+  const auto options = run.Server({"--scheduler", "h:1", "--updater-plugin-options", "wd=0.1"},
+                                  {{"KVSTORE_UPDATER_PLUGIN", "lion.so"}});
+  CHECK(options.updater_plugin.file == "lion.so");
+  CHECK(options.updater_plugin.options == "wd=0.1");
+  CHECK(options.updater_plugin.label == "KVSTORE_UPDATER_PLUGIN");
+  CHECK(ParseServerOptions({"--scheduler", "h:1", "--updater-plugin-options", "wd=0.1"}, Lookup({}),
+                           run.out, run.err)
+            .exit_code == 2);
+  CHECK(run.err.str() ==
+        "kvstored: --updater-plugin-options: updater-plugin beside it expected, got 'wd=0.1'\n");
+}
+
 TEST_CASE("what the start logs says what was set, and where", "[daemon][options]") {
   Run run;
   const std::vector<std::string> two = {"--workers", "1", "--servers", "1"};

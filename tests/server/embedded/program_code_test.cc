@@ -5,6 +5,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "kvstore/error.h"
@@ -36,6 +37,16 @@ float At(const MutableBufferPtr& buffer, size_t i) {
   return value;
 }
 
+absl::Status Update(ProgramCode& code, const KeySpec& key, PartId part, MutableBufferPtr merged,
+                    MutableBufferPtr stored) {
+  ProgramUpdate update;
+  update.key = &key;
+  update.part = part;
+  update.merged = std::move(merged);
+  update.stored = std::move(stored);
+  return code.Update(update);
+}
+
 // A program whose functions may be changed at any time.
 struct Program {
   Program() {
@@ -61,7 +72,7 @@ TEST_CASE("an updater sees a part's elements and writes the new ones", "[embedde
   };
   CHECK(p.code.is_set());
   const MutableBufferPtr stored = Floats({1, 2, 3});
-  CHECK(p.code.Update(IntKey(-7), {KeyIdOf(int64_t{-7}), 2}, Floats({1, 1, 1}), stored).ok());
+  CHECK(Update(p.code, IntKey(-7), {KeyIdOf(int64_t{-7}), 2}, Floats({1, 1, 1}), stored).ok());
   CHECK(At(stored, 0) == 3);
   CHECK(At(stored, 2) == 5);
 }
@@ -71,16 +82,16 @@ TEST_CASE("an updater is chosen by the kind of the key", "[embedded]") {
   std::string seen;
   p.str_updater = [&](const std::string& key, const NDArray&, NDArray*) { seen = key; };
   const KeySpec key = StringKey("conv.weight");
-  CHECK(p.code.Update(key, {key.key, 0}, Floats({1}), Floats({1})).ok());
+  CHECK(Update(p.code, key, {key.key, 0}, Floats({1}), Floats({1})).ok());
   CHECK(seen == "conv.weight");
-  const absl::Status other = p.code.Update(IntKey(3), {3, 0}, Floats({1}), Floats({1}));
+  const absl::Status other = Update(p.code, IntKey(3), {3, 0}, Floats({1}), Floats({1}));
   CHECK(other == absl::FailedPreconditionError("key 3 part 0: an updater for int keys expected, "
                                                "the server's is for string keys"));
 }
 
 TEST_CASE("whatever the program's code throws is a status that names what ran it", "[embedded]") {
   Program p;
-  const auto update = [&] { return p.code.Update(IntKey(3), {3, 1}, Floats({1}), Floats({1})); };
+  const auto update = [&] { return Update(p.code, IntKey(3), {3, 1}, Floats({1}), Floats({1})); };
   p.updater = [](int, const NDArray&, NDArray*) { throw std::runtime_error("no"); };
   CHECK(update() == absl::UnknownError("key 3 part 1: the server's updater threw no"));
   p.updater = [](int, const NDArray&, NDArray*) { throw Error(ErrorCode::kOutOfRange, "far"); };
@@ -119,7 +130,7 @@ TEST_CASE("the program's code is never called by two threads at once", "[embedde
       for (int n = 0; n < 500; ++n) {
         const absl::Status status =
             t == 0 ? p.code.RunCommand({7, ""})
-                   : p.code.Update(IntKey(3), {3, 0}, Floats({1}), Floats({1}));
+                   : Update(p.code, IntKey(3), {3, 0}, Floats({1}), Floats({1}));
         if (!status.ok()) ++failures;
       }
     });

@@ -11,9 +11,7 @@ namespace {
 class Switch final : public ProgramUpdater {
  public:
   bool is_set() const override { return on; }
-  absl::Status Update(const KeySpec&, PartId, MutableBufferPtr, MutableBufferPtr) override {
-    return absl::OkStatus();
-  }
+  absl::Status Update(const ProgramUpdate&) override { return absl::OkStatus(); }
   bool on = true;
 };
 
@@ -29,8 +27,8 @@ TEST_CASE("while the program has an updater it is the only one, and it has no ro
   const std::unique_ptr<PartValue> value = values.Make(key, {7, 0});
   value->Fold(0, {});
   CHECK(value->Update(0) ==
-        absl::UnimplementedError("key 7: a dense key expected, this server runs its program's "
-                                 "updater, which has no rows"));
+        absl::UnimplementedError("key 7: a dense key expected, this server runs the updater of its "
+                                 "program, which has no rows"));
   program.on = false;
   CHECK_FALSE(values.has_own_updater());
 }
