@@ -123,7 +123,7 @@ std::vector<SettingSpec> MakeTable() {
        {Same("KVSTORE_UPDATER_PLUGIN")}, false, kCluster,
        "a shared object with the updater of all its keys (docs/extending.md); the same on every "
        "server of a cluster"},
-      {SettingId::kUpdaterPluginOptions, "updater-plugin-options", kServerProgram, 0, Text(), "TEXT",
+      {SettingId::kUpdaterPluginOptions, "updater-plugin-options", kServerProgram, 0, Text(), "OPTIONS",
        "", {Same("KVSTORE_UPDATER_PLUGIN_OPTIONS")}, false, kCluster,
        "what the plugin is told when it is loaded, in words of its own"},
 

@@ -241,9 +241,8 @@ void PartTable::Release(PartId id, PartRecord& record) {
 
 absl::StatusOr<PartTable::Needed> PartTable::TryOptimizer(const OptimizerConfig& spec) {
   if (values_->has_own_updater() && spec.name != "assign") {
-    return absl::FailedPreconditionError(
-        fmt::format("SetOptimizer '{}': this server runs {}", spec.name,
-                    values_->own_updater_label()));
+    return absl::FailedPreconditionError(fmt::format("SetOptimizer '{}': this server runs {}",
+                                                     spec.name, values_->own_updater_label()));
   }
   // How much memory the parts need with an optimizer only the values know, once it is set. So it is
   // set, and set back if that is too much: nothing runs in between, and values change with their

@@ -80,7 +80,8 @@ class PartTable {
   // is asked here, before any server has set it. Nothing changes.
   absl::Status CheckOptimizer(const OptimizerConfig& spec);
   // Errors, and the old one stays: that of the values; FAILED_PRECONDITION while the program, or a
-  // plugin, has an updater; RESOURCE_EXHAUSTED when what it keeps of the parts goes over the budget.
+  // plugin, has an updater; RESOURCE_EXHAUSTED when what it keeps of the parts goes over the
+  // budget.
   absl::Status SetOptimizer(const OptimizerConfig& spec);
 
   // The parts that wait for contributions, in ascending order.

@@ -1,6 +1,6 @@
 /* The C interface of an updater plugin: a shared object with an updater of yours, which kvstored
- * loads with --updater-plugin FILE. C99; a plugin may be written in any language that can export one
- * C function, and links nothing of kvstore.
+ * loads with --updater-plugin FILE. C99; a plugin may be written in any language that can export
+ * one C function, and links nothing of kvstore.
  *
  * A plugin exports
  *
@@ -13,17 +13,17 @@
  * cluster with the same plugin and the same options: each updates the parts that it holds.
  * examples/updater_plugin is a plugin in 100 lines; docs/extending.md says how to build and run it.
  *
- * Threads. `open` and `close` are called alone. Of `update` there may be one call at a time for each
- * shard of the server (--shards), at the same time; all calls about one part come from one thread,
- * one after the other. So what an instance changes while it updates, it must lock.
+ * Threads. `open` and `close` are called alone. Of `update` there may be one call at a time for
+ * each shard of the server (--shards), at the same time; all calls about one part come from one
+ * thread, one after the other. So what an instance changes while it updates, it must lock.
  *
  * Memory. All arrays belong to the server and are good during the call only. They are aligned to 8
  * bytes at least, and do not overlap.
  *
- * Failure. An update that returns something else than 0 leaves the value and its state as they were,
- * whatever the plugin wrote to the arrays: it wrote to copies. The round is over all the same, and
- * all workers that contributed to it are told the text. A plugin that crashes ends the server. An
- * exception that leaves a plugin of C++ is a failure.
+ * Failure. An update that returns something else than 0 leaves the value and its state as they
+ * were, whatever the plugin wrote to the arrays: it wrote to copies. The round is over all the
+ * same, and all workers that contributed to it are told the text. A plugin that crashes ends the
+ * server. An exception that leaves a plugin of C++ is a failure.
  *
  * Growing. Within one ABI number structs grow at their ends only, and struct_size says how much of
  * one is there. kvstored takes the descriptions of older plugins; a plugin reads the fields of an
@@ -40,8 +40,8 @@ extern "C" {
 /* Changes when a plugin that was built before can no longer be used. */
 #define KVSTORE_UPDATER_PLUGIN_ABI 1u
 
-/* The dtypes that a plugin sees. Values of f16 and bf16 it is given as f32: the sum is rounded to the
- * key's dtype first, and the new value is rounded to it afterwards; state stays f32. */
+/* The dtypes that a plugin sees. Values of f16 and bf16 it is given as f32: the sum is rounded to
+ * the key's dtype first, and the new value is rounded to it afterwards; state stays f32. */
 enum {
   KVSTORE_DTYPE_F32 = 1,
   KVSTORE_DTYPE_F64 = 2,
@@ -106,9 +106,9 @@ typedef struct kvstore_update {
 } kvstore_update;
 
 typedef struct kvstore_updater_plugin {
-  uint32_t abi;         /* KVSTORE_UPDATER_PLUGIN_ABI */
-  uint32_t flags;       /* KVSTORE_UPDATER_TAKES_ROWS, or 0 */
-  size_t struct_size;   /* sizeof(kvstore_updater_plugin) */
+  uint32_t abi;       /* KVSTORE_UPDATER_PLUGIN_ABI */
+  uint32_t flags;     /* KVSTORE_UPDATER_TAKES_ROWS, or 0 */
+  size_t struct_size; /* sizeof(kvstore_updater_plugin) */
 
   /* What it is called in messages and in kvctl status: 1 to 64 of A-Z a-z 0-9 _ . - */
   const char* name;
@@ -132,7 +132,8 @@ typedef struct kvstore_updater_plugin {
 #if defined(__GNUC__)
 __attribute__((visibility("default")))
 #endif
-const kvstore_updater_plugin* kvstore_updater_plugin_v1(void);
+const kvstore_updater_plugin*
+kvstore_updater_plugin_v1(void);
 
 #ifdef __cplusplus
 }
