@@ -200,7 +200,7 @@ absl::Status DistBackend::SetCompression(const CompressionConfig& config) {
 }
 
 absl::Status DistBackend::SetOptimizer(const OptimizerConfig& config) {
-  absl::Status valid = PartUpdater().Set(config.name, config.parameters, config.multipliers);
+  absl::Status valid = PartUpdater().Set(config);
   if (!valid.ok()) return valid;
   if (rank_ != 0) return absl::OkStatus();
   const Session session(*this);

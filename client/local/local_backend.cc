@@ -279,7 +279,7 @@ CodecPtr LocalBackend::CodecOf(const ValueSpec& spec) const {
 
 absl::Status LocalBackend::SetOptimizer(const OptimizerConfig& config) {
   auto choice = std::make_shared<UpdaterChoice>();
-  absl::Status set = choice->built_in.Set(config.name, config.parameters, config.multipliers);
+  absl::Status set = choice->built_in.Set(config);
   if (!set.ok()) return set;
   MutexLock lock(mutex_);
   choice_ = std::move(choice);

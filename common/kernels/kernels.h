@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "common/tensor/dtype.h"
 
@@ -42,6 +43,10 @@ void Narrow(DType dtype, void* x, const void* acc, size_t elements);
 // acc[i] = acc[i] + x[i]: one step of the left fold that sums a round. `acc` is in
 // AccumulatorOf(dtype). Moves 12 bytes per f32, 10 per f16.
 void Accumulate(DType dtype, void* acc, const void* x, size_t elements);
+
+// acc[i] = acc[i] / divisor, of f32 or f64 (KVS_CHECKed): of a sum of floats, the mean. Moves 8
+// bytes per f32.
+void DivideBy(DType dtype, uint32_t divisor, void* acc, size_t elements);
 
 // dst[i] = (((xs[0][i] + xs[1][i]) + xs[2][i]) + …): the fold over `count` >= 1 arrays in one pass.
 // It starts from the first value and not from 0, so that a lone -0.0 stays -0.0. Same bits as

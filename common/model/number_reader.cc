@@ -27,8 +27,12 @@ bool InRange(double value, NumberRange range) {
       return true;
     case NumberRange::kQuarter:
       return rounded > 0 && value <= 0.25;
+    case NumberRange::kFactor:
+      return rounded > 0 && value <= 1;
     case NumberRange::kWhole:
       return value >= 0 && value <= 0x1p53 && value == std::floor(value);
+    case NumberRange::kCount:
+      return value >= 1 && value <= 0x1p53 && value == std::floor(value);
     case NumberRange::kTwoFourEight:
       return value == 2 || value == 4 || value == 8;
   }
@@ -51,8 +55,12 @@ std::string_view RangeText(NumberRange range) {
       return "a finite number (within f32)";
     case NumberRange::kQuarter:
       return "a number above 0, at most 0.25";
+    case NumberRange::kFactor:
+      return "a number above 0, at most 1 (within f32)";
     case NumberRange::kWhole:
       return "a whole number from 0 to 2^53";
+    case NumberRange::kCount:
+      return "a whole number from 1 to 2^53";
     case NumberRange::kTwoFourEight:
       return "2, 4 or 8";
   }

@@ -22,7 +22,9 @@ enum class NumberRange {
   kFlag,          // 0 or 1
   kFinite,        // any
   kQuarter,       // > 0, at most 0.25
+  kFactor,        // > 0, also after rounding to f32, at most 1
   kWhole,         // a whole number from 0 to 2^53; need not be within f32 exactly
+  kCount,         // the same, from 1 on
   kTwoFourEight,  // 2, 4 or 8
 };
 

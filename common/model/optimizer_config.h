@@ -1,22 +1,41 @@
 // OptimizerConfig: an optimizer as SetOptimizer takes it to the servers: its name, its parameters,
-// and the multipliers of single keys. Which names and parameters there are is common/updater's
-// matter.
+// the multipliers of single keys, the schedule of its learning rate, and what a sum is divided by.
+// Which names and parameters there are is common/updater's matter.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 
 #include "common/model/key_multipliers.h"
+#include "common/model/lr_schedule_config.h"
 
 namespace kvstore {
+
+// What the sum of a round is divided by before it is used. Numbers as in types.proto.
+enum class Average : uint32_t {
+  kNone = 0,
+  kWorkers = 1,       // the workers of the job, also of those that have left
+  kContributors = 2,  // the workers that contributed to this round
+};
+
+// Whose contributions the sum of a round has. A store of one process has one worker.
+struct RoundCounts {
+  uint32_t contributors = 1;
+  uint32_t workers = 1;  // of the job
+};
 
 struct OptimizerConfig {
   std::string name;
   std::map<std::string, double> parameters;
   MultipliersByKey multipliers{};
+  LrScheduleConfig schedule{};
+  Average average = Average::kNone;
 
   bool operator==(const OptimizerConfig& other) const {
-    return name == other.name && parameters == other.parameters && multipliers == other.multipliers;
+    return name == other.name && parameters == other.parameters &&
+           multipliers == other.multipliers && schedule == other.schedule &&
+           average == other.average;
   }
 };
 

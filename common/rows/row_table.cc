@@ -133,6 +133,21 @@ void RowTable::CopyTo(uint8_t* destination) const {
   }
 }
 
+std::vector<int64_t> RowTable::TouchedRows() const {
+  std::vector<int64_t> pages;
+  pages.reserve(pages_.size());
+  for (const auto& page : pages_) pages.push_back(page.first);
+  std::sort(pages.begin(), pages.end());
+  std::vector<int64_t> rows;
+  rows.reserve(pages.size() << rows_per_page_log2_);
+  for (const int64_t page : pages) {
+    const int64_t begin = page << rows_per_page_log2_;
+    const int64_t end = std::min(rows_, begin + rows_per_page());
+    for (int64_t row = begin; row < end; ++row) rows.push_back(row);
+  }
+  return rows;
+}
+
 std::vector<int64_t> RowTable::NonZeroRows() const {
   std::vector<std::pair<int64_t, const uint8_t*>> pages;
   pages.reserve(pages_.size());

@@ -53,6 +53,8 @@ class RowTable {
   void Gather(const int64_t* rows, size_t count, uint8_t* destination) const;
   // Writes all rows, rows() * row_bytes() bytes.
   void CopyTo(uint8_t* destination) const;
+  // The rows on the pages that exist, ascending: all that are not zero, and others.
+  std::vector<int64_t> TouchedRows() const;
   // The rows that have a byte other than zero, ascending. Visits every page that exists.
   std::vector<int64_t> NonZeroRows() const;
   // All rows become zero; pages stay, and take memory.

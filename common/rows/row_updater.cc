@@ -1,7 +1,8 @@
 #include "common/rows/row_updater.h"
 
 #include <algorithm>
-#include <string>
+#include <iterator>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -121,10 +122,98 @@ class Places {
   size_t rows_in_group_max_ = 0;
 };
 
+// The rows of `tables` that an update which is not lazy changes although the sum does not have
+// them.
+std::vector<int64_t> OtherRows(const std::vector<RowTable*>& tables, const RowSum& sum) {
+  std::vector<int64_t> touched;
+  for (const RowTable* const table : tables) {
+    const std::vector<int64_t> rows = table->TouchedRows();
+    std::vector<int64_t> both;
+    both.reserve(touched.size() + rows.size());
+    std::set_union(touched.begin(), touched.end(), rows.begin(), rows.end(),
+                   std::back_inserter(both));
+    touched = std::move(both);
+  }
+  std::vector<int64_t> summed = sum.rows();
+  std::sort(summed.begin(), summed.end());
+  std::vector<int64_t> others;
+  others.reserve(touched.size());
+  std::set_difference(touched.begin(), touched.end(), summed.begin(), summed.end(),
+                      std::back_inserter(others));
+  return others;
+}
+
+// Rows that are updated one after the other, in a value and its state. Made before anything
+// changes, with all the memory that it takes.
+class Batch {
+ public:
+  // `sums`: of the rows, in their order, each of `row_sum_bytes`, which Run uses up; null: zeros.
+  Batch(const std::vector<int64_t>& rows, std::vector<RowTable*> tables, size_t row_elements,
+        uint8_t* sums, size_t row_sum_bytes)
+      : rows_(rows),
+        places_(rows, tables),
+        row_elements_(row_elements),
+        sums_(sums),
+        row_sum_bytes_(row_sum_bytes) {
+    const bool narrow = row_elements < kElementsInPlace;
+    const size_t rows_gathered = kElementsGathered / row_elements + 1 + places_.rows_in_group_max();
+    for (const RowTable* const table : tables) {
+      memory_.emplace_back(narrow ? rows_gathered * table->row_bytes() : 0);
+      gathered_.push_back(memory_.back().data());
+    }
+    if (sums == nullptr) zeros_.resize(rows_gathered * row_sum_bytes);
+  }
+
+  // Calls `update(rows, count, arrays, sums)` for all rows: `count` of them from `rows` on, where
+  // they lie in the value and in the state, and their sums.
+  template <typename UpdateSome>
+  void Run(const UpdateSome& update) {
+    size_t done = 0;  // rows
+    const auto run = [&](size_t rows, void* const* arrays) {
+      uint8_t* const sums = sums_ != nullptr ? sums_ + done * row_sum_bytes_ : zeros_.data();
+      if (sums_ == nullptr) std::fill(zeros_.begin(), zeros_.end(), uint8_t{0});
+      update(&rows_[done], rows, arrays, sums);
+    };
+    for (size_t next = 0; next < places_.groups();) {
+      const size_t begin = next++;
+      size_t rows = places_.group(begin).count;
+      if (InPlace(begin)) {
+        run(rows, places_.arrays(begin));
+      } else {
+        while (next < places_.groups() && !InPlace(next) &&
+               rows * row_elements_ < kElementsGathered) {
+          rows += places_.group(next++).count;
+        }
+        if (begin == 0) places_.Prefetch(begin, next);
+        places_.Prefetch(next, next + (next - begin));
+        places_.Gather(begin, next, done, gathered_.data());
+        run(rows, gathered_.data());
+        places_.Scatter(begin, next, done, gathered_.data());
+      }
+      done += rows;
+    }
+  }
+
+ private:
+  bool InPlace(size_t group) const {
+    const RowTable::OnePage& rows = places_.group(group);
+    return rows.consecutive && rows.count * row_elements_ >= kElementsInPlace;
+  }
+
+  const std::vector<int64_t>& rows_;
+  const Places places_;
+  const size_t row_elements_;
+  uint8_t* const sums_;
+  const size_t row_sum_bytes_;
+  std::vector<std::vector<uint8_t>> memory_;  // for rows that are gathered; wide rows never are
+  std::vector<void*> gathered_;               // begin of each
+  std::vector<uint8_t> zeros_;
+};
+
 }  // namespace
 
 absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,
-                        RowSum& sum, RowStatePtr* state, Stripe stripe) {
+                        RowSum& sum, RowStatePtr* state, Stripe stripe, const RoundCounts& counts) {
   KVS_RETURN_IF_ERROR(updater.CheckDType(dtype));
   KVS_CHECK(table.row_bytes() == sum.row_elements() * DTypeBytes(dtype));
   StateLayout layout = updater.LayoutFor(dtype);
@@ -138,51 +227,27 @@ absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowT
   for (size_t i = 0; keeps_state && i < kept->tensors.size(); ++i) {
     tables.push_back(&kept->tensors[i]);
   }
-  const Places places(sum.rows(), tables);
   const size_t row_elements = sum.row_elements();
-  // Memory for rows that are gathered; wide rows never are.
-  std::vector<std::vector<uint8_t>> memory;
-  std::vector<void*> gathered;
-  for (const RowTable* const one : tables) {
-    const bool narrow = row_elements < kElementsInPlace;
-    const size_t rows = kElementsGathered / row_elements + 1 + places.rows_in_group_max();
-    memory.emplace_back(narrow ? rows * one->row_bytes() : 0);
-    gathered.push_back(memory.back().data());
+  Batch summed(sum.rows(), tables, row_elements, sum.sums(), sum.row_sum_bytes());
+  std::vector<int64_t> other_rows;
+  std::optional<Batch> others;
+  if (!updater.lazy_update()) {
+    other_rows = OtherRows(tables, sum);
+    others.emplace(other_rows, tables, row_elements, nullptr, sum.row_sum_bytes());
   }
 
   // From here on nothing is allocated, so nothing can fail: the update is done as a whole.
   if (fresh != nullptr) *state = std::move(fresh);
   if (!keeps_state) state->reset();
   const uint64_t update = kept == nullptr ? 1 : ++kept->updates;
-  const bool assign = updater.name() == "assign";
+  const bool assign = updater.config().name == "assign";
   if (assign) table.Zero();
-  size_t done = 0;  // rows
-  const auto run = [&](size_t rows, void* const* arrays) {
-    const RowNumbers numbers{sum.rows().data() + done, stripe.stripes, stripe.stripe};
-    updater.UpdateRows(key, dtype, update, rows, row_elements, numbers, arrays[0],
-                       sum.sums() + done * sum.row_sum_bytes(), arrays + 1);
+  const auto run = [&](const int64_t* rows, size_t count, void* const* arrays, uint8_t* sums) {
+    updater.UpdateRows(key, dtype, update, count, row_elements,
+                       {rows, stripe.stripes, stripe.stripe}, arrays[0], sums, arrays + 1, counts);
   };
-  const auto in_place = [&](size_t group) {
-    const RowTable::OnePage& rows = places.group(group);
-    return rows.consecutive && rows.count * row_elements >= kElementsInPlace;
-  };
-  for (size_t next = 0; next < places.groups();) {
-    const size_t begin = next++;
-    size_t rows = places.group(begin).count;
-    if (in_place(begin)) {
-      run(rows, places.arrays(begin));
-    } else {
-      while (next < places.groups() && !in_place(next) && rows * row_elements < kElementsGathered) {
-        rows += places.group(next++).count;
-      }
-      if (begin == 0) places.Prefetch(begin, next);
-      places.Prefetch(next, next + (next - begin));
-      places.Gather(begin, next, done, gathered.data());
-      run(rows, gathered.data());
-      places.Scatter(begin, next, done, gathered.data());
-    }
-    done += rows;
-  }
+  summed.Run(run);
+  if (others.has_value()) others->Run(run);
   if (assign) table.DropZeroPages();
   return absl::OkStatus();
 }

@@ -1,7 +1,8 @@
 // One update of a table by the sum of a round: the same updaters as for dense parts
 // (common/updater), applied row by row to the rows that the sum has, and to no others: the lazy
-// update. With "assign" the whole table becomes the sum, as MXNet does it: rows that the sum has
-// not are zero afterwards.
+// update. An updater that is not lazy changes the others, too, as if the sum had zeros there: then
+// the table has the bits of a dense value. With "assign" the whole table becomes the sum, as MXNet
+// does it: rows that the sum has not are zero afterwards.
 #pragma once
 
 #include <cstdint>
@@ -35,10 +36,12 @@ struct Stripe {
 // `key` names the multipliers. `*state` is null before the first update and is created, replaced
 // or dropped as the updater needs it. Consumes the sums. A sum without rows is an update too: it is
 // counted. Runs of rows that lie side by side are updated at once, and so are short ones, gathered,
-// so that narrow rows cost about what their bytes cost.
+// so that narrow rows cost about what their bytes cost. An update that is not lazy visits all rows
+// on the pages that exist; those on others are zero, as is what is remembered of them, and stay so.
 // Errors: those of PartUpdater::CheckDType; then neither `table` nor `*state` has changed. May
 // throw std::bad_alloc; then too, but for pages of zeros.
 absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,
-                        RowSum& sum, RowStatePtr* state, Stripe stripe = {});
+                        RowSum& sum, RowStatePtr* state, Stripe stripe = {},
+                        const RoundCounts& counts = {});
 
 }  // namespace kvstore

@@ -9,7 +9,7 @@
 namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 0.001; beta1 (0.9), beta2 (0.999),
-// epsilon (1e-6), correct_bias (1), multi_precision (0). State: "mean", "var". Floats. With
+// epsilon (1e-6), correct_bias (1), UpdaterOptions. State: "mean", "var". Floats. With
 // correct_bias the learning rate of an update is adam's.
 absl::StatusOr<std::unique_ptr<Updater>> MakeAdaBelief(const UpdaterParameters& parameters);
 

@@ -13,10 +13,10 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeAdadelta(const UpdaterParameters& p
   numbers.rho = reader.WithDefault("rho", 0.9, NumberRange::kShare);
   numbers.epsilon =
       reader.WithDefault("epsilon", numbers.mxnet1 ? 1e-5 : 1e-6, NumberRange::kPositive);
-  const bool multi_precision = reader.Flag("multi_precision", false);
+  const UpdaterOptions options = reader.Options();
   KVS_RETURN_IF_ERROR(reader.Finish());
   return std::make_unique<FormulaUpdater<AdadeltaNumbers>>(
-      "adadelta", std::vector<std::string>{"squares", "steps"}, numbers, multi_precision);
+      "adadelta", std::vector<std::string>{"squares", "steps"}, numbers, options);
 }
 
 }  // namespace kvstore

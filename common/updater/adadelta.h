@@ -9,7 +9,7 @@
 namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 1 (mxnet1: not used); rho (0.9),
-// epsilon (1e-6; mxnet1: 1e-5), multi_precision (0). State: "squares", "steps". Floats.
+// epsilon (1e-6; mxnet1: 1e-5), UpdaterOptions. State: "squares", "steps". Floats.
 absl::StatusOr<std::unique_ptr<Updater>> MakeAdadelta(const UpdaterParameters& parameters);
 
 }  // namespace kvstore

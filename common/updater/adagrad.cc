@@ -12,10 +12,10 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeAdagrad(const UpdaterParameters& pa
   static_cast<UpdateNumbers&>(numbers) = reader.Common(0.01, 0.01);
   numbers.epsilon =
       reader.WithDefault("epsilon", numbers.mxnet1 ? 1e-7 : 1e-6, NumberRange::kPositive);
-  const bool multi_precision = reader.Flag("multi_precision", false);
+  const UpdaterOptions options = reader.Options();
   KVS_RETURN_IF_ERROR(reader.Finish());
   return std::make_unique<FormulaUpdater<AdagradNumbers>>(
-      "adagrad", std::vector<std::string>{"history"}, numbers, multi_precision);
+      "adagrad", std::vector<std::string>{"history"}, numbers, options);
 }
 
 }  // namespace kvstore

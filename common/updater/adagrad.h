@@ -9,7 +9,7 @@
 namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 0.01; epsilon (1e-6; mxnet1: 1e-7),
-// multi_precision (0). State: "history". Floats.
+// UpdaterOptions. State: "history". Floats.
 absl::StatusOr<std::unique_ptr<Updater>> MakeAdagrad(const UpdaterParameters& parameters);
 
 }  // namespace kvstore

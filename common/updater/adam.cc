@@ -9,12 +9,10 @@ namespace kvstore {
 absl::StatusOr<std::unique_ptr<Updater>> MakeAdam(const UpdaterParameters& parameters) {
   ParameterReader reader("adam", parameters);
   const AdamNumbers numbers = reader.Means(0.001, 0.001, 0.9, 1e-8);
-  const bool multi_precision = reader.Flag("multi_precision", false);
-  reader.LazyUpdate();
+  const UpdaterOptions options = reader.OptionsOfRows();
   KVS_RETURN_IF_ERROR(reader.Finish());
   return std::make_unique<FormulaUpdater<AdamNumbers>>(
-      "adam", std::vector<std::string>{"mean", "var"}, numbers, multi_precision,
-      CorrectBias<AdamNumbers>);
+      "adam", std::vector<std::string>{"mean", "var"}, numbers, options, CorrectBias<AdamNumbers>);
 }
 
 }  // namespace kvstore

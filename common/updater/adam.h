@@ -9,7 +9,7 @@
 namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 0.001; beta1 (0.9), beta2 (0.999),
-// epsilon (1e-8), multi_precision (0), lazy_update (1). State: "mean", "var". Floats.
+// epsilon (1e-8), UpdaterOptions, lazy_update (1). State: "mean", "var". Floats.
 // The learning rate of update t is learning_rate * sqrt(1 - beta2^t) / (1 - beta1^t), in f64.
 absl::StatusOr<std::unique_ptr<Updater>> MakeAdam(const UpdaterParameters& parameters);
 

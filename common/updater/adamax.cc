@@ -15,10 +15,10 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeAdamax(const UpdaterParameters& par
   if (!numbers.mxnet1) {
     numbers.epsilon = reader.WithDefault("epsilon", 1e-8, NumberRange::kPositive);
   }
-  const bool multi_precision = reader.Flag("multi_precision", false);
+  const UpdaterOptions options = reader.Options();
   KVS_RETURN_IF_ERROR(reader.Finish());
   return std::make_unique<FormulaUpdater<AdamaxNumbers>>(
-      "adamax", std::vector<std::string>{"mean", "size"}, numbers, multi_precision,
+      "adamax", std::vector<std::string>{"mean", "size"}, numbers, options,
       [](const UpdaterRun& run, AdamaxNumbers* of_run) {
         of_run->learning_rate /= 1 - Power(of_run->beta1, run.update);
         return true;

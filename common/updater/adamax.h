@@ -9,7 +9,7 @@
 namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 0.002; beta1 (0.9), beta2 (0.999),
-// epsilon (1e-8; mxnet1: there is none), multi_precision (0). State: "mean", "size". Floats.
+// epsilon (1e-8; mxnet1: there is none), UpdaterOptions. State: "mean", "size". Floats.
 // The learning rate of update t is learning_rate / (1 - beta1^t), in f64.
 absl::StatusOr<std::unique_ptr<Updater>> MakeAdamax(const UpdaterParameters& parameters);
 

@@ -11,16 +11,15 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeDcasgd(const UpdaterParameters& par
   const UpdateNumbers common = reader.Common(0.1, 0.01);
   const double momentum = reader.WithDefault("momentum", 0, NumberRange::kNotNegative);
   const double lamda = reader.WithDefault("lamda", 0.04, NumberRange::kNotNegative);
-  const bool multi_precision = reader.Flag("multi_precision", false);
+  const UpdaterOptions options = reader.Options();
   KVS_RETURN_IF_ERROR(reader.Finish());
   if (momentum == 0) {
     return std::make_unique<FormulaUpdater<DcasgdNumbers>>(
-        "dcasgd", std::vector<std::string>{"moved"}, DcasgdNumbers{{common}, lamda},
-        multi_precision);
+        "dcasgd", std::vector<std::string>{"moved"}, DcasgdNumbers{{common}, lamda}, options);
   }
   return std::make_unique<FormulaUpdater<DcasgdMomentumNumbers>>(
       "dcasgd", std::vector<std::string>{"momentum", "moved"},
-      DcasgdMomentumNumbers{{common}, momentum, lamda}, multi_precision);
+      DcasgdMomentumNumbers{{common}, momentum, lamda}, options);
 }
 
 }  // namespace kvstore

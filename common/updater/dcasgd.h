@@ -11,7 +11,7 @@
 namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 0.1 (mxnet1: 0.01); momentum (0),
-// lamda (0.04, as MXNet spells it), multi_precision (0). State: "momentum", unless momentum is 0,
+// lamda (0.04, as MXNet spells it), UpdaterOptions. State: "momentum", unless momentum is 0,
 // and "moved". Floats.
 absl::StatusOr<std::unique_ptr<Updater>> MakeDcasgd(const UpdaterParameters& parameters);
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/portable_math.h"
 #include "common/kernels/updates.h"
 #include "common/updater/updater.h"
 
@@ -19,29 +20,28 @@ namespace kvstore {
 template <typename Numbers>
 class FormulaUpdater final : public Updater {
  public:
-  // Makes of the numbers, which have the factors of the run's key in them, those of the run: what
-  // depends on which update it is. False: the run changes neither value nor state.
+  // Makes of the numbers, which have the run's learning rate and weight decay in them, those of the
+  // run: what else depends on which update it is. False: the run changes neither value nor state.
   using ForRun = std::function<bool(const UpdaterRun& run, Numbers* numbers)>;
 
   // `name`: of the optimizer, a literal. `state_names`: of the arrays that the formula keeps, in
   // its order. `for_run`: null if the numbers are the same in every run.
   FormulaUpdater(std::string_view name, std::vector<std::string> state_names,
-                 const Numbers& numbers, bool multi_precision, ForRun for_run = nullptr)
-      : name_(name),
+                 const Numbers& numbers, const UpdaterOptions& options, ForRun for_run = nullptr)
+      : Updater(options),
+        name_(name),
         state_names_(std::move(state_names)),
         numbers_(numbers),
-        multi_precision_(multi_precision),
         for_run_(std::move(for_run)) {}
 
   std::string_view name() const override { return name_; }
   std::vector<std::string> StateNames() const override { return state_names_; }
-  bool multi_precision() const override { return multi_precision_; }
   const UpdateNumbers* numbers() const override { return &numbers_; }
   void Update(const UpdaterRun& run, const void* value, void* sum,
               void* const* state) const override {
     Numbers numbers = numbers_;
-    numbers.learning_rate *= run.lr_mult;
-    numbers.wd *= run.wd_mult;
+    numbers.learning_rate = run.learning_rate;
+    numbers.wd = run.wd;
     if (for_run_ != nullptr && !for_run_(run, &numbers)) {
       if (run.elements > 0) std::memcpy(sum, value, run.elements * DTypeBytes(run.dtype));
       return;
@@ -53,19 +53,8 @@ class FormulaUpdater final : public Updater {
   const std::string_view name_;
   const std::vector<std::string> state_names_;
   const Numbers numbers_;
-  const bool multi_precision_;
   const ForRun for_run_;
 };
-
-// The power of `base`, by squaring: by products alone, so that every C library gives the same bits.
-inline double Power(double base, uint64_t exponent) {
-  double power = 1;
-  for (; exponent > 0; exponent /= 2) {
-    if (exponent % 2 == 1) power *= base;
-    base *= base;
-  }
-  return power;
-}
 
 // A ForRun: adam's correction of means that began with zero.
 template <typename Numbers>

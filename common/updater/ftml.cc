@@ -18,10 +18,10 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeFtml(const UpdaterParameters& param
   FtmlNumbers numbers;
   static_cast<AdamNumbers&>(numbers) =
       reader.Means(0.0025, 0.01, 0.6, 1e-8, NumberRange::kPositive);
-  const bool multi_precision = reader.Flag("multi_precision", false);
+  const UpdaterOptions options = reader.Options();
   KVS_RETURN_IF_ERROR(reader.Finish());
   return std::make_unique<FormulaUpdater<FtmlNumbers>>(
-      "ftml", std::vector<std::string>{"d", "v", "z"}, numbers, multi_precision,
+      "ftml", std::vector<std::string>{"d", "v", "z"}, numbers, options,
       [](const UpdaterRun& run, FtmlNumbers* of_run) {
         of_run->power1 = Power(RoundedTo(run.dtype, of_run->beta1), run.update);
         of_run->power2 = Power(RoundedTo(run.dtype, of_run->beta2), run.update);

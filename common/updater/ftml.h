@@ -9,7 +9,7 @@
 namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 0.0025 (mxnet1: 0.01), which is not
-// 0; beta1 (0.6), beta2 (0.999), epsilon (1e-8), multi_precision (0). State: "d", "v", "z". Floats.
+// 0; beta1 (0.6), beta2 (0.999), epsilon (1e-8), UpdaterOptions. State: "d", "v", "z". Floats.
 // A key whose multiplier makes the learning rate 0 stays as it is, its state too.
 absl::StatusOr<std::unique_ptr<Updater>> MakeFtml(const UpdaterParameters& parameters);
 

@@ -12,11 +12,10 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeFtrl(const UpdaterParameters& param
   static_cast<UpdateNumbers&>(numbers) = reader.Common(0.1, 0.1, NumberRange::kPositive);
   numbers.lamda1 = reader.WithDefault("lamda1", 0.01, NumberRange::kNotNegative);
   numbers.beta = reader.WithDefault("beta", 1, NumberRange::kNotNegative);
-  const bool multi_precision = reader.Flag("multi_precision", false);
+  const UpdaterOptions options = reader.Options();
   KVS_RETURN_IF_ERROR(reader.Finish());
-  return std::make_unique<FormulaUpdater<FtrlNumbers>>("ftrl", std::vector<std::string>{"z", "n"},
-                                                       numbers, multi_precision,
-                                                       UnlessRateIsZero<FtrlNumbers>);
+  return std::make_unique<FormulaUpdater<FtrlNumbers>>(
+      "ftrl", std::vector<std::string>{"z", "n"}, numbers, options, UnlessRateIsZero<FtrlNumbers>);
 }
 
 }  // namespace kvstore

@@ -9,7 +9,7 @@
 namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 0.1, which is not 0; lamda1 (0.01,
-// as MXNet spells it), beta (1), multi_precision (0). State: "z", "n". Floats. A key whose
+// as MXNet spells it), beta (1), UpdaterOptions. State: "z", "n". Floats. A key whose
 // multiplier makes the learning rate 0 stays as it is, its state too.
 absl::StatusOr<std::unique_ptr<Updater>> MakeFtrl(const UpdaterParameters& parameters);
 

@@ -24,12 +24,11 @@ double NumberAt(DType dtype, const void* number) {
 
 class GroupAdagradUpdater final : public Updater {
  public:
-  GroupAdagradUpdater(const GroupAdagradNumbers& numbers, bool multi_precision)
-      : numbers_(numbers), multi_precision_(multi_precision) {}
+  GroupAdagradUpdater(const GroupAdagradNumbers& numbers, const UpdaterOptions& options)
+      : Updater(options), numbers_(numbers) {}
   std::string_view name() const override { return "groupadagrad"; }
   std::vector<std::string> StateNames() const override { return {"history"}; }
   bool keeps_one_per_row() const override { return true; }
-  bool multi_precision() const override { return multi_precision_; }
   const UpdateNumbers* numbers() const override { return &numbers_; }
   void BeginRow(const UpdaterRun& run, const void* sum, void* const* state) const override {
     AddMeanSquare(run.dtype, numbers_, sum, run.elements, state[0]);
@@ -37,14 +36,13 @@ class GroupAdagradUpdater final : public Updater {
   void Update(const UpdaterRun& run, const void* value, void* sum,
               void* const* state) const override {
     GroupAdagradNumbers numbers = numbers_;
-    numbers.learning_rate *= run.lr_mult;
+    numbers.learning_rate = run.learning_rate;
     numbers.history = NumberAt(run.dtype, state[0]);
     UpdateWeights(run.dtype, numbers, value, nullptr, sum, run.elements);
   }
 
  private:
   const GroupAdagradNumbers numbers_;
-  const bool multi_precision_;
 };
 
 }  // namespace
@@ -55,13 +53,13 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeGroupAdagrad(const UpdaterParameter
   static_cast<UpdateNumbers&>(numbers) = reader.Common(0.01, 0.01);
   numbers.epsilon =
       reader.WithDefault("epsilon", numbers.mxnet1 ? 1e-5 : 1e-6, NumberRange::kPositive);
-  const bool multi_precision = reader.Flag("multi_precision", false);
+  const UpdaterOptions options = reader.Options();
   KVS_RETURN_IF_ERROR(reader.Finish());
   if (numbers.wd != 0) {
     return absl::InvalidArgumentError(fmt::format(
         "optimizer 'groupadagrad': wd: 0 expected, it has no weight decay, got {}", numbers.wd));
   }
-  return std::make_unique<GroupAdagradUpdater>(numbers, multi_precision);
+  return std::make_unique<GroupAdagradUpdater>(numbers, options);
 }
 
 }  // namespace kvstore

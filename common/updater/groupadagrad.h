@@ -10,7 +10,7 @@
 namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 0.01 and wd, which is 0; epsilon
-// (1e-6; mxnet1: 1e-5), multi_precision (0). State: "history", one number for each row. Row-sparse
+// (1e-6; mxnet1: 1e-5), UpdaterOptions. State: "history", one number for each row. Row-sparse
 // floats.
 absl::StatusOr<std::unique_ptr<Updater>> MakeGroupAdagrad(const UpdaterParameters& parameters);
 

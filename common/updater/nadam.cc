@@ -56,7 +56,7 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeNadam(const UpdaterParameters& para
   NadamNumbers numbers;
   static_cast<AdamNumbers&>(numbers) = reader.Means(0.001, 0.001, 0.9, 1e-8);
   const double decay = reader.WithDefault("schedule_decay", 0.004, NumberRange::kNotNegative);
-  const bool multi_precision = reader.Flag("multi_precision", false);
+  const UpdaterOptions options = reader.Options();
   KVS_RETURN_IF_ERROR(reader.Finish());
   if (numbers.beta1 > kBeta1Max) {
     return absl::InvalidArgumentError(fmt::format(
@@ -64,7 +64,7 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeNadam(const UpdaterParameters& para
   }
   const auto schedule = std::make_shared<const MomentumSchedule>(numbers.beta1, decay);
   return std::make_unique<FormulaUpdater<NadamNumbers>>(
-      "nadam", std::vector<std::string>{"mean", "var"}, numbers, multi_precision,
+      "nadam", std::vector<std::string>{"mean", "var"}, numbers, options,
       [schedule](const UpdaterRun& run, NadamNumbers* of_run) {
         const uint64_t t = run.update;
         of_run->share_now = 1 - schedule->Momentum(t);

@@ -11,7 +11,7 @@
 namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 0.001; beta1 (0.9, at most 0.9999),
-// beta2 (0.999), epsilon (1e-8), schedule_decay (0.004), multi_precision (0). State: "mean", "var".
+// beta2 (0.999), epsilon (1e-8), schedule_decay (0.004), UpdaterOptions. State: "mean", "var".
 // Floats.
 // The momentum of update t is mu(t) = beta1 (1 - 0.5 q^t) with q = 0.96^schedule_decay. Its product
 // M(t) = mu(1) ... mu(t) follows from t alone, so it is no state. All in f64.

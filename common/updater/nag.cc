@@ -11,14 +11,14 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeNag(const UpdaterParameters& parame
   const UpdateNumbers common = reader.Common(0.1, 0.01);
   const double momentum =
       reader.WithDefault("momentum", common.mxnet1 ? 0 : 0.9, NumberRange::kNotNegative);
-  const bool multi_precision = reader.Flag("multi_precision", false);
+  const UpdaterOptions options = reader.Options();
   KVS_RETURN_IF_ERROR(reader.Finish());
   if (momentum == 0) {
-    return std::make_unique<FormulaUpdater<PlainNagNumbers>>(
-        "nag", std::vector<std::string>{}, PlainNagNumbers{common}, multi_precision);
+    return std::make_unique<FormulaUpdater<PlainNagNumbers>>("nag", std::vector<std::string>{},
+                                                             PlainNagNumbers{common}, options);
   }
-  return std::make_unique<FormulaUpdater<NagNumbers>>(
-      "nag", std::vector<std::string>{"momentum"}, NagNumbers{{common}, momentum}, multi_precision);
+  return std::make_unique<FormulaUpdater<NagNumbers>>("nag", std::vector<std::string>{"momentum"},
+                                                      NagNumbers{{common}, momentum}, options);
 }
 
 }  // namespace kvstore

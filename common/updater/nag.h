@@ -8,7 +8,7 @@
 namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 0.1 (mxnet1: 0.01); momentum (0.9;
-// mxnet1: 0), multi_precision (0). State: "momentum", unless momentum is 0. Floats.
+// mxnet1: 0), UpdaterOptions. State: "momentum", unless momentum is 0. Floats.
 absl::StatusOr<std::unique_ptr<Updater>> MakeNag(const UpdaterParameters& parameters);
 
 }  // namespace kvstore

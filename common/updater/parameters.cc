@@ -32,12 +32,19 @@ AdamNumbers ParameterReader::Means(double learning_rate, double learning_rate_mx
   return numbers;
 }
 
-void ParameterReader::LazyUpdate() {
-  if (Flag("lazy_update", true)) return;
-  Fail(absl::UnimplementedError(
-      fmt::format("{}: lazy_update: 1 expected, updates of rows that the sum does not have are "
-                  "still to come, got 0",
-                  owner())));
+UpdaterOptions ParameterReader::Options() {
+  UpdaterOptions options;
+  options.multi_precision = Flag("multi_precision", options.multi_precision);
+  const double begin = WithDefault("begin_num_update", 0, NumberRange::kWhole);
+  // What is none is refused by Finish().
+  if (InRange(begin, NumberRange::kWhole)) options.begin_num_update = static_cast<uint64_t>(begin);
+  return options;
+}
+
+UpdaterOptions ParameterReader::OptionsOfRows() {
+  UpdaterOptions options = Options();
+  options.lazy_update = Flag("lazy_update", options.lazy_update);
+  return options;
 }
 
 }  // namespace kvstore

@@ -23,8 +23,10 @@ class ParameterReader : public NumberReader {
   // Common, beta1, beta2 (0.999) and epsilon: what optimizers with moving means have.
   AdamNumbers Means(double learning_rate, double learning_rate_mxnet1, double beta1, double epsilon,
                     NumberRange learning_rate_range = NumberRange::kNotNegative);
-  // lazy_update, which must be 1: UNIMPLEMENTED otherwise, in Finish().
-  void LazyUpdate();
+  // multi_precision (0) and begin_num_update (0).
+  UpdaterOptions Options();
+  // The same, and lazy_update (1): of optimizers that can update rows which a sum does not have.
+  UpdaterOptions OptionsOfRows();
 };
 
 }  // namespace kvstore

@@ -4,13 +4,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/kernels/kernels.h"
 #include "common/kernels/updates.h"
-#include "common/updater/parameters.h"
+#include "common/model/number_reader.h"
 
 namespace kvstore {
 namespace {
@@ -63,44 +64,70 @@ absl::Status CheckMultipliers(const Updater& updater, std::string_view key,
   return check("wd_mult", multipliers.wd_mult, "wd", numbers.wd);
 }
 
-PartUpdater::PartUpdater() { KVS_CHECK(Set("assign", {}).ok()); }
-
-absl::Status PartUpdater::Set(std::string_view name, const UpdaterParameters& parameters,
-                              const MultipliersByKey& multipliers) {
-  KVS_ASSIGN_OR_RETURN(std::unique_ptr<Updater> updater, MakeUpdater(name, parameters));
-  for (const auto& [key, both] : multipliers) {
-    KVS_RETURN_IF_ERROR(
-        CheckMultipliers(*updater, fmt::format("key {}", static_cast<int64_t>(key)), both));
+absl::StatusOr<Optimizer> MakeOptimizer(const OptimizerConfig& config) {
+  Optimizer optimizer;
+  KVS_ASSIGN_OR_RETURN(optimizer.updater, MakeUpdater(config.name, config.parameters));
+  if (config.average > Average::kContributors) {
+    return absl::InvalidArgumentError(fmt::format(
+        "optimizer '{}': average: 0 (none), 1 (workers) or 2 (contributors) expected, got {}",
+        config.name, static_cast<uint32_t>(config.average)));
   }
-  std::string new_name(name);
-  UpdaterParameters new_parameters = parameters;
-  MultipliersByKey new_multipliers = multipliers;
-  const size_t tensors = updater->StateNames().size();
+  if (config.schedule.name.empty()) return optimizer;
+  if (optimizer.updater->numbers() == nullptr) {
+    return absl::InvalidArgumentError(
+        fmt::format("optimizer '{}': no lr_scheduler expected, there is no learning rate, got '{}'",
+                    config.name, Quotable(config.schedule.name)));
+  }
+  std::optional<double> learning_rate;
+  if (const auto given = config.parameters.find("learning_rate");
+      given != config.parameters.end()) {
+    learning_rate = given->second;
+  }
+  KVS_ASSIGN_OR_RETURN(optimizer.schedule, LrSchedule::Make(config.schedule, learning_rate));
+  UpdaterParameters parameters = config.parameters;
+  parameters["learning_rate"] = optimizer.schedule->max_lr();
+  KVS_ASSIGN_OR_RETURN(optimizer.updater, MakeUpdater(config.name, parameters));
+  return optimizer;
+}
+
+PartUpdater::PartUpdater() { KVS_CHECK(Set({"assign", {}}).ok()); }
+
+absl::Status PartUpdater::Set(OptimizerConfig config) {
+  KVS_ASSIGN_OR_RETURN(Optimizer optimizer, MakeOptimizer(config));
+  for (const auto& [key, both] : config.multipliers) {
+    KVS_RETURN_IF_ERROR(CheckMultipliers(*optimizer.updater,
+                                         fmt::format("key {}", static_cast<int64_t>(key)), both));
+  }
+  const size_t tensors = optimizer.updater->StateNames().size();
   KVS_CHECK(tensors <= kTensorsMax);
   // From here on nothing is allocated.
   tensors_ = tensors;
-  updater_ = std::move(updater);
-  name_ = std::move(new_name);
-  parameters_ = std::move(new_parameters);
-  multipliers_ = std::move(new_multipliers);
+  optimizer_ = std::move(optimizer);
+  config_ = std::move(config);
   return absl::OkStatus();
 }
 
 absl::Status PartUpdater::CheckDType(DType dtype) const {
-  if (updater_->takes_every_dtype() || UpdatesCompute(AccumulatorOf(dtype)))
-    return absl::OkStatus();
+  const bool floats = UpdatesCompute(AccumulatorOf(dtype));
+  if (!floats && config_.average != Average::kNone) {
+    return absl::InvalidArgumentError(
+        fmt::format("optimizer '{}': average: dtype f32, f64, f16 or bf16 expected, got {}",
+                    optimizer_.updater->name(), DTypeName(dtype)));
+  }
+  if (floats || optimizer_.updater->takes_every_dtype()) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      fmt::format("optimizer '{}': dtype f32, f64, f16 or bf16 expected, got {}", updater_->name(),
-                  DTypeName(dtype)));
+      fmt::format("optimizer '{}': dtype f32, f64, f16 or bf16 expected, got {}",
+                  optimizer_.updater->name(), DTypeName(dtype)));
 }
 
 bool PartUpdater::KeepsMaster(DType dtype) const {
-  return updater_->multi_precision() && AccumulatorOf(dtype) != dtype;
+  return optimizer_.updater->options().multi_precision && AccumulatorOf(dtype) != dtype;
 }
 
 StateLayout PartUpdater::LayoutFor(DType dtype) const {
-  StateLayout layout{updater_->StateNames(), dtype, updater_->keeps_one_per_row(),
-                     updater_->draws_noise()};
+  StateLayout layout{optimizer_.updater->StateNames(), dtype,
+                     optimizer_.updater->keeps_one_per_row(),
+                     optimizer_.updater->draws_noise() || optimizer_.schedule != nullptr};
   if (KeepsMaster(dtype)) {
     layout.names.insert(layout.names.begin(), "master");
     layout.dtype = AccumulatorOf(dtype);
@@ -111,11 +138,12 @@ StateLayout PartUpdater::LayoutFor(DType dtype) const {
 absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, const Buffer& value,
                                                      MutableBufferPtr sum,
                                                      std::unique_ptr<UpdaterState>* state,
-                                                     uint64_t first_element) const {
+                                                     uint64_t first_element,
+                                                     const RoundCounts& counts) const {
   KVS_RETURN_IF_ERROR(CheckDType(dtype));
-  if (updater_->keeps_one_per_row()) {
+  if (optimizer_.updater->keeps_one_per_row()) {
     return absl::InvalidArgumentError(fmt::format(
-        "optimizer '{}': a row_sparse key expected, got a dense one", updater_->name()));
+        "optimizer '{}': a row_sparse key expected, got a dense one", optimizer_.updater->name()));
   }
   const size_t elements = value.size() / DTypeBytes(dtype);
   KVS_CHECK(value.size() == elements * DTypeBytes(dtype) &&
@@ -138,14 +166,16 @@ absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, con
   }
   UpdaterRun run = RunOf(key, dtype, update, elements);
   run.first = first_element;
+  Divide(run.dtype, counts, sum->data(), elements);
   Run(run, dtype, value.data(), sum->data(), result->data(), tensors);
   return result;
 }
 
 void PartUpdater::UpdateRows(KeyId key, DType dtype, uint64_t update, size_t rows,
                              size_t row_elements, const RowNumbers& numbers, void* value, void* sum,
-                             void* const* state) const {
-  if (!updater_->keeps_one_per_row() && !updater_->draws_noise()) {
+                             void* const* state, const RoundCounts& counts) const {
+  Divide(AccumulatorOf(dtype), counts, sum, rows * row_elements);
+  if (!optimizer_.updater->keeps_one_per_row() && !optimizer_.updater->draws_noise()) {
     Run(RunOf(key, dtype, update, rows * row_elements), dtype, value, sum, value, state);
     return;
   }
@@ -164,13 +194,26 @@ void PartUpdater::UpdateRows(KeyId key, DType dtype, uint64_t update, size_t row
 }
 
 UpdaterRun PartUpdater::RunOf(KeyId key, DType dtype, uint64_t update, size_t elements) const {
-  UpdaterRun run{AccumulatorOf(dtype), elements, update};
+  UpdaterRun run{AccumulatorOf(dtype), elements,
+                 optimizer_.updater->options().begin_num_update + update};
   run.key = key;
-  if (const auto own = multipliers_.find(key); own != multipliers_.end()) {
-    run.lr_mult = own->second.lr_mult;
-    run.wd_mult = own->second.wd_mult;
+  const UpdateNumbers* const numbers = optimizer_.updater->numbers();
+  if (numbers == nullptr) return run;
+  run.learning_rate =
+      optimizer_.schedule != nullptr ? optimizer_.schedule->At(run.update) : numbers->learning_rate;
+  run.wd = numbers->wd;
+  if (const auto own = config_.multipliers.find(key); own != config_.multipliers.end()) {
+    run.learning_rate *= own->second.lr_mult;
+    run.wd *= own->second.wd_mult;
   }
   return run;
+}
+
+void PartUpdater::Divide(DType dtype, const RoundCounts& counts, void* sum, size_t elements) const {
+  const uint32_t divisor = config_.average == Average::kWorkers        ? counts.workers
+                           : config_.average == Average::kContributors ? counts.contributors
+                                                                       : 1;
+  if (divisor > 1) DivideBy(dtype, divisor, sum, elements);
 }
 
 void PartUpdater::Run(const UpdaterRun& run, DType dtype, const void* value, void* sum,
@@ -182,7 +225,7 @@ void PartUpdater::Run(const UpdaterRun& run, DType dtype, const void* value, voi
                         static_cast<uint8_t*>(result), state);
     return;
   }
-  updater_->Update(run, value, sum, state);
+  optimizer_.updater->Update(run, value, sum, state);
   if (result != sum && run.elements > 0) {
     std::memcpy(result, sum, run.elements * DTypeBytes(dtype));
   }
@@ -190,12 +233,12 @@ void PartUpdater::Run(const UpdaterRun& run, DType dtype, const void* value, voi
 
 void PartUpdater::RunRow(const UpdaterRun& run, DType dtype, uint8_t* value, uint8_t* sum,
                          void* const* state) const {
-  if (!updater_->keeps_one_per_row()) {
+  if (!optimizer_.updater->keeps_one_per_row()) {
     Run(run, dtype, value, sum, value, state);
     return;
   }
   if (run.dtype == dtype || KeepsMaster(dtype)) {
-    updater_->BeginRow(run, sum, run.dtype == dtype ? state : state + 1);
+    optimizer_.updater->BeginRow(run, sum, run.dtype == dtype ? state : state + 1);
     Run(run, dtype, value, sum, value, state);
     return;
   }
@@ -213,7 +256,7 @@ void PartUpdater::RunRow(const UpdaterRun& run, DType dtype, uint8_t* value, uin
     Widen(dtype, &numbers[k], state[k], 1);
     wide_state[k] = &numbers[k];
   }
-  updater_->BeginRow(run, sum, wide_state);
+  optimizer_.updater->BeginRow(run, sum, wide_state);
   float wide_value[kBlock];
   UpdaterRun block = run;
   for (size_t i = 0; i < run.elements; i += kBlock) {
@@ -221,7 +264,7 @@ void PartUpdater::RunRow(const UpdaterRun& run, DType dtype, uint8_t* value, uin
     block.first = run.first + i;
     uint8_t* const block_value = value + i * DTypeBytes(dtype);
     Widen(dtype, wide_value, block_value, block.elements);
-    updater_->Update(block, wide_value, sum + i * sizeof(float), wide_state);
+    optimizer_.updater->Update(block, wide_value, sum + i * sizeof(float), wide_state);
     Narrow(dtype, block_value, sum + i * sizeof(float), block.elements);
   }
   for (size_t k = 0; k < tensors_; ++k) Narrow(dtype, state[k], &numbers[k], 1);
@@ -247,7 +290,7 @@ void PartUpdater::RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* 
     for (size_t k = 0; k < tensors; ++k) {
       Widen(dtype, wide_state[k], narrow_state(k), block.elements);
     }
-    updater_->Update(block, wide_value, block_sum, state_arrays);
+    optimizer_.updater->Update(block, wide_value, block_sum, state_arrays);
     for (size_t k = 0; k < tensors; ++k) {
       Narrow(dtype, narrow_state(k), wide_state[k], block.elements);
     }
@@ -276,9 +319,10 @@ void PartUpdater::RunOnMaster(const UpdaterRun& run, DType dtype, const uint8_t*
     }
     void* state_arrays[kTensorsMax] = {};
     for (size_t k = 0; k < tensors; ++k) {
-      state_arrays[k] = updater_->keeps_one_per_row() ? state[k + 1] : wide_at(state[k + 1]);
+      state_arrays[k] =
+          optimizer_.updater->keeps_one_per_row() ? state[k + 1] : wide_at(state[k + 1]);
     }
-    updater_->Update(block, master, wide_at(sum), state_arrays);
+    optimizer_.updater->Update(block, master, wide_at(sum), state_arrays);
     std::memcpy(master, wide_at(sum), block.elements * 4);
     Narrow(dtype, result + i * width, master, block.elements);
   }

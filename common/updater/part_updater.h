@@ -10,12 +10,24 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/cluster/identity.h"
-#include "common/model/key_multipliers.h"
+#include "common/model/optimizer_config.h"
 #include "common/tensor/buffer.h"
 #include "common/tensor/dtype.h"
+#include "common/updater/lr_schedule.h"
 #include "common/updater/updater.h"
 
 namespace kvstore {
+
+// What carries out an optimizer.
+struct Optimizer {
+  std::unique_ptr<Updater> updater;
+  std::unique_ptr<LrSchedule> schedule;  // null: the learning rate stays as it is
+};
+
+// The optimizer that `config` says, its multipliers aside. With a schedule the updater's own
+// learning rate is the schedule's highest. Errors: those of MakeUpdater and LrSchedule::Make,
+// INVALID_ARGUMENT for a schedule where there is no learning rate, and for an unknown average.
+absl::StatusOr<Optimizer> MakeOptimizer(const OptimizerConfig& config);
 
 // `key`: "key 17", for the message. Errors: INVALID_ARGUMENT for a factor that is not finite or is
 // below 0, or whose product with the updater's number is beyond f32.
@@ -57,16 +69,17 @@ class PartUpdater {
 
   // Sets an optimizer: its updater replaces the one before. States stay with their parts: the next
   // Update of a part keeps its state if the new updater keeps the same tensors (sgd with another
-  // learning rate or momentum), else starts from zeros, or drops it. Errors: those of MakeUpdater
-  // and CheckMultipliers; then the old updater stays, and
-  // also if std::bad_alloc is thrown.
-  absl::Status Set(std::string_view name, const UpdaterParameters& parameters,
-                   const MultipliersByKey& multipliers = {});
+  // learning rate or momentum), else starts from zeros, or drops it. Errors: those of MakeOptimizer
+  // and CheckMultipliers; then the old updater stays, and also if std::bad_alloc is thrown.
+  absl::Status Set(OptimizerConfig config);
 
-  const std::string& name() const { return name_; }
-  const UpdaterParameters& parameters() const { return parameters_; }
+  // What was set.
+  const OptimizerConfig& config() const { return config_; }
+  // Whether rows that a sum does not have stay as they are. If not, their update is that of a row
+  // whose sum is zeros.
+  bool lazy_update() const { return optimizer_.updater->options().lazy_update; }
 
-  // Whether values of `dtype` can be updated.
+  // Whether values of `dtype` can be updated, and their sums divided, where they are to be.
   // Errors: INVALID_ARGUMENT names the optimizer and the dtype.
   absl::Status CheckDType(DType dtype) const;
   // What the updater keeps beside values of `dtype`.
@@ -76,7 +89,8 @@ class PartUpdater {
   // AccumulatorOf(dtype) (kernels.h), is used up: it becomes the result where the two dtypes are
   // the same. Both hold as many elements (KVS_CHECKed). `*state` is null before the part's first
   // update, and is created, replaced or dropped as the updater needs it. `first_element`: of the
-  // part, its number within the value.
+  // part, its number within the value. `counts`: of the sum, which is divided first if an average
+  // was set.
   //
   // f16 and bf16: the sum is rounded to `dtype` first, as if it had been made in it with one
   // rounding. Each element's update is then computed in f32 from value, sum and state, and the new
@@ -89,7 +103,8 @@ class PartUpdater {
   absl::StatusOr<MutableBufferPtr> Update(KeyId key, DType dtype, const Buffer& value,
                                           MutableBufferPtr sum,
                                           std::unique_ptr<UpdaterState>* state,
-                                          uint64_t first_element = 0) const;
+                                          uint64_t first_element = 0,
+                                          const RoundCounts& counts = {}) const;
 
   // The same for `rows` rows of a row-sparse value of `key` that lie one after the other, of
   // `row_elements` elements each; `dtype` passed CheckDType. `update`: which update of the key's
@@ -98,7 +113,8 @@ class PartUpdater {
   // parts of them. None needs alignment; they do not overlap. `numbers`: of the rows, within the
   // value.
   void UpdateRows(KeyId key, DType dtype, uint64_t update, size_t rows, size_t row_elements,
-                  const RowNumbers& numbers, void* value, void* sum, void* const* state) const;
+                  const RowNumbers& numbers, void* value, void* sum, void* const* state,
+                  const RoundCounts& counts = {}) const;
 
  private:
   UpdaterRun RunOf(KeyId key, DType dtype, uint64_t update, size_t elements) const;
@@ -115,11 +131,12 @@ class PartUpdater {
                    uint8_t* result, void* const* state) const;
   bool KeepsMaster(DType dtype) const;
 
-  std::string name_;
-  UpdaterParameters parameters_;
-  MultipliersByKey multipliers_;
-  std::unique_ptr<Updater> updater_;
-  size_t tensors_ = 0;  // that updater_ keeps
+  // Divides the sum, where an average was set.
+  void Divide(DType dtype, const RoundCounts& counts, void* sum, size_t elements) const;
+
+  OptimizerConfig config_;
+  Optimizer optimizer_;
+  size_t tensors_ = 0;  // that the updater keeps
 };
 
 }  // namespace kvstore

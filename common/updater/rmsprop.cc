@@ -17,14 +17,14 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeRmsprop(const UpdaterParameters& pa
   const auto clip_weights = reader.Optional("clip_weights", NumberRange::kPositive);
   numbers.bounded = clip_weights.has_value();
   numbers.clip_weights = clip_weights.value_or(0);
-  const bool multi_precision = reader.Flag("multi_precision", false);
+  const UpdaterOptions options = reader.Options();
   KVS_RETURN_IF_ERROR(reader.Finish());
   if (!centered) {
     return std::make_unique<FormulaUpdater<RmspropNumbers>>(
-        "rmsprop", std::vector<std::string>{"var"}, numbers, multi_precision);
+        "rmsprop", std::vector<std::string>{"var"}, numbers, options);
   }
   return std::make_unique<FormulaUpdater<CenteredRmspropNumbers>>(
-      "rmsprop", std::vector<std::string>{"mean", "var", "momentum"}, numbers, multi_precision);
+      "rmsprop", std::vector<std::string>{"mean", "var", "momentum"}, numbers, options);
 }
 
 }  // namespace kvstore

@@ -10,16 +10,14 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeSgd(const UpdaterParameters& parame
   ParameterReader reader("sgd", parameters);
   const UpdateNumbers common = reader.Common(0.1, 0.01);
   const double momentum = reader.WithDefault("momentum", 0, NumberRange::kNotNegative);
-  const bool multi_precision = reader.Flag("multi_precision", false);
-  reader.LazyUpdate();
+  const UpdaterOptions options = reader.OptionsOfRows();
   KVS_RETURN_IF_ERROR(reader.Finish());
   if (momentum == 0) {
     return std::make_unique<FormulaUpdater<SgdNumbers>>("sgd", std::vector<std::string>{},
-                                                        SgdNumbers{common}, multi_precision);
+                                                        SgdNumbers{common}, options);
   }
   return std::make_unique<FormulaUpdater<MomentumNumbers>>(
-      "sgd", std::vector<std::string>{"momentum"}, MomentumNumbers{{common}, momentum},
-      multi_precision);
+      "sgd", std::vector<std::string>{"momentum"}, MomentumNumbers{{common}, momentum}, options);
 }
 
 }  // namespace kvstore

@@ -9,7 +9,7 @@
 namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 0.1 (mxnet1: 0.01); momentum (0),
-// multi_precision (0), lazy_update (1). State: "momentum", unless momentum is 0. Floats.
+// UpdaterOptions, lazy_update (1). State: "momentum", unless momentum is 0. Floats.
 absl::StatusOr<std::unique_ptr<Updater>> MakeSgd(const UpdaterParameters& parameters);
 
 }  // namespace kvstore

@@ -1,10 +1,7 @@
 #include "common/updater/sgld.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 #include "common/base/status_macros.h"
 #include "common/kernels/noise.h"
@@ -16,16 +13,15 @@ namespace {
 
 class SgldUpdater final : public Updater {
  public:
-  SgldUpdater(const SgldNumbers& numbers, uint64_t seed, bool multi_precision)
-      : numbers_(numbers), seed_(seed), multi_precision_(multi_precision) {}
+  SgldUpdater(const SgldNumbers& numbers, uint64_t seed, const UpdaterOptions& options)
+      : Updater(options), numbers_(numbers), seed_(seed) {}
   std::string_view name() const override { return "sgld"; }
   bool draws_noise() const override { return true; }
-  bool multi_precision() const override { return multi_precision_; }
   const UpdateNumbers* numbers() const override { return &numbers_; }
   void Update(const UpdaterRun& run, const void* value, void* sum, void* const*) const override {
     SgldNumbers numbers = numbers_;
-    numbers.learning_rate *= run.lr_mult;
-    numbers.wd *= run.wd_mult;
+    numbers.learning_rate = run.learning_rate;
+    numbers.wd = run.wd;
     const double sigma = std::sqrt(numbers.learning_rate);
     constexpr size_t kBlock = 512;
     double noise[kBlock];
@@ -42,7 +38,6 @@ class SgldUpdater final : public Updater {
  private:
   const SgldNumbers numbers_;
   const uint64_t seed_;
-  const bool multi_precision_;
 };
 
 }  // namespace
@@ -50,14 +45,10 @@ class SgldUpdater final : public Updater {
 absl::StatusOr<std::unique_ptr<Updater>> MakeSgld(const UpdaterParameters& parameters) {
   ParameterReader reader("sgld", parameters);
   const SgldNumbers numbers{reader.Common(0.1, 0.01)};
-  const double seed = reader.WithDefault("seed", 0, NumberRange::kNotNegative);
-  const bool multi_precision = reader.Flag("multi_precision", false);
+  const double seed = reader.WithDefault("seed", 0, NumberRange::kWhole);
+  const UpdaterOptions options = reader.Options();
   KVS_RETURN_IF_ERROR(reader.Finish());
-  if (seed != std::floor(seed) || seed > 0x1p53) {
-    return absl::InvalidArgumentError(fmt::format(
-        "optimizer 'sgld': seed: a whole number from 0 to 2^53 expected, got {}", seed));
-  }
-  return std::make_unique<SgldUpdater>(numbers, static_cast<uint64_t>(seed), multi_precision);
+  return std::make_unique<SgldUpdater>(numbers, static_cast<uint64_t>(seed), options);
 }
 
 }  // namespace kvstore

@@ -13,7 +13,7 @@
 namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 0.1 (mxnet1: 0.01); seed (0, a
-// whole number up to 2^53), multi_precision (0). No state, but updates are counted. Floats.
+// whole number up to 2^53), UpdaterOptions. No state, but updates are counted. Floats.
 absl::StatusOr<std::unique_ptr<Updater>> MakeSgld(const UpdaterParameters& parameters);
 
 }  // namespace kvstore

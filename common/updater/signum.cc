@@ -11,15 +11,15 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeSignum(const UpdaterParameters& par
   const UpdateNumbers common = reader.Common(0.01, 0.01);
   const double momentum = reader.WithDefault("momentum", 0.9, NumberRange::kNotNegative);
   const double wd_lh = reader.WithDefault("wd_lh", 0, NumberRange::kNotNegative);
-  const bool multi_precision = reader.Flag("multi_precision", false);
+  const UpdaterOptions options = reader.Options();
   KVS_RETURN_IF_ERROR(reader.Finish());
   if (momentum == 0) {
-    return std::make_unique<FormulaUpdater<SignNumbers>>(
-        "signum", std::vector<std::string>{}, SignNumbers{{common}, wd_lh}, multi_precision);
+    return std::make_unique<FormulaUpdater<SignNumbers>>("signum", std::vector<std::string>{},
+                                                         SignNumbers{{common}, wd_lh}, options);
   }
   return std::make_unique<FormulaUpdater<SignumNumbers>>(
       "signum", std::vector<std::string>{"momentum"}, SignumNumbers{{common}, momentum, wd_lh},
-      multi_precision);
+      options);
 }
 
 }  // namespace kvstore

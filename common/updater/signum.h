@@ -9,7 +9,7 @@
 namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 0.01; momentum (0.9), wd_lh (0:
-// weight decay beside the gradient), multi_precision (0). State: "momentum", unless momentum is 0.
+// weight decay beside the gradient), UpdaterOptions. State: "momentum", unless momentum is 0.
 // Floats.
 absl::StatusOr<std::unique_ptr<Updater>> MakeSignum(const UpdaterParameters& parameters);
 

@@ -31,6 +31,13 @@ struct UpdateNumbers;  // updates.h
 // Numbers of an optimizer by name; absent ones have its default.
 using UpdaterParameters = std::map<std::string, double>;
 
+// What an optimizer is told beside the numbers of its formula.
+struct UpdaterOptions {
+  bool multi_precision = false;   // values of f16 and bf16 are kept as f32 too, and updated there
+  bool lazy_update = true;        // rows that a sum does not have stay as they are
+  uint64_t begin_num_update = 0;  // the first update is the one after this
+};
+
 // What an updater remembers of a dense part: tensors of the part's length, zero before the first
 // update. Plain data, so that it can be counted, checkpointed and replicated. Threading:
 // thread-compatible; belongs to the owner of the part.
@@ -47,9 +54,11 @@ struct UpdaterState {
 struct UpdaterRun {
   DType dtype = DType::kUnspecified;
   size_t elements = 0;
-  uint64_t update = 1;  // which update of the part this is, from 1
-  double lr_mult = 1;   // of the key
-  double wd_mult = 1;
+  // Which update of the part this is, from 1, or from the one after begin_num_update.
+  uint64_t update = 1;
+  // Of an updater with numbers(): those of this update of this key.
+  double learning_rate = 0;
+  double wd = 0;
   KeyId key = 0;
   uint64_t first = 0;  // the number, within the whole value, of the first element
 };
@@ -57,14 +66,14 @@ struct UpdaterRun {
 // Immutable once made. Threading: const methods from any thread, on different parts.
 class Updater {
  public:
+  explicit Updater(const UpdaterOptions& options = {}) : options_(options) {}
   virtual ~Updater() = default;
 
   // "sgd".
   virtual std::string_view name() const = 0;
   // The tensors that this updater, with these numbers, keeps beside the value; empty: none.
   virtual std::vector<std::string> StateNames() const { return {}; }
-  // Whether values of f16 and bf16 are kept as f32 too, and updated there.
-  virtual bool multi_precision() const { return false; }
+  const UpdaterOptions& options() const { return options_; }
   // Whether the updater makes sense for ints and bools too.
   virtual bool takes_every_dtype() const { return false; }
   // Whether the tensors beside the value have one element for each row of a row-sparse value
@@ -74,7 +83,8 @@ class Updater {
   // Whether an update depends on which elements of the value it is of, and on how many updates
   // there were, which are counted then although there may be no tensors. Rows come one by one.
   virtual bool draws_noise() const { return false; }
-  // The numbers that a key's multipliers are factors of; null: an updater without them.
+  // The numbers that a key's multipliers are factors of, of which a schedule replaces the learning
+  // rate; null: an updater without them. Updates take these two from their run.
   virtual const UpdateNumbers* numbers() const { return nullptr; }
   // Only of an updater that keeps one number per row: changes the row's numbers, `state`, by its
   // whole sum. The run is that row; Updates of its elements, all at once or some after the other,
@@ -87,12 +97,14 @@ class Updater {
   // alignment; they do not overlap.
   virtual void Update(const UpdaterRun& run, const void* value, void* sum,
                       void* const* state) const = 0;
+
+ private:
+  const UpdaterOptions options_;
 };
 
 // The updater of the optimizer `name` with `parameters`.
 // Errors: INVALID_ARGUMENT for an unknown name (lists the known ones), an unknown parameter (lists
-// the optimizer's parameters), or a number out of its range (names the range and the number);
-// UNIMPLEMENTED for lazy_update = 0.
+// the optimizer's parameters), or a number out of its range (names the range and the number).
 absl::StatusOr<std::unique_ptr<Updater>> MakeUpdater(std::string_view name,
                                                      const UpdaterParameters& parameters);
 

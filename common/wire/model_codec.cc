@@ -63,6 +63,31 @@ absl::Status ReadCompression(ProtoReader& reader, CompressionConfig* compression
   return absl::OkStatus();
 }
 
+absl::Status ReadSchedule(ProtoReader& reader, LrScheduleConfig* schedule) {
+  while (!reader.done()) {
+    Field field;
+    KVS_RETURN_IF_ERROR(reader.Next(&field));
+    absl::Status status;
+    switch (field.number) {
+      case ScheduleField::kName:
+        status = reader.String(field, &schedule->name);
+        break;
+      case ScheduleField::kParameters:
+        status = reader.Message(field, "LrSchedule.parameters", [&](ProtoReader& entry) {
+          return ReadParameter(entry, &schedule->parameters);
+        });
+        break;
+      case ScheduleField::kSteps:
+        status = reader.Repeated(field, &schedule->steps);
+        break;
+      default:
+        status = reader.Skip(field);
+    }
+    KVS_RETURN_IF_ERROR(status);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadMultipliers(ProtoReader& reader, OptimizerConfig* optimizer) {
   KeyId key = 0;
   KeyMultipliers multipliers{0, 0};
@@ -146,6 +171,14 @@ absl::Status ReadOptimizer(ProtoReader& reader, OptimizerConfig* optimizer) {
         status = reader.Message(field, "KeyMultipliers", [&](ProtoReader& entry) {
           return ReadMultipliers(entry, optimizer);
         });
+        break;
+      case OptimizerField::kSchedule:
+        status = reader.Message(field, "LrSchedule", [&](ProtoReader& message) {
+          return ReadSchedule(message, &optimizer->schedule);
+        });
+        break;
+      case OptimizerField::kAverage:
+        status = reader.Enum32(field, &optimizer->average);
         break;
       default:
         status = reader.Skip(field);

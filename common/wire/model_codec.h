@@ -32,7 +32,11 @@ struct CompressionField {
 };
 
 struct OptimizerField {
-  enum : uint32_t { kName = 1, kParameters = 2, kMultipliers = 3 };
+  enum : uint32_t { kName = 1, kParameters = 2, kMultipliers = 3, kSchedule = 4, kAverage = 5 };
+};
+
+struct ScheduleField {
+  enum : uint32_t { kName = 1, kParameters = 2, kSteps = 3 };
 };
 
 struct MultipliersField {
@@ -89,6 +93,15 @@ void PutOptimizer(Sink& sink, const OptimizerConfig& optimizer) {
                  PutDouble(entry, MultipliersField::kWdMult, multipliers.wd_mult);
                });
   }
+  const LrScheduleConfig& schedule = optimizer.schedule;
+  if (!schedule.name.empty()) {
+    PutMessage(sink, OptimizerField::kSchedule, [&schedule](auto& message) {
+      PutString(message, ScheduleField::kName, schedule.name);
+      PutParameters(message, ScheduleField::kParameters, schedule.parameters);
+      PutPacked(message, ScheduleField::kSteps, schedule.steps);
+    });
+  }
+  PutEnum(sink, OptimizerField::kAverage, optimizer.average);
 }
 
 template <typename Sink>

@@ -65,10 +65,10 @@ class PartValue {
   virtual void Fold(SumIndex sum, const Piece& piece) = 0;
   // Forgets a sum that will not be used after all. There need not be one.
   virtual void DropSum(SumIndex sum) = 0;
-  // Makes the next version: one update by the finished sum, which is used up.
+  // Makes the next version: one update by the finished sum, which is used up. `counts`: of it.
   // Errors: the updater's; then the next version has the value and state of the one before it.
-  absl::Status Update(SumIndex sum) {
-    absl::Status outcome = UpdateBy(sum);
+  absl::Status Update(SumIndex sum, const RoundCounts& counts) {
+    absl::Status outcome = UpdateBy(sum, counts);
     ++version_;
     return outcome;
   }
@@ -89,7 +89,7 @@ class PartValue {
   void set_version(Round version) { version_ = version; }
 
  private:
-  virtual absl::Status UpdateBy(SumIndex sum) = 0;
+  virtual absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts) = 0;
 
   const KeySpec* key_;
   PartId id_;

@@ -65,7 +65,7 @@ void PartRounds::CommitReady(const View& view, ParkingLot& parking, int* commits
     OpenRound& open = rounds_.begin()->second;
     Advance(open, view, parking);
     if (!Complete(open, view)) break;
-    Commit();
+    Commit(open, view);
     rounds_.erase(rounds_.begin());
     ++*commits;
   }
@@ -128,11 +128,15 @@ bool PartRounds::Complete(const OpenRound& round, const View& view) {
   return round.next == view.workers && HasSum(round);
 }
 
-void PartRounds::Commit() {
+void PartRounds::Commit(const OpenRound& round, const View& view) {
   // The version rises also if the update fails: the round is over, and all who contributed are told
   // why. The outcome is kept for as long as a worker may still ask after the round.
   failed_.MakeRoom();
-  absl::Status status = own_value().Update(kSum);
+  const auto contributors =
+      std::count_if(round.by_rank.begin(), round.by_rank.end(),
+                    [](const Fragments& fragments) { return fragments.begun(); });
+  absl::Status status =
+      own_value().Update(kSum, {static_cast<uint32_t>(contributors), view.workers});
   if (status.ok()) return;
   failed_.Note(version(), std::move(status));
   if (version() > outcomes_kept()) failed_.Forget(0, version() - outcomes_kept());

@@ -74,7 +74,7 @@ class PartRounds final : public Part {
   static bool Untouched(const OpenRound& round);
   // Whether anything has been added to its sum.
   static bool HasSum(const OpenRound& round);
-  void Commit();
+  void Commit(const OpenRound& round, const View& view);
 
   std::map<Round, OpenRound> rounds_;  // all above version()
   FailedUpdates<Round> failed_;        // as many outcomes as are kept

@@ -57,7 +57,7 @@ void PartSequence::ApplyNext(WorkerRank rank, const View& view) {
   failed_.MakeRoom();
   absl::Status status;
   if (view.has_updater) {
-    status = own_value().Update(rank);
+    status = own_value().Update(rank, {1, view.workers});
   } else {
     status = absl::FailedPreconditionError(fmt::format(
         "{}: an asynchronous push needs an updater: call SetOptimizer before the first Push",

@@ -129,20 +129,20 @@ void DenseValue::FoldPlain(const Piece& piece, bool begins, uint8_t* sum) const 
   });
 }
 
-absl::Status DenseValue::UpdateBy(SumIndex sum) {
+absl::Status DenseValue::UpdateBy(SumIndex sum, const RoundCounts& counts) {
   const auto found = sums_.find(sum);
   KVS_CHECK(found != sums_.end());
   // The sum goes when nothing can fail for want of memory any more.
-  absl::Status outcome =
-      updater_.by_program() ? UpdateByProgram(found->second) : UpdateByBuiltIn(found->second);
+  absl::Status outcome = updater_.by_program() ? UpdateByProgram(found->second)
+                                               : UpdateByBuiltIn(found->second, counts);
   sums_.erase(found);
   return outcome;
 }
 
-absl::Status DenseValue::UpdateByBuiltIn(const MutableBufferPtr& sum) {
+absl::Status DenseValue::UpdateByBuiltIn(const MutableBufferPtr& sum, const RoundCounts& counts) {
   absl::StatusOr<BufferPtr> updated =
       updater_.built_in.Update(key().key, key().dtype, *value_, sum, &state_,
-                               PartOffset(id().part) / DTypeBytes(key().dtype));
+                               PartOffset(id().part) / DTypeBytes(key().dtype), counts);
   if (!updated.ok()) {
     return absl::Status(updated.status().code(),
                         fmt::format("{}: {}", Label(), std::string(updated.status().message())));

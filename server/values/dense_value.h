@@ -37,8 +37,8 @@ class DenseValue final : public PartValue {
   absl::Status Load(const Payload& saved) override;
 
  private:
-  absl::Status UpdateBy(SumIndex sum) override;
-  absl::Status UpdateByBuiltIn(const MutableBufferPtr& sum);
+  absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts) override;
+  absl::Status UpdateByBuiltIn(const MutableBufferPtr& sum, const RoundCounts& counts);
   absl::Status UpdateByProgram(const MutableBufferPtr& sum);
   // The header of what the part would be saved as now.
   SavedHeader Header() const;

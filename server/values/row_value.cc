@@ -173,23 +173,23 @@ void RowValue::Fold(SumIndex sum, const Piece& piece) {
   }
 }
 
-absl::Status RowValue::UpdateBy(SumIndex sum) {
+absl::Status RowValue::UpdateBy(SumIndex sum, const RoundCounts& counts) {
   const auto found = sums_.find(sum);
   KVS_CHECK(found != sums_.end());
   // The sum goes when nothing can fail for want of memory any more.
-  absl::Status outcome = UpdateTable(found->second);
+  absl::Status outcome = UpdateTable(found->second, counts);
   sums_.erase(found);
   return outcome;
 }
 
-absl::Status RowValue::UpdateTable(RowSum& sum) {
+absl::Status RowValue::UpdateTable(RowSum& sum, const RoundCounts& counts) {
   if (updater_.by_program()) {
     return UpdateRowsByProgram(*updater_.program, {key(), id(), version() + 1}, cut_, table_, sum,
                                &state_);
   }
   const absl::Status updated =
       UpdateRows(updater_.built_in, key().key, key().dtype, table_, sum, &state_,
-                 {static_cast<uint64_t>(cut_.stripes), static_cast<uint64_t>(id().part)});
+                 {static_cast<uint64_t>(cut_.stripes), static_cast<uint64_t>(id().part)}, counts);
   if (updated.ok()) return updated;
   return absl::Status(updated.code(),
                       fmt::format("{}: {}", Label(), std::string(updated.message())));

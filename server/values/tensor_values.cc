@@ -35,7 +35,7 @@ CodecPtr TensorValues::CodecOf(const KeySpec& key) {
 
 absl::Status TensorValues::SetOptimizer(const OptimizerConfig& spec) {
   PartUpdater next;
-  KVS_RETURN_IF_ERROR(next.Set(spec.name, spec.parameters, spec.multipliers));
+  KVS_RETURN_IF_ERROR(next.Set(spec));
   previous_ = std::exchange(updater_.built_in, std::move(next));
   return absl::OkStatus();
 }

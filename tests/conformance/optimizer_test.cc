@@ -101,4 +101,46 @@ TEST_CASE("sgd keeps a momentum per part over pushes", "[optimizer]") {
   });
 }
 
+TEST_CASE("a schedule changes the learning rate with a key's own updates", "[optimizer]") {
+  OnEvery(StoreWithOneOrder, [](Worker& worker) {
+    KVStore& store = worker.store();
+    store.Init(Ints{1, 2}, {Filled(kSeveralParts, 8), Array({8})});
+    worker.SetOptimizer(
+        OptimizerSpec("sgd")
+            .Set("learning_rate", 1)
+            .SetLrScheduler(LrScheduler("multifactor").Set("factor", 0.25).SetSteps({1, 2})));
+    // Rates 1, 1/4 and 1/16; the other key has its first update only then.
+    for (int i = 0; i < 3; ++i) store.Push(Ints{1}, {Filled(kSeveralParts, 1)});
+    store.Push(Ints{2}, {Array({1})});
+    MUST(worker.Value(1, kSeveralParts) ==
+         Floats(static_cast<size_t>(kSeveralParts), 8 - 1.3125f * worker.all()));
+    MUST_EQUAL(worker.Value(2, 1), Floats{8 - worker.all()});
+  });
+}
+
+TEST_CASE("schedules and optimizers that do not go together are refused by name", "[optimizer]") {
+  OnEvery(Store, [](Worker& worker) {
+    KVStore& store = worker.store();
+    MUST_THROW(store.SetOptimizer(OptimizerSpec("sgd").SetLrScheduler(LrScheduler("cosin"))),
+               kInvalidArgument, "unknown lr_scheduler 'cosin'; expected one of factor");
+    MUST_THROW(store.SetOptimizer(
+                   OptimizerSpec("sum").SetLrScheduler(LrScheduler("factor").Set("step", 1))),
+               kInvalidArgument, "no lr_scheduler expected, there is no learning rate");
+  });
+}
+
+TEST_CASE("an average is of the workers of the job, or of a round's contributors", "[optimizer]") {
+  const auto over =
+      GENERATE(OptimizerSpec::Average::kWorkers, OptimizerSpec::Average::kContributors);
+  OnEvery(StoreWithOneOrder, [&](Worker& worker) {
+    KVStore& store = worker.store();
+    store.Init(Ints{1}, {Filled(kSeveralParts, 2)});
+    worker.SetOptimizer(OptimizerSpec("sum").SetAverage(over));
+    store.Push(Ints{1}, {Filled(kSeveralParts, 3)});
+    // Everybody pushed 3: that is the mean, of a synchronous round.
+    if (!worker.kind().rounds) return;
+    MUST(worker.Value(1, kSeveralParts) == Floats(static_cast<size_t>(kSeveralParts), 5));
+  });
+}
+
 }  // namespace kvstore

@@ -165,7 +165,8 @@ void CheckSameBits(const OptimizerSpec& spec, const std::vector<TestKey>& keys,
   });
 }
 
-// Every optimizer, with and without an f32 master of 16-bit values, and factors of some keys.
+// Every optimizer, with and without an f32 master of 16-bit values, then with a schedule too, and
+// factors of some keys.
 // `rows`: those for rows alone too.
 std::vector<OptimizerSpec> AllRules(bool rows) {
   std::vector<OptimizerSpec> optimizers;
@@ -179,6 +180,10 @@ std::vector<OptimizerSpec> AllRules(bool rows) {
         spec.Set("learning_rate", 0.3).Set("wd", 0.01).Set("multi_precision", multi_precision);
         spec.SetLrMult("conv/bias", 2).SetWdMult("conv/bias", 0).SetLrMult("never/seen", 0.5);
         spec.SetLrMult("high", 2).SetWdMult("low", 3);
+      }
+      if (multi_precision != 0) {
+        spec.Set("begin_num_update", 1)
+            .SetLrScheduler(LrScheduler("cosine").Set("max_update", 5).Set("warmup_steps", 1));
       }
       if (name == "sgd") spec.Set("momentum", 0.9);
       if (name == "groupadagrad") spec.Set("wd", 0);
@@ -212,6 +217,10 @@ TEST_CASE("every optimizer gives the bits of local on row_sparse keys", "[bits][
   for (const OptimizerSpec& spec : AllRules(true)) {
     CAPTURE(spec.name, spec.parameters);
     CheckSameBits(spec, KeysFor(spec, kRowKeys));
+  }
+  for (const char* name : {"sgd", "adam"}) {
+    CAPTURE(name);
+    CheckSameBits(OptimizerSpec(name).Set("wd", 0.01).Set("lazy_update", 0), kRowKeys);
   }
 }
 

@@ -100,13 +100,21 @@ def bits_of(value):
     return struct.pack(">d", value).hex()
 
 
+def parameters_json(parameters):
+    return {name: bits_of(value)
+            for name, value in sorted(parameters.items(), key=lambda kv: kv[0].encode())}
+
+
 def optimizer_json(optimizer):
-    bits = {name: bits_of(value)
-            for name, value in sorted(optimizer.parameters.items(), key=lambda kv: kv[0].encode())}
     multipliers = {each.key: [bits_of(each.lr_mult), bits_of(each.wd_mult)]
                    for each in optimizer.multipliers}
-    return {"name": optimizer.name, "parameters": bits,
-            "multipliers": {str(key): both for key, both in sorted(multipliers.items())}}
+    schedule = optimizer.schedule
+    return {"name": optimizer.name, "parameters": parameters_json(optimizer.parameters),
+            "multipliers": {str(key): both for key, both in sorted(multipliers.items())},
+            "schedule": {"name": schedule.name,
+                         "parameters": parameters_json(schedule.parameters),
+                         "steps": list(schedule.steps)},
+            "average": optimizer.average}
 
 
 def command_json(command):
@@ -271,6 +279,18 @@ def set_multipliers():
     return serialized(frame)
 
 
+def set_schedule():
+    frame = worker_frame()
+    add_entry(frame, op=data_pb2.OP_SET_OPTIMIZER, request=5)
+    frame.optimizer.name = "sgd"
+    schedule = frame.optimizer.schedule
+    schedule.name = "multifactor"
+    schedule.parameters["factor"] = 0.1
+    schedule.steps.extend([1, 127, 128, 2**53])
+    frame.optimizer.average = types_pb2.AVERAGE_WORKERS
+    return serialized(frame)
+
+
 def command():
     frame = worker_frame()
     add_entry(frame, op=data_pb2.OP_COMMAND, request=5)
@@ -401,7 +421,7 @@ KINDS = {"requests": data_pb2.RequestFrame, "replies": data_pb2.ReplyFrame}
 # As protobuf's own encoder writes them: our encoder must write the same bytes.
 CANONICAL = {
     "requests": (push, push_many_entries, pull, init, probe_and_take_back, set_optimizer,
-                 set_multipliers, command, rows, runs, leave, largest_numbers),
+                 set_multipliers, set_schedule, command, rows, runs, leave, largest_numbers),
     "replies": (replies, described_key, run_of_replies, largest_reply),
 }
 # Legal in other forms: our decoder must read them.

@@ -20,13 +20,11 @@ void Oracle::BeginJob(JobId job, const Programs& programs) {
       std::vector<uint64_t>& values = parts_[id].values;
       uint64_t state = 0;
       values.push_back(Folded(id, 0, 0));
-      if (async()) {
-        for (const Program& program : programs.ranks) {
-          parts_[id].pushes.push_back(program.pushes[key]);
-          parts_[id].made.emplace_back();
-        }
-        continue;
+      for (const Program& program : programs.ranks) {
+        parts_[id].pushes.push_back(program.pushes[key]);
+        if (async()) parts_[id].made.emplace_back();
       }
+      if (async()) continue;
       for (Round round = 1; round <= last; ++round) {
         // A round needs everybody who has not left before it.
         bool first = true;
@@ -128,6 +126,18 @@ void Oracle::OnCommit(PartId id, Round version, uint64_t sum, uint64_t value) {
                             id.key, version, p.committed));
   }
   p.committed = version;
+}
+
+void Oracle::CheckCounts(PartId id, Round version, const RoundCounts& counts) {
+  if (async()) return;
+  const std::vector<Round>& pushes = part(id).pushes;
+  const auto contributors = std::count_if(pushes.begin(), pushes.end(),
+                                          [version](Round made) { return made >= version; });
+  if (counts.workers == pushes.size() && counts.contributors == contributors) return;
+  world_.Fail(fmt::format(
+      "part {} of key {:x}: version {} has the contributions of {} workers of {}, the server "
+      "counted {} of {}",
+      id.part, id.key, version, contributors, pushes.size(), counts.contributors, counts.workers));
 }
 
 bool Oracle::PushIsIn(PartId id, WorkerRank rank, Round round, Round version) const {

@@ -43,6 +43,8 @@ class Oracle {
   // A server made `version` with `value` out of `sum`. Of an asynchronous store every version must
   // be made by the next push of one worker; which one, `sum` tells.
   void OnCommit(PartId id, Round version, uint64_t sum, uint64_t value);
+  // What the update to `version` of a synchronous store is told of its sum.
+  void CheckCounts(PartId id, Round version, const RoundCounts& counts);
   // Whether what `rank` pushed as its `round` (0: nothing) is in the value of `version`.
   bool PushIsIn(PartId id, WorkerRank rank, Round round, Round version) const;
   // Whether the updater refused the round, or the version that was made of the push.
@@ -57,9 +59,9 @@ class Oracle {
     bool row_sparse = false;
     std::vector<uint64_t> values;  // by version; asynchronous: of those that were made
     Round committed = 0;
-    // Asynchronous: by rank, the version that each of its pushes made, and how many it makes.
+    std::vector<Round> pushes;  // by rank: how many it makes
+    // Asynchronous: by rank, the version that each of its pushes made.
     std::vector<std::vector<Round>> made;
-    std::vector<Round> pushes;
   };
   const Part& part(PartId id) const;
   uint64_t Contribution(PartId id, WorkerRank rank, Round round) const;

@@ -54,13 +54,14 @@ class OracleValues final : public ShardValues {
     }
 
    private:
-    absl::Status UpdateBy(SumIndex sum) override {
+    absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts) override {
       World& world = shared_.world_;
       Oracle& oracle = shared_.oracle_;
       if (key().key != id().key) world.Fail("an update got the description of another key");
       const Round next = oracle.committed(id()) + 1;
       const uint64_t total = TakeSum(sum);
       ++world.stats().commits;
+      oracle.CheckCounts(id(), next, counts);
       if (oracle.UpdateFails(id(), next)) {
         world.stats().Count(Fault::kUpdateFailed);
         oracle.OnCommit(id(), next, total, number_);

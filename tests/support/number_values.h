@@ -150,7 +150,7 @@ class HashValues final : public ShardValues {
     }
 
    private:
-    absl::Status UpdateBy(SumIndex sum) override {
+    absl::Status UpdateBy(SumIndex sum, const RoundCounts& /*counts*/) override {
       const uint64_t summed = TakeSum(sum);
       if (shared_.fail_updates) return absl::InternalError(shared_.failure);
       number_ = Apply(number_, summed);

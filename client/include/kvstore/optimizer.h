@@ -1,11 +1,37 @@
-// OptimizerSpec: which optimizer runs where the values are, and with which numbers.
+// OptimizerSpec: which optimizer runs where the values are, and with which numbers; LrScheduler:
+// how its learning rate changes.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace kvstore {
+
+// "factor", "multifactor", "poly" or "cosine": the learning rate as a function of how many updates
+// a key has had. Names and parameters are MXNet's, in docs/optimizers.md. The optimizer's own
+// learning_rate, where it is given, takes the place of base_lr.
+//
+//   OptimizerSpec("sgd").SetLrScheduler(
+//       LrScheduler("cosine").Set("base_lr", 0.1).Set("max_update", 9000).Set("warmup_steps", 500))
+struct LrScheduler {
+  explicit LrScheduler(std::string scheduler_name = "") : name(std::move(scheduler_name)) {}
+  LrScheduler& Set(const std::string& parameter, double value) {
+    parameters[parameter] = value;
+    return *this;
+  }
+  // Of "multifactor": the updates after which the rate is multiplied by the factor.
+  LrScheduler& SetSteps(std::vector<uint64_t> updates) {
+    steps = std::move(updates);
+    return *this;
+  }
+
+  std::string name;                          // empty: none
+  std::map<std::string, double> parameters;  // absent ones have their defaults
+  std::vector<uint64_t> steps;               // ascending, at most 65536
+};
 
 // Names and parameters are those of docs/optimizers.md; SetOptimizer refuses unknown ones with an
 // Error kInvalidArgument that lists the known ones.
@@ -38,6 +64,20 @@ struct OptimizerSpec {
     return *this;
   }
 
+  OptimizerSpec& SetLrScheduler(LrScheduler scheduler) {
+    lr_scheduler = std::move(scheduler);
+    return *this;
+  }
+
+  // What the sum of a round is divided by, for keys of floats: nothing, the number of workers of
+  // the job (also of those that have left), or the number of those that contributed to the round. A
+  // store of one process has one worker; on a dist_async store each push is of one contributor.
+  enum class Average { kNone = 0, kWorkers = 1, kContributors = 2 };
+  OptimizerSpec& SetAverage(Average over) {
+    average = over;
+    return *this;
+  }
+
   struct Multipliers {
     double lr_mult = 1;
     double wd_mult = 1;
@@ -48,6 +88,8 @@ struct OptimizerSpec {
   // At most 65536 keys, of the kind that the store has.
   std::map<int, Multipliers> int_multipliers;
   std::map<std::string, Multipliers> string_multipliers;
+  LrScheduler lr_scheduler;
+  Average average = Average::kNone;
 };
 
 }  // namespace kvstore

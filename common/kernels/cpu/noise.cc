@@ -4,28 +4,12 @@
 
 #include "common/base/check.h"
 #include "common/base/hash.h"
+#include "common/base/portable_math.h"
 #include "common/kernels/cpu/scalar.h"
 #include "common/kernels/updates.h"
 
 namespace kvstore {
 namespace {
-
-// ln x of x > 0: with x = 2^e m and m from sqrt(1/2) to sqrt(2), e ln 2 + 2 artanh((m - 1) / (m +
-// 1)), whose series ends below 2^-56 of it.
-double Logarithm(double x) {
-  constexpr double kLn2 = 0.69314718055994531;
-  int exponent = 0;
-  double m = std::frexp(x, &exponent);
-  if (m < 0.70710678118654752) {
-    m = 2 * m;
-    exponent -= 1;
-  }
-  const double s = (m - 1) / (m + 1);
-  const double square = s * s;
-  double sum = 0;
-  for (int n = 23; n >= 1; n -= 2) sum = sum * square + 1.0 / n;
-  return exponent * kLn2 + 2 * (s * sum);
-}
 
 // The quotient of two polynomials, coefficients of the constant terms first.
 double Rational(const double (&up)[8], const double (&down)[8], double x) {

@@ -57,6 +57,11 @@ void Accumulate(void* acc, const void* x, size_t elements) {
   for (size_t i = 0; i < elements; ++i) Put(acc, i, Sum(Get<A>(acc, i), Widened(Get<T>(x, i))));
 }
 
+template <typename T>
+void DivideBy(uint32_t divisor, void* acc, size_t elements) {
+  for (size_t i = 0; i < elements; ++i) Put(acc, i, Get<T>(acc, i) / static_cast<T>(divisor));
+}
+
 // Elements [begin, elements) of all arrays.
 template <typename T>
 void LeftFold(void* dst, const void* const* xs, size_t count, size_t begin, size_t elements) {

@@ -128,6 +128,18 @@ void AccumulateOf(uint8_t* acc, const uint8_t* x, size_t elements) {
 }
 
 template <typename T>
+void DivideByOf(uint32_t divisor, uint8_t* acc, size_t elements) {
+  const hn::ScalableTag<T> d;
+  const auto by = hn::Set(d, static_cast<T>(divisor));
+  ForEachVector(
+      d, elements,
+      [=](size_t i)
+          HWY_ATTR { Put(d, hn::Div(Get(d, acc + i * sizeof(T)), by), acc + i * sizeof(T)); },
+      [=](size_t i, size_t left)
+          HWY_ATTR { scalar::DivideBy<T>(divisor, acc + i * sizeof(T), left); });
+}
+
+template <typename T>
 void LeftFoldOf(uint8_t* dst, const void* const* xs, size_t count, size_t elements) {
   using E = Element<T>;
   const typename E::D d;
@@ -196,6 +208,11 @@ void AccumulateSimd(DType dtype, uint8_t* acc, const uint8_t* x, size_t elements
   }
 }
 
+void DivideBySimd(DType dtype, uint32_t divisor, uint8_t* acc, size_t elements) {
+  dtype == DType::kFloat32 ? DivideByOf<float>(divisor, acc, elements)
+                           : DivideByOf<double>(divisor, acc, elements);
+}
+
 void LeftFoldSimd(DType dtype, uint8_t* dst, const void* const* xs, size_t count, size_t elements) {
   switch (dtype) {
     case DType::kFloat32:
@@ -238,6 +255,7 @@ namespace kvstore {
 namespace {
 
 HWY_EXPORT(AccumulateSimd);
+HWY_EXPORT(DivideBySimd);
 HWY_EXPORT(LeftFoldSimd);
 HWY_EXPORT(WidenSimd);
 HWY_EXPORT(NarrowSimd);
@@ -270,6 +288,11 @@ void Narrow(DType dtype, void* x, const void* acc, size_t elements) {
 void Accumulate(DType dtype, void* acc, const void* x, size_t elements) {
   KVS_CHECK(DTypeBytes(dtype) != 0);
   HWY_DYNAMIC_DISPATCH(AccumulateSimd)(dtype, Bytes(acc), Bytes(x), elements);
+}
+
+void DivideBy(DType dtype, uint32_t divisor, void* acc, size_t elements) {
+  KVS_CHECK(dtype == DType::kFloat32 || dtype == DType::kFloat64);
+  HWY_DYNAMIC_DISPATCH(DivideBySimd)(dtype, divisor, Bytes(acc), elements);
 }
 
 void LeftFold(DType dtype, void* dst, const void* const* xs, size_t count, size_t elements) {

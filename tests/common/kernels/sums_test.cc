@@ -79,6 +79,26 @@ TEMPLATE_TEST_CASE("widening and narrowing have the scalar's bits on every targe
   });
 }
 
+TEMPLATE_TEST_CASE("a quotient has the scalar's bits on every target", "[kernels]", float, double) {
+  CAPTURE(kSeed);
+  ForEachTarget([] {
+    std::mt19937_64 random(kSeed);
+    for (const uint32_t divisor : {1u, 3u, 7u, 1000u}) {
+      for (const size_t elements : kSizes) {
+        for (const size_t offset : kOffsets) {
+          CAPTURE(divisor, elements, offset);
+          std::vector<TestType> sum = RandomNumbers<TestType>(random, elements);
+          Placed<TestType> placed(sum, offset);
+          for (TestType& x : sum) x = x / static_cast<TestType>(divisor);
+          DivideBy(DTypeOf<TestType>(), divisor, placed.data(), elements);
+          REQUIRE(FirstDifference(placed.values(), sum) == -1);
+          REQUIRE(placed.GuardsIntact());
+        }
+      }
+    }
+  });
+}
+
 TEMPLATE_TEST_CASE("a left fold is the accumulation of the arrays in their order", "[kernels]",
                    EVERY_DTYPE) {
   CAPTURE(kSeed);

@@ -46,7 +46,7 @@ TEST_CASE("a row of 16-bit floats has the bits of a dense part of its own rounds
         {"learning_rate", 0.3}, {"wd", 0.01}, {"multi_precision", multi_precision ? 1 : 0}};
     if (name == "sgd") parameters["momentum"] = 0.9;
     PartUpdater updater;
-    REQUIRE(updater.Set(name, parameters).ok());
+    REQUIRE(updater.Set({name, parameters}).ok());
     std::mt19937 random(20261124);
 
     // Row r is a part of its own, and a row of the table that has a sum in every (r + 1)-th round.
@@ -84,7 +84,7 @@ TEST_CASE("a row of 16-bit floats has the bits of a dense part of its own rounds
 
 TEST_CASE("adam's correction counts the rounds of a table, not of a row", "[rows]") {
   PartUpdater updater;
-  REQUIRE(updater.Set("adam", {{"learning_rate", 1}, {"epsilon", 1e-30}}).ok());
+  REQUIRE(updater.Set({"adam", {{"learning_rate", 1}, {"epsilon", 1e-30}}}).ok());
   RowTable table(2, sizeof(float));
   RowStatePtr state;
   const float one = 1;

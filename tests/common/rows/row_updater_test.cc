@@ -43,7 +43,7 @@ struct Table {
 
 PartUpdater UpdaterOf(const std::string& name, const UpdaterParameters& parameters = {}) {
   PartUpdater updater;
-  REQUIRE(updater.Set(name, parameters).ok());
+  REQUIRE(updater.Set({name, parameters}).ok());
   return updater;
 }
 
@@ -102,6 +102,39 @@ TEST_CASE("sgd with momentum moves the rows that the sum has, and no others", "[
     }
   }
   CHECK(BytesOf(*table.state) == table.rows.bytes());
+}
+
+TEST_CASE("an update that is not lazy gives the table the bits of a dense value", "[rows]") {
+  const auto name = GENERATE(as<std::string>(), "sgd", "adam");
+  const double momentum = name == "sgd" ? GENERATE(0.0, 0.75) : 0.0;
+  const double mxnet1 = GENERATE(0.0, 1.0);
+  UpdaterParameters parameters{{"learning_rate", 0.5}, {"wd", 0.125}, {"lazy_update", 0}};
+  parameters["mxnet1"] = mxnet1;
+  if (name == "sgd") parameters["momentum"] = momentum;
+  CAPTURE(name, momentum, mxnet1);
+  const PartUpdater updater = UpdaterOf(name, parameters);
+  Table table;
+  auto value = std::make_shared<Buffer>(kHeight * kRowBytes);
+  std::memset(value->data(), 0, value->size());
+  std::unique_ptr<UpdaterState> state;
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 20; ++round) {
+    // Few rows, so that some pages are never touched.
+    const Rows gradient = RandomRows(random, round % 5 == 4 ? 0 : 1 + random() % 3);
+    table.Update(updater, gradient);
+    auto sum = std::make_shared<Buffer>(kHeight * kRowBytes);
+    std::memset(sum->data(), 0, sum->size());
+    for (const auto& [row, g] : gradient) {
+      std::memcpy(sum->data() + static_cast<size_t>(row) * kRowBytes, g.data(), kRowBytes);
+    }
+    auto updated = updater.Update(kKey, DType::kFloat32, *value, sum, &state);
+    REQUIRE(updated.ok());
+    value = *updated;
+    std::vector<uint8_t> all(kHeight * kRowBytes);
+    table.rows.CopyTo(all.data());
+    REQUIRE(std::memcmp(all.data(), value->data(), all.size()) == 0);
+  }
+  CHECK(table.rows.bytes() < kHeight * kRowBytes);
 }
 
 TEST_CASE("every updater gives a row the bits that it gives a dense part", "[rows]") {

@@ -54,7 +54,7 @@ RowSum SumOf(const GoldenCase& golden, uint64_t round) {
 struct Run {
   explicit Run(const GoldenCase& golden)
       : table(static_cast<int64_t>(golden.height), golden.width * DTypeBytes(golden.dtype)) {
-    REQUIRE(updater.Set(golden.optimizer, golden.parameters, {{kKey, golden.multipliers}}).ok());
+    REQUIRE(updater.Set({golden.optimizer, golden.parameters, {{kKey, golden.multipliers}}}).ok());
   }
   template <typename T>
   void Update(const GoldenCase& golden, uint64_t round) {

@@ -24,6 +24,18 @@ std::vector<Number> ReadNumbers(std::istringstream& words) {
   return numbers;
 }
 
+// "factor=0.5", "steps=3,50".
+void ReadScheduleWord(const std::string& word, LrScheduleConfig* out) {
+  const size_t equals = word.find('=');
+  const std::string name = word.substr(0, equals);
+  std::istringstream numbers(word.substr(equals + 1));
+  if (name != "steps") {
+    out->parameters[name] = std::stod(numbers.str());
+    return;
+  }
+  for (std::string step; std::getline(numbers, step, ',');) out->steps.push_back(std::stoull(step));
+}
+
 void ReadCaseLine(std::istringstream& words, GoldenCase* out) {
   std::string dtype;
   words >> out->optimizer >> dtype;
@@ -33,6 +45,15 @@ void ReadCaseLine(std::istringstream& words, GoldenCase* out) {
   for (std::string word; words >> word;) {
     const size_t equals = word.find('=');
     const std::string name = word.substr(0, equals);
+    const std::string schedule = "lr_scheduler";
+    if (name == schedule) {
+      out->schedule.name = word.substr(equals + 1);
+      continue;
+    }
+    if (word.compare(0, schedule.size() + 1, schedule + ".") == 0) {
+      ReadScheduleWord(word.substr(schedule.size() + 1), &out->schedule);
+      continue;
+    }
     const double number = std::stod(word.substr(equals + 1));
     if (name == "lr_mult") {
       out->multipliers.lr_mult = number;
@@ -90,6 +111,33 @@ std::vector<GoldenCase> ReadGoldenFile(const std::string& file_name) {
           ": case, value, sum, exact, bound, shape, rows, state, x or fold expected, "
           "got '" +
           kind + "'");
+    }
+  }
+  return cases;
+}
+
+std::vector<ScheduleCase> ReadSchedules(const std::string& file_name) {
+  const std::string path = std::string(KVS_GOLDEN_OPTIMIZERS) + "/" + file_name;
+  std::ifstream in(path);
+  if (!in) throw std::runtime_error(path + ": cannot be opened");
+  std::vector<ScheduleCase> cases;
+  for (std::string line; std::getline(in, line);) {
+    if (line.empty() || line[0] == '#') continue;
+    std::istringstream words(line);
+    std::string kind;
+    uint64_t update = 0;
+    words >> kind;
+    if (kind == "case") {
+      ScheduleCase& next = cases.emplace_back();
+      next.title = line;
+      words >> next.schedule.name;
+      for (std::string word; words >> word;) ReadScheduleWord(word, &next.schedule);
+    } else if (!cases.empty() && kind == "at" && words >> update) {
+      const std::vector<uint64_t> bits = ReadBits(words);
+      std::memcpy(&cases.back().rates[update], bits.data(), sizeof(double));
+    } else {
+      throw std::runtime_error(path + ": a case, then lines 'at UPDATE BITS' expected, got '" +
+                               line + "'");
     }
   }
   return cases;

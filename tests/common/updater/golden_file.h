@@ -1,5 +1,5 @@
-// Reads the vectors of tests/golden/optimizers (make_vectors.py, make_formula_vectors.py and
-// make_row_vectors.py describe the format).
+// Reads the vectors of tests/golden/optimizers (make_vectors.py, make_formula_vectors.py,
+// make_row_vectors.py and make_mxnet_schedules.py describe the formats).
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 
 #include "common/kernels/cpu/half.h"
 #include "common/model/key_multipliers.h"
+#include "common/model/lr_schedule_config.h"
 #include "common/tensor/dtype.h"
 #include "common/updater/updater.h"
 
@@ -20,6 +21,7 @@ struct GoldenCase {
   DType dtype = DType::kUnspecified;
   UpdaterParameters parameters;
   KeyMultipliers multipliers;
+  LrScheduleConfig schedule;
   // Bits of the elements; kNanBits stands for any NaN.
   std::map<uint64_t, std::vector<uint64_t>> values;  // by round, 0 is the start
   std::map<uint64_t, std::vector<uint64_t>> sums;    // by round; in AccumulatorOf(dtype)
@@ -32,7 +34,14 @@ struct GoldenCase {
   std::vector<uint64_t> fold;
 };
 
-// Throws std::runtime_error, naming file and line, when the file is not as described.
+struct ScheduleCase {
+  std::string title;
+  LrScheduleConfig schedule;
+  std::map<uint64_t, double> rates;  // by update
+};
+
+// Throw std::runtime_error, naming file and line, when the file is not as described.
+std::vector<ScheduleCase> ReadSchedules(const std::string& file_name);
 std::vector<GoldenCase> ReadGoldenFile(const std::string& file_name);
 
 // The elements of T (float, double, F16, BF16) whose bits are given; NaN for a NaN.

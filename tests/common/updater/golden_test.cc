@@ -46,7 +46,10 @@ using Sum = std::conditional_t<sizeof(T) == 2, float, T>;
 template <typename T>
 std::vector<std::vector<T>> Run(const GoldenCase& golden) {
   PartUpdater updater;
-  REQUIRE(updater.Set(golden.optimizer, golden.parameters, {{kKey, golden.multipliers}}).ok());
+  REQUIRE(
+      updater
+          .Set({golden.optimizer, golden.parameters, {{kKey, golden.multipliers}}, golden.schedule})
+          .ok());
   BufferPtr value = ToBuffer(FromBits<T>(golden.values.at(0)));
   std::unique_ptr<UpdaterState> state;
   std::vector<std::vector<T>> values;
@@ -168,6 +171,17 @@ TEST_CASE("every updater gives MXNet 1.9.1's bits in its dialect", "[updater][go
     ++cases;
   }
   CHECK(cases == 89);
+}
+
+TEST_CASE("updaters with schedules give MXNet 1.9.1's bits, from any update on",
+          "[updater][schedule][golden]") {
+  size_t cases = 0;
+  for (const GoldenCase& golden : ReadGoldenFile("mxnet_1_9_1_schedules.txt")) {
+    CAPTURE(golden.title);
+    CheckExact<float>(golden);
+    ++cases;
+  }
+  CHECK(cases == 10);
 }
 
 }  // namespace kvstore

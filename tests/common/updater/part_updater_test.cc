@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "common/kernels/cpu/half.h"
 #include "common/kernels/kernels.h"
 #include "common/kernels/updates.h"
 
@@ -48,7 +49,7 @@ std::vector<std::string> DenseUpdaters() {
 
 TEST_CASE("without an optimizer the value becomes the sum", "[updater]") {
   const PartUpdater updater;
-  CHECK(updater.name() == "assign");
+  CHECK(updater.config().name == "assign");
   Part part{Floats({1, 2, 3}), nullptr};
   part.Update(updater, {4, -0.0f, 6});
   CHECK(Values(*part.value) == std::vector<float>{4, -0.0f, 6});
@@ -58,7 +59,7 @@ TEST_CASE("without an optimizer the value becomes the sum", "[updater]") {
 TEST_CASE("assign and sum take every dtype, updaters with factors the floats", "[updater]") {
   for (const std::string& name : UpdaterNames()) {
     PartUpdater updater;
-    REQUIRE(updater.Set(name, {}).ok());
+    REQUIRE(updater.Set({name, {}}).ok());
     for (int number = 1; number <= 9; ++number) {
       const auto dtype = static_cast<DType>(number);
       CAPTURE(name, DTypeName(dtype));
@@ -77,7 +78,7 @@ TEST_CASE("assign and sum take every dtype, updaters with factors the floats", "
 
 TEST_CASE("the old value stays as it was and the sum's buffer becomes the new one", "[updater]") {
   PartUpdater updater;
-  REQUIRE(updater.Set("sgd", {{"learning_rate", 0.5}, {"momentum", 0.5}}).ok());
+  REQUIRE(updater.Set({"sgd", {{"learning_rate", 0.5}, {"momentum", 0.5}}}).ok());
   const BufferPtr old_value = Floats({1, 2, 3});
   const MutableBufferPtr sum = Floats({2, 4, 6});
   std::unique_ptr<UpdaterState> state;
@@ -90,7 +91,7 @@ TEST_CASE("the old value stays as it was and the sum's buffer becomes the new on
 
 TEST_CASE("momentum is remembered per part from zero", "[updater]") {
   PartUpdater updater;
-  REQUIRE(updater.Set("sgd", {{"learning_rate", 0.5}, {"momentum", 0.5}}).ok());
+  REQUIRE(updater.Set({"sgd", {{"learning_rate", 0.5}, {"momentum", 0.5}}}).ok());
   Part a{Floats({0}), nullptr};
   Part b{Floats({0}), nullptr};
   a.Update(updater, {1});  // m = -0.5
@@ -107,10 +108,10 @@ TEST_CASE("momentum is remembered per part from zero", "[updater]") {
 
 TEST_CASE("other numbers of the same updater keep the state", "[updater]") {
   PartUpdater updater;
-  REQUIRE(updater.Set("sgd", {{"learning_rate", 0.5}, {"momentum", 0.5}}).ok());
+  REQUIRE(updater.Set({"sgd", {{"learning_rate", 0.5}, {"momentum", 0.5}}}).ok());
   Part part{Floats({0}), nullptr};
   part.Update(updater, {1});
-  REQUIRE(updater.Set("sgd", {{"learning_rate", 0.25}, {"momentum", 1.0}}).ok());
+  REQUIRE(updater.Set({"sgd", {{"learning_rate", 0.25}, {"momentum", 1.0}}}).ok());
   part.Update(updater, {1});  // m = -0.5 - 0.25
   CHECK(Values(*part.value) == std::vector<float>{-1.25f});
 }
@@ -119,22 +120,22 @@ TEST_CASE("an updater that keeps nothing drops the state, and a later one starts
           "[updater]") {
   PartUpdater updater;
   Part part{Floats({0}), nullptr};
-  REQUIRE(updater.Set("sgd", {{"learning_rate", 1}, {"momentum", 0.5}}).ok());
+  REQUIRE(updater.Set({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
   part.Update(updater, {1});
   CHECK(part.state != nullptr);
-  REQUIRE(updater.Set("sum", {}).ok());
+  REQUIRE(updater.Set({"sum", {}}).ok());
   CHECK(part.state != nullptr);  // dropped with the next update
   part.Update(updater, {1});
   CHECK(part.state == nullptr);
   CHECK(Values(*part.value) == std::vector<float>{0});
-  REQUIRE(updater.Set("sgd", {{"learning_rate", 1}, {"momentum", 0.5}}).ok());
+  REQUIRE(updater.Set({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
   part.Update(updater, {1});
   CHECK(Values(*part.value) == std::vector<float>{-1});
 }
 
 TEST_CASE("a state of another dtype or length does not fit", "[updater]") {
   PartUpdater updater;
-  REQUIRE(updater.Set("sgd", {{"learning_rate", 1}, {"momentum", 0.5}}).ok());
+  REQUIRE(updater.Set({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
   Part part{Floats({0, 0}), nullptr};
   part.Update(updater, {1, 1});
   part.value = Floats({0, 0, 0, 0});
@@ -149,10 +150,10 @@ TEST_CASE("a state of another dtype or length does not fit", "[updater]") {
 
 TEST_CASE("a refused updater leaves the old one in force", "[updater]") {
   PartUpdater updater;
-  REQUIRE(updater.Set("test", {{"rescale_grad", 2}}).ok());
-  CHECK(updater.Set("sgd", {{"learning_rate", -1}}).code() == absl::StatusCode::kInvalidArgument);
-  CHECK(updater.name() == "test");
-  CHECK(updater.parameters() == UpdaterParameters{{"rescale_grad", 2}});
+  REQUIRE(updater.Set({"test", {{"rescale_grad", 2}}}).ok());
+  CHECK(updater.Set({"sgd", {{"learning_rate", -1}}}).code() == absl::StatusCode::kInvalidArgument);
+  CHECK(updater.config().name == "test");
+  CHECK(updater.config().parameters == UpdaterParameters{{"rescale_grad", 2}});
   Part part{Floats({1}), nullptr};
   part.Update(updater, {3});
   CHECK(Values(*part.value) == std::vector<float>{7});
@@ -160,7 +161,7 @@ TEST_CASE("a refused updater leaves the old one in force", "[updater]") {
 
 TEST_CASE("an update that fails changes neither the value nor the state", "[updater]") {
   PartUpdater updater;
-  REQUIRE(updater.Set("sgd", {{"learning_rate", 1}, {"momentum", 0.5}}).ok());
+  REQUIRE(updater.Set({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
   Part part{Floats({0}), nullptr};
   part.Update(updater, {1});
   const UpdaterState* before = part.state.get();
@@ -178,7 +179,7 @@ TEST_CASE("rows are updated where they lie, with the bits of a part", "[updater]
   for (const std::string& name : DenseUpdaters()) {
     CAPTURE(name);
     PartUpdater updater;
-    REQUIRE(updater.Set(name, {}).ok());
+    REQUIRE(updater.Set({name, {}}).ok());
     Part part{Floats({1, 2, 3, 4, 5}), nullptr};
     const MutableBufferPtr value = Floats({1, 2, 3, 4, 5});
     std::vector<MutableBufferPtr> tensors;
@@ -224,7 +225,7 @@ std::vector<float> Widened(DType dtype, const Buffer& buffer) {
 TEST_CASE("the multipliers of a key scale its learning rate and weight decay", "[updater]") {
   PartUpdater updater;
   const UpdaterParameters parameters = {{"learning_rate", 0.5}, {"wd", 0.25}};
-  REQUIRE(updater.Set("sgd", parameters, {{kKey, {2, 4}}, {18, {0, 1}}}).ok());
+  REQUIRE(updater.Set({"sgd", parameters, {{kKey, {2, 4}}, {18, {0, 1}}}}).ok());
   const auto updated = [&](KeyId key) {
     std::unique_ptr<UpdaterState> state;
     return Values(**updater.Update(key, DType::kFloat32, *Floats({8}), Floats({1}), &state))[0];
@@ -234,19 +235,106 @@ TEST_CASE("the multipliers of a key scale its learning rate and weight decay", "
   CHECK(updated(19) == 8 - 0.5f * (1 + 0.25f * 8));
 }
 
+TEST_CASE("a schedule's rate is that of the update, times the multiplier", "[updater][schedule]") {
+  PartUpdater updater;
+  REQUIRE(updater
+              .Set({"sgd",
+                    {{"learning_rate", 1}, {"begin_num_update", 2}},
+                    {{kKey, {0.5, 1}}},
+                    {"multifactor", {{"factor", 0.25}}, {3, 4}}})
+              .ok());
+  // Updates 3, 4 and 5: rates 1, 1/4 and 1/16, each times 1/2.
+  Part part{Floats({8}), nullptr};
+  part.Update(updater, {1});
+  CHECK(Values(*part.value)[0] == 8 - 0.5f);
+  part.Update(updater, {1});
+  CHECK(Values(*part.value)[0] == 8 - 0.5f - 0.125f);
+  part.Update(updater, {1});
+  CHECK(Values(*part.value)[0] == 8 - 0.5f - 0.125f - 0.03125f);
+  // Updates are counted although sgd remembers nothing; another optimizer of this kind goes on.
+  REQUIRE(part.state != nullptr);
+  CHECK(part.state->updates == 3);
+  CHECK(part.state->tensors.empty());
+}
+
+TEST_CASE("begin_num_update counts updates from there on", "[updater][schedule]") {
+  // The bias correction of update 11, with means that begin with zero.
+  PartUpdater updater;
+  REQUIRE(
+      updater
+          .Set({"adam",
+                {{"learning_rate", 0.5}, {"beta1", 0.5}, {"beta2", 0.5}, {"begin_num_update", 10}}})
+          .ok());
+  Part part{Floats({0}), nullptr};
+  part.Update(updater, {2});
+  const double lr = 0.5 * std::sqrt(1 - std::pow(0.5, 11)) / (1 - std::pow(0.5, 11));
+  const double expected = -lr * 1 / (std::sqrt(2) + 1e-8);
+  // Less than ten roundings of f32.
+  CHECK(Values(*part.value)[0] == Approx(expected).epsilon(1e-6));
+}
+
+TEST_CASE("a schedule needs a learning rate, and an updater's range", "[updater][schedule]") {
+  PartUpdater updater;
+  CHECK(updater.Set({"assign", {}, {}, {"factor", {{"step", 1}}}}).message() ==
+        "optimizer 'assign': no lr_scheduler expected, there is no learning rate, got 'factor'");
+  CHECK(updater
+            .Set({"ftrl", {}, {}, {"factor", {{"step", 1}, {"base_lr", 0}, {"stop_factor_lr", 0}}}})
+            .message() ==
+        "optimizer 'ftrl': learning_rate: a finite number > 0 (within f32) expected, got 0");
+  CHECK(updater.Set({"sgd", {}, {{kKey, {1e38, 1}}}, {"factor", {{"step", 1}, {"base_lr", 100}}}})
+            .message() ==
+        "key 17: learning_rate * lr_mult: a finite number >= 0 (within f32) expected, got 100 * "
+        "1e+38");
+  CHECK(updater.config().name == "assign");
+}
+
+TEST_CASE("an average divides the sum, once, before it is used", "[updater]") {
+  const RoundCounts counts{3, 7};
+  const auto updated = [&](const OptimizerConfig& config, DType dtype) {
+    PartUpdater updater;
+    REQUIRE(updater.Set(config).ok());
+    std::unique_ptr<UpdaterState> state;
+    const auto value = std::make_shared<Buffer>(DTypeBytes(dtype));
+    std::memset(value->data(), 0, value->size());
+    const auto result = updater.Update(kKey, dtype, *value, Floats({5}), &state, 0, counts);
+    REQUIRE(result.ok());
+    return Widened(dtype, **result)[0];
+  };
+  OptimizerConfig config{"assign", {}};
+  CHECK(updated(config, DType::kFloat32) == 5);
+  config.average = Average::kContributors;
+  CHECK(updated(config, DType::kFloat32) == 5.0f / 3);
+  config.average = Average::kWorkers;
+  CHECK(updated(config, DType::kFloat32) == 5.0f / 7);
+  // f16: the f32 quotient is rounded, once.
+  CHECK(updated(config, DType::kFloat16) == ToF32(ToF16(5.0f / 7)));
+  config = {"sgd", {{"learning_rate", 1}}, {}, {}, Average::kWorkers};
+  CHECK(updated(config, DType::kFloat32) == -(5.0f / 7));
+}
+
+TEST_CASE("an average of ints, and one that nobody knows, is refused", "[updater]") {
+  PartUpdater updater;
+  REQUIRE(updater.Set({"sum", {}, {}, {}, Average::kWorkers}).ok());
+  CHECK(updater.CheckDType(DType::kFloat64).ok());
+  CHECK(updater.CheckDType(DType::kInt32).message() ==
+        "optimizer 'sum': average: dtype f32, f64, f16 or bf16 expected, got i32");
+  CHECK(updater.Set({"sum", {}, {}, {}, static_cast<Average>(3)}).message() ==
+        "optimizer 'sum': average: 0 (none), 1 (workers) or 2 (contributors) expected, got 3");
+}
+
 TEST_CASE("multipliers out of their range are refused and the old updater stays", "[updater]") {
   PartUpdater updater;
-  REQUIRE(updater.Set("test", {}).ok());
+  REQUIRE(updater.Set({"test", {}}).ok());
   for (const double factor : {-1.0, std::nan(""), HUGE_VAL, 1e39}) {
     CAPTURE(factor);
-    CHECK(updater.Set("sgd", {}, {{kKey, {factor, 1}}}).code() ==
+    CHECK(updater.Set({"sgd", {}, {{kKey, {factor, 1}}}}).code() ==
           absl::StatusCode::kInvalidArgument);
-    CHECK(updater.Set("sgd", {}, {{kKey, {1, factor}}}).code() ==
+    CHECK(updater.Set({"sgd", {}, {{kKey, {1, factor}}}}).code() ==
           absl::StatusCode::kInvalidArgument);
   }
-  CHECK(updater.Set("sgd", {}, {{kKey, {1, -2}}}).message() ==
+  CHECK(updater.Set({"sgd", {}, {{kKey, {1, -2}}}}).message() ==
         "key 17: wd_mult: a finite number >= 0 (within f32) expected, got -2");
-  CHECK(updater.name() == "test");
+  CHECK(updater.config().name == "test");
 }
 
 TEST_CASE("a multiplier whose product is beyond f32 is refused and the old updater stays",
@@ -257,31 +345,31 @@ TEST_CASE("a multiplier whose product is beyond f32 is refused and the old updat
   CAPTURE(optimizer);
   const UpdaterParameters parameters = {{"learning_rate", 3e38}, {"wd", 1e38}};
   PartUpdater updater;
-  REQUIRE(updater.Set("test", {}).ok());
-  CHECK(updater.Set(optimizer, parameters, {{kKey, {100, 1}}}) ==
+  REQUIRE(updater.Set({"test", {}}).ok());
+  CHECK(updater.Set({optimizer, parameters, {{kKey, {100, 1}}}}) ==
         absl::InvalidArgumentError("key 17: learning_rate * lr_mult: a finite number >= 0 (within "
                                    "f32) expected, got 3e+38 * 100"));
-  CHECK(updater.Set(optimizer, parameters, {{kKey, {1, 4}}}) ==
+  CHECK(updater.Set({optimizer, parameters, {{kKey, {1, 4}}}}) ==
         absl::InvalidArgumentError("key 17: wd * wd_mult: a finite number >= 0 (within f32) "
                                    "expected, got 1e+38 * 4"));
-  CHECK(updater.name() == "test");
-  CHECK(updater.Set(optimizer, parameters, {{kKey, {1, 3}}}).ok());
+  CHECK(updater.config().name == "test");
+  CHECK(updater.Set({optimizer, parameters, {{kKey, {1, 3}}}}).ok());
   // An updater without these numbers has no products.
-  CHECK(updater.Set("test", {}, {{kKey, {3e38, 3e38}}}).ok());
+  CHECK(updater.Set({"test", {}, {{kKey, {3e38, 3e38}}}}).ok());
 }
 
 TEST_CASE("a multiplier of 0 leaves the key of ftrl and ftml as it is", "[updater]") {
   const auto name = GENERATE(as<std::string>(), "ftrl", "ftml");
   CAPTURE(name);
   PartUpdater updater;
-  REQUIRE(updater.Set(name, {}, {{kKey, {0, 1}}}).ok());
+  REQUIRE(updater.Set({name, {}, {{kKey, {0, 1}}}}).ok());
   Part part{Floats({5, -3}), nullptr};
   part.Update(updater, {1, 2});
   CHECK(Values(*part.value) == std::vector<float>{5, -3});
   for (const MutableBufferPtr& tensor : part.state->tensors) {
     CHECK(Values(*tensor) == std::vector<float>{0, 0});
   }
-  REQUIRE(updater.Set(name, {}).ok());
+  REQUIRE(updater.Set({name, {}}).ok());
   part.Update(updater, {1, 2});
   CHECK(Values(*part.value) != std::vector<float>{5, -3});
 }
@@ -290,7 +378,7 @@ TEST_CASE("adam counts the updates of a part, from the state's beginning", "[upd
   // With a gradient of 1 every step of adam is the learning rate, whatever the number of updates;
   // without the correction the first would be 1 / sqrt(1000) times (1 - 0.9) of it.
   PartUpdater updater;
-  REQUIRE(updater.Set("adam", {{"learning_rate", 0.5}, {"epsilon", 1e-30}}).ok());
+  REQUIRE(updater.Set({"adam", {{"learning_rate", 0.5}, {"epsilon", 1e-30}}}).ok());
   Part part{Floats({0}), nullptr};
   for (int update = 1; update <= 100; ++update) {
     CAPTURE(update);
@@ -305,8 +393,9 @@ TEST_CASE("multi_precision keeps what 16 bits cannot hold", "[updater]") {
   // A step of 2^-12 is lost on a value of 1 in either dtype; 64 of them are 2^-6.
   PartUpdater updater;
   const auto run = [&](bool multi_precision) {
-    REQUIRE(updater.Set("sgd", {{"learning_rate", 1}, {"multi_precision", multi_precision ? 1 : 0}})
-                .ok());
+    REQUIRE(
+        updater.Set({"sgd", {{"learning_rate", 1}, {"multi_precision", multi_precision ? 1 : 0}}})
+            .ok());
     BufferPtr value = Narrowed(dtype, {1, -1});
     std::unique_ptr<UpdaterState> state;
     for (int update = 0; update < 64; ++update) {
@@ -329,7 +418,7 @@ TEST_CASE("multi_precision keeps what 16 bits cannot hold", "[updater]") {
 TEST_CASE("a master is taken from the value where the value came from elsewhere", "[updater]") {
   PartUpdater updater;
   const DType dtype = DType::kBFloat16;
-  REQUIRE(updater.Set("sgd", {{"learning_rate", 1}, {"multi_precision", 1}}).ok());
+  REQUIRE(updater.Set({"sgd", {{"learning_rate", 1}, {"multi_precision", 1}}}).ok());
   std::unique_ptr<UpdaterState> state;
   const BufferPtr first = *updater.Update(kKey, dtype, *Narrowed(dtype, {1, 1}),
                                           Floats({-0x1p-12f, -0x1p-12f}), &state);
@@ -344,7 +433,7 @@ TEST_CASE("a master is taken from the value where the value came from elsewhere"
 
 TEST_CASE("multi_precision changes nothing for f32 and f64", "[updater]") {
   PartUpdater updater;
-  REQUIRE(updater.Set("adam", {{"multi_precision", 1}}).ok());
+  REQUIRE(updater.Set({"adam", {{"multi_precision", 1}}}).ok());
   for (const DType dtype : {DType::kFloat32, DType::kFloat64}) {
     const StateLayout layout = updater.LayoutFor(dtype);
     CHECK(layout.names == std::vector<std::string>{"mean", "var"});
@@ -365,8 +454,8 @@ TEST_CASE("parts of every float are updated as their elements are one by one", "
       CAPTURE(name, DTypeName(dtype), multi_precision);
       PartUpdater updater;
       REQUIRE(updater
-                  .Set(name, multi_precision ? UpdaterParameters{{"multi_precision", 1}}
-                                             : UpdaterParameters{})
+                  .Set({name, multi_precision ? UpdaterParameters{{"multi_precision", 1}}
+                                              : UpdaterParameters{}})
                   .ok());
       std::vector<float> numbers(kElements), sums(kElements);
       for (size_t i = 0; i < kElements; ++i) {
@@ -400,7 +489,7 @@ TEST_CASE("parts of every float are updated as their elements are one by one", "
 
 TEST_CASE("groupadagrad refuses a dense part and keeps one number for each row", "[updater]") {
   PartUpdater updater;
-  REQUIRE(updater.Set("groupadagrad", {{"learning_rate", 1}}).ok());
+  REQUIRE(updater.Set({"groupadagrad", {{"learning_rate", 1}}}).ok());
   std::unique_ptr<UpdaterState> none;
   const auto refused = updater.Update(kKey, DType::kFloat32, *Floats({1}), Floats({1}), &none);
   CHECK(refused.status() ==
@@ -428,8 +517,9 @@ TEST_CASE("rows longer than what is converted at once are updated as a whole", "
   const auto dtype = GENERATE(DType::kFloat16, DType::kBFloat16);
   const bool multi_precision = GENERATE(false, true);
   PartUpdater updater;
-  REQUIRE(updater.Set("groupadagrad", {{"learning_rate", 1}, {"multi_precision", multi_precision}})
-              .ok());
+  REQUIRE(
+      updater.Set({"groupadagrad", {{"learning_rate", 1}, {"multi_precision", multi_precision}}})
+          .ok());
   // Sums of 0.5 and 1.5 in halves of the row, which every dtype has: the mean square is 1.25.
   std::vector<float> sums(kElements, 0.5f);
   std::fill(sums.begin() + kElements / 2, sums.end(), 1.5f);
@@ -455,7 +545,7 @@ TEST_CASE("sgld's noise is of the element, the update, the key and the seed", "[
   // With a gradient and weights of 0 a value is its noise; the deviation is sqrt(0.25).
   const auto noise = [](double seed, KeyId key, uint64_t first, size_t elements, int updates) {
     PartUpdater updater;
-    REQUIRE(updater.Set("sgld", {{"learning_rate", 0.25}, {"seed", seed}}).ok());
+    REQUIRE(updater.Set({"sgld", {{"learning_rate", 0.25}, {"seed", seed}}}).ok());
     std::unique_ptr<UpdaterState> state;
     const std::vector<float> zeros(elements);
     std::vector<float> last;
@@ -483,7 +573,7 @@ TEST_CASE("an empty part is updated to an empty part", "[updater]") {
   for (const std::string& name : DenseUpdaters()) {
     CAPTURE(name);
     PartUpdater updater;
-    REQUIRE(updater.Set(name, {}).ok());
+    REQUIRE(updater.Set({name, {}}).ok());
     Part part{Floats({}), nullptr};
     part.Update(updater, {});
     CHECK(part.value->size() == 0);

@@ -103,19 +103,27 @@ std::string JsonBits(double value) {
   return fmt::format("\"{:016x}\"", bits);
 }
 
-std::string JsonOptimizer(const OptimizerConfig& optimizer) {
-  std::string parameters;
-  for (const auto& [name, value] : optimizer.parameters) {
-    parameters +=
-        fmt::format("{}{}: {}", parameters.empty() ? "" : ", ", JsonString(name), JsonBits(value));
+std::string JsonParameters(const std::map<std::string, double>& parameters) {
+  std::string text;
+  for (const auto& [name, value] : parameters) {
+    text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", JsonString(name), JsonBits(value));
   }
+  return text;
+}
+
+std::string JsonOptimizer(const OptimizerConfig& optimizer) {
   std::string multipliers;
   for (const auto& [key, each] : optimizer.multipliers) {
     multipliers += fmt::format("{}\"{}\": [{}, {}]", multipliers.empty() ? "" : ", ", key,
                                JsonBits(each.lr_mult), JsonBits(each.wd_mult));
   }
-  return fmt::format("{{\"name\": {}, \"parameters\": {{{}}}, \"multipliers\": {{{}}}}}",
-                     JsonString(optimizer.name), parameters, multipliers);
+  const LrScheduleConfig& schedule = optimizer.schedule;
+  return fmt::format(
+      "{{\"name\": {}, \"parameters\": {{{}}}, \"multipliers\": {{{}}}, "
+      "\"schedule\": {{\"name\": {}, \"parameters\": {{{}}}, \"steps\": {}}}, \"average\": {}}}",
+      JsonString(optimizer.name), JsonParameters(optimizer.parameters), multipliers,
+      JsonString(schedule.name), JsonParameters(schedule.parameters), JsonList(schedule.steps),
+      static_cast<uint32_t>(optimizer.average));
 }
 
 std::string JsonCommand(const Command& command) {
@@ -328,6 +336,12 @@ absl::StatusOr<RequestFrame> OracleDecode<RequestFrame>(const std::string& bytes
     for (const v1::KeyMultipliers& each : proto.optimizer().multipliers()) {
       frame->optimizer->multipliers[each.key()] = {each.lr_mult(), each.wd_mult()};
     }
+    const v1::LrSchedule& schedule = proto.optimizer().schedule();
+    LrScheduleConfig& to = frame->optimizer->schedule;
+    to.name = schedule.name();
+    for (const auto& [name, value] : schedule.parameters()) to.parameters[name] = value;
+    to.steps.assign(schedule.steps().begin(), schedule.steps().end());
+    frame->optimizer->average = static_cast<Average>(proto.optimizer().average());
   }
   if (proto.has_command()) frame->command = Command{proto.command().id(), proto.command().body()};
   return frame;
@@ -355,6 +369,14 @@ v1::RequestFrame ToProto(const RequestFrame& frame) {
       to->set_lr_mult(each.lr_mult);
       to->set_wd_mult(each.wd_mult);
     }
+    if (const LrScheduleConfig& schedule = frame.optimizer->schedule; !schedule.name.empty()) {
+      v1::LrSchedule* to = proto.mutable_optimizer()->mutable_schedule();
+      to->set_name(schedule.name);
+      for (const auto& [name, value] : schedule.parameters)
+        (*to->mutable_parameters())[name] = value;
+      for (const uint64_t step : schedule.steps) to->add_steps(step);
+    }
+    proto.mutable_optimizer()->set_average(static_cast<v1::Average>(frame.optimizer->average));
   }
   if (frame.command) {
     proto.mutable_command()->set_id(frame.command->id);

@@ -104,6 +104,9 @@ RequestFrame OptimizerFrame() {
                                  {"nan", std::numeric_limits<double>::quiet_NaN()},
                                  {"wd", std::numeric_limits<double>::denorm_min()}};
   frame.optimizer->multipliers = {{0, {1, 0}}, {17, {0, 0}}, {KeyIdOf("conv1.bias"), {0.5, 2.0}}};
+  frame.optimizer->schedule = {
+      "multifactor", {{"factor", 0.1}, {"warmup_steps", 0}}, {1, 300, 1u << 20}};
+  frame.optimizer->average = Average::kContributors;
   return frame;
 }
 
@@ -412,7 +415,11 @@ RequestFrame RandomFrame<RequestFrame>(std::mt19937_64& random) {
       std::memcpy(&value, &bits, sizeof(value));
       frame.optimizer->parameters[RandomText(random)] = value;
       frame.optimizer->multipliers[RandomNumber(random)] = {value, 1.5};
+      frame.optimizer->schedule.name = "x" + RandomText(random);
+      frame.optimizer->schedule.parameters[RandomText(random)] = value;
+      frame.optimizer->schedule.steps.push_back(RandomNumber(random));
     }
+    frame.optimizer->average = static_cast<Average>(random() % 4);
   }
   if (random() % 3 == 0) {
     frame.command = Command{static_cast<int32_t>(RandomNumber(random)), RandomText(random)};

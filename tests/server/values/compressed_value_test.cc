@@ -71,7 +71,7 @@ TEST_CASE("an encoded push is summed the same however slices cut it", "[engine][
       REQUIRE(value->Check(Op::kPush, piece).ok());
       value->Fold(0, piece);
     }
-    REQUIRE(value->Update(0).ok());
+    REQUIRE(value->Update(0, {}).ok());
     CHECK(ValuesOf(value->Read({})) == std::vector<float>{1.5F, 1, 0.5F, 1.5F, 0.5F});
   }
 }
@@ -89,7 +89,7 @@ TEST_CASE("encoded rows are summed the same however slices cut them", "[engine][
     value->Fold(0, piece);
     value->Fold(0, piece);
     value->Fold(0, Encoded("", CodecId::kTwoBit));  // no rows
-    REQUIRE(value->Update(0).ok());
+    REQUIRE(value->Update(0, {}).ok());
     Piece asked;
     asked.rows = 1;
     asked.data = Payload::CopyOf(Ids({4}));

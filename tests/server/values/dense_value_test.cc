@@ -67,7 +67,7 @@ class PartOf {
   // A round with these contributions.
   absl::Status Update(const std::vector<Payload>& contributions) {
     for (const Payload& data : contributions) value_->Fold(0, {0, data});
-    return value_->Update(0);
+    return value_->Update(0, {});
   }
   Payload Read() const { return value_->Read({}); }
   std::vector<T> value() const { return ToVector<T>(Read()); }
@@ -161,7 +161,7 @@ TEST_CASE("rounds of every dtype have the oracle's bits however slices cut the e
       } else {
         expected = oracle.Assign(contributions);
       }
-      REQUIRE(value->Update(0).ok());
+      REQUIRE(value->Update(0, {}).ok());
       REQUIRE(ToVector<uint8_t>(value->Read({})) == expected);
     }
   }

@@ -69,7 +69,7 @@ struct Stripe {
       REQUIRE(value->Check(Op::kPush, piece).ok());
       value->Fold(0, piece);
     }
-    return value->Update(0);
+    return value->Update(0, {});
   }
   std::vector<Row> Read(const std::vector<int64_t>& ids) {
     REQUIRE(value->Check(Op::kPull, IdsOf(ids)).ok());
@@ -225,7 +225,7 @@ TEST_CASE("a shard has dense and row_sparse keys side by side, with one optimize
   const std::unique_ptr<PartValue> value = values.Make(dense, {18, 0});
   value->Fill(whole);
   value->Fold(0, whole);
-  REQUIRE(value->Update(0).ok());
+  REQUIRE(value->Update(0, {}).ok());
   CHECK(RowsIn(value->Read({})) == std::vector<Row>{{2, 2, 2}});
 
   Stripe stripe(values, Key(10), 0, {{1, ones}});

@@ -95,7 +95,7 @@ void Round(std::mt19937_64 random, const std::vector<PartValue*>& parts) {
   for (PartValue* part : parts) {
     std::mt19937_64 same = random;
     for (int worker = 0; worker < 2; ++worker) part->Fold(0, AnyPiece(same, part->key()));
-    updated.push_back(part->Update(0));
+    updated.push_back(part->Update(0, {}));
   }
   for (const absl::Status& status : updated) REQUIRE(status == updated[0]);
 }
@@ -220,7 +220,7 @@ TEST_CASE("a part of f32 after one update by SGD with momentum is saved as the h
   const Piece piece{0, Payload::CopyOf({reinterpret_cast<const char*>(ones), sizeof ones})};
   part->Fill(piece);
   part->Fold(0, piece);
-  REQUIRE(part->Update(0).ok());
+  REQUIRE(part->Update(0, {}).ok());
   using namespace std::string_literals;
   CHECK(part->Save().ToString() ==
         "\1\0\1"s                                      // format, dense, f32

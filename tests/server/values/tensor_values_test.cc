@@ -26,7 +26,7 @@ TEST_CASE("while the program has an updater it is the only one, and it has no ro
   key.storage = Storage::kRowSparse;
   const std::unique_ptr<PartValue> value = values.Make(key, {7, 0});
   value->Fold(0, {});
-  CHECK(value->Update(0) ==
+  CHECK(value->Update(0, {}) ==
         absl::UnimplementedError("key 7: a dense key expected, this server runs the updater of its "
                                  "program, which has no rows"));
   program.on = false;
