@@ -161,7 +161,7 @@ TEST_CASE("the example is Lion, on dense parts, in f32 and with f16 rounded once
       expected[i].Update(g);
     }
     value->Fold(0, Dense(sum, dtype));
-    REQUIRE(value->Update(0).ok());
+    REQUIRE(value->Update(0, {}).ok());
     const std::vector<float> got = Floats(value->Read({}), dtype);
     for (size_t i = 0; i < 8; ++i) {
       CAPTURE(round, i);
@@ -194,7 +194,7 @@ TEST_CASE("rows of a sum are updated and no others, each with its own state", "[
       }
     }
     value->Fold(0, Rows(rows, sum));
-    REQUIRE(value->Update(0).ok());
+    REQUIRE(value->Update(0, {}).ok());
   }
   const std::vector<float> got = Floats(value->Read(Rows({0, 1, 2, 3}, {})));
   for (size_t i = 0; i < 8; ++i) CHECK(static_cast<double>(got[i]) == expected[i].w);
@@ -212,13 +212,13 @@ TEST_CASE("what a plugin remembers is saved with the part, and goes on from ther
   const std::unique_ptr<PartValue> first = values.Make(key, {17, 0});
   first->Fill(piece(4));
   first->Fold(0, piece(3));
-  REQUIRE(first->Update(0).ok());
+  REQUIRE(first->Update(0, {}).ok());
   const std::unique_ptr<PartValue> second = values.Make(key, {17, 0});
   REQUIRE(second->Load(first->Save()).ok());
   // -1 against a momentum of 1.5: without it the sign would be another.
   for (PartValue* value : {first.get(), second.get()}) {
     value->Fold(0, piece(-1));
-    REQUIRE(value->Update(0).ok());
+    REQUIRE(value->Update(0, {}).ok());
   }
   CHECK(BytesOf(first->Save()) == BytesOf(second->Save()));
   const Piece asked = storage == Storage::kDense ? Piece{} : Rows({1}, {});
@@ -243,7 +243,7 @@ TEST_CASE("an update that fails leaves value and state as they were", "[plugin]"
   const std::unique_ptr<PartValue> same = values.Make(key, {17, 0});
   same->Fill(piece(5));
   value->Fold(0, piece(13));
-  CHECK(value->Update(0) ==
+  CHECK(value->Update(0, {}) ==
         absl::FailedPreconditionError("key 'weights' part 0: the updater plugin 'broken' said 13 "
                                       "is refused in round 1"));
   CHECK(value->version() == 1);
@@ -252,14 +252,14 @@ TEST_CASE("an update that fails leaves value and state as they were", "[plugin]"
   // The next round finds a state of zeros, as the other part's first one does.
   for (PartValue* each : {value.get(), same.get()}) {
     each->Fold(0, piece(1));
-    REQUIRE(each->Update(0).ok());
+    REQUIRE(each->Update(0, {}).ok());
   }
   same->Fold(0, piece(0));
   value->Fold(0, piece(0));
-  REQUIRE(value->Update(0).ok());
-  REQUIRE(same->Update(0).ok());
+  REQUIRE(value->Update(0, {}).ok());
+  REQUIRE(same->Update(0, {}).ok());
   same->Fold(0, piece(13));
-  CHECK_FALSE(same->Update(0).ok());
+  CHECK_FALSE(same->Update(0, {}).ok());
   CHECK(BytesOf(value->Save()) == BytesOf(same->Save()));
 }
 
@@ -270,7 +270,7 @@ TEST_CASE("whatever a plugin returns or throws is a status that names key and pl
   const std::unique_ptr<PartValue> value = values.Make(ints, {17, 0});
   value->Fill(Dense(std::vector<float>(8)));
   value->Fold(0, Dense(std::vector<float>(8)));
-  CHECK(value->Update(0) ==
+  CHECK(value->Update(0, {}) ==
         absl::UnknownError(
             "key 'weights' part 0: the updater plugin 'broken' said nothing, and returned 77"));
 
@@ -281,7 +281,7 @@ TEST_CASE("whatever a plugin returns or throws is a status that names key and pl
     const std::unique_ptr<PartValue> part = of_throws.Make(key, {17, 0});
     part->Fill(Dense(std::vector<float>(8)));
     part->Fold(0, Dense(std::vector<float>(8)));
-    return part->Update(0);
+    return part->Update(0, {});
   };
   CHECK(thrown("gone") ==
         absl::UnknownError(
@@ -299,7 +299,7 @@ TEST_CASE("a plugin without rows says so, and SetOptimizer is refused by its nam
   const std::unique_ptr<PartValue> value = values.Make(key, {17, 0});
   value->Fill(Rows({1}, {1, 1}));
   value->Fold(0, Rows({1}, {1, 1}));
-  CHECK(value->Update(0) ==
+  CHECK(value->Update(0, {}) ==
         absl::UnimplementedError("key 'weights': a dense key expected, this server runs the "
                                  "updater plugin 'broken', which has no rows"));
 }
