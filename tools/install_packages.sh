@@ -2,8 +2,8 @@
 # The Debian 12 packages that kvstore is built and tested with: the only list of them.
 #
 #   tools/install_packages.sh         what quickstart.sh and run_tests.sh need
-#   tools/install_packages.sh --ci    clang, its tools and runtimes, and gcovr too: for .ci/run and
-#                                     tools/coverage.sh
+#   tools/install_packages.sh --ci    clang, its tools and runtimes, gcovr and doxygen too: for .ci/run,
+#                                     tools/coverage.sh and tools/api_reference.sh
 #
 # As root it installs what is missing, and only that. Otherwise it prints the one line to run and
 # fails. With nothing missing it is silent.
@@ -20,7 +20,7 @@ packages=(
   iproute2                                                      # hosts of their own, for a test
   bible-kjv-text                                                # 2.6 MB of text, for word_vectors
 )
-ci_packages=(clang clang-format clang-tidy libclang-rt-dev gcovr)
+ci_packages=(clang clang-format clang-tidy libclang-rt-dev gcovr doxygen)
 
 case "${1:-}" in
   "") ;;

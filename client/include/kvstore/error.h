@@ -39,6 +39,7 @@ class KVSTORE_EXPORT Error : public std::runtime_error {
   Error(ErrorCode code, const std::string& message, std::string key = {});
   ~Error() override;
 
+  // What kind of failure it is, and so what to do about it.
   ErrorCode code() const { return code_; }
   // The key concerned, as text; empty if none is.
   const std::string& key() const { return key_; }

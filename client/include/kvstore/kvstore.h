@@ -45,6 +45,7 @@ class KVSTORE_EXPORT KVStore {
   // Of a row_sparse key both are row_sparse: `merged` has the rows that were pushed, ascending, and
   // `stored` the same rows of the value, to be written in place; the other rows stay as they are.
   using Updater = std::function<void(int key, const NDArray& merged, NDArray* stored)>;
+  // The same, of string keys.
   using StrUpdater =
       std::function<void(const std::string& key, const NDArray& merged, NDArray* stored)>;
 
@@ -68,6 +69,7 @@ class KVSTORE_EXPORT KVStore {
   // others learn of it by name.
   virtual ~KVStore();
 
+  // As CreateUnique was given it, in lower case.
   const std::string& type() const { return type_; }
 
   // Keys are created once: Init again is kAlreadyExists. On dist all workers call Init; rank 0's
@@ -210,6 +212,7 @@ class KVSTORE_EXPORT KVStore {
   // 9+2r) that are dead, or have been silent for `timeout` seconds.
   virtual int get_num_dead_node(int node_id, int timeout = 60) const = 0;
 
+  // Whether the destructor of a dist store meets the other workers before it leaves; default true.
   void set_barrier_before_exit(bool value) { barrier_before_exit_ = value; }
   bool barrier_before_exit() const { return barrier_before_exit_; }
 
@@ -231,6 +234,7 @@ class KVSTORE_EXPORT KVStore {
   static bool IsSchedulerNode();
 
  protected:
+  // For the stores of this library. `type`: what type() returns.
   explicit KVStore(std::string type);
 
  private:
@@ -241,9 +245,10 @@ class KVSTORE_EXPORT KVStore {
 // What this process sent and received for its dist stores, and copied within the SDK, in bytes of
 // payload since its start. Copies in the kernel are not in it. For benchmarks.
 struct ByteCounts {
-  uint64_t moved = 0;
-  uint64_t copied = 0;
+  uint64_t moved = 0;   // sent and received
+  uint64_t copied = 0;  // within the SDK
 };
+// Those of this process until now.
 KVSTORE_EXPORT ByteCounts PayloadByteCounts();
 
 // "0.1.0".

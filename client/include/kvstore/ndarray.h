@@ -12,6 +12,7 @@
 
 namespace kvstore {
 
+// Of the elements of an array. Numbers as on the wire.
 enum class DataType : uint8_t {
   kFloat32 = 1,
   kFloat64 = 2,
@@ -29,16 +30,21 @@ KVSTORE_EXPORT size_t DataTypeBytes(DataType dtype);
 // "f32".
 KVSTORE_EXPORT const char* DataTypeName(DataType dtype);
 
+// How an array is stored: all of its elements, or some of its rows.
 enum class StorageType : uint8_t { kDefault = 1, kRowSparse = 2 };
 
 // Where an array lives.
 struct Context {
+  // Host memory, memory of a GPU, host memory that a GPU can copy from directly.
   enum class Device : uint8_t { kCpu = 1, kGpu = 2, kCpuPinned = 3 };
-  Device device = Device::kCpu;
-  int index = 0;
+  Device device = Device::kCpu;  // which kind
+  int index = 0;                 // which of them
 
+  // cpu(index): on the host the index is only a name.
   static Context Cpu(int index = 0) { return {Device::kCpu, index}; }
+  // gpu(index).
   static Context Gpu(int index = 0) { return {Device::kGpu, index}; }
+  // cpu_pinned(index).
   static Context CpuPinned(int index = 0) { return {Device::kCpuPinned, index}; }
 };
 
@@ -82,14 +88,15 @@ class KVSTORE_EXPORT NDArray {
   static NDArray RowSparse(std::vector<int64_t> shape, std::vector<int64_t> indices,
                            const NDArray& rows);
 
+  // Whether there is no array behind the handle.
   bool empty() const { return impl_ == nullptr; }
   // Of an empty handle: shape [], size 0, bytes 0, data null.
   const std::vector<int64_t>& shape() const;
-  int64_t size() const;  // elements of the shape
-  size_t bytes() const;  // at data()
-  DataType dtype() const;
-  Context context() const;
-  StorageType storage_type() const;
+  int64_t size() const;              // elements of the shape
+  size_t bytes() const;              // at data()
+  DataType dtype() const;            // of its elements
+  Context context() const;           // where its bytes are
+  StorageType storage_type() const;  // how they are stored
 
   // The bytes. They may be in use by an operation: see WaitToRead, WaitToWrite. Of a row_sparse
   // array: of the rows in indices(), one after the other; where they are may change with each
@@ -110,7 +117,9 @@ class KVSTORE_EXPORT NDArray {
   // Blocks until every operation that reads or writes this array is done; throws likewise.
   void WaitToWrite() const;
 
+  // What is behind the handle.
   class Impl;
+  // For this library.
   const std::shared_ptr<Impl>& impl() const { return impl_; }
 
  private:

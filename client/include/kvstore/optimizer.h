@@ -17,7 +17,9 @@ namespace kvstore {
 //   OptimizerSpec("sgd").SetLrScheduler(
 //       LrScheduler("cosine").Set("base_lr", 0.1).Set("max_update", 9000).Set("warmup_steps", 500))
 struct LrScheduler {
+  // `scheduler_name`: one of the four, or none.
   explicit LrScheduler(std::string scheduler_name = "") : name(std::move(scheduler_name)) {}
+  // Sets one number. SetOptimizer checks names and ranges.
   LrScheduler& Set(const std::string& parameter, double value) {
     parameters[parameter] = value;
     return *this;
@@ -41,12 +43,15 @@ struct LrScheduler {
 // lr_mult and wd_mult are factors of the learning rate and the weight decay of single keys, from 0
 // on; keys that are not named have 1.
 struct OptimizerSpec {
+  // `optimizer_name`: one of docs/optimizers.md.
   explicit OptimizerSpec(std::string optimizer_name = "assign") : name(std::move(optimizer_name)) {}
+  // Sets one number. SetOptimizer checks names and ranges.
   OptimizerSpec& Set(const std::string& parameter, double value) {
     parameters[parameter] = value;
     return *this;
   }
 
+  // Multiplies the learning rate, or the weight decay, of one key by a factor.
   OptimizerSpec& SetLrMult(int key, double factor) {
     int_multipliers[key].lr_mult = factor;
     return *this;
@@ -64,6 +69,7 @@ struct OptimizerSpec {
     return *this;
   }
 
+  // Makes the learning rate a function of how many updates a key has had.
   OptimizerSpec& SetLrScheduler(LrScheduler scheduler) {
     lr_scheduler = std::move(scheduler);
     return *this;
@@ -73,23 +79,25 @@ struct OptimizerSpec {
   // the job (also of those that have left), or the number of those that contributed to the round. A
   // store of one process has one worker; on a dist_async store each push is of one contributor.
   enum class Average { kNone = 0, kWorkers = 1, kContributors = 2 };
+  // Sets what the sum is divided by.
   OptimizerSpec& SetAverage(Average over) {
     average = over;
     return *this;
   }
 
+  // The factors of one key.
   struct Multipliers {
-    double lr_mult = 1;
-    double wd_mult = 1;
+    double lr_mult = 1;  // of the learning rate
+    double wd_mult = 1;  // of the weight decay
   };
 
   std::string name;                          // "assign", "sum", "test", "sgd", "adam", …
   std::map<std::string, double> parameters;  // absent ones have their defaults
   // At most 65536 keys, of the kind that the store has.
   std::map<int, Multipliers> int_multipliers;
-  std::map<std::string, Multipliers> string_multipliers;
-  LrScheduler lr_scheduler;
-  Average average = Average::kNone;
+  std::map<std::string, Multipliers> string_multipliers;  // either these or the others
+  LrScheduler lr_scheduler;                               // none if it has no name
+  Average average = Average::kNone;                       // of the sum of a round
 };
 
 }  // namespace kvstore

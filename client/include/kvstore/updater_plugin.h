@@ -105,6 +105,7 @@ typedef struct kvstore_update {
   void* const* state;
 } kvstore_update;
 
+/* The description of a plugin. */
 typedef struct kvstore_updater_plugin {
   uint32_t abi;       /* KVSTORE_UPDATER_PLUGIN_ABI */
   uint32_t flags;     /* KVSTORE_UPDATER_TAKES_ROWS, or 0 */
@@ -125,6 +126,7 @@ typedef struct kvstore_updater_plugin {
   /* Makes one update. What is wrong goes to `error`, in words for the workers; the key and the part
    * are named already. */
   int (*update)(void* instance, const kvstore_update* update, char* error, size_t error_bytes);
+  /* Ends an instance: no update is under way, and none follows. */
   void (*close)(void* instance);
 } kvstore_updater_plugin;
 
