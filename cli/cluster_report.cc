@@ -132,13 +132,18 @@ std::string NodesTable(const ClusterReport& report) {
   return table.empty() ? "no nodes yet\n" : table.ToString();
 }
 
-// A line for each server that updates its keys by a plugin.
-std::string PluginLines(const ClusterReport& report) {
+// What is out of the ordinary about a server: a line for each.
+std::string ServerLines(const ClusterReport& report) {
   std::string text;
+  const auto add = [&text](uint32_t rank, const std::string& what) {
+    text += fmt::format("{}server {}: {}\n", text.empty() ? "\n" : "", rank, what);
+  };
   for (const auto& [rank, status] : report.servers) {
-    if (!status.ok() || status->updater_plugin().empty()) continue;
-    text += fmt::format("{}server {}: updater plugin {}\n", text.empty() ? "\n" : "", rank,
-                        status->updater_plugin());
+    if (!status.ok()) continue;
+    if (!status->updater_plugin().empty()) add(rank, "updater plugin " + status->updater_plugin());
+    if (status->not_finite_pushes() > 0) {
+      add(rank, fmt::format("{} pushes with NaN or infinity", status->not_finite_pushes()));
+    }
   }
   return text;
 }
@@ -203,7 +208,8 @@ void WriteNode(JsonWriter& json, const ClusterReport& report, const v1::NodeStat
           .Member("committed_rounds", server->committed_rounds())
           .Member("payload_bytes_moved", server->payload_bytes_moved())
           .Member("payload_bytes_copied", server->payload_bytes_copied())
-          .Member("updater_plugin", server->updater_plugin());
+          .Member("updater_plugin", server->updater_plugin())
+          .Member("not_finite_pushes", server->not_finite_pushes());
     }
   }
   json.End();
@@ -222,7 +228,7 @@ std::string ReportAsTable(const ClusterReport& report) {
       CountAlive(cluster, v1::ROLE_SERVER), cluster.servers());
   std::string obstacles;
   for (const std::string& obstacle : cluster.obstacles()) obstacles += "\n" + obstacle + "\n";
-  return text + NodesTable(report) + PluginLines(report) + obstacles + BarriersTable(cluster) +
+  return text + NodesTable(report) + ServerLines(report) + obstacles + BarriersTable(cluster) +
          RoundsTable(report);
 }
 

@@ -25,7 +25,7 @@ std::string ReportAsTable(const ClusterReport& report);
 //   nodes        [{node, role, rank, incarnation, address, health, connected, silent_ms, and for
 //                 servers shards, slots, keys, value_bytes, parked_bytes, held_bytes,
 //                 resident_bytes, committed_rounds, payload_bytes_moved, payload_bytes_copied,
-//                 updater_plugin (its name, or "")}]
+//                 updater_plugin (its name, or ""), not_finite_pushes}]
 //   obstacles    [text]: what keeps the job from starting
 //   barriers     [{generation, age_ms, arrived [node], missing [node]}]
 //   open_rounds  [{key, round, parts, server, age_ms, missing [node]}], oldest first

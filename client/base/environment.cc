@@ -53,6 +53,7 @@ absl::StatusOr<Environment> ReadEnvironment(const VariableLookup& lookup) {
   environment.time_scale = config.Number(SettingId::kTimeScale);
   environment.connect_timeout_ms = ScaledTimeout(config, SettingId::kConnectTimeoutMs);
   environment.operation_timeout_ms = ScaledTimeout(config, SettingId::kOpTimeoutMs);
+  environment.nan_policy = *NanPolicyOf(config.Text(SettingId::kNanPolicy));  // a word of the row
   environment.warnings = config.warnings();
   return environment;
 }

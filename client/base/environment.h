@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/config/config.h"
+#include "common/model/nan_policy.h"
 
 namespace kvstore {
 
@@ -27,6 +28,7 @@ struct Environment {
   double time_scale = 1.0;
   int64_t connect_timeout_ms = 60000;
   int64_t operation_timeout_ms = 300000;
+  NanPolicy nan_policy = NanPolicy::kAllow;
   // One line for each variable that is set and known but has no effect here: which one, and why.
   std::vector<std::string> warnings;
 };

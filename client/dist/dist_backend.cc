@@ -74,12 +74,13 @@ DistBackend::Session::~Session() {
   if (--backend_.borrowers_ == 0) backend_.returned_.NotifyAll();
 }
 
-DistBackend::DistBackend(std::shared_ptr<SessionShare> share)
+DistBackend::DistBackend(std::shared_ptr<SessionShare> share, NanPolicy nan_policy)
     : share_(std::move(share)),
       rank_(share_->session()->rank()),
       workers_(share_->session()->workers()),
       mode_(StoreModeOf(share_->session()->store_type())),
       timeout_ms_(share_->session()->operation_timeout_ms()),
+      guard_(nan_policy, rank_),
       codec_(std::make_shared<PlainCodec>()),
       reducer_(std::make_unique<CpuReducer>()) {}
 
@@ -116,6 +117,7 @@ absl::Status DistBackend::UpdaterHasNoEffect() {
 absl::Status DistBackend::Prepare(KeyOperation* operation) {
   MutexLock lock(mutex_);
   operation->step = step_;
+  operation->nan_policy = guard_.policy();
   return absl::OkStatus();
 }
 
@@ -130,6 +132,9 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
     operation->kind = OperationKind::kPull;  // that is what is left of a PushPull
     operation->values.clear();
   }
+  if (const absl::Status admitted = guard_.Admit(operation.get()); !admitted.ok()) {
+    return token->Finish(admitted);
+  }
   const bool awaits = operation->kind == OperationKind::kInit && rank_ != 0;
   if (awaits || operation->values.empty()) return Send(operation, token, nullptr);
   const bool encodes = operation->kind != OperationKind::kInit && codec_->Encodes(*operation);
@@ -139,6 +144,9 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
   reducer_->Reduce(operation, token,
                    [this, token, operation](const absl::StatusOr<Contribution>& contribution) {
                      if (!contribution.ok()) return token->Finish(contribution.status());
+                     const absl::Status admitted =
+                         guard_.AdmitSum(*operation, contribution->data, contribution->rows);
+                     if (!admitted.ok()) return token->Finish(admitted);
                      Send(operation, token, &*contribution);
                      Flush();  // the engine has flushed already what was issued with this one
                    });

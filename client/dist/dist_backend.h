@@ -12,6 +12,7 @@
 #include "client/dist/push_operation.h"
 #include "client/dist/reducer.h"
 #include "client/dist/session_share.h"
+#include "client/store/nan_guard.h"
 #include "client/store/store_backend.h"
 #include "common/base/mutex.h"
 #include "common/model/store_mode.h"
@@ -22,7 +23,7 @@ namespace kvstore {
 class DistBackend final : public StoreBackend {
  public:
   // `share` was entered for this store.
-  explicit DistBackend(std::shared_ptr<SessionShare> share);
+  DistBackend(std::shared_ptr<SessionShare> share, NanPolicy nan_policy);
 
   absl::Status Usable() const override;
   bool empty_init_allowed() const override { return rank_ != 0; }
@@ -95,6 +96,7 @@ class DistBackend final : public StoreBackend {
   const uint32_t workers_;
   const StoreMode mode_;
   const int64_t timeout_ms_;
+  NanGuard guard_;
   std::shared_ptr<PartCodec> codec_;        // changed only while there are no keys
   const std::unique_ptr<Reducer> reducer_;  // last: what it calls uses the rest
 };

@@ -50,6 +50,7 @@ KeySpec KeySpecOf(const KeyOperation& operation, const CompressionConfig& compre
   key.name = operation.key->name;
   key.shape_unknown = !spec.known;
   key.compression = compression;
+  key.nan_policy = operation.nan_policy;
   if (spec.known) {
     key.dtype = spec.dtype;
     key.shape = spec.shape;

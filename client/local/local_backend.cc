@@ -13,6 +13,7 @@
 #include "client/local/local_value.h"
 #include "client/order/work_queue.h"
 #include "client/store/argument_checks.h"
+#include "client/store/nan_guard.h"
 #include "client/store/row_values.h"
 #include "common/base/mutex.h"
 #include "common/codec/codec.h"
@@ -51,6 +52,7 @@ class LocalBackend final : public StoreBackend {
  public:
   explicit LocalBackend(const Environment& environment)
       : timeout_ms_(environment.operation_timeout_ms),
+        guard_(environment.nan_policy, 0),
         choice_(std::make_shared<UpdaterChoice>()),
         work_("kvs-local") {}
 
@@ -95,6 +97,7 @@ class LocalBackend final : public StoreBackend {
   CodecPtr CodecOf(const ValueSpec& spec) const KVS_EXCLUDES(mutex_);
 
   const int64_t timeout_ms_;
+  NanGuard guard_;
   mutable Mutex mutex_;
   CompressionConfig compression_ KVS_GUARDED_BY(mutex_);
   CodecPtr codec_ KVS_GUARDED_BY(mutex_);
@@ -135,9 +138,13 @@ void LocalBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr
   const KeyId key = operation->key->id;
   const int priority = operation->priority;
   work_.Add(key, priority, [this, operation = std::move(operation), token](bool run) {
-    token->Finish(run ? Execute(*operation) : WordedStatus(absl::StatusCode::kCancelled, [&] {
-      return fmt::format("{}: the store was destroyed", operation->key->label);
-    }));
+    if (!run) {
+      return token->Finish(WordedStatus(absl::StatusCode::kCancelled, [&] {
+        return fmt::format("{}: the store was destroyed", operation->key->label);
+      }));
+    }
+    const absl::Status admitted = guard_.Admit(operation.get());
+    token->Finish(admitted.ok() ? Execute(*operation) : admitted);
   });
 }
 

@@ -15,6 +15,7 @@
 #include "common/base/mutex.h"
 #include "common/cluster/identity.h"
 #include "common/model/compression_config.h"
+#include "common/model/nan_policy.h"
 #include "common/tensor/dtype.h"
 #include "common/tensor/shape.h"
 #include "common/wire/frame.h"
@@ -57,11 +58,12 @@ struct RowIds {
 // does, in this order:
 //   the call (under the facade's mutex)   all fields but the three below; the arrays are those of
 //                                         the caller, checked against `spec`
-//   Prepare (in the same call)            as_of_call, step
+//   Prepare (in the same call)            as_of_call, step, nan_policy
 //   the issue function                    row_ids: ids that another operation was still writing
 //                                         when the call was made
 //   Issue                                 kind, values: a dist_async store makes a Pull of a
-//                                         PushPull that pushes no row
+//                                         PushPull that pushes no row; values with NaNs may be
+//                                         replaced by others (nan_guard.h)
 //   the Init of an empty array            spec, then `learned`, when the servers have said what the
 //                                         key is; the facade reads `spec` once it sees `learned`
 struct KeyOperation {
@@ -80,6 +82,8 @@ struct KeyOperation {
   // step.
   std::shared_ptr<const void> as_of_call;
   uint64_t step = 0;
+  // kInit on a dist store: what the servers are told of the store's policy. Set by Prepare.
+  NanPolicy nan_policy = NanPolicy::kAllow;
   // Whether `spec`, which was unknown, is known now. Set once, with release; read with acquire.
   std::atomic<bool> learned{false};
 };

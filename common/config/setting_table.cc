@@ -127,6 +127,12 @@ std::vector<SettingSpec> MakeTable() {
        "", {Same("KVSTORE_UPDATER_PLUGIN_OPTIONS")}, false, kCluster,
        "what the plugin is told when it is loaded, in words of its own"},
 
+      {SettingId::kNanPolicy, "nan-policy", kServerProgram | kWorkerProgram, 0,
+       Word({"allow", "warn", "reject", "zero"}), "POLICY", "allow", {Same("KVSTORE_NAN_POLICY")},
+       false, kCluster,
+       "what becomes of a push with NaNs or infinities: nothing is looked at; it is logged and "
+       "counted; it is refused; each counts as 0. The same for all workers and servers"},
+
       {SettingId::kHeartbeatMs, "heartbeat-ms", kSchedulerProgram, 0, Whole(1, kTimeoutMsMax), "MS",
        "1000", {Same("KVSTORE_HEARTBEAT_MS"), Seconds("PS_HEARTBEAT_INTERVAL")}, false, kTimers,
        "how often nodes are to be heard"},

@@ -35,6 +35,7 @@ enum class SettingId {
   kNetworkMib,
   kUpdaterPlugin,
   kUpdaterPluginOptions,
+  kNanPolicy,
   kHeartbeatMs,
   kSuspectMs,
   kLostDeadMs,

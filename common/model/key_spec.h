@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "common/cluster/identity.h"
 #include "common/model/compression_config.h"
+#include "common/model/nan_policy.h"
 #include "common/tensor/dtype.h"
 #include "common/tensor/shape.h"
 
@@ -25,7 +26,8 @@ struct KeySpec {
   Shape shape;
   Storage storage = Storage::kUnspecified;
   bool shape_unknown = false;
-  CompressionConfig compression{};  // of its pushes
+  CompressionConfig compression{};           // of its pushes
+  NanPolicy nan_policy = NanPolicy::kAllow;  // of the store that says it
 };
 
 // Bytes of the whole value (row_sparse: of all rows).

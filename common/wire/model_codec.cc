@@ -145,6 +145,9 @@ absl::Status ReadKey(ProtoReader& reader, KeySpec* key) {
           return ReadCompression(message, &key->compression);
         });
         break;
+      case KeyField::kNanPolicy:
+        status = reader.Enum32(field, &key->nan_policy);
+        break;
       default:
         status = reader.Skip(field);
     }

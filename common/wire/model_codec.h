@@ -24,6 +24,7 @@ struct KeyField {
     kStorage = 5,
     kShapeUnknown = 6,
     kCompression = 7,
+    kNanPolicy = 8,
   };
 };
 
@@ -74,11 +75,13 @@ void PutKey(Sink& sink, const KeySpec& key) {
   PutPacked(sink, KeyField::kShape, key.shape);
   PutEnum(sink, KeyField::kStorage, key.storage);
   PutVarint(sink, KeyField::kShapeUnknown, key.shape_unknown ? 1 : 0);
-  if (key.compression.type.empty()) return;
-  PutMessage(sink, KeyField::kCompression, [&key](auto& message) {
-    PutString(message, CompressionField::kType, key.compression.type);
-    PutParameters(message, CompressionField::kParameters, key.compression.parameters);
-  });
+  if (!key.compression.type.empty()) {
+    PutMessage(sink, KeyField::kCompression, [&key](auto& message) {
+      PutString(message, CompressionField::kType, key.compression.type);
+      PutParameters(message, CompressionField::kParameters, key.compression.parameters);
+    });
+  }
+  PutEnum(sink, KeyField::kNanPolicy, key.nan_policy);
 }
 
 template <typename Sink>

@@ -57,6 +57,11 @@ class PartValue {
   // Errors: INVALID_ARGUMENT, OUT_OF_RANGE: name key and part, what was expected and what came.
   virtual absl::Status Check(Op op, const Piece& piece) const = 0;
 
+  // Where a push that passed Check() has a number that is not finite: "element 12 is nan", "row 3
+  // element 1 is inf"; empty: nowhere, or it comes encoded: a codec makes infinities of finite
+  // numbers, too, which are its own to deal with. Asked only where the policy is not to allow them.
+  virtual std::string NotFinite(const Piece& /*push*/) const { return ""; }
+
   // Puts a piece of an Init where it belongs. The first one begins the value: before it, a value
   // can answer the questions above and nothing else. After std::bad_alloc that holds, too: the
   // value is to be thrown away.

@@ -174,6 +174,14 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
         fmt::format("{}: Init without a description of the key", parts_.Label(entry.key))));
     return replies.Add(from, std::move(reply));
   }
+  if (spec->nan_policy != options_.nan_policy) {
+    reply.SetStatus(absl::FailedPreconditionError(fmt::format(
+        "{}: nan-policy '{}' expected, as this server has it, worker {} has '{}': give all workers "
+        "and servers one",
+        KeyLabel(spec->key, spec->name), NanPolicyName(options_.nan_policy), from.rank,
+        NanPolicyName(spec->nan_policy))));
+    return replies.Add(from, std::move(reply));
+  }
   const PartId id = entry.id();
   const bool creates = entry.piece.create || !entry.piece.data.empty();
   PartRecord* record = parts_.Find(id);
@@ -241,6 +249,20 @@ absl::Status ServerCore::Impl::CheckPush(const ReplyTo& from, const Part& part,
   return absl::OkStatus();
 }
 
+absl::Status ServerCore::Impl::CheckFinite(const ReplyTo& from, const Part& part,
+                                           const RequestEntry& entry, std::string* seen) const {
+  // What is over is not looked at again: it is answered as it was.
+  if (options_.nan_policy == NanPolicy::kAllow || entry.round <= part.DoneThrough(from.rank)) {
+    return absl::OkStatus();
+  }
+  const std::string where = part.value().NotFinite(entry.piece);
+  if (where.empty()) return absl::OkStatus();
+  *seen = fmt::format("{} part {}: worker {} round {}: {}", parts_.Label(entry.key), entry.part,
+                      from.rank, entry.round, where);
+  if (options_.nan_policy != NanPolicy::kReject) return absl::OkStatus();
+  return absl::InvalidArgumentError(*seen + ", nan-policy 'reject' wants finite numbers");
+}
+
 void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies) {
   ReplyEntry reply(entry);
   PartRecord* record = parts_.Find(entry.id());
@@ -254,9 +276,13 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
   Part& part = *record->part;
   if (const absl::Status fits = CheckPush(from, part, entry); !fits.ok()) return answer(fits);
   const PushId push{from.rank, entry.round};
-  Part::Accepted accepted;
+  Part::Accepted accepted = Part::Accepted::kNoRoom;
+  absl::Status finite;
+  std::string seen;
   try {
-    accepted = part.Contribute(now_ms_, push, entry.piece, view_, waiting_.parking());
+    finite = CheckFinite(from, part, entry, &seen);
+    if (finite.ok())
+      accepted = part.Contribute(now_ms_, push, entry.piece, view_, waiting_.parking());
     // The push waits for its round even if that is about to be committed: Commit then answers it
     // with all the others. Its bytes are counted in the parking lot or in the sum, not here, so
     // that there is always room.
@@ -268,6 +294,11 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
     return answer(NoMemory(parts_.Label(entry.key), entry.part,
                            fmt::format("a contribution of {} bytes", entry.piece.data.size())));
   }
+  if (!seen.empty() && (!finite.ok() || accepted == Part::Accepted::kTaken)) {
+    ++not_finite_pushes_;
+    if (options_.nan_policy == NanPolicy::kWarn) warning_ = std::move(seen);
+  }
+  if (!finite.ok()) return answer(finite);
   switch (accepted) {
     case Part::Accepted::kDone:
       reply.progress = Progress::kDone;
@@ -426,6 +457,7 @@ ShardStatus ServerCore::Impl::Status() const {
   parts_.Report(view_, &status);
   status.parked_bytes = waiting_.parked_bytes();
   status.committed_rounds = committed_rounds_;
+  status.not_finite_pushes = not_finite_pushes_;
   return status;
 }
 
@@ -452,6 +484,7 @@ std::vector<CommandRun> ServerCore::TakeCommands() { return impl_->TakeCommands(
 void ServerCore::OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutbox* out) {
   impl_->OnCommandDone(ticket, std::move(outcome), out);
 }
+std::string ServerCore::TakeWarning() { return impl_->TakeWarning(); }
 ShardStatus ServerCore::Status() const { return impl_->Status(); }
 
 }  // namespace kvstore

@@ -42,6 +42,7 @@
 #include <vector>
 
 #include "common/cluster/routing_table.h"
+#include "common/model/nan_policy.h"
 #include "common/wire/frame.h"
 #include "server/core/part_value.h"
 
@@ -75,6 +76,9 @@ struct ServerCoreOptions {
   // Values that one event has a worker sent; pulls of rows, which are copies, over it are put off.
   uint64_t reply_bytes_max = 256u << 20;
   uint32_t retry_after_ms = 20;
+  // What becomes of pushes with numbers that are not finite; an Init that says another policy is
+  // refused. The values are made with the same one.
+  NanPolicy nan_policy = NanPolicy::kAllow;
 
   // Errors: INVALID_ARGUMENT names the option. A core is not made of options that are refused.
   absl::Status Check() const;
@@ -95,6 +99,7 @@ struct ShardStatus {
   uint64_t held_bytes = 0;   // PartValue::HeldBytes() of all parts
   uint64_t parked_bytes = 0;
   uint64_t committed_rounds = 0;
+  uint64_t not_finite_pushes = 0;          // that were seen, by a policy other than to allow them
   std::vector<OpenRoundInfo> open_rounds;  // oldest first
 };
 
@@ -125,6 +130,8 @@ class ServerCore {
   // The commands that came since the last call, each once. To be called after OnFrame; whoever runs
   // them may take long, and says how it went with OnCommandDone.
   std::vector<CommandRun> TakeCommands();
+  // What is to be logged of the pushes since the last call, by the policy "warn"; empty: nothing.
+  std::string TakeWarning();
   // Ignored if the job that `ticket` is of is over.
   void OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutbox* out);
   // Statistics for ServerAdmin.GetStatus.

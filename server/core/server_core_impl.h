@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,7 @@ class ServerCore::Impl {
   void OnFrame(int64_t now_ms, PeerId peer, const RequestFrame& request, ServerOutbox* out);
   std::vector<CommandRun> TakeCommands() { return std::exchange(commands_, {}); }
   void OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutbox* out);
+  std::string TakeWarning() { return std::exchange(warning_, {}); }
   ShardStatus Status() const;
 
  private:
@@ -57,6 +59,9 @@ class ServerCore::Impl {
 
   // Whether `entry` may contribute to `part`, as far as its round and fragment go.
   absl::Status CheckPush(const ReplyTo& from, const Part& part, const RequestEntry& entry) const;
+  // Whether the policy lets the push in; `*seen`: what it has that is not finite, or nothing.
+  absl::Status CheckFinite(const ReplyTo& from, const Part& part, const RequestEntry& entry,
+                           std::string* seen) const;
   // Makes every version of the record's part that can be made, and answers who waits for one.
   // False: there is no memory for the next one, which can be made later.
   bool Commit(PartRecord& record, ReplyBatch& replies);
@@ -77,6 +82,8 @@ class ServerCore::Impl {
   PartTable parts_;
   WaitingRoom waiting_;
   uint64_t committed_rounds_ = 0;
+  uint64_t not_finite_pushes_ = 0;
+  std::string warning_;  // not taken yet
   // Whether an optimizer was set in this job, and by which request (0: by none).
   bool optimizer_was_set_ = false;
   RequestId optimizer_request_ = 0;

@@ -74,7 +74,8 @@ ServerNode::ServerNode(ServerNodeOptions options, Transport* transport, ServerNo
     shard_loops_.push_back(transport_->MakeServerLoop(fmt::format("shard{}", shard)));
     shards_.push_back(std::make_unique<Shard>(
         shard, options_.core,
-        std::make_unique<TensorValues>(options_.program_updater, options_.shards),
+        std::make_unique<TensorValues>(options_.program_updater, options_.shards,
+                                       options_.core.nan_policy),
         shard_loops_.back().get(), options_.on_command));
   }
   control_ = transport_->MakeServerLoop("control");

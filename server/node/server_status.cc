@@ -20,6 +20,7 @@ void AddUpStatus(const std::vector<ShardStatus>& shards, int64_t now_ms, size_t 
     status->set_held_bytes(status->held_bytes() + shard.held_bytes);
     status->set_parked_bytes(status->parked_bytes() + shard.parked_bytes);
     status->set_committed_rounds(status->committed_rounds() + shard.committed_rounds);
+    status->set_not_finite_pushes(status->not_finite_pushes() + shard.not_finite_pushes);
     for (const OpenRoundInfo& round : shard.open_rounds) {
       const auto [it, fresh] = open.try_emplace(round.key, round);
       if (!fresh) {

@@ -119,6 +119,7 @@ void Shard::HandleMessage(PeerId peer, const Payload& message) {
     NoteRefusals(reply.frame);
     Send(reply.peer, reply.frame);
   }
+  NoteNotFinite(core_->TakeWarning());
   RunCommands();
 }
 
@@ -132,6 +133,16 @@ void Shard::NoteRefusals(const ReplyFrame& frame) {
                  OpName(entry.op), entry.message);
     return;
   }
+}
+
+void Shard::NoteNotFinite(const std::string& seen) {
+  if (seen.empty()) return;
+  ++not_finite_untold_;
+  const int64_t now_ms = loop_->NowMs();
+  if (now_ms < not_finite_quiet_until_ms_) return;
+  not_finite_quiet_until_ms_ = now_ms + kRefusalsToldEveryMs;
+  spdlog::warn("shard {}: {} pushes with numbers that are not finite, the last: {}", index_,
+               std::exchange(not_finite_untold_, 0), seen);
 }
 
 void Shard::RunCommands() {

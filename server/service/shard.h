@@ -65,6 +65,8 @@ class Shard {
   // Tells the log, now and then, what is refused for want of room: it may go on until an operator
   // does something.
   void NoteRefusals(const ReplyFrame& frame);
+  // The same for pushes that the policy "warn" lets in. `seen`: the last one; empty: none.
+  void NoteNotFinite(const std::string& seen);
   // Has the commands run that came in.
   void RunCommands();
   void RunCommand(const CommandRun& run);
@@ -88,6 +90,8 @@ class Shard {
   std::map<PeerId, std::unique_ptr<MessageStream>> streams_;
   PeerId last_peer_ = 0;
   int64_t quiet_until_ms_ = 0;  // NoteRefusals()
+  int64_t not_finite_quiet_until_ms_ = 0;
+  uint64_t not_finite_untold_ = 0;  // since the last line
 };
 
 }  // namespace kvstore

@@ -13,6 +13,7 @@
 #include "common/cluster/partitioner.h"
 #include "common/kernels/kernels.h"
 #include "common/tensor/page_pool.h"
+#include "server/values/finite_payload.h"
 #include "server/values/program_update.h"
 #include "server/values/push_codec.h"
 
@@ -104,9 +105,19 @@ void DenseValue::Fill(const Piece& piece) {
   value_ = std::move(value);
 }
 
+std::string DenseValue::NotFinite(const Piece& push) const {
+  if (push.codec != CodecId::kPlain) return "";
+  const std::optional<NotFiniteAt> found = FindNotFinite(key().dtype, push.data);
+  if (!found) return "";
+  return fmt::format("element {} is {}",
+                     PartOffset(id().part) / DTypeBytes(key().dtype) + found->element,
+                     found->number);
+}
+
 void DenseValue::Fold(SumIndex sum, const Piece& piece) {
   const Codec* const codec = codec_.get();
   const Payload encoded = codec == nullptr ? Payload() : InOneSlice(piece.data);
+  const Payload plain = codec == nullptr && zeroes_ ? Finite(key().dtype, piece.data) : piece.data;
   auto found = sums_.find(sum);
   const bool begins = found == sums_.end();
   if (begins) {
@@ -115,15 +126,15 @@ void DenseValue::Fold(SumIndex sum, const Piece& piece) {
   }
   // From here on nothing is allocated.
   uint8_t* const out = found->second->data();
-  if (codec == nullptr) return FoldPlain(piece, begins, out);
+  if (codec == nullptr) return FoldPlain(plain, begins, out);
   codec->Decode(key().dtype, encoded.slices()[0].data, value_->size() / DTypeBytes(key().dtype),
                 /*add=*/!begins, out);
 }
 
-void DenseValue::FoldPlain(const Piece& piece, bool begins, uint8_t* sum) const {
+void DenseValue::FoldPlain(const Payload& data, bool begins, uint8_t* sum) const {
   const DType dtype = key().dtype;
   const size_t summed_bytes = DTypeBytes(AccumulatorOf(dtype));
-  ForEachRun(dtype, piece.data, [&](const uint8_t* in, size_t count, size_t first) {
+  ForEachRun(dtype, data, [&](const uint8_t* in, size_t count, size_t first) {
     uint8_t* const at = sum + first * summed_bytes;
     begins ? Widen(dtype, at, in, count) : Accumulate(dtype, at, in, count);
   });

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "common/codec/codec.h"
@@ -20,13 +21,16 @@ namespace kvstore {
 // Shard-bound.
 class DenseValue final : public PartValue {
  public:
-  // `updater` outlives the value. `codec`: how its pushes come encoded; null: plain.
-  DenseValue(const KeySpec& key, PartId id, const ShardUpdater& updater, CodecPtr codec)
-      : PartValue(key, id), updater_(updater), codec_(std::move(codec)) {}
+  // `updater` outlives the value. `codec`: how its pushes come encoded; null: plain. `zeroes`:
+  // whether pushed numbers that are not finite count as 0, unless they come encoded.
+  DenseValue(const KeySpec& key, PartId id, const ShardUpdater& updater, CodecPtr codec,
+             bool zeroes)
+      : PartValue(key, id), updater_(updater), codec_(std::move(codec)), zeroes_(zeroes) {}
 
   uint64_t Bytes() const override;
   uint64_t HeldBytes() const override;
   absl::Status Check(Op op, const Piece& piece) const override;
+  std::string NotFinite(const Piece& push) const override;
   void Fill(const Piece& piece) override;
   void Fold(SumIndex sum, const Piece& piece) override;
   void DropSum(SumIndex sum) override { sums_.erase(sum); }
@@ -45,11 +49,12 @@ class DenseValue final : public PartValue {
   // The bytes of the part's value, in the key's dtype.
   size_t value_bytes() const;
 
-  // What folds `elements` values of `piece` into `sum`, in AccumulatorOf(dtype), or begins it.
-  void FoldPlain(const Piece& piece, bool begins, uint8_t* sum) const;
+  // What folds the values of `data` into `sum`, in AccumulatorOf(dtype), or begins it.
+  void FoldPlain(const Payload& data, bool begins, uint8_t* sum) const;
 
   const ShardUpdater& updater_;
   const CodecPtr codec_;
+  const bool zeroes_;
   BufferPtr value_;
   std::unique_ptr<UpdaterState> state_;
   std::map<SumIndex, MutableBufferPtr> sums_;

@@ -14,6 +14,7 @@
 #include "common/kernels/kernels.h"
 #include "common/rows/row_bytes.h"
 #include "common/wire/byte_counts.h"
+#include "server/values/finite_payload.h"
 #include "server/values/program_update.h"
 #include "server/values/push_codec.h"
 
@@ -80,10 +81,12 @@ absl::StatusOr<RowTable> LoadedTable(const std::string& label, int64_t height, s
 
 }  // namespace
 
-RowValue::RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater, CodecPtr codec)
+RowValue::RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater, CodecPtr codec,
+                   bool zeroes)
     : PartValue(key, id),
       updater_(updater),
       codec_(std::move(codec)),
+      zeroes_(zeroes),
       cut_(RowShapeOf(key.shape, key.dtype)),
       // A table has a row at least; nobody can name that of an empty stripe.
       table_(std::max<int64_t>(cut_.RowsIn(id.part), 1), cut_.row_bytes) {}
@@ -149,10 +152,21 @@ void RowValue::Fill(const Piece& piece) {
                  });
 }
 
+std::string RowValue::NotFinite(const Piece& push) const {
+  if (push.codec != CodecId::kPlain) return "";
+  const size_t ids_bytes = push.rows * kIdBytes;
+  const std::optional<NotFiniteAt> found =
+      FindNotFinite(key().dtype, push.data.Sub(ids_bytes, push.data.size() - ids_bytes));
+  if (!found) return "";
+  return fmt::format("row {} element {} is {}", IdsOf(push)[found->element / cut_.row_elements],
+                     found->element % cut_.row_elements, found->number);
+}
+
 Payload RowValue::Decoded(const Piece& piece) const {
   const size_t ids_bytes = piece.rows * kIdBytes;
   Payload data = piece.data.Sub(ids_bytes, piece.data.size() - ids_bytes);
-  if (codec_ == nullptr || piece.rows == 0) return data;
+  if (codec_ == nullptr) return zeroes_ ? Finite(key().dtype, data) : data;
+  if (piece.rows == 0) return data;
   const size_t elements = piece.rows * cut_.row_elements;
   const Payload encoded = InOneSlice(std::move(data));
   const auto values = std::make_shared<Buffer>(elements * DTypeBytes(AccumulatorOf(key().dtype)));

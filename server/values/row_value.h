@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <string>
 
 #include "common/codec/codec.h"
 #include "common/rows/row_cut.h"
@@ -22,7 +23,8 @@ class RowValue final : public PartValue {
  public:
   // `updater` outlives the value. While the program has an updater that takes no rows, the value
   // cannot be updated: UNIMPLEMENTED. `codec`: how rows that are pushed come encoded; null: plain.
-  RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater, CodecPtr codec);
+  // `zeroes`: whether pushed numbers that are not finite count as 0, unless they come encoded.
+  RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater, CodecPtr codec, bool zeroes);
 
   uint64_t Bytes() const override;
   uint64_t HeldBytes() const override;
@@ -30,6 +32,7 @@ class RowValue final : public PartValue {
   // stripe, for bytes that are not those of the rows (encoded, if they are), for a pull of more
   // than kPartBytesMax bytes.
   absl::Status Check(Op op, const Piece& piece) const override;
+  std::string NotFinite(const Piece& push) const override;
   // If a row comes twice, the later one stays.
   void Fill(const Piece& piece) override;
   void Fold(SumIndex sum, const Piece& piece) override;
@@ -52,6 +55,7 @@ class RowValue final : public PartValue {
 
   const ShardUpdater& updater_;
   const CodecPtr codec_;
+  const bool zeroes_;
   const RowShape cut_;
   RowTable table_;
   RowStatePtr state_;

@@ -16,9 +16,9 @@ namespace kvstore {
 std::unique_ptr<PartValue> TensorValues::Make(const KeySpec& key, PartId id) {
   CodecPtr codec = CodecOf(key);
   if (key.storage == Storage::kRowSparse) {
-    return std::make_unique<RowValue>(key, id, updater_, std::move(codec));
+    return std::make_unique<RowValue>(key, id, updater_, std::move(codec), zeroes_);
   }
-  return std::make_unique<DenseValue>(key, id, updater_, std::move(codec));
+  return std::make_unique<DenseValue>(key, id, updater_, std::move(codec), zeroes_);
 }
 
 CodecPtr TensorValues::CodecOf(const KeySpec& key) {

@@ -17,8 +17,11 @@ namespace kvstore {
 class TensorValues final : public ShardValues {
  public:
   // `program`: null, or outlives this. While it has an updater, that one is used instead of the one
-  // that is set. `shards`: how many of them share the process.
-  explicit TensorValues(ProgramUpdater* program = nullptr, size_t shards = 1) : shards_(shards) {
+  // that is set. `shards`: how many of them share the process. `nan_policy`: with kZero, pushed
+  // numbers that are not finite count as 0.
+  explicit TensorValues(ProgramUpdater* program = nullptr, size_t shards = 1,
+                        NanPolicy nan_policy = NanPolicy::kAllow)
+      : shards_(shards), zeroes_(nan_policy == NanPolicy::kZero) {
     updater_.program = program;
   }
 
@@ -37,6 +40,7 @@ class TensorValues final : public ShardValues {
   CodecPtr CodecOf(const KeySpec& key);
 
   const size_t shards_;
+  const bool zeroes_;
   std::vector<std::pair<CompressionConfig, CodecPtr>> codecs_;
   ShardUpdater updater_;
   PartUpdater previous_;  // what was set before

@@ -1,6 +1,7 @@
 """Bad inputs that need a cluster of another shape than test_wire.py's: docs/bad_inputs.md numbers
 them. Real daemons, a stock gRPC client; whatever is refused, the daemons go on serving."""
 
+import math
 import pickle
 import struct
 import unittest
@@ -21,9 +22,9 @@ def f32(*values):
 
 
 class BadInputs(unittest.TestCase):
-    def start(self, workers=1, servers=1, scheduler_flags=(), **worker):
+    def start(self, workers=1, servers=1, scheduler_flags=(), server_flags=(), **worker):
         self.cluster = cluster.Cluster(workers=workers, servers=servers,
-                                       scheduler_flags=scheduler_flags)
+                                       scheduler_flags=scheduler_flags, server_flags=server_flags)
         self.addCleanup(self.cluster.__exit__)
         self.workers = [Worker(self.cluster.address, nonce=n + 1, **worker) for n in range(workers)]
         for each in self.workers:
@@ -39,6 +40,28 @@ class BadInputs(unittest.TestCase):
     def assert_value(self, worker, key, *values):
         entry, payload = worker.request(PULL, key)
         self.assertEqual((entry.code, payload), (OK, f32(*values)), entry.message)
+
+    def test_23_a_nan_or_an_infinity_with_the_policy_reject(self):
+        w = self.start(server_flags=["--nan-policy", "reject"])
+        entry, _ = w.request(INIT, 7, f32(1, 2), spec=w.key_spec(7, shape=(2,)))
+        self.assertEqual((entry.code, entry.message), (
+            PRECONDITION, "key 7: nan-policy 'reject' expected, as this server has it, worker 0 has "
+            "'allow': give all workers and servers one"))
+        spec = w.key_spec(7, shape=(2,))
+        spec.nan_policy = types_pb2.NAN_POLICY_REJECT
+        entry, _ = w.request(INIT, 7, f32(1, 2), spec=spec)
+        self.assertEqual((entry.code, entry.progress), (OK, DONE), entry.message)
+        for value, name in ((math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf")):
+            entry, _ = w.request(PUSH, 7, f32(5, value), round=1)
+            self.assertEqual((entry.code, entry.message), (
+                INVALID, f"key 7 part 0: worker 0 round 1: element 1 is {name}, nan-policy 'reject' "
+                "wants finite numbers"))
+            print(f"  {entry.message}")
+        self.assert_value(w, 7, 1, 2)
+        entry, _ = w.request(PUSH, 7, f32(5, 6), round=1)
+        self.assertEqual((entry.code, entry.progress), (OK, DONE), entry)
+        self.assert_value(w, 7, 5, 6)
+        self.assertIn("server 0: 3 pushes with NaN or infinity", self.cluster.status())
 
     def set_optimizer(self, worker, name, **parameters):
         frame = worker.frame()

@@ -68,6 +68,7 @@ Environment DistCluster::WorkerEnvironment(int rank) const {
   environment.node_host = "node" + std::to_string(rank);
   environment.connect_timeout_ms = options_.connect_timeout_ms;
   environment.operation_timeout_ms = options_.operation_timeout_ms;
+  environment.nan_policy = options_.core.nan_policy;
   return environment;
 }
 
