@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <utility>
+
+#include "bench/kvbench/models.h"
 
 namespace kvstore::bench {
 namespace {
@@ -87,6 +90,23 @@ absl::StatusOr<DataType> DataTypeFromName(std::string_view name) {
   }
   return absl::InvalidArgumentError(
       fmt::format("dtype: one of {} expected, got '{}'", fmt::join(DataTypeNames(), ", "), name));
+}
+
+std::vector<size_t> KeyElements(const Case& measured) {
+  if (!measured.model.empty()) return ModelElements(measured.model);
+  return std::vector<size_t>(measured.keys, measured.value_bytes / DataTypeBytes(measured.dtype));
+}
+
+uint64_t BytesOf(const Case& measured) {
+  if (measured.model.empty()) return ItemBytes(measured) * measured.keys;
+  const std::vector<size_t> elements = ModelElements(measured.model);
+  return std::accumulate(elements.begin(), elements.end(), uint64_t{0}) *
+         DataTypeBytes(measured.dtype);
+}
+
+uint64_t OperationBytes(const Case& measured) {
+  return InRounds(measured.workload) && !InOneMessage(measured.workload) ? BytesOf(measured)
+                                                                         : ItemBytes(measured);
 }
 
 size_t DefaultKeys(size_t value_bytes) {

@@ -57,7 +57,7 @@ constexpr bool InOneMessage(Workload workload) { return workload >= Workload::kS
 
 struct Case {
   Workload workload = Workload::kPush;
-  size_t value_bytes = 0;  // of one key, or of a row; whole elements
+  size_t value_bytes = 0;  // of one key, or of a row; whole elements; of a model's keys: the mean
   size_t keys = 1;         // or rows
   size_t window = 1;  // operations in flight, at most `keys`; rounds have all of them in flight
   int workers = 1;
@@ -66,19 +66,19 @@ struct Case {
   int64_t height = 0;  // rows of the table; only kRowSparse
   // "2bit,threshold=0.5"; empty: none. Then values are not exact.
   std::string compression{};
+  std::string model{};  // of models.h, which says the sizes of the keys; empty: all are alike
 };
 
+// Elements of each key of a round.
+std::vector<size_t> KeyElements(const Case& measured);
 // Bytes of a key, or of a row and its id.
 constexpr uint64_t ItemBytes(const Case& measured) {
   return measured.value_bytes + (measured.workload == Workload::kRowSparse ? sizeof(int64_t) : 0);
 }
 // Bytes of all of them.
-constexpr uint64_t BytesOf(const Case& measured) { return ItemBytes(measured) * measured.keys; }
+uint64_t BytesOf(const Case& measured);
 // Bytes that one operation of one worker moves in one direction: of a key or row, or of a model.
-constexpr uint64_t OperationBytes(const Case& measured) {
-  return InRounds(measured.workload) && !InOneMessage(measured.workload) ? BytesOf(measured)
-                                                                         : ItemBytes(measured);
-}
+uint64_t OperationBytes(const Case& measured);
 
 // The keys of a workload unless the user says: a working set of 64 MiB, at most 1024 keys.
 size_t DefaultKeys(size_t value_bytes);

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "bench/kvbench/models.h"
 #include "bench/kvbench/plan.h"
 #include "common/config/help_formatter.h"
 
@@ -49,6 +50,13 @@ std::variant<Options, int> ParseOptions(int argc, char** argv) {
       ->type_name("BYTES")
       ->transform(CLI::AsSizeValue(true))
       ->capture_default_str();
+  app.add_option("--model", options.model,
+                 "round, async: keys of the sizes of this model's tensors, in the place of --keys "
+                 "and --model-bytes")
+      ->type_name("NAME")
+      ->check(CLI::IsMember(ModelNames()))
+      ->excludes("--keys")
+      ->excludes("--model-bytes");
   app.add_option("--compression", options.compression,
                  "round, async, small: what SetGradientCompression is given, such as "
                  "2bit,threshold=0.5; values are not checked then")

@@ -15,6 +15,7 @@ struct Options {
   std::vector<uint64_t> sizes = {4u << 10, 64u << 10, 1u << 20, 16u << 20};  // bytes of a value
   uint64_t keys = 0;  // 0: DefaultKeys of the size; a round: 25; small and init: 10,000
   uint64_t model_bytes = 100000000;
+  std::string model;                    // of models.h; empty: keys of one size
   DataType dtype = DataType::kFloat32;  // of push, pull, pushpull, latency and round
   uint64_t rows = 10000;                // of a batch; rowsparse
   std::vector<int64_t> heights = {100000, 1000000, 10000000};

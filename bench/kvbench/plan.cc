@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "bench/kvbench/element.h"
+#include "bench/kvbench/models.h"
 
 namespace kvstore::bench {
 namespace {
@@ -34,6 +35,10 @@ Case RoundsOf(const Options& options, Workload workload, Optimizer optimizer) {
   if (InOneMessage(workload)) {
     rounds.keys = options.keys == 0 ? kSmallKeys : options.keys;
     rounds.value_bytes = kSmallBytes;
+  } else if (!options.model.empty()) {
+    rounds.model = options.model;
+    rounds.keys = ModelElements(rounds.model).size();
+    rounds.value_bytes = WholeElements(BytesOf(rounds) / rounds.keys, rounds.dtype);
   } else {
     rounds.keys = options.keys == 0 ? kRoundKeys : options.keys;
     rounds.value_bytes = WholeElements(options.model_bytes / rounds.keys, rounds.dtype);
@@ -126,6 +131,9 @@ std::string ProblemOf(const Options& options) {
       });
   if (!options.compression.empty() && other) {
     return "--compression: the workloads round, async and small expected";
+  }
+  if (!options.model.empty() && !has(Workload::kRound) && !has(Workload::kAsync)) {
+    return "--model: round or async expected among the workloads, which have models";
   }
   if (options.local() && has(Workload::kAsync)) {
     return fmt::format("async: a dist store expected, got --store {}", options.store);

@@ -109,12 +109,14 @@ std::string CoresText(const Cores& cores) {
   return cores.empty() ? "any" : fmt::format("{}", fmt::join(cores, ","));
 }
 
-// "f32 sgd 1000000": what the values are, what becomes of a round, how high the table is.
+// "f32 sgd 1000000": what the values are, what becomes of a round, how high the table is, which
+// model it is.
 std::string KindText(const Case& measured) {
   if (!InRounds(measured.workload)) return DataTypeName(measured.dtype);
   std::string text =
       fmt::format("{} {}", DataTypeName(measured.dtype), OptimizerName(measured.optimizer));
   if (measured.height > 0) text += fmt::format(" {}", measured.height);
+  if (!measured.model.empty()) text += " " + measured.model;
   if (!measured.compression.empty()) text += " " + measured.compression;
   return text;
 }
@@ -169,6 +171,7 @@ void WriteResult(JsonWriter* json, const CaseResult& result) {
   json->Member("dtype", DataTypeName(measured.dtype));
   json->Member("optimizer", OptimizerName(measured.optimizer));
   if (measured.height > 0) json->Member("height", measured.height);
+  if (!measured.model.empty()) json->Member("model", measured.model);
   if (!measured.compression.empty()) json->Member("compression", measured.compression);
   json->Member("value_bytes", uint64_t{measured.value_bytes});
   json->Member("keys", uint64_t{measured.keys});

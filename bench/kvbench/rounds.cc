@@ -37,19 +37,20 @@ class Rounds final : public WorkerCase {
   Rounds(const PrepareCommand& command, KVStore* store)
       : command_(command),
         case_(command.measured),
-        count_(case_.value_bytes / DataTypeBytes(case_.dtype)),
+        counts_(KeyElements(case_)),
         store_(*store),
         cpu_(command.server_pids),
         gradient_memory_(BytesOf(case_)),
         weight_memory_(BytesOf(case_)) {
-    const std::vector<int64_t> shape = {static_cast<int64_t>(count_)};
+    size_t at = 0;
     for (size_t k = 0; k < case_.keys; ++k) {
       keys_.push_back(command.first_key + static_cast<int>(k));
-      const size_t at = k * case_.value_bytes;
+      const std::vector<int64_t> shape = {static_cast<int64_t>(counts_[k])};
       gradients_.push_back(NDArray::FromBlob(gradient_memory_.data() + at, shape, case_.dtype));
       weights_.push_back(NDArray::FromBlob(weight_memory_.data() + at, shape, case_.dtype));
+      at += counts_[k] * DataTypeBytes(case_.dtype);
       const RoundPattern pattern = PatternOf(k);
-      for (size_t i = 0; i < count_; ++i) {
+      for (size_t i = 0; i < counts_[k]; ++i) {
         ElementsOf(gradients_[k]).Set(i, pattern.Gradient(i, store_.get_rank(), 1));
         ElementsOf(weights_[k]).Set(i, pattern.WeightAfter(i, 0));
       }
@@ -97,7 +98,9 @@ class Rounds final : public WorkerCase {
   }
 
  private:
-  Elements ElementsOf(const NDArray& array) const { return {array.data(), count_, case_.dtype}; }
+  Elements ElementsOf(const NDArray& array) const {
+    return {array.data(), static_cast<size_t>(array.size()), case_.dtype};
+  }
   RoundPattern PatternOf(size_t k) const {
     return {{command_.seed, command_.first_key + static_cast<int>(k), 0},
             case_.workers,
@@ -135,7 +138,7 @@ class Rounds final : public WorkerCase {
 
   const PrepareCommand command_;
   const Case case_;
-  const size_t count_;  // elements of a key
+  const std::vector<size_t> counts_;  // elements of each key
   KVStore& store_;
   CpuMeter cpu_;
   Memory gradient_memory_;

@@ -328,6 +328,7 @@ TcpBaseline::TcpBaseline(const Case& measured, int servers, const TcpOptions& op
     // A worker's values, spread over the servers.
     connections = measured.workers * servers;
     const size_t share = std::max<size_t>(1, BytesOf(measured) / static_cast<size_t>(servers));
+    each_.model.clear();
     each_.value_bytes = InOneMessage(measured.workload) ? share : std::min(share, kPartBytes);
     each_.keys = std::max<size_t>(1, share / each_.value_bytes);
     each_.window = WindowFor(each_.value_bytes * static_cast<size_t>(connections), each_.keys);

@@ -92,6 +92,7 @@ Line LineOf(const PrepareCommand& command) {
            {"dtype", DataTypeName(measured.dtype)},
            {"optimizer", std::string(OptimizerName(measured.optimizer))},
            {"compression", measured.compression},
+           {"model", measured.model},
            {"height", fmt::to_string(measured.height)},
            {"first_key", fmt::to_string(command.first_key)},
            {"seed", fmt::to_string(command.seed)},
@@ -132,6 +133,7 @@ absl::StatusOr<PrepareCommand> PrepareFromLine(const Line& line) {
   const std::string dtype = reader.Text("dtype");
   const std::string optimizer = reader.Text("optimizer");
   command.measured.compression = reader.Text("compression");
+  command.measured.model = reader.Text("model");
   command.measured.height = static_cast<int64_t>(reader.Whole("height"));
   command.first_key = static_cast<int>(reader.Whole("first_key"));
   command.seed = reader.Whole("seed");

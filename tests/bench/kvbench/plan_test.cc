@@ -1,6 +1,10 @@
 #include "bench/kvbench/plan.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <numeric>
+
+#include "bench/kvbench/models.h"
 
 namespace kvstore::bench {
 namespace {
@@ -34,6 +38,36 @@ TEST_CASE("values are whole elements, and integers are summed", "[kvbench]") {
   REQUIRE(cases.size() == 1);
   CHECK(cases[0].value_bytes == 96);
   CHECK(cases[0].optimizer == Optimizer::kSum);
+}
+
+TEST_CASE("models have as many parameters as their papers' networks", "[kvbench]") {
+  // torchvision's resnet50(): 161 parameters, 25,557,032 elements.
+  const std::vector<size_t> resnet = ModelElements("resnet50");
+  CHECK(resnet.size() == 161);
+  CHECK(std::accumulate(resnet.begin(), resnet.end(), size_t{0}) == 25557032);
+  const std::vector<size_t> transformer = ModelElements("transformer");
+  CHECK(transformer.size() == 2000);
+  CHECK(std::accumulate(transformer.begin(), transformer.end(), size_t{0}) == 33243648);
+  for (const auto* model : {&resnet, &transformer}) {
+    const auto small = std::count_if(model->begin(), model->end(),
+                                     [](size_t elements) { return elements < 5000; });
+    CHECK(2 * static_cast<size_t>(small) > model->size());
+  }
+}
+
+TEST_CASE("a model's keys have the sizes of its tensors", "[kvbench]") {
+  Options options = Asking({Workload::kRound});
+  options.model = "resnet50";
+  const std::vector<Case> cases = CasesOf(options);
+  REQUIRE(cases.size() == 1);
+  CHECK(cases[0].keys == 161);
+  CHECK(cases[0].window == 161);
+  CHECK(KeyElements(cases[0]) == ModelElements("resnet50"));
+  CHECK(BytesOf(cases[0]) == 4 * 25557032);
+  CHECK(OperationBytes(cases[0]) == 4 * 25557032);
+  options.workloads = {Workload::kPush};
+  CHECK(ProblemOf(options) ==
+        "--model: round or async expected among the workloads, which have models");
 }
 
 TEST_CASE("what cannot be measured is refused in words", "[kvbench]") {

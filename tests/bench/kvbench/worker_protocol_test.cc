@@ -24,6 +24,7 @@ TEST_CASE("commands and samples survive the line", "[kvbench]") {
   measured.optimizer = Optimizer::kSgd;
   measured.height = 1000;
   measured.compression = "2bit,threshold=0.5";
+  measured.model = "resnet50";
   prepare.first_key = 70;
   prepare.seed = 99;
   prepare.server_pids = {411, 412};
@@ -38,6 +39,7 @@ TEST_CASE("commands and samples survive the line", "[kvbench]") {
   CHECK(prepared->measured.optimizer == Optimizer::kSgd);
   CHECK(prepared->measured.height == 1000);
   CHECK(prepared->measured.compression == "2bit,threshold=0.5");
+  CHECK(prepared->measured.model == "resnet50");
   CHECK(prepared->first_key == 70);
   CHECK(prepared->seed == 99);
   CHECK(prepared->server_pids == std::vector<pid_t>{411, 412});
