@@ -1,6 +1,6 @@
 """One worker of an MXNet KVStore that does what a workload of kvbench does; compare.py starts it.
 
-    mxnet_worker.py WORKLOAD OPTIMIZER ROUNDS [HEIGHT, or a type of compression]
+    mxnet_worker.py WORKLOAD OPTIMIZER ROUNDS [HEIGHT, a type of compression, or a model]
 
 Prints one line of JSON: seconds of each round (push all, pull all, wait), of the same with the fused
 pushpull, and of Init. Gradients are ones and the learning rate is 1. What is pulled is checked; of
@@ -37,11 +37,40 @@ def expect(array, value):
         raise SystemExit(f"{WORKLOAD}: {value} expected everywhere, got {values.ravel()[:4]}")
 
 
-def dense(store, keys, elements, compressed=False):
-    names = [str(i) for i in range(keys)]
-    gradients = [mx.nd.ones((elements,)) for _ in names]
-    outputs = [mx.nd.zeros((elements,)) for _ in names]
-    zeros = [mx.nd.zeros((elements,)) for _ in names]
+def resnet50():
+    """Elements of each of ResNet-50's parameters, as bench/kvbench/models.cc has them."""
+    def convolution(inputs, outputs, side):
+        return [outputs * inputs * side * side, outputs, outputs]
+
+    elements, inputs, width = convolution(3, 64, 7), 64, 64
+    for blocks in (3, 4, 6, 3):
+        for block in range(blocks):
+            elements += convolution(inputs, width, 1) + convolution(width, width, 3)
+            elements += convolution(width, 4 * width, 1)
+            if block == 0:
+                elements += convolution(inputs, 4 * width, 1)
+            inputs = 4 * width
+        width *= 2
+    return elements + [1000 * inputs, 1000]
+
+
+def transformer():
+    """The same of kvbench's transformer."""
+    width, inner = 128, 512
+    layer = [3 * width * width, 3 * width, width * width, width, width, width,
+             inner * width, inner, width * inner, width, width, width]
+    return [2048 * width, 512 * width, 2 * width, width, width] + 166 * layer + [width, width, 2048]
+
+
+MODELS = {"resnet50": resnet50, "transformer": transformer}
+
+
+def dense(store, elements, compressed=False):
+    """`elements`: of each key."""
+    names = [str(i) for i in range(len(elements))]
+    gradients = [mx.nd.ones((n,)) for n in elements]
+    outputs = [mx.nd.zeros((n,)) for n in elements]
+    zeros = [mx.nd.zeros((n,)) for n in elements]
     mx.nd.waitall()
     set_optimizer(store)
     init = timed(lambda: store.init(names, zeros))
@@ -107,13 +136,15 @@ def sparse(store, height):
 
 def main():
     store = mx.kv.create("dist_sync")
-    if WORKLOAD == "round":
+    if WORKLOAD == "round" and sys.argv[4:] and sys.argv[4] in MODELS:
+        result = dense(store, MODELS[sys.argv[4]]())
+    elif WORKLOAD == "round":
         compressed = len(sys.argv) > 4
         if compressed:  # with this threshold the ones of a round are sent as they are
             store.set_gradient_compression({"type": sys.argv[4], "threshold": 1.0})
-        result = dense(store, 25, 1000000, compressed)
+        result = dense(store, 25 * [1000000], compressed)
     elif WORKLOAD == "small":
-        result = dense(store, 10000, 64)
+        result = dense(store, 10000 * [64])
     else:
         result = sparse(store, int(sys.argv[4]))
     print(json.dumps(result), flush=True)
