@@ -18,15 +18,14 @@ constexpr int64_t kFirstPauseMs = 20;
 constexpr int64_t kPauseMsMax = 500;
 
 absl::StatusOr<std::string> CallUntil(Transport& transport, const std::string& address,
-                                      const std::string& method, int64_t timeout_ms) {
+                                      const std::string& method, const std::string& request,
+                                      int64_t timeout_ms) {
   const int64_t deadline_ms = SteadyNowMs() + timeout_ms;
   int64_t pause_ms = kFirstPauseMs;
   int64_t left_ms = timeout_ms;
   absl::Status last;  // why the tries so far failed
   while (true) {
-    // Both requests are empty messages: no bytes.
-    absl::StatusOr<std::string> answer =
-        transport.CallUnary(address, method, std::string(), left_ms);
+    absl::StatusOr<std::string> answer = transport.CallUnary(address, method, request, left_ms);
     // A last try that had no time left would hide what the earlier ones said.
     const bool out_of_time = absl::IsDeadlineExceeded(answer.status()) && !last.ok();
     if (!absl::IsUnavailable(answer.status()) && !out_of_time) return answer;
@@ -46,8 +45,10 @@ absl::StatusOr<std::string> CallUntil(Transport& transport, const std::string& a
 
 template <typename Reply>
 absl::StatusOr<Reply> Ask(Transport& transport, const std::string& address,
-                          const std::string& method, int64_t timeout_ms) {
-  KVS_ASSIGN_OR_RETURN(const std::string bytes, CallUntil(transport, address, method, timeout_ms));
+                          const std::string& method, const std::string& request,
+                          int64_t timeout_ms) {
+  KVS_ASSIGN_OR_RETURN(const std::string bytes,
+                       CallUntil(transport, address, method, request, timeout_ms));
   Reply reply;
   if (!reply.ParseFromString(bytes)) {
     return absl::InternalError(
@@ -60,12 +61,19 @@ absl::StatusOr<Reply> Ask(Transport& transport, const std::string& address,
 
 absl::StatusOr<v1::ClusterStatus> AskScheduler(Transport& transport, const std::string& address,
                                                int64_t timeout_ms) {
-  return Ask<v1::ClusterStatus>(transport, address, kSchedulerStatusMethod, timeout_ms);
+  return Ask<v1::ClusterStatus>(transport, address, kSchedulerStatusMethod, "", timeout_ms);
 }
 
 absl::StatusOr<v1::ServerStatus> AskServer(Transport& transport, const std::string& address,
                                            int64_t timeout_ms) {
-  return Ask<v1::ServerStatus>(transport, address, kServerStatusMethod, timeout_ms);
+  return Ask<v1::ServerStatus>(transport, address, kServerStatusMethod, "", timeout_ms);
+}
+
+absl::StatusOr<v1::ServerKeyStats> AskKeyStats(Transport& transport, const std::string& address,
+                                               const v1::KeyStatsRequest& request,
+                                               int64_t timeout_ms) {
+  return Ask<v1::ServerKeyStats>(transport, address, kKeyStatsMethod, request.SerializeAsString(),
+                                 timeout_ms);
 }
 
 }  // namespace kvstore

@@ -11,7 +11,7 @@ namespace kvstore {
 
 class Transport;
 
-// Both block until the answer is there, at most `timeout_ms`, and try again meanwhile when nobody
+// All block until the answer is there, at most `timeout_ms`, and try again meanwhile when nobody
 // is reached: a daemon that is about to listen, a connection that breaks, or a connect that
 // gRPC 1.51 reports with a stray errno (seen in a root without /sys) is no reason to give up.
 // Errors: UNAVAILABLE (the last try's reason), DEADLINE_EXCEEDED and others name the address.
@@ -19,5 +19,8 @@ absl::StatusOr<v1::ClusterStatus> AskScheduler(Transport& transport, const std::
                                                int64_t timeout_ms);
 absl::StatusOr<v1::ServerStatus> AskServer(Transport& transport, const std::string& address,
                                            int64_t timeout_ms);
+absl::StatusOr<v1::ServerKeyStats> AskKeyStats(Transport& transport, const std::string& address,
+                                               const v1::KeyStatsRequest& request,
+                                               int64_t timeout_ms);
 
 }  // namespace kvstore

@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   AddRunCommand(app, context);
   AddStatusCommand(app, context);
+  AddStatsCommand(app, context);
   AddVersionCommand(app, context);
   try {
     app.parse(static_cast<int>(dashes - argv), argv);

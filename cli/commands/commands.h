@@ -25,6 +25,7 @@ struct CommandContext {
 
 // Each adds a subcommand whose callback does the work. `context` outlives the app.
 void AddRunCommand(CLI::App& app, CommandContext& context);
+void AddStatsCommand(CLI::App& app, CommandContext& context);
 void AddStatusCommand(CLI::App& app, CommandContext& context);
 void AddVersionCommand(CLI::App& app, CommandContext& context);
 

@@ -133,6 +133,10 @@ std::vector<SettingSpec> MakeTable() {
        "what becomes of a push with NaNs or infinities: nothing is looked at; it is logged and "
        "counted; it is refused; each counts as 0. The same for all workers and servers"},
 
+      {SettingId::kKeyStats, "key-stats", kServerProgram, 0, Switch(), "", "false",
+       {Same("KVSTORE_KEY_STATS")}, false, kCluster,
+       "measure the sum of every round (one more pass over it), for kvctl stats"},
+
       {SettingId::kHeartbeatMs, "heartbeat-ms", kSchedulerProgram, 0, Whole(1, kTimeoutMsMax), "MS",
        "1000", {Same("KVSTORE_HEARTBEAT_MS"), Seconds("PS_HEARTBEAT_INTERVAL")}, false, kTimers,
        "how often nodes are to be heard"},

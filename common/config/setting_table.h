@@ -36,6 +36,7 @@ enum class SettingId {
   kUpdaterPlugin,
   kUpdaterPluginOptions,
   kNanPolicy,
+  kKeyStats,
   kHeartbeatMs,
   kSuspectMs,
   kLostDeadMs,

@@ -17,5 +17,6 @@ inline std::string ShardMethod(uint32_t shard) {
 // Questions with one answer.
 inline constexpr char kSchedulerStatusMethod[] = "/kvstore.v1.Scheduler/GetStatus";
 inline constexpr char kServerStatusMethod[] = "/kvstore.v1.ServerAdmin/GetStatus";
+inline constexpr char kKeyStatsMethod[] = "/kvstore.v1.ServerAdmin/GetKeyStats";
 
 }  // namespace kvstore

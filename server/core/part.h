@@ -67,12 +67,20 @@ class Part {
   virtual std::vector<WorkerRank> Missing(const View& view) const = 0;
 
   Round version() const { return value_->version(); }
+  // How many contributions are in the versions so far, and how many updates failed.
+  uint64_t pushes() const { return pushes_; }
+  uint64_t failures() const { return failures_; }
   const PartValue& value() const { return *value_; }
   const KeySpec& key() const { return value_->key(); }
   PartId id() const { return value_->id(); }
 
  protected:
   PartValue& own_value() { return *value_; }
+  // An update by the sum of so many contributions is over.
+  void CountUpdate(uint64_t contributions, bool failed) {
+    pushes_ += contributions;
+    failures_ += failed ? 1 : 0;
+  }
 
   Round outcomes_kept() const { return outcomes_kept_; }
 
@@ -82,6 +90,8 @@ class Part {
 
   const Round outcomes_kept_;
   std::unique_ptr<PartValue> value_;
+  uint64_t pushes_ = 0;
+  uint64_t failures_ = 0;
 };
 
 }  // namespace kvstore

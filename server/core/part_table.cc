@@ -307,6 +307,48 @@ std::vector<PartId> PartTable::OpenParts() const {
   return ids;
 }
 
+std::vector<KeyStats> PartTable::StatsOf(const std::string& prefix, size_t keys_max,
+                                         uint64_t* keys) const {
+  std::map<std::string, KeyStats> found;
+  std::map<KeyId, KeyStats*> shown;
+  for (const auto& [id, known] : keys_) {
+    const std::string& name = known.spec.name;
+    std::string text = name.empty() ? std::to_string(static_cast<int64_t>(id)) : name;
+    if (text.compare(0, prefix.size(), prefix) != 0) continue;
+    KeyStats stats;
+    stats.key = id;
+    stats.name = name;
+    stats.dtype = known.spec.dtype;
+    // Names of strings and of numbers may be the same text.
+    found.emplace((name.empty() ? "0" : "1") + std::move(text), std::move(stats));
+  }
+  *keys = found.size();
+  for (auto& [text, stats] : found) {
+    if (shown.size() == keys_max) break;
+    shown.emplace(stats.key, &stats);
+  }
+  for (const auto& [id, record] : records_) {
+    const auto at = shown.find(id.key);
+    if (at == shown.end() || record->part == nullptr) continue;
+    KeyStats& stats = *at->second;
+    const Part& part = *record->part;
+    const PartFigures figures = part.value().Measure();
+    stats.version = stats.parts == 0 ? part.version() : std::min(stats.version, part.version());
+    stats.pushes = std::max(stats.pushes, part.pushes());
+    stats.failures += part.failures();
+    stats.figures.value.Add(figures.value);
+    stats.figures.sum.Add(figures.sum);
+    stats.figures.has_sum |= figures.has_sum;
+    ++stats.parts;
+  }
+  std::vector<KeyStats> all;
+  for (auto& [text, stats] : found) {
+    if (all.size() == shown.size()) break;
+    all.push_back(std::move(stats));
+  }
+  return all;
+}
+
 void PartTable::Report(const View& view, ShardStatus* status) const {
   status->keys = keys_.size();
   status->value_bytes = value_bytes_;

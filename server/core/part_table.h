@@ -86,6 +86,8 @@ class PartTable {
 
   // The parts that wait for contributions, in ascending order.
   std::vector<PartId> OpenParts() const;
+  // As ServerCore::StatsOf.
+  std::vector<KeyStats> StatsOf(const std::string& prefix, size_t keys_max, uint64_t* keys) const;
   // Keys, memory and open rounds.
   void Report(const View& view, ShardStatus* status) const;
 

@@ -14,6 +14,7 @@
 #include "common/model/key_spec.h"
 #include "common/model/op.h"
 #include "common/model/optimizer_config.h"
+#include "common/tensor/figures.h"
 #include "common/wire/piece.h"
 
 namespace kvstore {
@@ -21,6 +22,13 @@ namespace kvstore {
 // Names one of the sums that a value may have under way at a time: a synchronous part has one, an
 // asynchronous part one for every worker.
 using SumIndex = uint32_t;
+
+// How large the numbers of a part are.
+struct PartFigures {
+  Figures value;
+  bool has_sum = false;  // whether those of the last round's sum were kept
+  Figures sum;
+};
 
 // One part at its version: the value itself, what the updater keeps beside it, and the sums of
 // contributions that are being made.
@@ -61,6 +69,9 @@ class PartValue {
   // element 1 is inf"; empty: nowhere, or it comes encoded: a codec makes infinities of finite
   // numbers, too, which are its own to deal with. Asked only where the policy is not to allow them.
   virtual std::string NotFinite(const Piece& /*push*/) const { return ""; }
+
+  // Reads the whole value, to say how large it is.
+  virtual PartFigures Measure() const { return {}; }
 
   // Puts a piece of an Init where it belongs. The first one begins the value: before it, a value
   // can answer the questions above and nothing else. After std::bad_alloc that holds, too: the

@@ -137,6 +137,7 @@ void PartRounds::Commit(const OpenRound& round, const View& view) {
                     [](const Fragments& fragments) { return fragments.begun(); });
   absl::Status status =
       own_value().Update(kSum, {static_cast<uint32_t>(contributors), view.workers});
+  CountUpdate(static_cast<uint64_t>(contributors), !status.ok());
   if (status.ok()) return;
   failed_.Note(version(), std::move(status));
   if (version() > outcomes_kept()) failed_.Forget(0, version() - outcomes_kept());

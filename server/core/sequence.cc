@@ -67,6 +67,7 @@ void PartSequence::ApplyNext(WorkerRank rank, const View& view) {
   // The push is over, whether it could be applied or not: those behind it must not wait for ever.
   // From here on nothing is allocated.
   const Round round = ++applied_[rank];
+  CountUpdate(1, !status.ok());
   if (status.ok()) return;
   // Outcomes of failed pushes are kept for the last `outcomes_kept` rounds of the worker.
   failed_.Note({rank, round}, std::move(status));

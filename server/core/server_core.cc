@@ -486,5 +486,9 @@ void ServerCore::OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutb
 }
 std::string ServerCore::TakeWarning() { return impl_->TakeWarning(); }
 ShardStatus ServerCore::Status() const { return impl_->Status(); }
+std::vector<KeyStats> ServerCore::StatsOf(const std::string& prefix, size_t keys_max,
+                                          uint64_t* keys) const {
+  return impl_->StatsOf(prefix, keys_max, keys);
+}
 
 }  // namespace kvstore

@@ -103,6 +103,18 @@ struct ShardStatus {
   std::vector<OpenRoundInfo> open_rounds;  // oldest first
 };
 
+// What kvctl stats shows of a key, of its parts in this shard.
+struct KeyStats {
+  KeyId key = 0;
+  std::string name;  // empty for an int key
+  DType dtype = DType::kUnspecified;
+  uint64_t parts = 0;
+  Round version = 0;      // the lowest of the parts'
+  uint64_t pushes = 0;    // contributions that are in the versions of a part, the most of any
+  uint64_t failures = 0;  // updates that failed, of all parts
+  PartFigures figures;
+};
+
 // A command that the shell is to run. `ticket` names it to OnCommandDone.
 struct CommandRun {
   uint64_t ticket = 0;
@@ -136,6 +148,9 @@ class ServerCore {
   void OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutbox* out);
   // Statistics for ServerAdmin.GetStatus.
   ShardStatus Status() const;
+  // For ServerAdmin.GetKeyStats: of the keys whose name, or number, begins with `prefix`, by name;
+  // at most `keys_max`, but all are counted. Reads the values of those.
+  std::vector<KeyStats> StatsOf(const std::string& prefix, size_t keys_max, uint64_t* keys) const;
 
  private:
   class Impl;

@@ -33,6 +33,9 @@ class ServerCore::Impl {
   void OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutbox* out);
   std::string TakeWarning() { return std::exchange(warning_, {}); }
   ShardStatus Status() const;
+  std::vector<KeyStats> StatsOf(const std::string& prefix, size_t keys_max, uint64_t* keys) const {
+    return parts_.StatsOf(prefix, keys_max, keys);
+  }
 
  private:
   // What the whole frame must satisfy before its entries are looked at. `*retry` is set when the

@@ -14,6 +14,7 @@ inline ServerNodeOptions NodeOptionsOf(const ServerDaemonOptions& options) {
   node.shards = options.shards;
   node.rank = options.rank;
   node.core = options.core;
+  node.key_stats = options.key_stats;
   node.connect_timeout_ms = options.connect_timeout_ms;
   node.time_scale = options.time_scale;
   return node;

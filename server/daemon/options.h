@@ -46,6 +46,7 @@ struct ServerDaemonOptions : DaemonOptions {
     std::string options;
     std::string label;
   } updater_plugin;
+  bool key_stats = false;  // as in ServerNodeOptions
   ServerCoreOptions core;
 };
 

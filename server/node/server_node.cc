@@ -75,7 +75,7 @@ ServerNode::ServerNode(ServerNodeOptions options, Transport* transport, ServerNo
     shards_.push_back(std::make_unique<Shard>(
         shard, options_.core,
         std::make_unique<TensorValues>(options_.program_updater, options_.shards,
-                                       options_.core.nan_policy),
+                                       options_.core.nan_policy, options_.key_stats),
         shard_loops_.back().get(), options_.on_command));
   }
   control_ = transport_->MakeServerLoop("control");
@@ -139,6 +139,9 @@ absl::Status ServerNode::Listen(const std::string& route) {
   methods.unary_methods.push_back(
       {kServerStatusMethod, control_.get(),
        [this](const Payload&, const UnaryReply& reply) { GetStatus(reply); }});
+  methods.unary_methods.push_back(
+      {kKeyStatsMethod, control_.get(),
+       [this](const Payload& request, const UnaryReply& reply) { GetKeyStats(request, reply); }});
   KVS_ASSIGN_OR_RETURN(listener_, transport_->Listen(HostPortString(listen), std::move(methods)));
   listen.port = listener_->port();
   if (advertise.port == 0) advertise.port = listener_->port();
@@ -295,6 +298,41 @@ void ServerNode::GetStatus(const UnaryReply& reply) {
       gathering->status.set_resident_bytes(ResidentBytes());
       gathering->reply(gathering->status.SerializeAsString());
     });
+  }
+}
+
+struct ServerNode::KeyGathering {
+  Mutex mutex;
+  std::vector<std::vector<KeyStats>> answers KVS_GUARDED_BY(mutex);
+  uint64_t most_keys KVS_GUARDED_BY(mutex) = 0;
+  size_t shards = 0;
+  UnaryReply reply;
+};
+
+void ServerNode::GetKeyStats(const Payload& request, const UnaryReply& reply) {
+  std::string bytes(request.size(), '\0');
+  request.CopyTo(bytes.data());
+  v1::KeyStatsRequest asked;
+  if (!asked.ParseFromString(bytes)) {
+    return reply(absl::InvalidArgumentError("a KeyStatsRequest expected, got other bytes"));
+  }
+  const auto gathering = std::make_shared<KeyGathering>();
+  gathering->shards = shards_.size();
+  gathering->reply = reply;
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->GetKeyStats(
+        asked.prefix(), kKeyStatsShownMax,
+        [gathering](std::vector<KeyStats> answer, uint64_t keys) {
+          const MutexLock lock(gathering->mutex);
+          gathering->answers.push_back(std::move(answer));
+          gathering->most_keys = std::max(gathering->most_keys, keys);
+          if (gathering->answers.size() < gathering->shards) return;
+          v1::ServerKeyStats stats;
+          AddUpKeyStats(gathering->answers, kKeyStatsShownMax, &stats);
+          // Keys with parts in several shards count once: this is the least.
+          stats.set_keys_total(std::max<uint64_t>(gathering->most_keys, stats.keys_total()));
+          gathering->reply(stats.SerializeAsString());
+        });
   }
 }
 

@@ -25,6 +25,7 @@
 namespace kvstore {
 
 inline constexpr size_t kOpenRoundsShownMax = 100;
+inline constexpr size_t kKeyStatsShownMax = 1000;
 
 struct ServerNodeOptions {
   std::string scheduler;  // HOST:PORT
@@ -40,6 +41,7 @@ struct ServerNodeOptions {
   CommandHandler on_command;                  // none: commands are UNIMPLEMENTED
   ProgramUpdater* program_updater = nullptr;  // outlives the node
   std::string updater_plugin;                 // its name if it is a plugin, for the operator
+  bool key_stats = false;                     // whether the figures of sums are kept
   // If the node does not listen, or is not registered, after so long, it ends (on_stop).
   int64_t connect_timeout_ms = 60000;
   double time_scale = 1;  // of the session's timers; connect_timeout_ms is scaled already
@@ -72,6 +74,7 @@ class ServerNode {
 
  private:
   struct Gathering;
+  struct KeyGathering;
 
   ServerNode(ServerNodeOptions options, Transport* transport, ServerNodeEvents events);
   // True if an address is to be found on the way to the scheduler.
@@ -93,6 +96,7 @@ class ServerNode {
   void GiveRouting(ClusterId cluster, ServerRank rank, Incarnation incarnation,
                    const RoutingPtr& routing);
   void GetStatus(const UnaryReply& reply);
+  void GetKeyStats(const Payload& request, const UnaryReply& reply);
   // Gives memory back that was needed for a moment only, now and every second from now on.
   void TrimMemory();
 

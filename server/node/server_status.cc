@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 
 namespace kvstore {
 
@@ -46,6 +47,56 @@ void AddUpStatus(const std::vector<ShardStatus>& shards, int64_t now_ms, size_t 
     entry->set_round(round->round);
     entry->set_age_ms(static_cast<uint64_t>(std::max<int64_t>(now_ms - round->since_ms, 0)));
     for (const WorkerRank rank : missing[round->key]) entry->add_missing_ranks(rank);
+  }
+}
+
+namespace {
+
+void Fill(const Figures& figures, v1::Figures* out) {
+  out->set_elements(figures.elements);
+  out->set_not_finite(figures.not_finite);
+  out->set_squares(figures.squares);
+  out->set_absmax(figures.absmax);
+}
+
+}  // namespace
+
+void AddUpKeyStats(const std::vector<std::vector<KeyStats>>& shards, size_t keys_max,
+                   v1::ServerKeyStats* stats) {
+  // String keys by name, int keys before them by number.
+  const auto name_of = [](const KeyStats& key) {
+    return std::make_tuple(!key.name.empty(), key.name, static_cast<int64_t>(key.key));
+  };
+  std::map<std::tuple<bool, std::string, int64_t>, KeyStats> all;
+  for (const std::vector<KeyStats>& shard : shards) {
+    for (const KeyStats& key : shard) {
+      const auto [at, fresh] = all.try_emplace(name_of(key), key);
+      if (fresh) continue;
+      KeyStats& sum = at->second;
+      // A key that a shard only just learned of has no part in it yet.
+      if (key.parts > 0)
+        sum.version = sum.parts == 0 ? key.version : std::min(sum.version, key.version);
+      sum.parts += key.parts;
+      sum.pushes = std::max(sum.pushes, key.pushes);
+      sum.failures += key.failures;
+      sum.figures.value.Add(key.figures.value);
+      sum.figures.sum.Add(key.figures.sum);
+      sum.figures.has_sum |= key.figures.has_sum;
+    }
+  }
+  stats->set_keys_total(all.size());
+  for (const auto& [name, key] : all) {
+    if (static_cast<size_t>(stats->keys_size()) == keys_max) break;
+    v1::KeyStats* const out = stats->add_keys();
+    out->set_key(key.key);
+    out->set_name(key.name);
+    out->set_dtype(static_cast<v1::DType>(key.dtype));
+    out->set_parts(key.parts);
+    out->set_version(key.version);
+    out->set_pushes(key.pushes);
+    out->set_failures(key.failures);
+    Fill(key.figures.value, out->mutable_value());
+    if (key.figures.has_sum) Fill(key.figures.sum, out->mutable_sum());
   }
 }
 

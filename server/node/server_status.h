@@ -17,6 +17,10 @@ namespace kvstore {
 void AddUpStatus(const std::vector<ShardStatus>& shards, int64_t now_ms, size_t rounds_max,
                  v1::ServerStatus* status);
 
+// The stats of keys, added up from the shards, by name; at most `keys_max` of them. Pure.
+void AddUpKeyStats(const std::vector<std::vector<KeyStats>>& shards, size_t keys_max,
+                   v1::ServerKeyStats* stats);
+
 // What this process takes of the machine's memory; 0 where the system does not tell.
 uint64_t ResidentBytes();
 

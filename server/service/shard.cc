@@ -73,6 +73,20 @@ void Shard::GetStatus(std::function<void(ShardStatus)> done) {
   });
 }
 
+void Shard::GetKeyStats(const std::string& prefix, size_t keys_max,
+                        std::function<void(std::vector<KeyStats>, uint64_t keys)> done) {
+  loop_->Post([this, prefix, keys_max, done = std::move(done)] {
+    try {
+      uint64_t keys = 0;
+      std::vector<KeyStats> stats;
+      if (core_ != nullptr) stats = core_->StatsOf(prefix, keys_max, &keys);
+      done(std::move(stats), keys);
+    } catch (const std::bad_alloc&) {
+      spdlog::warn("shard {}: no memory to answer a question about its keys", index_);
+    }
+  });
+}
+
 void Shard::Accept(std::unique_ptr<MessageStream> stream) {
   const PeerId peer = ++last_peer_;
   StreamEvents events;

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/transport/transport.h"
 #include "server/core/server_core.h"
@@ -44,6 +45,9 @@ class Shard {
                  const RoutingPtr& routing);
   // Calls `done` with the shard's numbers, on the loop. Thread-safe.
   void GetStatus(std::function<void(ShardStatus)> done);
+  // The same with ServerCore::StatsOf, `keys`: all that there are.
+  void GetKeyStats(const std::string& prefix, size_t keys_max,
+                   std::function<void(std::vector<KeyStats>, uint64_t keys)> done);
 
  private:
   void Accept(std::unique_ptr<MessageStream> stream);

@@ -11,6 +11,7 @@
 #include "common/base/headroom.h"
 #include "common/base/status_macros.h"
 #include "common/cluster/partitioner.h"
+#include "common/kernels/figures.h"
 #include "common/kernels/kernels.h"
 #include "common/tensor/page_pool.h"
 #include "server/values/finite_payload.h"
@@ -114,6 +115,14 @@ std::string DenseValue::NotFinite(const Piece& push) const {
                      found->number);
 }
 
+PartFigures DenseValue::Measure() const {
+  PartFigures figures;
+  figures.value = FiguresOf(key().dtype, value_->data(), value_->size() / DTypeBytes(key().dtype));
+  figures.has_sum = last_sum_.has_value();
+  figures.sum = last_sum_.value_or(Figures());
+  return figures;
+}
+
 void DenseValue::Fold(SumIndex sum, const Piece& piece) {
   const Codec* const codec = codec_.get();
   const Payload encoded = codec == nullptr ? Payload() : InOneSlice(piece.data);
@@ -143,10 +152,15 @@ void DenseValue::FoldPlain(const Payload& data, bool begins, uint8_t* sum) const
 absl::Status DenseValue::UpdateBy(SumIndex sum, const RoundCounts& counts) {
   const auto found = sums_.find(sum);
   KVS_CHECK(found != sums_.end());
+  const Figures figures = updater_.measures_sums
+                              ? FiguresOf(AccumulatorOf(key().dtype), found->second->data(),
+                                          value_->size() / DTypeBytes(key().dtype))
+                              : Figures();
   // The sum goes when nothing can fail for want of memory any more.
   absl::Status outcome = updater_.by_program() ? UpdateByProgram(found->second)
                                                : UpdateByBuiltIn(found->second, counts);
   sums_.erase(found);
+  if (updater_.measures_sums) last_sum_ = figures;
   return outcome;
 }
 

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -31,6 +32,7 @@ class DenseValue final : public PartValue {
   uint64_t HeldBytes() const override;
   absl::Status Check(Op op, const Piece& piece) const override;
   std::string NotFinite(const Piece& push) const override;
+  PartFigures Measure() const override;
   void Fill(const Piece& piece) override;
   void Fold(SumIndex sum, const Piece& piece) override;
   void DropSum(SumIndex sum) override { sums_.erase(sum); }
@@ -58,6 +60,7 @@ class DenseValue final : public PartValue {
   BufferPtr value_;
   std::unique_ptr<UpdaterState> state_;
   std::map<SumIndex, MutableBufferPtr> sums_;
+  std::optional<Figures> last_sum_;
 };
 
 }  // namespace kvstore

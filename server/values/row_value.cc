@@ -11,6 +11,7 @@
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/kernels/figures.h"
 #include "common/kernels/kernels.h"
 #include "common/rows/row_bytes.h"
 #include "common/wire/byte_counts.h"
@@ -152,6 +153,17 @@ void RowValue::Fill(const Piece& piece) {
                  });
 }
 
+PartFigures RowValue::Measure() const {
+  PartFigures figures;
+  for (const int64_t row : table_.NonZeroRows()) {
+    figures.value.Add(FiguresOf(key().dtype, table_.Find(row), cut_.row_elements));
+  }
+  figures.value.elements = static_cast<uint64_t>(cut_.RowsIn(id().part)) * cut_.row_elements;
+  figures.has_sum = last_sum_.has_value();
+  figures.sum = last_sum_.value_or(Figures());
+  return figures;
+}
+
 std::string RowValue::NotFinite(const Piece& push) const {
   if (push.codec != CodecId::kPlain) return "";
   const size_t ids_bytes = push.rows * kIdBytes;
@@ -190,9 +202,15 @@ void RowValue::Fold(SumIndex sum, const Piece& piece) {
 absl::Status RowValue::UpdateBy(SumIndex sum, const RoundCounts& counts) {
   const auto found = sums_.find(sum);
   KVS_CHECK(found != sums_.end());
+  const RowSum& rows = found->second;
+  const Figures figures = updater_.measures_sums
+                              ? FiguresOf(AccumulatorOf(key().dtype), rows.sums(),
+                                          rows.rows().size() * cut_.row_elements)
+                              : Figures();
   // The sum goes when nothing can fail for want of memory any more.
   absl::Status outcome = UpdateTable(found->second, counts);
   sums_.erase(found);
+  if (updater_.measures_sums) last_sum_ = figures;
   return outcome;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "common/codec/codec.h"
@@ -33,6 +34,8 @@ class RowValue final : public PartValue {
   // than kPartBytesMax bytes.
   absl::Status Check(Op op, const Piece& piece) const override;
   std::string NotFinite(const Piece& push) const override;
+  // Rows that were never written are counted as zeros.
+  PartFigures Measure() const override;
   // If a row comes twice, the later one stays.
   void Fill(const Piece& piece) override;
   void Fold(SumIndex sum, const Piece& piece) override;
@@ -60,6 +63,7 @@ class RowValue final : public PartValue {
   RowTable table_;
   RowStatePtr state_;
   std::map<SumIndex, RowSum> sums_;
+  std::optional<Figures> last_sum_;
 };
 
 }  // namespace kvstore

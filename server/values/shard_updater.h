@@ -11,6 +11,7 @@ namespace kvstore {
 struct ShardUpdater {
   PartUpdater built_in;               // starts with "assign"
   ProgramUpdater* program = nullptr;  // outlives the shard
+  bool measures_sums = false;         // whether values keep the figures of their last sum
 
   // While the program has an updater it takes the place of the built-in one.
   bool by_program() const { return program != nullptr && program->is_set(); }

@@ -18,11 +18,13 @@ class TensorValues final : public ShardValues {
  public:
   // `program`: null, or outlives this. While it has an updater, that one is used instead of the one
   // that is set. `shards`: how many of them share the process. `nan_policy`: with kZero, pushed
-  // numbers that are not finite count as 0.
+  // numbers that are not finite count as 0. `measures_sums`: whether the
+  // figures of each sum are kept until the next one.
   explicit TensorValues(ProgramUpdater* program = nullptr, size_t shards = 1,
-                        NanPolicy nan_policy = NanPolicy::kAllow)
+                        NanPolicy nan_policy = NanPolicy::kAllow, bool measures_sums = false)
       : shards_(shards), zeroes_(nan_policy == NanPolicy::kZero) {
     updater_.program = program;
+    updater_.measures_sums = measures_sums;
   }
 
   std::unique_ptr<PartValue> Make(const KeySpec& key, PartId id) override;

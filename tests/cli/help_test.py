@@ -18,7 +18,7 @@ def main():
     for program in filter(None, sys.argv[1:]):
         commands.append([program])
         if program.endswith("/kvctl"):
-            commands += [[program, command] for command in ("run", "status", "version")]
+            commands += [[program, command] for command in ("run", "stats", "status", "version")]
     for command in commands:
         name = " ".join([command[0].split("/")[-1], *command[1:]])
         result = subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=60,

@@ -40,6 +40,43 @@ TEST_CASE("numbers of shards add up", "[daemon][status]") {
   CHECK(status.open_rounds_size() == 0);
 }
 
+TEST_CASE("a key's parts in several shards become one", "[daemon][status]") {
+  KeyStats a, b, other;
+  a.key = b.key = 9;
+  a.name = b.name = "w";
+  a.parts = 2;
+  b.parts = 1;
+  a.version = 5;
+  b.version = 4;
+  a.pushes = 9;
+  b.pushes = 10;
+  a.failures = b.failures = 1;
+  a.figures.value.squares = 9;
+  b.figures.value.squares = 16;
+  b.figures.has_sum = true;
+  b.figures.sum.absmax = 3;
+  other.key = 3;
+  other.parts = 1;
+  v1::ServerKeyStats stats;
+  AddUpKeyStats({{a}, {b, other}}, 10, &stats);
+  REQUIRE(stats.keys_size() == 2);
+  CHECK(stats.keys_total() == 2);
+  CHECK(stats.keys(0).key() == 3);  // int keys first
+  CHECK_FALSE(stats.keys(0).has_sum());
+  const v1::KeyStats& w = stats.keys(1);
+  CHECK(w.name() == "w");
+  CHECK(w.parts() == 3);
+  CHECK(w.version() == 4);
+  CHECK(w.pushes() == 10);
+  CHECK(w.failures() == 2);
+  CHECK(w.value().squares() == 25);
+  CHECK(w.sum().absmax() == 3);
+  v1::ServerKeyStats first;
+  AddUpKeyStats({{a}, {b, other}}, 1, &first);
+  CHECK(first.keys_size() == 1);
+  CHECK(first.keys_total() == 2);
+}
+
 TEST_CASE("open rounds of one key become one entry, the oldest first", "[daemon][status]") {
   ShardStatus a, b;
   a.open_rounds = {Open(5, 2, 9, 400, {1}), Open(6, 1, 3, 900, {0})};

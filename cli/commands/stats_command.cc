@@ -1,0 +1,79 @@
+// kvctl stats: the keys of a job, how often they were pushed to, and how large their numbers are.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "cli/ask.h"
+#include "cli/commands/commands.h"
+#include "cli/key_report.h"
+#include "cli/printer.h"
+#include "common/base/status_macros.h"
+#include "common/transport/factory/make_transport.h"
+#include "common/transport/host_port.h"
+
+namespace kvstore {
+namespace {
+
+struct StatsOptions {
+  std::string scheduler;
+  std::string key;
+  std::string output = "table";
+  int64_t timeout_ms = 3000;
+};
+
+absl::StatusOr<KeyAnswers> Gather(const StatsOptions& options) {
+  KVS_RETURN_IF_ERROR(ParseHostPort(options.scheduler).status());
+  const std::unique_ptr<Transport> transport = MakeTransport();
+  KVS_ASSIGN_OR_RETURN(const v1::ClusterStatus cluster,
+                       AskScheduler(*transport, options.scheduler, options.timeout_ms));
+  v1::KeyStatsRequest request;
+  request.set_prefix(options.key);
+  KeyAnswers answers;
+  for (const v1::NodeStatus& node : cluster.nodes()) {
+    if (node.role() != v1::ROLE_SERVER || node.health() == v1::HEALTH_LEFT ||
+        node.health() == v1::HEALTH_DEAD) {
+      continue;
+    }
+    answers.emplace(node.rank(),
+                    AskKeyStats(*transport, node.address(), request, options.timeout_ms));
+  }
+  return answers;
+}
+
+int ShowStats(const CommandContext& context, const StatsOptions& options) {
+  const auto answers = Gather(options);
+  if (!answers.ok()) {
+    context.printer->Error(fmt::format("no stats: {}", std::string(answers.status().message())));
+    return kExitFailed;
+  }
+  context.printer->Result(options.output == "json" ? KeysAsJson(*answers) : KeysAsTable(*answers));
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddStatsCommand(CLI::App& app, CommandContext& context) {
+  CLI::App* command = app.add_subcommand(
+      "stats", "keys: pushes, failed updates, norm and largest magnitude of values and sums");
+  auto options = std::make_shared<StatsOptions>();
+  command->add_option("--scheduler", options->scheduler, "where the scheduler listens")
+      ->type_name("HOST:PORT")
+      ->envname("KVSTORE_SCHEDULER")
+      ->required();
+  command->add_option("--key", options->key, "only keys whose name, or number, begins so")
+      ->type_name("PREFIX");
+  command->add_option("--output", options->output, "how to print it")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  command->add_option("--timeout-ms", options->timeout_ms, "how long to try to get each answer")
+      ->type_name("MS")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->callback([&context, options] { context.exit_code = ShowStats(context, *options); });
+}
+
+}  // namespace kvstore

@@ -1,0 +1,115 @@
+#include "cli/key_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+#include <vector>
+
+#include "cli/printer.h"
+#include "common/base/json_writer.h"
+
+namespace kvstore {
+namespace {
+
+void Add(const v1::Figures& from, v1::Figures* to) {
+  to->set_elements(to->elements() + from.elements());
+  to->set_not_finite(to->not_finite() + from.not_finite());
+  to->set_squares(to->squares() + from.squares());
+  to->set_absmax(std::max(to->absmax(), from.absmax()));
+}
+
+struct Keys {
+  std::vector<v1::KeyStats> all;  // int keys by number, then string keys by name
+  uint64_t more = 0;
+  std::vector<std::string> errors;
+};
+
+Keys KeysOf(const KeyAnswers& answers) {
+  Keys keys;
+  std::map<std::tuple<bool, std::string, int64_t>, v1::KeyStats> by_name;
+  for (const auto& [rank, answer] : answers) {
+    if (!answer.ok()) {
+      keys.errors.push_back(
+          fmt::format("server {}: {}", rank, std::string(answer.status().message())));
+      continue;
+    }
+    keys.more =
+        std::max(keys.more, answer->keys_total() - static_cast<uint64_t>(answer->keys_size()));
+    for (const v1::KeyStats& key : answer->keys()) {
+      const auto [at, fresh] = by_name.try_emplace(
+          {!key.name().empty(), key.name(), static_cast<int64_t>(key.key())}, key);
+      if (fresh) continue;
+      v1::KeyStats& sum = at->second;
+      sum.set_parts(sum.parts() + key.parts());
+      sum.set_version(std::min(sum.version(), key.version()));
+      sum.set_pushes(std::max(sum.pushes(), key.pushes()));
+      sum.set_failures(sum.failures() + key.failures());
+      Add(key.value(), sum.mutable_value());
+      if (key.has_sum()) Add(key.sum(), sum.mutable_sum());
+    }
+  }
+  for (auto& [name, key] : by_name) keys.all.push_back(std::move(key));
+  return keys;
+}
+
+// Int keys have no name.
+std::string NameOf(const v1::KeyStats& key) {
+  return key.name().empty() ? std::to_string(static_cast<int64_t>(key.key())) : key.name();
+}
+
+std::string FiguresText(const v1::Figures& figures) {
+  std::string text = fmt::format("{:.4g}", std::sqrt(figures.squares()));
+  if (figures.not_finite() > 0) text += fmt::format(" ({} not finite)", figures.not_finite());
+  return text;
+}
+
+}  // namespace
+
+std::string KeysAsTable(const KeyAnswers& answers) {
+  const Keys keys = KeysOf(answers);
+  Table table({"KEY", "PARTS", "VERSION", "PUSHES", "FAILURES", "NORM", "ABSMAX", "SUM'S NORM",
+               "SUM'S ABSMAX"});
+  for (const v1::KeyStats& key : keys.all) {
+    table.AddRow({NameOf(key), std::to_string(key.parts()), std::to_string(key.version()),
+                  std::to_string(key.pushes()), std::to_string(key.failures()),
+                  FiguresText(key.value()), fmt::format("{:.4g}", key.value().absmax()),
+                  key.has_sum() ? FiguresText(key.sum()) : "-",
+                  key.has_sum() ? fmt::format("{:.4g}", key.sum().absmax()) : "-"});
+  }
+  std::string text = table.empty() ? "no such keys\n" : table.ToString();
+  if (keys.more > 0) text += fmt::format("... and {} more keys at least\n", keys.more);
+  for (const std::string& error : keys.errors) text += "\n" + error + "\n";
+  return text;
+}
+
+std::string KeysAsJson(const KeyAnswers& answers) {
+  const Keys keys = KeysOf(answers);
+  JsonWriter json;
+  json.BeginObject().Key("keys").BeginArray();
+  for (const v1::KeyStats& key : keys.all) {
+    json.BeginObject()
+        .Member("key", NameOf(key))
+        .Member("parts", key.parts())
+        .Member("version", key.version())
+        .Member("pushes", key.pushes())
+        .Member("failures", key.failures())
+        .Member("elements", key.value().elements())
+        .Member("norm", std::sqrt(key.value().squares()))
+        .Member("absmax", key.value().absmax())
+        .Member("not_finite", key.value().not_finite());
+    if (key.has_sum()) {
+      json.Member("sum_norm", std::sqrt(key.sum().squares()))
+          .Member("sum_absmax", key.sum().absmax())
+          .Member("sum_not_finite", key.sum().not_finite());
+    }
+    json.End();
+  }
+  json.End().Member("more", keys.more).Key("errors").BeginArray();
+  for (const std::string& error : keys.errors) json.Value(error);
+  json.End().End();
+  return json.text() + "\n";
+}
+
+}  // namespace kvstore

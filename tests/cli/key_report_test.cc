@@ -1,0 +1,65 @@
+#include "cli/key_report.h"
+
+#include <catch2/catch.hpp>
+
+namespace kvstore {
+namespace {
+
+using Catch::Matchers::Contains;
+
+v1::KeyStats Key(const std::string& name, int64_t number, double squares) {
+  v1::KeyStats key;
+  key.set_name(name);
+  key.set_key(static_cast<uint64_t>(number));
+  key.set_parts(1);
+  key.set_version(7);
+  key.set_pushes(14);
+  key.mutable_value()->set_elements(2);
+  key.mutable_value()->set_squares(squares);
+  key.mutable_value()->set_absmax(squares);
+  return key;
+}
+
+KeyAnswers SomeAnswers() {
+  v1::ServerKeyStats first, second;
+  *first.add_keys() = Key("w", 9, 9);
+  *first.add_keys() = Key("", -3, 4);
+  first.set_keys_total(2);
+  *second.add_keys() = Key("w", 9, 16);
+  second.mutable_keys(0)->set_version(6);
+  second.mutable_keys(0)->set_failures(1);
+  second.mutable_keys(0)->mutable_sum()->set_squares(0.25);
+  second.mutable_keys(0)->mutable_sum()->set_absmax(0.5);
+  second.mutable_keys(0)->mutable_value()->set_not_finite(1);
+  second.set_keys_total(6);
+  KeyAnswers answers;
+  answers.emplace(0, first);
+  answers.emplace(1, second);
+  answers.emplace(2, absl::UnavailableError("h:1: no answer"));
+  return answers;
+}
+
+}  // namespace
+
+TEST_CASE("a key's parts on several servers are one line", "[cli]") {
+  const std::string text = KeysAsTable(SomeAnswers());
+  CAPTURE(text);
+  CHECK_THAT(text,
+             Contains("\n-3   1      7        14      0         2                 4       -"));
+  CHECK_THAT(text, Contains("\nw    2      6        14      1         5 (1 not finite)  16      "
+                            "0.5         0.5"));
+  CHECK_THAT(text, Contains("... and 5 more keys at least\n"));
+  CHECK_THAT(text, Contains("\nserver 2: h:1: no answer\n"));
+  CHECK(KeysAsTable({}) == "no such keys\n");
+}
+
+TEST_CASE("the JSON of keys has the figures by name", "[cli]") {
+  CHECK(KeysAsJson(SomeAnswers()) ==
+        "{\"keys\":[{\"key\":\"-3\",\"parts\":1,\"version\":7,\"pushes\":14,\"failures\":0,"
+        "\"elements\":2,\"norm\":2,\"absmax\":4,\"not_finite\":0},"
+        "{\"key\":\"w\",\"parts\":2,\"version\":6,\"pushes\":14,\"failures\":1,\"elements\":4,"
+        "\"norm\":5,\"absmax\":16,\"not_finite\":1,\"sum_norm\":0.5,\"sum_absmax\":0.5,"
+        "\"sum_not_finite\":0}],\"more\":5,\"errors\":[\"server 2: h:1: no answer\"]}\n");
+}
+
+}  // namespace kvstore
