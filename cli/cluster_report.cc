@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "cli/printer.h"
@@ -75,6 +76,16 @@ const v1::ServerStatus* AnswerOf(const ClusterReport& report, uint32_t rank) {
   return server != report.servers.end() && server->second.ok() ? &*server->second : nullptr;
 }
 
+// How long rounds waited for the worker as the last one, at the server where that is most.
+std::optional<uint64_t> WaitedFor(const ClusterReport& report, uint32_t rank) {
+  std::optional<uint64_t> most;
+  for (const auto& [server, status] : report.servers) {
+    if (!status.ok() || status->waited_for_ms_size() <= static_cast<int>(rank)) continue;
+    most = std::max(most.value_or(0), status->waited_for_ms(static_cast<int>(rank)));
+  }
+  return most;
+}
+
 struct Rounds {
   struct Row {
     uint32_t server;
@@ -110,12 +121,17 @@ Rounds OpenRounds(const ClusterReport& report) {
 
 std::string NodesTable(const ClusterReport& report) {
   Table table({"NODE", "ADDRESS", "HEALTH", "LAST HEARD", "SHARDS", "SLOTS", "KEYS", "VALUES",
-               "INCARNATION"});
+               "INCARNATION", "WAITED FOR"});
   for (const v1::NodeStatus& node : SortedNodes(report.cluster)) {
     std::string shards;
     std::string slots;
     std::string keys;
     std::string values;
+    std::string waited;
+    if (node.role() == v1::ROLE_WORKER) {
+      const std::optional<uint64_t> ms = WaitedFor(report, node.rank());
+      if (ms) waited = DurationText(*ms);
+    }
     if (node.role() == v1::ROLE_SERVER) {
       shards = std::to_string(node.shards());
       slots = std::to_string(node.slots());
@@ -127,7 +143,7 @@ std::string NodesTable(const ClusterReport& report) {
     std::string health = HealthText(node.health());
     if (!node.connected() && node.health() == v1::HEALTH_ALIVE) health += ", not connected";
     table.AddRow({NodeName(node), node.address(), health, DurationText(node.silent_ms()) + " ago",
-                  shards, slots, keys, values, std::to_string(node.incarnation())});
+                  shards, slots, keys, values, std::to_string(node.incarnation()), waited});
   }
   return table.empty() ? "no nodes yet\n" : table.ToString();
 }
@@ -197,6 +213,10 @@ void WriteNode(JsonWriter& json, const ClusterReport& report, const v1::NodeStat
       .Member("health", HealthText(node.health()))
       .Member("connected", node.connected())
       .Member("silent_ms", node.silent_ms());
+  if (node.role() == v1::ROLE_WORKER) {
+    const std::optional<uint64_t> ms = WaitedFor(report, node.rank());
+    if (ms) json.Member("waited_for_ms", *ms);
+  }
   if (node.role() == v1::ROLE_SERVER) {
     json.Member("shards", uint64_t{node.shards()}).Member("slots", uint64_t{node.slots()});
     if (const v1::ServerStatus* server = AnswerOf(report, node.rank())) {

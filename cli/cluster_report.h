@@ -22,7 +22,8 @@ std::string ReportAsTable(const ClusterReport& report);
 
 // The same as one JSON object on one line; fields are added, never renamed:
 //   cluster (hex), state, job, store_type, epoch, term, workers, servers,
-//   nodes        [{node, role, rank, incarnation, address, health, connected, silent_ms, and for
+//   nodes        [{node, role, rank, incarnation, address, health, connected, silent_ms, for
+//                 workers of a synchronous store waited_for_ms, and for
 //                 servers shards, slots, keys, value_bytes, parked_bytes, held_bytes,
 //                 resident_bytes, committed_rounds, payload_bytes_moved, payload_bytes_copied,
 //                 updater_plugin (its name, or ""), not_finite_pushes}]

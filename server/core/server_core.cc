@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 #include <string>
 #include <utility>
@@ -23,10 +24,13 @@ void ServerCore::Impl::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr
   if (routing_ == nullptr || routing->job != routing_->job) {
     const auto workers = static_cast<uint32_t>(routing->workers.size());
     std::vector<bool> left(workers, false);
-    parts_.Begin(StoreModeOf(routing->store_type), workers);
+    const StoreMode mode = StoreModeOf(routing->store_type);
+    std::vector<Waited> waited_for(mode == StoreMode::kSync ? workers : 0);
+    parts_.Begin(mode, workers);
     // From here on nothing is allocated.
     view_.workers = workers;
     view_.left = std::move(left);
+    waited_for_ = std::move(waited_for);
     waiting_.Clear();
     optimizer_was_set_ = false;
     optimizer_request_ = 0;
@@ -276,6 +280,9 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
   Part& part = *record->part;
   if (const absl::Status fits = CheckPush(from, part, entry); !fits.ok()) return answer(fits);
   const PushId push{from.rank, entry.round};
+  const bool was_open = part.open();
+  const int64_t since_ms = part.open_since_ms();
+  const Round version = part.version();
   Part::Accepted accepted = Part::Accepted::kNoRoom;
   absl::Status finite;
   std::string seen;
@@ -311,6 +318,7 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
       break;
   }
   const bool made = Commit(*record, replies);
+  if (was_open && part.version() > version) CountWait(from.rank, since_ms);
   // Not committed, so not answered yet: `received` tells the worker that its bytes are ours, and
   // may leave its window.
   if (part.DoneThrough(from.rank) < entry.round) {
@@ -331,6 +339,18 @@ bool ServerCore::Impl::Commit(PartRecord& record, ReplyBatch& replies) {
   committed_rounds_ += static_cast<uint64_t>(commits);
   if (commits > 0) waiting_.AnswerReady(record, replies);
   return done;
+}
+
+// With two parts that wait for rank 1, from 100 and from 150 on, and its contributions at 200 and
+// 230: the first counts 100 to 200, the second what of 150 to 230 is not counted yet, 200 to 230.
+// So rank 1 was waited for 130 ms.
+void ServerCore::Impl::CountWait(WorkerRank last, int64_t since_ms) {
+  if (waited_for_.empty()) return;
+  Waited& waited = waited_for_[last];
+  const int64_t from_ms = std::max(since_ms, waited.until_ms);
+  if (now_ms_ <= from_ms) return;
+  waited.total_ms += now_ms_ - from_ms;
+  waited.until_ms = now_ms_;
 }
 
 void ServerCore::Impl::AskForPushAgain(const PartRecord& record, WorkerRank rank,
@@ -414,7 +434,13 @@ void ServerCore::Impl::OnLeave(const ReplyTo& from, const RequestEntry& entry,
   const std::vector<PartId> open = parts_.OpenParts();
   view_.left[from.rank] = true;
   bool done = true;
-  for (const PartId id : open) done &= Commit(*parts_.Find(id), replies);
+  for (const PartId id : open) {
+    PartRecord& record = *parts_.Find(id);
+    const int64_t since_ms = record.part->open_since_ms();
+    const Round version = record.part->version();
+    done &= Commit(record, replies);
+    if (record.part->version() > version) CountWait(from.rank, since_ms);
+  }
   ReplyEntry reply(entry);
   if (done) {
     reply.progress = Progress::kDone;
@@ -458,6 +484,7 @@ ShardStatus ServerCore::Impl::Status() const {
   status.parked_bytes = waiting_.parked_bytes();
   status.committed_rounds = committed_rounds_;
   status.not_finite_pushes = not_finite_pushes_;
+  for (const Waited& waited : waited_for_) status.waited_for_ms.push_back(waited.total_ms);
   return status;
 }
 

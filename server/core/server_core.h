@@ -101,6 +101,10 @@ struct ShardStatus {
   uint64_t committed_rounds = 0;
   uint64_t not_finite_pushes = 0;          // that were seen, by a policy other than to allow them
   std::vector<OpenRoundInfo> open_rounds;  // oldest first
+  // By rank, in this job: how long rounds that had begun waited for this worker's contribution as
+  // their last one, or for it to leave. The time in which several parts did counts once, so that it
+  // is never more than the job's. Synchronous stores.
+  std::vector<int64_t> waited_for_ms;
 };
 
 // What kvctl stats shows of a key, of its parts in this shard.

@@ -68,6 +68,8 @@ class ServerCore::Impl {
   // Makes every version of the record's part that can be made, and answers who waits for one.
   // False: there is no memory for the next one, which can be made later.
   bool Commit(PartRecord& record, ReplyBatch& replies);
+  // The oldest open round of a part was made complete by `last`, and had begun at `since_ms`.
+  void CountWait(WorkerRank last, int64_t since_ms);
   // Called when Commit had no memory for the next version. It asks one worker to send again the
   // oldest of its pushes that wait in the record: that repeat calls Commit() once more.
   void AskForPushAgain(const PartRecord& record, WorkerRank rank, ReplyBatch& replies);
@@ -86,7 +88,12 @@ class ServerCore::Impl {
   WaitingRoom waiting_;
   uint64_t committed_rounds_ = 0;
   uint64_t not_finite_pushes_ = 0;
-  std::string warning_;  // not taken yet
+  struct Waited {
+    int64_t total_ms = 0;
+    int64_t until_ms = 0;  // what was before is counted
+  };
+  std::vector<Waited> waited_for_;  // by rank; none on an asynchronous store
+  std::string warning_;             // not taken yet
   // Whether an optimizer was set in this job, and by which request (0: by none).
   bool optimizer_was_set_ = false;
   RequestId optimizer_request_ = 0;

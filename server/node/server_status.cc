@@ -22,6 +22,12 @@ void AddUpStatus(const std::vector<ShardStatus>& shards, int64_t now_ms, size_t 
     status->set_parked_bytes(status->parked_bytes() + shard.parked_bytes);
     status->set_committed_rounds(status->committed_rounds() + shard.committed_rounds);
     status->set_not_finite_pushes(status->not_finite_pushes() + shard.not_finite_pushes);
+    for (size_t rank = 0; rank < shard.waited_for_ms.size(); ++rank) {
+      const auto waited = static_cast<uint64_t>(shard.waited_for_ms[rank]);
+      if (static_cast<size_t>(status->waited_for_ms_size()) == rank) status->add_waited_for_ms(0);
+      const int at = static_cast<int>(rank);
+      status->set_waited_for_ms(at, std::max<uint64_t>(status->waited_for_ms(at), waited));
+    }
     for (const OpenRoundInfo& round : shard.open_rounds) {
       const auto [it, fresh] = open.try_emplace(round.key, round);
       if (!fresh) {

@@ -10,7 +10,8 @@
 namespace kvstore {
 
 // Fills in what the shards know: everything but rank, incarnation, epoch and the numbers of the
-// process. Pure. A key may have parts in several shards: it
+// process. Pure. Of the time that a worker was waited for it is that of the shard where it is most:
+// shards wait at the same time. A key may have parts in several shards: it
 // counts once in each; its open rounds become one entry, with the lowest round, the earliest
 // beginning and all ranks that are missing anywhere. At most `rounds_max` entries, the oldest
 // first.

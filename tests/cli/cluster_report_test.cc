@@ -49,6 +49,8 @@ ClusterReport SomeReport() {
   server.set_payload_bytes_moved(7000);
   server.set_payload_bytes_copied(5000);
   server.set_updater_plugin("lion");
+  server.add_waited_for_ms(0);
+  server.add_waited_for_ms(4200);
   v1::OpenRound* round = server.add_open_rounds();
   round->set_name("young");
   round->set_round(18);
@@ -161,6 +163,7 @@ TEST_CASE("the JSON says what the table says", "[cli]") {
   CHECK(silent_server.count("keys") == 0);  // it did not answer
   const auto& worker = nodes.values(3).struct_value().fields();
   CHECK(worker.at("health").string_value() == "suspect");
+  CHECK(worker.at("waited_for_ms").number_value() == 4200);
   CHECK(worker.at("connected").bool_value());
   CHECK(worker.at("silent_ms").number_value() == 4100);
 

@@ -77,10 +77,33 @@ void ServerNode::OnLearned(const MembershipOutbox& out) {
   routed_ = true;
   // Each shard's thread hears of it in its own time.
   for (ShardIndex shard = 0; shard < shards_.size(); ++shard) {
-    world_.After(
-        rng_.Between(0, 20), process_,
-        [this, shard, cluster = self.cluster(), incarnation = self.incarnation(),
-         routing = out.routing] { shards_[shard].core->OnRouting(cluster, incarnation, routing); });
+    world_.After(rng_.Between(0, 20), process_,
+                 [this, shard, cluster = self.cluster(), incarnation = self.incarnation(),
+                  routing = out.routing] { Route(shards_[shard], cluster, incarnation, routing); });
+  }
+}
+
+void ServerNode::Route(Shard& shard, ClusterId cluster, Incarnation incarnation,
+                       const RoutingPtr& routing) {
+  if (routing->job > shard.job) {
+    shard.job = routing->job;
+    shard.job_since_ms = world_.clock_ms(process_);
+    shard.waited_for_ms.clear();
+  }
+  shard.core->OnRouting(cluster, incarnation, routing);
+}
+
+void ServerNode::CheckWaits(Shard& shard, const ShardStatus& status) const {
+  shard.waited_for_ms.resize(status.waited_for_ms.size());
+  const int64_t job_ms = world_.clock_ms(process_) - shard.job_since_ms;
+  for (size_t rank = 0; rank < shard.waited_for_ms.size(); ++rank) {
+    const int64_t waited_ms = status.waited_for_ms[rank];
+    if (waited_ms < shard.waited_for_ms[rank] || waited_ms > job_ms) {
+      world_.Fail(
+          fmt::format("{}: worker {} was waited for {} ms, {} ms before, of {} ms of the job",
+                      world_.name(process_), rank, waited_ms, shard.waited_for_ms[rank], job_ms));
+    }
+    shard.waited_for_ms[rank] = waited_ms;
   }
 }
 
@@ -104,7 +127,9 @@ void ServerNode::OnFrame(ConnId stream, ShardIndex shard, const RequestInTransit
   }
   RunCommands(shard);
   // I5.
-  const uint64_t parked = shards_[shard].core->Status().parked_bytes;
+  const ShardStatus status = shards_[shard].core->Status();
+  CheckWaits(shards_[shard], status);
+  const uint64_t parked = status.parked_bytes;
   if (parked > world_.params().server.parked_bytes_max) {
     world_.Fail(fmt::format("I5: {} bytes are parked, the budget is {}", parked,
                             world_.params().server.parked_bytes_max));

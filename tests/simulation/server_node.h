@@ -42,7 +42,16 @@ class ServerNode {
   struct Shard {
     std::unique_ptr<OracleValues> values;
     std::unique_ptr<ServerCore> core;
+    // The job that the core is in, since when by the server's clock, and for how long rounds had
+    // waited for each worker when it was last looked at.
+    JobId job = 0;
+    int64_t job_since_ms = 0;
+    std::vector<int64_t> waited_for_ms;
   };
+  void Route(Shard& shard, ClusterId cluster, Incarnation incarnation, const RoutingPtr& routing);
+  // That the time for which a worker was waited never shrinks within a job, and is never more than
+  // has passed of it.
+  void CheckWaits(Shard& shard, const ShardStatus& status) const;
   // As a new member: in a new life of the process, or when its place was given up.
   void Register(uint32_t wanted_rank_plus_one);
   void OnLearned(const MembershipOutbox& out);

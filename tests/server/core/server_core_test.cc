@@ -353,20 +353,6 @@ TEST_CASE("a failed update closes the round, keeps the value and tells every con
   CHECK(stats[0].failures == 1);
 }
 
-TEST_CASE("stats are of the keys that begin so, by name, and all are counted", "[core]") {
-  Shard shard(1);
-  for (const KeyId key : {18, 170, 17}) shard.Init(0, 1, key, SpecOf(key));
-  uint64_t keys = 0;
-  const std::vector<KeyStats> some = shard.core.StatsOf("17", 10, &keys);
-  REQUIRE(some.size() == 2);
-  CHECK(some[0].key == 17);
-  CHECK(some[1].key == 170);
-  CHECK(keys == 2);
-  CHECK(shard.core.StatsOf("", 1, &keys).size() == 1);
-  CHECK(keys == 3);
-  CHECK(shard.core.StatsOf("x", 1, &keys).empty());
-}
-
 TEST_CASE("how a push went is known for as many rounds as a worker may be ahead", "[core]") {
   const std::string store = GENERATE("dist_sync", "dist_async");
   CAPTURE(store);

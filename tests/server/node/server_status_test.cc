@@ -30,6 +30,8 @@ TEST_CASE("numbers of shards add up", "[daemon][status]") {
   b.parked_bytes = 4;
   b.held_bytes = 6;
   b.committed_rounds = 8;
+  a.waited_for_ms = {5, 100};
+  b.waited_for_ms = {20, 30};
   v1::ServerStatus status;
   AddUpStatus({a, b}, 0, 100, &status);
   CHECK(status.keys() == 3);
@@ -37,6 +39,9 @@ TEST_CASE("numbers of shards add up", "[daemon][status]") {
   CHECK(status.parked_bytes() == 7);
   CHECK(status.held_bytes() == 11);
   CHECK(status.committed_rounds() == 15);
+  REQUIRE(status.waited_for_ms_size() == 2);
+  CHECK(status.waited_for_ms(0) == 20);
+  CHECK(status.waited_for_ms(1) == 100);
   CHECK(status.open_rounds_size() == 0);
 }
 
