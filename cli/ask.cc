@@ -76,4 +76,18 @@ absl::StatusOr<v1::ServerKeyStats> AskKeyStats(Transport& transport, const std::
                                  timeout_ms);
 }
 
+absl::Status AskToProfile(Transport& transport, const std::string& address,
+                          const v1::ProfilerOrderRequest& order, int64_t timeout_ms) {
+  return Ask<v1::ProfilerOrderReply>(transport, address, kOrderProfilerMethod,
+                                     order.SerializeAsString(), timeout_ms)
+      .status();
+}
+
+absl::StatusOr<v1::ProfilePiece> AskForProfile(Transport& transport, const std::string& address,
+                                               const v1::ReadProfileRequest& request,
+                                               int64_t timeout_ms) {
+  return Ask<v1::ProfilePiece>(transport, address, kReadProfileMethod, request.SerializeAsString(),
+                               timeout_ms);
+}
+
 }  // namespace kvstore

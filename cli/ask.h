@@ -22,5 +22,11 @@ absl::StatusOr<v1::ServerStatus> AskServer(Transport& transport, const std::stri
 absl::StatusOr<v1::ServerKeyStats> AskKeyStats(Transport& transport, const std::string& address,
                                                const v1::KeyStatsRequest& request,
                                                int64_t timeout_ms);
+// Likewise. Errors: the profiler's, too. An order that was lost on its way back is given again.
+absl::Status AskToProfile(Transport& transport, const std::string& address,
+                          const v1::ProfilerOrderRequest& order, int64_t timeout_ms);
+absl::StatusOr<v1::ProfilePiece> AskForProfile(Transport& transport, const std::string& address,
+                                               const v1::ReadProfileRequest& request,
+                                               int64_t timeout_ms);
 
 }  // namespace kvstore

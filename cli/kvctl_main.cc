@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   AddRunCommand(app, context);
   AddStatusCommand(app, context);
   AddStatsCommand(app, context);
+  AddProfileCommand(app, context);
   AddVersionCommand(app, context);
   try {
     app.parse(static_cast<int>(dashes - argv), argv);

@@ -24,6 +24,7 @@ struct CommandContext {
 };
 
 // Each adds a subcommand whose callback does the work. `context` outlives the app.
+void AddProfileCommand(CLI::App& app, CommandContext& context);
 void AddRunCommand(CLI::App& app, CommandContext& context);
 void AddStatsCommand(CLI::App& app, CommandContext& context);
 void AddStatusCommand(CLI::App& app, CommandContext& context);

@@ -1,4 +1,4 @@
-// What KVStore itself does: the call that no store has yet, and the questions about the process.
+// What KVStore itself does: the questions about the process.
 #include "kvstore/kvstore.h"
 
 #include <utility>
@@ -9,11 +9,6 @@
 
 namespace kvstore {
 namespace {
-
-[[noreturn]] void ThrowToCome(const char* call, const std::string& type) {
-  throw Error(ErrorCode::kUnimplemented,
-              std::string(call) + " is still to come on a store of type " + type);
-}
 
 NodeRole Role() {
   const auto environment = ReadEnvironment();
@@ -26,10 +21,6 @@ NodeRole Role() {
 KVStore::KVStore(std::string type) : type_(std::move(type)) {}
 
 KVStore::~KVStore() = default;
-
-void KVStore::SetServerProfilerCommand(KVStoreServerProfilerCommand, const std::string&) {
-  ThrowToCome("SetServerProfilerCommand", type());
-}
 
 void KVStore::InitPSEnv(const std::unordered_map<std::string, std::string>& environment) {
   SetProcessEnvironment({environment.begin(), environment.end()});

@@ -43,6 +43,7 @@ class ServerRoleBackend final : public StoreBackend {
   absl::Status SetOptimizer(const OptimizerConfig&) override { return NoWorker(); }
   absl::Status SetCompression(const CompressionConfig&) override { return NoWorker(); }
   absl::Status SendCommand(int, const std::string&) override { return NoWorker(); }
+  absl::Status SendProfilerOrder(const ProfilerOrder&) override { return NoWorker(); }
   absl::Status Barrier() override { return NoWorker(); }
   absl::Status Leave() override { return NoWorker(); }
   absl::StatusOr<int> DeadNodes(int, int) const override { return NoWorker(); }

@@ -63,6 +63,8 @@ class StoreFacade final : public KVStore {
       const std::vector<std::pair<std::string, std::string>>& parameters) override;
 
   void SendCommandToServers(int cmd_id, const std::string& body) override;
+  void SetServerProfilerCommand(KVStoreServerProfilerCommand type,
+                                const std::string& parameters) override;
   void RunServer(const Controller& controller) override;
   void Barrier() override;
   void Step() override;

@@ -9,6 +9,7 @@
 #include "client/api/store_facade.h"
 #include "client/base/fork_guard.h"
 #include "client/base/no_memory.h"
+#include "common/model/profiler_order.h"
 
 namespace kvstore {
 namespace {
@@ -153,6 +154,16 @@ void StoreFacade::SendCommandToServers(int cmd_id, const std::string& body) {
   WithinMemory([&] {
     ThrowIfError(MayBlock());
     ThrowIfError(backend_->SendCommand(cmd_id, body));
+  });
+}
+
+void StoreFacade::SetServerProfilerCommand(KVStoreServerProfilerCommand type,
+                                           const std::string& parameters) {
+  WithinMemory([&] {
+    ThrowIfError(MayBlock());
+    const auto verb = static_cast<int32_t>(type);
+    ThrowIfError(CheckProfilerOrder(verb, parameters));
+    ThrowIfError(backend_->SendProfilerOrder({static_cast<ProfilerVerb>(verb), parameters}));
   });
 }
 

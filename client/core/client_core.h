@@ -77,7 +77,7 @@ struct ShardRequest {
   Op op = Op::kUnspecified;
   Ticket ticket = 0;
   OptimizerConfig optimizer;
-  Command command;
+  Command command;  // kCommand, kProfile
 };
 
 struct ClientCoreOptions {

@@ -3,15 +3,19 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <limits>
 #include <new>
 #include <utility>
 
 #include "client/base/no_memory.h"
+#include "client/base/sdk_log.h"
 #include "client/dist/answer.h"
 #include "client/dist/cluster_questions.h"
 #include "client/dist/worker_options.h"
 #include "common/base/allocator.h"
 #include "common/base/await_memory.h"
+#include "common/base/clock.h"
 #include "common/base/status_macros.h"
 #include "common/transport/methods.h"
 #include "kvstore/kvstore.h"
@@ -27,6 +31,8 @@ using std::chrono::steady_clock;
 constexpr int64_t kInquiryMs = 1000;
 // How much longer than the scheduler's own deadline we wait for its answer, which has to arrive.
 constexpr int64_t kAnswerGraceMs = 2000;
+// So many questions, of which the quickest tells most about the scheduler's clock.
+constexpr int kClockQuestions = 8;
 
 absl::Status StatusOf(const v1::JobEnded& ended) {
   if (ended.code() == 0) return absl::FailedPreconditionError("the job is over: every worker left");
@@ -54,10 +60,15 @@ ClusterSession::ClusterSession(std::shared_ptr<Transport> transport, const Envir
     : transport_(std::move(transport)),
       environment_(environment),
       store_type_(std::move(store_type)),
+      profile_(environment_.profile.empty()
+                   ? nullptr
+                   : std::make_unique<WorkerProfile>(environment_.profile,
+                                                     environment_.profile_bytes_max)),
       loop_owner_(transport_->MakeLoop("kvs-session")) {
   loop_ = loop_owner_.get();
-  links_ = std::make_unique<ShardLinks>(transport_.get(), loop_, ClientOptionsOf(environment_),
-                                        [this] { member_->Begin(); });
+  links_ = std::make_unique<ShardLinks>(
+      transport_.get(), loop_, ClientOptionsOf(environment_), [this] { member_->Begin(); },
+      profile_.get());
   member_ = std::make_unique<SchedulerSession>(
       transport_.get(), loop_, environment_.scheduler,
       MembershipOptionsOf(environment_, store_type_),
@@ -74,6 +85,32 @@ ClusterSession::~ClusterSession() {
   };
   AwaitMemory([&] { loop_->Post(stop); });
   loop_owner_.reset();
+  if (profile_ != nullptr && workers_ != 0) WriteProfile();
+}
+
+void ClusterSession::WriteProfile() noexcept {
+  try {
+    const absl::Status written = profile_->Write(rank_, clock_ns_);
+    if (!written.ok()) LogWarning(std::string(written.message()));
+  } catch (const std::bad_alloc&) {
+    LogWarning("no memory to write the profile of this worker");
+  }
+}
+
+int64_t ClusterSession::MeasureClock() {
+  int64_t ahead_ns = 0;
+  int64_t error_ns = std::numeric_limits<int64_t>::max();
+  for (int i = 0; i < kClockQuestions; ++i) {
+    const int64_t asked_ns = SteadyNowNs();
+    const absl::StatusOr<v1::ClusterStatus> status = AskScheduler();
+    const int64_t answered_ns = SteadyNowNs();
+    if (!status.ok() || (answered_ns - asked_ns) / 2 >= error_ns) continue;
+    error_ns = (answered_ns - asked_ns) / 2;
+    ahead_ns = (asked_ns + answered_ns) / 2 - status->steady_ns();
+  }
+  // On the scheduler's own host there is no difference, and a guess would only bring events out of
+  // order.
+  return std::abs(ahead_ns) <= error_ns ? 0 : ahead_ns;
 }
 
 absl::StatusOr<std::shared_ptr<ClusterSession>> ClusterSession::Join(
@@ -95,6 +132,7 @@ absl::StatusOr<std::shared_ptr<ClusterSession>> ClusterSession::Join(
       new ClusterSession(std::move(transport), environment, store_type));
   session->loop_->Post([raw = session.get()] { raw->member_->Start(); });
   KVS_RETURN_IF_ERROR(session->WaitUntilComplete());
+  if (session->profile_ != nullptr) session->clock_ns_ = session->MeasureClock();
   return session;
 }
 
@@ -242,6 +280,13 @@ absl::Status ClusterSession::SendCommand(Command command) {
   request.op = Op::kCommand;
   request.command = std::move(command);
   return AskShards(request, fmt::format("command {}", request.command.id));
+}
+
+absl::Status ClusterSession::SendProfilerOrder(const ProfilerOrder& order) {
+  ShardRequest request;
+  request.op = Op::kProfile;
+  request.command = {static_cast<int32_t>(order.verb), order.parameters};
+  return AskShards(request, fmt::format("profiler {}", ProfilerVerbName(order.verb)));
 }
 
 absl::Status ClusterSession::Barrier() {

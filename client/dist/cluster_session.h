@@ -18,9 +18,11 @@
 #include "client/base/environment.h"
 #include "client/dist/server_reach.h"
 #include "client/dist/shard_links.h"
+#include "client/dist/worker_profile.h"
 #include "client/order/dependency_engine.h"
 #include "common/base/mutex.h"
 #include "common/membership/scheduler_session.h"
+#include "common/model/profiler_order.h"
 #include "common/transport/transport.h"
 
 namespace kvstore {
@@ -54,6 +56,8 @@ class ClusterSession {
   absl::Status SetOptimizer(const OptimizerConfig& config);
   // Returns when every server ran it. Errors: name the servers that refused it or failed.
   absl::Status SendCommand(Command command);
+  // The same of the servers' profilers.
+  absl::Status SendProfilerOrder(const ProfilerOrder& order);
   absl::Status Barrier() KVS_EXCLUDES(mutex_);
   // Tells the servers, then the scheduler. No operation is open.
   absl::Status Leave() KVS_EXCLUDES(mutex_);
@@ -76,6 +80,9 @@ class ClusterSession {
   absl::Status WaitUntilComplete() KVS_EXCLUDES(mutex_);
   std::string DescribeIncomplete() KVS_EXCLUDES(mutex_);
   absl::StatusOr<v1::ClusterStatus> AskScheduler();
+  // How far this host's clock is ahead of the scheduler's; 0 where that cannot be told.
+  int64_t MeasureClock();
+  void WriteProfile() noexcept;
   int64_t Scaled(int64_t ms) const;
 
   // Loop.
@@ -98,8 +105,10 @@ class ClusterSession {
   EventLoop* loop_ = nullptr;
   const Environment environment_;
   const std::string store_type_;
-  uint32_t rank_ = 0;     // fixed when Join returns
-  uint32_t workers_ = 0;  // likewise
+  uint32_t rank_ = 0;                             // fixed when Join returns
+  uint32_t workers_ = 0;                          // likewise
+  int64_t clock_ns_ = 0;                          // likewise; only with a profile
+  const std::unique_ptr<WorkerProfile> profile_;  // null: nothing is recorded
 
   // What the loop learned, for callers that wait.
   mutable Mutex mutex_;

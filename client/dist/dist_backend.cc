@@ -221,6 +221,12 @@ absl::Status DistBackend::SendCommand(int id, const std::string& body) {
   return session ? session->SendCommand({id, body}) : Stopped();
 }
 
+absl::Status DistBackend::SendProfilerOrder(const ProfilerOrder& order) {
+  const Session session(*this);
+  if (!session) return Stopped();
+  return rank_ == 0 ? session->SendProfilerOrder(order) : absl::OkStatus();
+}
+
 absl::Status DistBackend::Barrier() {
   const Session session(*this);
   return session ? session->Barrier() : Stopped();

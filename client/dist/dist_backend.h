@@ -45,6 +45,8 @@ class DistBackend final : public StoreBackend {
   Mutex* room() override { return rank_ == 0 ? &share_->room() : nullptr; }
 
   absl::Status SendCommand(int id, const std::string& body) override;
+  // Rank 0's counts, as with SetOptimizer.
+  absl::Status SendProfilerOrder(const ProfilerOrder& order) override;
   absl::Status Barrier() override;
   void Step() override;
   int rank() const override { return static_cast<int>(rank_); }

@@ -23,11 +23,12 @@ constexpr int64_t kPauseMs = 10;
 }  // namespace
 
 ShardLinks::ShardLinks(Transport* transport, EventLoop* loop, ClientCoreOptions options,
-                       std::function<void()> wanted)
+                       std::function<void()> wanted, WorkerProfile* profile)
     : transport_(transport),
       loop_(loop),
       options_(options),
       wanted_(std::move(wanted)),
+      profile_(profile),
       timer_(std::make_unique<LoopTimer>(loop, [this] { OnTimer(); })) {}
 
 ShardLinks::~ShardLinks() = default;
@@ -191,24 +192,31 @@ void ShardLinks::AskShards(ShardRequest request, std::shared_ptr<PartSink> sink)
 
 void ShardLinks::Handle(ClientOutbox out) noexcept {
   for (const ClientOutbox::Send& send : out.frames) {
+    const int64_t since = profile_ == nullptr ? 0 : WorkerProfile::Now();
     try {
       streams_.at(send.to)->Send(EncodeFrame(send.frame));
     } catch (const std::bad_alloc&) {
       BreakStream(send.to);  // it ignores the other frames, as the core takes them for lost
     }
+    if (profile_ != nullptr) profile_->Sent(send.frame, since);
   }
   for (const ShardAddress shard : out.dial) Dial(shard);
   Lists next;
-  for (Completion& done : out.done) {
-    const auto it = open_.find(done.ticket);
-    const Open open = std::move(it->second);
-    open_.erase(it);
-    std::vector<PartAsk> more = open.sink->OnPart(open.op, open.index, std::move(done));
-    if (!more.empty()) KeepOrRefuse(&next, std::move(more));
-  }
+  for (Completion& done : out.done) Tell(std::move(done), &next);
   if (!next.empty()) Submit(std::move(next));
   if (!inquiries_.empty()) EndInquiries(0);
   ArmTimer();
+}
+
+void ShardLinks::Tell(Completion done, Lists* next) noexcept {
+  const auto it = open_.find(done.ticket);
+  const Open open = std::move(it->second);
+  open_.erase(it);
+  const WorkerProfile::Taken taken{open.op, done.id, done.request, done.data.size()};
+  const int64_t since = profile_ == nullptr ? 0 : WorkerProfile::Now();
+  std::vector<PartAsk> more = open.sink->OnPart(open.op, open.index, std::move(done));
+  if (profile_ != nullptr) profile_->Took(taken, since);
+  if (!more.empty()) KeepOrRefuse(next, std::move(more));
 }
 
 void ShardLinks::Dial(ShardAddress shard) noexcept {

@@ -40,6 +40,7 @@
 #include "absl/status/status.h"
 #include "client/core/client_core.h"
 #include "client/dist/part_sink.h"
+#include "client/dist/worker_profile.h"
 #include "common/base/flat_map.h"
 #include "common/base/mutex.h"
 #include "common/cluster/routing_table.h"
@@ -53,8 +54,9 @@ class ShardLinks {
   // `transport` and `loop` outlive the links, unless the loop is destroyed first. `wanted` is
   // called on the loop, once, when there is a first request and no routing table yet; it may call
   // the links.
+  // `profile`: null, or outlives the links, and hears what is sent and answered.
   ShardLinks(Transport* transport, EventLoop* loop, ClientCoreOptions options,
-             std::function<void()> wanted);
+             std::function<void()> wanted, WorkerProfile* profile = nullptr);
   ~ShardLinks();
 
   // Queues requests; Flush sends what was queued, in few frames. Thread-safe. Add may throw
@@ -124,6 +126,8 @@ class ShardLinks {
   // Appends `asks` to `lists` if there is memory for that.
   static void KeepOrRefuse(Lists* lists, std::vector<PartAsk> asks) noexcept;
   void Handle(ClientOutbox out) noexcept;
+  // Gives the sink what its request came to; what it asks next goes to `next`.
+  void Tell(Completion done, Lists* next) noexcept;
   void Dial(ShardAddress shard) noexcept;
   void OnMessage(ShardAddress shard, const Payload& message) noexcept;
   void OnStreamDown(ShardAddress shard) noexcept;
@@ -144,6 +148,7 @@ class ShardLinks {
   EventLoop* const loop_;
   const ClientCoreOptions options_;
   std::function<void()> wanted_;  // null once it was called
+  WorkerProfile* const profile_;
 
   Mutex mutex_;
   Lists queued_ KVS_GUARDED_BY(mutex_);

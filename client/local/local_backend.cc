@@ -9,6 +9,7 @@
 
 #include "client/array/ndarray_impl.h"
 #include "client/base/no_memory.h"
+#include "client/base/sdk_log.h"
 #include "client/local/local_rows.h"
 #include "client/local/local_value.h"
 #include "client/order/work_queue.h"
@@ -70,6 +71,10 @@ class LocalBackend final : public StoreBackend {
   absl::Status SetCompression(const CompressionConfig& config) override;
 
   absl::Status SendCommand(int, const std::string&) override { return absl::OkStatus(); }
+  absl::Status SendProfilerOrder(const ProfilerOrder&) override {
+    LogWarningOnce("SetServerProfilerCommand: a local store has no server to profile");
+    return absl::OkStatus();
+  }
   absl::Status Barrier() override { return absl::OkStatus(); }
   void Step() override {}
   int rank() const override { return 0; }

@@ -16,6 +16,7 @@
 #include "common/cluster/identity.h"
 #include "common/model/compression_config.h"
 #include "common/model/nan_policy.h"
+#include "common/model/profiler_order.h"
 #include "common/tensor/dtype.h"
 #include "common/tensor/shape.h"
 #include "common/wire/frame.h"
@@ -127,6 +128,8 @@ class StoreBackend : public OperationOwner {
   }
   // Returns when every server ran the command; a store without servers has nobody to ask.
   virtual absl::Status SendCommand(int id, const std::string& body) = 0;
+  // What SetServerProfilerCommand asks, which passed CheckProfilerOrder. Likewise.
+  virtual absl::Status SendProfilerOrder(const ProfilerOrder& order) = 0;
 
   virtual absl::Status Barrier() = 0;
   virtual void Step() = 0;

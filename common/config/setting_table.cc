@@ -113,6 +113,14 @@ std::vector<SettingSpec> MakeTable() {
        {Same("KVSTORE_VALUE_MIB")}, false, kCluster,
        "memory for the values of its keys and what updating them takes; an Init over it is "
        "refused; default: 80 % of what machine and cgroup have"},
+      {SettingId::kProfileMib, "profile-mib", kServerProgram | kWorkerProgram, 0, Whole(1, kMibMax), "MIB", "64",
+       {Same("KVSTORE_PROFILE_MIB")}, false, kOther,
+       "memory for what the profiler records, taken only while there is a recording; 16,000 events "
+       "take one; what comes when it is full is counted and lost"},
+      {SettingId::kProfile, "profile", kWorkerProgram, 0, Text(), "FILE", "",
+       {Same("KVSTORE_PROFILE")}, false, kOther,
+       "a worker records what it does, and when its last dist store goes it writes worker<r>_ and "
+       "this name, in the same folder; default: it records nothing"},
       {SettingId::kNetworkMib, "network-mib", kDaemons, 0, Whole(16, kMibMax), "MIB", "",
        {Same("KVSTORE_NETWORK_MIB")}, false, kOther,
        "memory for what all connections together have on their way; over it gRPC breaks streams, "

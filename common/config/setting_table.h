@@ -32,6 +32,8 @@ enum class SettingId {
   kShards,
   kParkedMib,
   kValueMib,
+  kProfileMib,
+  kProfile,
   kNetworkMib,
   kUpdaterPlugin,
   kUpdaterPluginOptions,

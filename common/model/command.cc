@@ -22,8 +22,8 @@ absl::Status CheckCommand(int32_t id, size_t body_bytes) {
       return absl::InvalidArgumentError(
           not_here("kSetGradientCompression", "it is a call of every worker"));
     case 5:
-      return absl::UnimplementedError(
-          not_here("kSetProfilerParams", "SetServerProfilerCommand is still to come"));
+      return absl::InvalidArgumentError(
+          not_here("kSetProfilerParams", "SetServerProfilerCommand is the call for it"));
     default:
       break;
   }

@@ -20,8 +20,8 @@ inline constexpr size_t kCommandBodyBytesMax = 1u << 20;
 
 // Ids of a controller's commands: 0 (MXNet's kController) and those from 6 on. MXNet's servers keep
 // 1 to 5 for themselves; here other calls do what these mean there.
-// Errors: INVALID_ARGUMENT for a negative id, a body that is too long, and 1 to 4, naming the call
-// to use instead; UNIMPLEMENTED for 5, whose call is still to come.
+// Errors: INVALID_ARGUMENT for a negative id, a body that is too long, and 1 to 5, naming the call
+// to use instead.
 absl::Status CheckCommand(int32_t id, size_t body_bytes);
 
 }  // namespace kvstore

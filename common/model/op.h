@@ -25,6 +25,7 @@ enum class Op : uint32_t {
   kCommand = 7,
   kTakeBack = 8,
   kCheckOptimizer = 9,
+  kProfile = 10,
 };
 
 // What one request is about.
@@ -117,6 +118,7 @@ inline constexpr std::array kOps = {
            OpTrait::kRank0Only),
     OpInfo(Op::kCheckOptimizer, "CHECK_OPTIMIZER", OpScope::kShard, OpExtra::kOptimizer,
            OpTrait::kRank0Only),
+    OpInfo(Op::kProfile, "PROFILE", OpScope::kFirstShard, OpExtra::kCommand, OpTrait::kRank0Only),
 };
 
 // Null for a number that is no op.

@@ -43,6 +43,8 @@ struct PushId {
 // What throws std::bad_alloc has done nothing; Advance() may have added some to the sum.
 class Fragments {
  public:
+  // Whether Advance has anything to fold.
+  bool CanAdvance() const { return parked_.count(folded_) != 0; }
   bool any() const { return count_ > 0; }
   // How many the contribution has; 0: none has come.
   uint32_t count() const { return count_; }

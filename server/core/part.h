@@ -14,6 +14,7 @@
 #include "common/wire/frame.h"
 #include "server/core/fragments.h"
 #include "server/core/part_value.h"
+#include "server/core/work_recorder.h"
 
 namespace kvstore {
 
@@ -26,9 +27,10 @@ struct View {
 
 class Part {
  public:
-  // `outcomes_kept`: how a push went is remembered until so many later ones are over.
-  Part(std::unique_ptr<PartValue> value, Round outcomes_kept)
-      : outcomes_kept_(outcomes_kept), value_(std::move(value)) {}
+  // `outcomes_kept`: how a push went is remembered until so many later ones are over. `recorder`:
+  // null, or outlives the part.
+  Part(std::unique_ptr<PartValue> value, Round outcomes_kept, WorkRecorder* recorder = nullptr)
+      : outcomes_kept_(outcomes_kept), recorder_(recorder), value_(std::move(value)) {}
   virtual ~Part() = default;
   Part(const Part&) = delete;
   Part& operator=(const Part&) = delete;
@@ -81,6 +83,11 @@ class Part {
     pushes_ += contributions;
     failures_ += failed ? 1 : 0;
   }
+  WorkRecorder* recorder() const { return recorder_; }
+  // The item of work of this kind about the contribution of `rank` to `round`.
+  WorkItem ItemOf(Work work, WorkerRank rank, Round round, uint64_t bytes = 0) const {
+    return {work, &key(), id().part, round, rank, bytes, round};
+  }
 
   Round outcomes_kept() const { return outcomes_kept_; }
 
@@ -89,6 +96,7 @@ class Part {
   virtual absl::Status OutcomeOf(WorkerRank rank, Round round) const = 0;
 
   const Round outcomes_kept_;
+  WorkRecorder* const recorder_;
   std::unique_ptr<PartValue> value_;
   uint64_t pushes_ = 0;
   uint64_t failures_ = 0;

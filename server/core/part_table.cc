@@ -199,9 +199,9 @@ absl::StatusOr<PartTable::KnownKey*> PartTable::AddKey(const KeySpec& spec) {
 std::unique_ptr<Part> PartTable::MakePart(std::unique_ptr<PartValue> value) const {
   const Round outcomes_kept = options_.rounds_ahead_max;
   if (mode_ == StoreMode::kAsync) {
-    return std::make_unique<PartSequence>(std::move(value), outcomes_kept, workers_);
+    return std::make_unique<PartSequence>(std::move(value), outcomes_kept, workers_, recorder_);
   }
-  return std::make_unique<PartRounds>(std::move(value), outcomes_kept);
+  return std::make_unique<PartRounds>(std::move(value), outcomes_kept, recorder_);
 }
 
 absl::Status PartTable::TakeBack(const ReplyTo& from, const RequestEntry& take_back) {

@@ -45,9 +45,9 @@ struct PartRecord {
 // What throws std::bad_alloc has changed nothing.
 class PartTable {
  public:
-  // `values` outlives the table.
-  PartTable(const ServerCoreOptions& options, ShardValues* values)
-      : options_(options), values_(values) {}
+  // `values` outlives the table, and so does `recorder`, if it is not null.
+  PartTable(const ServerCoreOptions& options, ShardValues* values, WorkRecorder* recorder)
+      : options_(options), values_(values), recorder_(recorder) {}
 
   // A new job with so many workers: no key, and the optimizer `assign`.
   void Begin(StoreMode mode, uint32_t workers);
@@ -118,6 +118,7 @@ class PartTable {
 
   const ServerCoreOptions options_;
   ShardValues* const values_;
+  WorkRecorder* const recorder_;
   StoreMode mode_ = StoreMode::kSync;
   uint32_t workers_ = 0;
   std::map<KeyId, KnownKey> keys_;

@@ -48,6 +48,7 @@ Part::Accepted PartRounds::Take(OpenRound& open, bool current, WorkerRank rank, 
   if (current) {
     Advance(open, view, parking);
     if (open.next == rank && mine.Next(piece.fragment)) {
+      const WorkSpan span(recorder(), ItemOf(Work::kFold, rank, version() + 1, piece.data.size()));
       mine.Fold(piece, own_value(), kSum);
       return Accepted::kTaken;
     }
@@ -113,7 +114,11 @@ void PartRounds::Advance(OpenRound& round, const View& view, ParkingLot& parking
   for (; round.next < view.workers; ++round.next) {
     Fragments& fragments = round.by_rank[round.next];
     if (!fragments.any() && view.left[round.next]) continue;
-    fragments.Advance(parking, own_value(), kSum);
+    {
+      const WorkSpan span(fragments.CanAdvance() ? recorder() : nullptr,
+                          ItemOf(Work::kFold, round.next, version() + 1));
+      fragments.Advance(parking, own_value(), kSum);
+    }
     if (!fragments.folded()) return;
   }
 }
@@ -132,11 +137,16 @@ void PartRounds::Commit(const OpenRound& round, const View& view) {
   // The version rises also if the update fails: the round is over, and all who contributed are told
   // why. The outcome is kept for as long as a worker may still ask after the round.
   failed_.MakeRoom();
+  WorkSpan span(recorder(), {Work::kUpdate, &key(), id().part, version() + 1, kOfNoWorker, 0, 0});
   const auto contributors =
       std::count_if(round.by_rank.begin(), round.by_rank.end(),
                     [](const Fragments& fragments) { return fragments.begun(); });
   absl::Status status =
       own_value().Update(kSum, {static_cast<uint32_t>(contributors), view.workers});
+  span.End();
+  for (WorkerRank rank = 0; span.recorded() && rank < round.by_rank.size(); ++rank) {
+    if (round.by_rank[rank].begun()) span.Joins(rank, version());
+  }
   CountUpdate(static_cast<uint64_t>(contributors), !status.ok());
   if (status.ok()) return;
   failed_.Note(version(), std::move(status));

@@ -24,6 +24,8 @@ Part::Accepted PartSequence::Contribute(int64_t now_ms, const PushId& push, cons
   const auto mine = pushes_.try_emplace(name).first;
   try {
     if (next) {
+      const WorkSpan span(recorder(),
+                          ItemOf(Work::kFold, push.rank, push.round, piece.data.size()));
       mine->second.Fold(piece, own_value(), push.rank);
     } else {
       mine->second.Park(piece, parking);
@@ -42,7 +44,11 @@ void PartSequence::CommitReady(const View& view, ParkingLot& parking, int* commi
   for (auto it = pushes_.begin(); it != pushes_.end();) {
     const WorkerRank rank = it->first.first;
     Fragments& fragments = it->second;
-    if (IsNext(it->first)) fragments.Advance(parking, own_value(), rank);
+    if (IsNext(it->first)) {
+      const WorkSpan span(fragments.CanAdvance() ? recorder() : nullptr,
+                          ItemOf(Work::kFold, rank, it->first.second));
+      fragments.Advance(parking, own_value(), rank);
+    }
     if (!IsNext(it->first) || !fragments.folded()) {
       ++it;
       continue;
@@ -57,6 +63,7 @@ void PartSequence::ApplyNext(WorkerRank rank, const View& view) {
   failed_.MakeRoom();
   absl::Status status;
   if (view.has_updater) {
+    const WorkSpan span(recorder(), ItemOf(Work::kUpdate, rank, applied_[rank] + 1));
     status = own_value().Update(rank, {1, view.workers});
   } else {
     status = absl::FailedPreconditionError(fmt::format(

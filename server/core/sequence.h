@@ -30,8 +30,9 @@ namespace kvstore {
 
 class PartSequence final : public Part {
  public:
-  PartSequence(std::unique_ptr<PartValue> value, Round outcomes_kept, uint32_t workers)
-      : Part(std::move(value), outcomes_kept), applied_(workers) {}
+  PartSequence(std::unique_ptr<PartValue> value, Round outcomes_kept, uint32_t workers,
+               WorkRecorder* recorder = nullptr)
+      : Part(std::move(value), outcomes_kept, recorder), applied_(workers) {}
 
   Accepted Contribute(int64_t now_ms, const PushId& push, const Piece& piece, const View& view,
                       ParkingLot& parking) override;

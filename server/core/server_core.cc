@@ -158,6 +158,7 @@ void ServerCore::Impl::OnEntry(const ReplyTo& from, const RequestFrame& frame,
     case Op::kCheckOptimizer:
       return OnSetOptimizer(from, frame, entry, replies);
     case Op::kCommand:
+    case Op::kProfile:
       return OnCommand(from, frame, entry, replies);
     case Op::kTakeBack:
       return OnTakeBack(from, entry, replies);
@@ -278,6 +279,8 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
     return answer(absl::NotFoundError(fmt::format("{} has no Init", parts_.Label(entry.key))));
   }
   Part& part = *record->part;
+  const WorkSpan span(recorder_, {Work::kPush, &part.key(), entry.part, entry.round, from.rank,
+                                  entry.piece.data.size(), 0});
   if (const absl::Status fits = CheckPush(from, part, entry); !fits.ok()) return answer(fits);
   const PushId push{from.rank, entry.round};
   const bool was_open = part.open();
@@ -494,8 +497,9 @@ absl::Status ServerCoreOptions::Check() const {
       fmt::format("rounds_ahead_max: at least 1 expected, got {}", rounds_ahead_max));
 }
 
-ServerCore::ServerCore(ServerCoreOptions options, ShardAddress self, ShardValues* values)
-    : impl_(std::make_unique<Impl>(options, self, values)) {
+ServerCore::ServerCore(ServerCoreOptions options, ShardAddress self, ShardValues* values,
+                       WorkRecorder* recorder)
+    : impl_(std::make_unique<Impl>(options, self, values, recorder)) {
   KVS_CHECK(options.Check().ok());
 }
 ServerCore::~ServerCore() = default;

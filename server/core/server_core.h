@@ -45,6 +45,7 @@
 #include "common/model/nan_policy.h"
 #include "common/wire/frame.h"
 #include "server/core/part_value.h"
+#include "server/core/work_recorder.h"
 
 namespace kvstore {
 
@@ -122,14 +123,17 @@ struct KeyStats {
 // A command that the shell is to run. `ticket` names it to OnCommandDone.
 struct CommandRun {
   uint64_t ticket = 0;
+  Op op = Op::kCommand;  // or kProfile
   WorkerRank from = 0;
   Command command;
 };
 
 class ServerCore {
  public:
-  // `values` outlives the core.
-  ServerCore(ServerCoreOptions options, ShardAddress self, ShardValues* values);
+  // `values` outlives the core, and so does `recorder`, which hears what it does; null: nobody
+  // does.
+  ServerCore(ServerCoreOptions options, ShardAddress self, ShardValues* values,
+             WorkRecorder* recorder = nullptr);
   ~ServerCore();
 
   // A new routing table; older epochs are ignored. A higher job clears all keys. `self` is this

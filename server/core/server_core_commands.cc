@@ -21,9 +21,11 @@ void ServerCore::Impl::OnCommand(const ReplyTo& from, const RequestFrame& frame,
   const auto answer = [&](const absl::Status& status) {
     replies.Add(from, CommandReply(entry, status));
   };
-  if (!frame.command) return answer(absl::InvalidArgumentError("COMMAND without a command"));
+  if (!frame.command)
+    return answer(
+        absl::InvalidArgumentError(fmt::format("{} without a command", OpName(entry.op))));
   // A command that is known is handed out: there is room for it first.
-  CommandRun run{0, from.rank, *frame.command};
+  CommandRun run{0, entry.op, from.rank, *frame.command};
   commands_.reserve(commands_.size() + 1);
   CommandLog::Arrival arrival = command_log_.Arrived(from, entry);
   switch (arrival.kind) {
@@ -37,12 +39,12 @@ void ServerCore::Impl::OnCommand(const ReplyTo& from, const RequestFrame& frame,
       return answer(arrival.outcome);
     case CommandLog::Kind::kForgotten:
       return answer(absl::AbortedError(fmt::format(
-          "command {}: request {} is older than the last {} commands of worker {}: not run",
-          frame.command->id, entry.request, CommandLog::kKeptMax, from.rank)));
+          "{} {}: request {} is older than the last {} commands of worker {}: not run",
+          OpName(entry.op), frame.command->id, entry.request, CommandLog::kKeptMax, from.rank)));
     case CommandLog::Kind::kFull:
       return answer(absl::ResourceExhaustedError(
-          fmt::format("command {}: worker {} has {} commands running here, no more are taken",
-                      frame.command->id, from.rank, CommandLog::kKeptMax)));
+          fmt::format("{} {}: worker {} has {} commands running here, no more are taken",
+                      OpName(entry.op), frame.command->id, from.rank, CommandLog::kKeptMax)));
   }
   ReplyEntry received = CommandReply(entry, absl::OkStatus());
   received.progress = Progress::kReceived;

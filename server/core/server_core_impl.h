@@ -20,12 +20,14 @@ namespace kvstore {
 
 class ServerCore::Impl {
  public:
-  Impl(const ServerCoreOptions& options, ShardAddress self, ShardValues* values)
+  Impl(const ServerCoreOptions& options, ShardAddress self, ShardValues* values,
+       WorkRecorder* recorder)
       : options_(options),
         self_(self),
         values_(values),
-        parts_(options, values),
-        waiting_(options, &parts_) {}
+        recorder_(recorder),
+        parts_(options, values, recorder),
+        waiting_(options, &parts_, recorder) {}
 
   void OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing);
   void OnFrame(int64_t now_ms, PeerId peer, const RequestFrame& request, ServerOutbox* out);
@@ -57,6 +59,7 @@ class ServerCore::Impl {
   // Handles kSetOptimizer and kCheckOptimizer.
   void OnSetOptimizer(const ReplyTo& from, const RequestFrame& frame, const RequestEntry& entry,
                       ReplyBatch& replies);
+  // Handles kCommand and kProfile: both are done by the shell, once.
   void OnCommand(const ReplyTo& from, const RequestFrame& frame, const RequestEntry& entry,
                  ReplyBatch& replies);
 
@@ -77,6 +80,7 @@ class ServerCore::Impl {
   const ServerCoreOptions options_;
   const ShardAddress self_;
   ShardValues* const values_;
+  WorkRecorder* const recorder_;
 
   ClusterId cluster_ = 0;
   Incarnation incarnation_ = 0;

@@ -1,6 +1,8 @@
 // Waiter: a request that is answered later.
 #pragma once
 
+#include <cstdint>
+
 #include "common/wire/frame.h"
 #include "server/core/reply_batch.h"
 
@@ -13,6 +15,7 @@ struct Waiter {
   KeySpec key;  // kInit: what the waiter expects the key to be
   Piece asked;  // kPull; a copy, in the parking lot
   bool answered = false;
+  int64_t since = 0;  // WorkRecorder::Now() when it came; 0: nothing is recorded
 };
 
 }  // namespace kvstore

@@ -43,6 +43,7 @@ absl::Status WaitingRoom::Park(Waiter waiter, bool* retry) {
     return parking_.Full(parts_->Label(id.key));
   }
   const uint64_t parked_bytes = waiter.asked.data.size();
+  if (recorder_ != nullptr && recorder_->on()) waiter.since = recorder_->Now();
   if (parked_bytes > 0) waiter.asked.data = waiter.asked.data.Copy();
   (record == nullptr ? parts_->FindOrAdd(id) : *record).waiters.push_back(std::move(waiter));
   parking_.bytes += parked_bytes;
@@ -53,14 +54,25 @@ absl::Status WaitingRoom::Park(Waiter waiter, bool* retry) {
 void WaitingRoom::AnswerReady(PartRecord& record, ReplyBatch& replies) {
   // Also when memory runs out on the way: whoever was answered waits no more.
   const auto settle = absl::MakeCleanup([&] { DropAnswered(record); });
-  for (Waiter& waiter : record.waiters) waiter.answered = Answer(waiter, *record.part, replies);
+  for (Waiter& waiter : record.waiters) {
+    waiter.answered = Answer(waiter, *record.part, replies);
+    if (waiter.answered) RecordWait(waiter, *record.part);
+  }
 }
 
 bool WaitingRoom::AnswerIfReady(PartRecord& record, Waiter& waiter, ReplyBatch& replies) {
   if (record.part == nullptr || !Answer(waiter, *record.part, replies)) return false;
   waiter.answered = true;
+  RecordWait(waiter, *record.part);
   DropAnswered(record);
   return true;
+}
+
+void WaitingRoom::RecordWait(const Waiter& waiter, const Part& part) const {
+  if (waiter.since == 0 || recorder_ == nullptr || !recorder_->on()) return;
+  recorder_->Did({Work::kWait, &part.key(), part.id().part, waiter.request.round, waiter.to.rank,
+                  waiter.asked.data.size(), 0},
+                 waiter.since);
 }
 
 void WaitingRoom::DropAnswered(PartRecord& record) {
@@ -121,7 +133,10 @@ void WaitingRoom::AnswerPull(const Waiter& waiter, const Part& part, ReplyBatch&
                     parts_->Label(id.key), id.part, options_.reply_bytes_max)));
   }
   try {
+    WorkSpan span(recorder_,
+                  {Work::kPull, &part.key(), id.part, part.version(), waiter.to.rank, 0, 0});
     reply->data = part.value().Read(waiter.asked);
+    span.set_bytes(reply->data.size());
     reply->version = part.version();
   } catch (const std::bad_alloc&) {
     reply->progress = Progress::kUnspecified;

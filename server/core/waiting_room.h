@@ -13,14 +13,15 @@
 #include "server/core/reply_batch.h"
 #include "server/core/server_core.h"
 #include "server/core/waiter.h"
+#include "server/core/work_recorder.h"
 
 namespace kvstore {
 
 class WaitingRoom {
  public:
-  // `parts` outlives the room.
-  WaitingRoom(const ServerCoreOptions& options, PartTable* parts)
-      : options_(options), parts_(parts) {
+  // `parts` outlives the room, and so does `recorder`, if it is not null.
+  WaitingRoom(const ServerCoreOptions& options, PartTable* parts, WorkRecorder* recorder)
+      : options_(options), parts_(parts), recorder_(recorder) {
     parking_.bytes_max = options.parked_bytes_max;
   }
 
@@ -48,12 +49,15 @@ class WaitingRoom {
 
  private:
   void DropAnswered(PartRecord& record);
+  // Has the wait of a request recorded that is answered now.
+  void RecordWait(const Waiter& waiter, const Part& part) const;
   // What a pull is told whose time has come.
   void AnswerPull(const Waiter& waiter, const Part& part, ReplyBatch& replies,
                   ReplyEntry* reply) const;
 
   const ServerCoreOptions options_;
   PartTable* const parts_;
+  WorkRecorder* const recorder_;
   ParkingLot parking_;
   uint64_t waiting_ = 0;  // in all records
 };

@@ -15,6 +15,7 @@ inline ServerNodeOptions NodeOptionsOf(const ServerDaemonOptions& options) {
   node.rank = options.rank;
   node.core = options.core;
   node.key_stats = options.key_stats;
+  node.profile_bytes_max = options.profile_bytes_max;
   node.connect_timeout_ms = options.connect_timeout_ms;
   node.time_scale = options.time_scale;
   return node;

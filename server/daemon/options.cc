@@ -177,6 +177,7 @@ absl::Status ReadServer(Config* config, ServerDaemonOptions* out) {
   };
   out->core.parked_bytes_max = share(SettingId::kParkedMib);
   out->core.value_bytes_max = share(SettingId::kValueMib);
+  out->profile_bytes_max = BytesOf(*config, SettingId::kProfileMib);
   return absl::OkStatus();
 }
 

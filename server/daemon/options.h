@@ -48,6 +48,7 @@ struct ServerDaemonOptions : DaemonOptions {
   } updater_plugin;
   bool key_stats = false;  // as in ServerNodeOptions
   ServerCoreOptions core;
+  uint64_t profile_bytes_max = 0;
 };
 
 // `options` is empty when the process is to end with `exit_code`: after --help, --version or

@@ -68,15 +68,22 @@ ServerNode::ServerNode(ServerNodeOptions options, Transport* transport, ServerNo
     : options_(std::move(options)),
       transport_(transport),
       events_(std::move(events)),
-      buffers_(PoolBuffers()) {
+      buffers_(PoolBuffers()),
+      profiler_(std::make_unique<ServerProfiler>(options_.profile_bytes_max)) {
   KeepHeadroom();
+  const auto on_profile = [this](WorkerRank, const Command& command,
+                                 const std::function<void(absl::Status)>& done) {
+    profiler_->Order({static_cast<ProfilerVerb>(command.id), command.body}, done);
+  };
   for (ShardIndex shard = 0; shard < options_.shards; ++shard) {
-    shard_loops_.push_back(transport_->MakeServerLoop(fmt::format("shard{}", shard)));
+    const std::string name = fmt::format("shard{}", shard);
+    shard_loops_.push_back(transport_->MakeServerLoop(name));
     shards_.push_back(std::make_unique<Shard>(
         shard, options_.core,
         std::make_unique<TensorValues>(options_.program_updater, options_.shards,
                                        options_.core.nan_policy, options_.key_stats),
-        shard_loops_.back().get(), options_.on_command));
+        shard_loops_.back().get(),
+        ShardHandlers{options_.on_command, on_profile, profiler_->recorder().AddLane(name)}));
   }
   control_ = transport_->MakeServerLoop("control");
 }
@@ -93,6 +100,8 @@ ServerNode::~ServerNode() {
   stopped.get_future().wait();
   if (listener_ != nullptr) listener_->Shutdown();
   listener_.reset();
+  // The profiler's thread tells the shards' loops how its orders went.
+  profiler_->Stop();
   // Tasks of the control loop use the shards' loops, never the other way round.
   control_.reset();
   shard_loops_.clear();
@@ -142,6 +151,12 @@ absl::Status ServerNode::Listen(const std::string& route) {
   methods.unary_methods.push_back(
       {kKeyStatsMethod, control_.get(),
        [this](const Payload& request, const UnaryReply& reply) { GetKeyStats(request, reply); }});
+  methods.unary_methods.push_back(
+      {kOrderProfilerMethod, control_.get(),
+       [this](const Payload& asked, const UnaryReply& reply) { OrderProfiler(asked, reply); }});
+  methods.unary_methods.push_back(
+      {kReadProfileMethod, control_.get(),
+       [this](const Payload& asked, const UnaryReply& reply) { ReadProfile(asked, reply); }});
   KVS_ASSIGN_OR_RETURN(listener_, transport_->Listen(HostPortString(listen), std::move(methods)));
   listen.port = listener_->port();
   if (advertise.port == 0) advertise.port = listener_->port();
@@ -249,6 +264,7 @@ void ServerNode::TakeRouting(const RoutingPtr& routing) {
                     [&](const ShardAddress& owner) { return owner.server == self.rank(); });
   spdlog::info("job {} epoch {}: {}, {} workers, {} of {} slots are here", routing->job,
                routing->epoch, routing->store_type, routing->workers.size(), slots, kSlotCount);
+  profiler_->set_rank(self.rank());
   GiveRouting(self.cluster(), self.rank(), self.incarnation(), routing);
 }
 
@@ -274,6 +290,27 @@ struct ServerNode::Gathering {
   v1::ServerStatus status;  // what the control loop knows
   UnaryReply reply;
 };
+
+void ServerNode::OrderProfiler(const Payload& asked, const UnaryReply& reply) {
+  v1::ProfilerOrderRequest order;
+  if (!order.ParseFromString(asked.ToString())) {
+    return reply(absl::InvalidArgumentError("a kvstore.v1.ProfilerOrderRequest expected"));
+  }
+  // A number that is no verb is refused by the profiler.
+  profiler_->Order({static_cast<ProfilerVerb>(order.verb()), order.parameters()},
+                   [reply](const absl::Status& outcome) {
+                     if (!outcome.ok()) return reply(outcome);
+                     reply(v1::ProfilerOrderReply().SerializeAsString());
+                   });
+}
+
+void ServerNode::ReadProfile(const Payload& asked, const UnaryReply& reply) {
+  v1::ReadProfileRequest request;
+  if (!request.ParseFromString(asked.ToString())) {
+    return reply(absl::InvalidArgumentError("a kvstore.v1.ReadProfileRequest expected"));
+  }
+  reply(profiler_->Read(request).SerializeAsString());
+}
 
 void ServerNode::GetStatus(const UnaryReply& reply) {
   const auto gathering = std::make_shared<Gathering>();

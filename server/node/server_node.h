@@ -3,7 +3,7 @@
 //
 //   shard loops      /kvstore.v1.Data/Shard<i>         Shard (server/service)
 //   control loop     session with the scheduler        SchedulerSession (common/membership)
-//                    /kvstore.v1.ServerAdmin/GetStatus
+//                    /kvstore.v1.ServerAdmin/GetStatus, OrderProfiler, ReadProfile
 //
 // A routing table goes control loop -> every shard; a status request the same way, and its answers
 // are added up by whichever shard is last.
@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "common/membership/scheduler_session.h"
 #include "common/transport/transport.h"
+#include "server/node/server_profiler.h"
 #include "server/service/shard.h"
 #include "server/values/program_updater.h"
 
@@ -36,12 +37,13 @@ struct ServerNodeOptions {
   // for 0.0.0.0 and [::], this host's address on the way to the scheduler.
   std::string advertise;
   uint32_t shards = 1;
-  std::optional<uint32_t> rank;               // wanted
-  ServerCoreOptions core;                     // of each shard
-  CommandHandler on_command;                  // none: commands are UNIMPLEMENTED
-  ProgramUpdater* program_updater = nullptr;  // outlives the node
-  std::string updater_plugin;                 // its name if it is a plugin, for the operator
-  bool key_stats = false;                     // whether the figures of sums are kept
+  std::optional<uint32_t> rank;                     // wanted
+  ServerCoreOptions core;                           // of each shard
+  CommandHandler on_command;                        // none: commands are UNIMPLEMENTED
+  uint64_t profile_bytes_max = kTraceBytesDefault;  // what a recording may take
+  ProgramUpdater* program_updater = nullptr;        // outlives the node
+  std::string updater_plugin;                       // its name if it is a plugin, for the operator
+  bool key_stats = false;                           // whether the figures of sums are kept
   // If the node does not listen, or is not registered, after so long, it ends (on_stop).
   int64_t connect_timeout_ms = 60000;
   double time_scale = 1;  // of the session's timers; connect_timeout_ms is scaled already
@@ -97,6 +99,8 @@ class ServerNode {
                    const RoutingPtr& routing);
   void GetStatus(const UnaryReply& reply);
   void GetKeyStats(const Payload& request, const UnaryReply& reply);
+  void OrderProfiler(const Payload& asked, const UnaryReply& reply);
+  void ReadProfile(const Payload& asked, const UnaryReply& reply);
   // Gives memory back that was needed for a moment only, now and every second from now on.
   void TrimMemory();
 
@@ -104,6 +108,8 @@ class ServerNode {
   Transport* const transport_;
   const ServerNodeEvents events_;
   PagePool& buffers_;  // of the process: values, sums, parked contributions
+  // Its thread has done what the shards had it do before they go: they hear of it.
+  std::unique_ptr<ServerProfiler> profiler_;
   std::vector<std::unique_ptr<EventLoop>> shard_loops_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::unique_ptr<EventLoop> control_;

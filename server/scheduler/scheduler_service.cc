@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/base/await_memory.h"
+#include "common/base/clock.h"
 #include "common/base/detached_status.h"
 #include "common/base/status_macros.h"
 #include "common/transport/methods.h"
@@ -91,8 +92,11 @@ absl::Status SchedulerService::Listen(Transport* transport) {
        [this](std::unique_ptr<MessageStream> stream) { Accept(std::move(stream)); }});
   options.unary_methods.push_back(
       {kSchedulerStatusMethod, loop_.get(), [this](const Payload&, const UnaryReply& reply) {
-         const std::string status = core_->Status(loop_->NowMs()).SerializeAsString();
-         untold_.Add(std::nullopt, [reply, status] { reply(status); });
+         v1::ClusterStatus status = core_->Status(loop_->NowMs());
+         untold_.Add(std::nullopt, [reply, status]() mutable {
+           status.set_steady_ns(SteadyNowNs());
+           reply(status.SerializeAsString());
+         });
        }});
   loop_->Post([this] { timer_.Arm(core_->NextTimerMs()); });
   KVS_ASSIGN_OR_RETURN(listener_, transport->Listen(options_.listen, std::move(options)));

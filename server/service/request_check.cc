@@ -11,6 +11,7 @@
 #include "common/cluster/partitioner.h"
 #include "common/codec/codec.h"
 #include "common/model/command.h"
+#include "common/model/profiler_order.h"
 #include "common/rows/row_cut.h"
 
 namespace kvstore {
@@ -276,6 +277,8 @@ absl::Status CheckEntry(const RequestFrame& request, const RequestEntry& entry) 
       return CheckTakeBack(request, entry);
     case Op::kCommand:
       return CheckCommand(request.command->id, request.command->body.size());
+    case Op::kProfile:
+      return CheckProfilerOrder(request.command->id, request.command->body);
     default:
       return absl::OkStatus();
   }

@@ -34,6 +34,7 @@ absl::Status CheckRequest(const RequestFrame& request);
 //   PROBE      probed_op that may not be probed; round 0 when that one contributes to a round
 //   TAKE_BACK       takes_back 0
 //   COMMAND    what CheckCommand() refuses (UNIMPLEMENTED, too)
+//   PROFILE    what CheckProfilerOrder() refuses
 //   INIT       a name that CheckKeyName() refuses or whose hash is not the key; an unknown storage;
 //   a
 //              compression that MakeCodec() refuses;

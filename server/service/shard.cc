@@ -19,12 +19,13 @@ constexpr int64_t kRefusalsToldEveryMs = 10000;
 }  // namespace
 
 Shard::Shard(ShardIndex index, ServerCoreOptions options, std::unique_ptr<ShardValues> values,
-             EventLoop* loop, CommandHandler on_command)
+             EventLoop* loop, ShardHandlers handlers)
     : index_(index),
       options_(options),
       values_(std::move(values)),
       loop_(loop),
-      on_command_(std::move(on_command)) {}
+      handlers_(std::move(handlers)),
+      recorder_(handlers_.lane) {}
 Shard::~Shard() = default;
 
 ServedMethod Shard::Method() {
@@ -53,9 +54,11 @@ void Shard::TakeRouting() {
   if (next_routing_.table == nullptr) return;
   const auto& [cluster, rank, incarnation, table] = next_routing_;
   if (core_ == nullptr) {
-    core_ = std::make_unique<ServerCore>(options_, ShardAddress{rank, index_}, values_.get());
+    core_ = std::make_unique<ServerCore>(options_, ShardAddress{rank, index_}, values_.get(),
+                                         &recorder_);
   }
   core_->OnRouting(cluster, incarnation, table);
+  recorder_.set_job(table->job);
   reply_header_.cluster = cluster;
   reply_header_.epoch = table->epoch;
   reply_header_.job = table->job;
@@ -128,6 +131,7 @@ void Shard::HandleMessage(PeerId peer, const Payload& message) {
   }
   PutOffUnread(peer, &*request);
   ServerOutbox out;
+  recorder_.Refresh();
   core_->OnFrame(loop_->NowMs(), peer, *request, &out);
   for (const ServerFrame& reply : out) {
     NoteRefusals(reply.frame);
@@ -165,8 +169,8 @@ void Shard::RunCommands() {
       RunCommand(run);
     } catch (const std::bad_alloc&) {
       FinishCommand(run.ticket, absl::ResourceExhaustedError(fmt::format(
-                                    "command {}: memory to run it expected, the system has no more",
-                                    run.command.id)));
+                                    "{} {}: memory to run it expected, the system has no more",
+                                    OpName(run.op), run.command.id)));
     }
   }
 }
@@ -187,8 +191,12 @@ void Shard::RunCommand(const CommandRun& run) {
       }
     });
   };
-  if (on_command_ != nullptr) {
-    on_command_(run.from, run.command, done);
+  const bool profiles = run.op == Op::kProfile;
+  const CommandHandler& handler = profiles ? handlers_.on_profile : handlers_.on_command;
+  if (handler != nullptr) {
+    handler(run.from, run.command, done);
+  } else if (profiles) {
+    done(absl::UnimplementedError("PROFILE: a profiler expected, this server has none"));
   } else {
     done(absl::UnimplementedError(fmt::format(
         "command {}: a controller expected, this server has none: kvstored never has, a program "

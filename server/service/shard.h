@@ -15,6 +15,7 @@
 
 #include "common/transport/transport.h"
 #include "server/core/server_core.h"
+#include "server/service/shard_recorder.h"
 
 namespace kvstore {
 
@@ -28,12 +29,19 @@ inline constexpr size_t kQueuedReplyBytesMax = 64u << 20;
 using CommandHandler = std::function<void(WorkerRank from, const Command& command,
                                           std::function<void(absl::Status)> done)>;
 
+// What a shard does with commands and with its profile.
+struct ShardHandlers {
+  CommandHandler on_command;  // null: commands are answered with UNIMPLEMENTED
+  CommandHandler on_profile;  // orders to the profiler; null: UNIMPLEMENTED likewise
+  TraceLane* lane =
+      nullptr;  // of the shard's thread, outlives the shard; null: nothing is recorded
+};
+
 class Shard {
  public:
-  // `loop` outlives the shard's streams; the shard outlives the loop's tasks. Without `on_command`
-  // commands are answered with UNIMPLEMENTED.
+  // `loop` outlives the shard's streams; the shard outlives the loop's tasks.
   Shard(ShardIndex index, ServerCoreOptions options, std::unique_ptr<ShardValues> values,
-        EventLoop* loop, CommandHandler on_command = nullptr);
+        EventLoop* loop, ShardHandlers handlers = {});
   ~Shard();
 
   // What the server's listener serves: streams of /kvstore.v1.Data/Shard<index>, on the loop.
@@ -81,7 +89,8 @@ class Shard {
   const ServerCoreOptions options_;
   const std::unique_ptr<ShardValues> values_;
   EventLoop* const loop_;
-  const CommandHandler on_command_;
+  const ShardHandlers handlers_;
+  ShardRecorder recorder_;
 
   std::unique_ptr<ServerCore> core_;  // null until the first routing table
   struct {

@@ -18,7 +18,11 @@ def main():
     for program in filter(None, sys.argv[1:]):
         commands.append([program])
         if program.endswith("/kvctl"):
-            commands += [[program, command] for command in ("run", "stats", "status", "version")]
+            commands += [[program, command] for command in ("run", "stats", "status", "profile",
+                                                            "version")]
+            commands += [[program, "profile", command]
+                         for command in ("set-config", "start", "stop", "pause", "resume", "dump",
+                                         "fetch")]
     for command in commands:
         name = " ".join([command[0].split("/")[-1], *command[1:]])
         result = subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=60,

@@ -200,15 +200,6 @@ TEST_CASE("an optimizer with factors refuses ints and bools by name, and other k
   });
 }
 
-TEST_CASE("calls still to come say so and name the store", "[errors]") {
-  OnEvery(Store, [](Worker& worker) {
-    MUST_THROW(
-        worker.store().SetServerProfilerCommand(KVStoreServerProfilerCommand::kState, "1"),
-        kUnimplemented,
-        "SetServerProfilerCommand is still to come on a store of type " + worker.kind().type);
-  });
-}
-
 TEST_CASE("a group of nodes has a positive number", "[errors]") {
   OnEvery(Store, [](Worker& worker) {
     MUST_THROW(worker.store().get_num_dead_node(0), kInvalidArgument, "got 0");

@@ -8,6 +8,7 @@
 #include "common/base/check.h"
 #include "common/cluster/partitioner.h"
 #include "common/model/command.h"
+#include "common/model/profiler_order.h"
 #include "common/rows/row_cut.h"
 #include "common/wire/frame.h"
 #include "server/service/request_check.h"
@@ -71,6 +72,10 @@ void CheckPassed(const RequestFrame& request, const RequestEntry& entry) {
     case Op::kCommand:
       KVS_CHECK(request.command.has_value() && request.command->id >= 0);
       KVS_CHECK(request.command->body.size() <= kCommandBodyBytesMax && entry.piece.data.empty());
+      return;
+    case Op::kProfile:
+      KVS_CHECK(request.command.has_value() && entry.piece.data.empty());
+      KVS_CHECK(CheckProfilerOrder(request.command->id, request.command->body).ok());
       return;
     case Op::kSetOptimizer:
     case Op::kCheckOptimizer:

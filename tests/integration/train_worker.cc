@@ -40,6 +40,7 @@ struct Options {
   int abandon_after = 0;  // throw after so many rounds; 0: never
   bool barriers = false;
   unsigned seed = 1;
+  std::string profile;  // rank 0 has the servers record the rounds, and write this file
 };
 
 void Say(int rank, const std::string& line) {
@@ -95,6 +96,11 @@ void Train(const Options& options, kvstore::KVStore& store, Clock::time_point* l
   store.Init(keys, zeros);
   if (rank == 0) store.SetOptimizer(kvstore::OptimizerSpec("sum"));
   store.WaitAll();
+  using Command = kvstore::KVStoreServerProfilerCommand;
+  if (!options.profile.empty()) {  // of the other ranks this is nothing
+    store.SetServerProfilerCommand(Command::kSetConfig, "filename:" + options.profile);
+    store.SetServerProfilerCommand(Command::kState, "1");
+  }
   store.Barrier();
   for (int round = 1; round <= options.rounds; ++round) {
     if (options.delay_ms > 0) {
@@ -129,6 +135,10 @@ void Train(const Options& options, kvstore::KVStore& store, Clock::time_point* l
       CheckValue<Element>(weights[static_cast<size_t>(key)], key, options.rounds, workers, options);
     }
   }
+  if (!options.profile.empty()) {
+    store.Barrier();
+    store.SetServerProfilerCommand(Command::kDump, "1");
+  }
   Say(rank, "done " + std::to_string(options.rounds));
 }
 
@@ -158,6 +168,7 @@ int main(int argc, char** argv) {
   app.add_option("--abandon-after", options.abandon_after);
   app.add_flag("--barriers", options.barriers);
   app.add_option("--seed", options.seed);
+  app.add_option("--profile", options.profile);
   CLI11_PARSE(app, argc, argv);
 
   int rank = -1;

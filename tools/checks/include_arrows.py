@@ -22,7 +22,8 @@ COMMON_VALUES = COMMON_WIRE | COMMON_MATH | {"common/codec", "common/updater", "
 COMMON_TRANSPORT = COMMON_WIRE | {"common/transport"}
 COMMON_CONFIG = COMMON_BASE | {"common/transport", "common/config"}
 COMMON = COMMON_VALUES | COMMON_TRANSPORT | COMMON_CONFIG | {"common/membership",
-                                                             "common/membership/core"}
+                                                             "common/membership/core",
+                                                             "common/trace"}
 SERVER_SHELLS = {"server/core", "server/values", "server/service", "server/scheduler",
                  "server/scheduler/core"}
 CLIENT_STORE = {"sdk", "client/base", "client/order", "client/array", "client/store"}
@@ -40,6 +41,7 @@ ARROWS = {
     "common/rows": COMMON_VALUES - {"common/codec", "proto"},
     "common/transport": COMMON_WIRE,
     "common/config": COMMON_BASE | {"common/transport"},
+    "common/trace": COMMON_BASE | {"common/cluster"},
     "common/membership/core": COMMON_MODEL,
     "common/membership": COMMON_TRANSPORT | {"common/membership/core"},
     "server/core": COMMON_WIRE,

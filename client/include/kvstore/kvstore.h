@@ -23,7 +23,7 @@ inline constexpr int kScheduler = 1;
 inline constexpr int kServerGroup = 2;
 inline constexpr int kWorkerGroup = 4;
 
-// What SetServerProfilerCommand asks of the servers.
+// What SetServerProfilerCommand asks of the servers' profilers.
 enum class KVStoreServerProfilerCommand { kSetConfig, kState, kPause, kDump };
 
 // Push, Pull and their kin return when the work is queued. A failure found later is thrown as
@@ -148,9 +148,19 @@ class KVSTORE_EXPORT KVStore {
   // keys. An Init is kFailedPrecondition on a worker whose parameters are not rank 0's.
   virtual void SetGradientCompression(
       const std::vector<std::pair<std::string, std::string>>& parameters) = 0;
-  // Still to come: throws kUnimplemented on every store.
+  // Orders the profilers of all servers, and returns when each has done it. Rank 0's call counts,
+  // other ranks' do nothing; on a local store there is no server to profile, and one warning says
+  // so. docs/profiling.md says what is recorded.
+  //   kSetConfig  "name:value,name:value": filename says where kDump writes: server r writes
+  //               rank<r>_ and the name, in the same folder, on its own host; profile_all
+  //   kState      "1" records from now on, from nothing; "0" records no more
+  //   kPause      "1" records nothing for now, "0" goes on
+  //   kDump       every server writes its file; "1" ends the recording, too
+  // Errors: kInvalidArgument a value or a name that is not known (lists those that are);
+  // kFailedPrecondition a folder that is not there, a file that cannot be written (names the
+  // server).
   virtual void SetServerProfilerCommand(KVStoreServerProfilerCommand type,
-                                        const std::string& parameters);
+                                        const std::string& parameters) = 0;
 
   // Concerns the pushes that follow; replaces the optimizer, and is replaced by SetOptimizer. On a
   // dist store a worker's updater does not reach the servers: one warning per store, no effect; a

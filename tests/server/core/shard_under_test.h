@@ -43,8 +43,8 @@ inline RoutingPtr RoutingOf(uint32_t workers, JobId job = 1, Epoch epoch = 1,
 class Shard {
  public:
   explicit Shard(uint32_t workers, ServerCoreOptions options = {},
-                 const std::string& type = "dist_sync")
-      : core(options, ShardAddress{0, 0}, &values) {
+                 const std::string& type = "dist_sync", WorkRecorder* recorder = nullptr)
+      : core(options, ShardAddress{0, 0}, &values, recorder) {
     core.OnRouting(kCluster, kServerIncarnation, RoutingOf(workers, 1, 1, type));
   }
 

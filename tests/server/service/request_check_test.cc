@@ -111,10 +111,9 @@ TEST_CASE("a frame that describes a key twice is refused", "[request_check]") {
 }
 
 TEST_CASE("unknown ops are refused", "[request_check]") {
-  for (const uint32_t op : {0u, 10u, 0xffffffffu}) {
-    CheckRefused(
-        Check(Request(static_cast<Op>(op))),
-        "OP? of key 17: op 1 (INIT) to 9 (CHECK_OPTIMIZER) expected, got " + std::to_string(op));
+  for (const uint32_t op : {0u, 11u, 0xffffffffu}) {
+    CheckRefused(Check(Request(static_cast<Op>(op))),
+                 "OP? of key 17: op 1 (INIT) to 10 (PROFILE) expected, got " + std::to_string(op));
   }
 }
 
@@ -350,8 +349,21 @@ TEST_CASE("a command has an id for controllers and a body that fits a frame", "[
   frame.command->id = 5;
   CheckRefused(Check(frame),
                "command 5: MXNet's kSetProfilerParams is no command here: "
-               "SetServerProfilerCommand is still to come",
-               absl::StatusCode::kUnimplemented);
+               "SetServerProfilerCommand is the call for it");
+}
+
+TEST_CASE("an order to the profiler is one that there is", "[request_check]") {
+  RequestFrame frame = Request(Op::kProfile, 0);
+  CheckRefused(Check(frame), "PROFILE: a command in the frame expected, got none");
+  for (const Command& order : {Command{0, ""}, Command{0, "filename:a:b/c.json,profile_all:1"},
+                               Command{1, "1"}, Command{2, "0"}, Command{3, ""}}) {
+    frame.command = order;
+    CheckOk(frame);
+  }
+  frame.command = Command{4, "1"};
+  CheckRefused(Check(frame), "profiler: a command of 0 (kSetConfig) to 3 (kDump) expected, got 4");
+  frame.command = Command{1, "maybe"};
+  CheckRefused(Check(frame), "profiler kState: 1 or 0 expected, got 'maybe'");
 }
 
 TEST_CASE("a compression is one that there is", "[request_check]") {
