@@ -37,6 +37,8 @@
 extern "C" {
 #endif
 
+/* NOLINTBEGIN: names and declarations as C has them. */
+
 /* Changes when a plugin that was built before can no longer be used. */
 #define KVSTORE_UPDATER_PLUGIN_ABI 1u
 
@@ -136,6 +138,8 @@ __attribute__((visibility("default")))
 #endif
 const kvstore_updater_plugin*
 kvstore_updater_plugin_v1(void);
+
+/* NOLINTEND */
 
 #ifdef __cplusplus
 }

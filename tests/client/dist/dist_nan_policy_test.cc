@@ -43,8 +43,9 @@ NDArray SomeNotFinite(int rank, int64_t elements) {
   const NDArray array({elements});
   for (int64_t i = 0; i < elements; ++i) {
     const float odd[] = {kNan, -kInf, kInf, -0.0F, kMax};
-    array.data_as<float>()[i] =
-        i % 97 == 13 * (rank + 1) ? odd[(i / 97) % 5] : static_cast<float>(i % 1000) * 0.125F - 40;
+    array.data_as<float>()[i] = i % 97 == int64_t{13} * (rank + 1)
+                                    ? odd[(i / 97) % 5]
+                                    : static_cast<float>(i % 1000) * 0.125F - 40;
   }
   return array;
 }

@@ -31,7 +31,7 @@ struct Element {
 };
 
 float Gradient(int rank, int round, int64_t element) {
-  return static_cast<float>((element + round * (rank + 1)) % 5 - 2);
+  return static_cast<float>((element + int64_t{round} * (rank + 1)) % 5 - 2);
 }
 // Which rows a worker pushes: some that all have, some that it alone has, and some nobody.
 bool Pushes(int rank, int round, int64_t row) {

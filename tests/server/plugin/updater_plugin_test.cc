@@ -188,7 +188,7 @@ TEST_CASE("rows of a sum are updated and no others, each with its own state", "[
     std::vector<float> sum;
     for (const int64_t row : rows) {
       for (int column = 0; column < 2; ++column) {
-        const auto g = static_cast<float>(row - 2 + 3 * column);
+        const auto g = static_cast<float>(row - 2 + int64_t{3} * column);
         sum.push_back(g);
         expected[static_cast<size_t>(row * 2 + column)].Update(static_cast<double>(g));
       }
