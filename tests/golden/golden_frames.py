@@ -78,7 +78,8 @@ def entry_json(entry, data):
         return {
             **head_json(entry), "step": entry.step, "probed_op": entry.probed_op & MASK32,
             "takes_back": entry.takes_back, "rows": entry.rows, "fragment": entry.fragment,
-            "fragments": entry.fragments or 1, "create": entry.create, "data": bytes_json(data),
+            "fragments": entry.fragments or 1, "create": entry.create,
+            "codec": entry.codec & MASK32, "data": bytes_json(data),
         }
     return {
         **head_json(entry), "progress": entry.progress & MASK32,
@@ -93,6 +94,9 @@ def key_json(key):
         "key": key.key, "name": key.name, "dtype": key.dtype if 0 <= key.dtype <= 255 else 255,
         "shape": list(key.shape), "storage": key.storage & MASK32,
         "shape_unknown": key.shape_unknown,
+        "compression": {"type": key.compression.type,
+                        "parameters": parameters_json(key.compression.parameters)},
+        "nan_policy": key.nan_policy & MASK32,
     }
 
 
@@ -196,7 +200,7 @@ def delimited(field, data):
 def push():
     frame = worker_frame()
     add_entry(frame, pattern(400, 1), op=data_pb2.OP_PUSH, key=int_key(3), part=1, round=17,
-             request=501, step=16)
+             request=501, step=16, codec=data_pb2.CODEC_TOPK)
     return serialized(frame)
 
 
@@ -220,7 +224,9 @@ def init():
     specs = [
         types_pb2.KeySpec(key=string_key("conv1.weight"), name="conv1.weight",
                           dtype=types_pb2.DTYPE_F32, shape=[2, 3, 1],
-                          storage=types_pb2.STORAGE_DENSE),
+                          storage=types_pb2.STORAGE_DENSE, nan_policy=types_pb2.NAN_POLICY_ZERO,
+                          compression=types_pb2.Compression(type="topk",
+                                                            parameters={"ratio": 0.01})),
         types_pb2.KeySpec(key=int_key(-1), dtype=types_pb2.DTYPE_F64),
         types_pb2.KeySpec(key=string_key("a/b:c-d_e"), name="a/b:c-d_e", shape_unknown=True),
         types_pb2.KeySpec(key=string_key("Gewicht ⚖ 𝔴"), name="Gewicht ⚖ 𝔴",

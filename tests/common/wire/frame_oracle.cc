@@ -75,9 +75,10 @@ std::string JsonEntry(const RequestEntry& entry) {
   const Piece& piece = entry.piece;
   return fmt::format(
       "{{{}, \"step\": {}, \"probed_op\": {}, \"takes_back\": {}, \"rows\": {}, "
-      "\"fragment\": {}, \"fragments\": {}, \"create\": {}, \"data\": {}}}",
+      "\"fragment\": {}, \"fragments\": {}, \"create\": {}, \"codec\": {}, \"data\": {}}}",
       JsonHead(entry), entry.step, static_cast<uint32_t>(entry.probed_op), entry.takes_back,
-      piece.rows, piece.fragment, piece.fragments, piece.create, JsonBytes(piece.data));
+      piece.rows, piece.fragment, piece.fragments, piece.create, static_cast<uint32_t>(piece.codec),
+      JsonBytes(piece.data));
 }
 
 std::string JsonEntry(const ReplyEntry& entry) {
@@ -87,14 +88,6 @@ std::string JsonEntry(const ReplyEntry& entry) {
       JsonHead(entry), static_cast<uint32_t>(entry.progress), static_cast<int>(entry.code),
       JsonString(entry.message), entry.retry_after_ms, JsonList(entry.missing_ranks), entry.version,
       JsonBytes(entry.data));
-}
-
-std::string JsonKey(const KeySpec& key) {
-  return fmt::format(
-      "{{\"key\": {}, \"name\": {}, \"dtype\": {}, \"shape\": {}, \"storage\": {}, "
-      "\"shape_unknown\": {}}}",
-      key.key, JsonString(key.name), static_cast<uint32_t>(key.dtype), JsonList(key.shape),
-      static_cast<uint32_t>(key.storage), key.shape_unknown);
 }
 
 std::string JsonBits(double value) {
@@ -109,6 +102,16 @@ std::string JsonParameters(const std::map<std::string, double>& parameters) {
     text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", JsonString(name), JsonBits(value));
   }
   return text;
+}
+
+std::string JsonKey(const KeySpec& key) {
+  return fmt::format(
+      "{{\"key\": {}, \"name\": {}, \"dtype\": {}, \"shape\": {}, \"storage\": {}, "
+      "\"shape_unknown\": {}, \"compression\": {{\"type\": {}, \"parameters\": {{{}}}}}, "
+      "\"nan_policy\": {}}}",
+      key.key, JsonString(key.name), static_cast<uint32_t>(key.dtype), JsonList(key.shape),
+      static_cast<uint32_t>(key.storage), key.shape_unknown, JsonString(key.compression.type),
+      JsonParameters(key.compression.parameters), static_cast<uint32_t>(key.nan_policy));
 }
 
 std::string JsonOptimizer(const OptimizerConfig& optimizer) {
@@ -165,6 +168,7 @@ void ReadFields(const v1::RequestEntry& from, RequestEntry* to) {
   to->piece.fragment = from.fragment();
   to->piece.fragments = std::max(from.fragments(), 1u);
   to->piece.create = from.create();
+  to->piece.codec = static_cast<CodecId>(from.codec());
 }
 
 void ReadFields(const v1::ReplyEntry& from, ReplyEntry* to) {
@@ -185,6 +189,7 @@ void WriteFields(const RequestEntry& from, v1::RequestEntry* to) {
   to->set_fragment(from.piece.fragment);
   to->set_fragments(from.piece.fragments == 1 ? 0 : from.piece.fragments);
   to->set_create(from.piece.create);
+  to->set_codec(static_cast<v1::Codec>(from.piece.codec));
 }
 
 void WriteFields(const ReplyEntry& from, v1::ReplyEntry* to) {
@@ -248,6 +253,11 @@ absl::StatusOr<Frame> DecodeBeginning(const Proto& proto) {
     key.shape.assign(from.shape().begin(), from.shape().end());
     key.storage = static_cast<Storage>(from.storage());
     key.shape_unknown = from.shape_unknown();
+    key.compression.type = from.compression().type();
+    for (const auto& [name, value] : from.compression().parameters()) {
+      key.compression.parameters[name] = value;
+    }
+    key.nan_policy = static_cast<NanPolicy>(from.nan_policy());
   }
   return frame;
 }
@@ -305,6 +315,12 @@ Proto BeginningToProto(const Frame& frame) {
     for (const int64_t dim : from.shape) key->add_shape(dim);
     key->set_storage(static_cast<v1::Storage>(from.storage));
     key->set_shape_unknown(from.shape_unknown);
+    key->set_nan_policy(static_cast<v1::NanPolicy>(from.nan_policy));
+    if (from.compression.type.empty()) continue;
+    key->mutable_compression()->set_type(from.compression.type);
+    for (const auto& [name, value] : from.compression.parameters) {
+      (*key->mutable_compression()->mutable_parameters())[name] = value;
+    }
   }
   return proto;
 }

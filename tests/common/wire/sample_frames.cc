@@ -67,6 +67,8 @@ RequestFrame InitFrame() {
     key.shape = i == 1 ? Shape{} : Shape{4, 8, int64_t{1} << static_cast<int>(10 * i)};
     key.storage = i == 2 ? Storage::kRowSparse : Storage::kDense;
     key.shape_unknown = i == 3;
+    if (i == 0) key.compression = {"2bit", {{"threshold", 0.5}, {"min_size", 0}}};
+    key.nan_policy = static_cast<NanPolicy>(i);
     RequestEntry& init = frame.entries.emplace_back(Request(Op::kInit, key.key, 0, i + 1));
     if (i < 3) init.piece.data = PatternBytes(8 + i, 9);
   }
@@ -210,6 +212,7 @@ KeySpec LargestKey() {
   key.dtype = static_cast<DType>(255);
   key.shape.assign(9, std::numeric_limits<int64_t>::min());
   key.storage = static_cast<Storage>(0x80000000u);
+  key.nan_policy = static_cast<NanPolicy>(kMax32);
   return key;
 }
 
@@ -309,6 +312,7 @@ void FillRandomly(RequestEntry* entry, std::mt19937_64& random) {
   entry->piece.fragment = static_cast<uint32_t>(RandomNumber(random));
   entry->piece.fragments = std::max(static_cast<uint32_t>(RandomNumber(random)), 1u);
   entry->piece.create = random() % 2 == 0;
+  entry->piece.codec = static_cast<CodecId>(RandomNumber(random));
 }
 
 void FillRandomly(ReplyEntry* entry, std::mt19937_64& random) {
@@ -370,6 +374,9 @@ std::vector<KeySpec> RandomKeys(std::mt19937_64& random) {
     }
     key.storage = static_cast<Storage>(RandomNumber(random));
     key.shape_unknown = random() % 2 == 0;
+    key.nan_policy = static_cast<NanPolicy>(RandomNumber(random));
+    if (random() % 2 == 0)
+      key.compression = {"x" + RandomText(random), {{RandomText(random), 0.25}}};
   }
   return keys;
 }
