@@ -1,6 +1,7 @@
 # Options of the build and the flags that every target shares.
 
 option(KVS_BUILD_TESTS "build the tests" ON)
+option(KVS_BUILD_MUTANTS "build the simulator's broken variants, which the tests hunt" ON)
 option(KVS_BUILD_BENCH "build bench/kvbench" ON)
 option(KVS_BUILD_FUZZERS "build the libFuzzer targets (clang only; the preset fuzz)" OFF)
 # Every preset turns it on. Off for who builds without one: another compiler has other warnings.
