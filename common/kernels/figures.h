@@ -8,8 +8,7 @@
 
 namespace kvstore {
 
-// Of `elements` numbers of any dtype (a bool is 0 or 1), in double. Reads each once: about 1 ns an
-// element.
+// Of `elements` numbers of any dtype (a bool is 0 or 1), in double. Reads each once.
 Figures FiguresOf(DType dtype, const void* x, size_t elements);
 
 }  // namespace kvstore
