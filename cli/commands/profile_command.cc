@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cli/ask.h"
+#include "cli/commands/ask_options.h"
 #include "cli/commands/commands.h"
 #include "cli/printer.h"
 #include "cli/trace_merge.h"
@@ -186,14 +187,7 @@ void AddProfileCommand(CLI::App& app, CommandContext& context) {
   auto options = std::make_shared<ProfileOptions>();
   const auto add = [&](const char* name, const char* what, auto run) {
     CLI::App* verb = command->add_subcommand(name, what);
-    verb->add_option("--scheduler", options->scheduler, "where the scheduler listens")
-        ->type_name("HOST:PORT")
-        ->envname("KVSTORE_SCHEDULER")
-        ->required();
-    verb->add_option("--timeout-ms", options->timeout_ms, "how long to try to get each answer")
-        ->type_name("MS")
-        ->check(CLI::PositiveNumber)
-        ->capture_default_str();
+    AddAskOptions(*verb, &options->scheduler, &options->timeout_ms);
     verb->callback(
         [&context, options, run] { context.exit_code = ExitCodeOf(context, run(*options)); });
     return verb;

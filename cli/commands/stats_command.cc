@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cli/ask.h"
+#include "cli/commands/ask_options.h"
 #include "cli/commands/commands.h"
 #include "cli/key_report.h"
 #include "cli/printer.h"
@@ -59,20 +60,10 @@ void AddStatsCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command = app.add_subcommand(
       "stats", "keys: pushes, failed updates, norm and largest magnitude of values and sums");
   auto options = std::make_shared<StatsOptions>();
-  command->add_option("--scheduler", options->scheduler, "where the scheduler listens")
-      ->type_name("HOST:PORT")
-      ->envname("KVSTORE_SCHEDULER")
-      ->required();
+  AddAskOptions(*command, &options->scheduler, &options->timeout_ms);
   command->add_option("--key", options->key, "only keys whose name, or number, begins so")
       ->type_name("PREFIX");
-  command->add_option("--output", options->output, "how to print it")
-      ->type_name("FORMAT")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
-  command->add_option("--timeout-ms", options->timeout_ms, "how long to try to get each answer")
-      ->type_name("MS")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  AddFormatOption(*command, &options->output);
   command->callback([&context, options] { context.exit_code = ShowStats(context, *options); });
 }
 

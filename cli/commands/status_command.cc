@@ -8,6 +8,7 @@
 
 #include "cli/ask.h"
 #include "cli/cluster_report.h"
+#include "cli/commands/ask_options.h"
 #include "cli/commands/commands.h"
 #include "cli/printer.h"
 #include "common/base/status_macros.h"
@@ -62,18 +63,8 @@ void AddStatusCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command =
       app.add_subcommand("status", "nodes, ranks, slots, epoch, open rounds and who is waited for");
   auto options = std::make_shared<StatusOptions>();
-  command->add_option("--scheduler", options->scheduler, "where the scheduler listens")
-      ->type_name("HOST:PORT")
-      ->envname("KVSTORE_SCHEDULER")
-      ->required();
-  command->add_option("--output", options->output, "how to print it")
-      ->type_name("FORMAT")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
-  command->add_option("--timeout-ms", options->timeout_ms, "how long to try to get each answer")
-      ->type_name("MS")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  AddAskOptions(*command, &options->scheduler, &options->timeout_ms);
+  AddFormatOption(*command, &options->output);
   command->callback([&context, options] { context.exit_code = ShowStatus(context, *options); });
 }
 
