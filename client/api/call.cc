@@ -7,6 +7,22 @@
 #include "client/store/argument_checks.h"
 
 namespace kvstore {
+namespace {
+
+// In place each part of the output takes the bytes of the same part of the value.
+absl::Status CheckInPlace(const KeyOperation& operation) {
+  for (const NDArray& output : operation.outputs) {
+    for (const NDArray& value : operation.values) {
+      if (output.impl()->var != value.impl()->var || output.dtype() == value.dtype()) continue;
+      return absl::InvalidArgumentError(fmt::format(
+          "{}: an output in place of the value has its dtype, {} expected, got {}",
+          operation.key->label, DataTypeName(value.dtype()), DataTypeName(output.dtype())));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 Call::Call(OperationKind kind, int priority, KeyTable* keys, const DependencyEngine* engine)
     : kind_(kind), priority_(priority), keys_(keys), engine_(engine), number_(keys->NextCall()) {}
@@ -57,7 +73,7 @@ KeyedStatus Call::AddOutputs(const std::vector<KeyName>& keys, const std::vector
       }
       continue;
     }
-    const absl::Status fits = CheckOutput(key.label, outputs[i], &operation.spec);
+    const absl::Status fits = CheckOutput(key.label, outputs[i], operation.spec);
     if (!fits.ok()) return {fits, key.text};
     operation.outputs.push_back(*outputs[i]);
   }
@@ -71,7 +87,7 @@ KeyedStatus Call::AddRows(const std::vector<KeyName>& keys,
     if (!group.ok()) return {group.status(), TextOf(keys[i])};
     KeyOperation& operation = *(*group)->operation;
     const auto& [output, ids] = rows[i];
-    absl::Status fits = CheckRowsOutput(operation.key->label, output, ids, &operation.spec);
+    absl::Status fits = CheckRowsOutput(operation.key->label, output, ids, operation.spec);
     if (fits.ok()) {
       operation.outputs.push_back(*output);
       operation.row_ids.push_back({ids, {}});
@@ -92,6 +108,9 @@ KeyedStatus Call::FinishPushPull() {
                   "PushPull: the same keys expected in both lists, {} is only {}",
                   operation.key->label, operation.values.empty() ? "pulled" : "pushed")),
               operation.key->text};
+    }
+    if (absl::Status in_place = CheckInPlace(operation); !in_place.ok()) {
+      return {in_place, operation.key->text};
     }
     if (operation.outputs.empty()) operation.kind = OperationKind::kPush;
   }

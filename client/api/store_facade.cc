@@ -333,7 +333,7 @@ KeyedStatus StoreFacade::BroadcastKeys(const Names& init_keys, const Names& pull
         spec = specs.emplace(IdOf(pull_keys[i]), (*state)->spec).first;
       }
       if (outputs[i] != nullptr && outputs[i]->storage_type() != StorageType::kDefault) continue;
-      status = CheckOutput(LabelOf(pull_keys[i]), outputs[i], &spec->second);
+      status = CheckOutput(LabelOf(pull_keys[i]), outputs[i], spec->second);
       if (!status.ok()) return {status, TextOf(pull_keys[i])};
     }
   }

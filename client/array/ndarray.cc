@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <unordered_map>
@@ -104,6 +105,12 @@ std::shared_ptr<NDArray::Impl> MakeRowSparse(std::vector<int64_t> shape, DataTyp
   }
   auto impl = MakeImpl(std::move(shape), dtype, context);
   if (context.device != Context::Device::kCpu) ThrowNoDevice(context);
+  if (std::find(impl->shape.begin() + 1, impl->shape.end(), 0) != impl->shape.end()) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("a row_sparse array: rows of at least one element expected, got shape {}",
+                    ShapeString(impl->shape)));
+  }
   impl->storage = StorageType::kRowSparse;
   return impl;
 }
@@ -164,7 +171,8 @@ std::shared_ptr<NDArray::Impl> MakeZeros(std::vector<int64_t> shape, DataType dt
   std::memset(buffer->data(), 0, buffer->size());
   impl->data = buffer->data();
   impl->memory = std::shared_ptr<void>(buffer, buffer->data());
-  impl->var = VarTable::Process().VarOf(impl->data);
+  impl->var =
+      buffer->size() == 0 ? DependencyEngine::NewVar() : VarTable::Process().VarOf(impl->data);
   return impl;
 }
 
@@ -183,13 +191,13 @@ std::shared_ptr<NDArray::Impl> MakeBlob(void* data, std::vector<int64_t> shape, 
                                         Context context, std::function<void(void*)> deleter) {
   auto impl = MakeImpl(std::move(shape), dtype, context);
   if (context.device == Context::Device::kGpu) ThrowNoDevice(context);
-  if (data == nullptr) {
+  if (data == nullptr && impl->elements > 0) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("FromBlob: bytes of an array of shape {} were expected, got null",
                             ShapeString(impl->shape)));
   }
   impl->data = static_cast<uint8_t*>(data);
-  impl->var = VarTable::Process().VarOf(data);
+  impl->var = data == nullptr ? DependencyEngine::NewVar() : VarTable::Process().VarOf(data);
   if (deleter != nullptr) {
     const auto blob = std::make_shared<Blob>();
     blob->deleter = std::move(deleter);
@@ -269,7 +277,7 @@ NDArray MakeDetachedRows(void* rows, std::vector<int64_t> indices, std::vector<i
 }
 
 size_t NDArray::Impl::row_bytes() const {
-  return static_cast<size_t>(elements / shape[0]) * DataTypeBytes(dtype);
+  return shape[0] == 0 ? 0 : static_cast<size_t>(elements / shape[0]) * DataTypeBytes(dtype);
 }
 
 uint8_t* NDArray::Impl::SetRows(std::vector<int64_t> row_indices) {

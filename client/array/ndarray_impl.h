@@ -37,6 +37,7 @@ class NDArray::Impl {
   DataType dtype = DataType::kFloat32;
   Context context;
   StorageType storage = StorageType::kDefault;
+  bool read_only = false;  // no operation may fill it
 
   // row_sparse.
   std::vector<int64_t> indices;

@@ -7,9 +7,9 @@ namespace kvstore {
 
 std::shared_ptr<const Cut> MakeCut(const ValueSpec& spec) {
   if (spec.row_sparse) {
-    return std::make_shared<RowSparseCut>(RowShapeOf(spec.shape, spec.dtype));
+    return std::make_shared<RowSparseCut>(spec.dtype, RowShapeOf(spec.shape, spec.dtype));
   }
-  return std::make_shared<DenseCut>(spec.bytes);
+  return std::make_shared<DenseCut>(spec.dtype, spec.bytes);
 }
 
 }  // namespace kvstore

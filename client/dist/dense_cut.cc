@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "client/array/ndarray_impl.h"
+#include "client/store/output_dtype.h"
 #include "common/cluster/partitioner.h"
 
 namespace kvstore {
@@ -38,7 +40,9 @@ void DenseCut::Write(const Question& question, const Payload& reply,
                      const std::vector<NDArray>& outputs) const {
   for (size_t i = 0; i < question.outputs; ++i) {
     const NDArray& output = outputs[question.first_output + i];
-    reply.CopyTo(output.data_as<uint8_t>() + PartOffset(question.part));
+    const uint64_t first = PartOffset(question.part) / DTypeBytes(dtype_);  // element of the part
+    Converted(reply, dtype_, ToDType(output.dtype()))
+        .CopyTo(output.data_as<uint8_t>() + first * DataTypeBytes(output.dtype()));
   }
 }
 

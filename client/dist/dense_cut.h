@@ -4,13 +4,14 @@
 #pragma once
 
 #include "client/dist/cut.h"
+#include "common/tensor/dtype.h"
 
 namespace kvstore {
 
 class DenseCut final : public Cut {
  public:
   // `bytes`: of the whole value.
-  explicit DenseCut(uint64_t bytes) : bytes_(bytes) {}
+  DenseCut(DType dtype, uint64_t bytes) : dtype_(dtype), bytes_(bytes) {}
 
   PartIndex parts() const override;
   std::vector<PartPiece> Pieces(const Contribution& contribution, LentParts* lent) const override;
@@ -20,6 +21,7 @@ class DenseCut final : public Cut {
              const std::vector<NDArray>& outputs) const override;
 
  private:
+  const DType dtype_;
   const uint64_t bytes_;
 };
 

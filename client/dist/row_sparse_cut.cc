@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "client/array/ndarray_impl.h"
+#include "client/store/output_dtype.h"
 #include "client/store/row_requests.h"
 #include "common/wire/byte_counts.h"
 
@@ -67,9 +68,11 @@ size_t RowSparseCut::ReplyBytes(const Question& question) const {
 void RowSparseCut::Write(const Question& question, const Payload& reply,
                          const std::vector<NDArray>& outputs) const {
   for (size_t i = 0; i < question.outputs; ++i) {
-    auto* const to = outputs[question.first_output + i].data_as<uint8_t>();
-    PutRows(reply, shape_.row_bytes, question.places, to);
-    CountCopiedBytes(reply.size());
+    const NDArray& output = outputs[question.first_output + i];
+    const Payload rows = Converted(reply, dtype_, ToDType(output.dtype()));
+    const size_t row_bytes = shape_.row_elements * DataTypeBytes(output.dtype());
+    PutRows(rows, row_bytes, question.places, output.data_as<uint8_t>());
+    CountCopiedBytes(rows.size());
   }
 }
 

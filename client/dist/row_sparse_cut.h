@@ -8,12 +8,13 @@
 
 #include "client/dist/cut.h"
 #include "common/rows/row_cut.h"
+#include "common/tensor/dtype.h"
 
 namespace kvstore {
 
 class RowSparseCut final : public Cut {
  public:
-  explicit RowSparseCut(const RowShape& shape) : shape_(shape) {}
+  RowSparseCut(DType dtype, const RowShape& shape) : dtype_(dtype), shape_(shape) {}
 
   PartIndex parts() const override { return shape_.stripes; }
   // Copies: nothing is lent.
@@ -28,6 +29,7 @@ class RowSparseCut final : public Cut {
   void AddQuestions(const std::vector<int64_t>& ids, size_t first_output, size_t outputs,
                     std::vector<Question>* questions) const;
 
+  const DType dtype_;
   const RowShape shape_;
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "client/array/ndarray_impl.h"
+#include "common/kernels/convert.h"
 #include "common/kernels/kernels.h"
 
 namespace kvstore {
@@ -110,19 +111,27 @@ absl::Status LocalRows::UpdateBy(const NDArray& merged, const WholeUpdate& updat
 }
 
 void LocalRows::CopyTo(const NDArray& output) const {
-  if (output.storage_type() == StorageType::kDefault) {
-    auto* const values = output.data_as<uint8_t>();
-    table_.CopyTo(values);
-    Round(values, static_cast<size_t>(output.size()));
-  } else {
-    CopyRows(table_.NonZeroRows(), output);
+  if (output.storage_type() == StorageType::kRowSparse) {
+    return CopyRows(table_.NonZeroRows(), output);
   }
+  Fill(output.data_as<uint8_t>(), static_cast<size_t>(output.size()), output,
+       [this](uint8_t* values) { table_.CopyTo(values); });
 }
 
 void LocalRows::CopyRows(const std::vector<int64_t>& ids, const NDArray& output) const {
-  uint8_t* const values = output.impl()->SetRows(ids);
-  table_.Gather(ids.data(), ids.size(), values);
-  Round(values, ids.size() * shape_.row_elements);
+  const size_t elements = ids.size() * shape_.row_elements;
+  Fill(output.impl()->SetRows(ids), elements, output,
+       [&](uint8_t* values) { table_.Gather(ids.data(), ids.size(), values); });
+}
+
+template <typename Read>
+void LocalRows::Fill(uint8_t* out, size_t elements, const NDArray& output, const Read& read) const {
+  const DType to = ToDType(output.dtype());
+  std::vector<uint8_t> values(to == spec_.dtype ? 0 : elements * DTypeBytes(spec_.dtype));
+  uint8_t* const stored = to == spec_.dtype ? out : values.data();
+  read(stored);
+  Round(stored, elements);
+  if (stored != out) Convert(spec_.dtype, stored, to, out, elements);
 }
 
 // What a server would answer, and a worker make of it.

@@ -36,8 +36,8 @@ class LocalRows {
   // these rows of the value. Errors: the updater's, then the value stays as it was.
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const WholeUpdate& update);
 
-  // As a pull is answered: rounded, if the codec encodes pulls.
-  // The whole value; a row_sparse output gets the rows that are not zero.
+  // As a pull is answered: rounded, if the codec encodes pulls, and converted to the output's
+  // dtype. The whole value; a row_sparse output gets the rows that are not zero.
   void CopyTo(const NDArray& output) const;
   // `ids`: ascending, each once. The output, row_sparse, has these rows afterwards.
   void CopyRows(const std::vector<int64_t>& ids, const NDArray& output) const;
@@ -59,6 +59,10 @@ class LocalRows {
   template <typename Use>
   absl::Status WithSum(KeyId key, const std::vector<NDArray>& values, const Use& use);
   absl::Status UpdateBy(const NDArray& merged, const WholeUpdate& update);
+  // Writes `elements`, which read(place) puts there in the value's dtype, to `out`, in the
+  // output's.
+  template <typename Read>
+  void Fill(uint8_t* out, size_t elements, const NDArray& output, const Read& read) const;
   void Round(uint8_t* values, size_t elements) const;
 
   ValueSpec spec_;

@@ -8,7 +8,9 @@
 
 #include "client/array/ndarray_impl.h"
 #include "client/base/no_memory.h"
+#include "client/store/output_dtype.h"
 #include "common/base/status_macros.h"
+#include "common/kernels/convert.h"
 #include "common/kernels/kernels.h"
 
 namespace kvstore {
@@ -172,24 +174,24 @@ absl::Status LocalValue::Push(KeyId key, const std::vector<NDArray>& values,
 }
 
 void LocalValue::CopyTo(const NDArray& output) const {
-  auto* bytes = output.data_as<uint8_t>();
+  auto* const bytes = output.data_as<uint8_t>();
+  const DType to = ToDType(output.dtype());
   const bool encodes = codec_ != nullptr && codec_->encodes_pulls();
   if (whole_ != nullptr && !encodes) {
-    std::memcpy(bytes, whole_->data(), spec_.bytes);
-    return;
+    return Convert(spec_.dtype, whole_->data(), to, bytes, ElementsIn(spec_, spec_.bytes));
   }
   for (PartIndex part = 0; part < PartCount(spec_.bytes); ++part) {
     const uint8_t* const from =
         whole_ != nullptr ? whole_->data() + PartOffset(part) : parts_[part]->data();
-    const size_t size = PartBytes(spec_.bytes, part);
+    const size_t elements = ElementsIn(spec_, PartBytes(spec_.bytes, part));
+    uint8_t* const out = bytes + ElementsIn(spec_, PartOffset(part)) * DTypeBytes(to);
     if (encodes) {
       // What a server would answer, and a worker make of it.
-      const size_t elements = ElementsIn(spec_, size);
       Payload answer = EncodeValues(*codec_, spec_.dtype, from, elements);
-      DecodeValues(*codec_, spec_.dtype, std::move(answer), elements)
-          .CopyTo(bytes + PartOffset(part));
+      Converted(DecodeValues(*codec_, spec_.dtype, std::move(answer), elements), spec_.dtype, to)
+          .CopyTo(out);
     } else {
-      std::memcpy(bytes + PartOffset(part), from, size);
+      Convert(spec_.dtype, from, to, out, elements);
     }
   }
 }

@@ -47,7 +47,8 @@ class LocalValue {
   // what it has written until then stays (decision 12).
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const WholeUpdate& update,
                     Scratch* scratch);
-  // As a pull is answered: rounded, if the codec encodes pulls.
+  // As a pull is answered: rounded, if the codec encodes pulls, and converted to the output's
+  // dtype.
   void CopyTo(const NDArray& output) const;
 
  private:

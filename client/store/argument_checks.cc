@@ -6,12 +6,25 @@
 
 #include "client/array/ndarray_impl.h"
 #include "client/store/row_ids.h"
+#include "common/kernels/convert.h"
+#include "common/kernels/finite.h"
 #include "common/rows/row_cut.h"
 
 namespace kvstore {
 namespace {
 
 bool IsRowSparse(const NDArray& array) { return array.storage_type() == StorageType::kRowSparse; }
+
+absl::Status CheckThere(const std::string& label, const NDArray& array) {
+  if (!array.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("{}: an array expected, got an empty one", label));
+}
+
+absl::Status CheckShape(const std::string& label, const NDArray& array, const ValueSpec& spec) {
+  if (array.shape() == spec.shape) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "{}: shape {} expected, got {}", label, ShapeString(spec.shape), ShapeString(array.shape())));
+}
 
 }  // namespace
 
@@ -53,10 +66,7 @@ ValueSpec SpecFrom(const NDArray& array) {
 }
 
 absl::Status CheckArray(const std::string& label, const NDArray& array, ValueSpec* spec) {
-  if (array.empty()) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: an array expected, got an empty one", label));
-  }
+  if (absl::Status there = CheckThere(label, array); !there.ok()) return there;
   if (!spec->known) {
     *spec = SpecFrom(array);
     return absl::OkStatus();
@@ -66,19 +76,27 @@ absl::Status CheckArray(const std::string& label, const NDArray& array, ValueSpe
                                                   DTypeName(spec->dtype),
                                                   DataTypeName(array.dtype())));
   }
-  if (array.shape() != spec->shape) {
-    return absl::InvalidArgumentError(fmt::format("{}: shape {} expected, got {}", label,
-                                                  ShapeString(spec->shape),
-                                                  ShapeString(array.shape())));
-  }
-  return absl::OkStatus();
+  return CheckShape(label, array, *spec);
 }
 
-absl::Status CheckOutput(const std::string& label, const NDArray* output, ValueSpec* spec) {
+absl::Status CheckOutput(const std::string& label, const NDArray* output, const ValueSpec& spec) {
   if (output == nullptr) {
     return absl::InvalidArgumentError(fmt::format("{}: an output expected, got null", label));
   }
-  return CheckArray(label, *output, spec);
+  if (absl::Status there = CheckThere(label, *output); !there.ok()) return there;
+  if (output->impl()->read_only) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: an output that may be written expected, got a read-only array", label));
+  }
+  if (!spec.known) return absl::OkStatus();
+  if (!Converts(spec.dtype, ToDType(output->dtype()))) {
+    return absl::InvalidArgumentError(fmt::format(
+        "{}: an output of dtype {}, or of one that {} converts to ({}), expected, got {}", label,
+        DTypeName(spec.dtype), DTypeName(spec.dtype),
+        MayBeNotFinite(spec.dtype) ? "floats" : "those that hold each of its values",
+        DataTypeName(output->dtype())));
+  }
+  return CheckShape(label, *output, spec);
 }
 
 absl::Status CheckInit(const std::string& label, const NDArray& array, bool may_be_empty,
@@ -94,17 +112,17 @@ absl::Status CheckInit(const std::string& label, const NDArray& array, bool may_
 }
 
 absl::Status CheckRowsOutput(const std::string& label, const NDArray* output, const NDArray& ids,
-                             ValueSpec* spec) {
+                             const ValueSpec& spec) {
   const auto wrong = [&](const char* what, const char* expected, const char* got) {
     return absl::InvalidArgumentError(
         fmt::format("{}: {} of storage {} expected, got {}", label, what, expected, got));
   };
-  if (!spec->row_sparse) return wrong("PullRowSparse: a key", "row_sparse", "default");
+  if (!spec.row_sparse) return wrong("PullRowSparse: a key", "row_sparse", "default");
   if (absl::Status fits = CheckOutput(label, output, spec); !fits.ok()) return fits;
   if (!IsRowSparse(*output)) return wrong("an output", "row_sparse", "default");
   if (IsRowSparse(ids)) return wrong("row ids", "default", "row_sparse");
   if (ids.empty()) return absl::OkStatus();
-  return CheckIdDType(label, ToDType(ids.dtype()), spec->shape[0]);
+  return CheckIdDType(label, ToDType(ids.dtype()), spec.shape[0]);
 }
 
 absl::Status ReadRowIds(const KeyOperation& operation, RowIds* asked) {

@@ -27,7 +27,10 @@ ValueSpec SpecFrom(const NDArray& array);
 // Compares dtype and shape of `array` with what is known of the key `label`. Where nothing is known
 // (an Init) `spec` is filled in from `array`.
 absl::Status CheckArray(const std::string& label, const NDArray& array, ValueSpec* spec);
-absl::Status CheckOutput(const std::string& label, const NDArray* output, ValueSpec* spec);
+
+// Whether `output` may be written, and has the shape of the key `label` and a dtype that its values
+// convert to (kernels/convert.h). The last two only if the key is known.
+absl::Status CheckOutput(const std::string& label, const NDArray* output, const ValueSpec& spec);
 
 // The value of an Init. `spec`, unknown before, is filled in from `array`; an empty one, which is
 // taken only where `may_be_empty`, leaves it unknown.
@@ -36,7 +39,7 @@ absl::Status CheckInit(const std::string& label, const NDArray& array, bool may_
 
 // The key, an output and its ids of PullRowSparse.
 absl::Status CheckRowsOutput(const std::string& label, const NDArray* output, const NDArray& ids,
-                             ValueSpec* spec);
+                             const ValueSpec& spec);
 
 // Reads the ids in `asked->array`, which nobody writes now, into `asked->ids`. Does nothing if that
 // was done before. Errors: those of RowIdsOf (row_ids.h); RESOURCE_EXHAUSTED.

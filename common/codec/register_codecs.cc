@@ -47,7 +47,7 @@ absl::StatusOr<CodecPtr> MakeCodec(const CompressionConfig& config) {
 bool Compresses(const CompressionConfig& config, DType dtype, uint64_t bytes) {
   const bool is_float = dtype == DType::kFloat32 || dtype == DType::kFloat64 ||
                         dtype == DType::kFloat16 || dtype == DType::kBFloat16;
-  if (config.type.empty() || !is_float) return false;
+  if (config.type.empty() || !is_float || bytes == 0) return false;
   const auto least = config.parameters.find(kMinBytes);
   return least == config.parameters.end() || static_cast<double>(bytes) >= least->second;
 }

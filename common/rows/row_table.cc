@@ -35,7 +35,7 @@ bool RowIsZero(const uint8_t* row, size_t row_bytes) {
 
 RowTable::RowTable(int64_t rows, size_t row_bytes)
     : rows_(rows), row_bytes_(row_bytes), rows_per_page_log2_(0) {
-  KVS_CHECK(rows > 0 && row_bytes > 0);
+  KVS_CHECK(rows >= 0 && row_bytes > 0);
   const auto room = [&](int log2) { return (size_t{1} << log2) * row_bytes; };
   while (room(rows_per_page_log2_ + 1) <= kPageBytes && int64_t{1} << rows_per_page_log2_ < rows) {
     ++rows_per_page_log2_;

@@ -19,7 +19,7 @@ namespace kvstore {
 // Threading: thread-compatible.
 class RowTable {
  public:
-  // Both at least 1.
+  // At least 0 rows of at least 1 byte.
   RowTable(int64_t rows, size_t row_bytes);
 
   int64_t rows() const { return rows_; }

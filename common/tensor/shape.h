@@ -1,4 +1,4 @@
-// Shapes: at most 8 dimensions, each at least 1; `[]` is one element.
+// Shapes: at most 8 dimensions; `[]` is one element, and a dimension of 0 makes none.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ inline constexpr int kDimsMax = 8;
 inline constexpr int64_t kElementsMax = int64_t{1} << 40;
 
 // Number of elements. Errors: INVALID_ARGUMENT for more than kDimsMax dimensions, a dimension
-// below 1, or a product over kElementsMax (computed without overflow).
+// below 0, or a product, of those that are not 0, over kElementsMax (computed without overflow).
 absl::StatusOr<int64_t> ElementCount(const Shape& shape);
 
 // "[4,8]".

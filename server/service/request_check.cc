@@ -160,6 +160,11 @@ absl::Status CheckRowSparse(const RequestFrame& request, const RequestEntry& ent
   if (spec.shape.empty()) {
     return Refused(request, entry, "a row_sparse shape of at least 1 dimension expected, got []");
   }
+  if (std::find(spec.shape.begin() + 1, spec.shape.end(), 0) != spec.shape.end()) {
+    return Refused(request, entry,
+                   fmt::format("row_sparse rows of at least 1 element expected, got shape {}",
+                               ShapeString(spec.shape)));
+  }
   const RowShape cut = RowShapeOf(spec.shape, spec.dtype);
   if (cut.row_bytes > kRowBytesMax) {
     return Refused(

@@ -22,7 +22,7 @@ struct Arrays {
   KVStore& store;
   NDArray ones = Filled(Dims{2, 3}, 1), good = Filled(Dims{2, 3}, 0);
   NDArray wrong_shape = Filled(Dims{3, 2}, -7), wrong_rank = Filled(6, -7);
-  NDArray wrong_dtype{{2, 3}, DataType::kFloat64};
+  NDArray wrong_dtype{{2, 3}, DataType::kInt32};
 };
 
 }  // namespace
@@ -99,7 +99,7 @@ TEST_CASE("other shapes and dtypes than Init's are refused and touch nothing", "
                "key 2: shape [2,3] expected, got [3,2]");
     MUST_THROW(store.Push(Ints{1, 1}, {a.good, a.wrong_rank}), kInvalidArgument, "got [6]");
     MUST_THROW(store.Push(Ints{1}, {a.wrong_dtype}), kInvalidArgument,
-               "key 1: dtype f32 expected, got f64");
+               "key 1: dtype f32 expected, got i32");
     MUST_THROW(store.Push(Ints{1}, {NDArray()}), kInvalidArgument, "got an empty one");
     MUST_THROW(store.Push(Ints{1}, {NDArray::RowSparse({2, 4})}), kInvalidArgument,
                "key 1: shape [2,3] expected, got [2,4]");
@@ -110,7 +110,7 @@ TEST_CASE("other shapes and dtypes than Init's are refused and touch nothing", "
                "key 1: an output expected, got null");
     NDArray empty;
     MUST_THROW(store.Pull(Ints{1}, {&empty}), kInvalidArgument, "got an empty one");
-    MUST_THROW(store.Pull(Ints{1}, {&a.wrong_dtype}), kInvalidArgument, "got f64");
+    MUST_THROW(store.Pull(Ints{1}, {&a.wrong_dtype}), kInvalidArgument, "got i32");
     MUST_THROW(store.PushPull(Ints{1}, {1}, {a.good}, {&a.wrong_shape}), kInvalidArgument, "[3,2]");
     store.WaitAll();
     MUST_EQUAL(Read(a.wrong_shape), Floats(6, -7));

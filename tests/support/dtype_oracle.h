@@ -45,9 +45,9 @@ class SmallFloat {
     return (one - eighths) | fraction | (static_cast<uint32_t>(random >> 32) & 0x8000);
   }
   // To nearest, ties to even, by comparing distances; exact, since doubles hold all of them.
-  uint32_t Nearest(float value) const {
+  uint32_t Nearest(double value) const {
     const uint32_t sign = std::signbit(value) ? 0x8000 : 0;
-    const double x = std::abs(static_cast<double>(value));
+    const double x = std::abs(value);
     if (x >= magnitudes_.back()) return sign | infinity_;
     const auto after = std::upper_bound(magnitudes_.begin(), magnitudes_.end(), x);
     const auto high = static_cast<uint32_t>(after - magnitudes_.begin());
@@ -116,6 +116,19 @@ class DTypeOracle {
     }
     return out;
   }
+  // The elements of `bytes` as numbers; exact but for i64s of more than 53 bits. An infinity of 16
+  // bits is what would come next after the largest number.
+  std::vector<double> Numbers(const Bytes& bytes) const {
+    std::vector<double> numbers;
+    for (size_t i = 0; i < bytes.size() / width_; ++i) numbers.push_back(Number(Get(bytes, i)));
+    return numbers;
+  }
+  // The nearest elements to these numbers, ties to even: the numbers themselves if this is an int.
+  Bytes Nearest(const std::vector<double>& numbers) const {
+    Bytes bytes(numbers.size() * width_);
+    for (size_t i = 0; i < numbers.size(); ++i) Put(bytes, i, FromNumber(numbers[i]));
+    return bytes;
+  }
   bool IsFloat() const {
     return dtype_ == DType::kFloat32 || dtype_ == DType::kFloat64 || dtype_ == DType::kFloat16 ||
            dtype_ == DType::kBFloat16;
@@ -139,6 +152,21 @@ class DTypeOracle {
     uint64_t bits;
     std::memcpy(&bits, &number, sizeof(bits));
     return bits;
+  }
+  double Number(uint64_t bits) const {
+    if (dtype_ == DType::kFloat64) return ToDouble(bits);
+    if (IsFloat()) return ToFloat(bits);
+    if (dtype_ == DType::kBool) return bits != 0 ? 1 : 0;
+    if (dtype_ == DType::kUInt8) return static_cast<double>(bits);
+    const auto unused = static_cast<int>(64 - 8 * width_);
+    return static_cast<double>(static_cast<int64_t>(bits << unused) >> unused);
+  }
+  uint64_t FromNumber(double number) const {
+    if (dtype_ == DType::kFloat16) return kF16.Nearest(number);
+    if (dtype_ == DType::kBFloat16) return kBF16.Nearest(number);
+    if (dtype_ == DType::kFloat64) return FromDouble(number);
+    if (IsFloat()) return FromFloat(static_cast<float>(number));
+    return static_cast<uint64_t>(static_cast<int64_t>(number));
   }
   // Of the floats other than f64.
   float ToFloat(uint64_t bits) const {

@@ -94,16 +94,19 @@ class KVSTORE_EXPORT KVStore {
                     int priority = 0) = 0;
 
   // Fills `outputs` with the value after this worker's last push of the key (on dist_async other
-  // workers' pushes may be in it already). Outputs of storage kRowSparse are left alone, with one
-  // warning per key of a store; with `ignore_sparse` = false, which local stores take, they get the
-  // rows that are not zero.
+  // workers' pushes may be in it already). An output of another dtype gets the values converted:
+  // floats to any floats (to nearest, ties to even), ints and bools to a dtype that holds each of
+  // their values; kInvalidArgument for any other. Outputs of storage kRowSparse are left alone,
+  // with one warning per key of a store; with `ignore_sparse` = false, which local stores take,
+  // they get the rows that are not zero.
   virtual void Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
                     int priority = 0, bool ignore_sparse = true) = 0;
   virtual void Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
                     int priority = 0, bool ignore_sparse = true) = 0;
 
   // Push, then Pull of the same keys (kInvalidArgument if the two lists name others). An output may
-  // be the value itself (in place).
+  // be the value itself (in place); an output over the same memory in another dtype is
+  // kInvalidArgument.
   virtual void PushPull(const std::vector<int>& push_keys, const std::vector<int>& pull_keys,
                         const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
                         int priority = 0) = 0;
@@ -125,7 +128,8 @@ class KVSTORE_EXPORT KVStore {
   // name: an array of any shape, and of any dtype that can say each row of the key (f32: up to 2^24
   // rows, f16: 2^11, bf16 and u8: 2^8, i8: 2^7, bool: 2, i32: 2^31, f64 and i64: all); their order
   // and repetitions do not matter. Rows that were not asked for are zero; no ids (an empty array)
-  // give an array without rows. Costs what these rows cost, whatever the height of the value.
+  // give an array without rows. Outputs of another dtype are converted to as in Pull. Costs what
+  // these rows cost, whatever the height of the value.
   // Errors: kInvalidArgument unless the key and the outputs are row_sparse, for ids of another
   // dtype than that, and for an id that is not a whole number; kOutOfRange for one that is no row.
   // What is wrong with the ids themselves is found at once, or is the key's error if a Pull into

@@ -10,6 +10,11 @@
 
 #include "kvstore/export.h"
 
+// DLPack's structs, by which frameworks hand each other tensors; a program that uses them has their
+// header.
+struct DLManagedTensor;
+struct DLManagedTensorVersioned;
+
 namespace kvstore {
 
 // Of the elements of an array. Numbers as on the wire.
@@ -65,7 +70,7 @@ class KVSTORE_EXPORT NDArray {
  public:
   NDArray();
   // An array of zeros in host memory. Errors: Error kInvalidArgument for a shape with more than 8
-  // dimensions, a dimension below 1, or more than 2^40 elements.
+  // dimensions, a dimension below 0, or more than 2^40 elements.
   explicit NDArray(std::vector<int64_t> shape, DataType dtype = DataType::kFloat32,
                    Context context = Context::Cpu());
   // Borrows `data` (shape, row-major, dtype) without copying; `deleter` is called when the last
@@ -76,7 +81,7 @@ class KVSTORE_EXPORT NDArray {
                           std::function<void(void*)> deleter = nullptr);
 
   // A row_sparse array of `shape`, which has at least one dimension, without rows: all zero.
-  // Errors: as for an array of zeros.
+  // Errors: as for an array of zeros; kInvalidArgument for rows without elements.
   static NDArray RowSparse(std::vector<int64_t> shape, DataType dtype = DataType::kFloat32,
                            Context context = Context::Cpu());
   // A row_sparse array of `shape` with the rows `indices`, ascending and each once. `rows` has them
@@ -87,6 +92,21 @@ class KVSTORE_EXPORT NDArray {
   // for an index below 0 or not below shape[0].
   static NDArray RowSparse(std::vector<int64_t> shape, std::vector<int64_t> indices,
                            const NDArray& rows);
+
+  // An array over another framework's tensor, without copying: of host memory, in row-major order
+  // without gaps, of one of our dtypes. Takes the tensor over: its deleter is called as FromBlob's
+  // is. What is flagged as read-only may be pushed, but not be pulled into.
+  // Errors: kInvalidArgument for any other tensor, or version of DLPack than 1; kUnimplemented for
+  // one on a GPU. Then the tensor is the caller's as before.
+  static NDArray FromDLPack(DLManagedTensor* tensor);
+  static NDArray FromDLPack(DLManagedTensorVersioned* tensor);
+  // This array as a tensor for another framework, without copying; it holds the array until its
+  // deleter is called, by whoever takes it over. Like data(), its bytes may be in use: WaitToRead()
+  // or WaitToWrite() before they are touched.
+  // Errors: kInvalidArgument for an empty handle, a row_sparse array, and a read-only array without
+  // a version (it could not say so).
+  DLManagedTensor* ToDLPack() const;
+  DLManagedTensorVersioned* ToDLPackVersioned() const;
 
   // Whether there is no array behind the handle.
   bool empty() const { return impl_ == nullptr; }

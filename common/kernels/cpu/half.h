@@ -2,6 +2,7 @@
 // Rounding is to nearest, ties to even; denormals are kept; a NaN becomes a NaN with its sign.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -27,6 +28,18 @@ inline float FloatOf(uint32_t bits) {
   float value;
   std::memcpy(&value, &bits, sizeof(value));
   return value;
+}
+
+// The f32 from which an f64 is rounded to 16 bits as if at once: exact, or that of its two
+// neighbours whose last bit is 1. Rounded to nearest twice, 1 + 2^-11 + 2^-40 would become 1 +
+// 2^-11, half-way between two f16s, and then 1; it is nearer to 1 + 2^-10. The odd neighbour, 1 +
+// 2^-11 + 2^-23, stands for "a little more than half-way", whatever the distance.
+inline float RoundedToOdd(double value) {
+  const auto nearest = static_cast<float>(value);
+  const auto back = static_cast<double>(nearest);
+  if (back == value || std::isnan(value)) return nearest;
+  const bool away = std::abs(back) > std::abs(value);  // from 0
+  return FloatOf((BitsOf(nearest) - (away ? 1u : 0u)) | 1u);
 }
 
 inline float ToF32(BF16 x) { return FloatOf(uint32_t{x.bits} << 16); }

@@ -59,7 +59,7 @@ TEST_CASE("rows that do not fit are refused with what was expected and what came
           "[ndarray][rows]") {
   const NDArray two({2, 3});
   CHECK_ERROR(NDArray::RowSparse({}), kInvalidArgument, "at least one dimension expected, got []");
-  CHECK_ERROR(NDArray::RowSparse({0, 3}), kInvalidArgument, "[0,3]");
+  CHECK_ERROR(NDArray::RowSparse({3, 0}), kInvalidArgument, "[3,0]");
   CHECK_ERROR(NDArray::RowSparse({3}, static_cast<DataType>(77)), kInvalidArgument, "77");
   CHECK_ERROR(NDArray::RowSparse({3}, DataType::kFloat32, Context::Gpu()), kUnimplemented,
               "gpu(0)");

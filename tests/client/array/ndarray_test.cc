@@ -79,7 +79,7 @@ TEST_CASE("an empty handle has nothing and nothing to wait for", "[ndarray]") {
 TEST_CASE("shapes, dtypes and contexts that cannot be are refused by name", "[ndarray]") {
   float bytes[4] = {};
   const auto gpu = Context::Gpu(1);
-  CHECK_ERROR(NDArray({2, 0}), kInvalidArgument, "[2,0]");
+  CHECK_ERROR(NDArray({2, -1}), kInvalidArgument, "[2,-1]");
   CHECK_ERROR(NDArray({-1}), kInvalidArgument, "[-1]");
   CHECK_ERROR(NDArray(std::vector<int64_t>(9, 1)), kInvalidArgument,
               "8 dimensions expected, got 9");
@@ -90,7 +90,21 @@ TEST_CASE("shapes, dtypes and contexts that cannot be are refused by name", "[nd
               "cpu_pinned(0)");
   CHECK_ERROR(NDArray::FromBlob(bytes, {4}, DataType::kFloat32, gpu), kUnimplemented, "gpu(1)");
   CHECK_ERROR(NDArray::FromBlob(nullptr, {4}), kInvalidArgument, "got null");
-  CHECK_ERROR(NDArray::FromBlob(bytes, {0}), kInvalidArgument, "[0]");
+}
+
+TEST_CASE("an array without elements has a shape, and may have no bytes", "[ndarray]") {
+  const NDArray none({2, 0, 3});
+  CHECK_FALSE(none.empty());
+  CHECK(none.shape() == std::vector<int64_t>{2, 0, 3});
+  CHECK(none.size() == 0);
+  CHECK(none.bytes() == 0);
+  const NDArray blob = NDArray::FromBlob(nullptr, {0});
+  CHECK(blob.size() == 0);
+  // They are no allocation that two could share.
+  const NDArray other = NDArray::FromBlob(nullptr, {0});
+  const TokenPtr busy = Begin(blob, Access::kWrite);
+  other.WaitToWrite();
+  busy->Finish(absl::OkStatus());
 }
 
 TEST_CASE("FromBlob borrows the bytes and calls the deleter once, when the last handle goes",

@@ -274,7 +274,7 @@ TEST_CASE("unknown dtypes are refused", "[request_check]") {
   }
 }
 
-TEST_CASE("shapes have at most 8 dimensions of at least 1 and at most 2^40 elements",
+TEST_CASE("shapes have at most 8 dimensions, none below 0, and at most 2^40 elements",
           "[request_check]") {
   CheckOk(Init("w", DType::kFloat64, {int64_t{1} << 20, int64_t{1} << 20}));
   CheckOk(Init("w", DType::kFloat64, {1, 1, 1, 1, 1, 1, 1, 1}));
@@ -283,9 +283,12 @@ TEST_CASE("shapes have at most 8 dimensions of at least 1 and at most 2^40 eleme
   CheckRefused(Check(Init("w", DType::kFloat32, {int64_t{1} << 32, int64_t{1} << 32})),
                "INIT of key 'w': at most 2^40 elements expected, got shape "
                "[4294967296,4294967296]");
-  for (const int64_t dim : {int64_t{0}, int64_t{-1}, std::numeric_limits<int64_t>::min()}) {
+  CheckOk(Init("w", DType::kFloat32, {4, 0}));
+  CheckRefused(Check(Init("w", DType::kFloat32, {0, int64_t{1} << 41})),
+               "INIT of key 'w': at most 2^40 elements expected, got shape [0,2199023255552]");
+  for (const int64_t dim : {int64_t{-1}, std::numeric_limits<int64_t>::min()}) {
     CheckRefused(Check(Init("w", DType::kFloat32, {4, dim})),
-                 "INIT of key 'w': dimensions of at least 1 expected, got shape [4," +
+                 "INIT of key 'w': dimensions of at least 0 expected, got shape [4," +
                      std::to_string(dim) + "]");
   }
 }
@@ -393,6 +396,16 @@ TEST_CASE("storage is dense or row_sparse", "[request_check]") {
   frame.keys[0].storage = static_cast<Storage>(9);
   CheckRefused(Check(frame),
                "INIT of key 'w': storage 1 (dense) or 2 (row_sparse) expected, got 9");
+}
+
+TEST_CASE("rows of a row_sparse value have elements", "[request_check]") {
+  RequestFrame frame = Init("w", DType::kFloat32, {0, 3});
+  frame.keys[0].storage = Storage::kRowSparse;
+  CheckOk(frame);
+  frame.keys[0].shape = {3, 2, 0};
+  CheckRefused(Check(frame),
+               "INIT of key 'w': row_sparse rows of at least 1 element expected, got shape "
+               "[3,2,0]");
 }
 
 TEST_CASE("a row_sparse value has stripes, and rows that fit an entry", "[request_check]") {
