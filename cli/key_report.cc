@@ -46,6 +46,9 @@ Keys KeysOf(const KeyAnswers& answers) {
       sum.set_version(std::min(sum.version(), key.version()));
       sum.set_pushes(std::max(sum.pushes(), key.pushes()));
       sum.set_failures(sum.failures() + key.failures());
+      sum.set_pulls(sum.pulls() + key.pulls());
+      sum.set_staleness_sum(sum.staleness_sum() + key.staleness_sum());
+      sum.set_staleness_max(std::max(sum.staleness_max(), key.staleness_max()));
       Add(key.value(), sum.mutable_value());
       if (key.has_sum()) Add(key.sum(), sum.mutable_sum());
     }
@@ -59,6 +62,12 @@ std::string NameOf(const v1::KeyStats& key) {
   return key.name().empty() ? std::to_string(static_cast<int64_t>(key.key())) : key.name();
 }
 
+// Of the pulls of a key's parts.
+double MeanStaleness(const v1::KeyStats& key) {
+  return static_cast<double>(key.staleness_sum()) /
+         static_cast<double>(std::max<uint64_t>(key.pulls(), 1));
+}
+
 std::string FiguresText(const v1::Figures& figures) {
   std::string text = fmt::format("{:.4g}", std::sqrt(figures.squares()));
   if (figures.not_finite() > 0) text += fmt::format(" ({} not finite)", figures.not_finite());
@@ -70,13 +79,15 @@ std::string FiguresText(const v1::Figures& figures) {
 std::string KeysAsTable(const KeyAnswers& answers) {
   const Keys keys = KeysOf(answers);
   Table table({"KEY", "PARTS", "VERSION", "PUSHES", "FAILURES", "NORM", "ABSMAX", "SUM'S NORM",
-               "SUM'S ABSMAX"});
+               "SUM'S ABSMAX", "PULLS", "STALENESS"});
   for (const v1::KeyStats& key : keys.all) {
     table.AddRow({NameOf(key), std::to_string(key.parts()), std::to_string(key.version()),
                   std::to_string(key.pushes()), std::to_string(key.failures()),
                   FiguresText(key.value()), fmt::format("{:.4g}", key.value().absmax()),
                   key.has_sum() ? FiguresText(key.sum()) : "-",
-                  key.has_sum() ? fmt::format("{:.4g}", key.sum().absmax()) : "-"});
+                  key.has_sum() ? fmt::format("{:.4g}", key.sum().absmax()) : "-",
+                  std::to_string(key.pulls()),
+                  fmt::format("{:.2f}, at most {}", MeanStaleness(key), key.staleness_max())});
   }
   std::string text = table.empty() ? "no such keys\n" : table.ToString();
   if (keys.more > 0) text += fmt::format("... and {} more keys at least\n", keys.more);
@@ -95,6 +106,9 @@ std::string KeysAsJson(const KeyAnswers& answers) {
         .Member("version", key.version())
         .Member("pushes", key.pushes())
         .Member("failures", key.failures())
+        .Member("pulls", key.pulls())
+        .Member("staleness_mean", MeanStaleness(key))
+        .Member("staleness_max", key.staleness_max())
         .Member("elements", key.value().elements())
         .Member("norm", std::sqrt(key.value().squares()))
         .Member("absmax", key.value().absmax())

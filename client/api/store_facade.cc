@@ -381,4 +381,13 @@ std::string StoreFacade::KeyStatus(const KeyName& name) const {
   return StatusLine(engine_.LastFailure(var));
 }
 
+uint64_t StoreFacade::KeyStaleness(const KeyName& name) const {
+  {
+    MutexLock lock(mutex_);
+    const auto state = keys_.Find(name);
+    if (!state.ok()) ThrowIfError(KeyedStatus{state.status(), TextOf(name)});
+  }
+  return backend_->StalenessOf(IdOf(name));
+}
+
 }  // namespace kvstore

@@ -79,6 +79,8 @@ class StoreFacade final : public KVStore {
   void WaitAll() override;
   std::string status(int key) const override;
   std::string status(const std::string& key) const override;
+  uint64_t staleness(int key) const override;
+  uint64_t staleness(const std::string& key) const override;
 
  private:
   using Names = std::vector<KeyName>;
@@ -106,6 +108,7 @@ class StoreFacade final : public KVStore {
       KVS_EXCLUDES(mutex_);
   KeyedStatus WaitKeys(const Names& keys) KVS_EXCLUDES(mutex_);
   std::string KeyStatus(const KeyName& key) const KVS_EXCLUDES(mutex_);
+  uint64_t KeyStaleness(const KeyName& key) const KVS_EXCLUDES(mutex_);
 
   absl::Status SetCompression(CompressionConfig config) KVS_EXCLUDES(mutex_);
 

@@ -238,4 +238,11 @@ std::string StoreFacade::status(const std::string& key) const {
   return WithinMemory([&] { return KeyStatus(key); });
 }
 
+uint64_t StoreFacade::staleness(int key) const {
+  return WithinMemory([&] { return KeyStaleness(key); });
+}
+uint64_t StoreFacade::staleness(const std::string& key) const {
+  return WithinMemory([&] { return KeyStaleness(key); });
+}
+
 }  // namespace kvstore

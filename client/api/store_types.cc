@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "common/model/store_mode.h"
+
 namespace kvstore {
 namespace {
 
@@ -31,7 +33,6 @@ constexpr KnownType kKnown[] = {
 };
 
 constexpr std::string_view kToCome[] = {"nccl"};
-constexpr std::string_view kBoundedStaleness = "dist_ssp:";  // and a number
 
 std::string KnownNames() {
   std::string names;
@@ -39,7 +40,7 @@ std::string KnownNames() {
     if (!names.empty()) names += ", ";
     names += type.name;
   }
-  return names;
+  return names + ", dist_ssp:<s>";
 }
 
 }  // namespace
@@ -55,10 +56,12 @@ absl::StatusOr<StoreType> ParseStoreType(const std::string& type) {
     parsed.family = known.family;
     return parsed;
   }
-  const bool to_come =
-      std::find(std::begin(kToCome), std::end(kToCome), parsed.name) != std::end(kToCome) ||
-      parsed.name.compare(0, kBoundedStaleness.size(), kBoundedStaleness) == 0;
-  if (to_come) {
+  if (absl::Status bound = CheckStaleness(parsed.name); !bound.ok()) return bound;
+  if (StalenessBoundOf(parsed.name).has_value()) {
+    parsed.family = StoreFamily::kDist;
+    return parsed;
+  }
+  if (std::find(std::begin(kToCome), std::end(kToCome), parsed.name) != std::end(kToCome)) {
     return absl::UnimplementedError(
         fmt::format("type of store '{}' is still to come; {} expected", parsed.name, KnownNames()));
   }

@@ -351,6 +351,7 @@ void ClientCore::Impl::OnDone(Request& request, const ReplyFrame& reply, const R
   Completion done;
   done.data = entry.data;
   done.round = entry.version;
+  done.staleness = entry.staleness;
   if (request.ask.key.shape_unknown) {
     const KeySpec* key = FindKeySpec(reply, entry);
     if (key != nullptr) done.key = std::make_shared<KeySpec>(*key);

@@ -106,6 +106,7 @@ struct Completion {
   // Of a request about a part: its number on the wire. 0: it was never given one, because nothing
   // could be submitted.
   RequestId request = 0;
+  uint64_t staleness = 0;  // kPull: of the version (ReplyEntry)
 };
 
 struct ClientOutbox {

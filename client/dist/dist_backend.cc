@@ -27,7 +27,8 @@ absl::Status Stopped() {
   return WordedStatus(absl::StatusCode::kCancelled, [] { return "the store was destroyed"; });
 }
 
-// Whether the operation is a push without any row, which is no update of its own.
+// Whether the operation is a push without any row, which is no update of its own on a store that
+// nobody counts pushes on.
 bool PushesNothing(const KeyOperation& operation) {
   if (operation.kind != OperationKind::kPush && operation.kind != OperationKind::kPushPull) {
     return false;
@@ -79,8 +80,11 @@ DistBackend::DistBackend(std::shared_ptr<SessionShare> share, NanPolicy nan_poli
       rank_(share_->session()->rank()),
       workers_(share_->session()->workers()),
       mode_(StoreModeOf(share_->session()->store_type())),
+      counts_every_push_(mode_ == StoreMode::kSync ||
+                         StalenessBoundOf(share_->session()->store_type()).has_value()),
       timeout_ms_(share_->session()->operation_timeout_ms()),
       guard_(nan_policy, rank_),
+      staleness_(mode_ == StoreMode::kAsync ? std::make_shared<StalenessTable>() : nullptr),
       codec_(std::make_shared<PlainCodec>()),
       reducer_(std::make_unique<CpuReducer>()) {}
 
@@ -127,7 +131,7 @@ void DistBackend::Step() {
 }
 
 void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) {
-  if (mode_ == StoreMode::kAsync && PushesNothing(*operation)) {
+  if (!counts_every_push_ && PushesNothing(*operation)) {
     if (operation->outputs.empty()) return token->Finish(absl::OkStatus());
     operation->kind = OperationKind::kPull;  // that is what is left of a PushPull
     operation->values.clear();
@@ -195,7 +199,8 @@ std::vector<PartAsk> DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& op
   }
   const size_t pushes = asks.size();
   if (pulls) {
-    std::make_shared<PullOperation>(operation, token, cut, std::move(lent), codec_)->AddAsks(&asks);
+    std::make_shared<PullOperation>(operation, token, cut, std::move(lent), codec_, staleness_)
+        ->AddAsks(&asks);
   }
   if (pushes > 0 && pulls && cut->parts() > 1) OrderPartByPart(pushes, &asks);
   return asks;
@@ -225,6 +230,10 @@ absl::Status DistBackend::SendProfilerOrder(const ProfilerOrder& order) {
   const Session session(*this);
   if (!session) return Stopped();
   return rank_ == 0 ? session->SendProfilerOrder(order) : absl::OkStatus();
+}
+
+uint64_t DistBackend::StalenessOf(KeyId key) const {
+  return staleness_ == nullptr ? 0 : staleness_->Of(key);
 }
 
 absl::Status DistBackend::Barrier() {

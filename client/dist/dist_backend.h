@@ -12,6 +12,7 @@
 #include "client/dist/push_operation.h"
 #include "client/dist/reducer.h"
 #include "client/dist/session_share.h"
+#include "client/dist/staleness_table.h"
 #include "client/store/nan_guard.h"
 #include "client/store/store_backend.h"
 #include "common/base/mutex.h"
@@ -47,6 +48,7 @@ class DistBackend final : public StoreBackend {
   absl::Status SendCommand(int id, const std::string& body) override;
   // Rank 0's counts, as with SetOptimizer.
   absl::Status SendProfilerOrder(const ProfilerOrder& order) override;
+  uint64_t StalenessOf(KeyId key) const override;
   absl::Status Barrier() override;
   void Step() override;
   int rank() const override { return static_cast<int>(rank_); }
@@ -97,10 +99,12 @@ class DistBackend final : public StoreBackend {
   const WorkerRank rank_;
   const uint32_t workers_;
   const StoreMode mode_;
+  const bool counts_every_push_;  // also one without rows
   const int64_t timeout_ms_;
   NanGuard guard_;
-  std::shared_ptr<PartCodec> codec_;        // changed only while there are no keys
-  const std::unique_ptr<Reducer> reducer_;  // last: what it calls uses the rest
+  const std::shared_ptr<StalenessTable> staleness_;  // null on a synchronous store
+  std::shared_ptr<PartCodec> codec_;                 // changed only while there are no keys
+  const std::unique_ptr<Reducer> reducer_;           // last: what it calls uses the rest
 };
 
 }  // namespace kvstore

@@ -1,6 +1,6 @@
-// The stores of a cluster: dist, dist_sync, dist_async and their device aliases. A value is cut
-// into parts, a row_sparse one into stripes; each travels by itself; an operation is over when all
-// of its parts are.
+// The stores of a cluster: dist, dist_sync, dist_async and their device aliases, dist_ssp:<s>. A
+// value is cut into parts, a row_sparse one into stripes; each travels by itself; an operation is
+// over when all of its parts are.
 #pragma once
 
 #include <memory>

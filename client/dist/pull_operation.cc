@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 #include <string>
 #include <utility>
@@ -14,11 +15,13 @@ namespace kvstore {
 
 PullOperation::PullOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token,
                              std::shared_ptr<const Cut> cut, std::shared_ptr<LentParts> lent,
-                             std::shared_ptr<PartCodec> codec)
+                             std::shared_ptr<PartCodec> codec,
+                             std::shared_ptr<StalenessTable> staleness)
     : DistOperation(std::move(operation), std::move(token)),
       cut_(std::move(cut)),
       lent_(std::move(lent)),
-      codec_(std::move(codec)) {}
+      codec_(std::move(codec)),
+      staleness_(std::move(staleness)) {}
 
 void PullOperation::DropRows() const noexcept {
   if (operation().kind != OperationKind::kPullRows) return;
@@ -27,6 +30,7 @@ void PullOperation::DropRows() const noexcept {
 
 void PullOperation::AddAsks(std::vector<PartAsk>* asks) {
   try {
+    if (staleness_ != nullptr) staleness_->Expect(operation().key->id);
     questions_ = cut_->Questions(operation());
     for (Question& question : questions_) {
       PartRequest& request = Ask(Op::kPull, question.part, asks);
@@ -41,6 +45,7 @@ void PullOperation::AddAsks(std::vector<PartAsk>* asks) {
 
 absl::Status PullOperation::Take(Op, size_t index, Completion completion, std::vector<PartAsk>*) {
   KVS_RETURN_IF_ERROR(completion.status);
+  stalest_ = std::max(stalest_, completion.staleness);
   const Question& question = questions_[index];
   const ValueSpec& spec = operation().spec;
   // What comes from the network is not trusted to fit.
@@ -81,6 +86,7 @@ absl::StatusCode PullOperation::code_without_memory() const {
 
 void PullOperation::AllTaken(std::vector<PartAsk>*) noexcept {
   if (!status_.ok()) DropRows();
+  if (status_.ok() && staleness_ != nullptr) staleness_->Note(operation().key->id, stalest_);
 }
 
 }  // namespace kvstore

@@ -11,15 +11,18 @@
 #include "client/dist/cut.h"
 #include "client/dist/dist_operation.h"
 #include "client/dist/part_codec.h"
+#include "client/dist/staleness_table.h"
 
 namespace kvstore {
 
 class PullOperation final : public DistOperation {
  public:
-  // `lent` is null, or the parts of an output that are lent.
+  // `lent` is null, or the parts of an output that are lent; `staleness` is null where there is
+  // none to be noted.
   PullOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token,
                 std::shared_ptr<const Cut> cut, std::shared_ptr<LentParts> lent,
-                std::shared_ptr<PartCodec> codec);
+                std::shared_ptr<PartCodec> codec,
+                std::shared_ptr<StalenessTable> staleness = nullptr);
 
   // Appends what is asked. Called once. If that is nothing (a pull of no rows) there is nothing to
   // wait for, and nobody finishes the token. May throw std::bad_alloc.
@@ -37,6 +40,8 @@ class PullOperation final : public DistOperation {
   const std::shared_ptr<const Cut> cut_;
   const std::shared_ptr<LentParts> lent_;
   const std::shared_ptr<PartCodec> codec_;
+  const std::shared_ptr<StalenessTable> staleness_;
+  uint64_t stalest_ = 0;             // of the parts that came
   std::vector<Question> questions_;  // by index of the request; fixed by AddAsks
 };
 

@@ -131,6 +131,9 @@ class StoreBackend : public OperationOwner {
   // What SetServerProfilerCommand asks, which passed CheckProfilerOrder. Likewise.
   virtual absl::Status SendProfilerOrder(const ProfilerOrder& order) = 0;
 
+  // Of the last pull of the key that is over; 0 where values are never stale.
+  virtual uint64_t StalenessOf(KeyId) const { return 0; }
+
   virtual absl::Status Barrier() = 0;
   virtual void Step() = 0;
   virtual int rank() const = 0;

@@ -94,6 +94,9 @@ struct ReplyEntry : EntryHead {
   uint32_t retry_after_ms = 0;
   std::vector<WorkerRank> missing_ranks;
   Round version = 0;  // of the value that is attached
+  // By how many pushes the worker that is behind most has fewer in that value than the one that
+  // asks. Asynchronous stores.
+  uint64_t staleness = 0;
   Payload data;
 };
 

@@ -15,6 +15,7 @@ struct ReplyField {
     kRetryAfterMs = 11,
     kMissingRanks = 12,
     kVersion = 13,
+    kStaleness = 14,
   };
 };
 
@@ -40,7 +41,7 @@ struct ReplyCodec {
   }
   static bool SameFields(const Entry& a, const Entry& b) {
     return a.progress == b.progress && a.code == b.code && a.retry_after_ms == b.retry_after_ms &&
-           a.version == b.version;
+           a.version == b.version && a.staleness == b.staleness;
   }
 
   template <typename Sink>
@@ -53,6 +54,7 @@ struct ReplyCodec {
     PutVarint(sink, ReplyField::kRetryAfterMs, entry.retry_after_ms);
     PutPacked(sink, ReplyField::kMissingRanks, entry.missing_ranks);
     PutVarint(sink, ReplyField::kVersion, entry.version);
+    PutVarint(sink, ReplyField::kStaleness, entry.staleness);
   }
   template <typename Sink>
   static void PutExtras(Sink&, const Frame&) {}
@@ -71,6 +73,8 @@ struct ReplyCodec {
         return reader.Repeated(field, &entry->missing_ranks);
       case ReplyField::kVersion:
         return reader.Uint64(field, &entry->version);
+      case ReplyField::kStaleness:
+        return reader.Uint64(field, &entry->staleness);
       default:
         return reader.Skip(field);
     }

@@ -121,7 +121,7 @@ int main(int argc, char** argv) {
   CLI::App app("Learns vectors for the words of a text through a KVStore.");
   app.option_defaults()->always_capture_default();
   app.add_option("--store", options.store,
-                 "type of the KVStore: local, dist_sync, dist_async, ...");
+                 "type of the KVStore: local, dist_sync, dist_async, dist_ssp:2, ...");
   app.add_option("--text", options.text, "plain text, or the file of Debian's bible-kjv-text");
   app.add_option("--epochs", options.epochs, "passes over the text")->check(CLI::Range(1, 100000));
   app.add_option("--batch", options.training.batch, "lines per worker and step")

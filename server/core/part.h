@@ -5,6 +5,7 @@
 // Shard-bound, pure.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -59,6 +60,24 @@ class Part {
   // outcome is forgotten. A worker that keeps to its window (at most `outcomes_kept` rounds from
   // the oldest that it waits for) never gets that, except as the answer to a late repeat.
   absl::Status PushStatus(WorkerRank rank, Round round) const;
+  // Whether a pull of `rank` that names `round` may be answered: the pushes that it is to see are
+  // in the value. (Round 0 is always over.)
+  virtual bool PullIsReady(const View&, WorkerRank rank, Round round) const {
+    return DoneThrough(rank) >= round;
+  }
+  // What a pull waits for that is not ready: a push, by its round, of each of these workers.
+  struct PullWait {
+    Round round = 0;
+    std::vector<WorkerRank> missing;
+  };
+  virtual PullWait WaitOfPull(const View& view, WorkerRank, Round round) const {
+    return {round, Missing(view)};
+  }
+  // Whether pulls wait for workers that are behind.
+  virtual bool bounds_staleness() const { return false; }
+  // By how many pushes the worker that is behind most has fewer in the value than `round`, which is
+  // how many the pull's own worker has. 0 where rounds keep the workers together.
+  virtual uint64_t StalenessOf(const View&, Round) const { return 0; }
   // Whether the answer to a pull that names `round` > 0 can no longer be given: its worker has
   // pushed again since, so it had the answer.
   virtual bool PullIsLate(Round round) const = 0;
@@ -72,6 +91,12 @@ class Part {
   // How many contributions are in the versions so far, and how many updates failed.
   uint64_t pushes() const { return pushes_; }
   uint64_t failures() const { return failures_; }
+  const PullFigures& pull_figures() const { return pulled_; }
+  void CountPull(uint64_t staleness) {
+    ++pulled_.pulls;
+    pulled_.staleness_sum += staleness;
+    pulled_.staleness_max = std::max(pulled_.staleness_max, staleness);
+  }
   const PartValue& value() const { return *value_; }
   const KeySpec& key() const { return value_->key(); }
   PartId id() const { return value_->id(); }
@@ -100,6 +125,7 @@ class Part {
   std::unique_ptr<PartValue> value_;
   uint64_t pushes_ = 0;
   uint64_t failures_ = 0;
+  PullFigures pulled_;
 };
 
 }  // namespace kvstore

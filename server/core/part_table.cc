@@ -27,7 +27,7 @@ std::string LabelOf(const KeySpec& spec) { return KeyLabel(spec.key, spec.name);
 
 }  // namespace
 
-void PartTable::Begin(StoreMode mode, uint32_t workers) {
+void PartTable::Begin(StoreMode mode, std::optional<uint64_t> staleness, uint32_t workers) {
   OptimizerConfig none{"assign", {}};
   if (!(optimizer_ == none)) {
     KVS_CHECK(values_->SetOptimizer(none).ok());
@@ -37,6 +37,7 @@ void PartTable::Begin(StoreMode mode, uint32_t workers) {
   keys_.clear();
   value_bytes_ = 0;
   mode_ = mode;
+  staleness_ = staleness;
   workers_ = workers;
 }
 
@@ -199,7 +200,8 @@ absl::StatusOr<PartTable::KnownKey*> PartTable::AddKey(const KeySpec& spec) {
 std::unique_ptr<Part> PartTable::MakePart(std::unique_ptr<PartValue> value) const {
   const Round outcomes_kept = options_.rounds_ahead_max;
   if (mode_ == StoreMode::kAsync) {
-    return std::make_unique<PartSequence>(std::move(value), outcomes_kept, workers_, recorder_);
+    return std::make_unique<PartSequence>(std::move(value), outcomes_kept, workers_, staleness_,
+                                          recorder_);
   }
   return std::make_unique<PartRounds>(std::move(value), outcomes_kept, recorder_);
 }
@@ -301,7 +303,8 @@ absl::Status PartTable::SetOptimizer(const OptimizerConfig& spec) {
 std::vector<PartId> PartTable::OpenParts() const {
   std::vector<PartId> ids;
   for (const auto& [id, record] : records_) {
-    if (record->part != nullptr && record->part->open()) ids.push_back(id);
+    if (record->part == nullptr) continue;
+    if (record->part->open() || !record->waiters.empty()) ids.push_back(id);
   }
   std::sort(ids.begin(), ids.end());
   return ids;
@@ -336,6 +339,10 @@ std::vector<KeyStats> PartTable::StatsOf(const std::string& prefix, size_t keys_
     stats.version = stats.parts == 0 ? part.version() : std::min(stats.version, part.version());
     stats.pushes = std::max(stats.pushes, part.pushes());
     stats.failures += part.failures();
+    const PullFigures& pulled = part.pull_figures();
+    stats.pulled.pulls += pulled.pulls;
+    stats.pulled.staleness_sum += pulled.staleness_sum;
+    stats.pulled.staleness_max = std::max(stats.pulled.staleness_max, pulled.staleness_max);
     stats.figures.value.Add(figures.value);
     stats.figures.sum.Add(figures.sum);
     stats.figures.has_sum |= figures.has_sum;
@@ -349,6 +356,36 @@ std::vector<KeyStats> PartTable::StatsOf(const std::string& prefix, size_t keys_
   return all;
 }
 
+// A part whose staleness is bounded shows its pulls that wait. Example, with s = 1: rank 0 has
+// pushed 5 times and rank 2 4 times, both pull and wait, since 100 and since 130, for rank 1, which
+// has pushed 2 times. Rank 0 waits for push 4 of everybody, rank 2 for push 3: the part waits for
+// push 3, since 100, for rank 1. A part where nobody pulls shows pushes of which something lacks,
+// as on other stores.
+std::optional<OpenRoundInfo> PartTable::WaitAt(const PartRecord& record, const View& view) {
+  if (record.part == nullptr) return std::nullopt;
+  const Part& part = *record.part;
+  std::optional<OpenRoundInfo> info;
+  for (const Waiter& waiter : record.waiters) {
+    if (!part.bounds_staleness() || waiter.request.op != Op::kPull) continue;
+    Part::PullWait wait = part.WaitOfPull(view, waiter.to.rank, waiter.request.round);
+    if (!info.has_value()) info.emplace().since_ms = waiter.since_ms;
+    info->since_ms = std::min(info->since_ms, waiter.since_ms);
+    if (!info->missing.empty() && info->round <= wait.round) continue;
+    info->round = wait.round;
+    info->missing = std::move(wait.missing);
+  }
+  if (!info.has_value()) {
+    if (!part.open()) return std::nullopt;
+    info.emplace();
+    info->round = part.version() + 1;
+    info->since_ms = part.open_since_ms();
+    info->missing = part.Missing(view);
+  }
+  info->key = part.id().key;
+  info->name = part.key().name;
+  return info;
+}
+
 void PartTable::Report(const View& view, ShardStatus* status) const {
   status->keys = keys_.size();
   status->value_bytes = value_bytes_;
@@ -356,18 +393,18 @@ void PartTable::Report(const View& view, ShardStatus* status) const {
   for (const auto& [id, record] : records_) {
     if (record->part != nullptr) status->held_bytes += record->part->value().HeldBytes();
     if (record->creation != nullptr) status->held_bytes += record->creation->value->HeldBytes();
-    if (record->part == nullptr || !record->part->open()) continue;
-    const Part& part = *record->part;
+    std::optional<OpenRoundInfo> wait = WaitAt(*record, view);
+    if (!wait.has_value()) continue;
     OpenRoundInfo& info = open[id.key];
-    const Round round = part.version() + 1;
-    if (info.parts++ == 0 || round < info.round) {
-      info.key = id.key;
-      info.name = part.key().name;
-      info.round = round;
-      info.missing = part.Missing(view);
+    if (info.parts > 0) {
+      wait->since_ms = std::min(wait->since_ms, info.since_ms);
+      if (info.round <= wait->round) {
+        wait->round = info.round;
+        wait->missing = std::move(info.missing);
+      }
     }
-    info.since_ms =
-        info.parts == 1 ? part.open_since_ms() : std::min(info.since_ms, part.open_since_ms());
+    wait->parts = info.parts + 1;
+    info = *std::move(wait);
   }
   for (auto& [key, info] : open) status->open_rounds.push_back(std::move(info));
   std::stable_sort(

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,8 +50,9 @@ class PartTable {
   PartTable(const ServerCoreOptions& options, ShardValues* values, WorkRecorder* recorder)
       : options_(options), values_(values), recorder_(recorder) {}
 
-  // A new job with so many workers: no key, and the optimizer `assign`.
-  void Begin(StoreMode mode, uint32_t workers);
+  // A new job with so many workers: no key, and the optimizer `assign`. `staleness`: the bound of
+  // an asynchronous store that has one.
+  void Begin(StoreMode mode, std::optional<uint64_t> staleness, uint32_t workers);
 
   // Null if nothing was ever asked about the part.
   PartRecord* Find(PartId id) const;
@@ -84,7 +86,7 @@ class PartTable {
   // budget.
   absl::Status SetOptimizer(const OptimizerConfig& spec);
 
-  // The parts that wait for contributions, in ascending order.
+  // The parts that wait for contributions, or that somebody waits at, in ascending order.
   std::vector<PartId> OpenParts() const;
   // As ServerCore::StatsOf.
   std::vector<KeyStats> StatsOf(const std::string& prefix, size_t keys_max, uint64_t* keys) const;
@@ -119,7 +121,11 @@ class PartTable {
   const ServerCoreOptions options_;
   ShardValues* const values_;
   WorkRecorder* const recorder_;
+  // What kvctl status shows of a part that somebody waits at; nothing if nobody does.
+  static std::optional<OpenRoundInfo> WaitAt(const PartRecord& record, const View& view);
+
   StoreMode mode_ = StoreMode::kSync;
+  std::optional<uint64_t> staleness_;
   uint32_t workers_ = 0;
   std::map<KeyId, KnownKey> keys_;
   FlatMap<PartId, std::unique_ptr<PartRecord>, PartIdHash> records_;

@@ -23,6 +23,13 @@ namespace kvstore {
 // asynchronous part one for every worker.
 using SumIndex = uint32_t;
 
+// How many pulls of a part were answered, and how stale the values were that they were given.
+struct PullFigures {
+  uint64_t pulls = 0;
+  uint64_t staleness_sum = 0;
+  uint64_t staleness_max = 0;
+};
+
 // How large the numbers of a part are.
 struct PartFigures {
   Figures value;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -84,6 +85,33 @@ void PartSequence::ApplyNext(WorkerRank rank, const View& view) {
 uint32_t PartSequence::FragmentsOf(WorkerRank rank, Round round) const {
   const auto it = pushes_.find({rank, round});
   return it == pushes_.end() ? 0 : it->second.count();
+}
+
+bool PartSequence::PullIsReady(const View& view, WorkerRank rank, Round round) const {
+  if (applied_[rank] < round) return false;
+  return !staleness_.has_value() || StalenessOf(view, round) <= *staleness_;
+}
+
+Part::PullWait PartSequence::WaitOfPull(const View& view, WorkerRank rank, Round round) const {
+  if (applied_[rank] < round) return {round, {rank}};
+  const Round awaited = staleness_.has_value() ? Awaited(round) : 0;
+  return {awaited, Behind(view, awaited)};
+}
+
+uint64_t PartSequence::StalenessOf(const View& view, Round round) const {
+  Round clock = round;
+  for (WorkerRank rank = 0; rank < applied_.size(); ++rank) {
+    if (!view.left[rank]) clock = std::min(clock, applied_[rank]);
+  }
+  return round - clock;
+}
+
+std::vector<WorkerRank> PartSequence::Behind(const View& view, Round round) const {
+  std::vector<WorkerRank> behind;
+  for (WorkerRank rank = 0; rank < applied_.size(); ++rank) {
+    if (!view.left[rank] && applied_[rank] < round) behind.push_back(rank);
+  }
+  return behind;
 }
 
 absl::Status PartSequence::OutcomeOf(WorkerRank rank, Round round) const {

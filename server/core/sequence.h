@@ -9,6 +9,21 @@
 //   rank 1 pushes round 1   applied, version 2; then its parked round 2 is, too: version 3
 //   rank 0 pulls round 1    answered at once, with version 3: round 1 of rank 0 is in it
 //
+// With a bound on staleness (stores of type dist_ssp:<s>, here s = 2) a pull waits until its worker
+// is not too far ahead. The clock of the part is the least number of pushes that any worker has in
+// it; workers that left do not count.
+//
+//   rank 0 has pushed 3 times, rank 1 once: the clock is 1
+//   rank 0 pulls round 3    answered at once: the clock is at least 3 - 2. Its staleness is 2
+//   rank 0 pushes round 4, and pulls it: the clock is below 4 - 2, so the pull waits for rank 1
+//   rank 1 pushes round 2   the clock is 2: rank 0 is answered. Had rank 1 left, likewise
+//   rank 1 pulls round 2    whoever is behind most never waits: its own pushes are the clock
+//
+// So a worker's n-th value has the first n - s pushes of everybody in it. Pushes never wait, nor
+// does the pull of a worker that has not pushed. Nobody waits in a circle over one part; over
+// several ones, workers that push them in different orders and pull between may, as on a
+// synchronous store.
+//
 // A push is named by (worker, part, round): what was applied is remembered as one number per
 // worker. docs/decisions/0007 compares that with a window of sequence numbers per slot.
 //
@@ -20,6 +35,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -30,9 +46,10 @@ namespace kvstore {
 
 class PartSequence final : public Part {
  public:
+  // `staleness`: the bound, if there is one.
   PartSequence(std::unique_ptr<PartValue> value, Round outcomes_kept, uint32_t workers,
-               WorkRecorder* recorder = nullptr)
-      : Part(std::move(value), outcomes_kept, recorder), applied_(workers) {}
+               std::optional<uint64_t> staleness = {}, WorkRecorder* recorder = nullptr)
+      : Part(std::move(value), outcomes_kept, recorder), staleness_(staleness), applied_(workers) {}
 
   Accepted Contribute(int64_t now_ms, const PushId& push, const Piece& piece, const View& view,
                       ParkingLot& parking) override;
@@ -40,6 +57,10 @@ class PartSequence final : public Part {
 
   Round DoneThrough(WorkerRank rank) const override { return applied_[rank]; }
   uint32_t FragmentsOf(WorkerRank rank, Round round) const override;
+  bool PullIsReady(const View& view, WorkerRank rank, Round round) const override;
+  PullWait WaitOfPull(const View& view, WorkerRank rank, Round round) const override;
+  bool bounds_staleness() const override { return staleness_.has_value(); }
+  uint64_t StalenessOf(const View& view, Round round) const override;
   bool PullIsLate(Round) const override { return false; }  // any later value will do
 
   bool open() const override { return !pushes_.empty(); }
@@ -54,6 +75,12 @@ class PartSequence final : public Part {
   // Applies the next push of `rank`, or notes why it cannot be: it is over in any case.
   void ApplyNext(WorkerRank rank, const View& view);
 
+  // The workers of the view, less those that left, of whose pushes fewer than `round` are applied.
+  std::vector<WorkerRank> Behind(const View& view, Round round) const;
+  // The push that everybody must have made before a worker with `round` of its own may pull.
+  Round Awaited(Round round) const { return round > *staleness_ ? round - *staleness_ : 0; }
+
+  const std::optional<uint64_t> staleness_;
   std::vector<Round> applied_;        // by rank: the last push that is over
   std::map<Name, Fragments> pushes_;  // what has come of those above applied_
   FailedUpdates<Name> failed_;        // as many outcomes as are kept

@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/base/check.h"
+#include "common/model/store_mode.h"
 #include "server/core/no_memory.h"
 #include "server/core/server_core_impl.h"
 
@@ -25,8 +27,11 @@ void ServerCore::Impl::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr
     const auto workers = static_cast<uint32_t>(routing->workers.size());
     std::vector<bool> left(workers, false);
     const StoreMode mode = StoreModeOf(routing->store_type);
-    std::vector<Waited> waited_for(mode == StoreMode::kSync ? workers : 0);
-    parts_.Begin(mode, workers);
+    // The scheduler has refused a type whose bound is no number.
+    const std::optional<uint64_t> staleness = StalenessBoundOf(routing->store_type);
+    const bool waits = mode == StoreMode::kSync || staleness.has_value();
+    std::vector<Waited> waited_for(waits ? workers : 0);
+    parts_.Begin(mode, staleness, workers);
     // From here on nothing is allocated.
     view_.workers = workers;
     view_.left = std::move(left);
@@ -207,7 +212,8 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
   // There is no value yet. Who does not bring it waits for rank 0.
   if (!creates) {
     bool retry = false;
-    const absl::Status parked = waiting_.Park({from, entry, *spec, {}}, &retry);
+    const absl::Status parked =
+        waiting_.Park({from, entry, *spec, {}, /*answered=*/false, now_ms_}, &retry);
     if (parked.ok()) return;
     reply.SetStatus(parked);
     return replies.Add(from, std::move(reply));
@@ -216,7 +222,9 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
   reply.SetStatus(parts_.Create(from, *spec, entry));
   replies.Add(from, std::move(reply));
   record = parts_.Find(id);
-  if (record != nullptr && record->part != nullptr) waiting_.AnswerReady(*record, replies);
+  if (record != nullptr && record->part != nullptr) {
+    waiting_.AnswerReady(from.rank, *record, replies);
+  }
 }
 
 void ServerCore::Impl::OnTakeBack(const ReplyTo& from, const RequestEntry& entry,
@@ -298,7 +306,8 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
     // that there is always room.
     bool retry = false;
     const bool ours = accepted == Part::Accepted::kTaken || accepted == Part::Accepted::kRepeat;
-    if (ours) KVS_CHECK(waiting_.Park({from, entry, {}, {}}, &retry).ok());
+    Waiter waiter{from, entry, {}, {}, /*answered=*/false, now_ms_};
+    if (ours) KVS_CHECK(waiting_.Park(std::move(waiter), &retry).ok());
   } catch (const std::bad_alloc&) {
     reply.retry_after_ms = options_.retry_after_ms;
     return answer(NoMemory(parts_.Label(entry.key), entry.part,
@@ -320,8 +329,10 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
     case Part::Accepted::kRepeat:
       break;
   }
-  const bool made = Commit(*record, replies);
-  if (was_open && part.version() > version) CountWait(from.rank, since_ms);
+  const bool made = Commit(from.rank, *record, replies);
+  if (was_open && part.version() > version && !part.bounds_staleness()) {
+    CountWait(from.rank, since_ms);
+  }
   // Not committed, so not answered yet: `received` tells the worker that its bytes are ours, and
   // may leave its window.
   if (part.DoneThrough(from.rank) < entry.round) {
@@ -331,7 +342,7 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
   if (!made) AskForPushAgain(*record, from.rank, replies);
 }
 
-bool ServerCore::Impl::Commit(PartRecord& record, ReplyBatch& replies) {
+bool ServerCore::Impl::Commit(WorkerRank by, PartRecord& record, ReplyBatch& replies) {
   int commits = 0;
   bool done = true;
   try {
@@ -340,7 +351,11 @@ bool ServerCore::Impl::Commit(PartRecord& record, ReplyBatch& replies) {
     done = false;
   }
   committed_rounds_ += static_cast<uint64_t>(commits);
-  if (commits > 0) waiting_.AnswerReady(record, replies);
+  // A worker that left makes no version, and yet nobody waits for it any more.
+  const bool bounded = record.part->bounds_staleness();
+  if (commits == 0 && !bounded) return done;
+  const std::optional<int64_t> waited_since_ms = waiting_.AnswerReady(by, record, replies);
+  if (bounded && waited_since_ms.has_value()) CountWait(by, *waited_since_ms);
   return done;
 }
 
@@ -372,12 +387,12 @@ void ServerCore::Impl::AskForPushAgain(const PartRecord& record, WorkerRank rank
 
 void ServerCore::Impl::OnPull(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies) {
   ReplyEntry reply(entry);
-  const Part* part = parts_.FindPart(entry.id());
+  Part* part = parts_.FindPart(entry.id());
   if (part == nullptr) {
     reply.SetStatus(absl::NotFoundError(fmt::format("{} has no Init", parts_.Label(entry.key))));
     return replies.Add(from, std::move(reply));
   }
-  Waiter waiter{from, entry, {}, entry.piece};
+  Waiter waiter{from, entry, {}, entry.piece, /*answered=*/false, now_ms_};
   absl::Status status = part->value().Check(Op::kPull, waiter.asked);
   bool retry = false;
   if (status.ok()) {
@@ -411,11 +426,17 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const RequestEntry& entry,
     waiter->to = from;
     // A version may be due that there was no memory for when it was; whoever asks after a request
     // has it tried again.
-    const bool made = part == nullptr || Commit(*record, replies);
+    const bool made = part == nullptr || Commit(from.rank, *record, replies);
     waiter = WaitingRoom::Find(*record, from.rank, entry.request);
     if (waiter == nullptr || waiting_.AnswerIfReady(*record, *waiter, replies)) return;
     reply.progress = Progress::kReceived;
-    reply.missing_ranks = part == nullptr ? std::vector<WorkerRank>{0} : part->Missing(view_);
+    if (part == nullptr) {
+      reply.missing_ranks = {0};
+    } else if (waiter->request.op == Op::kPull) {
+      reply.missing_ranks = part->WaitOfPull(view_, from.rank, waiter->request.round).missing;
+    } else {
+      reply.missing_ranks = part->Missing(view_);
+    }
     replies.Add(from, std::move(reply));
     if (!made) AskForPushAgain(*record, from.rank, replies);
     return;
@@ -441,7 +462,7 @@ void ServerCore::Impl::OnLeave(const ReplyTo& from, const RequestEntry& entry,
     PartRecord& record = *parts_.Find(id);
     const int64_t since_ms = record.part->open_since_ms();
     const Round version = record.part->version();
-    done &= Commit(record, replies);
+    done &= Commit(from.rank, record, replies);
     if (record.part->version() > version) CountWait(from.rank, since_ms);
   }
   ReplyEntry reply(entry);

@@ -26,6 +26,9 @@
 //       again; what another Init brought, or was pushed to, stays.
 //   I9  a request for which the system has no memory has changed nothing, or was done; its repeat
 //       goes on from there (tests/server/core/out_of_memory_test.cc).
+//   I10 with a bound s on staleness, a pull that names round r of its worker is answered, at once,
+//       when and only when the first r - s pushes of every worker are in the value, less those that
+//       left.
 //
 // A fragment is folded at once when it is the next one of the next round; otherwise it is copied
 // and parked. The ids of a pull that waits are parked, too.
@@ -89,7 +92,8 @@ struct OpenRoundInfo {
   KeyId key = 0;
   std::string name;
   uint64_t parts = 0;
-  Round round = 0;  // the lowest open one
+  // The lowest open one; with a bound on staleness: the lowest push that pulls wait for.
+  Round round = 0;
   int64_t since_ms = 0;
   std::vector<WorkerRank> missing;
 };
@@ -103,8 +107,9 @@ struct ShardStatus {
   uint64_t not_finite_pushes = 0;          // that were seen, by a policy other than to allow them
   std::vector<OpenRoundInfo> open_rounds;  // oldest first
   // By rank, in this job: how long rounds that had begun waited for this worker's contribution as
-  // their last one, or for it to leave. The time in which several parts did counts once, so that it
-  // is never more than the job's. Synchronous stores.
+  // their last one, or pulls for it to catch up; or for it to leave. The time in which several
+  // parts did counts once, so that it is never more than the job's. Empty where nobody waits for
+  // others.
   std::vector<int64_t> waited_for_ms;
 };
 
@@ -117,6 +122,7 @@ struct KeyStats {
   Round version = 0;      // the lowest of the parts'
   uint64_t pushes = 0;    // contributions that are in the versions of a part, the most of any
   uint64_t failures = 0;  // updates that failed, of all parts
+  PullFigures pulled;     // of all parts; the largest staleness of any
   PartFigures figures;
 };
 

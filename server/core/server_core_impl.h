@@ -27,7 +27,7 @@ class ServerCore::Impl {
         values_(values),
         recorder_(recorder),
         parts_(options, values, recorder),
-        waiting_(options, &parts_, recorder) {}
+        waiting_(options, &parts_, &view_, recorder) {}
 
   void OnRouting(ClusterId cluster, Incarnation self, RoutingPtr routing);
   void OnFrame(int64_t now_ms, PeerId peer, const RequestFrame& request, ServerOutbox* out);
@@ -68,10 +68,12 @@ class ServerCore::Impl {
   // Whether the policy lets the push in; `*seen`: what it has that is not finite, or nothing.
   absl::Status CheckFinite(const ReplyTo& from, const Part& part, const RequestEntry& entry,
                            std::string* seen) const;
-  // Makes every version of the record's part that can be made, and answers who waits for one.
-  // False: there is no memory for the next one, which can be made later.
-  bool Commit(PartRecord& record, ReplyBatch& replies);
-  // The oldest open round of a part was made complete by `last`, and had begun at `since_ms`.
+  // Makes every version of the record's part that can be made, because of `by`, and answers who
+  // waits for one, or for `by` to catch up. False: there is no memory for the next one, which can
+  // be made later.
+  bool Commit(WorkerRank by, PartRecord& record, ReplyBatch& replies);
+  // The oldest open round of a part was made complete by `last`, and had begun at `since_ms`; or
+  // pulls waited for `last` to catch up, the oldest since then.
   void CountWait(WorkerRank last, int64_t since_ms);
   // Called when Commit had no memory for the next version. It asks one worker to send again the
   // oldest of its pushes that wait in the record: that repeat calls Commit() once more.
@@ -96,7 +98,7 @@ class ServerCore::Impl {
     int64_t total_ms = 0;
     int64_t until_ms = 0;  // what was before is counted
   };
-  std::vector<Waited> waited_for_;  // by rank; none on an asynchronous store
+  std::vector<Waited> waited_for_;  // by rank; none where nobody waits for others
   std::string warning_;             // not taken yet
   // Whether an optimizer was set in this job, and by which request (0: by none).
   bool optimizer_was_set_ = false;

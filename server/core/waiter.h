@@ -15,7 +15,8 @@ struct Waiter {
   KeySpec key;  // kInit: what the waiter expects the key to be
   Piece asked;  // kPull; a copy, in the parking lot
   bool answered = false;
-  int64_t since = 0;  // WorkRecorder::Now() when it came; 0: nothing is recorded
+  int64_t since_ms = 0;  // when it came
+  int64_t since = 0;     // WorkRecorder::Now() when it came; 0: nothing is recorded
 };
 
 }  // namespace kvstore

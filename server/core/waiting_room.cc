@@ -51,13 +51,19 @@ absl::Status WaitingRoom::Park(Waiter waiter, bool* retry) {
   return absl::OkStatus();
 }
 
-void WaitingRoom::AnswerReady(PartRecord& record, ReplyBatch& replies) {
+std::optional<int64_t> WaitingRoom::AnswerReady(WorkerRank of, PartRecord& record,
+                                                ReplyBatch& replies) {
+  std::optional<int64_t> oldest_ms;
   // Also when memory runs out on the way: whoever was answered waits no more.
   const auto settle = absl::MakeCleanup([&] { DropAnswered(record); });
   for (Waiter& waiter : record.waiters) {
     waiter.answered = Answer(waiter, *record.part, replies);
-    if (waiter.answered) RecordWait(waiter, *record.part);
+    if (!waiter.answered) continue;
+    RecordWait(waiter, *record.part);
+    if (waiter.request.op != Op::kPull || waiter.to.rank == of) continue;
+    oldest_ms = std::min(oldest_ms.value_or(waiter.since_ms), waiter.since_ms);
   }
+  return oldest_ms;
 }
 
 bool WaitingRoom::AnswerIfReady(PartRecord& record, Waiter& waiter, ReplyBatch& replies) {
@@ -87,11 +93,8 @@ void WaitingRoom::DropAnswered(PartRecord& record) {
                 waiters.end());
 }
 
-bool WaitingRoom::Answer(const Waiter& waiter, const Part& part, ReplyBatch& replies) const {
+bool WaitingRoom::Answer(const Waiter& waiter, Part& part, ReplyBatch& replies) const {
   const Round round = waiter.request.round;
-  // The round that the request names is over for its worker: of a push its own round, of a pull the
-  // version that it asks for (round 0 is always over).
-  const bool over = part.DoneThrough(waiter.to.rank) >= round;
   ReplyEntry reply(waiter.request);
   reply.progress = Progress::kDone;
   const KeySpec* learns = nullptr;
@@ -101,11 +104,11 @@ bool WaitingRoom::Answer(const Waiter& waiter, const Part& part, ReplyBatch& rep
       if (waiter.key.shape_unknown) learns = &part.key();
       break;
     case Op::kPush:
-      if (!over) return false;
+      if (part.DoneThrough(waiter.to.rank) < round) return false;
       reply.SetStatus(part.PushStatus(waiter.to.rank, round));
       break;
     default:  // kPull
-      if (!over) return false;
+      if (!part.PullIsReady(*view_, waiter.to.rank, round)) return false;
       AnswerPull(waiter, part, replies, &reply);
       break;
   }
@@ -113,7 +116,7 @@ bool WaitingRoom::Answer(const Waiter& waiter, const Part& part, ReplyBatch& rep
   return true;
 }
 
-void WaitingRoom::AnswerPull(const Waiter& waiter, const Part& part, ReplyBatch& replies,
+void WaitingRoom::AnswerPull(const Waiter& waiter, Part& part, ReplyBatch& replies,
                              ReplyEntry* reply) const {
   const PartId id = part.id();
   const Round round = waiter.request.round;
@@ -138,6 +141,8 @@ void WaitingRoom::AnswerPull(const Waiter& waiter, const Part& part, ReplyBatch&
     reply->data = part.value().Read(waiter.asked);
     span.set_bytes(reply->data.size());
     reply->version = part.version();
+    reply->staleness = part.StalenessOf(*view_, round);
+    part.CountPull(reply->staleness);
   } catch (const std::bad_alloc&) {
     reply->progress = Progress::kUnspecified;
     reply->retry_after_ms = options_.retry_after_ms;

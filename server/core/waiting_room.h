@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "server/core/fragments.h"
@@ -19,9 +20,10 @@ namespace kvstore {
 
 class WaitingRoom {
  public:
-  // `parts` outlives the room, and so does `recorder`, if it is not null.
-  WaitingRoom(const ServerCoreOptions& options, PartTable* parts, WorkRecorder* recorder)
-      : options_(options), parts_(parts), recorder_(recorder) {
+  // `parts` and `view` outlive the room, and so does `recorder`, if it is not null.
+  WaitingRoom(const ServerCoreOptions& options, PartTable* parts, const View* view,
+              WorkRecorder* recorder)
+      : options_(options), parts_(parts), view_(view), recorder_(recorder) {
     parking_.bytes_max = options.parked_bytes_max;
   }
 
@@ -38,25 +40,27 @@ class WaitingRoom {
   absl::Status Park(Waiter waiter, bool* retry);
   // The request of `rank` that waits in the record; null if there is none.
   static Waiter* Find(PartRecord& record, WorkerRank rank, RequestId request);
-  // Answers the waiting requests of the record, which has a part, whose time has come. If it throws
-  // std::bad_alloc, the others wait on, for somebody to ask after them: AnswerIfReady().
-  void AnswerReady(PartRecord& record, ReplyBatch& replies);
+  // Answers the waiting requests of the record, which has a part, whose time has come. Returns
+  // since when the oldest one of them waited that is a pull of another worker than `of`; nothing if
+  // there was none. If it throws std::bad_alloc, the others wait on, for somebody to ask after
+  // them: AnswerIfReady().
+  std::optional<int64_t> AnswerReady(WorkerRank of, PartRecord& record, ReplyBatch& replies);
   // Answers one of the waiting requests, if its time has come. True: it was answered and waits no
   // more. False: it waits on.
   bool AnswerIfReady(PartRecord& record, Waiter& waiter, ReplyBatch& replies);
   // Answers a request about the part, if its time has come. False: it has to wait.
-  bool Answer(const Waiter& waiter, const Part& part, ReplyBatch& replies) const;
+  bool Answer(const Waiter& waiter, Part& part, ReplyBatch& replies) const;
 
  private:
   void DropAnswered(PartRecord& record);
   // Has the wait of a request recorded that is answered now.
   void RecordWait(const Waiter& waiter, const Part& part) const;
   // What a pull is told whose time has come.
-  void AnswerPull(const Waiter& waiter, const Part& part, ReplyBatch& replies,
-                  ReplyEntry* reply) const;
+  void AnswerPull(const Waiter& waiter, Part& part, ReplyBatch& replies, ReplyEntry* reply) const;
 
   const ServerCoreOptions options_;
   PartTable* const parts_;
+  const View* const view_;
   WorkRecorder* const recorder_;
   ParkingLot parking_;
   uint64_t waiting_ = 0;  // in all records

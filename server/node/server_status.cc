@@ -85,6 +85,9 @@ void AddUpKeyStats(const std::vector<std::vector<KeyStats>>& shards, size_t keys
       sum.parts += key.parts;
       sum.pushes = std::max(sum.pushes, key.pushes);
       sum.failures += key.failures;
+      sum.pulled.pulls += key.pulled.pulls;
+      sum.pulled.staleness_sum += key.pulled.staleness_sum;
+      sum.pulled.staleness_max = std::max(sum.pulled.staleness_max, key.pulled.staleness_max);
       sum.figures.value.Add(key.figures.value);
       sum.figures.sum.Add(key.figures.sum);
       sum.figures.has_sum |= key.figures.has_sum;
@@ -101,6 +104,9 @@ void AddUpKeyStats(const std::vector<std::vector<KeyStats>>& shards, size_t keys
     out->set_version(key.version);
     out->set_pushes(key.pushes);
     out->set_failures(key.failures);
+    out->set_pulls(key.pulled.pulls);
+    out->set_staleness_sum(key.pulled.staleness_sum);
+    out->set_staleness_max(key.pulled.staleness_max);
     Fill(key.figures.value, out->mutable_value());
     if (key.figures.has_sum) Fill(key.figures.sum, out->mutable_sum());
   }

@@ -14,6 +14,9 @@ v1::KeyStats Key(const std::string& name, int64_t number, double squares) {
   key.set_parts(1);
   key.set_version(7);
   key.set_pushes(14);
+  key.set_pulls(4);
+  key.set_staleness_sum(3);
+  key.set_staleness_max(2);
   key.mutable_value()->set_elements(2);
   key.mutable_value()->set_squares(squares);
   key.mutable_value()->set_absmax(squares);
@@ -47,7 +50,7 @@ TEST_CASE("a key's parts on several servers are one line", "[cli]") {
   CHECK_THAT(text,
              Contains("\n-3   1      7        14      0         2                 4       -"));
   CHECK_THAT(text, Contains("\nw    2      6        14      1         5 (1 not finite)  16      "
-                            "0.5         0.5"));
+                            "0.5         0.5           8      0.75, at most 2\n"));
   CHECK_THAT(text, Contains("... and 5 more keys at least\n"));
   CHECK_THAT(text, Contains("\nserver 2: h:1: no answer\n"));
   CHECK(KeysAsTable({}) == "no such keys\n");
@@ -56,8 +59,10 @@ TEST_CASE("a key's parts on several servers are one line", "[cli]") {
 TEST_CASE("the JSON of keys has the figures by name", "[cli]") {
   CHECK(KeysAsJson(SomeAnswers()) ==
         "{\"keys\":[{\"key\":\"-3\",\"parts\":1,\"version\":7,\"pushes\":14,\"failures\":0,"
+        "\"pulls\":4,\"staleness_mean\":0.75,\"staleness_max\":2,"
         "\"elements\":2,\"norm\":2,\"absmax\":4,\"not_finite\":0},"
-        "{\"key\":\"w\",\"parts\":2,\"version\":6,\"pushes\":14,\"failures\":1,\"elements\":4,"
+        "{\"key\":\"w\",\"parts\":2,\"version\":6,\"pushes\":14,\"failures\":1,"
+        "\"pulls\":8,\"staleness_mean\":0.75,\"staleness_max\":2,\"elements\":4,"
         "\"norm\":5,\"absmax\":16,\"not_finite\":1,\"sum_norm\":0.5,\"sum_absmax\":0.5,"
         "\"sum_not_finite\":0}],\"more\":5,\"errors\":[\"server 2: h:1: no answer\"]}\n");
 }

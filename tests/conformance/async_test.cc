@@ -1,5 +1,5 @@
-// Stores without rounds (dist_async): every push is an update of its own, exactly once, in its
-// worker's order.
+// Stores without rounds (dist_async, dist_ssp:<s>): every push is an update of its own, exactly
+// once, in its worker's order; and with a bound on staleness nobody sees a value that is older.
 #include <catch2/catch.hpp>
 
 #include "tests/conformance/store_under_test.h"
@@ -72,7 +72,7 @@ TEST_CASE("an asynchronous push without rows is nothing, whatever the key's stor
   CAPTURE(row_sparse);
   const Dims shape = {10000, 64};  // several parts
   const auto row = [](float value) { return Floats(64, value); };
-  OnEvery(StoreWithoutRounds, [&](Worker& worker) {
+  OnEvery(StoreThatSkipsEmptyPushes, [&](Worker& worker) {
     KVStore& store = worker.store();
     store.Init(Ints{1}, {row_sparse ? NDArray::RowSparse(shape) : NDArray(shape)});
     const NDArray nothing = NDArray::RowSparse(shape);
@@ -96,6 +96,61 @@ TEST_CASE("an asynchronous push without rows is nothing, whatever the key's stor
     // One value with a row is enough.
     if (pushes) store.Push(Ints{1, 1}, {nothing, RowArray(shape, {{7, row(1)}})});
     MUST(worker.Rows(1, shape) == RowMap{{7, row(-1.25f)}});  // the momentum, and one more
+  });
+}
+
+TEST_CASE("after n pushes of its own a worker's value has n - s of everybody's", "[async][ssp]") {
+  OnEvery(StoreWithBound, [](Worker& worker) {
+    constexpr int kPushes = 60;
+    KVStore& store = worker.store();
+    const auto bound = static_cast<int>(worker.kind().staleness);
+    store.Init(Ints{3, 2}, {Filled(7, 0), Filled(kSeveralParts, 0)});
+    worker.SetOptimizer(OptimizerSpec("sum"));
+    // Each worker adds to an element of its own, so that the value says how many pushes it has of
+    // whom.
+    const auto mine = [&](int64_t elements) {
+      Floats values(static_cast<size_t>(elements), 0);
+      values[static_cast<size_t>(worker.rank())] = 1;
+      values[values.size() - 1 - static_cast<size_t>(worker.rank())] = 1;
+      return Array(values);
+    };
+    const NDArray small = mine(7), large = mine(kSeveralParts);
+    NDArray small_out({7}), large_out({kSeveralParts});
+    for (int n = 1; n <= kPushes; ++n) {
+      store.Push(Ints{3, 2}, {small, large});
+      store.Pull(Ints{3, 2}, {&small_out, &large_out});
+      const Floats first = Read(small_out);
+      const Floats parts = Read(large_out);
+      store.Wait(Ints{3, 2});
+      MUST(store.staleness(3) <= static_cast<uint64_t>(bound));
+      MUST(store.staleness(2) <= static_cast<uint64_t>(bound));
+      for (size_t rank = 0; rank < static_cast<size_t>(worker.workers()); ++rank) {
+        const auto least = static_cast<float>(n - bound);
+        MUST(first[rank] >= least);
+        MUST(parts[rank] >= least);                     // of the first part
+        MUST(parts[parts.size() - 1 - rank] >= least);  // of the last one
+        MUST(static_cast<float>(n) - first[rank] <= static_cast<float>(store.staleness(3)));
+      }
+    }
+  });
+}
+
+TEST_CASE("a push without rows counts for those who wait", "[async][ssp][rows]") {
+  OnEvery(StoreWithBound, [](Worker& worker) {
+    const Dims shape = {10000, 64};
+    KVStore& store = worker.store();
+    store.Init(Ints{1}, {NDArray::RowSparse(shape)});
+    worker.SetOptimizer(OptimizerSpec("sum"));
+    const Floats ones(64, 1);
+    for (int n = 0; n < 12; ++n) {
+      // Whose turn it is brings a row, all others bring nothing.
+      const bool turn = n % worker.workers() == worker.rank();
+      store.Push(Ints{1}, {turn ? RowArray(shape, {{n, ones}}) : NDArray::RowSparse(shape)});
+      PullRows(store, 1, shape, Ids({n}));
+    }
+    RowMap expected;
+    for (int n = 0; n < 12; ++n) expected[n] = ones;
+    MUST(worker.Rows(1, shape) == expected);
   });
 }
 

@@ -119,31 +119,33 @@ std::vector<Bytes> Train(KVStore& store, const std::vector<TestKey>& keys, PushR
 // What SetGradientCompression is given; nothing: it is not called.
 using Compression = std::vector<std::pair<std::string, std::string>>;
 
-// What a local store makes of the contributions of `workers`.
+// What a local store makes of the contributions of the workers of a store of that kind.
 std::vector<Bytes> Expected(const OptimizerSpec& spec, const std::vector<TestKey>& keys,
-                            int workers, bool rounds, const Compression& compression) {
+                            const StoreKind& kind, const Compression& compression) {
   const auto local = KVStore::CreateUnique("local");
   if (!compression.empty()) local->SetGradientCompression(compression);
   local->SetOptimizer(spec);
   for (const TestKey& key : keys) local->Init(Strings{key.name}, {key.Initial()});
   return Train(*local, keys, [&](const TestKey& key, int round) {
     std::vector<NDArray> values;
-    for (int rank = 0; rank < workers; ++rank) values.push_back(key.Contribution(rank, round));
+    for (uint32_t rank = 0; rank < kind.workers; ++rank)
+      values.push_back(key.Contribution(rank, round));
     // An asynchronous push without rows is nothing; local's is an update, which some optimizers
     // count.
-    if (!rounds && values[0].bytes() == 0) return;
+    if (kind.skips_empty_pushes && values[0].bytes() == 0) return;
     local->Push(Strings(values.size(), key.name), values);
   });
 }
 
 void CheckSameBits(const OptimizerSpec& spec, const std::vector<TestKey>& keys,
                    const Compression& compression = {}) {
-  // By number of workers, and whether there are rounds.
+  // By number of workers, and whether pushes without rows count.
   std::map<std::pair<int, bool>, std::vector<Bytes>> all_expected;
   for (const StoreKind& kind : StoresHere(StoreWithOneOrder)) {
-    std::vector<Bytes>& expected = all_expected[{static_cast<int>(kind.workers), kind.rounds}];
+    std::vector<Bytes>& expected =
+        all_expected[{static_cast<int>(kind.workers), kind.skips_empty_pushes}];
     if (!expected.empty()) continue;
-    expected = Expected(spec, keys, static_cast<int>(kind.workers), kind.rounds, compression);
+    expected = Expected(spec, keys, kind, compression);
     // A round does something.
     CHECK(expected.front() != expected.back());
   }
@@ -155,7 +157,8 @@ void CheckSameBits(const OptimizerSpec& spec, const std::vector<TestKey>& keys,
         Train(worker.store(), keys, [&](const TestKey& key, int round) {
           worker.store().Push(Strings{key.name}, {key.Contribution(worker.rank(), round)});
         });
-    const std::vector<Bytes>& expected = all_expected.at({worker.workers(), worker.kind().rounds});
+    const std::vector<Bytes>& expected =
+        all_expected.at({worker.workers(), worker.kind().skips_empty_pushes});
     for (size_t i = 0; i < values.size(); ++i) {
       if (values[i] == expected[i]) continue;
       FailIn(__FILE__, __LINE__,

@@ -39,7 +39,11 @@ struct StoreKind {
   uint32_t shards = 1;   // of each server
 
   // What the types may differ in.
-  bool rounds = true;          // a push is a contribution to a round; else an update of its own
+  bool rounds = true;  // a push is a contribution to a round; else an update of its own
+  // Of a store without rounds: a push without rows is nothing; else it counts as any other.
+  bool skips_empty_pushes = false;
+  // A pull waits until no worker is more than so many pushes behind; -1: never for others.
+  int64_t staleness = -1;
   bool runs_updaters = false;  // set_updater's function runs in this process
   bool over_grpc = false;      // it is among the few that run over gRPC too
 
@@ -55,6 +59,8 @@ using Which = bool (*)(const StoreKind& kind);
 inline bool Store(const StoreKind&) { return true; }
 inline bool StoreWithRounds(const StoreKind& kind) { return kind.rounds; }
 inline bool StoreWithoutRounds(const StoreKind& kind) { return !kind.rounds; }
+inline bool StoreThatSkipsEmptyPushes(const StoreKind& kind) { return kind.skips_empty_pushes; }
+inline bool StoreWithBound(const StoreKind& kind) { return kind.staleness >= 0; }
 // Every pull has one answer: nobody else pushes between a worker's push and its pull.
 inline bool StoreWithOneOrder(const StoreKind& kind) { return kind.rounds || kind.workers == 1; }
 inline bool StoreOfOneWorker(const StoreKind& kind) { return kind.workers == 1; }

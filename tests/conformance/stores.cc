@@ -28,6 +28,16 @@ StoreKind Asynchronous(const std::string& type, uint32_t workers, uint32_t serve
                        OverGrpc over_grpc = kInProcessOnly) {
   StoreKind kind = Synchronous(type, workers, servers, shards, over_grpc);
   kind.rounds = false;
+  kind.skips_empty_pushes = true;
+  return kind;
+}
+
+StoreKind Bounded(int64_t staleness, uint32_t workers, uint32_t servers, uint32_t shards,
+                  OverGrpc over_grpc = kInProcessOnly) {
+  StoreKind kind =
+      Synchronous("dist_ssp:" + std::to_string(staleness), workers, servers, shards, over_grpc);
+  kind.rounds = false;
+  kind.staleness = staleness;
   return kind;
 }
 
@@ -48,6 +58,9 @@ const std::vector<StoreKind>& AllStores() {
       Asynchronous("dist_async", 1, 2, 1, kOverGrpcToo),
       Asynchronous("dist_async", 3, 2, 2),
       Asynchronous("dist_device_async", 2, 1, 1),
+      Bounded(0, 2, 1, 1),
+      Bounded(1, 1, 2, 1),
+      Bounded(2, 3, 2, 2, kOverGrpcToo),
   };
   return stores;
 }

@@ -85,7 +85,7 @@ def entry_json(entry, data):
         **head_json(entry), "progress": entry.progress & MASK32,
         "code": entry.code if entry.code <= 16 else 2, "message": entry.message,
         "retry_after_ms": entry.retry_after_ms, "missing_ranks": list(entry.missing_ranks),
-        "version": entry.version, "data": bytes_json(data),
+        "version": entry.version, "staleness": entry.staleness, "data": bytes_json(data),
     }
 
 
@@ -242,7 +242,7 @@ def init():
 def replies():
     frame = worker_frame(data_pb2.ReplyFrame)
     add_entry(frame, pattern(24, 3), op=data_pb2.OP_PULL, key=4, round=0, request=1, version=6,
-              progress=data_pb2.PROGRESS_DONE)
+              staleness=2, progress=data_pb2.PROGRESS_DONE)
     add_entry(frame, op=data_pb2.OP_PUSH, key=5, round=6, request=2, code=3,
               message='key 5: shape [4,8] expected, got "[4,7]"\n\t\\ – ünï')
     add_entry(frame, op=data_pb2.OP_PUSH, key=6, round=7, request=3, code=8, retry_after_ms=20)
@@ -369,7 +369,7 @@ def largest_numbers():
 def largest_reply():
     frame = largest(data_pb2.ReplyFrame)
     add_entry(frame, progress=-(1 << 31), code=16, retry_after_ms=MASK32, version=MASK64,
-              **LARGEST_HEAD)
+              staleness=MASK64, **LARGEST_HEAD)
     return serialized(frame)
 
 

@@ -9,7 +9,8 @@
 // Key k of worker r gets the gradient (r+1)·(k+1) in every round; the optimizer is `sum`, so after
 // round n every element is n·(k+1)·Σ(r+1): integers, exact in f32 far beyond what is run here. A
 // worker that leaves after m rounds counts m times. On dist_async a pull between has at least its
-// own pushes, and after the last barrier everybody's. Seconds are those since the last good round.
+// own pushes, on dist_ssp:<s> also all but the last s of everybody's, and after the last barrier
+// all have all. Seconds are those since the last good round.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -48,20 +49,21 @@ void Say(int rank, const std::string& line) {
   std::fflush(stdout);
 }
 
-// Throws when an element differs from the closed formula.
+// Throws when an element differs from the closed formula. With `own_rank` it is the least that may
+// be: that worker's `round` pushes, and all but the last `behind` of the others'.
 template <typename Element>
 void CheckValue(const kvstore::NDArray& value, int key, int round, int workers,
-                const Options& options, int own_rank = -1) {
+                const Options& options, int own_rank = -1, int behind = 0) {
   double sum = 0;
   for (int rank = 0; rank < workers; ++rank) {
-    sum += (rank + 1) * (rank == options.leaver ? std::min(round, options.leave_after) : round);
+    const int pushes = rank == own_rank ? round : std::max(round - behind, 0);
+    sum += (rank + 1) * (rank == options.leaver ? std::min(pushes, options.leave_after) : pushes);
   }
   const double expected = sum * (key + 1);
   const auto* data = value.data_as<Element>();
   for (int64_t i = 0; i < value.size(); ++i) {
     const bool at_least = own_rank >= 0;
-    const double least = (own_rank + 1.0) * round * (key + 1);
-    if (at_least ? data[i] < static_cast<Element>(least)
+    if (at_least ? data[i] < static_cast<Element>(expected)
                  : data[i] != static_cast<Element>(expected)) {
       throw std::runtime_error("key " + std::to_string(key) + " round " + std::to_string(round) +
                                " element " + std::to_string(i) + ": " + std::to_string(expected) +
@@ -74,7 +76,13 @@ template <typename Element>
 void Train(const Options& options, kvstore::KVStore& store, Clock::time_point* last_good) {
   const int rank = store.get_rank();
   const int workers = store.get_group_size();
-  const bool async = options.store.find("async") != std::string::npos;
+  const size_t bound = options.store.find("ssp:");
+  const bool bounded = bound != std::string::npos;
+  const bool async = bounded || options.store.find("async") != std::string::npos;
+  // Of whose pushes a pull between may lack so many.
+  const int behind = bounded ? std::stoi(options.store.substr(bound + 4))
+                     : async ? options.rounds
+                             : 0;
   std::mt19937 random(options.seed * 1000 + static_cast<unsigned>(rank));
   const kvstore::DataType dtype =
       sizeof(Element) == 8 ? kvstore::DataType::kFloat64 : kvstore::DataType::kFloat32;
@@ -113,7 +121,12 @@ void Train(const Options& options, kvstore::KVStore& store, Clock::time_point* l
     for (int key = 0; key < options.keys; ++key) {
       weights[static_cast<size_t>(key)].WaitToRead();
       CheckValue<Element>(weights[static_cast<size_t>(key)], key, round, workers, options,
-                          async ? rank : -1);
+                          async ? rank : -1, behind);
+      const auto staleness = static_cast<int64_t>(store.staleness(key));
+      if (bounded && staleness > behind) {
+        throw std::runtime_error("round " + std::to_string(round) + " is given a staleness of " +
+                                 std::to_string(staleness));
+      }
     }
     if (options.barriers) store.Barrier();
     store.Step();

@@ -147,6 +147,11 @@ bool Oracle::PushIsIn(PartId id, WorkerRank rank, Round round, Round version) co
   return made.size() >= round && made[round - 1] <= version;
 }
 
+Round Oracle::PushesIn(PartId id, WorkerRank rank, Round version) const {
+  const std::vector<Round>& made = part(id).made[rank];
+  return static_cast<Round>(std::upper_bound(made.begin(), made.end(), version) - made.begin());
+}
+
 bool Oracle::PushFailed(PartId id, WorkerRank rank, Round round) const {
   if (!async()) return UpdateFails(id, round);
   const std::vector<Round>& made = part(id).made[rank];

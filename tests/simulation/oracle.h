@@ -50,6 +50,9 @@ class Oracle {
   // Whether the updater refused the round, or the version that was made of the push.
   bool PushFailed(PartId id, WorkerRank rank, Round round) const;
   bool row_sparse(PartId id) const { return part(id).row_sparse; }
+  // Of an asynchronous store: how many pushes `rank` makes, and how many of them are in `version`.
+  Round PushesOf(PartId id, WorkerRank rank) const { return part(id).pushes[rank]; }
+  Round PushesIn(PartId id, WorkerRank rank, Round version) const;
   Round committed(PartId id) const { return part(id).committed; }
   // All parts are at their last version.
   void CheckAllCommitted() const;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "common/model/store_mode.h"
+
 namespace kvstore::sim {
 namespace {
 
@@ -21,6 +23,7 @@ constexpr uint64_t kDiskSalt = 14000;
 constexpr uint64_t kClockSalt = 15000;
 constexpr uint64_t kTakeBackSalt = 16000;
 constexpr uint64_t kBadSalt = 17000;
+constexpr uint64_t kStalenessSalt = 18003;  // misses the seeds of regressions.txt
 
 void ChooseShape(Rng& rng, Params& p) {
   p.workers = static_cast<uint32_t>(rng.Between(1, 5));
@@ -167,6 +170,11 @@ Params Params::FromSeed(uint64_t seed) {
   ChooseLarge(p);
   // Drawn apart, so that the seeds of regressions.txt stay what they were.
   p.async = Mix64(seed + kAsyncSalt) % 4 == 0;
+  if (const uint64_t draw = Mix64(seed + kStalenessSalt); draw % 8 == 0) {
+    constexpr uint64_t kBounds[] = {0, 1, 2, 3, 8, kStalenessMax};
+    p.async = true;
+    p.staleness = kBounds[draw / 8 % std::size(kBounds)];
+  }
   p.commands = Mix64(seed + kCommandSalt) % 4 == 0;
   const uint64_t rows = Mix64(seed + kRowsSalt);
   for (size_t k = 0; k < p.key_parts.size(); ++k) {
@@ -209,6 +217,11 @@ Params Params::FromSeed(uint64_t seed) {
   return p;
 }
 
+std::string Params::StoreType() const {
+  if (staleness.has_value()) return fmt::format("{}{}", kBoundedStaleness, *staleness);
+  return async ? "dist_async" : "dist_sync";
+}
+
 std::string Params::Describe() const {
   return fmt::format(
       "{} workers, {} servers ({} shards), keys of {} parts ({} of rows), {} rounds, ahead {}, "
@@ -219,9 +232,10 @@ std::string Params::Describe() const {
       workers, servers, fmt::join(shards, "+"), fmt::join(key_parts, "+"),
       std::count(row_sparse.begin(), row_sparse.end(), true), rounds, ahead, loss_permille,
       dup_permille, delay_min_ms, delay_max_ms, delay_tail_permille, delay_tail_ms,
-      server.parked_bytes_max, client.window_bytes, client.try_ms, heal_ms, async ? "async, " : "",
-      commands ? "commands, " : "", trials ? "trials, " : "", reorder ? "reorder, " : "",
-      encode_frames ? "encoded, " : "", jobs > 1 ? fmt::format("{} jobs, ", jobs) : "",
+      server.parked_bytes_max, client.window_bytes, client.try_ms, heal_ms,
+      async ? StoreType() + ", " : "", commands ? "commands, " : "", trials ? "trials, " : "",
+      reorder ? "reorder, " : "", encode_frames ? "encoded, " : "",
+      jobs > 1 ? fmt::format("{} jobs, ", jobs) : "",
       restarts_while_forming ? "restarts while forming, " : "", LethalName(lethal));
 }
 

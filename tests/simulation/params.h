@@ -47,8 +47,9 @@ struct Params {
   bool explicit_ranks = false;
   bool last_is_late = false;  // rank 0 does everything last
   uint32_t update_fails_permille = 0;
-  bool async = false;             // dist_async instead of dist_sync
-  bool commands = false;          // workers send commands to the servers
+  bool async = false;                 // dist_async instead of dist_sync
+  std::optional<uint64_t> staleness;  // dist_ssp with this bound; then also `async`
+  bool commands = false;              // workers send commands to the servers
   bool trials = false;            // rank 0 begins with Inits that are refused, and takes them back
   bool inits_taken_back = false;  // rank 0 takes Inits of the keys back, and makes them again
   bool bad_requests = false;      // pulls that are refused; an optimizer that a server refuses
@@ -96,6 +97,7 @@ struct Params {
   MembershipOptions membership;
 
   static Params FromSeed(uint64_t seed);
+  std::string StoreType() const;
   std::string Describe() const;  // one line
 };
 

@@ -72,6 +72,9 @@ void ServerNode::OnLearned(const MembershipOutbox& out) {
       each.values = std::make_unique<OracleValues>(world_, oracle_, self.rank());
       each.core = std::make_unique<ServerCore>(world_.params().server,
                                                ShardAddress{self.rank(), shard}, each.values.get());
+      if (world_.params().async) {
+        each.staleness = std::make_unique<StalenessMonitor>(world_, oracle_);
+      }
     }
   }
   routed_ = true;
@@ -89,6 +92,7 @@ void ServerNode::Route(Shard& shard, ClusterId cluster, Incarnation incarnation,
     shard.job = routing->job;
     shard.job_since_ms = world_.clock_ms(process_);
     shard.waited_for_ms.clear();
+    if (shard.staleness != nullptr) shard.staleness->BeginJob();
   }
   shard.core->OnRouting(cluster, incarnation, routing);
 }
@@ -119,6 +123,9 @@ void ServerNode::OnFrame(ConnId stream, ShardIndex shard, const RequestInTransit
   if (shard >= shards_.size()) return;
   ServerOutbox out;
   shards_[shard].core->OnFrame(world_.clock_ms(process_), stream, frame, &out);
+  // Late repeats of requests of the job before are answered until the next one begins here.
+  const bool now = frame.header.job == oracle_.job() && shards_[shard].job == oracle_.job();
+  if (now && shards_[shard].staleness != nullptr) shards_[shard].staleness->Handled(frame, out);
   Send(out);
   for (const RequestEntry& entry : frame.entries) {
     if (entry.op != Op::kCommand) continue;

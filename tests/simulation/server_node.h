@@ -12,6 +12,7 @@
 #include "tests/simulation/member.h"
 #include "tests/simulation/oracle_values.h"
 #include "tests/simulation/scheduler_node.h"
+#include "tests/simulation/staleness_monitor.h"
 
 namespace kvstore::sim {
 
@@ -42,6 +43,7 @@ class ServerNode {
   struct Shard {
     std::unique_ptr<OracleValues> values;
     std::unique_ptr<ServerCore> core;
+    std::unique_ptr<StalenessMonitor> staleness;  // null on a synchronous store
     // The job that the core is in, since when by the server's clock, and for how long rounds had
     // waited for each worker when it was last looked at.
     JobId job = 0;

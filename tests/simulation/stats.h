@@ -40,6 +40,7 @@ enum class Fault : uint32_t {
   kPushRefusedForGood,  // likewise; its worker gave up
   kProposedAgain,       // an attempt at a start failed, and there was another
   kStartedAgain,        // a job that had not begun lost a member, and started again without it
+  kPullHeldUp,          // by workers that are behind; each time that something else came meanwhile
   kLostAtStart,         // a member died at the moment at which its job began, which failed
   kCount
 };
@@ -55,7 +56,7 @@ inline constexpr std::array<std::string_view, kFaults> kFaultNames = {
     "commands repeated",  "Inits refused",           "disk writes failed",
     "clocks leapt",       "Inits taken back",        "optimizers refused",
     "pulls refused",      "pushes refused for good", "attempts that failed",
-    "jobs started again", "jobs lost at their start"};
+    "jobs started again", "pulls held up",           "jobs lost at their start"};
 
 struct Stats {
   std::array<uint64_t, kFaults> faults{};

@@ -43,7 +43,7 @@ void WorkerNode::Start() {
   options.registration.set_address(fmt::format("host{}:{}", index_, 100 + rng_.Below(900)));
   options.registration.set_nonce(rng_.Next() | 1);
   options.registration.set_protocol(kProtocolVersion);
-  options.registration.set_store_type(p.async ? "dist_async" : "dist_sync");
+  options.registration.set_store_type(p.StoreType());
   if (p.explicit_ranks) options.registration.set_wanted_rank_plus_one(index_ + 1);
   member_ = std::make_unique<Member>(world_, network_, scheduler_, process_, std::move(options),
                                      [this](const MembershipOutbox& out) { OnLearned(out); });

@@ -54,7 +54,9 @@ class KVSTORE_EXPORT KVStore {
 
   // Types: local, local_update_cpu, local_allreduce_cpu, device, local_allreduce_device; dist,
   // dist_sync, dist_device_sync, dist_sync_device, p3; dist_async, dist_device_async,
-  // dist_async_device. (p3 is dist_sync: values always travel in parts, by priority.) A dist store
+  // dist_async_device; dist_ssp:<s>, as "dist_ssp:3", with s from 0 to 1000000000. (p3 is
+  // dist_sync: values always travel in parts, by priority. dist_ssp is dist_async, but that a
+  // worker which is more than s pushes of a key ahead of another waits in its Pull.) A dist store
   // reads the cluster from InitPSEnv or the environment (KVSTORE_*, DMLC_*) and returns when the
   // cluster is complete.
   // Errors: kInvalidArgument lists the known types; kUnimplemented for those still to come;
@@ -82,23 +84,25 @@ class KVSTORE_EXPORT KVStore {
   virtual void Init(const std::vector<int>& keys, const std::vector<NDArray>& values) = 0;
   virtual void Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) = 0;
 
-  // The n-th push of a worker to a key is its contribution to round n of that key; on dist_async it
-  // is an update of its own, applied when it arrives, in the order of this worker's pushes of the
-  // key, and SetOptimizer must come before (kFailedPrecondition). A higher priority goes first.
-  // Values may be of either storage, whatever the key's: one of default storage is all rows of a
-  // row_sparse key, a row_sparse one is zero elsewhere. A push without any row is a contribution,
-  // too, except on dist_async, where it does nothing.
+  // The n-th push of a worker to a key is its contribution to round n of that key; on dist_async
+  // and dist_ssp it is an update of its own, applied when it arrives, in the order of this worker's
+  // pushes of the key, and SetOptimizer must come before (kFailedPrecondition). A higher priority
+  // goes first. Values may be of either storage, whatever the key's: one of default storage is all
+  // rows of a row_sparse key, a row_sparse one is zero elsewhere. A push without any row is a
+  // contribution, too, except on dist_async, where it does nothing. (On dist_ssp it is an update
+  // without rows.)
   virtual void Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
                     int priority = 0) = 0;
   virtual void Push(const std::vector<std::string>& keys, const std::vector<NDArray>& values,
                     int priority = 0) = 0;
 
-  // Fills `outputs` with the value after this worker's last push of the key (on dist_async other
-  // workers' pushes may be in it already). An output of another dtype gets the values converted:
-  // floats to any floats (to nearest, ties to even), ints and bools to a dtype that holds each of
-  // their values; kInvalidArgument for any other. Outputs of storage kRowSparse are left alone,
-  // with one warning per key of a store; with `ignore_sparse` = false, which local stores take,
-  // they get the rows that are not zero.
+  // Fills `outputs` with the value after this worker's last push of the key (on dist_async and
+  // dist_ssp other workers' pushes may be in it already; on dist_ssp:<s>, after n pushes of its
+  // own, the first n - s pushes of every worker that has not left are). An output of another dtype
+  // gets the values converted: floats to any floats (to nearest, ties to even), ints and bools to a
+  // dtype that holds each of their values; kInvalidArgument for any other. Outputs of storage
+  // kRowSparse are left alone, with one warning per key of a store; with `ignore_sparse` = false,
+  // which local stores take, they get the rows that are not zero.
   virtual void Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
                     int priority = 0, bool ignore_sparse = true) = 0;
   virtual void Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
@@ -238,6 +242,13 @@ class KVSTORE_EXPORT KVStore {
   // The last error of a key as one line, "OK" if there was none.
   virtual std::string status(int key) const = 0;
   virtual std::string status(const std::string& key) const = 0;
+  // How stale the value was that the last Pull, PullRowSparse or PushPull of the key that is over
+  // was given: by how many pushes of the key the worker that is behind most (of those that have not
+  // left) had fewer in it than this one. On dist_ssp:<s> at most s; 0 before the first pull, and on
+  // stores that are not dist_async or dist_ssp. Of a value in several parts that of the stalest.
+  // Errors: kNotFound; kInvalidArgument as of Wait.
+  virtual uint64_t staleness(int key) const = 0;
+  virtual uint64_t staleness(const std::string& key) const = 0;
 
   // Settings for dist stores created later in this process, named as the environment variables
   // they stand for; they win over the environment.

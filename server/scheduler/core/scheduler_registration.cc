@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/model/protocol_version.h"
+#include "common/model/store_mode.h"
 #include "server/scheduler/core/scheduler_impl.h"
 
 namespace kvstore {
@@ -93,6 +94,8 @@ absl::Status SchedulerCore::Impl::CheckRequest(const v1::Register& request) cons
              !IsPrintable(request.store_type())) {
     return absl::InvalidArgumentError(fmt::format(
         "store type: expected 1 to 64 printable bytes, got {}", request.store_type().size()));
+  } else if (absl::Status bound = CheckStaleness(request.store_type()); !bound.ok()) {
+    return bound;
   }
   const uint32_t places = request.role() == v1::ROLE_WORKER ? options_.workers : options_.servers;
   if (request.wanted_rank_plus_one() > places) {

@@ -41,16 +41,37 @@ TEST_CASE("unknown types of store are errors that list the known ones", "[types]
 }
 
 TEST_CASE("types of store that are still to come say so", "[types]") {
-  const auto type = GENERATE(as<std::string>(), "nccl", "dist_ssp:3", "NCCL");
+  const auto type = GENERATE(as<std::string>(), "nccl", "NCCL");
   CHECK_ERROR(KVStore::CreateUnique(type), kUnimplemented, "still to come");
 }
 
 TEST_CASE("the names of the dist family mean dist", "[types]") {
-  const auto type = GENERATE(as<std::string>(), "dist", "dist_sync", "dist_device_sync",
-                             "dist_sync_device", "Dist_Sync", "p3");
+  const auto type =
+      GENERATE(as<std::string>(), "dist", "dist_sync", "dist_device_sync", "dist_sync_device",
+               "Dist_Sync", "p3", "P3", "dist_ssp:0", "Dist_SSP:12", "dist_ssp:1000000000");
   const auto parsed = ParseStoreType(type);
   REQUIRE(parsed.ok());
   CHECK(parsed->family == StoreFamily::kDist);
+}
+
+TEST_CASE("a bound on staleness that is no number says what is expected", "[types][ssp]") {
+  const auto type =
+      GENERATE(as<std::string>(), "dist_ssp", "dist_ssp:", "dist_ssp:-1", "dist_ssp:+1",
+               "dist_ssp:x", "dist_ssp:3 ", "dist_ssp: 3", "dist_ssp:3.5", "dist_ssp:03",
+               "dist_ssp:1000000001", "dist_ssp:99999999999999999999", "dist_ssp_3");
+  CAPTURE(type);
+  CHECK_ERROR(KVStore::CreateUnique(type), kInvalidArgument, "dist_ssp:<s> expected");
+  CHECK_ERROR(KVStore::CreateUnique(type), kInvalidArgument, "from 0 to 1000000000");
+  CHECK_ERROR(KVStore::CreateUnique(type), kInvalidArgument, "got '" + type + "'");
+}
+
+TEST_CASE("a store of one process gives nothing that is stale", "[types][ssp]") {
+  const auto store = KVStore::CreateUnique("local");
+  CHECK_ERROR(store->staleness(3), kNotFound, "key 3");
+  store->Init(Ints{3}, {Array({1, 2})});
+  store->Push(Ints{3}, {Array({5, 7})});
+  CHECK(PullFrom(*store, 3, 2) == Floats{5, 7});
+  CHECK(store->staleness(3) == 0);
 }
 
 }  // namespace kvstore

@@ -84,10 +84,10 @@ std::string JsonEntry(const RequestEntry& entry) {
 std::string JsonEntry(const ReplyEntry& entry) {
   return fmt::format(
       "{{{}, \"progress\": {}, \"code\": {}, \"message\": {}, \"retry_after_ms\": {}, "
-      "\"missing_ranks\": {}, \"version\": {}, \"data\": {}}}",
+      "\"missing_ranks\": {}, \"version\": {}, \"staleness\": {}, \"data\": {}}}",
       JsonHead(entry), static_cast<uint32_t>(entry.progress), static_cast<int>(entry.code),
       JsonString(entry.message), entry.retry_after_ms, JsonList(entry.missing_ranks), entry.version,
-      JsonBytes(entry.data));
+      entry.staleness, JsonBytes(entry.data));
 }
 
 std::string JsonBits(double value) {
@@ -179,6 +179,7 @@ void ReadFields(const v1::ReplyEntry& from, ReplyEntry* to) {
   to->retry_after_ms = from.retry_after_ms();
   to->missing_ranks.assign(from.missing_ranks().begin(), from.missing_ranks().end());
   to->version = from.version();
+  to->staleness = from.staleness();
 }
 
 void WriteFields(const RequestEntry& from, v1::RequestEntry* to) {
@@ -199,6 +200,7 @@ void WriteFields(const ReplyEntry& from, v1::ReplyEntry* to) {
   to->set_retry_after_ms(from.retry_after_ms);
   for (const WorkerRank rank : from.missing_ranks) to->add_missing_ranks(rank);
   to->set_version(from.version);
+  to->set_staleness(from.staleness);
 }
 
 bool MayStandForMany(const RequestEntry& entry) { return entry.piece.data.empty(); }

@@ -81,6 +81,7 @@ ReplyFrame Replies() {
   ReplyEntry& done = frame.entries.emplace_back(Request(Op::kPull, 17, 10, 7));
   done.progress = Progress::kDone;
   done.version = 11;
+  done.staleness = 3;
   done.data = PatternBytes(40, 77);
   ReplyEntry& refused = frame.entries.emplace_back(Request(Op::kPush, 18, 10, 8));
   refused.SetStatus(absl::InvalidArgumentError("key 18: shape [4,8] expected, got [4,7]"));
@@ -190,6 +191,7 @@ ReplyFrame RunsOfReplies() {
   runs.Add(Op::kPull, 1028, 1, 1330).message = "one of its own";
   runs.Add(Op::kPull, 1029, 1, 1331).version = 1;
   runs.Add(Op::kPull, 1030, 1, 1332).version = 2;
+  runs.Add(Op::kPull, 1031, 1, 1333).staleness = 1;
   return frame;
 }
 
@@ -243,6 +245,7 @@ ReplyFrame LargestReply() {
   entry.retry_after_ms = kMax32;
   entry.missing_ranks.assign(200, kMax32);
   entry.version = kMax64;
+  entry.staleness = kMax64;
   frame.keys.push_back(LargestKey());
   return frame;
 }
@@ -324,6 +327,7 @@ void FillRandomly(ReplyEntry* entry, std::mt19937_64& random) {
     entry->missing_ranks.push_back(static_cast<WorkerRank>(RandomNumber(random)));
   }
   entry->version = RandomNumber(random);
+  entry->staleness = RandomNumber(random);
 }
 
 // Without what keeps an entry from standing for others, mostly.

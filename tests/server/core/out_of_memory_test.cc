@@ -364,7 +364,9 @@ TEST_CASE("wherever memory runs out, nothing is lost, done twice or done by half
                              Kind{"dist_async", Storage::kDense, DType::kFloat32},
                              Kind{"dist_async", Storage::kDense, DType::kFloat16},
                              Kind{"dist_async", Storage::kRowSparse, DType::kFloat32},
-                             Kind{"dist_async", Storage::kRowSparse, DType::kFloat16});
+                             Kind{"dist_async", Storage::kRowSparse, DType::kFloat16},
+                             Kind{"dist_ssp:0", Storage::kDense, DType::kFloat32},
+                             Kind{"dist_ssp:0", Storage::kRowSparse, DType::kFloat32});
   CAPTURE(kind.store, static_cast<int>(kind.storage), DTypeName(kind.dtype));
   const std::vector<Event> events = Job(kind).Events();
 

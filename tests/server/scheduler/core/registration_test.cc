@@ -96,6 +96,8 @@ TEST_CASE("a registration that cannot be is refused with what was expected",
        StatusCode::kInvalidArgument, "worker rank 4294967294"},
       {"type absent", [](v1::Register* r) { r->clear_store_type(); }, StatusCode::kInvalidArgument,
        "store type"},
+      {"bound that is no number", [](v1::Register* r) { r->set_store_type("dist_ssp:-1"); },
+       StatusCode::kInvalidArgument, "dist_ssp:<s> expected"},
       {"server without shards", [](v1::Register* r) { *r = ServerRegister(300, 9000, 0); },
        StatusCode::kInvalidArgument, "shards 0: expected 1 to 1024"},
       {"server with a million shards",
@@ -126,6 +128,15 @@ TEST_CASE("a registration that cannot be is refused with what was expected",
   // The session is gone; a sane registration finds every place free.
   f.Register(2, WorkerRegister(102));
   CHECK(f.Registered(2).rank() == 0);
+}
+
+TEST_CASE("workers that name different bounds on staleness are refused naming both",
+          "[scheduler][registration]") {
+  SchedulerFixture f(2, 1);
+  f.Register(1, WorkerRegister(101, "dist_ssp:2"));
+  f.Register(2, WorkerRegister(102, "dist_ssp:3"));
+  CHECK(f.RefusedCode(2) == StatusCode::kFailedPrecondition);
+  CHECK_THAT(f.Refused(2).message(), Contains("'dist_ssp:3'") && Contains("'dist_ssp:2'"));
 }
 
 TEST_CASE("workers that name different types of store are refused naming both",
