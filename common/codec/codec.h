@@ -78,7 +78,8 @@ using CodecPtr = std::shared_ptr<const Codec>;
 absl::StatusOr<CodecPtr> MakeCodec(const CompressionConfig& config);
 
 // Whether pushes of a key of so many `bytes` (row_sparse: of all rows) are compressed: floats that
-// have at least the config's min_bytes, and at least one byte. `config` passed MakeCodec, or is none.
+// have at least the config's min_bytes, and at least one byte. `config` passed MakeCodec, or is
+// none.
 bool Compresses(const CompressionConfig& config, DType dtype, uint64_t bytes);
 
 // The types, in the order of the list.
