@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -15,10 +16,13 @@
 #include "client/dist/init_operation.h"
 #include "client/dist/pull_operation.h"
 #include "client/dist/push_operation.h"
+#include "client/store/argument_checks.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/model/command.h"
+#include "common/tensor/buffer.h"
 #include "common/updater/part_updater.h"
+#include "common/wire/byte_counts.h"
 
 namespace kvstore {
 namespace {
@@ -75,7 +79,7 @@ DistBackend::Session::~Session() {
   if (--backend_.borrowers_ == 0) backend_.returned_.NotifyAll();
 }
 
-DistBackend::DistBackend(std::shared_ptr<SessionShare> share, NanPolicy nan_policy)
+DistBackend::DistBackend(std::shared_ptr<SessionShare> share, const Environment& environment)
     : share_(std::move(share)),
       rank_(share_->session()->rank()),
       workers_(share_->session()->workers()),
@@ -83,7 +87,8 @@ DistBackend::DistBackend(std::shared_ptr<SessionShare> share, NanPolicy nan_poli
       counts_every_push_(mode_ == StoreMode::kSync ||
                          StalenessBoundOf(share_->session()->store_type()).has_value()),
       timeout_ms_(share_->session()->operation_timeout_ms()),
-      guard_(nan_policy, rank_),
+      push_copy_(environment.push_copy),
+      guard_(environment.nan_policy, rank_),
       staleness_(mode_ == StoreMode::kAsync ? std::make_shared<StalenessTable>() : nullptr),
       codec_(std::make_shared<PlainCodec>()),
       reducer_(std::make_unique<CpuReducer>()) {}
@@ -142,8 +147,9 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
   const bool awaits = operation->kind == OperationKind::kInit && rank_ != 0;
   if (awaits || operation->values.empty()) return Send(operation, token, nullptr);
   const bool encodes = operation->kind != OperationKind::kInit && codec_->Encodes(*operation);
-  if (const auto contribution = reducer_->AsIs(*operation, token); contribution && !encodes) {
-    return Send(operation, token, &*contribution);
+  if (auto contribution = reducer_->AsIs(*operation, token); contribution && !encodes) {
+    const absl::Status copied = CopyIfAsked(*operation, &*contribution);
+    return copied.ok() ? Send(operation, token, &*contribution) : token->Finish(copied);
   }
   reducer_->Reduce(operation, token,
                    [this, token, operation](const absl::StatusOr<Contribution>& contribution) {
@@ -156,6 +162,23 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
                    });
 }
 
+absl::Status DistBackend::CopyIfAsked(const KeyOperation& operation,
+                                      Contribution* contribution) const {
+  if (!push_copy_ || operation.kind == OperationKind::kInit) return absl::OkStatus();
+  try {
+    const auto copy = std::make_shared<Buffer>(operation.spec.bytes);
+    std::memcpy(copy->data(), contribution->data, copy->size());
+    CountCopiedBytes(copy->size());
+    contribution->data = copy->data();
+    contribution->owner = copy;
+    contribution->lent = false;
+    return absl::OkStatus();
+  } catch (const std::bad_alloc&) {
+    return TooLittleMemory(operation.key->label,
+                           fmt::format("a copy of {} bytes", operation.spec.bytes));
+  }
+}
+
 void DistBackend::Send(const std::shared_ptr<KeyOperation>& operation, const TokenPtr& token,
                        const Contribution* contribution) {
   const Session session(*this);
@@ -165,7 +188,10 @@ void DistBackend::Send(const std::shared_ptr<KeyOperation>& operation, const Tok
     std::vector<PartAsk> asks = AsksOf(operation, token, contribution, &push);
     if (asks.empty()) return token->Finish(absl::OkStatus());
     ShardLinks& links = session->links();
-    if (push == nullptr || !push->Encode()) return links.Add(std::move(asks));
+    const bool encoded = push != nullptr && push->Encode();
+    // What goes out is not the caller's memory any more.
+    if (contribution != nullptr && !contribution->lent) token->GiveBackReads();
+    if (!encoded) return links.Add(std::move(asks));
     links.AddForGood(std::move(asks));  // what is left over has moved on
   } catch (const std::bad_alloc&) {
     token->Finish(WordedStatus(absl::StatusCode::kResourceExhausted, [&] {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "client/base/environment.h"
 #include "client/dist/cluster_session.h"
 #include "client/dist/part_codec.h"
 #include "client/dist/push_operation.h"
@@ -24,7 +25,7 @@ namespace kvstore {
 class DistBackend final : public StoreBackend {
  public:
   // `share` was entered for this store.
-  DistBackend(std::shared_ptr<SessionShare> share, NanPolicy nan_policy);
+  DistBackend(std::shared_ptr<SessionShare> share, const Environment& environment);
 
   absl::Status Usable() const override;
   bool empty_init_allowed() const override { return rank_ != 0; }
@@ -84,6 +85,8 @@ class DistBackend final : public StoreBackend {
   // `contribution`: null where the operation brings nothing.
   void Send(const std::shared_ptr<KeyOperation>& operation, const TokenPtr& token,
             const Contribution* contribution);
+  // With push-copy: a contribution that is the caller's array becomes a copy of it.
+  absl::Status CopyIfAsked(const KeyOperation& operation, Contribution* contribution) const;
   // `push`: the operation that pushes, if one does, which is to encode before its asks are sent.
   std::vector<PartAsk> AsksOf(const std::shared_ptr<KeyOperation>& operation, const TokenPtr& token,
                               const Contribution* contribution,
@@ -101,6 +104,7 @@ class DistBackend final : public StoreBackend {
   const StoreMode mode_;
   const bool counts_every_push_;  // also one without rows
   const int64_t timeout_ms_;
+  const bool push_copy_;
   NanGuard guard_;
   const std::shared_ptr<StalenessTable> staleness_;  // null on a synchronous store
   std::shared_ptr<PartCodec> codec_;                 // changed only while there are no keys

@@ -28,13 +28,13 @@ absl::StatusOr<std::shared_ptr<StoreBackend>> MakeDistBackend(std::shared_ptr<Tr
                                                           CanonicalType(store_type)));
   auto share = std::make_shared<SessionShare>(std::move(session));
   share->Enter();
-  return std::make_shared<DistBackend>(std::move(share), environment.nan_policy);
+  return std::make_shared<DistBackend>(std::move(share), environment);
 }
 
 absl::StatusOr<std::shared_ptr<StoreBackend>> MakeDistBackend(const Environment& environment,
                                                               const std::string& store_type) {
   KVS_ASSIGN_OR_RETURN(auto share, EnterProcessSession(environment, CanonicalType(store_type)));
-  return std::make_shared<DistBackend>(std::move(share), environment.nan_policy);
+  return std::make_shared<DistBackend>(std::move(share), environment);
 }
 
 }  // namespace kvstore

@@ -48,6 +48,8 @@ std::shared_ptr<const void> OperationToken::HoldOrder() {
           [operation = operation_](const void*) { operation->engine->Issued(*operation); }};
 }
 
+void OperationToken::GiveBackReads() noexcept { operation_->engine->GiveBackReads(*operation_); }
+
 void OperationToken::Finish(const absl::Status& status) noexcept {
   MutexLock lock(mutex_);
   if (finished_ && !status_.ok()) return;
@@ -253,6 +255,33 @@ void DependencyEngine::Issued(Operation& operation) noexcept {
   if (over) operation.LetVarsGo();
 }
 
+void DependencyEngine::GiveBackReads(Operation& operation) noexcept {
+  Ready ready;
+  {
+    MutexLock lock(mutex_);
+    for (Operation::Use& use : operation.uses) {
+      if (use.access != Access::kRead || use.returned) continue;
+      use.returned = true;
+      use.granted = false;
+      --use.var->sharing;
+      use.var->Unlink(&use);
+      Pump(*use.var, &ready);
+    }
+    // A wait that is for another Var of the operation, too, goes on.
+    auto& waiters = operation.waiters;
+    for (auto it = waiters.begin(); it != waiters.end();) {
+      Waiter& waiter = **it;
+      const bool still = std::any_of(operation.uses.begin(), operation.uses.end(),
+                                     [&waiter](const Operation::Use& use) {
+                                       return !use.returned && waiter.Concerns(use.var, use.access);
+                                     });
+      it = still ? it + 1 : waiters.erase(it);
+      if (!still && --waiter.remaining == 0) waiter.done.NotifyAll();
+    }
+  }
+  Run(std::move(ready));
+}
+
 // NOLINTNEXTLINE(performance-unnecessary-value-param): the operation ends here
 void DependencyEngine::Complete(OperationPtr operation, absl::Status status) noexcept {
   // The issue function has returned long since: it was called with a token. What it captured, the
@@ -264,7 +293,9 @@ void DependencyEngine::Complete(OperationPtr operation, absl::Status status) noe
   {
     MutexLock lock(mutex_);
     Release(*operation, /*orders=*/false, &ready);
-    for (Operation::Use& use : operation->uses) use.var->Unlink(&use);
+    for (Operation::Use& use : operation->uses) {
+      if (!use.returned) use.var->Unlink(&use);
+    }
     if (!status.ok()) Record(operation, std::move(status));
     for (Waiter* waiter : operation->waiters) {
       if (--waiter->remaining == 0) waiter->done.NotifyAll();

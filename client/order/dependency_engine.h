@@ -11,7 +11,8 @@
 //           visible to Wait (used for a whole store)
 // An operation is issued when all of its Vars are granted to it; a Var is granted in program order
 // (the order of Append). The operation gives kRead and kWrite back when it completes, which is when
-// the last reference to its token is gone. The same rules as MXNet's threaded engine; what differs
+// the last reference to its token is gone; kRead earlier if it says that it has read all that it
+// will (GiveBackReads). The same rules as MXNet's threaded engine; what differs
 // is that all Vars of one Append are queued in one step, so that two threads cannot wait for each
 // other.
 //
@@ -103,6 +104,10 @@ class OperationToken {
   // For an issue function that finishes issuing on another thread: to be called in it. The
   // operation counts as issued only when the returned object is gone, too.
   [[nodiscard]] std::shared_ptr<const void> HoldOrder();
+  // Says that nothing of the Vars that the operation uses as kRead is looked at any more: they are
+  // given back now, and waits for them do not wait for this operation. To be called by whoever
+  // issues it. A failure of the operation is remembered at them all the same.
+  void GiveBackReads() noexcept;
   // The outcome; the first failure stands. Without any Finish the operation fails as INTERNAL.
   void Finish(const absl::Status& status) noexcept;
 
@@ -197,6 +202,7 @@ class DependencyEngine {
   void Record(const OperationPtr& operation, absl::Status status) KVS_REQUIRES(mutex_);
   void Issue(const OperationPtr& operation) KVS_EXCLUDES(mutex_);
   void Issued(Operation& operation) noexcept KVS_EXCLUDES(mutex_);
+  void GiveBackReads(Operation& operation) noexcept KVS_EXCLUDES(mutex_);
   void Complete(OperationPtr operation, absl::Status status) noexcept KVS_EXCLUDES(mutex_);
   // Makes `waiter` wait for the operations on its Vars. False without memory; then it does not.
   bool Register(Waiter* waiter) KVS_REQUIRES(mutex_);

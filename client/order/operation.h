@@ -2,6 +2,7 @@
 // the engine's mutex, but for the fields that are said to be fixed.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -35,6 +36,12 @@ struct DependencyEngine::Waiter {
   size_t remaining = 0;    // operations that point here
   int64_t timeout_ms = 0;  // the longest of theirs
   CondVar done;
+
+  // Whether this wait is for uses of that kind of that Var.
+  bool Concerns(const VarPtr& var, Access access) const {
+    if (what == WaitFor::kWriters && access == Access::kRead) return false;
+    return std::find(vars, vars + count, var) != vars + count;
+  }
 };
 
 class Operation {
@@ -45,6 +52,7 @@ class Operation {
     VarPtr var;
     Access access = Access::kRead;
     bool granted = false;
+    bool returned = false;  // by GiveBackReads: it is in the Var's list no more
     Operation* operation = nullptr;
     Use* previous = nullptr;
     Use* next = nullptr;
@@ -103,6 +111,8 @@ class Var {
   void Unlink(Operation::Use* use) {
     (use->previous != nullptr ? use->previous->next : first) = use->next;
     (use->next != nullptr ? use->next->previous : last) = use->previous;
+    use->previous = nullptr;
+    use->next = nullptr;
   }
 
   // Keeps a use that is finished, and failed: the list is one of uses so that it takes no memory.

@@ -141,6 +141,11 @@ std::vector<SettingSpec> MakeTable() {
        "what becomes of a push with NaNs or infinities: nothing is looked at; it is logged and "
        "counted; it is refused; each counts as 0. The same for all workers and servers"},
 
+      {SettingId::kPushCopy, "push-copy", kWorkerProgram, 0, Switch(), "", "false",
+       {Same("KVSTORE_PUSH_COPY")}, false, kOther,
+       "dist stores copy what is pushed, so that an array may be written again before its round is "
+       "over"},
+
       {SettingId::kKeyStats, "key-stats", kServerProgram, 0, Switch(), "", "false",
        {Same("KVSTORE_KEY_STATS")}, false, kCluster,
        "measure the sum of every round (one more pass over it), for kvctl stats"},

@@ -38,6 +38,7 @@ enum class SettingId {
   kUpdaterPlugin,
   kUpdaterPluginOptions,
   kNanPolicy,
+  kPushCopy,
   kKeyStats,
   kHeartbeatMs,
   kSuspectMs,

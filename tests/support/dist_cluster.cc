@@ -69,6 +69,7 @@ Environment DistCluster::WorkerEnvironment(int rank) const {
   environment.connect_timeout_ms = options_.connect_timeout_ms;
   environment.operation_timeout_ms = options_.operation_timeout_ms;
   environment.nan_policy = options_.core.nan_policy;
+  environment.push_copy = options_.push_copy;
   return environment;
 }
 

@@ -27,6 +27,7 @@ struct DistClusterOptions {
   ProgramUpdater* program_updater = nullptr;
   std::optional<uint32_t> program_rank{};  // the only server with the updater; none: all have it
   ServerCoreOptions core{};
+  bool push_copy = false;  // of all workers
 };
 
 class DistCluster {

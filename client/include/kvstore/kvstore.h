@@ -91,6 +91,10 @@ class KVSTORE_EXPORT KVStore {
   // rows of a row_sparse key, a row_sparse one is zero elsewhere. A push without any row is a
   // contribution, too, except on dist_async, where it does nothing. (On dist_ssp it is an update
   // without rows.)
+  // On a dist store an array whose very bytes are sent is in use until the push is over; it is the
+  // program's again (WaitToWrite) earlier where the SDK makes something else of it: of the sum of
+  // several values, of rows, of what is compressed, and of everything with the setting push-copy
+  // (KVSTORE_PUSH_COPY=1), which copies each value that is sent as it is.
   virtual void Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
                     int priority = 0) = 0;
   virtual void Push(const std::vector<std::string>& keys, const std::vector<NDArray>& values,

@@ -236,6 +236,47 @@ TEST_CASE("the first failure of an operation stands", "[engine]") {
   CHECK(f.engine.TakeFailure(f.a, true).status.message() == "first");
 }
 
+TEST_CASE("reads that an operation gives back early are free, and nobody waits for it there",
+          "[engine]") {
+  Fixture f;
+  Issued push, writer;
+  f.Do({{f.key, Access::kOrder}, {f.a, Access::kRead}, {f.b, Access::kWrite}}, push.Keep());
+  f.Do({{f.a, Access::kWrite}}, writer.Keep());
+  auto read_over = std::async(
+      std::launch::async, [&] { return f.engine.Wait({f.a}, DependencyEngine::WaitFor::kAll); });
+  // One wait for both Vars goes on: it is for what is written, too.
+  auto both_over = std::async(std::launch::async, [&] {
+    return f.engine.Wait({f.a, f.b}, DependencyEngine::WaitFor::kAll);
+  });
+  CHECK(writer.count == 0);
+  push.tokens[0]->GiveBackReads();
+  push.tokens[0]->GiveBackReads();  // nothing is left to give
+  CHECK(writer.count == 1);
+  writer.Finish(0);
+  CHECK(f.engine.Wait({f.a}, DependencyEngine::WaitFor::kAll).ok());
+  CHECK(read_over.get().ok());
+  CHECK(f.engine.HasWriter(f.b));
+  CHECK(both_over.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
+  push.Finish(0, absl::InternalError("late"));
+  CHECK(both_over.get().ok());
+  // It is still a failure of what was pushed.
+  CHECK(f.engine.TakeFailure(f.a, /*readers=*/true).status.message() == "late");
+  CHECK(f.engine.TakeFailure(f.b, /*readers=*/true).ok());
+}
+
+TEST_CASE("an operation that reads and writes an array gives nothing of it back early",
+          "[engine]") {
+  Fixture f;
+  Issued issued;
+  f.Do({{f.a, Access::kRead}, {f.a, Access::kWrite}}, issued.Keep());
+  f.Do({{f.a, Access::kRead}}, issued.Keep());
+  issued.tokens[0]->GiveBackReads();
+  CHECK(issued.count == 1);
+  issued.Finish(0);
+  CHECK(issued.count == 2);
+  issued.Finish(1);
+}
+
 TEST_CASE("Wait returns when the operations appended before it are complete", "[engine]") {
   Fixture f;
   Issued reader, writer;
@@ -361,9 +402,12 @@ struct RandomOperation {
   std::vector<size_t> reads, writes;
   size_t key = 0;
 
-  void Execute(size_t number, std::vector<uint64_t>* arrays) const {
+  uint64_t Read(size_t number, const std::vector<uint64_t>& arrays) const {
     uint64_t seen = Mix64(number);
-    for (const size_t array : reads) seen = Mix64(seen ^ (*arrays)[array]);
+    for (const size_t array : reads) seen = Mix64(seen ^ arrays[array]);
+    return seen;
+  }
+  void Write(uint64_t seen, std::vector<uint64_t>* arrays) const {
     for (const size_t array : writes) (*arrays)[array] = Mix64((*arrays)[array] + seen);
   }
 };
@@ -387,7 +431,7 @@ TEST_CASE("random programs leave what they leave when run in sequence", "[engine
   std::vector<uint64_t> expected(array_count, 0);
   std::vector<std::vector<size_t>> expected_issues(key_count);
   for (size_t i = 0; i < program.size(); ++i) {
-    program[i].Execute(i, &expected);
+    program[i].Write(program[i].Read(i, expected), &expected);
     expected_issues[program[i].key].push_back(i);
   }
 
@@ -413,7 +457,9 @@ TEST_CASE("random programs leave what they leave when run in sequence", "[engine
       spec.issue = [&, i](const TokenPtr& token) {
         issues[program[i].key].push_back(i);
         pool.Add([&, i, token] {
-          program[i].Execute(i, &arrays);
+          const uint64_t seen = program[i].Read(i, arrays);
+          if (i % 3 == 0) token->GiveBackReads();
+          program[i].Write(seen, &arrays);
           token->Finish(absl::OkStatus());
         });
       };
