@@ -49,6 +49,7 @@ int Main(const std::vector<std::string>& arguments) {
   if (*plugin != nullptr) {
     node_options.program_updater = plugin->get();
     node_options.updater_plugin = (*plugin)->name();
+    node_options.updater_plugin_told = (*plugin)->NameAndOptions();
     spdlog::info("{} updates all keys", (*plugin)->label());
   }
   auto node = ServerNode::Start(node_options, transport.get(), events);

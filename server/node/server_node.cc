@@ -177,6 +177,7 @@ void ServerNode::Join() {
   registration.set_shards(options_.shards);
   registration.set_nonce(RandomNonce());
   registration.set_protocol(kProtocolVersion);
+  registration.set_updater_plugin(options_.updater_plugin_told);
   // The shards keep the rank that they were first given, so it must be the same again.
   std::optional<uint32_t> rank = options_.rank;
   if (session_ != nullptr) rank = session_->core().identity()->rank();

@@ -43,6 +43,7 @@ struct ServerNodeOptions {
   uint64_t profile_bytes_max = kTraceBytesDefault;  // what a recording may take
   ProgramUpdater* program_updater = nullptr;        // outlives the node
   std::string updater_plugin;                       // its name if it is a plugin, for the operator
+  std::string updater_plugin_told;                  // with its options: the same on all servers
   bool key_stats = false;                           // whether the figures of sums are kept
   // If the node does not listen, or is not registered, after so long, it ends (on_stop).
   int64_t connect_timeout_ms = 60000;

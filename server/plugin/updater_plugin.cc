@@ -154,6 +154,7 @@ absl::StatusOr<std::unique_ptr<UpdaterPlugin>> UpdaterPlugin::Load(const std::st
                                      std::string(opened.message())));
   }
   plugin->open_ = true;
+  plugin->options_ = options;
   return plugin;
 }
 
@@ -163,6 +164,18 @@ UpdaterPlugin::~UpdaterPlugin() {
 }
 
 std::string UpdaterPlugin::label() const { return fmt::format("the updater plugin '{}'", name()); }
+
+// Options that are long, or no text, are told by a hash: the scheduler keeps this line.
+std::string UpdaterPlugin::NameAndOptions() const {
+  constexpr size_t kOptionsShown = 128;
+  if (options_.empty()) return fmt::format("'{}'", name());
+  const bool shown =
+      options_.size() <= kOptionsShown &&
+      std::all_of(options_.begin(), options_.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+  if (shown) return fmt::format("'{}' with options '{}'", name(), options_);
+  return fmt::format("'{}' with {} bytes of options (hash {:016x})", name(), options_.size(),
+                     KeyIdOf(std::string_view(options_)));
+}
 
 DType UpdaterPlugin::ComputesIn(DType dtype) const { return AccumulatorOf(dtype); }
 
@@ -199,6 +212,8 @@ absl::Status UpdaterPlugin::Update(const ProgramUpdate& update) {
   out.sum = update.merged->data();
   out.value = update.stored->data();
   out.state = state.data();
+  out.contributors = update.counts.contributors;
+  out.workers = update.counts.workers;
   const absl::Status status = Called([&](char* error, size_t error_bytes) {
     return plugin_.update(instance_, &out, error, error_bytes);
   });

@@ -30,6 +30,9 @@ class UpdaterPlugin final : public ProgramUpdater {
 
   // What it calls itself.
   std::string name() const { return plugin_.name; }
+  // The same with its options, on one line of at most 255 bytes: what all servers of a cluster must
+  // have alike.
+  std::string NameAndOptions() const;
 
   bool is_set() const override { return true; }
   std::string label() const override;
@@ -47,6 +50,7 @@ class UpdaterPlugin final : public ProgramUpdater {
 
   void* const handle_;                   // of dlopen
   const kvstore_updater_plugin plugin_;  // a copy: fields that it has not are null
+  std::string options_;
   void* instance_ = nullptr;
   bool open_ = false;
 };

@@ -157,7 +157,7 @@ absl::Status DenseValue::UpdateBy(SumIndex sum, const RoundCounts& counts) {
                                           value_->size() / DTypeBytes(key().dtype))
                               : Figures();
   // The sum goes when nothing can fail for want of memory any more.
-  absl::Status outcome = updater_.by_program() ? UpdateByProgram(found->second)
+  absl::Status outcome = updater_.by_program() ? UpdateByProgram(found->second, counts)
                                                : UpdateByBuiltIn(found->second, counts);
   sums_.erase(found);
   if (updater_.measures_sums) last_sum_ = figures;
@@ -176,9 +176,10 @@ absl::Status DenseValue::UpdateByBuiltIn(const MutableBufferPtr& sum, const Roun
   return absl::OkStatus();
 }
 
-absl::Status DenseValue::UpdateByProgram(const MutableBufferPtr& sum) {
-  KVS_ASSIGN_OR_RETURN(value_, UpdateDenseByProgram(*updater_.program, {key(), id(), version() + 1},
-                                                    *value_, sum, &state_));
+absl::Status DenseValue::UpdateByProgram(const MutableBufferPtr& sum, const RoundCounts& counts) {
+  KVS_ASSIGN_OR_RETURN(
+      value_, UpdateDenseByProgram(*updater_.program, {key(), id(), version() + 1, counts}, *value_,
+                                   sum, &state_));
   return absl::OkStatus();
 }
 

@@ -45,7 +45,7 @@ class DenseValue final : public PartValue {
  private:
   absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts) override;
   absl::Status UpdateByBuiltIn(const MutableBufferPtr& sum, const RoundCounts& counts);
-  absl::Status UpdateByProgram(const MutableBufferPtr& sum);
+  absl::Status UpdateByProgram(const MutableBufferPtr& sum, const RoundCounts& counts);
   // The header of what the part would be saved as now.
   SavedHeader Header() const;
   // The bytes of the part's value, in the key's dtype.

@@ -109,6 +109,7 @@ absl::StatusOr<BufferPtr> UpdateDenseByProgram(ProgramUpdater& program, const Pr
   update.key = &target.key;
   update.part = target.part;
   update.version = target.version;
+  update.counts = target.counts;
   update.dtype = computed;
   update.first_element = PartOffset(target.part.part) / DTypeBytes(dtype);
   update.merged =
@@ -145,6 +146,7 @@ absl::Status UpdateRowsByProgram(ProgramUpdater& program, const ProgramTarget& t
   update.key = &target.key;
   update.part = target.part;
   update.version = target.version;
+  update.counts = target.counts;
   update.dtype = computed;
   update.row_elements = cut.row_elements;
   update.rows.reserve(rows.size());

@@ -21,6 +21,7 @@ struct ProgramTarget {
   const KeySpec& key;
   PartId part;
   Round version = 0;  // that the update makes
+  RoundCounts counts;
 };
 
 // The next value of a dense part. `value`: in the key's dtype, `sum`: in AccumulatorOf of it, may

@@ -29,6 +29,7 @@ struct ProgramUpdate {
   MutableBufferPtr merged;              // the round's sum, rounded to the key's dtype
   MutableBufferPtr stored;              // the value
   std::vector<MutableBufferPtr> state;  // as the layout has them
+  RoundCounts counts;                   // of the sum
 };
 
 // Thread-safe: the shards of a server share one.

@@ -216,8 +216,8 @@ absl::Status RowValue::UpdateBy(SumIndex sum, const RoundCounts& counts) {
 
 absl::Status RowValue::UpdateTable(RowSum& sum, const RoundCounts& counts) {
   if (updater_.by_program()) {
-    return UpdateRowsByProgram(*updater_.program, {key(), id(), version() + 1}, cut_, table_, sum,
-                               &state_);
+    return UpdateRowsByProgram(*updater_.program, {key(), id(), version() + 1, counts}, cut_,
+                               table_, sum, &state_);
   }
   const absl::Status updated =
       UpdateRows(updater_.built_in, key().key, key().dtype, table_, sum, &state_,

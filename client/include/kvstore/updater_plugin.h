@@ -105,6 +105,11 @@ typedef struct kvstore_update {
    * changed in place. The server keeps it beside the value: in its memory budget, and wherever the
    * value is saved or moved to. */
   void* const* state;
+
+  /* Whose pushes the sum has, and the workers of the job: on a synchronous store those that have
+   * not left, and all that there were; on an asynchronous one 1, and the workers. */
+  uint32_t contributors;
+  uint32_t workers;
 } kvstore_update;
 
 /* The description of a plugin. */

@@ -72,6 +72,7 @@ using SessionId = uint64_t;  // a node's stream, numbered by the shell
 
 inline constexpr uint32_t kShardsMax = 1024;         // of one server
 inline constexpr size_t kNodeAddressBytesMax = 255;  // address or label
+inline constexpr size_t kPluginBytesMax = 255;       // Register.updater_plugin
 
 struct SchedulerOptions {
   uint32_t workers = 1;

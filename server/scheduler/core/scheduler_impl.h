@@ -108,6 +108,8 @@ class SchedulerCore::Impl {
   bool BeganLongAgo() const;
   absl::Status HeldBy(const Node& node) const;
   absl::Status AdoptStoreType(const v1::Register& request);
+  // Whether a server that takes this rank has the other servers' updater plugin.
+  absl::Status CheckPlugin(const v1::Register& request, uint32_t rank) const;
   void Admit(SessionId session, const v1::Register& request, uint32_t rank);
   void Bind(SessionId session, Node* node, bool past);
   void SendRegistered(const Node& node, JobId job);

@@ -90,6 +90,12 @@ absl::Status SchedulerCore::Impl::CheckRequest(const v1::Register& request) cons
       return absl::InvalidArgumentError(
           fmt::format("shards {}: expected 1 to {}", request.shards(), kShardsMax));
     }
+    if (request.updater_plugin().size() > kPluginBytesMax ||
+        !IsPrintable(request.updater_plugin())) {
+      return absl::InvalidArgumentError(
+          fmt::format("updater plugin: expected at most {} printable bytes, got {}",
+                      kPluginBytesMax, request.updater_plugin().size()));
+    }
   } else if (request.store_type().empty() || request.store_type().size() > 64 ||
              !IsPrintable(request.store_type())) {
     return absl::InvalidArgumentError(fmt::format(
@@ -133,9 +139,9 @@ void SchedulerCore::Impl::Resume(SessionId session, const v1::Register& request,
   }
   if (node->vacant && !node->record.left()) {
     // The node was given up while the job formed, and nobody has taken its rank meanwhile.
-    if (absl::Status status = AdoptStoreType(request); !status.ok()) {
-      return Refuse(session, status);
-    }
+    absl::Status status = CheckPlugin(request, node->record.rank());
+    if (status.ok()) status = AdoptStoreType(request);
+    if (!status.ok()) return Refuse(session, status);
     node->vacant = false;
   }
   Bind(session, node, /*past=*/false);
@@ -293,10 +299,29 @@ absl::Status SchedulerCore::Impl::AdoptStoreType(const v1::Register& request) {
   return absl::OkStatus();
 }
 
-void SchedulerCore::Impl::Admit(SessionId session, const v1::Register& request, uint32_t rank) {
-  if (absl::Status status = AdoptStoreType(request); !status.ok()) {
-    return Refuse(session, status);
+// A key has parts on all servers: with two updaters it would be updated in two ways.
+absl::Status SchedulerCore::Impl::CheckPlugin(const v1::Register& request, uint32_t rank) const {
+  if (request.role() != v1::ROLE_SERVER) return absl::OkStatus();
+  const auto named = [](const std::string& plugin) {
+    return plugin.empty() ? std::string("none") : plugin;
+  };
+  for (const auto& [key, node] : nodes_) {
+    const v1::NodeRecord& other = node.record;
+    if (other.role() != v1::ROLE_SERVER || other.rank() == rank || node.vacant || other.left() ||
+        other.updater_plugin() == request.updater_plugin()) {
+      continue;
+    }
+    return absl::FailedPreconditionError(fmt::format(
+        "updater plugin: {} expected, as {} has it, got {}", named(other.updater_plugin()),
+        NodeName(other), named(request.updater_plugin())));
   }
+  return absl::OkStatus();
+}
+
+void SchedulerCore::Impl::Admit(SessionId session, const v1::Register& request, uint32_t rank) {
+  absl::Status status = CheckPlugin(request, rank);
+  if (status.ok()) status = AdoptStoreType(request);
+  if (!status.ok()) return Refuse(session, status);
   Node& node = nodes_[{request.role(), rank}];
   node.record.Clear();
   node.record.set_role(request.role());
@@ -305,6 +330,9 @@ void SchedulerCore::Impl::Admit(SessionId session, const v1::Register& request, 
   node.record.set_nonce(request.nonce());
   node.record.set_address(request.address());
   node.record.set_shards(request.role() == v1::ROLE_SERVER ? request.shards() : 0);
+  if (request.role() == v1::ROLE_SERVER) {
+    node.record.set_updater_plugin(request.updater_plugin());
+  }
   node.vacant = false;
   node.heard_ms = now_ms_;
   dirty_ = true;

@@ -87,6 +87,16 @@ class UpdaterPlugin(unittest.TestCase):
                 worker.communicate(timeout=DEADLINE_S)
             self.assertEqual(worker.returncode, 0)
 
+    def test_a_server_with_another_plugin_ends_saying_which_was_expected(self):
+        with Cluster(workers=1, servers=2, own_servers=True) as cluster:
+            cluster.server_flags = ["--updater-plugin", LION]
+            cluster.start_server().expect("registered as server 0")
+            cluster.server_flags = []
+            other = cluster.start_server()
+            self.assertEqual(other.wait(), 3)
+            self.assertRegex(other.text(), r"updater plugin: 'lion' expected, as server 0 "
+                                           r"\(127\.0\.0\.1:\d+\) has it, got none")
+
     def refused(self, why, *flags, env=None, label="--updater-plugin"):
         code, said = kvstored(*flags, env=env)
         self.assertEqual(code, 2, said)

@@ -1,4 +1,5 @@
-/* A plugin with one thing wrong, named by a macro: BROKEN_ABI_3 and the like. */
+/* A plugin with one thing wrong, named by a macro: BROKEN_ABI_3 and the like. BROKEN_COUNTS is well:
+ * the value becomes what the update was told of the round. */
 #include <kvstore/updater_plugin.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,11 @@ static int updates(void* instance, const kvstore_update* update, char* error, si
     ((float*)update->state[0])[i] += 1;
     ((float*)update->value)[i] += ((const float*)update->sum)[i];
   }
+#ifdef BROKEN_COUNTS
+  for (uint64_t i = 0; i < update->elements; ++i) {
+    ((float*)update->value)[i] = (float)(100 * update->contributors + update->workers);
+  }
+#endif
   if (update->elements == 0 || ((const float*)update->sum)[0] != 13) return KVSTORE_UPDATER_OK;
   snprintf(error, error_bytes, "13 is refused in round %d", (int)update->round);
   return KVSTORE_UPDATER_FAILED_PRECONDITION;

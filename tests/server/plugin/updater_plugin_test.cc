@@ -136,6 +136,38 @@ TEST_CASE("a plugin that cannot be used is refused, with the reason", "[plugin]"
         "number from 0 expected, got 'beta1=1'");
 }
 
+TEST_CASE("an update says whose pushes its sum has, and how many workers there are", "[plugin]") {
+  const auto plugin = Loaded(Broken("counts"));
+  TensorValues values(plugin.get());
+  const KeySpec dense = Key(DType::kFloat32), rows = Key(DType::kFloat32, Storage::kRowSparse);
+  const std::unique_ptr<PartValue> value = values.Make(dense, {17, 0});
+  value->Fill(Dense({1, 2, 3, 4, 5, 6, 7, 8}));
+  value->Fold(0, Dense({1, 1, 1, 1, 1, 1, 1, 1}));
+  REQUIRE(value->Update(0, {2, 3}).ok());
+  CHECK(Floats(value->Read({})) == std::vector<float>(8, 203));
+  const std::unique_ptr<PartValue> table = values.Make(rows, {17, 0});
+  table->Fill(Rows({}, {}));
+  table->Fold(0, Rows({1}, {1, 1}));
+  REQUIRE(table->Update(0, {1, 4}).ok());
+  Piece asked;
+  asked.rows = 1;
+  asked.data = Rows({1}, {}).data;
+  CHECK(Floats(table->Read(asked)) == std::vector<float>(2, 104));
+}
+
+TEST_CASE("a plugin and its options are told on one line", "[plugin]") {
+  CHECK(Loaded(KVS_LION_PLUGIN)->NameAndOptions() == "'lion'");
+  CHECK(Loaded(KVS_LION_PLUGIN, "wd=0.5")->NameAndOptions() == "'lion' with options 'wd=0.5'");
+  // What is long, or no text, is told by its hash: other options, another line.
+  const std::string a = Loaded(Broken("counts"), std::string(5000, 'a'))->NameAndOptions();
+  const std::string b = Loaded(Broken("counts"), std::string(5000, 'b'))->NameAndOptions();
+  CHECK_THAT(a, StartsWith("'broken' with 5000 bytes of options (hash "));
+  CHECK(a.size() <= 255);
+  CHECK(a != b);
+  CHECK_THAT(Loaded(Broken("counts"), "two\nlines")->NameAndOptions(),
+             StartsWith("'broken' with 9 bytes of options (hash "));
+}
+
 TEST_CASE("the example is Lion, on dense parts, in f32 and with f16 rounded once", "[plugin]") {
   const DType dtype = GENERATE(DType::kFloat32, DType::kFloat16);
   CAPTURE(DTypeName(dtype));

@@ -162,6 +162,46 @@ TEST_CASE("workers that name different types of store are refused naming both",
   }
 }
 
+TEST_CASE("servers with different updater plugins are refused naming both",
+          "[scheduler][registration]") {
+  const auto with = [](v1::Register request, const std::string& plugin) {
+    request.set_updater_plugin(plugin);
+    return request;
+  };
+  SchedulerFixture f(1, 2);
+  f.Register(1, with(ServerRegister(101, 7001), "'lion' with options 'wd=0.5'"));
+  f.Register(2, with(ServerRegister(102, 7002), "'lion'"));
+  CHECK(f.RefusedCode(2) == StatusCode::kFailedPrecondition);
+  CHECK_THAT(f.Refused(2).message(),
+             Contains("updater plugin: 'lion' with options 'wd=0.5' expected, as server 0 "
+                      "(127.0.0.1:7001) has it, got 'lion'"));
+  f.Register(3, ServerRegister(103, 7003));
+  CHECK_THAT(f.Refused(3).message(), Contains("got none"));
+  // A worker has none to compare.
+  f.Register(4, WorkerRegister(104));
+  CHECK(f.Registered(4).rank() == 0);
+
+  SECTION("also by a scheduler that was restarted") {
+    f.Restart();
+    f.Register(5, ServerRegister(105, 7005));
+    CHECK(f.RefusedCode(5) == StatusCode::kFailedPrecondition);
+  }
+  SECTION("but a server that is begun anew is compared with the others alone") {
+    f.Down(1);
+    f.Pass(f.options.lost_dead_ms);
+    f.Register(5, with(ServerRegister(105, 7001), "'lion'"));
+    CHECK(f.Registered(5).rank() == 0);
+    f.Register(6, with(ServerRegister(106, 7002), "'lion'"));
+    CHECK(f.Registered(6).rank() == 1);
+  }
+  SECTION("what is no line is refused") {
+    f.Register(5, with(ServerRegister(105, 7005), "two\nlines"));
+    CHECK(f.RefusedCode(5) == StatusCode::kInvalidArgument);
+    f.Register(6, with(ServerRegister(106, 7006), std::string(256, 'x')));
+    CHECK_THAT(f.Refused(6).message(), Contains("at most 255 printable bytes, got 256"));
+  }
+}
+
 TEST_CASE("the same nonce gets the same rank and incarnation on another session",
           "[scheduler][registration]") {
   SchedulerFixture f(2, 1);
