@@ -5,11 +5,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <climits>
 #include <map>
 #include <new>
 #include <string>
 #include <utility>
 
+#include "client/core/norm_relay.h"
 #include "client/core/part_order.h"
 #include "client/core/request.h"
 #include "client/core/streams.h"
@@ -20,6 +22,7 @@ namespace kvstore {
 namespace {
 
 using client_internal::kNever;
+using client_internal::NormRelay;
 using client_internal::PartOrder;
 using client_internal::Request;
 using client_internal::State;
@@ -27,6 +30,8 @@ using client_internal::Streams;
 
 // How many requests that are over are kept for their next use: about 2 MiB.
 constexpr size_t kSpareMax = 4096;
+// Of what the core asks for itself.
+constexpr Ticket kNoTicket = UINT64_MAX;
 // How long to wait before sending is tried again, when there was no memory for a frame.
 constexpr int64_t kPauseMs = 10;
 
@@ -70,7 +75,7 @@ class ClientCore::Impl {
   void Submit(int64_t now_ms, const ShardRequest& request, ClientOutbox* out);
   void Probe(const std::vector<Ticket>& tickets, ClientOutbox* out);
   std::vector<WaitInfo> WaitingFor(const std::vector<Ticket>& tickets) const;
-  size_t open_requests() const { return requests_.size(); }
+  size_t open_requests() const { return requests_.size() - own_requests_; }
 
  private:
   // The answers to a request that went to several shards.
@@ -101,6 +106,8 @@ class ClientCore::Impl {
 
   void OnReply(int64_t now_ms, Request& request, const ReplyFrame& reply, const ReplyEntry& entry,
                ClientOutbox* out);
+  // What the answer to a push says of norms; sends what other parts must hear of it.
+  void HearNorms(const Request& push, const ReplyEntry& entry);
   void OnDone(Request& request, const ReplyFrame& reply, const ReplyEntry& entry,
               ClientOutbox* out);
   void OnReceived(int64_t now_ms, Request& request);
@@ -113,12 +120,14 @@ class ClientCore::Impl {
   RoutingPtr routing_;
   absl::Status job_ended_;  // OK: it has not
   PartOrder order_;
+  NormRelay norms_;
   Streams streams_;
   int64_t send_again_ms_ = kNever;  // there was no memory for a frame
   FlatMap<RequestId, std::unique_ptr<Request>> requests_;
   std::vector<std::unique_ptr<Request>> spare_;  // has room for kSpareMax
   std::map<Ticket, ShardGroup> groups_;
   RequestId last_request_ = 0;
+  size_t own_requests_ = 0;  // NORMS: open, but nobody waits for them
 };
 
 void ClientCore::Impl::OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out) {
@@ -151,6 +160,7 @@ void ClientCore::Impl::OnJobEnded(absl::Status status, ClientOutbox* out) {
   for (const auto& [id, request] : requests_) open.emplace_back(request->order, request.get());
   std::sort(open.begin(), open.end());
   for (const auto& [order, request] : open) Finish(*request, job_ended_, Completion(), out);
+  norms_.Clear();
 }
 
 int64_t ClientCore::Impl::NextTimerMs() const {
@@ -161,7 +171,7 @@ int64_t ClientCore::Impl::NextTimerMs() const {
 void ClientCore::Impl::OnTimer(int64_t now_ms, ClientOutbox* out) {
   if (!job_ended_.ok()) return;
   while (Request* request = streams_.TakePutOff(now_ms)) {
-    if (request->whole_shard) {
+    if (!request->ordered()) {
       streams_.Queue(*request);
       continue;
     }
@@ -312,6 +322,7 @@ void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFra
 
 void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const ReplyFrame& reply,
                                const ReplyEntry& entry, ClientOutbox* out) {
+  if (request.contributes()) HearNorms(request, entry);
   if (entry.code != absl::StatusCode::kOk) {
     // Put off: the request stays open, with its number and round. Any other error ends it.
     if (entry.retry_after_ms > 0) {
@@ -342,6 +353,32 @@ void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const ReplyFram
   }
 }
 
+void ClientCore::Impl::HearNorms(const Request& push, const ReplyEntry& entry) {
+  const bool refused = entry.code != absl::StatusCode::kOk;
+  const bool over = refused ? entry.retry_after_ms == 0 : entry.progress == Progress::kDone;
+  const absl::StatusOr<NormNote> note =
+      entry.data.empty() ? absl::NotFoundError("") : DecodeNormNote(entry.data);
+  const std::vector<NormRelay::Due> due =
+      norms_.Hear(push.ask.id, push.round, note.ok() ? &*note : nullptr, over,
+                  [&](PartId part) { return order_.IsOpen(part, push.round); });
+  if (due.empty()) return;
+  NewRequests made = Make(due.size());
+  for (size_t i = 0; i < due.size(); ++i) {
+    Request& request = *made[i];
+    request.ask.op = Op::kNorms;
+    request.ask.id = due[i].id;
+    request.ask.ticket = kNoTicket;
+    request.ask.piece.data = EncodeNormNote(due[i].note);
+    request.ask.priority = INT_MAX;  // others wait for it
+    request.round = due[i].round;
+    request.shard = routing_->OwnerOf(due[i].id);
+  }
+  // From here on nothing takes memory.
+  norms_.Sent(due);
+  own_requests_ += due.size();
+  for (std::unique_ptr<Request>& request : made) streams_.Queue(*Add(std::move(request)));
+}
+
 void ClientCore::Impl::OnDone(Request& request, const ReplyFrame& reply, const ReplyEntry& entry,
                               ClientOutbox* out) {
   // This may be the answer to a probe. It can end a push, about which `done` says all there is to
@@ -349,7 +386,7 @@ void ClientCore::Impl::OnDone(Request& request, const ReplyFrame& reply, const R
   // the key.
   if (request.ask.op != entry.op && !request.contributes()) return;
   Completion done;
-  done.data = entry.data;
+  if (!request.contributes()) done.data = entry.data;
   done.round = entry.version;
   done.staleness = entry.staleness;
   if (request.ask.key.shape_unknown) {
@@ -364,12 +401,18 @@ void ClientCore::Impl::OnDone(Request& request, const ReplyFrame& reply, const R
 void ClientCore::Impl::OnReceived(int64_t now_ms, Request& request) {
   streams_.Own(now_ms, request);
   // If it was put off before, it has held what comes after it in its part: that may go now.
-  if (std::exchange(request.times_put_off, 0) > 0 && !request.whole_shard) LetGo(request.ask.id);
+  if (std::exchange(request.times_put_off, 0) > 0 && request.ordered()) LetGo(request.ask.id);
 }
 
 void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion done,
                               ClientOutbox* out) {
   if (request.whole_shard) return FinishShard(request, status, out);
+  if (request.ask.op == Op::kNorms) {
+    // Nobody asked for it. An error is the push's, too, which is told of it, or over.
+    streams_.Forget(request);
+    --own_requests_;
+    return Recycle(request);
+  }
   MakeRoomForOne(&out->done);
   // From here on nothing takes memory: it is open or, below, over and told.
   streams_.Forget(request);

@@ -9,7 +9,7 @@
 //   C3  a resend carries the very same bytes, round and request number. A retry of a request with
 //       payload is a probe without it; only the answer `unknown` sends the bytes again.
 //   C4  a completion is reported once; replies to a request that is over are ignored.
-//   C5  unanswered payload bytes per stream stay under `window_bytes`.
+//   C5  unanswered payload bytes per stream stay under `window_bytes`, those of NORMS aside.
 //   C6  when the job has ended every open and every later request fails with the job's status.
 //   C7  a request that the server puts off (refuses with retry-after) stays open; it is sent again
 //       after that time, of a part lower rounds and fragments first.
@@ -18,6 +18,8 @@
 //   C9  the pushes of a part that are under way lie in a window of `rounds_ahead_max` rounds: while
 //       round 5 is open, a window of 4 lets rounds 5 to 8 go, and holds round 9 even if 6 to 8 are
 //       over. So the server knows how far back it may be asked.
+//   C10 what a part says of norms is carried to the other parts of its value (norm_relay.h), by
+//       requests of the core's own, which nobody hears of.
 //
 // Memory. Any call may find too little of it, and no rule above may break of that. The dangerous
 // one is C2: a push that got round 5 of its part, and is never sent, stops that part for ever, as
@@ -159,6 +161,7 @@ class ClientCore {
   void Probe(const std::vector<Ticket>& tickets, ClientOutbox* out);
   std::vector<WaitInfo> WaitingFor(const std::vector<Ticket>& tickets) const;
 
+  // That somebody submitted and was not told the end of.
   size_t open_requests() const;
 
  private:

@@ -41,6 +41,16 @@ void PartOrder::LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const {
 
 void PartOrder::Remove(Request& request) { parts_.at(request.ask.id).open.Remove(&request); }
 
+bool PartOrder::IsOpen(PartId id, Round round) const {
+  const auto part = parts_.find(id);
+  if (part == parts_.end()) return false;
+  for (const Request* request = part->second.open.first(); request != nullptr;
+       request = request->next_in_part) {
+    if (request->contributes() && request->round == round) return true;
+  }
+  return false;
+}
+
 void PartOrder::RaiseTo(int priority, PartId id, absl::FunctionRef<void(Request&)> raise) const {
   const auto part = parts_.find(id);
   if (part == parts_.end()) return;

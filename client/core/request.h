@@ -65,6 +65,8 @@ struct Request {
   std::vector<WorkerRank> missing;
 
   OpOrder op_order() const { return InfoOf(ask.op).order; }
+  // Whether PartOrder knows it.
+  bool ordered() const { return op_order() != OpOrder::kFree; }
   // Whether it is a contribution to a round.
   bool contributes() const { return InfoOf(ask.op).round == OpRound::kContributes; }
 };

@@ -103,8 +103,8 @@ void Streams::ReleaseWindow(Request& request) {
 void Streams::Retry(Request& request) {
   TakeOut(request);
   // Asking costs less than sending a megabyte once more that the server may have. Without payload
-  // the request itself is as short as a question.
-  request.as_probe = !request.ask.piece.data.empty();
+  // the request itself is as short as a question; what may not be asked after is sent again, too.
+  request.as_probe = !request.ask.piece.data.empty() && InfoOf(request.ask.op).may_be_probed;
   Queue(request);
 }
 
@@ -208,7 +208,8 @@ void Streams::SendOver(int64_t now_ms, ShardAddress shard, Stream& stream, Clien
   }
   while (!stream.ready.empty()) {
     Request& request = stream.ready.Next();
-    const size_t bytes = request.ask.piece.data.size();
+    // A NORMS is small, and others wait for it.
+    const size_t bytes = request.ask.op == Op::kNorms ? 0 : request.ask.piece.data.size();
     // C5. One request alone always goes, however large: else it would never fit. All behind it
     // wait, too, also small ones: overtaking would let a stream of small requests starve a large
     // one.

@@ -246,8 +246,9 @@ absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value
   const Key& key = *operation.key;
   const UpdaterChoice& choice = ChoiceOf(operation);
   const std::vector<NDArray> values = AllDense(operation.values);
-  return Named(key, choice.by_user() ? value->Push(key.id, values, UpdateOf(operation), &scratch_)
-                                     : value->Push(key.id, values, choice.built_in, &scratch_));
+  return Named(key, choice.by_user()
+                        ? value->Push(key.id, values, UpdateOf(operation), &scratch_)
+                        : value->Push(key.id, key.name, values, choice.built_in, &scratch_));
 }
 
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalRows* value) {

@@ -98,39 +98,77 @@ void LocalValue::FoldPart(PartIndex part, const std::vector<NDArray>& values,
   }
 }
 
-absl::Status LocalValue::Push(KeyId key, const std::vector<NDArray>& values,
+absl::Status LocalValue::Push(KeyId key, std::string_view name, const std::vector<NDArray>& values,
                               const PartUpdater& updater, Scratch* scratch) {
   ToParts();
   const std::vector<Encoded> encoded = Encode(key, values);
-  for (PartIndex part = 0; part < parts_.size(); ++part) {
-    try {
-      KVS_RETURN_IF_ERROR(PushPart(key, part, values, encoded, updater, scratch));
-    } catch (const std::bad_alloc&) {
-      if (part == 0) {
-        UndoEncode(encoded);
-        throw;
+  // Mostly a part is updated while its sum is in the cache. Where the whole value is measured
+  // first, all sums are made before the first update.
+  const size_t measurings = updater.Measurings(name);
+  std::vector<MutableBufferPtr> sums;
+  NormSums norms;
+  PartIndex updated = 0;
+  try {
+    if (measurings > 0) {
+      for (PartIndex part = 0; part < parts_.size(); ++part) {
+        sums.push_back(SumOfPart(part, values, encoded, scratch));
       }
-      return WordedStatus(absl::StatusCode::kUnknown, [&] {
-        return fmt::format(
-            "memory for an update expected, there is too little: {} of {} parts of the value are "
-            "updated, the others are not",
-            part, parts_.size());
-      });
+      KVS_ASSIGN_OR_RETURN(norms, Measure(key, measurings, sums, updater));
     }
+    for (; updated < parts_.size(); ++updated) {
+      MutableBufferPtr sum =
+          measurings > 0 ? std::move(sums[updated]) : SumOfPart(updated, values, encoded, scratch);
+      KVS_RETURN_IF_ERROR(UpdatePart(key, updated, std::move(sum), norms, updater, scratch));
+    }
+  } catch (const std::bad_alloc&) {
+    if (updated == 0) {
+      UndoEncode(encoded);
+      throw;
+    }
+    return WordedStatus(absl::StatusCode::kUnknown, [&] {
+      return fmt::format(
+          "memory for an update expected, there is too little: {} of {} parts of the value are "
+          "updated, the others are not",
+          updated, parts_.size());
+    });
   }
   if (parts_.size() == 1) whole_ = parts_[0];
   return absl::OkStatus();
 }
 
-absl::Status LocalValue::PushPart(KeyId key, PartIndex part, const std::vector<NDArray>& values,
-                                  const std::vector<Encoded>& encoded, const PartUpdater& updater,
-                                  Scratch* scratch) {
+MutableBufferPtr LocalValue::SumOfPart(PartIndex part, const std::vector<NDArray>& values,
+                                       const std::vector<Encoded>& encoded,
+                                       Scratch* scratch) const {
   const size_t elements = ElementsIn(spec_, PartBytes(spec_.bytes, part));
   MutableBufferPtr sum =
       TakeBuffer(elements * DTypeBytes(AccumulatorOf(spec_.dtype)), &scratch->part);
   FoldPart(part, values, encoded, sum->data());
-  const auto updated = updater.Update(key, spec_.dtype, *parts_[part], sum, &states_[part],
-                                      PartOffset(part) / DTypeBytes(spec_.dtype));
+  return sum;
+}
+
+absl::StatusOr<NormSums> LocalValue::Measure(KeyId key, size_t measurings,
+                                             const std::vector<MutableBufferPtr>& sums,
+                                             const PartUpdater& updater) const {
+  NormSums norms;
+  for (size_t step = 0; step < measurings; ++step) {
+    NormSums found;
+    for (PartIndex part = 0; part < parts_.size(); ++part) {
+      KVS_ASSIGN_OR_RETURN(const NormSums of_part,
+                           updater.Measure(step, key, spec_.dtype, *parts_[part], *sums[part],
+                                           states_[part].get(), RoundCounts(), norms));
+      found += of_part;
+    }
+    norms += found;
+  }
+  return norms;
+}
+
+absl::Status LocalValue::UpdatePart(KeyId key, PartIndex part, MutableBufferPtr sum,
+                                    const NormSums& norms, const PartUpdater& updater,
+                                    Scratch* scratch) {
+  const auto updated =
+      updater.Update(key, spec_.dtype, *parts_[part], sum, &states_[part],
+                     PartOffset(part) / DTypeBytes(spec_.dtype), RoundCounts(), norms);
   // Either every part can be updated in this dtype or none: the first part's error is that of all.
   if (!updated.ok()) return updated.status();
   // If the sum's buffer became the value, that of the old value is free, else its own.

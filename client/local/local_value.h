@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "client/store/store_backend.h"
 #include "common/cluster/partitioner.h"
 #include "common/codec/codec.h"
@@ -41,8 +43,9 @@ class LocalValue {
   // for when it was compressed, as if each came from a worker of its own; then the updater.
   // Errors: the updater's, then the value stays as it was; UNKNOWN if memory ran out when some
   // parts were updated, and others not.
-  absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& updater,
-                    Scratch* scratch);
+  // `name`: of the key; empty: it has a number.
+  absl::Status Push(KeyId key, std::string_view name, const std::vector<NDArray>& values,
+                    const PartUpdater& updater, Scratch* scratch);
   // The same with a user's updater, which writes the value where it lies. Errors: the updater's;
   // what it has written until then stays (decision 12).
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const WholeUpdate& update,
@@ -63,9 +66,16 @@ class LocalValue {
                 const std::vector<Encoded>& encoded, void* sum) const;
   // The left fold of whole values, rounded once to their dtype.
   void Merge(KeyId key, const std::vector<NDArray>& values, uint8_t* merged);
-  absl::Status PushPart(KeyId key, PartIndex part, const std::vector<NDArray>& values,
-                        const std::vector<Encoded>& encoded, const PartUpdater& updater,
-                        Scratch* scratch);
+  // A part's fold, in the scratch's buffer if that is large enough.
+  MutableBufferPtr SumOfPart(PartIndex part, const std::vector<NDArray>& values,
+                             const std::vector<Encoded>& encoded, Scratch* scratch) const;
+  // The sum is used up; its buffer, or that of the old value, becomes the scratch's.
+  absl::Status UpdatePart(KeyId key, PartIndex part, MutableBufferPtr sum, const NormSums& norms,
+                          const PartUpdater& updater, Scratch* scratch);
+  // What the updater wants to know of the whole value, of the sums of all its parts.
+  absl::StatusOr<NormSums> Measure(KeyId key, size_t measurings,
+                                   const std::vector<MutableBufferPtr>& sums,
+                                   const PartUpdater& updater) const;
   void ToParts();
   void ToWhole();
 

@@ -149,12 +149,35 @@ struct FtmlNumbers : AdamNumbers {  // learning_rate > 0, also after rounding
   double power2 = 0;                // beta2^t
 };
 
+// State: mean, var; moves 28 bytes per f32. For update t, of the rounded betas:
+struct LambNumbers : AdamNumbers {
+  double power1 = 0;  // beta1^t, or 0: without correction of the bias
+  double power2 = 0;  // beta2^t, likewise
+  double rate = 0;    // the learning rate times the trust ratio, which is of norms
+};
+// What lamb goes along, whose norm its rate needs: it is written over the gradient. State: as
+// lamb's, which is only read.
+struct LambStepNumbers : LambNumbers {};
+
+// State: mean, var; moves 28 bytes per f32. For update t, of the rounded betas:
+struct LansNumbers : AdamNumbers {
+  double norm = 1;       // of the rescaled gradient, which is divided by it
+  double power1 = 0;     // beta1^t
+  double power2 = 0;     // beta2^t
+  double mean_rate = 0;  // of the step along the mean: with its trust ratio and beta1 in it
+  double grad_rate = 0;  // of the step along the gradient: with 1 - beta1 in it
+};
+// The two that lans goes along, as LambStepNumbers.
+struct LansMeanStepNumbers : LansNumbers {};
+struct LansGradStepNumbers : LansNumbers {};
+
 using AnyNumbers =
     std::variant<AddScaledNumbers, SgdNumbers, MomentumNumbers, SgldNumbers, PlainNagNumbers,
                  NagNumbers, SignNumbers, SignumNumbers, DcasgdNumbers, DcasgdMomentumNumbers,
                  AdagradNumbers, GroupAdagradNumbers, FtrlNumbers, AdadeltaNumbers, RmspropNumbers,
                  CenteredRmspropNumbers, AdamNumbers, AdamWNumbers, AdaBeliefNumbers, AdamaxNumbers,
-                 NadamNumbers, FtmlNumbers>;
+                 NadamNumbers, FtmlNumbers, LambNumbers, LambStepNumbers, LansNumbers,
+                 LansMeanStepNumbers, LansGradStepNumbers>;
 
 // One update of `elements` elements of `dtype` (UpdatesCompute, KVS_CHECKed). The new weight is
 // written over the gradient: the old weight stays as it is, because pulls may still hold it.

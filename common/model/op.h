@@ -26,6 +26,7 @@ enum class Op : uint32_t {
   kTakeBack = 8,
   kCheckOptimizer = 9,
   kProfile = 10,
+  kNorms = 11,
 };
 
 // What one request is about.
@@ -40,12 +41,14 @@ enum class OpBytes : uint8_t {
   kNone,
   kIds,    // of a row-sparse key the ids of rows, else none
   kValue,  // of a dense key the part's bytes, of a row-sparse one ids and their rows; or none
+  kNote,   // common/wire/norm_note.h
 };
 
 // What `round` of the request means.
 enum class OpRound : uint8_t {
   kNone,
   kContributes,  // the round that it contributes to, from 1
+  kOfPush,       // the round of the push that it is about, from 1
   kAsksVersion,  // the version that is asked for; 0 is the last one
 };
 
@@ -119,6 +122,7 @@ inline constexpr std::array kOps = {
     OpInfo(Op::kCheckOptimizer, "CHECK_OPTIMIZER", OpScope::kShard, OpExtra::kOptimizer,
            OpTrait::kRank0Only),
     OpInfo(Op::kProfile, "PROFILE", OpScope::kFirstShard, OpExtra::kCommand, OpTrait::kRank0Only),
+    OpInfo(Op::kNorms, "NORMS", OpScope::kPart, OpBytes::kNote, OpRound::kOfPush),
 };
 
 // Null for a number that is no op.

@@ -214,7 +214,7 @@ class Batch {
 
 absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,
                         RowSum& sum, RowStatePtr* state, Stripe stripe, const RoundCounts& counts) {
-  KVS_RETURN_IF_ERROR(updater.CheckDType(dtype));
+  KVS_RETURN_IF_ERROR(updater.CheckRows(dtype));
   KVS_CHECK(table.row_bytes() == sum.row_elements() * DTypeBytes(dtype));
   StateLayout layout = updater.LayoutFor(dtype);
   const bool keeps_state = layout.keeps_state();

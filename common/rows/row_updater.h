@@ -38,7 +38,7 @@ struct Stripe {
 // counted. Runs of rows that lie side by side are updated at once, and so are short ones, gathered,
 // so that narrow rows cost about what their bytes cost. An update that is not lazy visits all rows
 // on the pages that exist; those on others are zero, as is what is remembered of them, and stay so.
-// Errors: those of PartUpdater::CheckDType; then neither `table` nor `*state` has changed. May
+// Errors: those of PartUpdater::CheckRows; then neither `table` nor `*state` has changed. May
 // throw std::bad_alloc; then too, but for pages of zeros.
 absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,
                         RowSum& sum, RowStatePtr* state, Stripe stripe = {},

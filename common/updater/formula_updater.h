@@ -16,6 +16,11 @@
 
 namespace kvstore {
 
+// The number as arrays of `dtype` (f32 or f64) have it.
+inline double RoundedTo(DType dtype, double number) {
+  return dtype == DType::kFloat32 ? static_cast<float>(number) : number;
+}
+
 // Threading: as Updater.
 template <typename Numbers>
 class FormulaUpdater final : public Updater {

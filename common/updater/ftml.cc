@@ -5,13 +5,6 @@
 #include "common/updater/parameters.h"
 
 namespace kvstore {
-namespace {
-
-double RoundedTo(DType dtype, double number) {
-  return dtype == DType::kFloat32 ? static_cast<float>(number) : number;
-}
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<Updater>> MakeFtml(const UpdaterParameters& parameters) {
   ParameterReader reader("ftml", parameters);

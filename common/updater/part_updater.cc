@@ -31,6 +31,19 @@ bool Fits(const UpdaterState* state, const StateLayout& layout, size_t bytes) {
   return true;
 }
 
+// Makes at most kBlock elements of the master, in f32, those of the value where they are not the
+// value, rounded.
+void TakeOver(DType dtype, const uint8_t* value, uint8_t* master, size_t elements) {
+  const size_t width = DTypeBytes(dtype);
+  uint8_t rounded[kBlock * sizeof(uint16_t)];
+  Narrow(dtype, rounded, master, elements);
+  if (std::memcmp(rounded, value, elements * width) == 0) return;
+  for (size_t k = 0; k < elements; ++k) {
+    const uint8_t* own = value + k * width;
+    if (std::memcmp(rounded + k * width, own, width) != 0) Widen(dtype, master + k * 4, own, 1);
+  }
+}
+
 std::unique_ptr<UpdaterState> ZeroState(StateLayout layout, size_t bytes) {
   auto state = std::make_unique<UpdaterState>();
   state->dtype = layout.dtype;
@@ -120,6 +133,22 @@ absl::Status PartUpdater::CheckDType(DType dtype) const {
                   optimizer_.updater->name(), DTypeName(dtype)));
 }
 
+absl::Status PartUpdater::CheckDense(DType dtype) const {
+  KVS_RETURN_IF_ERROR(CheckDType(dtype));
+  if (!optimizer_.updater->keeps_one_per_row()) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "optimizer '{}': a row_sparse key expected, got a dense one", optimizer_.updater->name()));
+}
+
+absl::Status PartUpdater::CheckRows(DType dtype) const {
+  KVS_RETURN_IF_ERROR(CheckDType(dtype));
+  if (optimizer_.updater->Measurings("") == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("optimizer '{}': a dense key expected, whose norm is that of all its elements, "
+                  "got a row_sparse one",
+                  optimizer_.updater->name()));
+}
+
 bool PartUpdater::KeepsMaster(DType dtype) const {
   return optimizer_.updater->options().multi_precision && AccumulatorOf(dtype) != dtype;
 }
@@ -139,12 +168,9 @@ absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, con
                                                      MutableBufferPtr sum,
                                                      std::unique_ptr<UpdaterState>* state,
                                                      uint64_t first_element,
-                                                     const RoundCounts& counts) const {
-  KVS_RETURN_IF_ERROR(CheckDType(dtype));
-  if (optimizer_.updater->keeps_one_per_row()) {
-    return absl::InvalidArgumentError(fmt::format(
-        "optimizer '{}': a row_sparse key expected, got a dense one", optimizer_.updater->name()));
-  }
+                                                     const RoundCounts& counts,
+                                                     const NormSums& norms) const {
+  KVS_RETURN_IF_ERROR(CheckDense(dtype));
   const size_t elements = value.size() / DTypeBytes(dtype);
   KVS_CHECK(value.size() == elements * DTypeBytes(dtype) &&
             sum->size() == elements * DTypeBytes(AccumulatorOf(dtype)));
@@ -166,9 +192,66 @@ absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, con
   }
   UpdaterRun run = RunOf(key, dtype, update, elements);
   run.first = first_element;
+  run.norms = norms;
   Divide(run.dtype, counts, sum->data(), elements);
   Run(run, dtype, value.data(), sum->data(), result->data(), tensors);
   return result;
+}
+
+absl::StatusOr<NormSums> PartUpdater::Measure(size_t step, KeyId key, DType dtype,
+                                              const Buffer& value, const Buffer& sum,
+                                              const UpdaterState* state, const RoundCounts& counts,
+                                              const NormSums& norms) const {
+  KVS_RETURN_IF_ERROR(CheckDense(dtype));
+  constexpr size_t kRun = Updater::kMeasuredMax;
+  const size_t elements = value.size() / DTypeBytes(dtype);
+  const StateLayout layout = LayoutFor(dtype);
+  const bool fits = Fits(state, layout, elements * DTypeBytes(layout.dtype));
+  UpdaterRun run = RunOf(key, dtype, fits ? state->updates + 1 : 1, elements);
+  run.norms = norms;
+  const size_t width = DTypeBytes(run.dtype);
+  const size_t masters = KeepsMaster(dtype) ? 1 : 0;
+  // What the update will see of a run of elements, in the dtype that it computes in.
+  double wide_value[kRun];
+  double wide_sum[kRun];
+  double wide_state[kTensorsMax][kRun];
+  void* const states[kTensorsMax] = {wide_state[0], wide_state[1], wide_state[2]};
+  uint8_t rounded[kRun * sizeof(uint16_t)];
+  NormMeasure measure;
+  for (size_t i = 0; i < elements; i += kRun) {
+    run.elements = std::min(kRun, elements - i);
+    const uint8_t* const own_value = value.data() + i * DTypeBytes(dtype);
+    std::memcpy(wide_sum, sum.data() + i * width, run.elements * width);
+    Divide(run.dtype, counts, wide_sum, run.elements);
+    if (dtype == run.dtype) {
+      std::memcpy(wide_value, own_value, run.elements * width);
+    } else if (masters == 0) {
+      Widen(dtype, wide_value, own_value, run.elements);
+      Narrow(dtype, rounded, wide_sum, run.elements);
+      Widen(dtype, wide_sum, rounded, run.elements);
+    } else if (!fits) {
+      Widen(dtype, wide_value, own_value, run.elements);
+    } else {
+      std::memcpy(wide_value, state->tensors[0]->data() + i * width, run.elements * width);
+      TakeOver(dtype, own_value, reinterpret_cast<uint8_t*>(wide_value), run.elements);
+    }
+    for (size_t k = 0; k < tensors_; ++k) {
+      if (!fits) {
+        std::memset(wide_state[k], 0, run.elements * width);
+        continue;
+      }
+      const uint8_t* const own = state->tensors[k + masters]->data() + i * DTypeBytes(layout.dtype);
+      if (layout.dtype == run.dtype) {
+        std::memcpy(wide_state[k], own, run.elements * width);
+      } else {
+        Widen(dtype, wide_state[k], own, run.elements);
+      }
+    }
+    optimizer_.updater->Measure(step, run, wide_value, wide_sum, states, &measure);
+  }
+  NormSums sums;
+  for (size_t i = 0; i < NormSums::kCount; ++i) sums.squares[i] = measure[i].Total();
+  return sums;
 }
 
 void PartUpdater::UpdateRows(KeyId key, DType dtype, uint64_t update, size_t rows,
@@ -302,7 +385,6 @@ void PartUpdater::RunOnMaster(const UpdaterRun& run, DType dtype, const uint8_t*
                               uint8_t* sum, uint8_t* result, void* const* state) const {
   const size_t tensors = tensors_;
   const size_t width = DTypeBytes(dtype);
-  uint8_t rounded[kBlock * sizeof(uint16_t)];
   UpdaterRun block = run;
   for (size_t i = 0; i < run.elements; i += kBlock) {
     block.elements = std::min(kBlock, run.elements - i);
@@ -310,13 +392,7 @@ void PartUpdater::RunOnMaster(const UpdaterRun& run, DType dtype, const uint8_t*
     const auto wide_at = [i](void* tensor) { return static_cast<uint8_t*>(tensor) + i * 4; };
     const uint8_t* block_value = value + i * width;
     uint8_t* const master = wide_at(state[0]);
-    Narrow(dtype, rounded, master, block.elements);
-    if (std::memcmp(rounded, block_value, block.elements * width) != 0) {
-      for (size_t k = 0; k < block.elements; ++k) {
-        const uint8_t* own = block_value + k * width;
-        if (std::memcmp(rounded + k * width, own, width) != 0) Widen(dtype, master + k * 4, own, 1);
-      }
-    }
+    TakeOver(dtype, block_value, master, block.elements);
     void* state_arrays[kTensorsMax] = {};
     for (size_t k = 0; k < tensors; ++k) {
       state_arrays[k] =

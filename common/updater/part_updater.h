@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/cluster/identity.h"
+#include "common/model/norm_sums.h"
 #include "common/model/optimizer_config.h"
 #include "common/tensor/buffer.h"
 #include "common/tensor/dtype.h"
@@ -82,6 +83,8 @@ class PartUpdater {
   // Whether values of `dtype` can be updated, and their sums divided, where they are to be.
   // Errors: INVALID_ARGUMENT names the optimizer and the dtype.
   absl::Status CheckDType(DType dtype) const;
+  // The same for a row-sparse value. Errors: INVALID_ARGUMENT for an updater of dense values alone.
+  absl::Status CheckRows(DType dtype) const;
   // What the updater keeps beside values of `dtype`.
   StateLayout LayoutFor(DType dtype) const;
 
@@ -98,13 +101,25 @@ class PartUpdater {
   // With multi_precision the state is f32, and its first tensor, "master", is the value in f32: the
   // sum is not rounded, the update is that of an f32 value, and the value is the master, rounded.
   // Where a value is not that (at first, or if it came from elsewhere) the master is taken from it.
+  // `norms`: of the whole value, if it is to be measured.
   // Errors: those of CheckDType, INVALID_ARGUMENT for an updater of rows alone; then neither `sum`
   // nor `*state` has changed, and also if std::bad_alloc is thrown.
   absl::StatusOr<MutableBufferPtr> Update(KeyId key, DType dtype, const Buffer& value,
                                           MutableBufferPtr sum,
                                           std::unique_ptr<UpdaterState>* state,
                                           uint64_t first_element = 0,
-                                          const RoundCounts& counts = {}) const;
+                                          const RoundCounts& counts = {},
+                                          const NormSums& norms = {}) const;
+
+  // How often the whole dense value must be measured before its parts can be updated: mostly 0.
+  size_t Measurings(std::string_view key_name) const {
+    return optimizer_.updater->Measurings(key_name);
+  }
+  // What a part, with the arguments that Update will have, adds to the norms in measuring number
+  // `step`; `norms`: what is known of the whole value. Nothing changes. Errors: those of Update.
+  absl::StatusOr<NormSums> Measure(size_t step, KeyId key, DType dtype, const Buffer& value,
+                                   const Buffer& sum, const UpdaterState* state,
+                                   const RoundCounts& counts, const NormSums& norms) const;
 
   // The same for `rows` rows of a row-sparse value of `key` that lie one after the other, of
   // `row_elements` elements each; `dtype` passed CheckDType. `update`: which update of the key's
@@ -130,6 +145,7 @@ class PartUpdater {
   void RunOnMaster(const UpdaterRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
                    uint8_t* result, void* const* state) const;
   bool KeepsMaster(DType dtype) const;
+  absl::Status CheckDense(DType dtype) const;
 
   // Divides the sum, where an average was set.
   void Divide(DType dtype, const RoundCounts& counts, void* sum, size_t elements) const;

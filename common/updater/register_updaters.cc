@@ -12,6 +12,9 @@
 #include "common/updater/ftml.h"
 #include "common/updater/ftrl.h"
 #include "common/updater/groupadagrad.h"
+#include "common/updater/lamb.h"
+#include "common/updater/lans.h"
+#include "common/updater/lars.h"
 #include "common/updater/nadam.h"
 #include "common/updater/nag.h"
 #include "common/updater/parameters.h"
@@ -41,7 +44,8 @@ constexpr Entry kUpdaters[] = {
     {"adamax", MakeAdamax},   {"adabelief", MakeAdaBelief},
     {"ftml", MakeFtml},       {"nadam", MakeNadam},
     {"dcasgd", MakeDcasgd},   {"groupadagrad", MakeGroupAdagrad},
-    {"sgld", MakeSgld},
+    {"sgld", MakeSgld},       {"lamb", MakeLamb},
+    {"lans", MakeLans},       {"lars", MakeLars},
 };
 
 }  // namespace

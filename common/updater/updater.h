@@ -11,6 +11,7 @@
 // in register_updaters.cc, a section in docs/optimizers.md, vectors in tests/golden/optimizers.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -21,6 +22,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/cluster/identity.h"
+#include "common/kernels/square_sum.h"
+#include "common/model/norm_sums.h"
 #include "common/tensor/buffer.h"
 #include "common/tensor/dtype.h"
 
@@ -61,7 +64,13 @@ struct UpdaterRun {
   double wd = 0;
   KeyId key = 0;
   uint64_t first = 0;  // the number, within the whole value, of the first element
+  // Of an updater that measures: what is known of the whole value. In Update all of it is, or all
+  // is 0, where the value is not measured.
+  NormSums norms{};
 };
+
+// The sums of squares that NormSums are made of, as they are made.
+using NormMeasure = std::array<SquareSum, NormSums::kCount>;
 
 // Immutable once made. Threading: const methods from any thread, on different parts.
 class Updater {
@@ -91,6 +100,18 @@ class Updater {
   // follow, and read the numbers.
   virtual void BeginRow(const UpdaterRun& /*run*/, const void* /*sum*/,
                         void* const* /*state*/) const {}
+  // How often an update of the value of `key_name` (empty: it has a number) needs sums over the
+  // whole value first, each with what the ones before it found; 0: it is elementwise. Dense values
+  // alone can be measured.
+  virtual size_t Measurings(std::string_view /*key_name*/) const { return 0; }
+  // The most elements that a run of Measure has.
+  static constexpr size_t kMeasuredMax = 1024;
+  // Adds the elements of the run to those sums of `measure` that measuring number `step`, from 0,
+  // is of; the run is as Update's will be, with what is known of the norms. `value`, `sum` and
+  // `state` are only read (state: what is written to it is what was there).
+  virtual void Measure(size_t /*step*/, const UpdaterRun& /*run*/, const void* /*value*/,
+                       const void* /*sum*/, void* const* /*state*/,
+                       NormMeasure* /*measure*/) const {}
   // `value`: the old value, only read. `sum`: holds the sum of the round, is overwritten with the
   // new value. `state`: as many arrays as StateNames(). All have the run's dtype: f32, f64, or any
   // that is its own AccumulatorOf (kernels.h) if the updater takes every dtype. None needs

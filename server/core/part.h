@@ -8,12 +8,14 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "common/wire/frame.h"
 #include "server/core/fragments.h"
+#include "server/core/norm_exchange.h"
 #include "server/core/part_value.h"
 #include "server/core/work_recorder.h"
 
@@ -82,6 +84,17 @@ class Part {
   // pushed again since, so it had the answer.
   virtual bool PullIsLate(Round round) const = 0;
 
+  // Norms (norm_exchange.h). A NORMS request about the push; a repeat changes nothing. Call
+  // CommitReady() next. Errors: FAILED_PRECONDITION: the push has not come this far.
+  virtual absl::Status TakeNorms(WorkerRank rank, Round round, const NormNote& note) = 0;
+  // What a worker is told of norms that asks after the push: that its update waits for those of the
+  // whole value, or with which it was made. Nothing: it needs none, or its outcome is forgotten.
+  virtual std::optional<NormNote> NormsOf(WorkerRank rank, Round round) const = 0;
+  // Whether an update waits for norms.
+  virtual bool measuring() const = 0;
+  // Whether an update has begun to since the last call.
+  bool TakeNormNews() { return std::exchange(norm_news_, false); }
+
   // Whether anything waits for others; since when; for whom.
   virtual bool open() const = 0;
   virtual int64_t open_since_ms() const = 0;
@@ -115,6 +128,13 @@ class Part {
   }
 
   Round outcomes_kept() const { return outcomes_kept_; }
+  // Makes the next version, by the sum and its norms.
+  absl::Status UpdateWith(const NormExchange& norms, SumIndex sum, const RoundCounts& counts) {
+    if (norms.failed().ok()) return own_value().Update(sum, counts, norms.norms());
+    own_value().SkipUpdate(sum);
+    return norms.failed();
+  }
+  bool* norm_news() { return &norm_news_; }
 
  private:
   // Why the update of a push failed that is over and whose outcome is still known.
@@ -126,6 +146,7 @@ class Part {
   uint64_t pushes_ = 0;
   uint64_t failures_ = 0;
   PullFigures pulled_;
+  bool norm_news_ = false;
 };
 
 }  // namespace kvstore

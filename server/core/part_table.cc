@@ -300,6 +300,12 @@ absl::Status PartTable::SetOptimizer(const OptimizerConfig& spec) {
 
 // ---- all parts
 
+bool PartTable::measuring() const {
+  return std::any_of(records_.begin(), records_.end(), [](const auto& each) {
+    return each.second->part != nullptr && each.second->part->measuring();
+  });
+}
+
 std::vector<PartId> PartTable::OpenParts() const {
   std::vector<PartId> ids;
   for (const auto& [id, record] : records_) {

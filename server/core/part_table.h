@@ -86,6 +86,9 @@ class PartTable {
   // budget.
   absl::Status SetOptimizer(const OptimizerConfig& spec);
 
+  // Whether an update of any part waits for norms.
+  bool measuring() const;
+
   // The parts that wait for contributions, or that somebody waits at, in ascending order.
   std::vector<PartId> OpenParts() const;
   // As ServerCore::StatsOf.

@@ -10,8 +10,10 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/cluster/identity.h"
 #include "common/model/key_spec.h"
+#include "common/model/norm_sums.h"
 #include "common/model/op.h"
 #include "common/model/optimizer_config.h"
 #include "common/tensor/figures.h"
@@ -88,12 +90,30 @@ class PartValue {
   virtual void Fold(SumIndex sum, const Piece& piece) = 0;
   // Forgets a sum that will not be used after all. There need not be one.
   virtual void DropSum(SumIndex sum) = 0;
+  // How often the whole value, of which this is a part, must be measured before its next update:
+  // sums over all parts (common/model/norm_sums.h), each with what the ones before it found. 0: the
+  // update needs nothing of other parts. Of how many parts that is.
+  virtual uint32_t Measurings() const { return 0; }
+  virtual uint32_t parts() const { return 1; }
+  // What this part adds in measuring number `step`, for the update by the finished sum; `norms`:
+  // what is known of the whole value. Nothing changes. Errors: as Update's: there is none to make.
+  virtual absl::StatusOr<NormSums> Measure(uint32_t /*step*/, SumIndex /*sum*/,
+                                           const RoundCounts& /*counts*/,
+                                           const NormSums& /*norms*/) const {
+    return NormSums();
+  }
   // Makes the next version: one update by the finished sum, which is used up. `counts`: of it.
+  // `norms`: of the whole value, where it was to be measured.
   // Errors: the updater's; then the next version has the value and state of the one before it.
-  absl::Status Update(SumIndex sum, const RoundCounts& counts) {
-    absl::Status outcome = UpdateBy(sum, counts);
+  absl::Status Update(SumIndex sum, const RoundCounts& counts, const NormSums& norms = {}) {
+    absl::Status outcome = UpdateBy(sum, counts, norms);
     ++version_;
     return outcome;
+  }
+  // The next version has the value and state of this one; the sum is used up.
+  void SkipUpdate(SumIndex sum) {
+    DropSum(sum);
+    ++version_;
   }
   // What a pull that asks for `asked` is answered. Later updates do not change it.
   virtual Payload Read(const Piece& asked) const = 0;
@@ -112,7 +132,7 @@ class PartValue {
   void set_version(Round version) { version_ = version; }
 
  private:
-  virtual absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts) = 0;
+  virtual absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts, const NormSums& norms) = 0;
 
   const KeySpec* key_;
   PartId id_;

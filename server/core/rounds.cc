@@ -66,6 +66,7 @@ void PartRounds::CommitReady(const View& view, ParkingLot& parking, int* commits
     OpenRound& open = rounds_.begin()->second;
     Advance(open, view, parking);
     if (!Complete(open, view)) break;
+    if (!open.norms.Advance(value(), kSum, CountsOf(open, view), norm_news())) break;
     Commit(open, view);
     rounds_.erase(rounds_.begin());
     ++*commits;
@@ -75,6 +76,20 @@ void PartRounds::CommitReady(const View& view, ParkingLot& parking, int* commits
 uint32_t PartRounds::FragmentsOf(WorkerRank rank, Round round) const {
   const auto it = rounds_.find(round);
   return it == rounds_.end() ? 0 : it->second.by_rank[rank].count();
+}
+
+absl::Status PartRounds::TakeNorms(WorkerRank, Round round, const NormNote& note) {
+  if (round <= version()) return absl::OkStatus();
+  const auto found = rounds_.find(round);
+  if (found != rounds_.end()) return found->second.norms.Take(note);
+  return NormExchange().Take(note);  // nothing of the round is here
+}
+
+std::optional<NormNote> PartRounds::NormsOf(WorkerRank, Round round) const {
+  const auto found = rounds_.find(round);
+  if (found == rounds_.end()) return norm_log_.Of(round);
+  if (!found->second.norms.waits()) return std::nullopt;
+  return found->second.norms.Note(value());
 }
 
 absl::Status PartRounds::OutcomeOf(WorkerRank, Round round) const { return failed_.Of(round); }
@@ -133,21 +148,27 @@ bool PartRounds::Complete(const OpenRound& round, const View& view) {
   return round.next == view.workers && HasSum(round);
 }
 
+RoundCounts PartRounds::CountsOf(const OpenRound& round, const View& view) {
+  const auto contributors =
+      std::count_if(round.by_rank.begin(), round.by_rank.end(),
+                    [](const Fragments& fragments) { return fragments.begun(); });
+  return {static_cast<uint32_t>(contributors), view.workers};
+}
+
 void PartRounds::Commit(const OpenRound& round, const View& view) {
   // The version rises also if the update fails: the round is over, and all who contributed are told
   // why. The outcome is kept for as long as a worker may still ask after the round.
   failed_.MakeRoom();
+  norm_log_.Note(version() + 1, round.norms, value());
   WorkSpan span(recorder(), {Work::kUpdate, &key(), id().part, version() + 1, kOfNoWorker, 0, 0});
-  const auto contributors =
-      std::count_if(round.by_rank.begin(), round.by_rank.end(),
-                    [](const Fragments& fragments) { return fragments.begun(); });
-  absl::Status status =
-      own_value().Update(kSum, {static_cast<uint32_t>(contributors), view.workers});
+  const RoundCounts counts = CountsOf(round, view);
+  absl::Status status = UpdateWith(round.norms, kSum, counts);
   span.End();
   for (WorkerRank rank = 0; span.recorded() && rank < round.by_rank.size(); ++rank) {
     if (round.by_rank[rank].begun()) span.Joins(rank, version());
   }
-  CountUpdate(static_cast<uint64_t>(contributors), !status.ok());
+  CountUpdate(counts.contributors, !status.ok());
+  if (version() > outcomes_kept()) norm_log_.Forget(0, version() - outcomes_kept());
   if (status.ok()) return;
   failed_.Note(version(), std::move(status));
   if (version() > outcomes_kept()) failed_.Forget(0, version() - outcomes_kept());

@@ -47,6 +47,12 @@ class PartRounds final : public Part {
   uint32_t FragmentsOf(WorkerRank rank, Round round) const override;
   bool PullIsLate(Round round) const override { return round < version(); }
 
+  absl::Status TakeNorms(WorkerRank rank, Round round, const NormNote& note) override;
+  std::optional<NormNote> NormsOf(WorkerRank rank, Round round) const override;
+  bool measuring() const override {
+    return !rounds_.empty() && rounds_.begin()->second.norms.waits();
+  }
+
   bool open() const override { return !rounds_.empty(); }
   int64_t open_since_ms() const override {
     return rounds_.empty() ? 0 : rounds_.begin()->second.since_ms;
@@ -62,6 +68,7 @@ class PartRounds final : public Part {
     // Whose turn it is: the value's sum has the contributions of all ranks below `next`, and
     // perhaps the first fragments of rank `next`'s. Above 0 only in round version() + 1.
     WorkerRank next = 0;
+    NormExchange norms;
   };
 
   OpenRound& RoundAt(int64_t now_ms, Round round, const View& view);
@@ -74,10 +81,12 @@ class PartRounds final : public Part {
   static bool Untouched(const OpenRound& round);
   // Whether anything has been added to its sum.
   static bool HasSum(const OpenRound& round);
+  static RoundCounts CountsOf(const OpenRound& round, const View& view);
   void Commit(const OpenRound& round, const View& view);
 
   std::map<Round, OpenRound> rounds_;  // all above version()
   FailedUpdates<Round> failed_;        // as many outcomes as are kept
+  NormLog<Round> norm_log_;            // as many
 };
 
 }  // namespace kvstore

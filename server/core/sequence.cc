@@ -13,26 +13,28 @@ Part::Accepted PartSequence::Contribute(int64_t now_ms, const PushId& push, cons
   const Name name{push.rank, push.round};
   if (push.round <= applied_[push.rank]) return Accepted::kDone;
   const auto found = pushes_.find(name);
-  if (found != pushes_.end() && found->second.Has(piece.fragment)) {
+  if (found != pushes_.end() && found->second.fragments.Has(piece.fragment)) {
     return Accepted::kRepeat;
   }
   // In turn are the fragments, in ascending order, of the worker's next push; all else is parked.
   // There is no waiting for other workers here.
-  const bool next = IsNext(name) && (found == pushes_.end() ? piece.fragment == 0
-                                                            : found->second.Next(piece.fragment));
+  const bool next =
+      IsNext(name) &&
+      (found == pushes_.end() ? piece.fragment == 0 : found->second.fragments.Next(piece.fragment));
   if (!next && !parking.Fits(piece.data.size())) return Accepted::kNoRoom;
   if (pushes_.empty()) since_ms_ = now_ms;
   const auto mine = pushes_.try_emplace(name).first;
+  Fragments& fragments = mine->second.fragments;
   try {
     if (next) {
       const WorkSpan span(recorder(),
                           ItemOf(Work::kFold, push.rank, push.round, piece.data.size()));
-      mine->second.Fold(piece, own_value(), push.rank);
+      fragments.Fold(piece, own_value(), push.rank);
     } else {
-      mine->second.Park(piece, parking);
+      fragments.Park(piece, parking);
     }
   } catch (const std::bad_alloc&) {
-    if (!mine->second.any()) pushes_.erase(mine);
+    if (!fragments.any()) pushes_.erase(mine);
     throw;
   }
   return Accepted::kTaken;
@@ -44,7 +46,8 @@ Part::Accepted PartSequence::Contribute(int64_t now_ms, const PushId& push, cons
 void PartSequence::CommitReady(const View& view, ParkingLot& parking, int* commits) {
   for (auto it = pushes_.begin(); it != pushes_.end();) {
     const WorkerRank rank = it->first.first;
-    Fragments& fragments = it->second;
+    Fragments& fragments = it->second.fragments;
+    NormExchange& norms = it->second.norms;
     if (IsNext(it->first)) {
       const WorkSpan span(fragments.CanAdvance() ? recorder() : nullptr,
                           ItemOf(Work::kFold, rank, it->first.second));
@@ -54,18 +57,23 @@ void PartSequence::CommitReady(const View& view, ParkingLot& parking, int* commi
       ++it;
       continue;
     }
-    ApplyNext(rank, view);
+    if (view.has_updater && !norms.Advance(value(), rank, {1, view.workers}, norm_news())) {
+      ++it;
+      continue;
+    }
+    ApplyNext(rank, view, norms);
     ++*commits;
     it = pushes_.erase(it);
   }
 }
 
-void PartSequence::ApplyNext(WorkerRank rank, const View& view) {
+void PartSequence::ApplyNext(WorkerRank rank, const View& view, const NormExchange& norms) {
   failed_.MakeRoom();
+  norm_log_.Note({rank, applied_[rank] + 1}, norms, value());
   absl::Status status;
   if (view.has_updater) {
     const WorkSpan span(recorder(), ItemOf(Work::kUpdate, rank, applied_[rank] + 1));
-    status = own_value().Update(rank, {1, view.workers});
+    status = UpdateWith(norms, rank, {1, view.workers});
   } else {
     status = absl::FailedPreconditionError(fmt::format(
         "{}: an asynchronous push needs an updater: call SetOptimizer before the first Push",
@@ -76,15 +84,36 @@ void PartSequence::ApplyNext(WorkerRank rank, const View& view) {
   // From here on nothing is allocated.
   const Round round = ++applied_[rank];
   CountUpdate(1, !status.ok());
+  const Round forgotten = round > outcomes_kept() ? round - outcomes_kept() : 0;
+  norm_log_.Forget({rank, 0}, {rank, forgotten});
   if (status.ok()) return;
   // Outcomes of failed pushes are kept for the last `outcomes_kept` rounds of the worker.
   failed_.Note({rank, round}, std::move(status));
-  failed_.Forget({rank, 0}, {rank, round > outcomes_kept() ? round - outcomes_kept() : 0});
+  failed_.Forget({rank, 0}, {rank, forgotten});
 }
 
 uint32_t PartSequence::FragmentsOf(WorkerRank rank, Round round) const {
   const auto it = pushes_.find({rank, round});
-  return it == pushes_.end() ? 0 : it->second.count();
+  return it == pushes_.end() ? 0 : it->second.fragments.count();
+}
+
+absl::Status PartSequence::TakeNorms(WorkerRank rank, Round round, const NormNote& note) {
+  if (round <= applied_[rank]) return absl::OkStatus();
+  const auto found = pushes_.find({rank, round});
+  if (found != pushes_.end()) return found->second.norms.Take(note);
+  return NormExchange().Take(note);  // nothing of the push is here
+}
+
+std::optional<NormNote> PartSequence::NormsOf(WorkerRank rank, Round round) const {
+  const auto found = pushes_.find({rank, round});
+  if (found == pushes_.end()) return norm_log_.Of({rank, round});
+  if (!found->second.norms.waits()) return std::nullopt;
+  return found->second.norms.Note(value());
+}
+
+bool PartSequence::measuring() const {
+  return std::any_of(pushes_.begin(), pushes_.end(),
+                     [](const auto& push) { return push.second.norms.waits(); });
 }
 
 bool PartSequence::PullIsReady(const View& view, WorkerRank rank, Round round) const {

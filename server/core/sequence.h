@@ -63,6 +63,10 @@ class PartSequence final : public Part {
   uint64_t StalenessOf(const View& view, Round round) const override;
   bool PullIsLate(Round) const override { return false; }  // any later value will do
 
+  absl::Status TakeNorms(WorkerRank rank, Round round, const NormNote& note) override;
+  std::optional<NormNote> NormsOf(WorkerRank rank, Round round) const override;
+  bool measuring() const override;
+
   bool open() const override { return !pushes_.empty(); }
   int64_t open_since_ms() const override { return since_ms_; }
   // The workers of whose pushes only some fragments, or only later rounds, have come.
@@ -73,18 +77,24 @@ class PartSequence final : public Part {
   using Name = std::pair<WorkerRank, Round>;
   bool IsNext(const Name& push) const { return push.second == applied_[push.first] + 1; }
   // Applies the next push of `rank`, or notes why it cannot be: it is over in any case.
-  void ApplyNext(WorkerRank rank, const View& view);
+  void ApplyNext(WorkerRank rank, const View& view, const NormExchange& norms);
 
   // The workers of the view, less those that left, of whose pushes fewer than `round` are applied.
   std::vector<WorkerRank> Behind(const View& view, Round round) const;
   // The push that everybody must have made before a worker with `round` of its own may pull.
   Round Awaited(Round round) const { return round > *staleness_ ? round - *staleness_ : 0; }
 
+  struct Push {
+    Fragments fragments;
+    NormExchange norms;
+  };
+
   const std::optional<uint64_t> staleness_;
-  std::vector<Round> applied_;        // by rank: the last push that is over
-  std::map<Name, Fragments> pushes_;  // what has come of those above applied_
-  FailedUpdates<Name> failed_;        // as many outcomes as are kept
-  int64_t since_ms_ = 0;              // when pushes_ stopped being empty
+  std::vector<Round> applied_;   // by rank: the last push that is over
+  std::map<Name, Push> pushes_;  // what has come of those above applied_
+  FailedUpdates<Name> failed_;   // as many outcomes as are kept
+  NormLog<Name> norm_log_;       // as many
+  int64_t since_ms_ = 0;         // when pushes_ stopped being empty
 };
 
 }  // namespace kvstore

@@ -167,6 +167,8 @@ void ServerCore::Impl::OnEntry(const ReplyTo& from, const RequestFrame& frame,
       return OnCommand(from, frame, entry, replies);
     case Op::kTakeBack:
       return OnTakeBack(from, entry, replies);
+    case Op::kNorms:
+      return OnNorms(from, entry, replies);
     case Op::kUnspecified:
       break;
   }
@@ -321,6 +323,7 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
   switch (accepted) {
     case Part::Accepted::kDone:
       reply.progress = Progress::kDone;
+      reply.data = NormsFor(part, from.rank, entry.round);
       return answer(part.PushStatus(from.rank, entry.round));
     case Part::Accepted::kNoRoom:
       reply.retry_after_ms = options_.retry_after_ms;
@@ -337,9 +340,33 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
   // may leave its window.
   if (part.DoneThrough(from.rank) < entry.round) {
     reply.progress = Progress::kReceived;
+    reply.data = NormsFor(part, from.rank, entry.round);
     replies.Add(from, std::move(reply));
   }
   if (!made) AskForPushAgain(*record, from.rank, replies);
+}
+
+void ServerCore::Impl::OnNorms(const ReplyTo& from, const RequestEntry& entry,
+                               ReplyBatch& replies) {
+  ReplyEntry reply(entry);
+  PartRecord* record = parts_.Find(entry.id());
+  absl::Status status;
+  bool made = true;
+  if (record == nullptr || record->part == nullptr) {
+    status = absl::NotFoundError(fmt::format("{} has no Init", parts_.Label(entry.key)));
+  } else {
+    const absl::StatusOr<NormNote> note = DecodeNormNote(entry.piece.data);
+    status = note.ok() ? record->part->TakeNorms(from.rank, entry.round, *note) : note.status();
+    if (status.ok()) made = Commit(from.rank, *record, replies);
+  }
+  if (made) {
+    reply.progress = Progress::kDone;
+    reply.SetStatus(status);
+  } else {  // its repeat goes on
+    reply.SetStatus(NoMemory(parts_.Label(entry.key), entry.part, "an update"));
+    reply.retry_after_ms = options_.retry_after_ms;
+  }
+  replies.Add(from, std::move(reply));
 }
 
 bool ServerCore::Impl::Commit(WorkerRank by, PartRecord& record, ReplyBatch& replies) {
@@ -351,6 +378,7 @@ bool ServerCore::Impl::Commit(WorkerRank by, PartRecord& record, ReplyBatch& rep
     done = false;
   }
   committed_rounds_ += static_cast<uint64_t>(commits);
+  if (record.part->TakeNormNews()) WaitingRoom::TellNorms(record, replies);
   // A worker that left makes no version, and yet nobody waits for it any more.
   const bool bounded = record.part->bounds_staleness();
   if (commits == 0 && !bounded) return done;
@@ -437,6 +465,7 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const RequestEntry& entry,
     } else {
       reply.missing_ranks = part->Missing(view_);
     }
+    if (waiter->request.op == Op::kPush) reply.data = NormsFor(*part, from.rank, entry.round);
     replies.Add(from, std::move(reply));
     if (!made) AskForPushAgain(*record, from.rank, replies);
     return;
@@ -447,6 +476,7 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const RequestEntry& entry,
                     entry.round <= part->DoneThrough(from.rank);
   if (over) {
     reply.progress = Progress::kDone;
+    reply.data = NormsFor(*part, from.rank, entry.round);
     reply.SetStatus(part->PushStatus(from.rank, entry.round));
   }
   replies.Add(from, std::move(reply));
@@ -486,6 +516,14 @@ void ServerCore::Impl::OnSetOptimizer(const ReplyTo& from, const RequestFrame& f
     reply.SetStatus(absl::InvalidArgumentError("SetOptimizer without an optimizer"));
   } else if (entry.op == Op::kCheckOptimizer) {
     reply.SetStatus(parts_.CheckOptimizer(*frame.optimizer));
+  } else if (!repeat && parts_.measuring()) {
+    // What was measured is of use to the optimizer that is set only. It does not take long: the
+    // contributions are there.
+    reply.progress = Progress::kUnspecified;
+    reply.retry_after_ms = options_.retry_after_ms;
+    reply.SetStatus(absl::UnavailableError(
+        fmt::format("SetOptimizer '{}': no updates that wait for norms expected, there are some",
+                    frame.optimizer->name)));
   } else if (!repeat) {
     const absl::Status status = parts_.SetOptimizer(*frame.optimizer);
     if (!status.ok()) {

@@ -54,6 +54,7 @@ class ServerCore::Impl {
   void OnTakeBack(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnPush(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnPull(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
+  void OnNorms(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnProbe(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnLeave(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   // Handles kSetOptimizer and kCheckOptimizer.

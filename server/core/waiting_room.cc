@@ -66,6 +66,21 @@ std::optional<int64_t> WaitingRoom::AnswerReady(WorkerRank of, PartRecord& recor
   return oldest_ms;
 }
 
+Payload NormsFor(const Part& part, WorkerRank rank, Round round) {
+  const std::optional<NormNote> note = part.NormsOf(rank, round);
+  return note.has_value() ? EncodeNormNote(*note) : Payload();
+}
+
+void WaitingRoom::TellNorms(const PartRecord& record, ReplyBatch& replies) {
+  for (const Waiter& waiter : record.waiters) {
+    if (waiter.request.op != Op::kPush) continue;
+    ReplyEntry reply(waiter.request);
+    reply.progress = Progress::kReceived;
+    reply.data = NormsFor(*record.part, waiter.to.rank, waiter.request.round);
+    if (!reply.data.empty()) replies.Add(waiter.to, std::move(reply));
+  }
+}
+
 bool WaitingRoom::AnswerIfReady(PartRecord& record, Waiter& waiter, ReplyBatch& replies) {
   if (record.part == nullptr || !Answer(waiter, *record.part, replies)) return false;
   waiter.answered = true;
@@ -106,6 +121,7 @@ bool WaitingRoom::Answer(const Waiter& waiter, Part& part, ReplyBatch& replies) 
     case Op::kPush:
       if (part.DoneThrough(waiter.to.rank) < round) return false;
       reply.SetStatus(part.PushStatus(waiter.to.rank, round));
+      reply.data = NormsFor(part, waiter.to.rank, round);
       break;
     default:  // kPull
       if (!part.PullIsReady(*view_, waiter.to.rank, round)) return false;

@@ -18,6 +18,9 @@
 
 namespace kvstore {
 
+// What a reply to a push brings: what there is to be told of norms, or nothing.
+Payload NormsFor(const Part& part, WorkerRank rank, Round round);
+
 class WaitingRoom {
  public:
   // `parts` and `view` outlive the room, and so does `recorder`, if it is not null.
@@ -45,6 +48,9 @@ class WaitingRoom {
   // there was none. If it throws std::bad_alloc, the others wait on, for somebody to ask after
   // them: AnswerIfReady().
   std::optional<int64_t> AnswerReady(WorkerRank of, PartRecord& record, ReplyBatch& replies);
+  // Tells the waiting pushes of the record, which has a part, of the norms that their updates wait
+  // for. If it throws std::bad_alloc: as AnswerReady.
+  static void TellNorms(const PartRecord& record, ReplyBatch& replies);
   // Answers one of the waiting requests, if its time has come. True: it was answered and waits no
   // more. False: it waits on.
   bool AnswerIfReady(PartRecord& record, Waiter& waiter, ReplyBatch& replies);

@@ -13,6 +13,7 @@
 #include "common/model/command.h"
 #include "common/model/profiler_order.h"
 #include "common/rows/row_cut.h"
+#include "common/wire/norm_note.h"
 
 namespace kvstore {
 namespace {
@@ -74,7 +75,8 @@ absl::Status CheckFragment(const RequestFrame& request, const RequestEntry& entr
 // What the table of ops (common/model/op.h) says about the entry.
 absl::Status CheckByTable(const RequestFrame& request, const RequestEntry& entry) {
   const OpInfo& op = InfoOf(entry.op);
-  if (op.round == OpRound::kContributes && entry.round == 0) {
+  const bool names_push = op.round == OpRound::kContributes || op.round == OpRound::kOfPush;
+  if (names_push && entry.round == 0) {
     return Refused(request, entry, "a round of at least 1 expected, got 0");
   }
   if (op.extra == OpExtra::kOptimizer && !request.optimizer) {
@@ -124,6 +126,11 @@ absl::Status CheckProbe(const RequestFrame& request, const RequestEntry& entry) 
 absl::Status CheckTakeBack(const RequestFrame& request, const RequestEntry& entry) {
   if (entry.takes_back > 0) return absl::OkStatus();
   return Refused(request, entry, "takes_back of at least 1 expected, got 0");
+}
+
+absl::Status CheckNorms(const RequestFrame& request, const RequestEntry& entry) {
+  const absl::Status note = DecodeNormNote(entry.piece.data).status();
+  return note.ok() ? note : Refused(request, entry, std::string(note.message()));
 }
 
 // An int key has no name: any number is one.
@@ -282,6 +289,8 @@ absl::Status CheckEntry(const RequestFrame& request, const RequestEntry& entry) 
       return CheckTakeBack(request, entry);
     case Op::kCommand:
       return CheckCommand(request.command->id, request.command->body.size());
+    case Op::kNorms:
+      return CheckNorms(request, entry);
     case Op::kProfile:
       return CheckProfilerOrder(request.command->id, request.command->body);
     default:

@@ -149,7 +149,7 @@ void DenseValue::FoldPlain(const Payload& data, bool begins, uint8_t* sum) const
   });
 }
 
-absl::Status DenseValue::UpdateBy(SumIndex sum, const RoundCounts& counts) {
+absl::Status DenseValue::UpdateBy(SumIndex sum, const RoundCounts& counts, const NormSums& norms) {
   const auto found = sums_.find(sum);
   KVS_CHECK(found != sums_.end());
   const Figures figures = updater_.measures_sums
@@ -158,20 +158,49 @@ absl::Status DenseValue::UpdateBy(SumIndex sum, const RoundCounts& counts) {
                               : Figures();
   // The sum goes when nothing can fail for want of memory any more.
   absl::Status outcome = updater_.by_program() ? UpdateByProgram(found->second, counts)
-                                               : UpdateByBuiltIn(found->second, counts);
+                                               : UpdateByBuiltIn(found->second, counts, norms);
   sums_.erase(found);
   if (updater_.measures_sums) last_sum_ = figures;
   return outcome;
 }
 
-absl::Status DenseValue::UpdateByBuiltIn(const MutableBufferPtr& sum, const RoundCounts& counts) {
+absl::Status DenseValue::Named(const absl::Status& status) const {
+  return absl::Status(status.code(), fmt::format("{}: {}", Label(), std::string(status.message())));
+}
+
+uint32_t DenseValue::parts() const { return PartCount(ValueBytes(key())); }
+
+uint32_t DenseValue::Measurings() const {
+  if (updater_.by_program() || parts() == 1) return 0;
+  return static_cast<uint32_t>(updater_.built_in.Measurings(key().name));
+}
+
+absl::StatusOr<NormSums> DenseValue::Measure(uint32_t step, SumIndex sum, const RoundCounts& counts,
+                                             const NormSums& norms) const {
+  return MeasureBy(step, *sums_.at(sum), counts, norms);
+}
+
+absl::StatusOr<NormSums> DenseValue::MeasureBy(size_t step, const Buffer& sum,
+                                               const RoundCounts& counts,
+                                               const NormSums& norms) const {
+  absl::StatusOr<NormSums> measured = updater_.built_in.Measure(
+      step, key().key, key().dtype, *value_, sum, state_.get(), counts, norms);
+  if (!measured.ok()) return Named(measured.status());
+  return measured;
+}
+
+absl::Status DenseValue::UpdateByBuiltIn(const MutableBufferPtr& sum, const RoundCounts& counts,
+                                         NormSums norms) {
+  // A value of one part is measured at once; one of several was, with what the others found.
+  const size_t measurings = parts() == 1 ? updater_.built_in.Measurings(key().name) : 0;
+  for (size_t step = 0; step < measurings; ++step) {
+    KVS_ASSIGN_OR_RETURN(const NormSums measured, MeasureBy(step, *sum, counts, norms));
+    norms += measured;
+  }
   absl::StatusOr<BufferPtr> updated =
       updater_.built_in.Update(key().key, key().dtype, *value_, sum, &state_,
-                               PartOffset(id().part) / DTypeBytes(key().dtype), counts);
-  if (!updated.ok()) {
-    return absl::Status(updated.status().code(),
-                        fmt::format("{}: {}", Label(), std::string(updated.status().message())));
-  }
+                               PartOffset(id().part) / DTypeBytes(key().dtype), counts, norms);
+  if (!updated.ok()) return Named(updated.status());
   value_ = *std::move(updated);
   return absl::OkStatus();
 }

@@ -39,13 +39,23 @@ class DenseValue final : public PartValue {
   // The stored buffer itself, which is never written to (an update makes another one); or, if the
   // codec encodes pulls, its elements encoded.
   Payload Read(const Piece& asked) const override;
+  uint32_t Measurings() const override;
+  uint32_t parts() const override;
+  absl::StatusOr<NormSums> Measure(uint32_t step, SumIndex sum, const RoundCounts& counts,
+                                   const NormSums& norms) const override;
   Payload Save() const override;
   absl::Status Load(const Payload& saved) override;
 
  private:
-  absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts) override;
-  absl::Status UpdateByBuiltIn(const MutableBufferPtr& sum, const RoundCounts& counts);
+  absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts, const NormSums& norms) override;
+  absl::Status UpdateByBuiltIn(const MutableBufferPtr& sum, const RoundCounts& counts,
+                               NormSums norms);
+  // As Measure, of a sum.
+  absl::StatusOr<NormSums> MeasureBy(size_t step, const Buffer& sum, const RoundCounts& counts,
+                                     const NormSums& norms) const;
   absl::Status UpdateByProgram(const MutableBufferPtr& sum, const RoundCounts& counts);
+  // The error with the part's label before its message.
+  absl::Status Named(const absl::Status& status) const;
   // The header of what the part would be saved as now.
   SavedHeader Header() const;
   // The bytes of the part's value, in the key's dtype.

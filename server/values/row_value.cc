@@ -199,7 +199,8 @@ void RowValue::Fold(SumIndex sum, const Piece& piece) {
   }
 }
 
-absl::Status RowValue::UpdateBy(SumIndex sum, const RoundCounts& counts) {
+absl::Status RowValue::UpdateBy(SumIndex sum, const RoundCounts& counts,
+                                const NormSums& /*norms*/) {
   const auto found = sums_.find(sum);
   KVS_CHECK(found != sums_.end());
   const RowSum& rows = found->second;

@@ -46,7 +46,7 @@ class RowValue final : public PartValue {
   absl::Status Load(const Payload& saved) override;
 
  private:
-  absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts) override;
+  absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts, const NormSums& norms) override;
   absl::Status UpdateTable(RowSum& sum, const RoundCounts& counts);
   // The header of what the part would be saved as now.
   SavedHeader Header() const;

@@ -52,6 +52,42 @@ TEST_CASE("an optimizer may be set before or after Init", "[optimizer]") {
   });
 }
 
+TEST_CASE("lars goes by the norms of the whole value, however many parts it has",
+          "[optimizer][norms]") {
+  // The weight is in the last part, the gradient in all but that: each by itself has a norm of 0.
+  constexpr int64_t kWeights = 1024;             // ones: a norm of 32
+  constexpr int64_t kGradients = 2 * (1 << 18);  // two parts
+  constexpr int64_t kElements = kGradients + kWeights;
+  NDArray weight({kElements}), gradient({kElements});
+  for (int64_t i = 0; i < kElements; ++i) {
+    weight.data_as<float>()[i] = i < kGradients ? 0.0f : 1.0f;
+    gradient.data_as<float>()[i] = i < kGradients / 2 ? 1.0f : 0.0f;  // a norm of 512
+  }
+  OnEvery(Store, [&](Worker& worker) {
+    KVStore& store = worker.store();
+    worker.SetOptimizer(
+        OptimizerSpec("lars").Set("learning_rate", 1).Set("eta", 0.5).Set("epsilon", 0));
+    store.Init(Strings{"layer.weight", "layer.bias"}, {weight, weight});
+    store.Push(Strings{"layer.weight", "layer.bias"}, {gradient, gradient});
+    // The sum of n workers is n times as long, so that n cancels; one push after the other makes
+    // the weight longer.
+    NDArray scaled({kElements}), plain({kElements});
+    store.Pull(Strings{"layer.weight"}, {&scaled});
+    store.Pull(Strings{"layer.bias"}, {&plain});
+    scaled.WaitToRead();
+    plain.WaitToRead();
+    const float step = 0.5f * 32 / 512;
+    const auto first = scaled.data_as<float>()[0];
+    MUST_EQUAL(scaled.data_as<float>()[kElements - 1], 1.0f);
+    MUST_EQUAL(scaled.data_as<float>()[kGradients - 1], 0.0f);
+    if (worker.kind().rounds || worker.workers() == 1) {
+      MUST_EQUAL(first, -step);
+      MUST_EQUAL(plain.data_as<float>()[0], -static_cast<float>(worker.workers()));
+    }
+    MUST(first <= -step);
+  });
+}
+
 TEST_CASE("string keys have their own factors of learning rate and weight decay", "[optimizer]") {
   OnEvery(StoreWithOneOrder, [](Worker& worker) {
     KVStore& store = worker.store();

@@ -11,6 +11,7 @@
 #include "common/model/profiler_order.h"
 #include "common/rows/row_cut.h"
 #include "common/wire/frame.h"
+#include "common/wire/norm_note.h"
 #include "server/service/request_check.h"
 
 namespace kvstore {
@@ -76,6 +77,9 @@ void CheckPassed(const RequestFrame& request, const RequestEntry& entry) {
     case Op::kProfile:
       KVS_CHECK(request.command.has_value() && entry.piece.data.empty());
       KVS_CHECK(CheckProfilerOrder(request.command->id, request.command->body).ok());
+      return;
+    case Op::kNorms:
+      KVS_CHECK(entry.round > 0 && DecodeNormNote(entry.piece.data).ok());
       return;
     case Op::kSetOptimizer:
     case Op::kCheckOptimizer:

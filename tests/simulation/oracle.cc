@@ -3,52 +3,129 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace kvstore::sim {
+
+NormSums Measured(uint32_t step, uint64_t value, uint64_t sum, uint64_t state,
+                  const NormSums& norms) {
+  NormSums own;
+  uint64_t hash = Mix64(Mix64(Mix64(value + step) + sum) + state) ^ HashOf(norms);
+  for (size_t i = 2 * step; i < 2 * step + 2; ++i) {
+    hash = Mix64(hash);
+    own.squares[i] = static_cast<double>(hash % 1000003) / 7;
+  }
+  return own;
+}
+
+uint64_t HashOf(const NormSums& norms) {
+  uint64_t hash = 0;
+  for (const double square : norms.squares) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, &square, sizeof bits);
+    hash = Mix64(hash + bits);
+  }
+  return hash;
+}
 
 void Oracle::BeginJob(JobId job, const Programs& programs) {
   job_ = job;
   salt_ = Mix64(world_.params().seed * 16 + job);
   parts_.clear();
+  first_key_ = programs.keys[0].key;
   commands_.BeginJob();
   for (uint32_t key = 0; key < programs.keys.size(); ++key) {
     uint32_t last = 0;
     for (const Program& program : programs.ranks) last = std::max(last, program.pushes[key]);
-    for (PartIndex index = 0; index < world_.params().key_parts[key]; ++index) {
-      const PartId id{programs.keys[key].key, index};
-      parts_[id].row_sparse = programs.keys[key].storage == Storage::kRowSparse;
-      std::vector<uint64_t>& values = parts_[id].values;
-      uint64_t state = 0;
-      values.push_back(Folded(id, 0, 0));
+    const KeyId id = programs.keys[key].key;
+    const PartIndex count = world_.params().key_parts[key];
+    std::vector<uint64_t> states(count, 0);
+    for (PartIndex index = 0; index < count; ++index) {
+      Part& p = parts_[{id, index}];
+      p.row_sparse = programs.keys[key].storage == Storage::kRowSparse;
+      p.parts = count;
+      p.values.push_back(Folded({id, index}, 0, 0));
       for (const Program& program : programs.ranks) {
-        parts_[id].pushes.push_back(program.pushes[key]);
-        if (async()) parts_[id].made.emplace_back();
-      }
-      if (async()) continue;
-      for (Round round = 1; round <= last; ++round) {
-        // A round needs everybody who has not left before it.
-        bool first = true;
-        uint64_t sum = 0;
-        for (WorkerRank rank = 0; rank < programs.ranks.size(); ++rank) {
-          if (programs.ranks[rank].pushes[key] < round) continue;
-          for (const uint64_t fragment : Fragments(id, rank, round)) {
-            sum = first ? fragment : FoldOne(sum, fragment);
-            first = false;
-          }
-        }
-        if (UpdateFails(id, round)) {
-          values.push_back(values.back());
-          continue;
-        }
-        int64_t parameter = 0;
-        for (const OptimizerChange& change : programs.optimizers) {
-          if (round > change.after[key]) parameter = change.parameter;
-        }
-        state = NextState(state, sum);
-        values.push_back(NextValue(values.back(), sum, state, static_cast<uint64_t>(parameter)));
+        p.pushes.push_back(program.pushes[key]);
+        if (async()) p.made.emplace_back();
       }
     }
+    if (async()) continue;
+    for (Round round = 1; round <= last; ++round) {
+      int64_t parameter = 0;
+      for (const OptimizerChange& change : programs.optimizers) {
+        if (round > change.after[key]) parameter = change.parameter;
+      }
+      MakeRound(id, round, static_cast<uint64_t>(parameter), &states);
+    }
   }
+}
+
+void Oracle::MakeRound(KeyId key, Round round, uint64_t parameter, std::vector<uint64_t>* states) {
+  const auto count = static_cast<PartIndex>(states->size());
+  std::vector<uint64_t> sums;
+  bool norms_fail = false;
+  const uint32_t measurings = Measurings({key, 0});
+  for (PartIndex index = 0; index < count; ++index) {
+    sums.push_back(SumOfRound({key, index}, round));
+    norms_fail |= measurings > 0 && MeasureFails({key, index}, sums[index]);
+  }
+  NormSums norms;
+  for (uint32_t step = 0; step < measurings; ++step) {
+    NormSums found;
+    for (PartIndex index = 0; index < count; ++index) {
+      found +=
+          Measured(step, parts_[{key, index}].values.back(), sums[index], (*states)[index], norms);
+    }
+    norms += found;
+  }
+  for (PartIndex index = 0; index < count; ++index) {
+    Part& p = parts_[{key, index}];
+    p.norms_fail.resize(round + 1);
+    p.norms_fail[round] = norms_fail;
+    if (norms_fail || UpdateFails({key, index}, round)) {
+      p.values.push_back(p.values.back());
+      continue;
+    }
+    uint64_t& state = (*states)[index];
+    state = NextState(state, sums[index]);
+    if (measurings > 0) state = NextState(state, HashOf(norms));
+    p.values.push_back(NextValue(p.values.back(), sums[index], state, parameter));
+  }
+}
+
+// A round needs everybody who has not left before it.
+uint64_t Oracle::SumOfRound(PartId id, Round round) const {
+  bool first = true;
+  uint64_t sum = 0;
+  for (WorkerRank rank = 0; rank < part(id).pushes.size(); ++rank) {
+    if (part(id).pushes[rank] < round) continue;
+    for (const uint64_t fragment : Fragments(id, rank, round)) {
+      sum = first ? fragment : FoldOne(sum, fragment);
+      first = false;
+    }
+  }
+  return sum;
+}
+
+uint32_t Oracle::Measurings(PartId id) const {
+  const Part& p = part(id);
+  return p.row_sparse || p.parts == 1 ? 0 : world_.params().measurings;
+}
+
+bool Oracle::MeasureFails(PartId id, uint64_t sum) const {
+  const uint32_t permille = world_.params().update_fails_permille;
+  return permille > 0 && Mix64(sum + id.part + 41) % 4000 < permille;
+}
+
+bool Oracle::NormsFail(PartId id, WorkerRank rank, Round round) const {
+  if (part(id).skipped.count({async() ? rank : 0, round}) != 0) return true;
+  if (!async()) return part(id).norms_fail[round];
+  bool fail = false;
+  for (PartIndex index = 0; Measurings(id) > 0 && index < part(id).parts; ++index) {
+    fail |= MeasureFails({id.key, index}, Folded({id.key, index}, rank, round));
+  }
+  return fail;
 }
 
 const Oracle::Part& Oracle::part(PartId id) const {
@@ -128,6 +205,54 @@ void Oracle::OnCommit(PartId id, Round version, uint64_t sum, uint64_t value) {
   p.committed = version;
 }
 
+Round Oracle::NextRound(PartId id, SumIndex sum) const {
+  if (!async()) return part(id).committed + 1;
+  if (sum >= part(id).made.size()) world_.Fail("an asynchronous update by no worker's sum");
+  return part(id).made[sum].size() + 1;
+}
+
+void Oracle::OnSkipped(PartId id, SumIndex index, uint64_t sum, uint64_t value) {
+  const Round round = NextRound(id, index);
+  const bool refused = world_.params().lethal == Lethal::kPushRefused && id.key == first_key_;
+  if (refused && Measurings(id) > 0) {
+    Part& p = parts_.at(id);
+    p.skipped.insert({index, round});
+    if (!async()) p.values.at(round) = p.values.at(round - 1);
+  } else if (!NormsFail(id, index, round)) {
+    world_.Fail(fmt::format("part {} of key {:x}: round {} is skipped", id.part, id.key, round));
+  }
+  OnCommit(id, committed(id) + 1, sum, value);
+}
+
+void Oracle::OnMeasured(PartId id, SumIndex sum, uint32_t step, const NormSums& own) {
+  std::vector<NormSums>& found = parts_.at(id).measured[{sum, NextRound(id, sum)}];
+  found.resize(std::max<size_t>(found.size(), step + 1));
+  found[step] = own;
+}
+
+void Oracle::CheckNorms(PartId id, SumIndex sum, uint32_t steps, const NormSums& norms) const {
+  const Round round = NextRound(id, sum);
+  NormSums expected;
+  for (uint32_t step = 0; step < steps; ++step) {
+    NormSums found;
+    for (PartIndex index = 0; index < part(id).parts; ++index) {
+      const auto& measured = part({id.key, index}).measured;
+      const auto it = measured.find({sum, round});
+      if (it == measured.end() || it->second.size() <= step) {
+        world_.Fail(
+            fmt::format("part {} of key {:x}: round {}: told the norms of measuring {} "
+                        "before part {} has measured",
+                        id.part, id.key, round, step, index));
+      }
+      found += it->second[step];
+    }
+    expected += found;
+  }
+  if (norms == expected) return;
+  world_.Fail(fmt::format("part {} of key {:x}: round {}: told other norms than its parts have",
+                          id.part, id.key, round));
+}
+
 void Oracle::CheckCounts(PartId id, Round version, const RoundCounts& counts) {
   if (async()) return;
   const std::vector<Round>& pushes = part(id).pushes;
@@ -153,9 +278,9 @@ Round Oracle::PushesIn(PartId id, WorkerRank rank, Round version) const {
 }
 
 bool Oracle::PushFailed(PartId id, WorkerRank rank, Round round) const {
-  if (!async()) return UpdateFails(id, round);
+  if (!async()) return NormsFail(id, rank, round) || UpdateFails(id, round);
   const std::vector<Round>& made = part(id).made[rank];
-  return made.size() >= round && UpdateFails(id, made[round - 1]);
+  return made.size() >= round && (NormsFail(id, rank, round) || UpdateFails(id, made[round - 1]));
 }
 
 void Oracle::CheckAllCommitted() const {

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "tests/simulation/commands.h"
@@ -23,6 +25,12 @@ constexpr uint64_t NextValue(uint64_t value, uint64_t sum, uint64_t state, uint6
   return Mix64(Mix64(value + 5 * sum) + state + 7 * parameter);
 }
 
+// What a part adds to the sums over its whole value in measuring number `step`: numbers whose sum
+// depends on the order in which they are added.
+NormSums Measured(uint32_t step, uint64_t value, uint64_t sum, uint64_t state,
+                  const NormSums& norms);
+uint64_t HashOf(const NormSums& norms);
+
 class Oracle {
  public:
   explicit Oracle(World& world) : world_(world), commands_(world) {}
@@ -36,6 +44,13 @@ class Oracle {
   // fragment by fragment; 0 goes without bytes.
   std::vector<uint64_t> Fragments(PartId id, WorkerRank rank, Round round) const;
   bool UpdateFails(PartId id, Round round) const;
+  // Whether the part cannot be measured for the update by this sum: a round's, or one of `rank`'s
+  // pushes.
+  bool MeasureFails(PartId id, uint64_t sum) const;
+  // How often the value is measured, and how many parts it has.
+  uint32_t Measurings(PartId id) const;
+  // Whether a part of the value could not be measured for the round, so that it failed everywhere.
+  bool NormsFail(PartId id, WorkerRank rank, Round round) const;
   // Of a version that can be.
   uint64_t Value(PartId id, Round version) const;
   Round LastVersion(PartId id) const { return part(id).values.size() - 1; }
@@ -43,6 +58,15 @@ class Oracle {
   // A server made `version` with `value` out of `sum`. Of an asynchronous store every version must
   // be made by the next push of one worker; which one, `sum` tells.
   void OnCommit(PartId id, Round version, uint64_t sum, uint64_t value);
+  // A server made the next version without an update, for want of norms. They may also be wanting
+  // because a worker's push to another part of the value was refused for good.
+  void OnSkipped(PartId id, SumIndex index, uint64_t sum, uint64_t value);
+  // A part found `own` in measuring number `step` for the next version or, in an asynchronous
+  // store, the next push of rank `sum`.
+  void OnMeasured(PartId id, SumIndex sum, uint32_t step, const NormSums& own);
+  // The part is told `norms`, of the first `steps` measurings: they must be the sums of what all
+  // parts found, in their order.
+  void CheckNorms(PartId id, SumIndex sum, uint32_t steps, const NormSums& norms) const;
   // What the update to `version` of a synchronous store is told of its sum.
   void CheckCounts(PartId id, Round version, const RoundCounts& counts);
   // Whether what `rank` pushed as its `round` (0: nothing) is in the value of `version`.
@@ -60,13 +84,24 @@ class Oracle {
  private:
   struct Part {
     bool row_sparse = false;
+    uint32_t parts = 1;            // of its value
+    std::vector<bool> norms_fail;  // by round, from 1; of a synchronous store
     std::vector<uint64_t> values;  // by version; asynchronous: of those that were made
     Round committed = 0;
     std::vector<Round> pushes;  // by rank: how many it makes
     // Asynchronous: by rank, the version that each of its pushes made.
     std::vector<std::vector<Round>> made;
+    // Updates that were skipped since a push was refused, likewise.
+    std::set<std::pair<SumIndex, Round>> skipped;
+    // What the part found for an update, by step; the update by rank (synchronous: 0) and round.
+    std::map<std::pair<SumIndex, Round>, std::vector<NormSums>> measured;
   };
   const Part& part(PartId id) const;
+  // The next version of all parts of a key.
+  void MakeRound(KeyId key, Round round, uint64_t parameter, std::vector<uint64_t>* states);
+  // The update that the part makes next of the sum: the round that it is of.
+  Round NextRound(PartId id, SumIndex sum) const;
+  uint64_t SumOfRound(PartId id, Round round) const;
   uint64_t Contribution(PartId id, WorkerRank rank, Round round) const;
   // The fold of its fragments.
   uint64_t Folded(PartId id, WorkerRank rank, Round round) const;
@@ -75,6 +110,7 @@ class Oracle {
   World& world_;
   Commands commands_;
   JobId job_ = 0;
+  KeyId first_key_ = 0;  // to which a push may be refused
   uint64_t salt_ = 0;
   std::map<PartId, Part> parts_;
 };

@@ -52,13 +52,35 @@ class OracleValues final : public ShardValues {
     Payload Read(const Piece& asked) const override {
       return NumberPayload(asked.data.empty() ? number_ : RowsOf(number_, NumberOf(asked.data)));
     }
+    uint32_t parts() const override { return static_cast<uint32_t>(key().shape[0]); }
+    uint32_t Measurings() const override { return shared_.oracle_.Measurings(id()); }
+    absl::StatusOr<NormSums> Measure(uint32_t step, SumIndex sum, const RoundCounts& /*counts*/,
+                                     const NormSums& norms) const override {
+      Oracle& oracle = shared_.oracle_;
+      if (step == 0 && oracle.MeasureFails(id(), SumOf(sum))) {
+        shared_.world_.stats().Count(Fault::kMeasureFailed);
+        return absl::InternalError("the part cannot be measured");
+      }
+      if (step > 0) oracle.CheckNorms(id(), sum, step, norms);
+      const NormSums own = Measured(step, number_, SumOf(sum), state_, norms);
+      oracle.OnMeasured(id(), sum, step, own);
+      return own;
+    }
+    // Here only the sum of an update that is skipped is dropped.
+    void DropSum(SumIndex sum) override {
+      Oracle& oracle = shared_.oracle_;
+      ++shared_.world_.stats().commits;
+      oracle.OnSkipped(id(), sum, TakeSum(sum), number_);
+    }
 
    private:
-    absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts) override {
+    absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts, const NormSums& norms) override {
       World& world = shared_.world_;
       Oracle& oracle = shared_.oracle_;
       if (key().key != id().key) world.Fail("an update got the description of another key");
       const Round next = oracle.committed(id()) + 1;
+      const uint32_t measurings = oracle.Measurings(id());
+      if (measurings > 0) oracle.CheckNorms(id(), sum, measurings, norms);
       const uint64_t total = TakeSum(sum);
       ++world.stats().commits;
       oracle.CheckCounts(id(), next, counts);
@@ -68,6 +90,7 @@ class OracleValues final : public ShardValues {
         return absl::InternalError("the updater refuses this round");
       }
       state_ = NextState(state_, total);
+      if (measurings > 0) state_ = NextState(state_, HashOf(norms));
       number_ = NextValue(number_, total, state_, shared_.parameter_);
       oracle.OnCommit(id(), next, total, number_);
       return absl::OkStatus();

@@ -24,6 +24,7 @@ constexpr uint64_t kClockSalt = 15000;
 constexpr uint64_t kTakeBackSalt = 16000;
 constexpr uint64_t kBadSalt = 17000;
 constexpr uint64_t kStalenessSalt = 18003;  // misses the seeds of regressions.txt
+constexpr uint64_t kNormSalt = 19683;       // likewise
 
 void ChooseShape(Rng& rng, Params& p) {
   p.workers = static_cast<uint32_t>(rng.Between(1, 5));
@@ -197,6 +198,9 @@ Params Params::FromSeed(uint64_t seed) {
   p.clocks = Mix64(seed + kClockSalt) % 2 == 0;
   p.inits_taken_back = Mix64(seed + kTakeBackSalt) % 5 == 0;
   p.bad_requests = Mix64(seed + kBadSalt) % 3 == 0;
+  if (const uint64_t norms = Mix64(seed + kNormSalt); norms % 3 == 0) {
+    p.measurings = static_cast<uint32_t>(1 + norms / 3 % 2);
+  }
   const uint64_t start = Mix64(seed + kStartSalt);
   if (start % 3 == 0 || p.restarts_while_forming)
     p.idle_ms = static_cast<int64_t>(start / 3 % 8000);
@@ -227,15 +231,16 @@ std::string Params::Describe() const {
       "{} workers, {} servers ({} shards), keys of {} parts ({} of rows), {} rounds, ahead {}, "
       "loss {}‰, dup "
       "{}‰, delay {}..{} ms + {}‰ to {} ms, parked {} B, window {} B, try {} ms, heal {} ms, "
-      "{}{}{}{}{}{}{}"
+      "{}{}{}{}{}{}{}{}"
       "lethal: {}",
       workers, servers, fmt::join(shards, "+"), fmt::join(key_parts, "+"),
       std::count(row_sparse.begin(), row_sparse.end(), true), rounds, ahead, loss_permille,
       dup_permille, delay_min_ms, delay_max_ms, delay_tail_permille, delay_tail_ms,
       server.parked_bytes_max, client.window_bytes, client.try_ms, heal_ms,
-      async ? StoreType() + ", " : "", commands ? "commands, " : "", trials ? "trials, " : "",
-      reorder ? "reorder, " : "", encode_frames ? "encoded, " : "",
-      jobs > 1 ? fmt::format("{} jobs, ", jobs) : "",
+      async ? StoreType() + ", " : "",
+      measurings > 0 ? fmt::format("{} measurings, ", measurings) : "",
+      commands ? "commands, " : "", trials ? "trials, " : "", reorder ? "reorder, " : "",
+      encode_frames ? "encoded, " : "", jobs > 1 ? fmt::format("{} jobs, ", jobs) : "",
       restarts_while_forming ? "restarts while forming, " : "", LethalName(lethal));
 }
 

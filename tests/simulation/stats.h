@@ -41,22 +41,45 @@ enum class Fault : uint32_t {
   kProposedAgain,       // an attempt at a start failed, and there was another
   kStartedAgain,        // a job that had not begun lost a member, and started again without it
   kPullHeldUp,          // by workers that are behind; each time that something else came meanwhile
+  kMeasureFailed,       // a part could not be measured for a round, which failed on all of them
   kLostAtStart,         // a member died at the moment at which its job began, which failed
   kCount
 };
 inline constexpr size_t kFaults = static_cast<size_t>(Fault::kCount);
-inline constexpr std::array<std::string_view, kFaults> kFaultNames = {
-    "frames lost",        "frames duplicated",       "frames reordered",
-    "streams broken",     "sessions broken",         "dials refused",
-    "workers paused",     "servers paused",          "scheduler paused",
-    "partitions",         "scheduler crashes",       "persists lost",
-    "persists kept",      "pushes refused",          "updates failed",
-    "workers crashed",    "servers crashed",         "nodes frozen",
-    "nodes restarted",    "workers failed",          "restarts while forming",
-    "commands repeated",  "Inits refused",           "disk writes failed",
-    "clocks leapt",       "Inits taken back",        "optimizers refused",
-    "pulls refused",      "pushes refused for good", "attempts that failed",
-    "jobs started again", "pulls held up",           "jobs lost at their start"};
+inline constexpr std::array<std::string_view, kFaults> kFaultNames = {"frames lost",
+                                                                      "frames duplicated",
+                                                                      "frames reordered",
+                                                                      "streams broken",
+                                                                      "sessions broken",
+                                                                      "dials refused",
+                                                                      "workers paused",
+                                                                      "servers paused",
+                                                                      "scheduler paused",
+                                                                      "partitions",
+                                                                      "scheduler crashes",
+                                                                      "persists lost",
+                                                                      "persists kept",
+                                                                      "pushes refused",
+                                                                      "updates failed",
+                                                                      "workers crashed",
+                                                                      "servers crashed",
+                                                                      "nodes frozen",
+                                                                      "nodes restarted",
+                                                                      "workers failed",
+                                                                      "restarts while forming",
+                                                                      "commands repeated",
+                                                                      "Inits refused",
+                                                                      "disk writes failed",
+                                                                      "clocks leapt",
+                                                                      "Inits taken back",
+                                                                      "optimizers refused",
+                                                                      "pulls refused",
+                                                                      "pushes refused for good",
+                                                                      "attempts that failed",
+                                                                      "jobs started again",
+                                                                      "pulls held up",
+                                                                      "measurings failed",
+                                                                      "jobs lost at their start"};
 
 struct Stats {
   std::array<uint64_t, kFaults> faults{};

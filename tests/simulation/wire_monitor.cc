@@ -79,7 +79,7 @@ void WireMonitor::Sent(ConnId stream, const RequestFrame& frame) {
                               entry.request));
     }
     // C5.
-    if (entry.piece.data.empty()) continue;
+    if (entry.piece.data.empty() || entry.op == Op::kNorms) continue;
     unanswered[entry.request] = entry.piece.data.size();
     uint64_t total = 0;
     for (const auto& [request, size] : unanswered) total += size;

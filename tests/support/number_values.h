@@ -62,6 +62,7 @@ class NumberValue : public PartValue {
   }
 
  protected:
+  uint64_t SumOf(SumIndex sum) const { return sums_.at(sum); }
   // The finished sum, which is used up.
   uint64_t TakeSum(SumIndex sum) {
     const uint64_t number = sums_.at(sum);
@@ -126,6 +127,8 @@ class HashValues final : public ShardValues {
   std::string failure = "the updater failed";
   bool own_updater = false;
   bool empty_init = false;  // Init may bring nothing
+  uint32_t measurings = 0;  // before each update
+  uint32_t parts = 2;       // that a value has, as its notes of norms say
   uint64_t state_bytes = 0;
   uint64_t previous_state_bytes = 0;
   std::vector<std::string> optimizers;  // that were set, in this order
@@ -145,15 +148,25 @@ class HashValues final : public ShardValues {
       if (empty || piece.data.size() == sizeof(uint64_t)) return absl::OkStatus();
       return absl::InvalidArgumentError("a number expected");
     }
+    uint32_t Measurings() const override { return shared_.measurings; }
+    uint32_t parts() const override { return shared_.parts; }
+    // The sum, after as many measurings, and what they found.
+    absl::StatusOr<NormSums> Measure(uint32_t step, SumIndex sum, const RoundCounts& /*counts*/,
+                                     const NormSums& norms) const override {
+      NormSums own;
+      own.squares[step] = static_cast<double>(SumOf(sum)) + norms.squares[0];
+      return own;
+    }
     Payload Read(const Piece& asked) const override {
       return NumberPayload(asked.rows == 0 ? number_ : Rows(number_, NumberOf(asked.data)));
     }
 
    private:
-    absl::Status UpdateBy(SumIndex sum, const RoundCounts& /*counts*/) override {
+    absl::Status UpdateBy(SumIndex sum, const RoundCounts& /*counts*/,
+                          const NormSums& norms) override {
       const uint64_t summed = TakeSum(sum);
       if (shared_.fail_updates) return absl::InternalError(shared_.failure);
-      number_ = Apply(number_, summed);
+      number_ = Apply(number_, summed + static_cast<uint64_t>(norms.squares[0]));
       return absl::OkStatus();
     }
 

@@ -37,6 +37,18 @@ void SetOwn(NadamNumbers& numbers) {
   numbers.rest_next = 0.87;
   numbers.rest_var = 0.003;
 }
+void SetOwn(LambNumbers& numbers) {
+  numbers.power1 = 0.216;
+  numbers.power2 = 0.997;
+  numbers.rate = 0.13;
+}
+void SetOwn(LansNumbers& numbers) {
+  numbers.norm = 1.7;
+  numbers.power1 = 0.216;
+  numbers.power2 = 0.997;
+  numbers.mean_rate = 0.13;
+  numbers.grad_rate = 0.017;
+}
 void SetOwn(FtmlNumbers& numbers) {
   numbers.power1 = 0.216;
   numbers.power2 = 0.997;

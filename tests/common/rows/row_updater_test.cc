@@ -1,6 +1,8 @@
 // UpdateRows against plain arithmetic on a map of rows, and what becomes of states.
 #include "common/rows/row_updater.h"
 
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <map>
@@ -142,6 +144,7 @@ TEST_CASE("every updater gives a row the bits that it gives a dense part", "[row
     if (name == "groupadagrad") continue;  // updates no dense part
     CAPTURE(name);
     const PartUpdater updater = UpdaterOf(name);
+    if (updater.Measurings("") > 0) continue;  // updates no rows
     std::mt19937_64 random(9);
     Table table;
     // A part of all rows, each of which has a sum in every round.
@@ -164,6 +167,17 @@ TEST_CASE("every updater gives a row the bits that it gives a dense part", "[row
       const uint8_t* const dense = value->data() + static_cast<size_t>(row) * kRowBytes;
       REQUIRE(std::memcmp(table.Row(row).data(), dense, kRowBytes) == 0);
     }
+  }
+}
+
+TEST_CASE("an updater that needs norms of whole values refuses rows", "[rows]") {
+  for (const char* const name : {"lamb", "lans", "lars"}) {
+    CAPTURE(name);
+    CHECK(UpdaterOf(name).CheckRows(DType::kFloat32).message() ==
+          fmt::format("optimizer '{}': a dense key expected, whose norm is that of all its "
+                      "elements, got a row_sparse one",
+                      name));
+    CHECK(UpdaterOf(name).CheckDType(DType::kFloat32).ok());
   }
 }
 

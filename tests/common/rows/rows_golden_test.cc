@@ -183,6 +183,7 @@ TEST_CASE("every updater of the list but assign, which is not lazy, has golden r
   const std::vector<GoldenCase> golden = ReadGoldenFile("rows.txt");
   for (const std::string& name : UpdaterNames()) {
     CAPTURE(name);
+    if ((*MakeUpdater(name, {}))->Measurings("") > 0) continue;  // of dense values alone
     CHECK(std::any_of(golden.begin(), golden.end(), [&](const GoldenCase& c) {
             return c.optimizer == name;
           }) == (name != "assign"));

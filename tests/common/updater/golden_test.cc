@@ -54,8 +54,15 @@ std::vector<std::vector<T>> Run(const GoldenCase& golden) {
   std::unique_ptr<UpdaterState> state;
   std::vector<std::vector<T>> values;
   for (const auto& [round, sum] : golden.sums) {
-    auto updated =
-        updater.Update(kKey, golden.dtype, *value, ToBuffer(FromBits<Sum<T>>(sum)), &state);
+    const MutableBufferPtr summed = ToBuffer(FromBits<Sum<T>>(sum));
+    NormSums norms;
+    for (size_t step = 0; step < updater.Measurings(""); ++step) {
+      const auto measured =
+          updater.Measure(step, kKey, golden.dtype, *value, *summed, state.get(), {}, norms);
+      REQUIRE(measured.ok());
+      norms += *measured;
+    }
+    auto updated = updater.Update(kKey, golden.dtype, *value, summed, &state, 0, {}, norms);
     REQUIRE(updated.ok());
     value = *updated;
     values.push_back(ToVector<T>(*value));
@@ -77,6 +84,20 @@ void CheckExact(const GoldenCase& golden) {
       }
     }
     REQUIRE(FirstDifference(ours[n], expected) == -1);
+  }
+}
+
+void CheckWithinBounds(const GoldenCase& golden, size_t rounds) {
+  const std::vector<std::vector<float>> ours = Run<float>(golden);
+  REQUIRE(ours.size() == rounds);
+  for (size_t n = 0; n < ours.size(); ++n) {
+    const std::vector<double>& exact = golden.exact.at(n + 1);
+    const std::vector<double>& bounds = golden.bounds.at(n + 1);
+    REQUIRE(exact.size() == ours[n].size());
+    for (size_t i = 0; i < exact.size(); ++i) {
+      CAPTURE(n + 1, i, ours[n][i], exact[i]);
+      REQUIRE(std::abs(ours[n][i] - exact[i]) <= bounds.at(i));
+    }
   }
 }
 
@@ -105,27 +126,28 @@ TEST_CASE("every updater gives NumPy's bits", "[updater][golden]") {
     }
     ++cases;
   }
-  CHECK(cases == 444);
+  CHECK(cases == 533);
 }
 
 TEST_CASE("every updater is within its roundings of its formula", "[updater][golden]") {
   size_t cases = 0;
   for (const GoldenCase& golden : ReadGoldenFile("formulas.txt")) {
     CAPTURE(golden.title);
-    const std::vector<std::vector<float>> ours = Run<float>(golden);
-    REQUIRE(ours.size() == 8);
-    for (size_t n = 0; n < ours.size(); ++n) {
-      const std::vector<double>& exact = golden.exact.at(n + 1);
-      const std::vector<double>& bounds = golden.bounds.at(n + 1);
-      REQUIRE(exact.size() == ours[n].size());
-      for (size_t i = 0; i < exact.size(); ++i) {
-        CAPTURE(n + 1, i, ours[n][i], exact[i]);
-        REQUIRE(std::abs(ours[n][i] - exact[i]) <= bounds.at(i));
-      }
-    }
+    CheckWithinBounds(golden, 8);
     ++cases;
   }
-  CHECK(cases == 29);
+  CHECK(cases == 35);
+}
+
+TEST_CASE("updaters that need norms are within the roundings of MXNet 1.9.1's and their own",
+          "[updater][golden]") {
+  size_t cases = 0;
+  for (const GoldenCase& golden : ReadGoldenFile("mxnet_1_9_1_norms.txt")) {
+    CAPTURE(golden.title);
+    CheckWithinBounds(golden, golden.multipliers.lr_mult == 1 ? 3 : 60);
+    ++cases;
+  }
+  CHECK(cases == 12);
 }
 
 TEST_CASE("every updater of the list has golden vectors", "[updater][golden]") {

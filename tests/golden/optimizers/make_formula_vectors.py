@@ -78,7 +78,13 @@ CASES = [
     ("nadam", {"epsilon": 1e-2, "schedule_decay": 2.75}),
     ("dcasgd", {"lamda": 0.5}),
     ("dcasgd", {"lamda": 0.5, "momentum": 0.85}),
-    ("sgld", {"seed": 12345.0}))]
+    ("sgld", {"seed": 12345.0}),
+    ("lamb", {"epsilon": 1e-2}),
+    ("lamb", {"epsilon": 1e-2, "bias_correction": 0.0, "lower_bound": 0.5, "upper_bound": 3.0}),
+    ("lans", {"epsilon": 1e-2}),
+    ("lans", {"epsilon": 1e-2, "lower_bound": 40.0, "upper_bound": 50.0}),
+    ("lars", {"eta": 0.25}),
+    ("lars", {"eta": 0.25, "momentum": 0.85}))]
 
 
 class Number:
@@ -115,6 +121,13 @@ class Number:
         root = np.sqrt(self.value)
         return Number.rounded(root, root - np.sqrt(np.maximum(self.value - self.error, 0)))
 
+    def norm(self, unit):
+        """Made with roundings of `unit`, at most one more than there are elements in each square's
+        way to the sum, and the root's; a norm is 1-Lipschitz."""
+        norm = math.sqrt(np.sum(self.value**2))
+        error = math.sqrt(np.sum(np.broadcast_to(self.error, self.value.shape)**2))
+        return Number(norm, error + unit * (len(self.value) + 3) / 2 * (norm + error))
+
     def clip(self, bound):
         return Number(np.clip(self.value, -bound.value, bound.value), self.error + bound.error)
 
@@ -140,13 +153,17 @@ class Number:
 
 
 class Formulas:
-    def __init__(self, optimizer, parameters):
+    """`norm_unit`: the unit roundoff of norms; ours are made in f64."""
+
+    def __init__(self, optimizer, parameters, elements=ELEMENTS, norm_unit=2.0**-53):
+        self.norm_unit = norm_unit
         number = lambda key, default: Number.parameter(parameters.get(key, default))
         self.number = number
         self.parameters = parameters
         self.rescale, self.wd = number("rescale_grad", 1.0), number("wd", 0.0)
+        self.mxnet1 = parameters.get("mxnet1", 0.0) == 1.0
         self.t = 0
-        self.a = self.b = self.c = Number(np.zeros(ELEMENTS))
+        self.a = self.b = self.c = Number(np.zeros(elements))
         self.previous = None
         self.momentum = number("momentum", {"signum": 0.9, "rmsprop": 0.9}.get(optimizer, 0.0))
 
@@ -164,6 +181,47 @@ class Formulas:
             return w - step
         self.a = self.number("momentum", 0) * self.a - step
         return w + self.a
+
+    def lars(self, w, s):
+        weight, gradient = w.norm(self.norm_unit), abs(self.rescale) * s.norm(self.norm_unit)
+        scale = self.number("eta", 0.001) * weight / (
+            gradient + self.wd * weight + self.number("epsilon", 0.0 if self.mxnet1 else 1e-8))
+        step = self.number("learning_rate", 0.01 if self.mxnet1 else 0.1) * scale * (self.scaled(s) + self.wd * w)
+        self.a = self.momentum * self.a - step
+        return w + self.a
+
+    def trust_ratio(self, w, along):
+        weight = w.norm(self.norm_unit)
+        lower = self.parameters.get("lower_bound", 0.0)
+        upper = self.parameters.get("upper_bound", math.inf)
+        return Number(min(max(weight.value, lower), upper), weight.error) / along.norm(self.norm_unit)
+
+    def unbiased(self, g):
+        self.t += 1
+        self.means(g, lambda: g)
+        if self.parameters.get("bias_correction", 1.0) == 0.0:
+            return self.a, self.b
+        one = Number(1.0)
+        beta1, beta2 = self.number("beta1", 0.9), self.number("beta2", 0.999)
+        return self.a / (one - beta1.power(self.t)), self.b / (one - beta2.power(self.t))
+
+    def lamb(self, w, s):
+        mean, var = self.unbiased(self.scaled(s))
+        along = mean / (var.sqrt() + self.number("epsilon", 1e-6)) + self.wd * w
+        rate = self.number("learning_rate", 0.001) * self.trust_ratio(w, along)
+        return w - rate * along
+
+    def lans(self, w, s):
+        g = self.rescale * s / (abs(self.rescale) * s.norm(self.norm_unit))
+        if "clip_gradient" in self.parameters:
+            g = g.clip(self.number("clip_gradient", 0))
+        mean, var = self.unbiased(g)
+        root = var.sqrt() + self.number("epsilon", 1e-6)
+        lr, beta1 = self.number("learning_rate", 0.001), self.number("beta1", 0.9)
+        along_mean = mean / root + self.wd * w
+        along_grad = g / root + self.wd * w
+        return w - (lr * beta1 * self.trust_ratio(w, along_mean) * along_mean +
+                    lr * (Number(1.0) - beta1) * self.trust_ratio(w, along_grad) * along_grad)
 
     def adagrad(self, w, s):
         g = self.scaled(s) + self.wd * w

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Runs MXNet 1.9.1's own optimizers on the inputs of vectors.txt and rows.txt and writes
-mxnet_1_9_1.txt and mxnet_1_9_1_rows.txt, in the same formats. Needs the wheel, so it is run by hand
+mxnet_1_9_1.txt and mxnet_1_9_1_rows.txt, in the same formats, and mxnet_1_9_1_norms.txt. Needs the wheel, so it is run by hand
 and its results are committed:
 
   python3 -m venv V && V/bin/pip install numpy==1.23.5 mxnet==1.9.1
@@ -10,6 +10,10 @@ The updater is the one that MXNet's KVStore server runs: optimizer.get_updater(o
 Every case of f32 with finite numbers, and those of f16 with multi_precision, is run as one of the
 1.9.1 dialect, which has MXNet's defaults. Of f64 there are none: MXNet passes its numbers as f32.
 `assign` and `sum` are no optimizers of MXNet; what else is left out says is_mxnets.
+
+mxnet_1_9_1_norms.txt has those whose updates need norms (NORMED), which MXNet makes in f32 and in an
+order of its own: MXNet's values as `exact`, and as `bound` the sum of what the roundings of both
+sides can amount to, by make_formula_vectors.py.
 
 Of rows.txt: the f32 cases of the 1.9.1 dialect, of optimizers that MXNet has for rows; the others
 it updates as a whole, rows that the gradient does not have too. Weight and gradient are row_sparse, and so the
@@ -21,11 +25,14 @@ import pathlib
 import mxnet as mx
 import numpy as np
 
+from make_formula_vectors import Formulas, Number, U
+
 HERE = pathlib.Path(__file__).resolve().parent
 # MXNet's names, where ours is another: 2.x's.
 NAMES = {"adagrad": {"epsilon": "eps"}, "groupadagrad": {"epsilon": "eps"},
-         "rmsprop": {"rho": "gamma1", "momentum": "gamma2"}}
-FLAGS = ("multi_precision", "centered")
+         "rmsprop": {"rho": "gamma1", "momentum": "gamma2"}, "lars": {"epsilon": "eps"}}
+FLAGS = ("multi_precision", "centered", "bias_correction")
+NORMED = ("lamb", "lars")
 BITS = {"f32": np.uint32, "f16": np.uint16}
 FLOATS = {"f32": np.float32, "f16": np.float16}
 
@@ -73,7 +80,8 @@ def updater_of(optimizer, numbers):
 
 def is_mxnets(optimizer, numbers):
     """Whether 1.9.1 has the optimizer, and it works with these numbers."""
-    if optimizer in ("assign", "sum", "fold", "adamw", "adabelief", "sgld"):  # sgld: other noise
+    # sgld: other noise
+    if optimizer in ("assign", "sum", "fold", "adamw", "adabelief", "lans", "sgld"):
         return False
     if optimizer == "dcasgd" and numbers.get("momentum", 0.0) != 0:
         return False  # asks an array for its truth, and then asserts that there is no momentum
@@ -98,6 +106,32 @@ def run(optimizer, dtype, numbers, block):
         elif number == "0":
             yield line
             weight = mx.nd.array(parse(hexes, dtype), dtype=FLOATS[dtype])
+
+
+def bounded(optimizer, numbers, lines):
+    """The lines of run(), with bounds of how far ours may be from MXNet's values."""
+    numbers = {k: v for k, v in numbers.items()}
+    for factor, of in (("lr_mult", "learning_rate"), ("wd_mult", "wd")):
+        if factor in numbers:
+            default = {"lamb": 0.001, "lars": 0.01}[optimizer] if of == "learning_rate" else 0.0
+            numbers[of] = numbers.get(of, default) * numbers[factor]
+    sides = None
+    for line in lines:
+        kind, number, *hexes = line.split()
+        if kind == "value" and number != "0":
+            yield f"exact {number} " + " ".join(f"{x:.9g}" for x in parse(hexes, "f32"))
+            yield f"bound {number} " + " ".join(f"{x:.3g}" for x in sum(
+                weight.error for _, weight in sides))
+            continue
+        yield line
+        if kind == "value":
+            start = Number(parse(hexes, "f32").astype(np.float64))
+            sides = [(Formulas(optimizer, numbers, len(hexes), unit), start)
+                     for unit in (2.0**-53, U)]
+        elif kind == "sum":
+            grad = Number(parse(hexes, "f32").astype(np.float64))
+            sides = [(formulas, getattr(formulas, optimizer)(weight, grad))
+                     for formulas, weight in sides]
 
 
 STATES = {"sgd": ["momentum"], "adagrad": ["history"], "adam": ["mean", "var"], "ftrl": ["z", "n"],
@@ -140,6 +174,7 @@ def write(file_name, like, lines):
 
 def main():
     out = []
+    normed = []
     made = set()
     for block in cases("vectors.txt"):
         _, optimizer, dtype, *parameters = block[0].split()
@@ -152,8 +187,13 @@ def main():
         if (optimizer, dtype, tuple(sorted(numbers.items()))) in made:
             continue
         made.add((optimizer, dtype, tuple(sorted(numbers.items()))))
-        out += run(optimizer, dtype, numbers, block)
+        lines = run(optimizer, dtype, numbers, block)
+        if optimizer not in NORMED:
+            out += lines
+        elif dtype == "f32":
+            normed += bounded(optimizer, numbers, lines)
     write("mxnet_1_9_1.txt", "vectors.txt", out)
+    write("mxnet_1_9_1_norms.txt", "formulas.txt", normed)
     out = []
     for block in cases("rows.txt"):
         _, optimizer, dtype, *parameters = block[0].split()

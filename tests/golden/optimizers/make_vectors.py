@@ -109,23 +109,36 @@ OWN_NUMBERS = [
     ("dcasgd", {"momentum": 0.85, "lamda": 0.5}),
     ("sgld", {"seed": 12345.0}),
 ]
-OTHERS = list(dict.fromkeys(name for name, _ in OWN_NUMBERS))
-IN_1_9_1 = [name for name in OTHERS if name not in ("adamw", "adabelief")]
+# Of norms of the whole value; with random numbers of their own, which leave the others theirs.
+NORM_NUMBERS = [
+    ("lamb", BETAS),
+    ("lamb", dict(BETAS, bias_correction=0.0, lower_bound=0.5, upper_bound=3.0)),
+    ("lans", BETAS),
+    ("lans", dict(BETAS, lower_bound=40.0, upper_bound=50.0)),
+    ("lars", {"eta": 0.25}),
+    ("lars", {"momentum": 0.85, "eta": 0.25, "epsilon": 0.001}),
+]
+def names(own_numbers):
+    return list(dict.fromkeys(name for name, _ in own_numbers))
 
 
-def other_cases():
+OTHERS = names(OWN_NUMBERS + NORM_NUMBERS)
+IN_1_9_1 = [name for name in OTHERS if name not in ("adamw", "adabelief", "lans")]
+
+
+def other_cases(own_numbers):
     """(optimizer, parameters, rounds)"""
-    for name in OTHERS:
+    for name in names(own_numbers):
         yield name, {}, ROUNDS
         if name in IN_1_9_1:
             yield name, {"mxnet1": 1.0}, ROUNDS
-    for name, own in OWN_NUMBERS:
+    for name, own in own_numbers:
         yield name, dict(own, **FULL), ROUNDS
         yield name, dict(own, **UNCLIPPED), ROUNDS
         if name in IN_1_9_1:
             yield name, dict(own, mxnet1=1.0, **FULL), ROUNDS
             yield name, dict(own, mxnet1=1.0, **UNCLIPPED), ROUNDS
-    for name in OTHERS:  # for long, with the factors of a key
+    for name in names(own_numbers):  # for long, with the factors of a key
         yield name, {"wd": 0.01, "lr_mult": 0.5, "wd_mult": 3.0}, LONG
         if name in IN_1_9_1:
             yield name, {"mxnet1": 1.0, "wd": 0.01, "lr_mult": 0.5, "wd_mult": 3.0}, LONG
@@ -145,7 +158,7 @@ NARROW_CASES = [
          ("ftrl", {"learning_rate": 0.3, "wd": 0.01}))
      for flag in (0.0, 1.0)] + [
     (optimizer, dict(own, multi_precision=flag, **FULL))
-    for optimizer, own in OWN_NUMBERS for flag in (0.0, 1.0)]
+    for optimizer, own in OWN_NUMBERS + NORM_NUMBERS for flag in (0.0, 1.0)]
 
 
 class SplitMix64:
@@ -239,6 +252,16 @@ def case_lines(optimizer, parameters, dtype, value, sums):
         yield f"value {n} " + words(value)
 
 
+def long_lines(own_numbers, dtype, random):
+    for optimizer, parameters, rounds in other_cases(own_numbers):
+        if dtype is np.float64 and rounds == LONG:
+            continue
+        elements = 1 + random.next() % (5 if rounds == LONG else 37)
+        value = random.array(dtype, elements)
+        sums = [random.array(dtype, elements) for _ in range(rounds)]
+        yield from case_lines(optimizer, parameters, dtype, value, sums)
+
+
 def all_lines():
     yield "# Made by make_vectors.py, which describes the format. Do not edit."
     for dtype in (np.float32, np.float64):
@@ -247,13 +270,8 @@ def all_lines():
             value = random.array(dtype, ELEMENTS)
             sums = [random.array(dtype, ELEMENTS) for _ in range(ROUNDS)]
             yield from case_lines(optimizer, parameters, dtype, value, sums)
-        for optimizer, parameters, rounds in other_cases():
-            if dtype is np.float64 and rounds == LONG:
-                continue
-            elements = 1 + random.next() % (5 if rounds == LONG else 37)
-            value = random.array(dtype, elements)
-            sums = [random.array(dtype, elements) for _ in range(rounds)]
-            yield from case_lines(optimizer, parameters, dtype, value, sums)
+        yield from long_lines(OWN_NUMBERS, dtype, random)
+        yield from long_lines(NORM_NUMBERS, dtype, SplitMix64(20261129))
         # Every pair of edge numbers as weight and gradient.
         edge = edge_numbers(dtype)
         value, grad = (a.reshape(-1) for a in np.meshgrid(edge, edge, indexing="ij"))

@@ -33,6 +33,19 @@ def power_of_096(x):
     return power(0.96, whole) * total
 
 
+def square_sum(x):
+    """Of an array, in f64: eight sums side by side, as docs/optimizers.md says."""
+    squares = x.reshape(-1).astype(np.float64)
+    squares = squares * squares
+    squares = np.concatenate([squares, np.zeros(-len(squares) % 8)]).reshape(-1, 8)
+    lanes = np.zeros(8)
+    for row in squares:
+        lanes = lanes + row
+    while len(lanes) > 1:
+        lanes = lanes[0::2] + lanes[1::2]
+    return float(lanes[0])
+
+
 class Updater:
     """One updater in `dtype`, one rounded operation per line."""
 
@@ -45,7 +58,8 @@ class Updater:
               "nag": 0.01 if old else 0.1, "signum": 0.01, "adamw": 0.001, "rmsprop": 0.001,
               "adadelta": 1.0, "adamax": 0.002, "adabelief": 0.001, "ftml": 0.01 if old else 0.0025,
               "groupadagrad": 0.01, "nadam": 0.001, "sgld": 0.01 if old else 0.1,
-              "dcasgd": 0.01 if old else 0.1}.get(name, 0.0)
+              "dcasgd": 0.01 if old else 0.1, "lamb": 0.001, "lans": 0.001,
+              "lars": 0.01 if old else 0.1}.get(name, 0.0)
         momentum = {"nag": 0.0 if old else 0.9, "signum": 0.9, "rmsprop": 0.9}.get(name, 0.0)
         self.momentum = parameters.get("momentum", momentum)
         self.learning_rate = parameters.get("learning_rate", lr) * parameters.get("lr_mult", 1.0)
@@ -61,7 +75,8 @@ class Updater:
     def state_names(self):
         momentum = ["momentum"] if self.momentum != 0 else []
         centered = self.parameters.get("centered", 0.0) == 1.0
-        return {"sgd": momentum, "nag": momentum, "signum": momentum, "adagrad": ["history"],
+        return {"sgd": momentum, "lars": momentum, "lamb": ["mean", "var"], "lans": ["mean", "var"],
+                "nag": momentum, "signum": momentum, "adagrad": ["history"],
                 "adam": ["mean", "var"], "adamw": ["mean", "var"], "adabelief": ["mean", "var"],
                 "nadam": ["mean", "var"], "adamax": ["mean", "size"], "ftrl": ["z", "n"],
                 "ftml": ["d", "v", "z"], "adadelta": ["squares", "steps"],
@@ -124,6 +139,69 @@ class Updater:
             kept = kept - lost
         self.state[0] = kept - step
         return w + self.state[0]
+
+    def lars(self, w, s, scaled, decay, rescaled, decayed):
+        plain = self.learning_rate
+        weight = math.sqrt(square_sum(w))
+        gradient = abs(self.parameters.get("rescale_grad", 1.0)) * math.sqrt(square_sum(s))
+        wd = self.parameters.get("wd", 0.0) * self.parameters.get("wd_mult", 1.0)
+        if weight > 0 and gradient > 0:
+            epsilon = self.parameters.get("epsilon", 0.0 if self.mxnet1 else 1e-8)
+            eta = self.parameters.get("eta", 0.001)
+            with np.errstate(all="ignore"):
+                scale = np.float64(eta * weight) / np.float64((gradient + wd * weight) + epsilon)
+                self.lr = self.dtype(plain * scale)
+        new_w = self.sgd(w, s, scaled, decay, rescaled, decayed)
+        self.lr = self.dtype(plain)
+        return new_w
+
+    def unbiased(self, g):
+        """Moving means of g, in the state, and both without their bias."""
+        self.mean_of(g)
+        self.squares_of(g)
+        if self.parameters.get("bias_correction", 1.0) == 0.0:
+            return self.state
+        rest = []
+        for beta in self.betas():
+            rest.append(self.dtype(1) - self.dtype(power(float(self.dtype(beta)), self.t)))
+        return self.state[0] / rest[0], self.state[1] / rest[1]
+
+    def trust_ratio(self, w, along):
+        weight, step = math.sqrt(square_sum(w)), math.sqrt(square_sum(along))
+        if weight < self.parameters.get("lower_bound", -math.inf):
+            weight = self.parameters["lower_bound"]
+        if weight > self.parameters.get("upper_bound", math.inf):
+            weight = self.parameters["upper_bound"]
+        return 1.0 if weight == 0 or step == 0 else float(np.float64(weight) / np.float64(step))
+
+    def lamb(self, w, _s, _scaled, decay, rescaled, _decayed):
+        mean, var = self.unbiased(rescaled)
+        root = np.sqrt(var)
+        root = root + self.number("epsilon", 1e-6)
+        along = mean / root
+        along = along + decay
+        rate = self.dtype(self.learning_rate * self.trust_ratio(w, along))
+        step = rate * along
+        return w - step
+
+    def lans(self, w, s, scaled, decay, _rescaled, _decayed):
+        norm = abs(self.parameters.get("rescale_grad", 1.0)) * math.sqrt(square_sum(s))
+        g = scaled / self.dtype(1.0 if norm == 0 else norm)
+        g = self.clipped(g)
+        mean, var = self.unbiased(g)
+        root = np.sqrt(var)
+        root = root + self.number("epsilon", 1e-6)
+        along_mean = mean / root
+        along_mean = along_mean + decay
+        along_grad = g / root
+        along_grad = along_grad + decay
+        beta1 = self.betas()[0]
+        mean_rate = self.dtype((self.learning_rate * beta1) * self.trust_ratio(w, along_mean))
+        grad_rate = self.dtype(
+            (self.learning_rate * (1 - beta1)) * self.trust_ratio(w, along_grad))
+        step = mean_rate * along_mean
+        step = step + grad_rate * along_grad
+        return w - step
 
     def adagrad(self, w, _s, _scaled, decay, rescaled, decayed):
         epsilon = self.number("epsilon", 1e-7 if self.mxnet1 else 1e-6)

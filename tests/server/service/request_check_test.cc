@@ -9,6 +9,7 @@
 
 #include "common/cluster/partitioner.h"
 #include "common/model/command.h"
+#include "common/wire/norm_note.h"
 
 namespace kvstore {
 namespace {
@@ -111,9 +112,9 @@ TEST_CASE("a frame that describes a key twice is refused", "[request_check]") {
 }
 
 TEST_CASE("unknown ops are refused", "[request_check]") {
-  for (const uint32_t op : {0u, 11u, 0xffffffffu}) {
+  for (const uint32_t op : {0u, 12u, 0xffffffffu}) {
     CheckRefused(Check(Request(static_cast<Op>(op))),
-                 "OP? of key 17: op 1 (INIT) to 10 (PROFILE) expected, got " + std::to_string(op));
+                 "OP? of key 17: op 1 (INIT) to 11 (NORMS) expected, got " + std::to_string(op));
   }
 }
 
@@ -367,6 +368,18 @@ TEST_CASE("an order to the profiler is one that there is", "[request_check]") {
   CheckRefused(Check(frame), "profiler: a command of 0 (kSetConfig) to 3 (kDump) expected, got 4");
   frame.command = Command{1, "maybe"};
   CheckRefused(Check(frame), "profiler kState: 1 or 0 expected, got 'maybe'");
+}
+
+TEST_CASE("norms are a note about a push", "[request_check]") {
+  RequestFrame frame = Request(Op::kNorms);
+  frame.entries[0].round = 1;
+  CheckRefused(Check(frame), "NORMS of key 17: norms: 80 bytes expected, got 0");
+  NormNote note;
+  note.parts = 2;
+  frame.entries[0].piece.data = EncodeNormNote(note);
+  CheckOk(frame);
+  frame.entries[0].round = 0;
+  CheckRefused(Check(frame), "NORMS of key 17: a round of at least 1 expected, got 0");
 }
 
 TEST_CASE("a compression is one that there is", "[request_check]") {

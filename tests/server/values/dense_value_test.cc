@@ -297,7 +297,7 @@ TEST_CASE("an optimizer's state stays with its part from round to round", "[engi
 TEST_CASE("a refused optimizer leaves the one that was set", "[engine]") {
   TensorValues values;
   REQUIRE(values.SetOptimizer({"sum", {}}).ok());
-  const absl::Status unknown = values.SetOptimizer({"lamb", {}});
+  const absl::Status unknown = values.SetOptimizer({"lbsgd", {}});
   CHECK(unknown.code() == absl::StatusCode::kInvalidArgument);
   CHECK_THAT(std::string(unknown.message()), Contains("assign, sum, test, sgd"));
   const absl::Status bad = values.SetOptimizer({"sgd", {{"learning_rate", -1.0}}});

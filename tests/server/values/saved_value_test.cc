@@ -38,7 +38,10 @@ const std::vector<OptimizerConfig> kOptimizers = {
     {"sgld", {{"seed", 3}}},
     {"sgld", {{"multi_precision", 1}}},
     {"groupadagrad", {}},
-    {"groupadagrad", {{"multi_precision", 1}}}};
+    {"groupadagrad", {{"multi_precision", 1}}},
+    {"lamb", {}},
+    {"lans", {{"multi_precision", 1}}},
+    {"lars", {{"momentum", 0.9}}}};
 
 KeySpec Key(DType dtype, Storage storage) {
   KeySpec key;

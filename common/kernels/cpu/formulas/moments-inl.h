@@ -152,6 +152,117 @@ struct Formula<FtmlNumbers, Real> {
   Real rate, rest_var;
 };
 
+// What lamb and lans have: moving means of `g`, without the bias of their beginning.
+template <typename Real>
+struct UnbiasedMeans : Means<Real> {
+  HWY_INLINE UnbiasedMeans(const AdamNumbers& n, double power1, double power2)
+      : Means<Real>(n), rest1(Real(1) - Real(power1)), rest2(Real(1) - Real(power2)) {}
+
+  HWY_INLINE Real NewMean(Real g, Real mean) const { return this->beta1 * mean + this->new1 * g; }
+  HWY_INLINE Real NewVar(Real g, Real var) const {
+    return this->beta2 * var + (this->new2 * g) * g;
+  }
+  HWY_INLINE Real Root(Real new_var) const { return Sqrt(new_var / rest2) + this->epsilon; }
+
+  Real rest1, rest2;
+};
+
+template <typename Real>
+struct LambMeans : UnbiasedMeans<Real> {
+  HWY_INLINE explicit LambMeans(const LambNumbers& n)
+      : UnbiasedMeans<Real>(n, n.power1, n.power2) {}
+
+  HWY_INLINE Real Direction(Real w, Real new_mean, Real new_var) const {
+    return (new_mean / this->rest1) / this->Root(new_var) + this->wd * w;
+  }
+};
+
+template <typename Real>
+struct Formula<LambNumbers, Real> {
+  static constexpr size_t kStates = 2;
+  HWY_INLINE explicit Formula(const LambNumbers& n) : c(n), rate(Real(n.rate)) {}
+  HWY_INLINE Real operator()(Real w, Real s, Real& mean, Real& var) const {
+    const Real g = c.Rescaled(s);
+    mean = c.NewMean(g, mean);
+    var = c.NewVar(g, var);
+    return w - rate * c.Direction(w, mean, var);
+  }
+
+  LambMeans<Real> c;
+  Real rate;
+};
+
+template <typename Real>
+struct Formula<LambStepNumbers, Real> {
+  static constexpr size_t kStates = 2;
+  HWY_INLINE explicit Formula(const LambStepNumbers& n) : c(n) {}
+  HWY_INLINE Real operator()(Real w, Real s, const Real& mean, const Real& var) const {
+    const Real g = c.Rescaled(s);
+    return c.Direction(w, c.NewMean(g, mean), c.NewVar(g, var));
+  }
+
+  LambMeans<Real> c;
+};
+
+template <typename Real>
+struct LansMeans : UnbiasedMeans<Real> {
+  HWY_INLINE explicit LansMeans(const LansNumbers& n)
+      : UnbiasedMeans<Real>(n, n.power1, n.power2), norm(Real(n.norm)) {}
+
+  HWY_INLINE Real Normalized(Real s) const {
+    const Real g = (this->rescale_grad * s) / norm;
+    return this->clip ? ClippedTo(this->bound, g) : g;
+  }
+  HWY_INLINE Real MeanStep(Real w, Real new_mean, Real new_var) const {
+    return (new_mean / this->rest1) / this->Root(new_var) + this->wd * w;
+  }
+  HWY_INLINE Real GradStep(Real w, Real g, Real new_var) const {
+    return g / this->Root(new_var) + this->wd * w;
+  }
+
+  Real norm;
+};
+
+template <typename Real>
+struct Formula<LansNumbers, Real> {
+  static constexpr size_t kStates = 2;
+  HWY_INLINE explicit Formula(const LansNumbers& n)
+      : c(n), mean_rate(Real(n.mean_rate)), grad_rate(Real(n.grad_rate)) {}
+  HWY_INLINE Real operator()(Real w, Real s, Real& mean, Real& var) const {
+    const Real g = c.Normalized(s);
+    mean = c.NewMean(g, mean);
+    var = c.NewVar(g, var);
+    return w - (mean_rate * c.MeanStep(w, mean, var) + grad_rate * c.GradStep(w, g, var));
+  }
+
+  LansMeans<Real> c;
+  Real mean_rate, grad_rate;
+};
+
+template <typename Real>
+struct Formula<LansMeanStepNumbers, Real> {
+  static constexpr size_t kStates = 2;
+  HWY_INLINE explicit Formula(const LansMeanStepNumbers& n) : c(n) {}
+  HWY_INLINE Real operator()(Real w, Real s, const Real& mean, const Real& var) const {
+    const Real g = c.Normalized(s);
+    return c.MeanStep(w, c.NewMean(g, mean), c.NewVar(g, var));
+  }
+
+  LansMeans<Real> c;
+};
+
+template <typename Real>
+struct Formula<LansGradStepNumbers, Real> {
+  static constexpr size_t kStates = 2;
+  HWY_INLINE explicit Formula(const LansGradStepNumbers& n) : c(n) {}
+  HWY_INLINE Real operator()(Real w, Real s, const Real& /*mean*/, const Real& var) const {
+    const Real g = c.Normalized(s);
+    return c.GradStep(w, g, c.NewVar(g, var));
+  }
+
+  LansMeans<Real> c;
+};
+
 }  // namespace
 }  // namespace kvstore::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -1,0 +1,17 @@
+// lamb: adam whose step is as long as the weight, for large batches. The formula and its order of
+// operations are in common/kernels/cpu/formulas/moments-inl.h, the norms in norms.h. Source: You et
+// al.: Large Batch Optimization for Deep Learning, 2020, algorithm 2; MXNet 2.x
+// python/mxnet/optimizer/lamb.py and its operator multi_lamb_update. 1.9.1's is the same:
+// mxnet1 changes nothing.
+#pragma once
+
+#include "common/updater/updater.h"
+
+namespace kvstore {
+
+// Parameters: the common ones (parameters.h) with learning_rate 0.001; beta1 (0.9), beta2 (0.999),
+// epsilon (1e-6), lower_bound and upper_bound (absent), bias_correction (1), UpdaterOptions. State:
+// "mean", "var". Floats, dense values.
+absl::StatusOr<std::unique_ptr<Updater>> MakeLamb(const UpdaterParameters& parameters);
+
+}  // namespace kvstore
