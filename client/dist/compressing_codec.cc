@@ -54,8 +54,8 @@ PartCodec::Encoding CompressingCodec::PrepareValue(const KeyOperation& operation
     value.Append(data);
     data = Payload(BufferPtr(parts[part]));
   }
-  return [&encoder, value = std::move(value), parts = std::move(parts)] {
-    encoder.Encode(value.slices()[0].data, parts);
+  return [&encoder, value = std::move(value), parts = std::move(parts)](Encoded encoded) {
+    encoder.Encode(value.slices()[0].data, parts, encoded);
   };
 }
 
@@ -74,8 +74,12 @@ PartCodec::Encoding CompressingCodec::PrepareRows(const KeyOperation& operation,
   for (PartPiece& each : *pieces) {
     if (each.piece.rows > 0) each.piece.data = Payload(BufferPtr((block++)->encoded));
   }
+  const PartIndex stripes = pieces->back().part + 1;
   return
-      [&encoder, plain = std::move(plain), blocks = std::move(blocks)] { encoder.Encode(blocks); };
+      [&encoder, plain = std::move(plain), blocks = std::move(blocks), stripes](Encoded encoded) {
+        encoder.Encode(blocks, encoded);
+        encoded(stripes);
+      };
 }
 
 absl::StatusOr<Payload> CompressingCodec::Decode(const KeyOperation& operation, PartIndex part,

@@ -64,6 +64,28 @@ void OrderPartByPart(size_t pushes, std::vector<PartAsk>* asks) {
       [](const PartAsk& a, const PartAsk& b) { return a.request.id.part < b.request.id.part; });
 }
 
+// Encodes the push, and has what is encoded sent meanwhile, some parts at a time: so that these
+// travel, and the servers decode them, while the next ones are encoded. `asks`: of the push and
+// perhaps of its pulls, in ascending order of parts.
+void EncodeAndAdd(PushOperation& push, std::vector<PartAsk> asks, ShardLinks& links) {
+  constexpr size_t kPartsAtOnce = 4;
+  std::vector<std::vector<PartAsk>> lists;  // made before anything is encoded: memory may lack
+  for (PartAsk& ask : asks) {
+    const PartIndex part = ask.request.id.part;
+    if (lists.empty() ||
+        part / kPartsAtOnce != lists.back().back().request.id.part / kPartsAtOnce) {
+      lists.emplace_back();
+    }
+    lists.back().push_back(std::move(ask));
+  }
+  auto next = lists.begin();
+  push.Encode([&](PartIndex end) {
+    for (; next != lists.end() && next->back().request.id.part < end; ++next) {
+      links.AddForGood(std::move(*next));  // what is left over has moved on
+    }
+  });
+}
+
 }  // namespace
 
 DistBackend::Session::Session(const DistBackend& backend) : backend_(backend) {
@@ -188,11 +210,13 @@ void DistBackend::Send(const std::shared_ptr<KeyOperation>& operation, const Tok
     std::vector<PartAsk> asks = AsksOf(operation, token, contribution, &push);
     if (asks.empty()) return token->Finish(absl::OkStatus());
     ShardLinks& links = session->links();
-    const bool encoded = push != nullptr && push->Encode();
+    if (push != nullptr && push->encodes()) {
+      EncodeAndAdd(*push, std::move(asks), links);
+      return token->GiveBackReads();
+    }
     // What goes out is not the caller's memory any more.
     if (contribution != nullptr && !contribution->lent) token->GiveBackReads();
-    if (!encoded) return links.Add(std::move(asks));
-    links.AddForGood(std::move(asks));  // what is left over has moved on
+    links.Add(std::move(asks));
   } catch (const std::bad_alloc&) {
     token->Finish(WordedStatus(absl::StatusCode::kResourceExhausted, [&] {
       return fmt::format(

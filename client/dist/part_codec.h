@@ -10,6 +10,7 @@
 #include <functional>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "client/dist/cut.h"
 #include "client/store/store_backend.h"
@@ -30,11 +31,13 @@ class PartCodec {
   // Whether pushes of the operation's key are encoded: that takes time, so it is done on the
   // reducer's thread, not on the caller's.
   virtual bool Encodes(const KeyOperation& operation) const = 0;
+  // Hears how far an encoding is: the pieces of all parts below `end` may be sent.
+  using Encoded = absl::FunctionRef<void(PartIndex end)>;
   // Makes room for the pieces of a push, all parts of its key, to be encoded in, and returns what
-  // encodes them: to be called once, before they are sent, and when nothing can fail any more. Null
-  // where the pieces go as they are. (What an Init brings is never encoded.) May throw
-  // std::bad_alloc.
-  using Encoding = std::function<void()>;
+  // encodes them, in ascending order of parts: to be called once, when nothing can fail any more.
+  // It calls `encoded` as it goes, at last with the number of parts. Null where the pieces go as
+  // they are. (What an Init brings is never encoded.) May throw std::bad_alloc.
+  using Encoding = std::function<void(Encoded encoded)>;
   virtual Encoding Prepare(const KeyOperation& operation, std::vector<PartPiece>* pieces) = 0;
   // What a pull's reply about a part stands for: so many elements of the key's dtype, at least one.
   // It comes from the network, and is not trusted.

@@ -13,11 +13,8 @@ void PushOperation::AddAsks(const Cut& cut, const Contribution& contribution, Le
   }
 }
 
-bool PushOperation::Encode() noexcept {
-  if (encoding_ == nullptr) return false;
-  encoding_();
-  encoding_ = nullptr;
-  return true;
+void PushOperation::Encode(PartCodec::Encoded encoded) noexcept {
+  std::exchange(encoding_, nullptr)(encoded);
 }
 
 }  // namespace kvstore

@@ -23,9 +23,11 @@ class PushOperation final : public DistOperation {
   // Cut::Pieces. May throw std::bad_alloc.
   void AddAsks(const Cut& cut, const Contribution& contribution, LentParts* lent, PartCodec& codec,
                std::vector<PartAsk>* asks);
-  // Encodes what is to be sent. False if it goes as it is. Then it has to be sent: what is left
-  // over goes with the next push.
-  bool Encode() noexcept;
+  // Whether what is to be sent is encoded first.
+  bool encodes() const { return encoding_ != nullptr; }
+  // Encodes it, once, part by part, and says how far it is. From its call on all of it has to be
+  // sent: what is left over goes with the next push.
+  void Encode(PartCodec::Encoded encoded) noexcept;
 
  private:
   PartCodec::Encoding encoding_;

@@ -69,8 +69,10 @@ void RowEncoder::Undo(const std::vector<RowBlock>& blocks) noexcept {
   --contributions_;
 }
 
-void RowEncoder::Encode(const std::vector<RowBlock>& blocks) noexcept {
+void RowEncoder::Encode(const std::vector<RowBlock>& blocks,
+                        absl::FunctionRef<void(PartIndex end)> encoded) noexcept {
   for (const RowBlock& block : blocks) {
+    if (block.fragment == 0) encoded(block.stripe);
     const size_t ids_bytes = block.rows * kIdBytes;
     std::memcpy(ids_.data(), block.data, ids_bytes);
     std::memcpy(block.encoded->data(), block.data, ids_bytes);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "common/codec/codec.h"
 #include "common/rows/row_cut.h"
 #include "common/rows/row_table.h"
@@ -33,8 +34,14 @@ class RowEncoder {
 
   // Memory for the blocks of the next contribution: `encoded` of each. May throw std::bad_alloc.
   void MakeRoom(std::vector<RowBlock>* blocks);
-  // Encodes the blocks that MakeRoom was given, all of a contribution.
-  void Encode(const std::vector<RowBlock>& blocks) noexcept;
+  // Encodes the blocks that MakeRoom was given, all of a contribution, in ascending order of
+  // stripes; calls encoded(end) before the first block of each: all stripes below `end` are
+  // encoded.
+  void Encode(const std::vector<RowBlock>& blocks,
+              absl::FunctionRef<void(PartIndex end)> encoded) noexcept;
+  void Encode(const std::vector<RowBlock>& blocks) noexcept {
+    Encode(blocks, [](PartIndex) {});
+  }
 
   // Makes it possible to undo the next Encode of these blocks, at the cost of a copy of what is
   // left over of their rows. May throw std::bad_alloc.

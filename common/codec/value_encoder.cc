@@ -41,8 +41,8 @@ void ValueEncoder::Undo() noexcept {
   --contributions_;
 }
 
-void ValueEncoder::Encode(const uint8_t* value,
-                          const std::vector<MutableBufferPtr>& parts) noexcept {
+void ValueEncoder::Encode(const uint8_t* value, const std::vector<MutableBufferPtr>& parts,
+                          absl::FunctionRef<void(PartIndex end)> encoded) noexcept {
   uint8_t* block = left_over_->data();
   for (PartIndex part = 0; part < parts.size(); ++part) {
     const size_t elements = ElementsOf(part);
@@ -51,6 +51,7 @@ void ValueEncoder::Encode(const uint8_t* value,
     codec_->Encode(dtype_, block, elements, {key_, part, sender_, contributions_},
                    scratch_ == nullptr ? nullptr : scratch_->data(), parts[part]->data());
     block += elements * DTypeBytes(AccumulatorOf(dtype_));
+    encoded(part + 1);
   }
   ++contributions_;
 }

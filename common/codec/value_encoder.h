@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "common/codec/codec.h"
 #include "common/tensor/buffer.h"
 
@@ -23,8 +24,13 @@ class ValueEncoder {
 
   // Memory for the next contribution: a buffer for each part. May throw std::bad_alloc.
   std::vector<MutableBufferPtr> MakeRoom();
-  // Encodes the contribution `value`, `bytes` of it, into what MakeRoom returned.
-  void Encode(const uint8_t* value, const std::vector<MutableBufferPtr>& parts) noexcept;
+  // Encodes the contribution `value`, `bytes` of it, into what MakeRoom returned, part by part;
+  // calls encoded(end) after each: all parts below `end` are encoded.
+  void Encode(const uint8_t* value, const std::vector<MutableBufferPtr>& parts,
+              absl::FunctionRef<void(PartIndex end)> encoded) noexcept;
+  void Encode(const uint8_t* value, const std::vector<MutableBufferPtr>& parts) noexcept {
+    Encode(value, parts, [](PartIndex) {});
+  }
 
   // Makes it possible to undo the next Encode, at the cost of a copy of what is left over. May
   // throw std::bad_alloc.

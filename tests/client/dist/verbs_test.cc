@@ -46,7 +46,10 @@ class FlippingCodec final : public PartCodec {
   bool Encodes(const KeyOperation&) const override { return true; }
   Encoding Prepare(const KeyOperation&, std::vector<PartPiece>* pieces) override {
     for (PartPiece& each : *pieces) each.piece.data = Flipped(each.piece.data);
-    return [this] { encoded_ = true; };
+    return [this, parts = pieces->back().part + 1](Encoded encoded) {
+      encoded_ = true;
+      encoded(parts);
+    };
   }
   bool encoded() const { return encoded_; }
   absl::StatusOr<Payload> Decode(const KeyOperation&, PartIndex, size_t,
@@ -129,9 +132,12 @@ TEST_CASE("a push encodes and a pull decodes what passes through the codec, an I
   const auto push = std::make_shared<PushOperation>(operation, underway.token);
   const std::vector<PartAsk> pushed = AsksOf(*push, *cut, contribution, nullptr, *codec);
   CHECK(!codec->encoded());  // there is room for it, and it may still be given up
-  CHECK(push->Encode());
+  REQUIRE(push->encodes());
+  PartIndex end = 0;
+  push->Encode([&end](PartIndex parts) { end = parts; });
   CHECK(codec->encoded());
-  CHECK(!push->Encode());  // once
+  CHECK(end == 1);
+  CHECK(!push->encodes());  // once
   std::string bytes = pushed[0].request.piece.data.ToString();
   CHECK(bytes != std::string(value.data_as<char>(), 8));
   const auto pull = std::make_shared<PullOperation>(operation, underway.token, cut, nullptr, codec);

@@ -98,6 +98,21 @@ TEST_CASE("the parts of a value are blocks of their own", "[codec]") {
   CHECK(std::vector<float>(sum.end() - 3, sum.end()) == std::vector<float>{-mean, -mean, mean});
 }
 
+TEST_CASE("an encoder says after each part that it may be sent", "[codec]") {
+  const std::vector<float> values(kPartBytesMax / sizeof(float) * 2 + 10, 0.75F);
+  ValueEncoder encoder(Made({"2bit"}), 17, 0, DType::kFloat32, values.size() * sizeof(float));
+  const std::vector<MutableBufferPtr> parts = encoder.MakeRoom();
+  for (const MutableBufferPtr& part : parts) std::memset(part->data(), 0xEE, part->size());
+  std::vector<PartIndex> ends;
+  encoder.Encode(BytesOf(values), parts, [&](PartIndex end) {
+    ends.push_back(end);
+    // 0.75 is +0.5 and a rest: codes 11. Those of this part are there, of the next one not.
+    CHECK(parts[end - 1]->data()[0] == 0xFF);
+    if (end < parts.size()) CHECK(parts[end]->data()[0] == 0xEE);
+  });
+  CHECK(ends == std::vector<PartIndex>{1, 2, 3});
+}
+
 TEST_CASE("16-bit floats are encoded from f32, and what is left over is one", "[codec]") {
   ValueEncoder encoder(Made({"2bit"}), 1, 0, DType::kBFloat16, 2 * sizeof(uint16_t));
   const std::vector<float> pushed = {0.375F, -0.125F};
