@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "common/wire/norm_note.h"
 #include "tests/client/core/client_core_fixture.h"
 #include "tests/support/failing_new.h"
 
@@ -22,6 +23,9 @@ constexpr PartIndex kParts = 3;
 // The servers of a job with one worker: what they must never see makes the test fail.
 class Servers {
  public:
+  // `measures`: every push waits for the norms of its whole value.
+  explicit Servers(bool measures) : measures_(measures) {}
+
   ReplyFrame Answer(const RequestFrame& frame) {
     ReplyFrame reply;
     reply.header = frame.header;
@@ -37,23 +41,42 @@ class Servers {
           break;
         case Op::kPush: {
           CHECK(part.exists);
-          CHECK(entry.round <= part.version + 1);  // no round was given that is not sent
+          CHECK(entry.round <=
+                part.version + part.waiting.size() + 1);  // no round was given that is not sent
           const std::string bytes = entry.piece.data.ToString();
-          if (entry.round == part.version + 1) {
+          if (measures_ && entry.round > part.version) {
+            part.waiting.emplace(entry.round, Waiting{entry, bytes});
+            TellNorms(part, entry.round, &answer);
+            break;
+          }
+          if (measures_) {
+            TellNorms(part, entry.round, &answer);
+          } else if (entry.round == part.version + 1) {
             part.version = entry.round;
             part.value = bytes;
             applied.emplace_back(entry.id(), entry.round, bytes);
           }
           break;
         }
+        case Op::kNorms:
+          TakeNorms(part, entry, &reply);
+          break;
         case Op::kPull:
+          if (measures_ && entry.round > part.version) {
+            answer.SetStatus(absl::UnavailableError("it is not there yet"));
+            answer.retry_after_ms = 10;
+            break;
+          }
           CHECK(entry.round == part.version);
           answer.version = part.version;
           answer.data = Payload::CopyOf(part.value);
           break;
         case Op::kProbe:  // which only a push is known by
-          if (entry.probed_op != Op::kPush || entry.round > part.version) {
+          if (entry.probed_op != Op::kPush ||
+              (entry.round > part.version && part.waiting.count(entry.round) == 0)) {
             answer.progress = Progress::kUnknown;
+          } else if (measures_) {
+            TellNorms(part, entry.round, &answer);
           }
           break;
         case Op::kCommand:
@@ -77,11 +100,61 @@ class Servers {
   std::vector<std::string> ran;
 
  private:
+  struct Waiting {
+    EntryHead push;
+    std::string bytes;
+  };
   struct Part {
     bool exists = false;
     Round version = 0;
     std::string value;
+    std::map<Round, Waiting> waiting;
   };
+
+  static double NormOf(PartIndex part, Round round) {
+    return 0.1 * static_cast<double>(part + 1) * static_cast<double>(round);
+  }
+  static double NormOf(Round round) {
+    double sum = 0;
+    for (PartIndex part = 0; part < kParts; ++part) sum += NormOf(part, round);
+    return sum;
+  }
+  // What the answer to a push, or to a probe of one, says of norms.
+  static void TellNorms(const Part& part, Round round, ReplyEntry* answer) {
+    NormNote note;
+    note.parts = kParts;
+    answer->progress = Progress::kReceived;
+    if (round > part.version + 1) return;  // before its turn
+    if (round <= part.version) {
+      answer->progress = Progress::kDone;
+      note.known = 1;
+      note.norms.squares[0] = NormOf(round);
+    } else {
+      note.measured = true;
+      note.own.squares[0] = NormOf(answer->part, round);
+    }
+    answer->data = EncodeNormNote(note);
+  }
+  void TakeNorms(Part& part, const RequestEntry& entry, ReplyFrame* reply) {
+    const auto note = DecodeNormNote(entry.piece.data);
+    REQUIRE(note.ok());
+    CHECK(note->known == 1);
+    CHECK(!note->abandoned);
+    CHECK(note->norms.squares[0] == NormOf(entry.round));
+    if (entry.round <= part.version) return;
+    REQUIRE(entry.round == part.version + 1);
+    const Waiting due = part.waiting.at(entry.round);
+    part.waiting.erase(entry.round);
+    part.version = entry.round;
+    part.value = due.bytes;
+    applied.emplace_back(entry.id(), entry.round, due.bytes);
+    TellNorms(part, entry.round, &reply->entries.emplace_back(due.push));
+    const auto next = part.waiting.find(entry.round + 1);
+    if (next == part.waiting.end()) return;
+    TellNorms(part, entry.round + 1, &reply->entries.emplace_back(next->second.push));
+  }
+
+  const bool measures_;
   std::map<PartId, Part> parts_;
   std::set<std::pair<Incarnation, RequestId>> commands_;
 };
@@ -103,8 +176,9 @@ struct Outcome {
 // allocations behind the first `spared` fail, `fails` of them.
 class Job {
  public:
-  Job(int failing, int spared, int fails)
-      : failing_(failing),
+  Job(bool measures, int failing, int spared, int fails)
+      : servers(measures),
+        failing_(failing),
         spared_(spared),
         fails_(fails),
         core_(Options(), kCluster, kRank, kIncarnation) {}
@@ -125,7 +199,7 @@ class Job {
     Settle();
     Submit(Op::kPush, 50);
     Submit(Op::kPull, 60);
-    replies_.clear();  // lost
+    replies_.clear();  // lost; and so are norms, for which the pushes wait
     Carry();
     replies_.clear();
     while (
@@ -281,15 +355,16 @@ std::map<PartId, std::vector<std::pair<Round, std::string>>> ByPart(const Server
 
 TEST_CASE("a core without memory keeps every rule and ends everything once", "[client][memory]") {
   const int fails = GENERATE(1, FailingNth::kAll);
-  Job undisturbed(-1, 0, 0);
+  const bool measures = GENERATE(false, true);
+  Job undisturbed(measures, -1, 0, 0);
   undisturbed.Run();
   REQUIRE(undisturbed.servers.ran.size() == 2);
   int failures = 0;
   for (int call = 0; call < undisturbed.calls(); ++call) {
     bool failed = true;
     for (int spared = 0; failed; ++spared) {
-      CAPTURE(call, spared, fails);
-      Job job(call, spared, fails);
+      CAPTURE(call, spared, fails, measures);
+      Job job(measures, call, spared, fails);
       job.Run();
       failed = job.failed();
       failures += failed ? 1 : 0;

@@ -26,11 +26,11 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 }  // namespace
 
 TEST_CASE("every updater of the list is made with its defaults and says its name", "[updater]") {
-  CHECK(UpdaterNames() ==
-        std::vector<std::string>{"assign", "sum", "test", "sgd", "adagrad", "adam", "ftrl", "nag",
-                                 "signum", "adamw", "rmsprop", "adadelta", "adamax", "adabelief",
-                                 "ftml", "nadam", "dcasgd", "groupadagrad", "sgld", "lamb", "lans",
-                                 "lars"});
+  CHECK(UpdaterNames() == std::vector<std::string>{
+                              "assign", "sum",       "test",   "sgd",   "adagrad", "adam",
+                              "ftrl",   "nag",       "signum", "adamw", "rmsprop", "adadelta",
+                              "adamax", "adabelief", "ftml",   "nadam", "dcasgd",  "groupadagrad",
+                              "sgld",   "lamb",      "lans",   "lars"});
   for (const std::string& name : UpdaterNames()) {
     CAPTURE(name);
     auto updater = MakeUpdater(name, {});

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/cluster/partitioner.h"
+#include "common/wire/norm_note.h"
 #include "server/core/server_core.h"
 #include "server/values/tensor_values.h"
 #include "tests/server/core/shard_under_test.h"
@@ -29,6 +30,8 @@ struct Kind {
   std::string store;
   Storage storage;
   DType dtype;
+  // The last of two parts of a value, with an updater that needs norms of all of it.
+  bool measured = false;
 };
 
 constexpr KeyId kKey = 17;
@@ -49,7 +52,8 @@ class Job {
   explicit Job(Kind kind) : kind_(std::move(kind)) {}
 
   std::vector<Event> Events() {
-    OptimizerConfig momentum{"sgd", {{"learning_rate", 0.5}, {"momentum", 0.5}}};
+    OptimizerConfig momentum{kind_.measured ? "lars" : "sgd",
+                             {{"learning_rate", 0.5}, {"momentum", 0.5}}};
     AddInit("Init that waits", 1, kKey, false);
     AddInit("Init", 0, kKey, true);
     AddOptimizer("set optimizer", Op::kSetOptimizer, momentum);
@@ -60,6 +64,14 @@ class Job {
     AddPush("push that completes rounds", 0, 1);
     AddProbe("probe", 1, events_[events_.size() - 2]);
     AddPush("push of round 2", 0, 2);
+    AddNorms("norms of round 1", 1, 1);
+    if (kind_.store == "dist_sync") {
+      AddNorms("norms of round 2", 0, 2);
+    } else {
+      for (const auto& [rank, round] : {std::pair(1, 2), {0, 1}, {0, 2}}) {
+        AddNorms(fmt::format("norms of round {} of {}", round, rank), rank, round);
+      }
+    }
     AddPull("pull of round 2", 0, 2);
     AddInit("Init of another", 0, kOther, true);
     AddTakeBack("take it back", events_.back().entry().request);
@@ -67,6 +79,7 @@ class Job {
     AddCommand("command");
     AddPush("push of round 3", 0, 3);
     AddLeave("leave", 1);
+    AddNorms("norms of round 3", 0, 3);
     AddPull("pull of round 3", 0, 3);
     return events_;
   }
@@ -81,12 +94,16 @@ class Job {
     spec.dtype = kind_.dtype;
     spec.storage = kind_.storage;
     spec.shape = {kRows, kWidth};
+    if (kind_.measured)
+      spec.shape = {int64_t{kPartBytesMax} / static_cast<int64_t>(DTypeBytes(kind_.dtype)) +
+                    kRows * kWidth};
     return spec;
   }
   RequestEntry EntryOf(Op op, KeyId key) {
     RequestEntry entry;
     entry.op = op;
     entry.key = key;
+    if (kind_.measured && InfoOf(op).scope == OpScope::kPart) entry.part = 1;
     entry.request = ++last_request_;
     return entry;
   }
@@ -147,6 +164,18 @@ class Job {
       entry.piece = std::move(piece);
       Add(what, rank, std::move(entry));
     }
+  }
+  // Those of part 0, which is not here, are made up.
+  void AddNorms(const std::string& what, WorkerRank rank, Round round) {
+    if (!kind_.measured) return;
+    NormNote note;
+    note.parts = 2;
+    note.known = 1;
+    note.norms.squares = {400, 100 * static_cast<double>(round), 0, 0};
+    RequestEntry entry = EntryOf(Op::kNorms, kKey);
+    entry.round = round;
+    entry.piece.data = EncodeNormNote(note);
+    Add(what, rank, std::move(entry));
   }
   void AddPull(const std::string& what, WorkerRank rank, Round round) {
     RequestEntry entry = EntryOf(Op::kPull, kKey);
@@ -365,9 +394,12 @@ TEST_CASE("wherever memory runs out, nothing is lost, done twice or done by half
                              Kind{"dist_async", Storage::kDense, DType::kFloat16},
                              Kind{"dist_async", Storage::kRowSparse, DType::kFloat32},
                              Kind{"dist_async", Storage::kRowSparse, DType::kFloat16},
+                             Kind{"dist_sync", Storage::kDense, DType::kFloat32, true},
+                             Kind{"dist_sync", Storage::kDense, DType::kFloat16, true},
+                             Kind{"dist_async", Storage::kDense, DType::kFloat32, true},
                              Kind{"dist_ssp:0", Storage::kDense, DType::kFloat32},
                              Kind{"dist_ssp:0", Storage::kRowSparse, DType::kFloat32});
-  CAPTURE(kind.store, static_cast<int>(kind.storage), DTypeName(kind.dtype));
+  CAPTURE(kind.store, static_cast<int>(kind.storage), DTypeName(kind.dtype), kind.measured);
   const std::vector<Event> events = Job(kind).Events();
 
   World undisturbed(kind, events);
