@@ -296,6 +296,7 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
   const bool was_open = part.open();
   const int64_t since_ms = part.open_since_ms();
   const Round version = part.version();
+  const bool measured = part.measuring();
   Part::Accepted accepted = Part::Accepted::kNoRoom;
   absl::Status finite;
   std::string seen;
@@ -333,7 +334,9 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
       break;
   }
   const bool made = Commit(from.rank, *record, replies);
-  if (was_open && part.version() > version && !part.bounds_staleness()) {
+  // All contributions are there: nobody else is waited for.
+  const bool complete = part.version() > version || (part.measuring() && !measured);
+  if (was_open && complete && !part.bounds_staleness()) {
     CountWait(from.rank, since_ms);
   }
   // Not committed, so not answered yet: `received` tells the worker that its bytes are ours, and
@@ -492,8 +495,11 @@ void ServerCore::Impl::OnLeave(const ReplyTo& from, const RequestEntry& entry,
     PartRecord& record = *parts_.Find(id);
     const int64_t since_ms = record.part->open_since_ms();
     const Round version = record.part->version();
+    const bool measured = record.part->measuring();
     done &= Commit(from.rank, record, replies);
-    if (record.part->version() > version) CountWait(from.rank, since_ms);
+    const bool complete =
+        record.part->version() > version || (record.part->measuring() && !measured);
+    if (complete) CountWait(from.rank, since_ms);
   }
   ReplyEntry reply(entry);
   if (done) {

@@ -150,6 +150,17 @@ TEST_CASE("a worker that leaves makes the round complete, and the others hear of
   CHECK(NoteIn(replies[0].second).own.squares[0] == 10);
 }
 
+TEST_CASE("nobody is waited for any more while a round waits for norms", "[core][norms]") {
+  const auto shard = Measuring(2, 1);
+  shard->now_ms = 100;
+  shard->Push(0, 1, 10);
+  shard->now_ms = 130;
+  shard->Push(1, 1, 20);
+  shard->now_ms = 500;
+  Tell(*shard, 0, 1, 1, 1);
+  CHECK(shard->core.Status().waited_for_ms == std::vector<int64_t>{0, 30});
+}
+
 TEST_CASE("no optimizer is set while an update waits for norms", "[core][norms]") {
   const auto shard = Measuring(1, 1);
   shard->values.own_updater = false;
