@@ -157,6 +157,7 @@ StateLayout PartUpdater::LayoutFor(DType dtype) const {
   StateLayout layout{optimizer_.updater->StateNames(), dtype,
                      optimizer_.updater->keeps_one_per_row(),
                      optimizer_.updater->draws_noise() || optimizer_.schedule != nullptr};
+  if (optimizer_.updater->keeps_wide_state()) layout.dtype = AccumulatorOf(dtype);
   if (KeepsMaster(dtype)) {
     layout.names.insert(layout.names.begin(), "master");
     layout.dtype = AccumulatorOf(dtype);
@@ -358,7 +359,8 @@ void PartUpdater::RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* 
   const size_t tensors = tensors_;
   float wide_value[kBlock];
   float wide_state[kTensorsMax][kBlock];
-  void* const state_arrays[kTensorsMax] = {wide_state[0], wide_state[1], wide_state[2]};
+  const bool wide = optimizer_.updater->keeps_wide_state();  // the state is updated where it lies
+  void* state_arrays[kTensorsMax] = {wide_state[0], wide_state[1], wide_state[2]};
   uint8_t rounded[kBlock * sizeof(uint16_t)];
   UpdaterRun block = run;
   for (size_t i = 0; i < run.elements; i += kBlock) {
@@ -371,10 +373,14 @@ void PartUpdater::RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* 
     Narrow(dtype, rounded, block_sum, block.elements);
     Widen(dtype, block_sum, rounded, block.elements);
     for (size_t k = 0; k < tensors; ++k) {
-      Widen(dtype, wide_state[k], narrow_state(k), block.elements);
+      if (wide) {
+        state_arrays[k] = static_cast<uint8_t*>(state[k]) + i * sizeof(float);
+      } else {
+        Widen(dtype, wide_state[k], narrow_state(k), block.elements);
+      }
     }
     optimizer_.updater->Update(block, wide_value, block_sum, state_arrays);
-    for (size_t k = 0; k < tensors; ++k) {
+    for (size_t k = 0; k < tensors && !wide; ++k) {
       Narrow(dtype, narrow_state(k), wide_state[k], block.elements);
     }
     Narrow(dtype, result + at, block_sum, block.elements);

@@ -97,7 +97,7 @@ class PartUpdater {
   //
   // f16 and bf16: the sum is rounded to `dtype` first, as if it had been made in it with one
   // rounding. Each element's update is then computed in f32 from value, sum and state, and the new
-  // value and state are rounded once.
+  // value and state are rounded once; the state is f32 and is not, where the updater keeps it wide.
   // With multi_precision the state is f32, and its first tensor, "master", is the value in f32: the
   // sum is not rounded, the update is that of an f32 value, and the value is the master, rounded.
   // Where a value is not that (at first, or if it came from elsewhere) the master is taken from it.

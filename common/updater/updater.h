@@ -89,6 +89,8 @@ class Updater {
   // instead of one for each of its elements. Such an updater sees each row by itself, and no dense
   // part.
   virtual bool keeps_one_per_row() const { return false; }
+  // Whether the tensors are f32 beside values of f16 and bf16, also without multi_precision.
+  virtual bool keeps_wide_state() const { return false; }
   // Whether an update depends on which elements of the value it is of, and on how many updates
   // there were, which are counted then although there may be no tensors. Rows come one by one.
   virtual bool draws_noise() const { return false; }

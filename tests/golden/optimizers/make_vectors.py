@@ -228,7 +228,8 @@ class Narrow:
                 value = self.rounded(master)
             else:
                 value = self.rounded(state.update(value, self.rounded(s)))
-                state.state = [self.rounded(tensor) for tensor in state.state]
+                if optimizer not in ("lamb", "lans"):  # theirs is f32
+                    state.state = [self.rounded(tensor) for tensor in state.state]
             yield f"sum {n} " + words(s)
             yield f"value {n} " + self.words(value)
 
