@@ -193,7 +193,10 @@ class Wire(unittest.TestCase):
             ("overflowing shape", INVALID, (INIT, 8, good),
              dict(spec=spec(8, shape=(1 << 32, 1 << 32)))),
             ("negative dimension", INVALID, (INIT, 8, good), dict(spec=spec(8, shape=(-2,)))),
-            ("zero dimension", INVALID, (INIT, 8, good), dict(spec=spec(8, shape=(0,)))),
+            ("bytes of a value without elements", INVALID, (INIT, 8, good),
+             dict(spec=spec(8, shape=(0,)))),
+            ("rows without elements", INVALID, (INIT, 8, b""),
+             dict(spec=types_pb2.KeySpec(key=8, dtype=1, shape=[2, 0], storage=2), create=True)),
             ("nine dimensions", INVALID, (INIT, 8, good), dict(spec=spec(8, shape=(1,) * 9))),
             ("a part that the value does not have", INVALID, (INIT, 8, good),
              dict(spec=spec(8, shape=(2,)), part=5)),
@@ -465,8 +468,9 @@ class Wire(unittest.TestCase):
                 stream.close()
             grown = process.resident_bytes() - before
             print(f"  {process.name}: {grown >> 20} MiB more than before")
-            # gRPC notices that it is over its limit (64 MiB) a little later.
-            self.assertLess(grown, 300 << 20)
+            # gRPC notices that it is over its limit (64 MiB) a little later, the later the busier
+            # the machine is; a message is never held whole.
+            self.assertLess(grown, 600 << 20)
         # The limit may have cost others their streams too: a worker dials again.
         self.worker.forget_streams()
         self.assert_serves()

@@ -54,9 +54,9 @@ class KVSTORE_EXPORT KVStore {
 
   // Types: local, local_update_cpu, local_allreduce_cpu, device, local_allreduce_device; dist,
   // dist_sync, dist_device_sync, dist_sync_device, p3; dist_async, dist_device_async,
-  // dist_async_device; dist_ssp:<s>, as "dist_ssp:3", with s from 0 to 1000000000. (p3 is
+  // dist_async_device; dist_ssp:S, as "dist_ssp:3", with S from 0 to 1000000000. (p3 is
   // dist_sync: values always travel in parts, by priority. dist_ssp is dist_async, but that a
-  // worker which is more than s pushes of a key ahead of another waits in its Pull.) A dist store
+  // worker which is more than S pushes of a key ahead of another waits in its Pull.) A dist store
   // reads the cluster from InitPSEnv or the environment (KVSTORE_*, DMLC_*) and returns when the
   // cluster is complete.
   // Errors: kInvalidArgument lists the known types; kUnimplemented for those still to come;
@@ -101,8 +101,8 @@ class KVSTORE_EXPORT KVStore {
                     int priority = 0) = 0;
 
   // Fills `outputs` with the value after this worker's last push of the key (on dist_async and
-  // dist_ssp other workers' pushes may be in it already; on dist_ssp:<s>, after n pushes of its
-  // own, the first n - s pushes of every worker that has not left are). An output of another dtype
+  // dist_ssp other workers' pushes may be in it already; on dist_ssp:S, after n pushes of its
+  // own, the first n - S pushes of every worker that has not left are). An output of another dtype
   // gets the values converted: floats to any floats (to nearest, ties to even), ints and bools to a
   // dtype that holds each of their values; kInvalidArgument for any other. Outputs of storage
   // kRowSparse are left alone, with one warning per key of a store; with `ignore_sparse` = false,
@@ -248,7 +248,7 @@ class KVSTORE_EXPORT KVStore {
   virtual std::string status(const std::string& key) const = 0;
   // How stale the value was that the last Pull, PullRowSparse or PushPull of the key that is over
   // was given: by how many pushes of the key the worker that is behind most (of those that have not
-  // left) had fewer in it than this one. On dist_ssp:<s> at most s; 0 before the first pull, and on
+  // left) had fewer in it than this one. On dist_ssp:S at most S; 0 before the first pull, and on
   // stores that are not dist_async or dist_ssp. Of a value in several parts that of the stalest.
   // Errors: kNotFound; kInvalidArgument as of Wait.
   virtual uint64_t staleness(int key) const = 0;

@@ -106,9 +106,10 @@ typedef struct kvstore_update {
    * value is saved or moved to. */
   void* const* state;
 
-  /* Whose pushes the sum has, and the workers of the job: on a synchronous store those that have
-   * not left, and all that there were; on an asynchronous one 1, and the workers. */
+  /* How many workers' pushes the sum has: on a synchronous store all that have not left, on an
+   * asynchronous one 1. */
   uint32_t contributors;
+  /* The workers of the job, also those that have left. */
   uint32_t workers;
 } kvstore_update;
 
