@@ -360,7 +360,7 @@ void ClientCore::Impl::HearNorms(const Request& push, const ReplyEntry& entry) {
       entry.data.empty() ? absl::NotFoundError("") : DecodeNormNote(entry.data);
   const std::vector<NormRelay::Due> due =
       norms_.Hear(push.ask.id, push.round, note.ok() ? &*note : nullptr, over,
-                  [&](PartId part) { return order_.IsOpen(part, push.round); });
+                  [&](PartId part) { return order_.IsOver(part, push.round); });
   if (due.empty()) return;
   NewRequests made = Make(due.size());
   for (size_t i = 0; i < due.size(); ++i) {

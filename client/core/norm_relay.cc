@@ -5,11 +5,11 @@
 namespace kvstore::client_internal {
 
 std::vector<NormRelay::Due> NormRelay::Hear(PartId id, Round round, const NormNote* note, bool over,
-                                            absl::FunctionRef<bool(PartId)> is_open) {
+                                            absl::FunctionRef<bool(PartId)> is_over) {
   auto found = wholes_.find({id.key, round});
   if (found == wholes_.end()) {
     if (note == nullptr || id.part >= note->parts) return {};
-    Whole begun = Begin(*note, id.key, id.part, is_open);
+    Whole begun = Begin(*note, id.key, id.part, is_over);
     begun.due_to_all = begun.over > 0;
     found = wholes_.emplace(Name(id.key, round), std::move(begun)).first;
   }
@@ -70,11 +70,11 @@ void NormRelay::Sent(const std::vector<Due>& due) noexcept {
 }
 
 NormRelay::Whole NormRelay::Begin(const NormNote& note, KeyId key, PartIndex teller,
-                                  absl::FunctionRef<bool(PartId)> is_open) const {
+                                  absl::FunctionRef<bool(PartId)> is_over) const {
   Whole whole;
   whole.parts.resize(note.parts);
   for (PartIndex part = 0; part < note.parts; ++part) {
-    if (part == teller || is_open({key, part})) continue;
+    if (part == teller || !is_over({key, part})) continue;
     // Its push is over, and what it said had no note, or it would have begun this.
     whole.parts[part].over = true;
     ++whole.over;

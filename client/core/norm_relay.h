@@ -37,11 +37,12 @@ class NormRelay {
     NormNote note;
   };
   // A part answered this worker's push of the round: with a note, or null; `over`: the push is over
-  // with it. What is due now to parts of the value; it stays due until Sent(). `is_open`: whether
-  // this worker's push of the round to a part of the value is open.
+  // with it. What is due now to parts of the value; it stays due until Sent(). `is_over`: whether
+  // this worker's push of the round to a part of the value is over. (The parts of a push may be
+  // submitted one after the other: one that was not yet is not over.)
   // The same may be told again. If it throws std::bad_alloc, it must be.
   std::vector<Due> Hear(PartId id, Round round, const NormNote* note, bool over,
-                        absl::FunctionRef<bool(PartId)> is_open);
+                        absl::FunctionRef<bool(PartId)> is_over);
   // All that Hear() returned last.
   void Sent(const std::vector<Due>& due) noexcept;
   // The job is over.
@@ -70,7 +71,7 @@ class NormRelay {
   using Name = std::pair<KeyId, Round>;
 
   Whole Begin(const NormNote& note, KeyId key, PartIndex teller,
-              absl::FunctionRef<bool(PartId)> is_open) const;
+              absl::FunctionRef<bool(PartId)> is_over) const;
   static void Note(Whole& whole, PartIndex part, const NormNote& note);
   // Counts anew which parts have measured, and adds their sums up if all have.
   static void AddUp(Whole& whole);

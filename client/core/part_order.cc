@@ -41,14 +41,14 @@ void PartOrder::LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const {
 
 void PartOrder::Remove(Request& request) { parts_.at(request.ask.id).open.Remove(&request); }
 
-bool PartOrder::IsOpen(PartId id, Round round) const {
+bool PartOrder::IsOver(PartId id, Round round) const {
   const auto part = parts_.find(id);
-  if (part == parts_.end()) return false;
+  if (part == parts_.end() || part->second.last_round < round) return false;
   for (const Request* request = part->second.open.first(); request != nullptr;
        request = request->next_in_part) {
-    if (request->contributes() && request->round == round) return true;
+    if (request->contributes() && request->round == round) return false;
   }
-  return false;
+  return true;
 }
 
 void PartOrder::RaiseTo(int priority, PartId id, absl::FunctionRef<void(Request&)> raise) const {

@@ -55,8 +55,8 @@ class PartOrder {
   // The request is over.
   void Remove(Request& request);
 
-  // Whether the push of this round to the part is open: not over, perhaps not sent.
-  bool IsOpen(PartId id, Round round) const;
+  // Whether the push of this round to the part was submitted, and is over.
+  bool IsOver(PartId id, Round round) const;
 
   // To be called before a request of this priority is added: those before it in its part must not
   // be less urgent, or it would wait for them, because the order within a part stays that of

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <set>
 
+#include "tests/client/core/client_core_fixture.h"
+
 namespace kvstore::client_internal {
 namespace {
 
@@ -26,7 +28,7 @@ struct Worker {
 
   std::vector<NormRelay::Due> Hear(PartIndex part, const NormNote* note, bool over = false) {
     const auto due = relay.Hear({kKey, part}, kRound, note, over,
-                                [this](PartId id) { return open.count(id.part) != 0; });
+                                [this](PartId id) { return open.count(id.part) == 0; });
     if (over) open.erase(part);
     return due;
   }
@@ -38,6 +40,33 @@ struct Worker {
 };
 
 }  // namespace
+
+TEST_CASE("norms wait for the parts of a push that are submitted later", "[core][norms]") {
+  Client client;
+  const auto push = [&client](PartIndex part, double own) {
+    client.Submit(Op::kPush, 1 + part, "aaaa", {kKey, part});
+    const auto sent = client.Sent();
+    REQUIRE(sent.size() == 1);
+    ReplyEntry told(sent[0]);
+    told.data = EncodeNormNote(NoteOf(3, 0, 0, own));
+    client.Reply(told, Progress::kReceived);
+  };
+  push(0, 9);
+  push(1, 16);
+  CHECK(client.Sent().empty());
+  push(2, 144);
+  const auto sent = client.Sent();
+  REQUIRE(sent.size() == 3);
+  for (const RequestEntry& entry : sent) {
+    CHECK(entry.op == Op::kNorms);
+    CHECK(entry.round == 1);
+    CHECK(*DecodeNormNote(entry.piece.data) == NoteOf(3, 1, 169, 0));
+  }
+  CHECK(client.core.open_requests() == 3);  // the pushes
+  for (const RequestEntry& entry : sent) client.Reply(entry, Progress::kDone);
+  CHECK(client.core.open_requests() == 3);
+  CHECK(client.Done().empty());
+}
 
 TEST_CASE("the sums of all parts are due to all of them, in the order of the parts", "[norms]") {
   Worker worker;
