@@ -237,6 +237,9 @@ TEST_CASE("every codec gives the bits of local", "[bits][codec]") {
     CheckSameBits(sgd, kRowKeys, {{"type", type}});
   }
   CheckSameBits(OptimizerSpec("adam"), kDenseKeys, {{"type", "fp16"}, {"pull", "1"}});
+  // Its parts are submitted a few at a time, and norms are of all.
+  CheckSameBits(OptimizerSpec("lamb"), {{"layer/weight", DataType::kFloat32, {6 * (1 << 18) + 5}}},
+                {{"type", "fp16"}});
   CheckSameBits(OptimizerSpec("adam"), kRowKeys, {{"type", "bf16"}, {"pull", "1"}});
 }
 
