@@ -76,6 +76,13 @@ absl::StatusOr<v1::ServerKeyStats> AskKeyStats(Transport& transport, const std::
                                  timeout_ms);
 }
 
+absl::StatusOr<v1::DeletedKeys> AskToDelete(Transport& transport, const std::string& address,
+                                            const v1::DeleteKeysRequest& request,
+                                            int64_t timeout_ms) {
+  return Ask<v1::DeletedKeys>(transport, address, kDeleteKeysMethod, request.SerializeAsString(),
+                              timeout_ms);
+}
+
 absl::Status AskToProfile(Transport& transport, const std::string& address,
                           const v1::ProfilerOrderRequest& order, int64_t timeout_ms) {
   return Ask<v1::ProfilerOrderReply>(transport, address, kOrderProfilerMethod,

@@ -22,6 +22,10 @@ absl::StatusOr<v1::ServerStatus> AskServer(Transport& transport, const std::stri
 absl::StatusOr<v1::ServerKeyStats> AskKeyStats(Transport& transport, const std::string& address,
                                                const v1::KeyStatsRequest& request,
                                                int64_t timeout_ms);
+// Likewise; deleting again what is deleted is nothing.
+absl::StatusOr<v1::DeletedKeys> AskToDelete(Transport& transport, const std::string& address,
+                                            const v1::DeleteKeysRequest& request,
+                                            int64_t timeout_ms);
 // Likewise. Errors: the profiler's, too. An order that was lost on its way back is given again.
 absl::Status AskToProfile(Transport& transport, const std::string& address,
                           const v1::ProfilerOrderRequest& order, int64_t timeout_ms);

@@ -1,6 +1,7 @@
 #include "cli/key_report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,6 +10,7 @@
 
 #include "cli/printer.h"
 #include "common/base/json_writer.h"
+#include "common/tensor/dtype.h"
 
 namespace kvstore {
 namespace {
@@ -122,6 +124,95 @@ std::string KeysAsJson(const KeyAnswers& answers) {
   }
   json.End().Member("more", keys.more).Key("errors").BeginArray();
   for (const std::string& error : keys.errors) json.Value(error);
+  json.End().End();
+  return json.text() + "\n";
+}
+
+namespace {
+
+std::string ShapeText(const v1::KeyStats& key) {
+  return fmt::format("[{}]", fmt::join(key.shape(), ","));
+}
+
+const char* StorageText(const v1::KeyStats& key) {
+  return key.storage() == v1::STORAGE_ROW_SPARSE ? "row_sparse" : "dense";
+}
+
+struct Deleted {
+  std::map<std::pair<bool, std::string>, uint64_t> parts;  // by key, int keys first
+  std::vector<std::string> errors;
+};
+
+Deleted DeletedOf(const DeleteAnswers& answers) {
+  Deleted deleted;
+  for (const auto& [rank, answer] : answers) {
+    if (!answer.ok()) {
+      deleted.errors.push_back(
+          fmt::format("server {}: {}", rank, std::string(answer.status().message())));
+      continue;
+    }
+    for (const auto& key : answer->keys()) {
+      const bool named = !key.name().empty();
+      const std::string text = named ? key.name() : std::to_string(static_cast<int64_t>(key.key()));
+      deleted.parts[{named, text}] += key.parts();
+    }
+  }
+  return deleted;
+}
+
+}  // namespace
+
+std::string KeyListAsTable(const KeyAnswers& answers) {
+  const Keys keys = KeysOf(answers);
+  Table table({"KEY", "DTYPE", "SHAPE", "STORAGE", "PARTS", "VERSION"});
+  for (const v1::KeyStats& key : keys.all) {
+    table.AddRow({NameOf(key), std::string(DTypeName(static_cast<DType>(key.dtype()))),
+                  ShapeText(key), StorageText(key), std::to_string(key.parts()),
+                  std::to_string(key.version())});
+  }
+  std::string text = table.empty() ? "no such keys\n" : table.ToString();
+  if (keys.more > 0) text += fmt::format("... and {} more keys at least\n", keys.more);
+  for (const std::string& error : keys.errors) text += "\n" + error + "\n";
+  return text;
+}
+
+std::string KeyListAsJson(const KeyAnswers& answers) {
+  const Keys keys = KeysOf(answers);
+  JsonWriter json;
+  json.BeginObject().Key("keys").BeginArray();
+  for (const v1::KeyStats& key : keys.all) {
+    json.BeginObject()
+        .Member("key", NameOf(key))
+        .Member("dtype", std::string(DTypeName(static_cast<DType>(key.dtype()))))
+        .Member("storage", StorageText(key));
+    json.Key("shape").BeginArray();
+    for (const int64_t dimension : key.shape()) json.Value(dimension);
+    json.End().Member("parts", key.parts()).Member("version", key.version()).End();
+  }
+  json.End().Member("more", keys.more).Key("errors").BeginArray();
+  for (const std::string& error : keys.errors) json.Value(error);
+  json.End().End();
+  return json.text() + "\n";
+}
+
+std::string DeletedAsTable(const DeleteAnswers& answers, bool dry_run) {
+  const Deleted deleted = DeletedOf(answers);
+  Table table({"KEY", dry_run ? "PARTS TO DELETE" : "DELETED PARTS"});
+  for (const auto& [key, parts] : deleted.parts) table.AddRow({key.second, std::to_string(parts)});
+  std::string text = table.empty() ? "no such keys\n" : table.ToString();
+  for (const std::string& error : deleted.errors) text += "\n" + error + "\n";
+  return text;
+}
+
+std::string DeletedAsJson(const DeleteAnswers& answers, bool dry_run) {
+  const Deleted deleted = DeletedOf(answers);
+  JsonWriter json;
+  json.BeginObject().Key("deleted").BeginArray();
+  for (const auto& [key, parts] : deleted.parts) {
+    json.BeginObject().Member("key", key.second).Member("parts", parts).End();
+  }
+  json.End().Member("dry_run", dry_run).Key("errors").BeginArray();
+  for (const std::string& error : deleted.errors) json.Value(error);
   json.End().End();
   return json.text() + "\n";
 }

@@ -1,4 +1,5 @@
-// KeyReport: what `kvctl stats` shows, from the answers of the servers. Pure.
+// KeyReport: what `kvctl stats`, `kvctl keys` and `kvctl delete` show, from the answers of the
+// servers. Pure.
 #pragma once
 
 #include <cstdint>
@@ -22,5 +23,17 @@ std::string KeysAsTable(const KeyAnswers& answers);
 //           sum}]
 //   more    keys that were not told, at least; errors [text]
 std::string KeysAsJson(const KeyAnswers& answers);
+
+// What kvctl keys shows: a line for each key, without a look at the numbers in it; and as one JSON
+// object on one line: keys [{key, dtype, storage, shape, parts, version}], more, errors.
+std::string KeyListAsTable(const KeyAnswers& answers);
+std::string KeyListAsJson(const KeyAnswers& answers);
+
+// The servers' answers to kvctl delete, likewise.
+using DeleteAnswers = std::map<uint32_t, absl::StatusOr<v1::DeletedKeys>>;
+// A line for each key: which one, and how many parts of it were deleted, or would be; and as JSON:
+// deleted [{key, parts}], dry_run, errors.
+std::string DeletedAsTable(const DeleteAnswers& answers, bool dry_run);
+std::string DeletedAsJson(const DeleteAnswers& answers, bool dry_run);
 
 }  // namespace kvstore

@@ -26,6 +26,8 @@ int main(int argc, char** argv) {
   AddRunCommand(app, context);
   AddStatusCommand(app, context);
   AddStatsCommand(app, context);
+  AddKeysCommand(app, context);
+  AddDeleteCommand(app, context);
   AddProfileCommand(app, context);
   AddVersionCommand(app, context);
   try {

@@ -24,6 +24,8 @@ struct CommandContext {
 };
 
 // Each adds a subcommand whose callback does the work. `context` outlives the app.
+void AddDeleteCommand(CLI::App& app, CommandContext& context);
+void AddKeysCommand(CLI::App& app, CommandContext& context);
 void AddProfileCommand(CLI::App& app, CommandContext& context);
 void AddRunCommand(CLI::App& app, CommandContext& context);
 void AddStatsCommand(CLI::App& app, CommandContext& context);

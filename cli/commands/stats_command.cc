@@ -7,13 +7,12 @@
 #include <string>
 
 #include "cli/ask.h"
+#include "cli/ask_servers.h"
 #include "cli/commands/ask_options.h"
 #include "cli/commands/commands.h"
 #include "cli/key_report.h"
 #include "cli/printer.h"
-#include "common/base/status_macros.h"
 #include "common/transport/factory/make_transport.h"
-#include "common/transport/host_port.h"
 
 namespace kvstore {
 namespace {
@@ -26,22 +25,14 @@ struct StatsOptions {
 };
 
 absl::StatusOr<KeyAnswers> Gather(const StatsOptions& options) {
-  KVS_RETURN_IF_ERROR(ParseHostPort(options.scheduler).status());
   const std::unique_ptr<Transport> transport = MakeTransport();
-  KVS_ASSIGN_OR_RETURN(const v1::ClusterStatus cluster,
-                       AskScheduler(*transport, options.scheduler, options.timeout_ms));
   v1::KeyStatsRequest request;
   request.set_prefix(options.key);
-  KeyAnswers answers;
-  for (const v1::NodeStatus& node : cluster.nodes()) {
-    if (node.role() != v1::ROLE_SERVER || node.health() == v1::HEALTH_LEFT ||
-        node.health() == v1::HEALTH_DEAD) {
-      continue;
-    }
-    answers.emplace(node.rank(),
-                    AskKeyStats(*transport, node.address(), request, options.timeout_ms));
-  }
-  return answers;
+  return AskServers<v1::ServerKeyStats>(
+      *transport, options.scheduler, options.timeout_ms,
+      [&](Transport& to, const std::string& address, int64_t timeout_ms) {
+        return AskKeyStats(to, address, request, timeout_ms);
+      });
 }
 
 int ShowStats(const CommandContext& context, const StatsOptions& options) {

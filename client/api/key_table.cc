@@ -86,6 +86,11 @@ void KeyTable::Remove(const Key& key, const VarPtr& making) {
   if (it != states_.end() && it->second->making == making) states_.erase(it);
 }
 
+void KeyTable::Deleted(const Key& key, const VarPtr& var) {
+  const auto it = states_.find(key.id);
+  if (it != states_.end() && it->second->var == var) states_.erase(it);
+}
+
 absl::StatusOr<KeyState*> KeyTable::Use(const KeyName& name) {
   const auto got = Get(name);
   if (!got.ok() || (*got)->spec.known) return got;

@@ -86,6 +86,9 @@ class KeyTable {
   // The key is gone, if its Init is the one that had `making`: Init may be tried again.
   void Remove(const Key& key, const VarPtr& making);
 
+  // The key was deleted, if `var` is its own: Init may make another one of its name.
+  void Deleted(const Key& key, const VarPtr& var);
+
   // Fixes the kind of keys: the first Init does.
   void FixKind(bool is_int);
 

@@ -307,6 +307,59 @@ KeyedStatus StoreFacade::MakeKeys(const Names& keys, const std::vector<NDArray>&
   return first;
 }
 
+// Waits, like Init, so that the key is gone when it returns, and an Init may follow. Before, it
+// waits for what this worker has under way on all parts of the keys.
+KeyedStatus StoreFacade::DeleteKeys(const Names& keys) {
+  if (KeyedStatus waited = WaitKeys(keys); !waited.ok()) return waited;
+  std::vector<KeyPtr> named;
+  std::vector<VarPtr> vars, gone;  // of each key; written by its deletion alone
+  DependencyEngine::Ready ready;
+  {
+    MutexLock lock(mutex_);
+    std::unordered_set<KeyId> once;
+    std::vector<OperationSpec> specs;
+    for (const KeyName& name : keys) {
+      const auto state = keys_.Use(name);
+      if (!state.ok()) return {state.status(), TextOf(name)};
+      if (!once.insert(IdOf(name)).second) {
+        return {absl::InvalidArgumentError(
+                    fmt::format("Delete: distinct keys expected, {} comes twice", LabelOf(name))),
+                TextOf(name)};
+      }
+      KeyedStatus failed = engine_.TakeFailure((*state)->var, /*readers=*/true);
+      if (!failed.ok()) return failed;
+      auto operation = std::make_shared<KeyOperation>();
+      operation->kind = OperationKind::kDelete;
+      operation->key = (*state)->key;
+      operation->spec = (*state)->spec;
+      const absl::Status prepared = backend_->Prepare(operation.get());
+      if (!prepared.ok()) return {prepared, operation->key->text};
+      named.push_back(operation->key);
+      vars.push_back((*state)->var);
+      gone.push_back(DependencyEngine::NewVar());
+      specs.push_back(SpecOf(vars.back(), operation));
+      specs.back().uses.push_back({gone.back(), Access::kWrite});
+    }
+    ready = engine_.Append(std::move(specs));
+  }
+  engine_.Run(std::move(ready));
+
+  const absl::Status waited = engine_.Wait(gone, DependencyEngine::WaitFor::kAll);
+  KeyedStatus first;
+  for (size_t i = 0; i < named.size(); ++i) {
+    absl::Status failed = engine_.LastFailure(gone[i]);
+    if (failed.ok() && waited.ok()) {
+      MutexLock lock(mutex_);
+      keys_.Deleted(*named[i], vars[i]);
+    }
+    if (failed.ok()) continue;
+    engine_.TakeFailure(gone[i], /*readers=*/true);
+    if (first.ok()) first = {std::move(failed), named[i]->text};
+  }
+  if (first.ok() && !waited.ok()) return {waited, {}};
+  return first;
+}
+
 KeyedStatus StoreFacade::BroadcastKeys(const Names& init_keys, const Names& pull_keys,
                                        const std::vector<NDArray>& values,
                                        const std::vector<NDArray*>& outputs, int priority) {

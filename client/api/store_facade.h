@@ -29,6 +29,8 @@ class StoreFacade final : public KVStore {
 
   void Init(const std::vector<int>& keys, const std::vector<NDArray>& values) override;
   void Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) override;
+  void Delete(const std::vector<int>& keys) override;
+  void Delete(const std::vector<std::string>& keys) override;
   void Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
             int priority) override;
   void Push(const std::vector<std::string>& keys, const std::vector<NDArray>& values,
@@ -97,6 +99,7 @@ class StoreFacade final : public KVStore {
   KeyedStatus InitKeys(const Names& keys, const std::vector<NDArray>& values) KVS_EXCLUDES(mutex_);
   // The same, with the backend's room.
   KeyedStatus MakeKeys(const Names& keys, const std::vector<NDArray>& values) KVS_EXCLUDES(mutex_);
+  KeyedStatus DeleteKeys(const Names& keys) KVS_EXCLUDES(mutex_);
   KeyedStatus Queue(OperationKind kind, const Names& push_keys, const std::vector<NDArray>& values,
                     const Names& pull_keys, const std::vector<NDArray*>& outputs, int priority,
                     bool ignore_sparse = true) KVS_EXCLUDES(mutex_);

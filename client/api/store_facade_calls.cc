@@ -35,6 +35,13 @@ void StoreFacade::Init(const std::vector<std::string>& keys, const std::vector<N
   WithinMemory([&] { ThrowIfError(InitKeys(NamesOf(keys), values)); });
 }
 
+void StoreFacade::Delete(const std::vector<int>& keys) {
+  WithinMemory([&] { ThrowIfError(DeleteKeys(NamesOf(keys))); });
+}
+void StoreFacade::Delete(const std::vector<std::string>& keys) {
+  WithinMemory([&] { ThrowIfError(DeleteKeys(NamesOf(keys))); });
+}
+
 void StoreFacade::Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
                        int priority) {
   WithinMemory(

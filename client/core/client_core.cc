@@ -371,6 +371,7 @@ void ClientCore::Impl::HearNorms(const Request& push, const ReplyEntry& entry) {
     request.ask.piece.data = EncodeNormNote(due[i].note);
     request.ask.priority = INT_MAX;  // others wait for it
     request.round = due[i].round;
+    request.life = order_.LifeOf(due[i].id);
     request.shard = routing_->OwnerOf(due[i].id);
   }
   // From here on nothing takes memory.
@@ -389,6 +390,7 @@ void ClientCore::Impl::OnDone(Request& request, const ReplyFrame& reply, const R
   if (!request.contributes()) done.data = entry.data;
   done.round = entry.version;
   done.staleness = entry.staleness;
+  if (request.ask.op == Op::kInit) order_.Begin(request.ask.id, entry.life);
   if (request.ask.key.shape_unknown) {
     const KeySpec* key = FindKeySpec(reply, entry);
     if (key != nullptr) done.key = std::make_shared<KeySpec>(*key);

@@ -3,8 +3,9 @@
 //
 // Rules (docs/life_of_a_push.md, proved by tests/simulation):
 //   C1  a push of a part is held until every earlier pull of that part is answered. Any request
-//       about a part is held until every earlier Init of it, or taking back of one, is over.
-//       (Rounds and versions order the rest, whatever order the frames arrive in.)
+//       about a part is held until every earlier Init of it, taking back of one, or Delete, is
+//       over, and these until everything earlier is. (Rounds and versions order the rest, whatever
+//       order the frames arrive in.)
 //   C2  a pull names the round of the worker's last push of that part submitted before it.
 //   C3  a resend carries the very same bytes, round and request number. A retry of a request with
 //       payload is a probe without it; only the answer `unknown` sends the bytes again.

@@ -64,6 +64,7 @@ class FrameCutter {
     entry.part = ask.id.part;
     entry.round = request.round;
     entry.request = request.id;
+    entry.life = request.life;
     entry.step = ask.step;
     if (as_probe) {
       entry.probed_op = ask.op;

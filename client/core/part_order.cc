@@ -6,6 +6,7 @@ void PartOrder::Add(Request* request) {
   Queue& part = parts_[request->ask.id];
   const bool begins_push = request->contributes() && request->ask.piece.fragment == 0;
   if (begins_push) ++part.last_round;
+  if (request->ask.op == Op::kDelete) part.last_round = 0;
   if (InfoOf(request->ask.op).round != OpRound::kNone) request->round = part.last_round;
   part.open.Add(request);
 }
@@ -22,14 +23,17 @@ void PartOrder::LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const {
   bool read_open = false;
   bool put_off = false;   // by the server, and not taken since
   Round oldest_push = 0;  // of the pushes that are under way; 0: there is none
-  for (Request* request = parts_.at(id).open.first(); request != nullptr;
-       request = request->next_in_part) {
+  const Queue& part = parts_.at(id);
+  for (Request* request = part.open.first(); request != nullptr; request = request->next_in_part) {
     const OpOrder order = request->op_order();
     if (request->state == State::kHeld) {
       const bool write_held =
           order == OpOrder::kWrite &&
           (read_open || (oldest_push != 0 && request->round - oldest_push >= rounds_ahead_max_));
-      if (alone_open || put_off || write_held) return;  // and so is everything behind it
+      const bool alone_held = order == OpOrder::kAlone && request != part.open.first();
+      const bool held = alone_open || alone_held || put_off || write_held;
+      if (held) return;  // and so is everything behind it
+      if (request->ask.op != Op::kInit) request->life = part.life;
       go(*request);
     }
     alone_open |= order == OpOrder::kAlone;
@@ -38,6 +42,8 @@ void PartOrder::LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const {
     if (order == OpOrder::kWrite && oldest_push == 0) oldest_push = request->round;
   }
 }
+
+void PartOrder::Begin(PartId id, uint64_t life) { parts_.at(id).life = life; }
 
 void PartOrder::Remove(Request& request) { parts_.at(request.ask.id).open.Remove(&request); }
 

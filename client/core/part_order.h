@@ -3,9 +3,10 @@
 // The open requests of a part stand in a queue, in the order of submission. The first ones are
 // under way; the others are held, that is, kept back here and not sent. As soon as one is held, so
 // is everything behind it. A request is held while any of these stands before it in the queue:
-//   * an Init, or the taking back of one (OpOrder::kAlone): until it is over the value may not
-//   exist
-//     (rules C1, C8);
+//   * anything, if it is an Init, the taking back of one, or a Delete itself (OpOrder::kAlone):
+//   what
+//     is under way belongs to the value that was there before;
+//   * one of these: until it is over the value may not exist (rules C1, C8);
 //   * a pull, if it is a push itself: the push might complete the round that replaces the version
 //     which the pull asks for (C1);
 //   * a request that the server has put off, until the server has taken it: a later round would
@@ -47,11 +48,17 @@ class PartOrder {
   // May throw std::bad_alloc; then nothing has changed.
   void MakeRoom(PartId id) { parts_[id]; }
   // Appends a request, which is held, to those of its part, and gives it its round: a push is the
-  // next one (all of its fragments are one push), a pull names the last push before it (C2).
+  // next one (all of its fragments are one push), a pull names the last push before it (C2); after
+  // a DELETE pushes are counted anew.
   void Add(Request* request);
-  // Calls `go`, in order, for every held request of the part that nothing holds any more. `go` must
-  // change the request's state from kHeld.
+  // Calls `go`, in order, for every held request of the part that nothing holds any more, which
+  // then names the life that the part is in: what comes before it and might change that is over.
+  // `go` must change the request's state from kHeld.
   void LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const;
+  // An Init of the part is done, which began this life of it (EntryHead::life).
+  void Begin(PartId id, uint64_t life);
+  // The life that a part is in of which something was added.
+  uint64_t LifeOf(PartId id) const { return parts_.at(id).life; }
   // The request is over.
   void Remove(Request& request);
 
@@ -66,7 +73,8 @@ class PartOrder {
 
  private:
   struct Queue {
-    Round last_round = 0;  // of the last push submitted
+    Round last_round = 0;  // of the last push submitted since the last DELETE
+    uint64_t life = 0;     // that the last Init began
     // The open requests of the part, in the order of submission.
     RequestList<&Request::next_in_part, &Request::previous_in_part> open;
   };

@@ -16,6 +16,7 @@ void Request::Clear() {
   id = 0;
   order = 0;
   round = 0;
+  life = 0;
   shard = ShardAddress();
   whole_shard = false;
   state = State::kHeld;

@@ -42,6 +42,7 @@ struct Request {
   RequestId id = 0;
   uint64_t order = 0;  // of submission
   Round round = 0;
+  uint64_t life = 0;  // of the part, as it was when the request was let go
   ShardAddress shard;
   bool whole_shard = false;
 

@@ -82,6 +82,12 @@ PartCodec::Encoding CompressingCodec::PrepareRows(const KeyOperation& operation,
       };
 }
 
+void CompressingCodec::Forget(KeyId key) {
+  MutexLock lock(mutex_);
+  values_.erase(key);
+  rows_.erase(key);
+}
+
 absl::StatusOr<Payload> CompressingCodec::Decode(const KeyOperation& operation, PartIndex part,
                                                  size_t elements, Payload received) {
   if (!codec_->encodes_pulls() || !Encodes(operation)) return received;

@@ -23,6 +23,7 @@ class CompressingCodec final : public PartCodec {
   bool Encodes(const KeyOperation& operation) const override;
   Encoding Prepare(const KeyOperation& operation, std::vector<PartPiece>* pieces) override
       KVS_EXCLUDES(mutex_);
+  void Forget(KeyId key) override KVS_EXCLUDES(mutex_);
   absl::StatusOr<Payload> Decode(const KeyOperation& operation, PartIndex part, size_t elements,
                                  Payload received) override;
 

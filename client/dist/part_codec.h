@@ -39,6 +39,8 @@ class PartCodec {
   // they are. (What an Init brings is never encoded.) May throw std::bad_alloc.
   using Encoding = std::function<void(Encoded encoded)>;
   virtual Encoding Prepare(const KeyOperation& operation, std::vector<PartPiece>* pieces) = 0;
+  // The key is deleted: what was kept of it is not added to the pushes of another one of its name.
+  virtual void Forget(KeyId key) = 0;
   // What a pull's reply about a part stands for: so many elements of the key's dtype, at least one.
   // It comes from the network, and is not trusted.
   virtual absl::StatusOr<Payload> Decode(const KeyOperation& operation, PartIndex part,
@@ -51,6 +53,7 @@ class PlainCodec final : public PartCodec {
   const CompressionConfig& config() const override { return none_; }
   bool Encodes(const KeyOperation&) const override { return false; }
   Encoding Prepare(const KeyOperation&, std::vector<PartPiece>*) override { return nullptr; }
+  void Forget(KeyId) override {}
   absl::StatusOr<Payload> Decode(const KeyOperation&, PartIndex, size_t,
                                  Payload received) override {
     return received;

@@ -179,6 +179,10 @@ absl::Status LocalBackend::ExecuteOnDense(const KeyOperation& operation, bool* p
   }
   const auto value = values_.find(key.id);
   if (value == values_.end()) return InitFailed(key);
+  if (operation.kind == OperationKind::kDelete) {
+    values_.erase(value);
+    return absl::OkStatus();
+  }
   if (!operation.values.empty()) {
     if (absl::Status status = Push(operation, &value->second); !status.ok()) return status;
     *pushed = true;
@@ -204,6 +208,10 @@ absl::Status LocalBackend::ExecuteOnRows(const KeyOperation& operation, bool* pu
   }
   const auto value = rows_.find(key.id);
   if (value == rows_.end()) return InitFailed(key);
+  if (operation.kind == OperationKind::kDelete) {
+    rows_.erase(value);
+    return absl::OkStatus();
+  }
   if (!operation.values.empty()) {
     if (absl::Status status = Push(operation, &value->second); !status.ok()) return status;
     *pushed = true;

@@ -40,6 +40,8 @@ const char* NameOf(OperationKind kind) {
       return "PushPull";
     case OperationKind::kPullRows:
       return "PullRowSparse";
+    case OperationKind::kDelete:
+      return "Delete";
   }
   return "operation";
 }

@@ -46,7 +46,7 @@ struct ValueSpec {
   uint64_t bytes = 0;  // of all rows
 };
 
-enum class OperationKind { kInit, kPush, kPull, kPushPull, kPullRows };
+enum class OperationKind { kInit, kPush, kPull, kPushPull, kPullRows, kDelete };
 
 // What kPullRows asks for one output.
 struct RowIds {

@@ -27,6 +27,7 @@ enum class Op : uint32_t {
   kCheckOptimizer = 9,
   kProfile = 10,
   kNorms = 11,
+  kDelete = 12,
 };
 
 // What one request is about.
@@ -57,7 +58,7 @@ enum class OpOrder : uint8_t {
   kFree,   // in no order
   kRead,   // later writes wait until it is over
   kWrite,  // waits until earlier reads are over
-  kAlone,  // everything later waits until it is over
+  kAlone,  // waits until everything earlier is over, and everything later waits until it is over
 };
 
 // What travels beside the request, in its frame.
@@ -123,6 +124,7 @@ inline constexpr std::array kOps = {
            OpTrait::kRank0Only),
     OpInfo(Op::kProfile, "PROFILE", OpScope::kFirstShard, OpExtra::kCommand, OpTrait::kRank0Only),
     OpInfo(Op::kNorms, "NORMS", OpScope::kPart, OpBytes::kNote, OpRound::kOfPush),
+    OpInfo(Op::kDelete, "DELETE", OpScope::kPart, OpOrder::kAlone, OpTrait::kProbed),
 };
 
 // Null for a number that is no op.

@@ -18,6 +18,7 @@ inline std::string ShardMethod(uint32_t shard) {
 inline constexpr char kSchedulerStatusMethod[] = "/kvstore.v1.Scheduler/GetStatus";
 inline constexpr char kServerStatusMethod[] = "/kvstore.v1.ServerAdmin/GetStatus";
 inline constexpr char kKeyStatsMethod[] = "/kvstore.v1.ServerAdmin/GetKeyStats";
+inline constexpr char kDeleteKeysMethod[] = "/kvstore.v1.ServerAdmin/DeleteKeys";
 inline constexpr char kOrderProfilerMethod[] = "/kvstore.v1.ServerAdmin/OrderProfiler";
 inline constexpr char kReadProfileMethod[] = "/kvstore.v1.ServerAdmin/ReadProfile";
 

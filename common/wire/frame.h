@@ -62,6 +62,9 @@ struct EntryHead {
   PartIndex part = 0;
   Round round = 0;  // what it means depends on the op: OpRound
   RequestId request = 0;
+  // Of the part that is meant: how many values of it were deleted before. 0 in an INIT, whose reply
+  // says it.
+  uint64_t life = 0;
 
   PartId id() const { return {key, part}; }
 };

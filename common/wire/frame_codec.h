@@ -62,6 +62,7 @@ struct EntryField {
     kRequest = 5,
     kPayloadBytes = 6,
     kAlso = 7,
+    kLife = 16,
   };
 };
 
@@ -105,7 +106,7 @@ Run RunAt(const std::vector<typename Codec::Entry>& entries, size_t begin) {
     if (next.part <= entries[i - 1].part || distance > 8 * kAlsoBytesMax ||
         next.request < first.request || next.request - first.request != distance ||
         next.op != first.op || next.key != first.key || next.round != first.round ||
-        !may_stand_for_many(next) || !Codec::SameFields(first, next)) {
+        next.life != first.life || !may_stand_for_many(next) || !Codec::SameFields(first, next)) {
       break;
     }
     const auto bit = static_cast<size_t>(distance - 1);
@@ -139,6 +140,7 @@ void PutFrame(Sink& sink, const typename Codec::Frame& frame, size_t payload_byt
       PutVarint(to, EntryField::kPayloadBytes, static_cast<uint32_t>(Codec::Bytes(entry).size()));
       PutString(to, EntryField::kAlso, run.bits());
       Codec::PutFields(to, entry);
+      PutVarint(to, EntryField::kLife, entry.life);
     });
     i += run.entries;
   }
@@ -228,6 +230,9 @@ absl::Status ReadEntry(ProtoReader& reader, typename Codec::Entry* entry, uint32
         break;
       case EntryField::kRequest:
         status = reader.Uint64(field, &entry->request);
+        break;
+      case EntryField::kLife:
+        status = reader.Uint64(field, &entry->life);
         break;
       case EntryField::kPayloadBytes:
         status = reader.Uint32(field, payload_bytes);

@@ -35,4 +35,9 @@ void Fragments::Advance(ParkingLot& parking, PartValue& value, SumIndex sum) {
   }
 }
 
+void Fragments::DropParked(ParkingLot& parking) noexcept {
+  for (const auto& [fragment, piece] : parked_) parking.bytes -= piece.data.size();
+  parked_.clear();
+}
+
 }  // namespace kvstore

@@ -62,6 +62,8 @@ class Fragments {
   void Fold(const Piece& piece, PartValue& value, SumIndex sum);
   // Keeps a copy of the piece, which fits the parking lot.
   void Park(const Piece& piece, ParkingLot& parking);
+  // Forgets the parked ones.
+  void DropParked(ParkingLot& parking) noexcept;
   // Folds the parked ones whose turn it is.
   void Advance(ParkingLot& parking, PartValue& value, SumIndex sum);
 

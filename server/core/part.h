@@ -94,6 +94,8 @@ class Part {
   virtual bool measuring() const = 0;
   // Whether an update has begun to since the last call.
   bool TakeNormNews() { return std::exchange(norm_news_, false); }
+  // Its value is about to go: what is parked here takes no room in the parking lot any more.
+  virtual void DropParked(ParkingLot& parking) noexcept = 0;
 
   // Whether anything waits for others; since when; for whom.
   virtual bool open() const = 0;

@@ -35,6 +35,7 @@ void PartTable::Begin(StoreMode mode, std::optional<uint64_t> staleness, uint32_
   }
   records_ = {};
   keys_.clear();
+  deleted_.clear();
   value_bytes_ = 0;
   mode_ = mode;
   staleness_ = staleness;
@@ -58,7 +59,9 @@ Part* PartTable::FindPart(PartId id) const {
 
 std::string PartTable::Label(KeyId key) const {
   const auto it = keys_.find(key);
-  return KeyLabel(key, it == keys_.end() ? std::string_view() : it->second.spec.name);
+  if (it != keys_.end()) return KeyLabel(key, it->second.spec.name);
+  const auto deleted = deleted_.find(key);
+  return KeyLabel(key, deleted == deleted_.end() ? std::string_view() : deleted->second);
 }
 
 absl::Status PartTable::CheckSameKey(const KeySpec& have, const KeySpec& want) {
@@ -232,11 +235,35 @@ absl::Status PartTable::TakeBack(const ReplyTo& from, const RequestEntry& take_b
 
 void PartTable::Release(PartId id, PartRecord& record) {
   const PartValue& value = (record.part != nullptr ? record.part : record.creation->part)->value();
-  value_bytes_ -= value.Bytes();  // the only step that may throw
+  Release(id, record, value.Bytes());
+}
+
+void PartTable::Release(PartId id, PartRecord& record, uint64_t bytes) noexcept {
+  value_bytes_ -= bytes;
   record.part.reset();
   record.creation.reset();
   const auto known = keys_.find(id.key);
   if (--known->second.parts == 0) keys_.erase(known);
+}
+
+absl::Status PartTable::CheckLife(const PartRecord* record, const EntryHead& request) const {
+  const uint64_t life = record == nullptr ? 0 : record->life;
+  const bool there = record != nullptr && record->part != nullptr;
+  if (there && request.life == life) return absl::OkStatus();
+  if (life == 0) {
+    return absl::NotFoundError(fmt::format("{} has no Init", Label(request.key)));
+  }
+  return absl::NotFoundError(fmt::format("{} was deleted{}", Label(request.key),
+                                         there && request.life < life ? ", and made anew" : ""));
+}
+
+void PartTable::Delete(PartId id, PartRecord& record, ParkingLot& parking) {
+  const uint64_t bytes = record.part->value().Bytes();
+  deleted_.insert_or_assign(id.key, record.part->key().name);
+  // From here on nothing is allocated.
+  record.part->DropParked(parking);
+  Release(id, record, bytes);
+  ++record.life;
 }
 
 // ---- the optimizer
@@ -298,7 +325,7 @@ absl::Status PartTable::SetOptimizer(const OptimizerConfig& spec) {
   return absl::OkStatus();
 }
 
-// ---- all parts
+// ---- all parts: also part_table_report.cc
 
 bool PartTable::measuring() const {
   return std::any_of(records_.begin(), records_.end(), [](const auto& each) {
@@ -314,108 +341,6 @@ std::vector<PartId> PartTable::OpenParts() const {
   }
   std::sort(ids.begin(), ids.end());
   return ids;
-}
-
-std::vector<KeyStats> PartTable::StatsOf(const std::string& prefix, size_t keys_max,
-                                         uint64_t* keys) const {
-  std::map<std::string, KeyStats> found;
-  std::map<KeyId, KeyStats*> shown;
-  for (const auto& [id, known] : keys_) {
-    const std::string& name = known.spec.name;
-    std::string text = name.empty() ? std::to_string(static_cast<int64_t>(id)) : name;
-    if (text.compare(0, prefix.size(), prefix) != 0) continue;
-    KeyStats stats;
-    stats.key = id;
-    stats.name = name;
-    stats.dtype = known.spec.dtype;
-    // Names of strings and of numbers may be the same text.
-    found.emplace((name.empty() ? "0" : "1") + std::move(text), std::move(stats));
-  }
-  *keys = found.size();
-  for (auto& [text, stats] : found) {
-    if (shown.size() == keys_max) break;
-    shown.emplace(stats.key, &stats);
-  }
-  for (const auto& [id, record] : records_) {
-    const auto at = shown.find(id.key);
-    if (at == shown.end() || record->part == nullptr) continue;
-    KeyStats& stats = *at->second;
-    const Part& part = *record->part;
-    const PartFigures figures = part.value().Measure();
-    stats.version = stats.parts == 0 ? part.version() : std::min(stats.version, part.version());
-    stats.pushes = std::max(stats.pushes, part.pushes());
-    stats.failures += part.failures();
-    const PullFigures& pulled = part.pull_figures();
-    stats.pulled.pulls += pulled.pulls;
-    stats.pulled.staleness_sum += pulled.staleness_sum;
-    stats.pulled.staleness_max = std::max(stats.pulled.staleness_max, pulled.staleness_max);
-    stats.figures.value.Add(figures.value);
-    stats.figures.sum.Add(figures.sum);
-    stats.figures.has_sum |= figures.has_sum;
-    ++stats.parts;
-  }
-  std::vector<KeyStats> all;
-  for (auto& [text, stats] : found) {
-    if (all.size() == shown.size()) break;
-    all.push_back(std::move(stats));
-  }
-  return all;
-}
-
-// A part whose staleness is bounded shows its pulls that wait. Example, with s = 1: rank 0 has
-// pushed 5 times and rank 2 4 times, both pull and wait, since 100 and since 130, for rank 1, which
-// has pushed 2 times. Rank 0 waits for push 4 of everybody, rank 2 for push 3: the part waits for
-// push 3, since 100, for rank 1. A part where nobody pulls shows pushes of which something lacks,
-// as on other stores.
-std::optional<OpenRoundInfo> PartTable::WaitAt(const PartRecord& record, const View& view) {
-  if (record.part == nullptr) return std::nullopt;
-  const Part& part = *record.part;
-  std::optional<OpenRoundInfo> info;
-  for (const Waiter& waiter : record.waiters) {
-    if (!part.bounds_staleness() || waiter.request.op != Op::kPull) continue;
-    Part::PullWait wait = part.WaitOfPull(view, waiter.to.rank, waiter.request.round);
-    if (!info.has_value()) info.emplace().since_ms = waiter.since_ms;
-    info->since_ms = std::min(info->since_ms, waiter.since_ms);
-    if (!info->missing.empty() && info->round <= wait.round) continue;
-    info->round = wait.round;
-    info->missing = std::move(wait.missing);
-  }
-  if (!info.has_value()) {
-    if (!part.open()) return std::nullopt;
-    info.emplace();
-    info->round = part.version() + 1;
-    info->since_ms = part.open_since_ms();
-    info->missing = part.Missing(view);
-  }
-  info->key = part.id().key;
-  info->name = part.key().name;
-  return info;
-}
-
-void PartTable::Report(const View& view, ShardStatus* status) const {
-  status->keys = keys_.size();
-  status->value_bytes = value_bytes_;
-  std::map<KeyId, OpenRoundInfo> open;
-  for (const auto& [id, record] : records_) {
-    if (record->part != nullptr) status->held_bytes += record->part->value().HeldBytes();
-    if (record->creation != nullptr) status->held_bytes += record->creation->value->HeldBytes();
-    std::optional<OpenRoundInfo> wait = WaitAt(*record, view);
-    if (!wait.has_value()) continue;
-    OpenRoundInfo& info = open[id.key];
-    if (info.parts > 0) {
-      wait->since_ms = std::min(wait->since_ms, info.since_ms);
-      if (info.round <= wait->round) {
-        wait->round = info.round;
-        wait->missing = std::move(info.missing);
-      }
-    }
-    wait->parts = info.parts + 1;
-    info = *std::move(wait);
-  }
-  for (auto& [key, info] : open) status->open_rounds.push_back(std::move(info));
-  std::stable_sort(
-      status->open_rounds.begin(), status->open_rounds.end(),
-      [](const OpenRoundInfo& a, const OpenRoundInfo& b) { return a.since_ms < b.since_ms; });
 }
 
 }  // namespace kvstore

@@ -40,6 +40,7 @@ struct PartRecord {
   RequestId init_first = 0;
   RequestId init_request = 0;  // the last one
   Incarnation init_incarnation = 0;
+  uint64_t life = 0;    // so many values of it were deleted
   absl::Status undone;  // why the fragments that came of the last Init are gone; OK: they are not
 };
 
@@ -78,6 +79,21 @@ class PartTable {
   // FAILED_PRECONDITION: it was pushed to.
   absl::Status TakeBack(const ReplyTo& from, const RequestEntry& take_back);
 
+  // Whether a push, a pull or a probe means the value that is there. Errors: NOT_FOUND: there is
+  // none, or it means one that was deleted. `record` may be null.
+  absl::Status CheckLife(const PartRecord* record, const EntryHead& request) const;
+  // Deletes the value of the record, which has one: it is gone, with its memory, what was pushed to
+  // it and is in no version, and with its last part on this shard the key. Whoever waits in the
+  // record is left to the caller.
+  void Delete(PartId id, PartRecord& record, ParkingLot& parking);
+  // The keys called `name`, or that begin so, by name, and their parts that have a value.
+  struct NamedParts {
+    KeyId key = 0;
+    std::string name;
+    std::vector<PartId> parts;
+  };
+  std::vector<NamedParts> PartsOf(const std::string& name, bool prefix) const;
+
   // Whether SetOptimizer would be OK, and the system has memory for the states of dense values: it
   // is asked here, before any server has set it. Nothing changes.
   absl::Status CheckOptimizer(const OptimizerConfig& spec);
@@ -92,7 +108,8 @@ class PartTable {
   // The parts that wait for contributions, or that somebody waits at, in ascending order.
   std::vector<PartId> OpenParts() const;
   // As ServerCore::StatsOf.
-  std::vector<KeyStats> StatsOf(const std::string& prefix, size_t keys_max, uint64_t* keys) const;
+  std::vector<KeyStats> StatsOf(const std::string& prefix, size_t keys_max, bool figures,
+                                uint64_t* keys) const;
   // Keys, memory and open rounds.
   void Report(const View& view, ShardStatus* status) const;
 
@@ -109,8 +126,9 @@ class PartTable {
   absl::StatusOr<Creation*> CreationFor(const KeySpec& spec, const RequestEntry& init,
                                         uint64_t needed);
   // Ends the record's value or creation and gives their memory back; the key goes with its last
-  // one.
+  // one. `bytes`: PartValue::Bytes() of it.
   void Release(PartId id, PartRecord& record);
+  void Release(PartId id, PartRecord& record, uint64_t bytes) noexcept;
   // PartValue::Bytes() of all parts, and of those of dense keys, with the optimizer that is set.
   struct Needed {
     uint64_t all = 0;
@@ -131,6 +149,7 @@ class PartTable {
   std::optional<uint64_t> staleness_;
   uint32_t workers_ = 0;
   std::map<KeyId, KnownKey> keys_;
+  std::map<KeyId, std::string> deleted_;  // names of keys that are gone, for messages
   FlatMap<PartId, std::unique_ptr<PartRecord>, PartIdHash> records_;
   OptimizerConfig optimizer_{"assign", {}};  // that is set
   uint64_t value_bytes_ = 0;                 // PartValue::Bytes() of all parts

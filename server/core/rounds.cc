@@ -92,6 +92,12 @@ std::optional<NormNote> PartRounds::NormsOf(WorkerRank, Round round) const {
   return found->second.norms.Note(value());
 }
 
+void PartRounds::DropParked(ParkingLot& parking) noexcept {
+  for (auto& [round, open] : rounds_) {
+    for (Fragments& fragments : open.by_rank) fragments.DropParked(parking);
+  }
+}
+
 absl::Status PartRounds::OutcomeOf(WorkerRank, Round round) const { return failed_.Of(round); }
 
 std::vector<WorkerRank> PartRounds::Missing(const View& view) const {

@@ -53,6 +53,7 @@ class PartRounds final : public Part {
     return !rounds_.empty() && rounds_.begin()->second.norms.waits();
   }
 
+  void DropParked(ParkingLot& parking) noexcept override;
   bool open() const override { return !rounds_.empty(); }
   int64_t open_since_ms() const override {
     return rounds_.empty() ? 0 : rounds_.begin()->second.since_ms;

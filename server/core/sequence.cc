@@ -116,6 +116,10 @@ bool PartSequence::measuring() const {
                      [](const auto& push) { return push.second.norms.waits(); });
 }
 
+void PartSequence::DropParked(ParkingLot& parking) noexcept {
+  for (auto& [name, push] : pushes_) push.fragments.DropParked(parking);
+}
+
 bool PartSequence::PullIsReady(const View& view, WorkerRank rank, Round round) const {
   if (applied_[rank] < round) return false;
   return !staleness_.has_value() || StalenessOf(view, round) <= *staleness_;

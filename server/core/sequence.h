@@ -67,6 +67,7 @@ class PartSequence final : public Part {
   std::optional<NormNote> NormsOf(WorkerRank rank, Round round) const override;
   bool measuring() const override;
 
+  void DropParked(ParkingLot& parking) noexcept override;
   bool open() const override { return !pushes_.empty(); }
   int64_t open_since_ms() const override { return since_ms_; }
   // The workers of whose pushes only some fragments, or only later rounds, have come.

@@ -169,6 +169,8 @@ void ServerCore::Impl::OnEntry(const ReplyTo& from, const RequestFrame& frame,
       return OnTakeBack(from, entry, replies);
     case Op::kNorms:
       return OnNorms(from, entry, replies);
+    case Op::kDelete:
+      return OnDelete(from, entry, replies);
     case Op::kUnspecified:
       break;
   }
@@ -208,6 +210,7 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
       status = absl::AlreadyExistsError(fmt::format("{} exists already", parts_.Label(entry.key)));
     }
     reply.progress = Progress::kDone;
+    reply.life = record->life;
     reply.SetStatus(status);
     return replies.Add(from, std::move(reply), spec->shape_unknown ? &key : nullptr);
   }
@@ -222,8 +225,9 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
   }
   reply.progress = Progress::kDone;
   reply.SetStatus(parts_.Create(from, *spec, entry));
-  replies.Add(from, std::move(reply));
   record = parts_.Find(id);
+  if (record != nullptr) reply.life = record->life;
+  replies.Add(from, std::move(reply));
   if (record != nullptr && record->part != nullptr) {
     waiting_.AnswerReady(from.rank, *record, replies);
   }
@@ -285,9 +289,7 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
     reply.SetStatus(status);
     replies.Add(from, std::move(reply));
   };
-  if (record == nullptr || record->part == nullptr) {
-    return answer(absl::NotFoundError(fmt::format("{} has no Init", parts_.Label(entry.key))));
-  }
+  if (const absl::Status there = parts_.CheckLife(record, entry); !there.ok()) return answer(there);
   Part& part = *record->part;
   const WorkSpan span(recorder_, {Work::kPush, &part.key(), entry.part, entry.round, from.rank,
                                   entry.piece.data.size(), 0});
@@ -353,11 +355,9 @@ void ServerCore::Impl::OnNorms(const ReplyTo& from, const RequestEntry& entry,
                                ReplyBatch& replies) {
   ReplyEntry reply(entry);
   PartRecord* record = parts_.Find(entry.id());
-  absl::Status status;
   bool made = true;
-  if (record == nullptr || record->part == nullptr) {
-    status = absl::NotFoundError(fmt::format("{} has no Init", parts_.Label(entry.key)));
-  } else {
+  absl::Status status = parts_.CheckLife(record, entry);
+  if (status.ok()) {
     const absl::StatusOr<NormNote> note = DecodeNormNote(entry.piece.data);
     status = note.ok() ? record->part->TakeNorms(from.rank, entry.round, *note) : note.status();
     if (status.ok()) made = Commit(from.rank, *record, replies);
@@ -418,17 +418,18 @@ void ServerCore::Impl::AskForPushAgain(const PartRecord& record, WorkerRank rank
 
 void ServerCore::Impl::OnPull(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies) {
   ReplyEntry reply(entry);
-  Part* part = parts_.FindPart(entry.id());
-  if (part == nullptr) {
-    reply.SetStatus(absl::NotFoundError(fmt::format("{} has no Init", parts_.Label(entry.key))));
+  PartRecord* const record = parts_.Find(entry.id());
+  if (const absl::Status there = parts_.CheckLife(record, entry); !there.ok()) {
+    reply.SetStatus(there);
     return replies.Add(from, std::move(reply));
   }
+  Part* const part = record->part.get();
   Waiter waiter{from, entry, {}, entry.piece, /*answered=*/false, now_ms_};
   absl::Status status = part->value().Check(Op::kPull, waiter.asked);
   bool retry = false;
   if (status.ok()) {
     // Answered at once if the version is there, else when Commit makes it.
-    if (waiting_.Answer(waiter, *part, replies)) return;
+    if (waiting_.Answer(waiter, *part, record->life, replies)) return;
     try {
       status = waiting_.Park(std::move(waiter), &retry);
     } catch (const std::bad_alloc&) {
@@ -450,6 +451,13 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const RequestEntry& entry,
   reply.progress = Progress::kUnknown;
   PartRecord* record = parts_.Find(entry.id());
   if (record == nullptr) return replies.Add(from, std::move(reply));
+  // What it asks after ended with its part.
+  const bool lives = entry.probed_op == Op::kPush || entry.probed_op == Op::kPull;
+  if (lives && entry.life != record->life) {
+    reply.progress = Progress::kUnspecified;
+    reply.SetStatus(parts_.CheckLife(record, entry));
+    return replies.Add(from, std::move(reply));
+  }
   const Part* part = record->part.get();
 
   // A parked request moves to the stream that asks.
@@ -461,8 +469,8 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const RequestEntry& entry,
     waiter = WaitingRoom::Find(*record, from.rank, entry.request);
     if (waiter == nullptr || waiting_.AnswerIfReady(*record, *waiter, replies)) return;
     reply.progress = Progress::kReceived;
-    if (part == nullptr) {
-      reply.missing_ranks = {0};
+    if (part == nullptr || waiter->request.op == Op::kDelete) {
+      reply.missing_ranks = {0};  // which is to make it, or to delete it
     } else if (waiter->request.op == Op::kPull) {
       reply.missing_ranks = part->WaitOfPull(view_, from.rank, waiter->request.round).missing;
     } else {
@@ -582,9 +590,9 @@ void ServerCore::OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutb
 }
 std::string ServerCore::TakeWarning() { return impl_->TakeWarning(); }
 ShardStatus ServerCore::Status() const { return impl_->Status(); }
-std::vector<KeyStats> ServerCore::StatsOf(const std::string& prefix, size_t keys_max,
+std::vector<KeyStats> ServerCore::StatsOf(const std::string& prefix, size_t keys_max, bool figures,
                                           uint64_t* keys) const {
-  return impl_->StatsOf(prefix, keys_max, keys);
+  return impl_->StatsOf(prefix, keys_max, figures, keys);
 }
 
 }  // namespace kvstore

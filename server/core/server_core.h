@@ -29,6 +29,10 @@
 //   I10 with a bound s on staleness, a pull that names round r of its worker is answered, at once,
 //       when and only when the first r - s pushes of every worker are in the value, less those that
 //       left.
+//   I11 a part has one life after the other: deleting it ends one, with its value, open rounds and
+//       whatever waits, and an Init begins the next. A DELETE ends the life that it names, once,
+//       however often it arrives; a push, a pull or a probe that names a life that is over gets
+//       NOT_FOUND, and changes nothing of the next.
 //
 // A fragment is folded at once when it is the next one of the next round; otherwise it is copied
 // and parked. The ids of a pull that waits are parked, too.
@@ -118,12 +122,21 @@ struct KeyStats {
   KeyId key = 0;
   std::string name;  // empty for an int key
   DType dtype = DType::kUnspecified;
+  Storage storage = Storage::kUnspecified;
+  Shape shape;
   uint64_t parts = 0;
   Round version = 0;      // the lowest of the parts'
   uint64_t pushes = 0;    // contributions that are in the versions of a part, the most of any
   uint64_t failures = 0;  // updates that failed, of all parts
   PullFigures pulled;     // of all parts; the largest staleness of any
   PartFigures figures;
+};
+
+// A key of which parts of this shard were deleted, or would be.
+struct DeletedKey {
+  KeyId key = 0;
+  std::string name;  // empty for an int key
+  uint64_t parts = 0;
 };
 
 // A command that the shell is to run. `ticket` names it to OnCommandDone.
@@ -163,8 +176,14 @@ class ServerCore {
   // Statistics for ServerAdmin.GetStatus.
   ShardStatus Status() const;
   // For ServerAdmin.GetKeyStats: of the keys whose name, or number, begins with `prefix`, by name;
-  // at most `keys_max`, but all are counted. Reads the values of those.
-  std::vector<KeyStats> StatsOf(const std::string& prefix, size_t keys_max, uint64_t* keys) const;
+  // at most `keys_max`, but all are counted. With `figures` it reads the values of those.
+  std::vector<KeyStats> StatsOf(const std::string& prefix, size_t keys_max, bool figures,
+                                uint64_t* keys) const;
+  // For ServerAdmin.DeleteKeys: deletes the key whose name, or number, is `name`; with `prefix` all
+  // that begin so. Whoever waits for one is told (I11). With `dry_run` nothing is deleted. If it
+  // throws std::bad_alloc some may be deleted; another call goes on.
+  std::vector<DeletedKey> DeleteKeys(const std::string& name, bool prefix, bool dry_run,
+                                     ServerOutbox* out);
 
  private:
   class Impl;

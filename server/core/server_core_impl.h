@@ -1,8 +1,8 @@
 // What ServerCore is made of: the table of parts, the requests that wait, the log of commands, and
 // the handlers that lead from one to another. What each op asks, and what refuses it, is in
-// server_core.cc (commands: server_core_commands.cc); how a value comes and goes in part_table.cc;
-// waiting and answering in waiting_room.cc; what a push does to a part in rounds.cc and
-// sequence.cc.
+// server_core.cc (commands: server_core_commands.cc; deleting: server_core_delete.cc); how a value
+// comes and goes in part_table.cc; waiting and answering in waiting_room.cc; what a push does to a
+// part in rounds.cc and sequence.cc.
 #pragma once
 
 #include <memory>
@@ -35,9 +35,12 @@ class ServerCore::Impl {
   void OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutbox* out);
   std::string TakeWarning() { return std::exchange(warning_, {}); }
   ShardStatus Status() const;
-  std::vector<KeyStats> StatsOf(const std::string& prefix, size_t keys_max, uint64_t* keys) const {
-    return parts_.StatsOf(prefix, keys_max, keys);
+  std::vector<KeyStats> StatsOf(const std::string& prefix, size_t keys_max, bool figures,
+                                uint64_t* keys) const {
+    return parts_.StatsOf(prefix, keys_max, figures, keys);
   }
+  std::vector<DeletedKey> DeleteKeys(const std::string& name, bool prefix, bool dry_run,
+                                     ServerOutbox* out);
 
  private:
   // What the whole frame must satisfy before its entries are looked at. `*retry` is set when the
@@ -52,6 +55,7 @@ class ServerCore::Impl {
   void OnInit(const ReplyTo& from, const RequestFrame& frame, const RequestEntry& entry,
               ReplyBatch& replies);
   void OnTakeBack(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
+  void OnDelete(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnPush(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnPull(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnNorms(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);

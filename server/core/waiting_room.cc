@@ -57,7 +57,7 @@ std::optional<int64_t> WaitingRoom::AnswerReady(WorkerRank of, PartRecord& recor
   // Also when memory runs out on the way: whoever was answered waits no more.
   const auto settle = absl::MakeCleanup([&] { DropAnswered(record); });
   for (Waiter& waiter : record.waiters) {
-    waiter.answered = Answer(waiter, *record.part, replies);
+    waiter.answered = Answer(waiter, *record.part, record.life, replies);
     if (!waiter.answered) continue;
     RecordWait(waiter, *record.part);
     if (waiter.request.op != Op::kPull || waiter.to.rank == of) continue;
@@ -81,8 +81,25 @@ void WaitingRoom::TellNorms(const PartRecord& record, ReplyBatch& replies) {
   }
 }
 
+void WaitingRoom::EndLife(PartRecord& record, ReplyBatch& replies) {
+  const std::vector<Waiter> waiters = std::exchange(record.waiters, {});
+  for (const Waiter& waiter : waiters) {
+    parking_.bytes -= waiter.asked.data.size();
+    --waiting_;
+  }
+  for (const Waiter& waiter : waiters) {
+    ReplyEntry reply(waiter.request);
+    if (waiter.request.op == Op::kDelete) {
+      reply.progress = Progress::kDone;
+    } else {
+      reply.SetStatus(parts_->CheckLife(&record, waiter.request));
+    }
+    replies.Add(waiter.to, std::move(reply));
+  }
+}
+
 bool WaitingRoom::AnswerIfReady(PartRecord& record, Waiter& waiter, ReplyBatch& replies) {
-  if (record.part == nullptr || !Answer(waiter, *record.part, replies)) return false;
+  if (record.part == nullptr || !Answer(waiter, *record.part, record.life, replies)) return false;
   waiter.answered = true;
   RecordWait(waiter, *record.part);
   DropAnswered(record);
@@ -108,7 +125,8 @@ void WaitingRoom::DropAnswered(PartRecord& record) {
                 waiters.end());
 }
 
-bool WaitingRoom::Answer(const Waiter& waiter, Part& part, ReplyBatch& replies) const {
+bool WaitingRoom::Answer(const Waiter& waiter, Part& part, uint64_t life,
+                         ReplyBatch& replies) const {
   const Round round = waiter.request.round;
   ReplyEntry reply(waiter.request);
   reply.progress = Progress::kDone;
@@ -117,7 +135,10 @@ bool WaitingRoom::Answer(const Waiter& waiter, Part& part, ReplyBatch& replies) 
     case Op::kInit:
       reply.SetStatus(PartTable::CheckSameKey(part.key(), waiter.key));
       if (waiter.key.shape_unknown) learns = &part.key();
+      reply.life = life;
       break;
+    case Op::kDelete:
+      return false;  // EndLife answers it
     case Op::kPush:
       if (part.DoneThrough(waiter.to.rank) < round) return false;
       reply.SetStatus(part.PushStatus(waiter.to.rank, round));

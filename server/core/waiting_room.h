@@ -51,11 +51,15 @@ class WaitingRoom {
   // Tells the waiting pushes of the record, which has a part, of the norms that their updates wait
   // for. If it throws std::bad_alloc: as AnswerReady.
   static void TellNorms(const PartRecord& record, ReplyBatch& replies);
+  // The record's value was deleted: pushes and pulls that waited get NOT_FOUND, DELETEs are done.
+  // If it throws std::bad_alloc, those who were not answered will ask, and hear the same.
+  void EndLife(PartRecord& record, ReplyBatch& replies);
   // Answers one of the waiting requests, if its time has come. True: it was answered and waits no
   // more. False: it waits on.
   bool AnswerIfReady(PartRecord& record, Waiter& waiter, ReplyBatch& replies);
-  // Answers a request about the part, if its time has come. False: it has to wait.
-  bool Answer(const Waiter& waiter, Part& part, ReplyBatch& replies) const;
+  // Answers a request about the part, which is in that life, if its time has come. False: it has to
+  // wait.
+  bool Answer(const Waiter& waiter, Part& part, uint64_t life, ReplyBatch& replies) const;
 
  private:
   void DropAnswered(PartRecord& record);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <future>
+#include <map>
 #include <new>
 #include <random>
 #include <utility>
@@ -151,6 +152,9 @@ absl::Status ServerNode::Listen(const std::string& route) {
   methods.unary_methods.push_back(
       {kKeyStatsMethod, control_.get(),
        [this](const Payload& request, const UnaryReply& reply) { GetKeyStats(request, reply); }});
+  methods.unary_methods.push_back(
+      {kDeleteKeysMethod, control_.get(),
+       [this](const Payload& asked, const UnaryReply& reply) { DeleteKeys(asked, reply); }});
   methods.unary_methods.push_back(
       {kOrderProfilerMethod, control_.get(),
        [this](const Payload& asked, const UnaryReply& reply) { OrderProfiler(asked, reply); }});
@@ -359,7 +363,7 @@ void ServerNode::GetKeyStats(const Payload& request, const UnaryReply& reply) {
   gathering->reply = reply;
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->GetKeyStats(
-        asked.prefix(), kKeyStatsShownMax,
+        asked.prefix(), kKeyStatsShownMax, !asked.without_figures(),
         [gathering](std::vector<KeyStats> answer, uint64_t keys) {
           const MutexLock lock(gathering->mutex);
           gathering->answers.push_back(std::move(answer));
@@ -370,6 +374,47 @@ void ServerNode::GetKeyStats(const Payload& request, const UnaryReply& reply) {
           // Keys with parts in several shards count once: this is the least.
           stats.set_keys_total(std::max<uint64_t>(gathering->most_keys, stats.keys_total()));
           gathering->reply(stats.SerializeAsString());
+        });
+  }
+}
+
+struct ServerNode::DeleteGathering {
+  Mutex mutex;
+  std::map<KeyId, v1::DeletedKeys::DeletedKey> keys KVS_GUARDED_BY(mutex);
+  absl::Status failed KVS_GUARDED_BY(mutex);
+  size_t answers KVS_GUARDED_BY(mutex) = 0;
+  size_t shards = 0;
+  UnaryReply reply;
+};
+
+void ServerNode::DeleteKeys(const Payload& asked, const UnaryReply& reply) {
+  v1::DeleteKeysRequest request;
+  if (!request.ParseFromString(asked.ToString()) || request.name().empty()) {
+    return reply(absl::InvalidArgumentError(
+        "a kvstore.v1.DeleteKeysRequest with the name of a key, or its beginning, expected"));
+  }
+  spdlog::info("an operator {} the key{} '{}'", request.dry_run() ? "asks after" : "deletes",
+               request.prefix() ? "s that begin with" : "", request.name());
+  const auto gathering = std::make_shared<DeleteGathering>();
+  gathering->shards = shards_.size();
+  gathering->reply = reply;
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->DeleteKeys(
+        request.name(), request.prefix(), request.dry_run(),
+        [gathering](const absl::StatusOr<std::vector<DeletedKey>>& answer) {
+          const MutexLock lock(gathering->mutex);
+          if (!answer.ok()) gathering->failed = answer.status();
+          for (const DeletedKey& key : answer.ok() ? *answer : std::vector<DeletedKey>()) {
+            v1::DeletedKeys::DeletedKey& sum = gathering->keys[key.key];
+            sum.set_key(key.key);
+            sum.set_name(key.name);
+            sum.set_parts(sum.parts() + key.parts);
+          }
+          if (++gathering->answers < gathering->shards) return;
+          if (!gathering->failed.ok()) return gathering->reply(gathering->failed);
+          v1::DeletedKeys deleted;
+          for (const auto& [id, key] : gathering->keys) *deleted.add_keys() = key;
+          gathering->reply(deleted.SerializeAsString());
         });
   }
 }

@@ -78,6 +78,7 @@ class ServerNode {
  private:
   struct Gathering;
   struct KeyGathering;
+  struct DeleteGathering;
 
   ServerNode(ServerNodeOptions options, Transport* transport, ServerNodeEvents events);
   // True if an address is to be found on the way to the scheduler.
@@ -101,6 +102,7 @@ class ServerNode {
   void GetStatus(const UnaryReply& reply);
   void GetKeyStats(const Payload& request, const UnaryReply& reply);
   void OrderProfiler(const Payload& asked, const UnaryReply& reply);
+  void DeleteKeys(const Payload& asked, const UnaryReply& reply);
   void ReadProfile(const Payload& asked, const UnaryReply& reply);
   // Gives memory back that was needed for a moment only, now and every second from now on.
   void TrimMemory();

@@ -100,6 +100,8 @@ void AddUpKeyStats(const std::vector<std::vector<KeyStats>>& shards, size_t keys
     out->set_key(key.key);
     out->set_name(key.name);
     out->set_dtype(static_cast<v1::DType>(key.dtype));
+    out->set_storage(static_cast<v1::Storage>(key.storage));
+    for (const int64_t dimension : key.shape) out->add_shape(dimension);
     out->set_parts(key.parts);
     out->set_version(key.version);
     out->set_pushes(key.pushes);

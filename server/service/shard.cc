@@ -76,13 +76,29 @@ void Shard::GetStatus(std::function<void(ShardStatus)> done) {
   });
 }
 
-void Shard::GetKeyStats(const std::string& prefix, size_t keys_max,
+void Shard::DeleteKeys(const std::string& name, bool prefix, bool dry_run,
+                       std::function<void(absl::StatusOr<std::vector<DeletedKey>>)> done) {
+  loop_->Post([this, name, prefix, dry_run, done = std::move(done)] {
+    try {
+      std::vector<DeletedKey> deleted;
+      ServerOutbox out;
+      if (core_ != nullptr) deleted = core_->DeleteKeys(name, prefix, dry_run, &out);
+      for (const ServerFrame& reply : out) Send(reply.peer, reply.frame);
+      done(std::move(deleted));
+    } catch (const std::bad_alloc&) {
+      CloseStreams();  // who waited for what is gone will ask
+      done(absl::ResourceExhaustedError("memory to delete all of the keys expected, ask again"));
+    }
+  });
+}
+
+void Shard::GetKeyStats(const std::string& prefix, size_t keys_max, bool figures,
                         std::function<void(std::vector<KeyStats>, uint64_t keys)> done) {
-  loop_->Post([this, prefix, keys_max, done = std::move(done)] {
+  loop_->Post([this, prefix, keys_max, figures, done = std::move(done)] {
     try {
       uint64_t keys = 0;
       std::vector<KeyStats> stats;
-      if (core_ != nullptr) stats = core_->StatsOf(prefix, keys_max, &keys);
+      if (core_ != nullptr) stats = core_->StatsOf(prefix, keys_max, figures, &keys);
       done(std::move(stats), keys);
     } catch (const std::bad_alloc&) {
       spdlog::warn("shard {}: no memory to answer a question about its keys", index_);

@@ -54,8 +54,11 @@ class Shard {
   // Calls `done` with the shard's numbers, on the loop. Thread-safe.
   void GetStatus(std::function<void(ShardStatus)> done);
   // The same with ServerCore::StatsOf, `keys`: all that there are.
-  void GetKeyStats(const std::string& prefix, size_t keys_max,
+  void GetKeyStats(const std::string& prefix, size_t keys_max, bool figures,
                    std::function<void(std::vector<KeyStats>, uint64_t keys)> done);
+  // The same with ServerCore::DeleteKeys; RESOURCE_EXHAUSTED: not all are deleted, ask again.
+  void DeleteKeys(const std::string& name, bool prefix, bool dry_run,
+                  std::function<void(absl::StatusOr<std::vector<DeletedKey>>)> done);
 
  private:
   void Accept(std::unique_ptr<MessageStream> stream);

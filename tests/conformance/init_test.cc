@@ -211,4 +211,44 @@ TEST_CASE("Broadcast gives rank 0's value to all", "[init]") {
   });
 }
 
+TEST_CASE("a key that all delete is gone, and may be made anew with another shape",
+          "[init][delete]") {
+  OnEvery(Store, [](Worker& worker) {
+    KVStore& store = worker.store();
+    worker.SetOptimizer(OptimizerSpec("sum"));
+    store.Init(Ints{1, 2}, {Filled(5, 1), Filled(kSeveralParts, 2)});
+    store.Push(Ints{1, 2}, {Filled(5, 1), Filled(kSeveralParts, 1)});
+    MUST_EQUAL(worker.Value(1, 5), Floats(5, 1 + worker.all()));
+    store.WaitAll();
+    store.Barrier();
+    MUST_THROW(store.Delete(Ints{1, 9}), kNotFound, "key 9");
+    MUST_THROW(store.Delete(Ints{1, 1}), kInvalidArgument, "comes twice");
+    store.Delete(Ints{1, 2});
+    NDArray out({5});
+    MUST_THROW(store.Pull(Ints{1}, {&out}), kNotFound, "key 1");
+    MUST_THROW(store.Push(Ints{2}, {Filled(kSeveralParts, 1)}), kNotFound, "key 2");
+    MUST_THROW(store.Delete(Ints{1}), kNotFound, "key 1");
+    store.Init(Ints{1, 2}, {Filled(kSeveralParts, 7), Filled(3, 8)});
+    store.Push(Ints{1, 2}, {Filled(kSeveralParts, 1), Filled(3, 1)});
+    MUST(worker.Value(1, kSeveralParts) == Floats(kSeveralParts, 7 + worker.all()));
+    MUST_EQUAL(worker.Value(2, 3), Floats(3, 8 + worker.all()));
+  });
+}
+
+TEST_CASE("what compression has left over of a key goes with it", "[init][delete]") {
+  OnEvery(Store, [](Worker& worker) {
+    KVStore& store = worker.store();
+    store.SetGradientCompression({{"type", "2bit"}, {"threshold", "0.5"}, {"min_bytes", "0"}});
+    worker.SetOptimizer(OptimizerSpec("sum"));
+    for (int life = 0; life < 3; ++life) {
+      store.Init(Ints{1}, {Filled(5, 4)});
+      store.Push(Ints{1}, {Filled(5, 0.3F)});  // too little to be sent
+      MUST_EQUAL(worker.Value(1, 5), Floats(5, 4));
+      store.WaitAll();
+      store.Barrier();
+      store.Delete(Ints{1});
+    }
+  });
+}
+
 }  // namespace kvstore

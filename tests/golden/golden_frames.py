@@ -70,7 +70,7 @@ def bytes_json(data):
 
 def head_json(entry):
     return {"op": entry.op & MASK32, "key": entry.key, "part": entry.part, "round": entry.round,
-            "request": entry.request}
+            "request": entry.request, "life": entry.life}
 
 
 def entry_json(entry, data):
@@ -255,6 +255,7 @@ def probe_and_take_back():
     frame = worker_frame()
     add_entry(frame, op=data_pb2.OP_PROBE, probed_op=data_pb2.OP_PUSH, key=6, round=7, request=4)
     add_entry(frame, op=data_pb2.OP_TAKE_BACK, key=6, request=5, takes_back=2)
+    add_entry(frame, op=data_pb2.OP_DELETE, key=6, request=6, life=1)
     return serialized(frame)
 
 
@@ -262,7 +263,7 @@ def described_key():
     frame = worker_frame(data_pb2.ReplyFrame)
     frame.keys.add(key=int_key(4), dtype=types_pb2.DTYPE_F32, shape=[2, 3],
                    storage=types_pb2.STORAGE_DENSE)
-    add_entry(frame, op=data_pb2.OP_INIT, key=4, request=1, progress=data_pb2.PROGRESS_DONE)
+    add_entry(frame, op=data_pb2.OP_INIT, key=4, request=1, progress=data_pb2.PROGRESS_DONE, life=2)
     return serialized(frame)
 
 
@@ -356,7 +357,7 @@ def largest(kind):
     return frame
 
 
-LARGEST_HEAD = dict(op=-1, key=MASK64, part=MASK32, round=MASK64, request=MASK64)
+LARGEST_HEAD = dict(op=-1, key=MASK64, part=MASK32, round=MASK64, request=MASK64, life=MASK64)
 
 
 def largest_numbers():

@@ -34,30 +34,44 @@ void Oracle::BeginJob(JobId job, const Programs& programs) {
   parts_.clear();
   first_key_ = programs.keys[0].key;
   commands_.BeginJob();
+  deleted_.clear();
   for (uint32_t key = 0; key < programs.keys.size(); ++key) {
-    uint32_t last = 0;
-    for (const Program& program : programs.ranks) last = std::max(last, program.pushes[key]);
-    const KeyId id = programs.keys[key].key;
-    const PartIndex count = world_.params().key_parts[key];
-    std::vector<uint64_t> states(count, 0);
-    for (PartIndex index = 0; index < count; ++index) {
-      Part& p = parts_[{id, index}];
-      p.row_sparse = programs.keys[key].storage == Storage::kRowSparse;
-      p.parts = count;
-      p.values.push_back(Folded({id, index}, 0, 0));
-      for (const Program& program : programs.ranks) {
-        p.pushes.push_back(program.pushes[key]);
-        if (async()) p.made.emplace_back();
-      }
+    const uint64_t last_life = world_.params().lives ? 1 : 0;
+    for (uint64_t life = 0; life <= last_life; ++life)
+      BeginKey(programs, key, life, life < last_life);
+  }
+}
+
+void Oracle::BeginKey(const Programs& programs, uint32_t key, uint64_t life, bool ends) {
+  const auto pushes = [&](const Program& program) {
+    return (ends ? program.first_pushes : program.pushes)[key];
+  };
+  // Who has left is not waited for; of a life that ends only the rounds of all are complete.
+  uint32_t last = pushes(programs.ranks[0]);
+  for (const Program& program : programs.ranks) {
+    last = ends ? std::min(last, pushes(program)) : std::max(last, pushes(program));
+  }
+  const KeyId id = InLife({programs.keys[key].key, 0}, life).key;
+  const PartIndex count = world_.params().key_parts[key];
+  std::vector<uint64_t> states(count, 0);
+  for (PartIndex index = 0; index < count; ++index) {
+    Part& p = parts_[{id, index}];
+    p.row_sparse = programs.keys[key].storage == Storage::kRowSparse;
+    p.deleted = ends;
+    p.parts = count;
+    p.values.push_back(Folded({id, index}, 0, 0));
+    for (const Program& program : programs.ranks) {
+      p.pushes.push_back(pushes(program));
+      if (async()) p.made.emplace_back();
     }
-    if (async()) continue;
-    for (Round round = 1; round <= last; ++round) {
-      int64_t parameter = 0;
-      for (const OptimizerChange& change : programs.optimizers) {
-        if (round > change.after[key]) parameter = change.parameter;
-      }
-      MakeRound(id, round, static_cast<uint64_t>(parameter), &states);
+  }
+  if (async()) return;
+  for (Round round = 1; round <= last; ++round) {
+    int64_t parameter = 0;
+    for (const OptimizerChange& change : programs.optimizers) {
+      if (!ends && round > change.after[key]) parameter = change.parameter;
     }
+    MakeRound(id, round, static_cast<uint64_t>(parameter), &states);
   }
 }
 
@@ -213,7 +227,10 @@ Round Oracle::NextRound(PartId id, SumIndex sum) const {
 
 void Oracle::OnSkipped(PartId id, SumIndex index, uint64_t sum, uint64_t value) {
   const Round round = NextRound(id, index);
-  const bool refused = world_.params().lethal == Lethal::kPushRefused && id.key == first_key_;
+  const bool of_first = id.key == first_key_ || id.key == InLife({first_key_, 0}, 1).key;
+  // What a deletion has refused leaves the other parts without norms, until they are deleted, too.
+  const bool refused =
+      IsDeleted(id.key) || (world_.params().lethal == Lethal::kPushRefused && of_first);
   if (refused && Measurings(id) > 0) {
     Part& p = parts_.at(id);
     p.skipped.insert({index, round});
@@ -285,6 +302,7 @@ bool Oracle::PushFailed(PartId id, WorkerRank rank, Round round) const {
 
 void Oracle::CheckAllCommitted() const {
   for (const auto& [id, p] : parts_) {
+    if (p.deleted) continue;
     for (WorkerRank rank = 0; rank < p.made.size(); ++rank) {
       if (p.made[rank].size() == p.pushes[rank]) continue;
       world_.Fail(

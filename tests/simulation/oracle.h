@@ -31,6 +31,12 @@ NormSums Measured(uint32_t step, uint64_t value, uint64_t sum, uint64_t state,
                   const NormSums& norms);
 uint64_t HashOf(const NormSums& norms);
 
+// By what the oracle knows a part in one of its lives.
+constexpr PartId InLife(PartId id, uint64_t life) {
+  return {life == 0 ? id.key : Mix64(id.key + life), id.part};
+}
+
+// Parts are named by InLife().
 class Oracle {
  public:
   explicit Oracle(World& world) : world_(world), commands_(world) {}
@@ -39,6 +45,10 @@ class Oracle {
   void BeginJob(JobId job, const Programs& programs);
   JobId job() const { return job_; }
   Commands& commands() { return commands_; }
+
+  // Rank 0 deletes the key; whether it does. (Its first life, that is.)
+  void OnDelete(KeyId key) { deleted_.insert(key); }
+  bool IsDeleted(KeyId key) const { return deleted_.count(key) != 0; }
 
   // What `rank` pushes as its contribution to `round`, and rank 0 gives to Init as round 0,
   // fragment by fragment; 0 goes without bytes.
@@ -86,6 +96,7 @@ class Oracle {
     bool row_sparse = false;
     uint32_t parts = 1;            // of its value
     std::vector<bool> norms_fail;  // by round, from 1; of a synchronous store
+    bool deleted = false;          // in the end
     std::vector<uint64_t> values;  // by version; asynchronous: of those that were made
     Round committed = 0;
     std::vector<Round> pushes;  // by rank: how many it makes
@@ -96,6 +107,7 @@ class Oracle {
     // What the part found for an update, by step; the update by rank (synchronous: 0) and round.
     std::map<std::pair<SumIndex, Round>, std::vector<NormSums>> measured;
   };
+  void BeginKey(const Programs& programs, uint32_t key, uint64_t life, bool ends);
   const Part& part(PartId id) const;
   // The next version of all parts of a key.
   void MakeRound(KeyId key, Round round, uint64_t parameter, std::vector<uint64_t>* states);
@@ -113,6 +125,7 @@ class Oracle {
   KeyId first_key_ = 0;  // to which a push may be refused
   uint64_t salt_ = 0;
   std::map<PartId, Part> parts_;
+  std::set<KeyId> deleted_;
 };
 
 }  // namespace kvstore::sim

@@ -53,24 +53,24 @@ class OracleValues final : public ShardValues {
       return NumberPayload(asked.data.empty() ? number_ : RowsOf(number_, NumberOf(asked.data)));
     }
     uint32_t parts() const override { return static_cast<uint32_t>(key().shape[0]); }
-    uint32_t Measurings() const override { return shared_.oracle_.Measurings(id()); }
+    uint32_t Measurings() const override { return shared_.oracle_.Measurings(in_life()); }
     absl::StatusOr<NormSums> Measure(uint32_t step, SumIndex sum, const RoundCounts& /*counts*/,
                                      const NormSums& norms) const override {
       Oracle& oracle = shared_.oracle_;
-      if (step == 0 && oracle.MeasureFails(id(), SumOf(sum))) {
+      if (step == 0 && oracle.MeasureFails(in_life(), SumOf(sum))) {
         shared_.world_.stats().Count(Fault::kMeasureFailed);
         return absl::InternalError("the part cannot be measured");
       }
-      if (step > 0) oracle.CheckNorms(id(), sum, step, norms);
+      if (step > 0) oracle.CheckNorms(in_life(), sum, step, norms);
       const NormSums own = Measured(step, number_, SumOf(sum), state_, norms);
-      oracle.OnMeasured(id(), sum, step, own);
+      oracle.OnMeasured(in_life(), sum, step, own);
       return own;
     }
     // Here only the sum of an update that is skipped is dropped.
     void DropSum(SumIndex sum) override {
       Oracle& oracle = shared_.oracle_;
       ++shared_.world_.stats().commits;
-      oracle.OnSkipped(id(), sum, TakeSum(sum), number_);
+      oracle.OnSkipped(in_life(), sum, TakeSum(sum), number_);
     }
 
    private:
@@ -78,23 +78,26 @@ class OracleValues final : public ShardValues {
       World& world = shared_.world_;
       Oracle& oracle = shared_.oracle_;
       if (key().key != id().key) world.Fail("an update got the description of another key");
-      const Round next = oracle.committed(id()) + 1;
-      const uint32_t measurings = oracle.Measurings(id());
-      if (measurings > 0) oracle.CheckNorms(id(), sum, measurings, norms);
+      const Round next = oracle.committed(in_life()) + 1;
+      const uint32_t measurings = oracle.Measurings(in_life());
+      if (measurings > 0) oracle.CheckNorms(in_life(), sum, measurings, norms);
       const uint64_t total = TakeSum(sum);
       ++world.stats().commits;
-      oracle.CheckCounts(id(), next, counts);
-      if (oracle.UpdateFails(id(), next)) {
+      oracle.CheckCounts(in_life(), next, counts);
+      if (oracle.UpdateFails(in_life(), next)) {
         world.stats().Count(Fault::kUpdateFailed);
-        oracle.OnCommit(id(), next, total, number_);
+        oracle.OnCommit(in_life(), next, total, number_);
         return absl::InternalError("the updater refuses this round");
       }
       state_ = NextState(state_, total);
       if (measurings > 0) state_ = NextState(state_, HashOf(norms));
       number_ = NextValue(number_, total, state_, shared_.parameter_);
-      oracle.OnCommit(id(), next, total, number_);
+      oracle.OnCommit(in_life(), next, total, number_);
       return absl::OkStatus();
     }
+
+    // By what the oracle knows the part: the dtype tells its lives apart (Programs::KeyIn).
+    PartId in_life() const { return InLife(id(), key().dtype == DType::kInt64 ? 1 : 0); }
 
     OracleValues& shared_;
   };

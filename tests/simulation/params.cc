@@ -25,6 +25,7 @@ constexpr uint64_t kTakeBackSalt = 16000;
 constexpr uint64_t kBadSalt = 17000;
 constexpr uint64_t kStalenessSalt = 18003;  // misses the seeds of regressions.txt
 constexpr uint64_t kNormSalt = 19683;       // likewise
+constexpr uint64_t kLivesSalt = 19116;      // likewise
 
 void ChooseShape(Rng& rng, Params& p) {
   p.workers = static_cast<uint32_t>(rng.Between(1, 5));
@@ -197,6 +198,7 @@ Params Params::FromSeed(uint64_t seed) {
   }
   p.clocks = Mix64(seed + kClockSalt) % 2 == 0;
   p.inits_taken_back = Mix64(seed + kTakeBackSalt) % 5 == 0;
+  p.lives = Mix64(seed + kLivesSalt) % 6 == 0 && !p.burst && !p.inits_taken_back;
   p.bad_requests = Mix64(seed + kBadSalt) % 3 == 0;
   if (const uint64_t norms = Mix64(seed + kNormSalt); norms % 3 == 0) {
     p.measurings = static_cast<uint32_t>(1 + norms / 3 % 2);
@@ -239,8 +241,9 @@ std::string Params::Describe() const {
       server.parked_bytes_max, client.window_bytes, client.try_ms, heal_ms,
       async ? StoreType() + ", " : "",
       measurings > 0 ? fmt::format("{} measurings, ", measurings) : "",
-      commands ? "commands, " : "", trials ? "trials, " : "", reorder ? "reorder, " : "",
-      encode_frames ? "encoded, " : "", jobs > 1 ? fmt::format("{} jobs, ", jobs) : "",
+      commands ? "commands, " : "", trials ? "trials, " : "", lives ? "lives, " : "",
+      reorder ? "reorder, " : "", encode_frames ? "encoded, " : "",
+      jobs > 1 ? fmt::format("{} jobs, ", jobs) : "",
       restarts_while_forming ? "restarts while forming, " : "", LethalName(lethal));
 }
 

@@ -54,6 +54,7 @@ struct Params {
   bool commands = false;              // workers send commands to the servers
   bool trials = false;            // rank 0 begins with Inits that are refused, and takes them back
   bool inits_taken_back = false;  // rank 0 takes Inits of the keys back, and makes them again
+  bool lives = false;             // all keys are deleted, under way, and made anew
   bool bad_requests = false;      // pulls that are refused; an optimizer that a server refuses
   uint32_t jobs = 1;              // one after the other, on the same servers
 

@@ -27,6 +27,7 @@ class Maker {
       Wait(0);
       Add({Action::Kind::kBarrier, {}, 0});
     }
+    if (p_.lives) FirstLife();
     for (uint32_t epoch = 0; epoch < p_.epochs; ++epoch) {
       if (rank_ == 0 && rng_.Permille(epoch == 0 ? 500 : 300)) ChangeOptimizer();
       const uint32_t rounds = p_.rounds * (epoch + 1) / p_.epochs - p_.rounds * epoch / p_.epochs;
@@ -86,6 +87,28 @@ class Maker {
       Submit({{Op::kPull, KeysInAnyOrder().front()}});  // before the first push: does not wait
       if (rng_.Coin()) Wait(0);
     }
+  }
+
+  // A few rounds, and of the others than rank 0 perhaps more, which nobody completes; then all
+  // delete the keys, nobody waits for anybody, and make them anew.
+  void FirstLife() {
+    // Nobody deletes what others still initialise.
+    if (!p_.async) Add({Action::Kind::kBarrier, {}, 0});
+    const auto rounds = static_cast<uint32_t>(Mix64(p_.seed + 19001) % 4);
+    const int64_t more = rank_ == 0 ? 0 : rng_.Between(0, 2);
+    for (int64_t round = 0; round < rounds + more; ++round) Train();
+    MaybeSleep(300);
+    program_.first_pushes = program_.pushes;
+    program_.pushes.assign(program_.pushes.size(), 0);
+    Wait(0);  // as the SDK does, and
+    std::vector<KeyOp> together;
+    for (const uint32_t key : KeysInAnyOrder()) {
+      together.push_back({Op::kDelete, key});
+      if (rng_.Coin()) Submit(std::exchange(together, {}));
+    }
+    if (!together.empty()) Submit(std::move(together));
+    Wait(0);  // here: a key is gone before another one comes
+    InitAll();
   }
 
   // Every round needs rank 0, so the rounds above what rank 0 has pushed are made by the new one.

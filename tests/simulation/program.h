@@ -13,7 +13,7 @@
 namespace kvstore::sim {
 
 struct KeyOp {
-  Op op = Op::kUnspecified;  // kInit, kPush, kPull; of all parts of the key
+  Op op = Op::kUnspecified;  // kInit, kPush, kPull, kDelete; of all parts of the key
   uint32_t key = 0;          // index
 };
 
@@ -42,7 +42,8 @@ struct Action {
 
 struct Program {
   std::vector<Action> actions;
-  std::vector<uint32_t> pushes;  // of each key, in total
+  std::vector<uint32_t> pushes;        // of each key, in total; in its last life
+  std::vector<uint32_t> first_pushes;  // in the life before that, if there is one
 };
 
 // A change of the optimizer: applies to the rounds above `after[key]`.
@@ -53,6 +54,12 @@ struct OptimizerChange {
 
 struct Programs {
   std::vector<KeySpec> keys;
+  // The key as it is made in that life: a dtype tells the lives apart.
+  KeySpec KeyIn(uint32_t key, uint64_t life) const {
+    KeySpec spec = keys[key];
+    if (life > 0) spec.dtype = DType::kInt64;
+    return spec;
+  }
   std::vector<Program> ranks;
   std::vector<OptimizerChange> optimizers;  // in order
 

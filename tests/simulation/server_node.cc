@@ -190,7 +190,7 @@ void ServerNode::Check(const ServerFrame& reply) const {
       world_.stats().Count(Fault::kPushRefused);
     }
     if (entry.progress != Progress::kDone) continue;
-    const PartId id = entry.id();
+    const PartId id = InLife(entry.id(), entry.life);
     // Of what may be probed only a push is ever answered DONE.
     const bool push = entry.op == Op::kPush || entry.op == Op::kProbe;
     if (push && oracle_.committed(id) < entry.round) {

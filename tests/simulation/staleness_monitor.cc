@@ -39,8 +39,9 @@ void StalenessMonitor::Handled(const RequestFrame& frame, const ServerOutbox& re
                       pull.round, pull.part, name.first));
     }
     // Its own pushes are there: it waits for somebody else.
-    const Round all = oracle_.committed(pull.id());
-    if (oracle_.PushesIn(pull.id(), name.first, all) >= pull.round) {
+    const PartId id = InLife(pull.id(), pull.life);
+    const Round all = oracle_.committed(id);
+    if (oracle_.PushesIn(id, name.first, all) >= pull.round) {
       world_.stats().Count(Fault::kPullHeldUp);
     }
   }
@@ -49,7 +50,7 @@ void StalenessMonitor::Handled(const RequestFrame& frame, const ServerOutbox& re
 // With a bound of 2, after 5 pushes of its own a worker's value has 3 pushes of every worker in it,
 // or all of those that make fewer. (Who has left has made all of its own before.)
 void StalenessMonitor::Answered(WorkerRank rank, const ReplyEntry& reply) const {
-  const PartId id = reply.id();
+  const PartId id = InLife(reply.id(), reply.life);
   const std::optional<uint64_t> bound = world_.params().staleness;
   for (WorkerRank other = 0; bound.has_value() && other < world_.params().workers; ++other) {
     const Round expected =
@@ -81,7 +82,7 @@ Round StalenessMonitor::Clock(PartId id, Round version) const {
 }
 
 bool StalenessMonitor::Allowed(WorkerRank rank, const EntryHead& pull) const {
-  const PartId id = pull.id();
+  const PartId id = InLife(pull.id(), pull.life);
   const Round now = oracle_.committed(id);
   if (oracle_.PushesIn(id, rank, now) < pull.round) return false;
   const std::optional<uint64_t> bound = world_.params().staleness;

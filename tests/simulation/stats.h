@@ -42,6 +42,7 @@ enum class Fault : uint32_t {
   kStartedAgain,        // a job that had not begun lost a member, and started again without it
   kPullHeldUp,          // by workers that are behind; each time that something else came meanwhile
   kMeasureFailed,       // a part could not be measured for a round, which failed on all of them
+  kDeletedUnder,        // a push or a pull of a value that was deleted meanwhile
   kLostAtStart,         // a member died at the moment at which its job began, which failed
   kCount
 };
@@ -79,6 +80,7 @@ inline constexpr std::array<std::string_view, kFaults> kFaultNames = {"frames lo
                                                                       "jobs started again",
                                                                       "pulls held up",
                                                                       "measurings failed",
+                                                                      "requests of deleted values",
                                                                       "jobs lost at their start"};
 
 struct Stats {

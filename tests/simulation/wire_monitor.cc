@@ -69,8 +69,9 @@ void WireMonitor::Sent(ConnId stream, const RequestFrame& frame) {
     }
     // C3.
     if (entry.op != log.first.op || entry.key != log.first.key || entry.part != log.first.part ||
-        entry.round != log.first.round || entry.takes_back != log.first.takes_back ||
-        !entry.piece.SameFields(log.first.piece) || bytes != log.bytes) {
+        entry.round != log.first.round || entry.life != log.first.life ||
+        entry.takes_back != log.first.takes_back || !entry.piece.SameFields(log.first.piece) ||
+        bytes != log.bytes) {
       world_.Fail(fmt::format("{}: C3: request {} is sent again with other bytes, round or part",
                               who_, entry.request));
     }

@@ -32,6 +32,7 @@ void WorkerNode::Start() {
   streams_.clear();
   asked_.clear();
   undo_ = {};
+  lives_.clear();
   command_.reset();
   at_ = 0;
   began_ = awake_ = leaving_ = false;
@@ -295,7 +296,8 @@ void WorkerNode::CheckDone(const Completion& done, const Asked& asked) {
     return;
   }
   if (asked.bad) {
-    if (!absl::IsInvalidArgument(done.status)) {
+    const bool deleted = oracle_.IsDeleted(asked.id.key);
+    if (!absl::IsInvalidArgument(done.status) && !(deleted && absl::IsNotFound(done.status))) {
       fail("INVALID_ARGUMENT expected, got " + done.status.ToString());
     }
     const bool push = asked.op == Op::kPush;
@@ -316,9 +318,15 @@ void WorkerNode::CheckDone(const Completion& done, const Asked& asked) {
       absl::IsFailedPrecondition(done.status)) {
     return;
   }
-  if (asked.op == Op::kPush && oracle_.PushFailed(asked.id, rank(), asked.round)) {
+  const PartId in_life = InLife(asked.id, asked.life);
+  if (absl::IsNotFound(done.status) && asked.life == 0 && oracle_.IsDeleted(asked.id.key) &&
+      (asked.op == Op::kPush || asked.op == Op::kPull)) {
+    world_.stats().Count(Fault::kDeletedUnder);
+    return;
+  }
+  if (asked.op == Op::kPush && oracle_.PushFailed(in_life, rank(), asked.round)) {
     const bool without_norms =
-        absl::IsFailedPrecondition(done.status) && oracle_.NormsFail(asked.id, rank(), asked.round);
+        absl::IsFailedPrecondition(done.status) && oracle_.NormsFail(in_life, rank(), asked.round);
     if (!absl::IsInternal(done.status) && !without_norms) {
       fail("the updater's error expected, got " + done.status.ToString());
     }
@@ -329,8 +337,8 @@ void WorkerNode::CheckDone(const Completion& done, const Asked& asked) {
     case Op::kPush:
       ++world_.stats().pushes;
       if (done.round != asked.round) fail(fmt::format("completed as round {}", done.round));
-      if (!oracle_.PushIsIn(asked.id, rank(), asked.round, oracle_.committed(asked.id))) {
-        fail(fmt::format("completed at version {}", oracle_.committed(asked.id)));
+      if (!oracle_.PushIsIn(in_life, rank(), asked.round, oracle_.committed(in_life))) {
+        fail(fmt::format("completed at version {}", oracle_.committed(in_life)));
       }
       return;
     case Op::kPull: {
@@ -338,13 +346,13 @@ void WorkerNode::CheckDone(const Completion& done, const Asked& asked) {
       if (!world_.params().async && asked.round != 0 && done.round != asked.round) {
         fail(fmt::format("completed with version {}", done.round));
       }
-      if (done.round > oracle_.committed(asked.id)) {
+      if (done.round > oracle_.committed(in_life)) {
         fail(fmt::format("completed with version {}, which is not committed", done.round));
       }
-      if (!oracle_.PushIsIn(asked.id, rank(), asked.round, done.round)) {
+      if (!oracle_.PushIsIn(in_life, rank(), asked.round, done.round)) {
         fail(fmt::format("completed with version {}, without its own last push", done.round));
       }
-      const uint64_t value = oracle_.Value(asked.id, done.round);
+      const uint64_t value = oracle_.Value(in_life, done.round);
       const uint64_t expected = asked.ids == 0 ? value : RowsOf(value, asked.ids);
       if (done.data.size() != 8 || NumberOf(done.data) != expected) {
         fail(fmt::format("{:016x} expected as version {}, got {:016x}", expected, done.round,

@@ -81,6 +81,7 @@ class WorkerNode {
   struct Asked {
     Op op = Op::kUnspecified;
     PartId id;
+    uint64_t life = 0;         // of the key
     Round round = 0;           // kPush: its round; kPull: the one that it must name, 0: any
     bool again = false;        // an Init that must be refused
     uint64_t ids = 0;          // kPull: the rows that it asks for, if any
@@ -145,6 +146,7 @@ class WorkerNode {
   std::vector<std::unique_ptr<std::array<uint8_t, 8>>> memory_;
   std::map<Ticket, Asked> asked_;
   std::map<PartId, Round> pushed_;
+  std::map<uint32_t, uint64_t> lives_;  // by key: how often it was deleted here
   std::optional<PartId> refused_push_;
   InitUndo undo_;
   Ticket last_ticket_ = 0;

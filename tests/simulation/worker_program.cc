@@ -124,9 +124,12 @@ bool WorkerNode::RunAction(const Action& action) {
 void WorkerNode::Submit(const Action& action, bool again) {
   std::vector<PartRequest> requests;
   for (const KeyOp& op : action.ops) {
+    const bool deletes = op.op == Op::kDelete;
+    if (deletes && rank() == 0) oracle_.OnDelete(programs_.keys[op.key].key);
     for (PartIndex part = 0; part < world_.params().key_parts[op.key]; ++part) {
       Ask(op, part, action.priority, again, action.kind == Action::Kind::kInitTakenBack, &requests);
     }
+    if (deletes) ++lives_[op.key];
   }
   Run([&](ClientOutbox* out) {
     client_->Submit(world_.clock_ms(process_), std::move(requests), out);
@@ -135,18 +138,23 @@ void WorkerNode::Submit(const Action& action, bool again) {
 
 void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again, bool trial,
                      std::vector<PartRequest>* requests) {
-  const KeySpec& key = programs_.keys[op.key];
+  const uint64_t life = lives_[op.key];
+  const KeySpec key = programs_.KeyIn(op.key, life);
   const PartId id{key.key, part};
+  const PartId in_life = InLife(id, life);
   const bool row_sparse = world_.params().row_sparse[op.key];
   Round round = 0;
   std::vector<uint64_t> pieces(1);  // what goes with each request; 0: no bytes
   switch (op.op) {
     case Op::kInit:
-      if (rank() == 0) pieces = oracle_.Fragments(id, 0, 0);
+      if (rank() == 0) pieces = oracle_.Fragments(in_life, 0, 0);
       break;
     case Op::kPush:
       round = ++pushed_[id];
-      pieces = oracle_.Fragments(id, rank(), round);
+      pieces = oracle_.Fragments(in_life, rank(), round);
+      break;
+    case Op::kDelete:
+      pushed_[id] = 0;
       break;
     default:
       round = pushed_[id];
@@ -162,7 +170,7 @@ void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again, 
     request.id = id;
     request.ticket = ++last_ticket_;
     request.priority = priority;
-    Asked asked{op.op, id, round, again, op.op == Op::kPull ? pieces[i] : 0};
+    Asked asked{op.op, id, life, round, again, op.op == Op::kPull ? pieces[i] : 0};
     if (op.op != Op::kPull) {
       request.piece.fragment = static_cast<uint32_t>(i);
       request.piece.fragments = static_cast<uint32_t>(pieces.size());
@@ -186,6 +194,7 @@ void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again, 
     }
     asked.trial = trial;
     asked_[request.ticket] = asked;
+    if (op.op == Op::kDelete) continue;
     monitor_->Submitted(asked.op, asked.id, asked.round, request.piece.fragment);
   }
 }
@@ -234,6 +243,7 @@ void WorkerNode::SubmitBad(Op op, uint32_t key) {
   request.piece.data = Payload(Slice{kBytes, sizeof kBytes, nullptr});
   const Round round = op == Op::kPush ? ++pushed_[request.id] : pushed_[request.id];
   Asked& asked = asked_[request.ticket];
+  asked.life = lives_[key];
   asked.op = op;
   asked.id = request.id;
   asked.round = round;

@@ -84,6 +84,18 @@ class KVSTORE_EXPORT KVStore {
   virtual void Init(const std::vector<int>& keys, const std::vector<NDArray>& values) = 0;
   virtual void Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) = 0;
 
+  // Ends keys, and returns when they are gone: their values, what the optimizer keeps of them, and
+  // what compression has left over. Init may then make others of the same names, of any shape and
+  // dtype. On dist all workers call Delete, after which each may call Init; rank 0's call deletes,
+  // the others' return when it has (or when kvctl delete has). It waits for this worker's pushes
+  // and pulls, not for the others': theirs that are not in a version are lost, and they get
+  // kNotFound from them, and from whatever follows, until they call Delete. So meet in a Barrier()
+  // before. Errors: kNotFound; kInvalidArgument a key that comes twice; the failure of an earlier
+  // operation on a key which nobody has been told of, and then nothing is deleted: call it again;
+  // kDeadlineExceeded names rank 0, if it is waited for.
+  virtual void Delete(const std::vector<int>& keys) = 0;
+  virtual void Delete(const std::vector<std::string>& keys) = 0;
+
   // The n-th push of a worker to a key is its contribution to round n of that key; on dist_async
   // and dist_ssp it is an update of its own, applied when it arrives, in the order of this worker's
   // pushes of the key, and SetOptimizer must come before (kFailedPrecondition). A higher priority

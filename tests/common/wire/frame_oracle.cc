@@ -67,8 +67,10 @@ std::string JsonBytes(const Payload& data) {
 }
 
 std::string JsonHead(const EntryHead& head) {
-  return fmt::format("\"op\": {}, \"key\": {}, \"part\": {}, \"round\": {}, \"request\": {}",
-                     static_cast<uint32_t>(head.op), head.key, head.part, head.round, head.request);
+  return fmt::format(
+      "\"op\": {}, \"key\": {}, \"part\": {}, \"round\": {}, \"request\": {}, "
+      "\"life\": {}",
+      static_cast<uint32_t>(head.op), head.key, head.part, head.round, head.request, head.life);
 }
 
 std::string JsonEntry(const RequestEntry& entry) {
@@ -227,6 +229,7 @@ absl::StatusOr<Frame> DecodeBeginning(const Proto& proto) {
     entry.part = from.part();
     entry.round = from.round();
     entry.request = from.request();
+    entry.life = from.life();
     ReadFields(from, &entry);
     const std::string& also = from.also();
     if (!also.empty() && (from.payload_bytes() > 0 || also.size() > 64)) {
@@ -301,6 +304,7 @@ Proto BeginningToProto(const Frame& frame) {
     entry->set_part(from.part);
     entry->set_round(from.round);
     entry->set_request(from.request);
+    entry->set_life(from.life);
     WriteFields(from, entry);
     const Payload& data = BytesOf(from);
     entry->set_payload_bytes(static_cast<uint32_t>(data.size()));

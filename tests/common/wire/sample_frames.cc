@@ -192,6 +192,7 @@ ReplyFrame RunsOfReplies() {
   runs.Add(Op::kPull, 1029, 1, 1331).version = 1;
   runs.Add(Op::kPull, 1030, 1, 1332).version = 2;
   runs.Add(Op::kPull, 1031, 1, 1333).staleness = 1;
+  runs.Add(Op::kPull, 1032, 1, 1334).life = 1;
   return frame;
 }
 
@@ -205,6 +206,7 @@ EntryHead LargestHead() {
   head.part = kMax32;
   head.round = kMax64;
   head.request = kMax64;
+  head.life = kMax64;
   return head;
 }
 
@@ -347,6 +349,7 @@ std::vector<Entry> RandomEntries(std::mt19937_64& random) {
     entry.part = static_cast<PartIndex>(RandomNumber(random));
     entry.round = RandomNumber(random);
     entry.request = RandomNumber(random);
+    entry.life = random() % 4 == 0 ? RandomNumber(random) : 0;
     FillRandomly(&entry, random);
     const size_t data_bytes = random() % 3 == 0 ? 0 : random() % 301;
     BytesOf(entry) = PatternBytes(data_bytes, static_cast<unsigned>(random() % 256));

@@ -39,14 +39,14 @@ TEST_CASE("stats are of the keys that begin so, by name, and all are counted", "
   Shard shard(1);
   for (const KeyId key : {18, 170, 17}) shard.Init(0, 1, key, SpecOf(key));
   uint64_t keys = 0;
-  const std::vector<KeyStats> some = shard.core.StatsOf("17", 10, &keys);
+  const std::vector<KeyStats> some = shard.core.StatsOf("17", 10, true, &keys);
   REQUIRE(some.size() == 2);
   CHECK(some[0].key == 17);
   CHECK(some[1].key == 170);
   CHECK(keys == 2);
-  CHECK(shard.core.StatsOf("", 1, &keys).size() == 1);
+  CHECK(shard.core.StatsOf("", 1, true, &keys).size() == 1);
   CHECK(keys == 3);
-  CHECK(shard.core.StatsOf("x", 1, &keys).empty());
+  CHECK(shard.core.StatsOf("x", 1, true, &keys).empty());
 }
 
 }  // namespace

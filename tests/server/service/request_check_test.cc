@@ -206,11 +206,13 @@ TEST_CASE("requests that carry no bytes are refused with some", "[request_check]
   CheckRefused(Check(frame), std::string(OpName(op)) + " of key 17: no bytes expected, got 3");
 }
 
-TEST_CASE("a probe asks after an INIT, PUSH, PULL or TAKE_BACK", "[request_check]") {
-  CheckRefused(Check(Probe(Op::kProbe)),
-               "PROBE of key 17: probed_op INIT, PUSH, PULL or TAKE_BACK expected, got PROBE (4)");
-  CheckRefused(Check(Probe(static_cast<Op>(70))),
-               "PROBE of key 17: probed_op INIT, PUSH, PULL or TAKE_BACK expected, got OP? (70)");
+TEST_CASE("a probe asks after an INIT, PUSH, PULL, TAKE_BACK or DELETE", "[request_check]") {
+  CheckRefused(
+      Check(Probe(Op::kProbe)),
+      "PROBE of key 17: probed_op INIT, PUSH, PULL, TAKE_BACK or DELETE expected, got PROBE (4)");
+  CheckRefused(
+      Check(Probe(static_cast<Op>(70))),
+      "PROBE of key 17: probed_op INIT, PUSH, PULL, TAKE_BACK or DELETE expected, got OP? (70)");
   RequestFrame probe = Probe(Op::kPush);
   probe.entries[0].round = 0;
   CheckRefused(Check(probe), "PROBE of key 17: a round of at least 1 expected, got 0");

@@ -1,0 +1,146 @@
+// What a shard tells of its keys: to kvctl status, stats, keys and delete.
+#include <algorithm>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "server/core/part_table.h"
+
+namespace kvstore {
+namespace {
+
+// What an operator calls the key: its name, or of an int key its number.
+std::string TextOf(const KeySpec& spec) {
+  return spec.name.empty() ? std::to_string(static_cast<int64_t>(spec.key)) : spec.name;
+}
+
+}  // namespace
+
+std::vector<PartTable::NamedParts> PartTable::PartsOf(const std::string& name, bool prefix) const {
+  std::map<KeyId, NamedParts> found;
+  for (const auto& [id, known] : keys_) {
+    const std::string text = TextOf(known.spec);
+    const bool meant = prefix ? text.compare(0, name.size(), name) == 0 : text == name;
+    if (meant) found[id] = {id, known.spec.name, {}};
+  }
+  for (const auto& [id, record] : records_) {
+    const auto at = found.find(id.key);
+    if (at != found.end() && record->part != nullptr) at->second.parts.push_back(id);
+  }
+  std::vector<NamedParts> keys;
+  for (auto& [id, key] : found) {
+    if (!key.parts.empty()) keys.push_back(std::move(key));
+  }
+  std::sort(keys.begin(), keys.end(), [](const NamedParts& a, const NamedParts& b) {
+    return std::tie(a.name, a.key) < std::tie(b.name, b.key);
+  });
+  return keys;
+}
+
+std::vector<KeyStats> PartTable::StatsOf(const std::string& prefix, size_t keys_max, bool figures,
+                                         uint64_t* keys) const {
+  std::map<std::string, KeyStats> found;
+  std::map<KeyId, KeyStats*> shown;
+  for (const auto& [id, known] : keys_) {
+    const std::string& name = known.spec.name;
+    std::string text = TextOf(known.spec);
+    if (text.compare(0, prefix.size(), prefix) != 0) continue;
+    KeyStats stats;
+    stats.key = id;
+    stats.name = name;
+    stats.dtype = known.spec.dtype;
+    stats.storage = known.spec.storage;
+    stats.shape = known.spec.shape;
+    // Names of strings and of numbers may be the same text.
+    found.emplace((name.empty() ? "0" : "1") + std::move(text), std::move(stats));
+  }
+  *keys = found.size();
+  for (auto& [text, stats] : found) {
+    if (shown.size() == keys_max) break;
+    shown.emplace(stats.key, &stats);
+  }
+  for (const auto& [id, record] : records_) {
+    const auto at = shown.find(id.key);
+    if (at == shown.end() || record->part == nullptr) continue;
+    KeyStats& stats = *at->second;
+    const Part& part = *record->part;
+    const PartFigures measured = figures ? part.value().Measure() : PartFigures();
+    stats.version = stats.parts == 0 ? part.version() : std::min(stats.version, part.version());
+    stats.pushes = std::max(stats.pushes, part.pushes());
+    stats.failures += part.failures();
+    const PullFigures& pulled = part.pull_figures();
+    stats.pulled.pulls += pulled.pulls;
+    stats.pulled.staleness_sum += pulled.staleness_sum;
+    stats.pulled.staleness_max = std::max(stats.pulled.staleness_max, pulled.staleness_max);
+    stats.figures.value.Add(measured.value);
+    stats.figures.sum.Add(measured.sum);
+    stats.figures.has_sum |= measured.has_sum;
+    ++stats.parts;
+  }
+  std::vector<KeyStats> all;
+  for (auto& [text, stats] : found) {
+    if (all.size() == shown.size()) break;
+    all.push_back(std::move(stats));
+  }
+  return all;
+}
+
+// A part whose staleness is bounded shows its pulls that wait. Example, with s = 1: rank 0 has
+// pushed 5 times and rank 2 4 times, both pull and wait, since 100 and since 130, for rank 1, which
+// has pushed 2 times. Rank 0 waits for push 4 of everybody, rank 2 for push 3: the part waits for
+// push 3, since 100, for rank 1. A part where nobody pulls shows pushes of which something lacks,
+// as on other stores.
+std::optional<OpenRoundInfo> PartTable::WaitAt(const PartRecord& record, const View& view) {
+  if (record.part == nullptr) return std::nullopt;
+  const Part& part = *record.part;
+  std::optional<OpenRoundInfo> info;
+  for (const Waiter& waiter : record.waiters) {
+    if (!part.bounds_staleness() || waiter.request.op != Op::kPull) continue;
+    Part::PullWait wait = part.WaitOfPull(view, waiter.to.rank, waiter.request.round);
+    if (!info.has_value()) info.emplace().since_ms = waiter.since_ms;
+    info->since_ms = std::min(info->since_ms, waiter.since_ms);
+    if (!info->missing.empty() && info->round <= wait.round) continue;
+    info->round = wait.round;
+    info->missing = std::move(wait.missing);
+  }
+  if (!info.has_value()) {
+    if (!part.open()) return std::nullopt;
+    info.emplace();
+    info->round = part.version() + 1;
+    info->since_ms = part.open_since_ms();
+    info->missing = part.Missing(view);
+  }
+  info->key = part.id().key;
+  info->name = part.key().name;
+  return info;
+}
+
+void PartTable::Report(const View& view, ShardStatus* status) const {
+  status->keys = keys_.size();
+  status->value_bytes = value_bytes_;
+  std::map<KeyId, OpenRoundInfo> open;
+  for (const auto& [id, record] : records_) {
+    if (record->part != nullptr) status->held_bytes += record->part->value().HeldBytes();
+    if (record->creation != nullptr) status->held_bytes += record->creation->value->HeldBytes();
+    std::optional<OpenRoundInfo> wait = WaitAt(*record, view);
+    if (!wait.has_value()) continue;
+    OpenRoundInfo& info = open[id.key];
+    if (info.parts > 0) {
+      wait->since_ms = std::min(wait->since_ms, info.since_ms);
+      if (info.round <= wait->round) {
+        wait->round = info.round;
+        wait->missing = std::move(info.missing);
+      }
+    }
+    wait->parts = info.parts + 1;
+    info = *std::move(wait);
+  }
+  for (auto& [key, info] : open) status->open_rounds.push_back(std::move(info));
+  std::stable_sort(
+      status->open_rounds.begin(), status->open_rounds.end(),
+      [](const OpenRoundInfo& a, const OpenRoundInfo& b) { return a.since_ms < b.since_ms; });
+}
+
+}  // namespace kvstore
