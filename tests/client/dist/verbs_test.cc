@@ -52,6 +52,7 @@ class FlippingCodec final : public PartCodec {
     };
   }
   bool encoded() const { return encoded_; }
+  void Forget(KeyId) override {}
   absl::StatusOr<Payload> Decode(const KeyOperation&, PartIndex, size_t,
                                  Payload received) override {
     if (received.empty()) return absl::DataLossError("bytes expected, got none");
