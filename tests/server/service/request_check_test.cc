@@ -112,9 +112,9 @@ TEST_CASE("a frame that describes a key twice is refused", "[request_check]") {
 }
 
 TEST_CASE("unknown ops are refused", "[request_check]") {
-  for (const uint32_t op : {0u, 12u, 0xffffffffu}) {
+  for (const uint32_t op : {0u, 13u, 0xffffffffu}) {
     CheckRefused(Check(Request(static_cast<Op>(op))),
-                 "OP? of key 17: op 1 (INIT) to 11 (NORMS) expected, got " + std::to_string(op));
+                 "OP? of key 17: op 1 (INIT) to 12 (DELETE) expected, got " + std::to_string(op));
   }
 }
 
