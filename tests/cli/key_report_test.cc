@@ -67,4 +67,42 @@ TEST_CASE("the JSON of keys has the figures by name", "[cli]") {
         "\"sum_not_finite\":0}],\"more\":5,\"errors\":[\"server 2: h:1: no answer\"]}\n");
 }
 
+TEST_CASE("the list of keys says what each is", "[cli]") {
+  v1::ServerKeyStats first;
+  v1::KeyStats& key = *first.add_keys();
+  key = Key("w", 9, 0);
+  key.set_dtype(v1::DTYPE_F16);
+  key.set_storage(v1::STORAGE_ROW_SPARSE);
+  key.add_shape(50);
+  key.add_shape(4);
+  first.set_keys_total(1);
+  KeyAnswers answers;
+  answers.emplace(0, first);
+  answers.emplace(1, first);
+  CHECK_THAT(KeyListAsTable(answers), Contains("\nw    f16    [50,4]  row_sparse  2      7\n"));
+  CHECK(KeyListAsJson(answers) ==
+        "{\"keys\":[{\"key\":\"w\",\"dtype\":\"f16\",\"storage\":\"row_sparse\",\"shape\":[50,4],"
+        "\"parts\":2,\"version\":7}],\"more\":0,\"errors\":[]}\n");
+}
+
+TEST_CASE("what is deleted is told by key, whichever servers had it", "[cli]") {
+  v1::DeletedKeys deleted;
+  deleted.add_keys()->set_name("w");
+  deleted.mutable_keys(0)->set_parts(2);
+  deleted.add_keys()->set_key(static_cast<uint64_t>(int64_t{-3}));
+  deleted.mutable_keys(1)->set_parts(1);
+  DeleteAnswers answers;
+  answers.emplace(0, deleted);
+  answers.emplace(1, deleted);
+  answers.emplace(2, absl::UnavailableError("h:1: no answer"));
+  CHECK_THAT(DeletedAsTable(answers, false), Contains("DELETED PARTS") && Contains("\n-3   2") &&
+                                                 Contains("\nw    4") &&
+                                                 Contains("\nserver 2: h:1: no answer\n"));
+  CHECK_THAT(DeletedAsTable(answers, true), Contains("PARTS TO DELETE"));
+  CHECK(DeletedAsJson(answers, true) ==
+        "{\"deleted\":[{\"key\":\"-3\",\"parts\":2},{\"key\":\"w\",\"parts\":4}],\"dry_run\":true,"
+        "\"errors\":[\"server 2: h:1: no answer\"]}\n");
+  CHECK(DeletedAsTable({}, false) == "no such keys\n");
+}
+
 }  // namespace kvstore
