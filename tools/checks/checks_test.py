@@ -204,6 +204,15 @@ class References(Tree):
         self.write("docs/life_of_a_push.md", "It arrives.\n")
         self.assert_one(references.check(self.root), "file:Function")
 
+    def test_tests_that_are_named_for_a_sentence_are_there(self):
+        self.write("tests/a_test.cc", 'TEST_CASE("it holds", "[a]") {}\nTEST_CASE(\n    "it holds "\n'
+                                      '    "on and on",\n    "[a]") {}\n')
+        self.write("docs/semantics.md", '| s | test |\n|---|---|\n| so "it" is | "it holds", '
+                                        '"it holds on and on" |\n')
+        self.assertEqual(references.check(self.root), [])
+        self.write("docs/semantics.md", '| so it is | "it held" |\n')
+        self.assert_one(references.check(self.root), "semantics.md:1", "it held")
+
     def test_links_lead_somewhere(self):
         self.write("docs/a.md", "# One, two\n[b](../b.md) [c](#one-two) [w](https://x.org/y.md)\n")
         self.write("b.md", "[a](docs/a.md#one-two)\n")

@@ -7,7 +7,8 @@ A stop is `file:Function`: the file is there and defines a function of that name
 file leads to a file or folder, and to a heading if it has a #. A name of a file ("part_table.h",
 "server/core/rounds.cc", `client/dist/cut.{h,cc}`), or a path that begins with a folder of the root
 ("tests/simulation", "docs/decisions/0007"), is one of this tree. Of a `Class::Member` whose class
-occurs in the code, the member does, too. CHANGELOG.md may name what is gone.
+occurs in the code, the member does, too. CHANGELOG.md may name what is gone. A "text in quotes" in
+the tables of docs/semantics.md is the name of a TEST_CASE.
 """
 
 import pathlib
@@ -16,6 +17,9 @@ import subprocess
 import sys
 
 STOPS = "docs/life_of_a_push.md"
+PROMISES = "docs/semantics.md"
+TEST_CASE = re.compile(r'TEST_CASE(?:_METHOD)?\(\s*((?:"(?:[^"\\]|\\.)*"\s*)+)')
+QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 SKIPPED = {"build", ".git", ".cache", "__pycache__"}
 # Files of others that comments cite: MXNet's, Highway's, what protoc makes.
 FOREIGN = {"gradient_compression-inl.h", "optimizer.py", "optimizer_op-inl.h",
@@ -144,8 +148,29 @@ class References:
             return [f"{where}: {name} does not define {function}"]
         return []
 
-    def check(self):
+    def test_cases(self):
+        """The names of all tests of C++."""
+        names = set()
+        for name in self.files:
+            if name.endswith("_test.cc"):
+                for literals in TEST_CASE.findall((self.root / name).read_text()):
+                    names.add("".join(QUOTED.findall(literals)))
+        return names
+
+    def check_promises(self):
+        cases = self.test_cases()
         problems = []
+        for number, line in enumerate((self.root / PROMISES).read_text().splitlines(), 1):
+            cells = line.split("|")
+            if len(cells) < 4:
+                continue
+            for name in QUOTED.findall(cells[2]):
+                if name not in cases:
+                    problems.append(f"{PROMISES}:{number}: there is no test \"{name}\"")
+        return problems
+
+    def check(self):
+        problems = self.check_promises() if PROMISES in self.known else []
         for name in self.files:
             path = self.root / name
             mark = COMMENT_MARKS.get(path.suffix)
