@@ -32,7 +32,6 @@
 //   * What is queued is sent when there is memory for a frame: a frame that cannot be made is no
 //     error of anybody. NextTimerMs() then says when to try again, kPauseMs later.
 //   * OnFrame takes each answer as a whole or not at all, and throws std::bad_alloc at the first
-//   one
 //     that it cannot take. Whoever calls it must then treat the stream as broken (OnStreamDown):
 //     what was answered is asked after again, as after every broken stream (C3).
 //   * OnJobEnded and OnRouting throw before they have done anything, and may be called again.

@@ -3,15 +3,13 @@
 // The open requests of a part stand in a queue, in the order of submission. The first ones are
 // under way; the others are held, that is, kept back here and not sent. As soon as one is held, so
 // is everything behind it. A request is held while any of these stands before it in the queue:
-//   * anything, if it is an Init, the taking back of one, or a Delete itself (OpOrder::kAlone):
-//   what
-//     is under way belongs to the value that was there before;
+//   * anything at all, if it is itself an Init, the taking back of one, or a Delete
+//     (OpOrder::kAlone): what stands before it is about the value that was there before;
 //   * one of these: until it is over the value may not exist (rules C1, C8);
 //   * a pull, if it is a push itself: the push might complete the round that replaces the version
 //     which the pull asks for (C1);
 //   * a request that the server has put off, until the server has taken it: a later round would
-//   only
-//     take the room that the earlier one needs (C7);
+//     only take the room that the earlier one needs (C7);
 //   * a push that is `rounds_ahead_max` rounds or more behind it (C9).
 //
 // Example: `rounds_ahead_max` is 2, and the program calls

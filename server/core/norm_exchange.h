@@ -7,9 +7,8 @@
 //   NORMS known 1, norms 9 + 16   from a worker that had part 1's 16, too. Part 0 measures again,
 //                                 with these: own 0, 4, 1, 1. It says so: known 1, own …
 //   NORMS known 1 again           from another worker: nothing new
-//   NORMS known 2                 all is known: the update is made. Who asks after it from now on
-//   is
-//                                 told so, known 2: it may have to tell part 1.
+//   NORMS known 2                 all is known: the update is made. Who asks after it from now
+//                                 on is told so, known 2: it may have to tell part 1.
 //
 // Nothing of it can be lost: a worker that waits for its push asks again, and is told again.
 //

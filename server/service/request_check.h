@@ -32,16 +32,15 @@ absl::Status CheckRequest(const RequestFrame& request);
 //              bytes or kRowsPerEntryMax rows; bytes that cannot hold the ids of the rows; more
 //              than kFragmentsMax fragments, a fragment that is not below `fragments`
 //   PROBE      probed_op that may not be probed; round 0 when that one contributes to a round
-//   TAKE_BACK       takes_back 0
+//   TAKE_BACK  takes_back 0
 //   COMMAND    what CheckCommand() refuses (UNIMPLEMENTED, too)
 //   PROFILE    what CheckProfilerOrder() refuses
-//   INIT       a name that CheckKeyName() refuses or whose hash is not the key; an unknown storage;
-//   a
-//              compression that MakeCodec() refuses;
-//              bytes or `create` with shape_unknown; and, unless shape_unknown: an unknown dtype, a
-//              shape that ElementCount() refuses, a part that the value does not have; dense: a
-//              number of bytes that is not the part's; row_sparse: no dimension, rows over
-//              kRowBytesMax
+//   INIT       a name that CheckKeyName() refuses or whose hash is not the key; an unknown
+//              storage; a compression that MakeCodec() refuses; bytes or `create` with
+//              shape_unknown; and, unless shape_unknown: an unknown dtype, a shape that
+//              ElementCount() refuses, a part that the value does not have; dense: a number of
+//              bytes that is not the part's; row_sparse: no dimension, rows without elements or
+//              over kRowBytesMax
 absl::Status CheckEntry(const RequestFrame& request, const RequestEntry& entry);
 
 }  // namespace kvstore
