@@ -65,7 +65,7 @@ void CheckPassed(const RequestFrame& request, const RequestEntry& entry) {
         return;
       }
       const uint64_t bytes = static_cast<uint64_t>(*elements) * DTypeBytes(spec->dtype);
-      KVS_CHECK(bytes > 0 && PartOffset(entry.part) < bytes);
+      KVS_CHECK(entry.part < PartCount(bytes));
       KVS_CHECK(entry.piece.data.empty() ||
                 entry.piece.data.size() == PartBytes(bytes, entry.part));
       return;
@@ -87,6 +87,7 @@ void CheckPassed(const RequestFrame& request, const RequestEntry& entry) {
       [[fallthrough]];
     case Op::kProbe:
     case Op::kLeave:
+    case Op::kDelete:
       KVS_CHECK(entry.piece.data.empty());
       return;
     case Op::kTakeBack:
