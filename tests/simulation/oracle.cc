@@ -11,7 +11,7 @@ NormSums Measured(uint32_t step, uint64_t value, uint64_t sum, uint64_t state,
                   const NormSums& norms) {
   NormSums own;
   uint64_t hash = Mix64(Mix64(Mix64(value + step) + sum) + state) ^ HashOf(norms);
-  for (size_t i = 2 * step; i < 2 * step + 2; ++i) {
+  for (size_t i = size_t{2} * step; i < size_t{2} * step + 2; ++i) {
     hash = Mix64(hash);
     own.squares[i] = static_cast<double>(hash % 1000003) / 7;
   }
