@@ -76,6 +76,14 @@ std::string FiguresText(const v1::Figures& figures) {
   return text;
 }
 
+// The table, and below it what it lacks: keys over the limit, servers that did not answer.
+std::string TextOf(const Table& table, const Keys& keys) {
+  std::string text = table.empty() ? "no such keys\n" : table.ToString();
+  if (keys.more > 0) text += fmt::format("... and {} more keys at least\n", keys.more);
+  for (const std::string& error : keys.errors) text += "\n" + error + "\n";
+  return text;
+}
+
 }  // namespace
 
 std::string KeysAsTable(const KeyAnswers& answers) {
@@ -91,10 +99,7 @@ std::string KeysAsTable(const KeyAnswers& answers) {
                   std::to_string(key.pulls()),
                   fmt::format("{:.2f}, at most {}", MeanStaleness(key), key.staleness_max())});
   }
-  std::string text = table.empty() ? "no such keys\n" : table.ToString();
-  if (keys.more > 0) text += fmt::format("... and {} more keys at least\n", keys.more);
-  for (const std::string& error : keys.errors) text += "\n" + error + "\n";
-  return text;
+  return TextOf(table, keys);
 }
 
 std::string KeysAsJson(const KeyAnswers& answers) {
@@ -170,10 +175,7 @@ std::string KeyListAsTable(const KeyAnswers& answers) {
                   ShapeText(key), StorageText(key), std::to_string(key.parts()),
                   std::to_string(key.version())});
   }
-  std::string text = table.empty() ? "no such keys\n" : table.ToString();
-  if (keys.more > 0) text += fmt::format("... and {} more keys at least\n", keys.more);
-  for (const std::string& error : keys.errors) text += "\n" + error + "\n";
-  return text;
+  return TextOf(table, keys);
 }
 
 std::string KeyListAsJson(const KeyAnswers& answers) {
