@@ -93,7 +93,7 @@ class Maker {
   // delete the keys, nobody waits for anybody, and make them anew.
   void FirstLife() {
     // Nobody deletes what others still initialise.
-    if (!p_.async) Add({Action::Kind::kBarrier, {}, 0});
+    Add({Action::Kind::kBarrier, {}, 0});
     const auto rounds = static_cast<uint32_t>(Mix64(p_.seed + 19001) % 4);
     const int64_t more = rank_ == 0 ? 0 : rng_.Between(0, 2);
     for (int64_t round = 0; round < rounds + more; ++round) Train();
