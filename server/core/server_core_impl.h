@@ -1,8 +1,8 @@
 // What ServerCore is made of: the table of parts, the requests that wait, the log of commands, and
 // the handlers that lead from one to another. What each op asks, and what refuses it, is in
-// server_core.cc (commands: server_core_commands.cc; deleting: server_core_delete.cc); how a value
-// comes and goes in part_table.cc; waiting and answering in waiting_room.cc; what a push does to a
-// part in rounds.cc and sequence.cc.
+// server_core.cc (commands: server_core_commands.cc; deleting: server_core_delete.cc; the updater:
+// server_core_optimizer.cc); how a value comes and goes in part_table.cc; waiting and answering in
+// waiting_room.cc; what a push does to a part in rounds.cc and sequence.cc.
 #pragma once
 
 #include <memory>
