@@ -3,7 +3,8 @@
 // operation per key; orders these through the DependencyEngine; waits; and turns statuses into
 // exceptions. The store itself is the backend.
 //
-// store_facade_calls.cc is the public calls, store_facade.cc what they share.
+// store_facade_calls.cc is the public calls, store_facade.cc what they share; how keys come and go
+// is in store_facade_keys.cc.
 #pragma once
 
 #include <memory>

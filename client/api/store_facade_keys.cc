@@ -1,0 +1,166 @@
+// Keys that come and go: Init and Delete, which wait until it is done.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <new>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "client/api/store_facade.h"
+#include "client/store/argument_checks.h"
+
+namespace kvstore {
+
+KeyedStatus StoreFacade::InitKeys(const Names& keys, const std::vector<NDArray>& values) {
+  if (absl::Status status = MayBlock(); !status.ok()) return {status, {}};
+  Mutex* const room = backend_->room();
+  if (room == nullptr) return MakeKeys(keys, values);
+  MutexLock lock(*room);
+  return MakeKeys(keys, values);
+}
+
+KeyedStatus StoreFacade::MakeKeys(const Names& keys, const std::vector<NDArray>& values) {
+  absl::Status status = CheckLengths(OperationKind::kInit, keys.size(), values.size(), "values");
+  if (!status.ok() || keys.empty()) return {status, {}};
+
+  std::vector<KeyPtr> made;
+  std::vector<VarPtr> making;
+  DependencyEngine::Ready ready;
+  {
+    MutexLock lock(mutex_);
+    // What stays for good (keys, their states, and beside each KeyState::making) is made in loops
+    // of its own, not between what goes with the operations: else thousands of small keys leave as
+    // many holes behind.
+    made.reserve(keys.size());
+    std::vector<KeyId> ids;
+    ids.reserve(keys.size());
+    for (const KeyName& name : keys) {
+      auto key = MakeKey(name);
+      if (!key.ok()) return {key.status(), {}};
+      status = keys_.CheckKind(name);
+      if (status.ok()) status = keys_.CheckNew(**key);
+      if (!status.ok()) return {status, (*key)->text};
+      ids.push_back((*key)->id);
+      made.push_back(*std::move(key));
+    }
+    std::sort(ids.begin(), ids.end());
+    if (const auto twice = std::adjacent_find(ids.begin(), ids.end()); twice != ids.end()) {
+      const Key& key = **std::find_if(made.begin(), made.end(),
+                                      [twice](const KeyPtr& each) { return each->id == *twice; });
+      return {absl::InvalidArgumentError(
+                  fmt::format("Init: distinct keys expected, {} comes twice", key.label)),
+              key.text};
+    }
+    std::vector<std::shared_ptr<KeyOperation>> operations;
+    operations.reserve(made.size());
+    for (size_t i = 0; i < made.size(); ++i) {
+      auto operation = std::make_shared<KeyOperation>();
+      operation->key = made[i];
+      operation->kind = OperationKind::kInit;
+      status =
+          CheckInit(made[i]->label, values[i], backend_->empty_init_allowed(), &operation->spec);
+      operation->values.push_back(values[i]);
+      if (status.ok()) status = backend_->Prepare(operation.get());
+      if (!status.ok()) return {status, made[i]->text};
+      operations.push_back(std::move(operation));
+    }
+    std::vector<OperationSpec> specs;
+    specs.reserve(made.size());
+    std::vector<KeyState*> states;
+    states.reserve(made.size());
+    making.reserve(made.size());
+    try {
+      for (const auto& operation : operations) {
+        states.push_back(keys_.Add(operation->key, operation->spec));
+        making.push_back(states.back()->making);
+        if (!operation->spec.known) states.back()->init = operation;
+      }
+      for (size_t i = 0; i < made.size(); ++i) {
+        specs.push_back(SpecOf(states[i]->var, operations[i]));
+        specs.back().uses.push_back({making[i], Access::kWrite});
+      }
+      ready = engine_.Append(std::move(specs));
+    } catch (const std::bad_alloc&) {
+      for (size_t i = 0; i < making.size(); ++i) keys_.Remove(*made[i], making[i]);
+      throw;
+    }
+    keys_.FixKind(keys[0].is_int);
+  }
+  engine_.Run(std::move(ready));
+
+  const absl::Status waited = engine_.Wait(making, DependencyEngine::WaitFor::kAll);
+  KeyedStatus first;
+  for (size_t i = 0; i < made.size(); ++i) {
+    absl::Status failed = engine_.LastFailure(making[i]);
+    if (failed.ok()) {
+      if (!waited.ok()) continue;
+      MutexLock lock(mutex_);
+      keys_.Made(*made[i], making[i]);
+      continue;
+    }
+    // The key does not exist here, and the backend left nothing of it: Init may be tried again.
+    engine_.TakeFailure(making[i], /*readers=*/true);
+    if (first.ok()) first = {std::move(failed), made[i]->text};
+    MutexLock lock(mutex_);
+    keys_.Remove(*made[i], making[i]);
+  }
+  if (first.ok() && !waited.ok()) return {waited, {}};
+  return first;
+}
+
+// Waits, like Init, so that the key is gone when it returns, and an Init may follow. Before, it
+// waits for what this worker has under way on all parts of the keys.
+KeyedStatus StoreFacade::DeleteKeys(const Names& keys) {
+  if (KeyedStatus waited = WaitKeys(keys); !waited.ok()) return waited;
+  std::vector<KeyPtr> named;
+  std::vector<VarPtr> vars, gone;  // of each key; written by its deletion alone
+  DependencyEngine::Ready ready;
+  {
+    MutexLock lock(mutex_);
+    std::unordered_set<KeyId> once;
+    std::vector<OperationSpec> specs;
+    for (const KeyName& name : keys) {
+      const auto state = keys_.Use(name);
+      if (!state.ok()) return {state.status(), TextOf(name)};
+      if (!once.insert(IdOf(name)).second) {
+        return {absl::InvalidArgumentError(
+                    fmt::format("Delete: distinct keys expected, {} comes twice", LabelOf(name))),
+                TextOf(name)};
+      }
+      KeyedStatus failed = engine_.TakeFailure((*state)->var, /*readers=*/true);
+      if (!failed.ok()) return failed;
+      auto operation = std::make_shared<KeyOperation>();
+      operation->kind = OperationKind::kDelete;
+      operation->key = (*state)->key;
+      operation->spec = (*state)->spec;
+      const absl::Status prepared = backend_->Prepare(operation.get());
+      if (!prepared.ok()) return {prepared, operation->key->text};
+      named.push_back(operation->key);
+      vars.push_back((*state)->var);
+      gone.push_back(DependencyEngine::NewVar());
+      specs.push_back(SpecOf(vars.back(), operation));
+      specs.back().uses.push_back({gone.back(), Access::kWrite});
+    }
+    ready = engine_.Append(std::move(specs));
+  }
+  engine_.Run(std::move(ready));
+
+  const absl::Status waited = engine_.Wait(gone, DependencyEngine::WaitFor::kAll);
+  KeyedStatus first;
+  for (size_t i = 0; i < named.size(); ++i) {
+    absl::Status failed = engine_.LastFailure(gone[i]);
+    if (failed.ok() && waited.ok()) {
+      MutexLock lock(mutex_);
+      keys_.Deleted(*named[i], vars[i]);
+    }
+    if (failed.ok()) continue;
+    engine_.TakeFailure(gone[i], /*readers=*/true);
+    if (first.ok()) first = {std::move(failed), named[i]->text};
+  }
+  if (first.ok() && !waited.ok()) return {waited, {}};
+  return first;
+}
+
+}  // namespace kvstore
