@@ -83,6 +83,19 @@ absl::StatusOr<v1::DeletedKeys> AskToDelete(Transport& transport, const std::str
                               timeout_ms);
 }
 
+absl::StatusOr<v1::DeletedKeys> AskToReset(Transport& transport, const std::string& address,
+                                           const v1::DeleteKeysRequest& request,
+                                           int64_t timeout_ms) {
+  return Ask<v1::DeletedKeys>(transport, address, kResetKeysMethod, request.SerializeAsString(),
+                              timeout_ms);
+}
+
+absl::StatusOr<v1::KeyPiece> AskForKeyPiece(Transport& transport, const std::string& address,
+                                            const v1::ReadKeyRequest& request, int64_t timeout_ms) {
+  return Ask<v1::KeyPiece>(transport, address, kReadKeyMethod, request.SerializeAsString(),
+                           timeout_ms);
+}
+
 absl::Status AskToProfile(Transport& transport, const std::string& address,
                           const v1::ProfilerOrderRequest& order, int64_t timeout_ms) {
   return Ask<v1::ProfilerOrderReply>(transport, address, kOrderProfilerMethod,

@@ -26,6 +26,12 @@ absl::StatusOr<v1::ServerKeyStats> AskKeyStats(Transport& transport, const std::
 absl::StatusOr<v1::DeletedKeys> AskToDelete(Transport& transport, const std::string& address,
                                             const v1::DeleteKeysRequest& request,
                                             int64_t timeout_ms);
+// Likewise; each call resets anew.
+absl::StatusOr<v1::DeletedKeys> AskToReset(Transport& transport, const std::string& address,
+                                           const v1::DeleteKeysRequest& request,
+                                           int64_t timeout_ms);
+absl::StatusOr<v1::KeyPiece> AskForKeyPiece(Transport& transport, const std::string& address,
+                                            const v1::ReadKeyRequest& request, int64_t timeout_ms);
 // Likewise. Errors: the profiler's, too. An order that was lost on its way back is given again.
 absl::Status AskToProfile(Transport& transport, const std::string& address,
                           const v1::ProfilerOrderRequest& order, int64_t timeout_ms);

@@ -197,19 +197,21 @@ std::string KeyListAsJson(const KeyAnswers& answers) {
   return json.text() + "\n";
 }
 
-std::string DeletedAsTable(const DeleteAnswers& answers, bool dry_run) {
+namespace {
+
+std::string EndedAsTable(const DeleteAnswers& answers, const char* header) {
   const Deleted deleted = DeletedOf(answers);
-  Table table({"KEY", dry_run ? "PARTS TO DELETE" : "DELETED PARTS"});
+  Table table({"KEY", header});
   for (const auto& [key, parts] : deleted.parts) table.AddRow({key.second, std::to_string(parts)});
   std::string text = table.empty() ? "no such keys\n" : table.ToString();
   for (const std::string& error : deleted.errors) text += "\n" + error + "\n";
   return text;
 }
 
-std::string DeletedAsJson(const DeleteAnswers& answers, bool dry_run) {
+std::string EndedAsJson(const DeleteAnswers& answers, bool dry_run, const char* name) {
   const Deleted deleted = DeletedOf(answers);
   JsonWriter json;
-  json.BeginObject().Key("deleted").BeginArray();
+  json.BeginObject().Key(name).BeginArray();
   for (const auto& [key, parts] : deleted.parts) {
     json.BeginObject().Member("key", key.second).Member("parts", parts).End();
   }
@@ -217,6 +219,21 @@ std::string DeletedAsJson(const DeleteAnswers& answers, bool dry_run) {
   for (const std::string& error : deleted.errors) json.Value(error);
   json.End().End();
   return json.text() + "\n";
+}
+
+}  // namespace
+
+std::string DeletedAsTable(const DeleteAnswers& answers, bool dry_run) {
+  return EndedAsTable(answers, dry_run ? "PARTS TO DELETE" : "DELETED PARTS");
+}
+std::string DeletedAsJson(const DeleteAnswers& answers, bool dry_run) {
+  return EndedAsJson(answers, dry_run, "deleted");
+}
+std::string ResetAsTable(const DeleteAnswers& answers, bool dry_run) {
+  return EndedAsTable(answers, dry_run ? "PARTS TO RESET" : "RESET PARTS");
+}
+std::string ResetAsJson(const DeleteAnswers& answers, bool dry_run) {
+  return EndedAsJson(answers, dry_run, "reset");
 }
 
 }  // namespace kvstore

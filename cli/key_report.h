@@ -1,4 +1,4 @@
-// KeyReport: what `kvctl stats`, `kvctl keys` and `kvctl delete` show, from the answers of the
+// KeyReport: what `kvctl stats`, `keys`, `delete` and `reset` show, from the answers of the
 // servers. Pure.
 #pragma once
 
@@ -35,5 +35,8 @@ using DeleteAnswers = std::map<uint32_t, absl::StatusOr<v1::DeletedKeys>>;
 // deleted [{key, parts}], dry_run, errors.
 std::string DeletedAsTable(const DeleteAnswers& answers, bool dry_run);
 std::string DeletedAsJson(const DeleteAnswers& answers, bool dry_run);
+// The same of kvctl reset; in JSON "reset" in place of "deleted".
+std::string ResetAsTable(const DeleteAnswers& answers, bool dry_run);
+std::string ResetAsJson(const DeleteAnswers& answers, bool dry_run);
 
 }  // namespace kvstore

@@ -27,6 +27,8 @@ int main(int argc, char** argv) {
   AddStatusCommand(app, context);
   AddStatsCommand(app, context);
   AddKeysCommand(app, context);
+  AddGetCommand(app, context);
+  AddResetCommand(app, context);
   AddDeleteCommand(app, context);
   AddProfileCommand(app, context);
   AddVersionCommand(app, context);

@@ -25,8 +25,10 @@ struct CommandContext {
 
 // Each adds a subcommand whose callback does the work. `context` outlives the app.
 void AddDeleteCommand(CLI::App& app, CommandContext& context);
+void AddGetCommand(CLI::App& app, CommandContext& context);
 void AddKeysCommand(CLI::App& app, CommandContext& context);
 void AddProfileCommand(CLI::App& app, CommandContext& context);
+void AddResetCommand(CLI::App& app, CommandContext& context);
 void AddRunCommand(CLI::App& app, CommandContext& context);
 void AddStatsCommand(CLI::App& app, CommandContext& context);
 void AddStatusCommand(CLI::App& app, CommandContext& context);

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <tuple>
 #include <utility>
 
+#include "client/array/ndarray_impl.h"
 #include "common/base/check.h"
 #include "common/model/key_spec.h"
 
@@ -134,6 +137,30 @@ KeyState* KeyTable::Add(KeyPtr key, ValueSpec spec) {
   const bool fresh = states_.emplace(added->key->id, std::move(state)).second;
   KVS_CHECK(fresh);
   return added;
+}
+
+std::vector<KeyInfo> KeyTable::List(const std::string& prefix) const {
+  std::vector<std::pair<const Key*, const ValueSpec*>> found;
+  for (const auto& [id, state] : states_) {
+    if (state->key->text.compare(0, prefix.size(), prefix) != 0) continue;
+    if (state->making != nullptr &&
+        (engine_->HasWriter(state->making) || !engine_->LastFailure(state->making).ok())) {
+      continue;  // its Init is under way, or has failed
+    }
+    const bool learned = !state->spec.known && state->init->learned.load(std::memory_order_acquire);
+    const ValueSpec& spec = learned ? state->init->spec : state->spec;
+    if (spec.known) found.emplace_back(state->key.get(), &spec);
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.first->number, a.first->name) < std::tie(b.first->number, b.first->name);
+  });
+  std::vector<KeyInfo> keys;
+  keys.reserve(found.size());
+  for (const auto& [key, spec] : found) {
+    keys.push_back({key->text, ToDataType(spec->dtype), spec->shape,
+                    spec->row_sparse ? StorageType::kRowSparse : StorageType::kDefault});
+  }
+  return keys;
 }
 
 }  // namespace kvstore

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "client/order/dependency_engine.h"
 #include "client/store/store_backend.h"
+#include "kvstore/kvstore.h"
 
 namespace kvstore {
 
@@ -88,6 +89,10 @@ class KeyTable {
 
   // The key was deleted, if `var` is its own: Init may make another one of its name.
   void Deleted(const Key& key, const VarPtr& var);
+
+  // The keys that exist and whose text begins with `prefix`: int keys by number, string keys by
+  // name.
+  std::vector<KeyInfo> List(const std::string& prefix) const;
 
   // Fixes the kind of keys: the first Init does.
   void FixKind(bool is_int);

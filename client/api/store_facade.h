@@ -32,6 +32,8 @@ class StoreFacade final : public KVStore {
   void Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) override;
   void Delete(const std::vector<int>& keys) override;
   void Delete(const std::vector<std::string>& keys) override;
+  void Reset(const std::vector<int>& keys) override;
+  void Reset(const std::vector<std::string>& keys) override;
   void Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
             int priority) override;
   void Push(const std::vector<std::string>& keys, const std::vector<NDArray>& values,
@@ -80,6 +82,7 @@ class StoreFacade final : public KVStore {
   void Wait(const std::vector<int>& keys) override;
   void Wait(const std::vector<std::string>& keys) override;
   void WaitAll() override;
+  std::vector<KeyInfo> Keys(const std::string& prefix) const override;
   std::string status(int key) const override;
   std::string status(const std::string& key) const override;
   uint64_t staleness(int key) const override;
@@ -100,7 +103,8 @@ class StoreFacade final : public KVStore {
   KeyedStatus InitKeys(const Names& keys, const std::vector<NDArray>& values) KVS_EXCLUDES(mutex_);
   // The same, with the backend's room.
   KeyedStatus MakeKeys(const Names& keys, const std::vector<NDArray>& values) KVS_EXCLUDES(mutex_);
-  KeyedStatus DeleteKeys(const Names& keys) KVS_EXCLUDES(mutex_);
+  // `kind`: kDelete or kReset.
+  KeyedStatus EndKeys(OperationKind kind, const Names& keys) KVS_EXCLUDES(mutex_);
   KeyedStatus Queue(OperationKind kind, const Names& push_keys, const std::vector<NDArray>& values,
                     const Names& pull_keys, const std::vector<NDArray*>& outputs, int priority,
                     bool ignore_sparse = true) KVS_EXCLUDES(mutex_);

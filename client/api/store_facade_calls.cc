@@ -36,10 +36,17 @@ void StoreFacade::Init(const std::vector<std::string>& keys, const std::vector<N
 }
 
 void StoreFacade::Delete(const std::vector<int>& keys) {
-  WithinMemory([&] { ThrowIfError(DeleteKeys(NamesOf(keys))); });
+  WithinMemory([&] { ThrowIfError(EndKeys(OperationKind::kDelete, NamesOf(keys))); });
 }
 void StoreFacade::Delete(const std::vector<std::string>& keys) {
-  WithinMemory([&] { ThrowIfError(DeleteKeys(NamesOf(keys))); });
+  WithinMemory([&] { ThrowIfError(EndKeys(OperationKind::kDelete, NamesOf(keys))); });
+}
+
+void StoreFacade::Reset(const std::vector<int>& keys) {
+  WithinMemory([&] { ThrowIfError(EndKeys(OperationKind::kReset, NamesOf(keys))); });
+}
+void StoreFacade::Reset(const std::vector<std::string>& keys) {
+  WithinMemory([&] { ThrowIfError(EndKeys(OperationKind::kReset, NamesOf(keys))); });
 }
 
 void StoreFacade::Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
@@ -235,6 +242,13 @@ void StoreFacade::WaitAll() {
     const absl::Status waited = engine_.Wait({all_}, DependencyEngine::WaitFor::kAll);
     ThrowIfError(engine_.TakeFailure(all_, /*readers=*/true));
     ThrowIfError(waited);
+  });
+}
+
+std::vector<KeyInfo> StoreFacade::Keys(const std::string& prefix) const {
+  return WithinMemory([&] {
+    MutexLock lock(mutex_);
+    return keys_.List(prefix);
   });
 }
 

@@ -1,4 +1,4 @@
-// Keys that come and go: Init and Delete, which wait until it is done.
+// Keys that come and go, or begin anew: Init, Delete and Reset, which wait until it is done.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -110,12 +110,12 @@ KeyedStatus StoreFacade::MakeKeys(const Names& keys, const std::vector<NDArray>&
   return first;
 }
 
-// Waits, like Init, so that the key is gone when it returns, and an Init may follow. Before, it
-// waits for what this worker has under way on all parts of the keys.
-KeyedStatus StoreFacade::DeleteKeys(const Names& keys) {
+// Waits, like Init, so that the key is gone, or reset, when it returns, and an Init or a push may
+// follow. Before, it waits for what this worker has under way on all parts of the keys.
+KeyedStatus StoreFacade::EndKeys(OperationKind kind, const Names& keys) {
   if (KeyedStatus waited = WaitKeys(keys); !waited.ok()) return waited;
   std::vector<KeyPtr> named;
-  std::vector<VarPtr> vars, gone;  // of each key; written by its deletion alone
+  std::vector<VarPtr> vars, gone;  // of each key; written by its end alone
   DependencyEngine::Ready ready;
   {
     MutexLock lock(mutex_);
@@ -125,14 +125,14 @@ KeyedStatus StoreFacade::DeleteKeys(const Names& keys) {
       const auto state = keys_.Use(name);
       if (!state.ok()) return {state.status(), TextOf(name)};
       if (!once.insert(IdOf(name)).second) {
-        return {absl::InvalidArgumentError(
-                    fmt::format("Delete: distinct keys expected, {} comes twice", LabelOf(name))),
+        return {absl::InvalidArgumentError(fmt::format("{}: distinct keys expected, {} comes twice",
+                                                       NameOf(kind), LabelOf(name))),
                 TextOf(name)};
       }
       KeyedStatus failed = engine_.TakeFailure((*state)->var, /*readers=*/true);
       if (!failed.ok()) return failed;
       auto operation = std::make_shared<KeyOperation>();
-      operation->kind = OperationKind::kDelete;
+      operation->kind = kind;
       operation->key = (*state)->key;
       operation->spec = (*state)->spec;
       const absl::Status prepared = backend_->Prepare(operation.get());
@@ -151,7 +151,7 @@ KeyedStatus StoreFacade::DeleteKeys(const Names& keys) {
   KeyedStatus first;
   for (size_t i = 0; i < named.size(); ++i) {
     absl::Status failed = engine_.LastFailure(gone[i]);
-    if (failed.ok() && waited.ok()) {
+    if (failed.ok() && waited.ok() && kind == OperationKind::kDelete) {
       MutexLock lock(mutex_);
       keys_.Deleted(*named[i], vars[i]);
     }

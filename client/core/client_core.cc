@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "client/core/key_failures.h"
 #include "client/core/norm_relay.h"
 #include "client/core/part_order.h"
 #include "client/core/request.h"
@@ -21,6 +22,7 @@
 namespace kvstore {
 namespace {
 
+using client_internal::KeyFailures;
 using client_internal::kNever;
 using client_internal::NormRelay;
 using client_internal::PartOrder;
@@ -106,6 +108,12 @@ class ClientCore::Impl {
 
   void OnReply(int64_t now_ms, Request& request, const ReplyFrame& reply, const ReplyEntry& entry,
                ClientOutbox* out);
+  void TakeReply(int64_t now_ms, Request& request, const ReplyFrame& reply, const ReplyEntry& entry,
+                 ClientOutbox* out);
+  // Why a push or pull of the part can only fail, if it were submitted now; null: it may not (C11).
+  const absl::Status* FailureOf(const PartRequest& ask) const;
+  // Ends the open pushes and pulls of a key that has failed.
+  void EndFailed(KeyId key, uint64_t ends, const absl::Status& failure, ClientOutbox* out);
   // What the answer to a push says of norms; sends what other parts must hear of it.
   void HearNorms(const Request& push, const ReplyEntry& entry);
   void OnDone(Request& request, const ReplyFrame& reply, const ReplyEntry& entry,
@@ -120,6 +128,7 @@ class ClientCore::Impl {
   RoutingPtr routing_;
   absl::Status job_ended_;  // OK: it has not
   PartOrder order_;
+  KeyFailures failures_;
   NormRelay norms_;
   Streams streams_;
   int64_t send_again_ms_ = kNever;  // there was no memory for a frame
@@ -250,9 +259,23 @@ void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest>&& request
     return;
   }
   NewRequests made = Make(requests.size());
-  for (const PartRequest& ask : requests) order_.MakeRoom(ask.id);
+  bool failed = false;
+  for (const PartRequest& ask : requests) {
+    order_.MakeRoom(ask.id);
+    if (ask.op == Op::kInit) failures_.Expect(ask.key);
+    failed |= FailureOf(ask) != nullptr;
+  }
+  if (failed) out->done.reserve(out->done.size() + requests.size());
   // From here on nothing takes memory: all are submitted or, above, none is.
   for (size_t i = 0; i < requests.size(); ++i) {
+    if (const absl::Status* failure = FailureOf(requests[i])) {
+      Completion& done = out->done.emplace_back();
+      done.ticket = requests[i].ticket;
+      done.id = requests[i].id;
+      done.status = *failure;
+      done.key_failed = true;
+      continue;
+    }
     made[i]->ask = std::move(requests[i]);
     Request* request = Add(std::move(made[i]));
     const PartId id = request->ask.id;
@@ -320,8 +343,44 @@ void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFra
   Send(now_ms, out);
 }
 
+const absl::Status* ClientCore::Impl::FailureOf(const PartRequest& ask) const {
+  if (ask.op != Op::kPush && ask.op != Op::kPull) return nullptr;
+  return failures_.Find(ask.id.key, order_.EndsOf(ask.id));
+}
+
 void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const ReplyFrame& reply,
                                const ReplyEntry& entry, ClientOutbox* out) {
+  if (!request.contributes()) return TakeReply(now_ms, request, reply, entry, out);
+  failures_.Hear(request, entry);
+  const KeyId key = request.ask.id.key;
+  const uint64_t ends = request.ends;
+  TakeReply(now_ms, request, reply, entry, out);
+  // Should there be no memory for this, the answers to the others come here again.
+  if (const absl::Status* failed = failures_.Find(key, ends)) EndFailed(key, ends, *failed, out);
+}
+
+void ClientCore::Impl::EndFailed(KeyId key, uint64_t ends, const absl::Status& failure,
+                                 ClientOutbox* out) {
+  std::vector<std::pair<uint64_t, Request*>> open;
+  for (const auto& [id, request] : requests_) {
+    const bool moves = request->ask.op == Op::kPush || request->ask.op == Op::kPull;
+    if (moves && request->ask.id.key == key && request->ends == ends) {
+      open.emplace_back(request->order, request.get());
+    }
+  }
+  out->done.reserve(out->done.size() + open.size());
+  // The last ones first, so that none of them is let go by the end of another.
+  std::sort(open.rbegin(), open.rend());
+  for (const auto& [order, request] : open) {
+    Completion done;
+    done.key_failed = true;
+    Finish(*request, failure, std::move(done), out);
+  }
+  norms_.Forget(key);
+}
+
+void ClientCore::Impl::TakeReply(int64_t now_ms, Request& request, const ReplyFrame& reply,
+                                 const ReplyEntry& entry, ClientOutbox* out) {
   if (request.contributes()) HearNorms(request, entry);
   if (entry.code != absl::StatusCode::kOk) {
     // Put off: the request stays open, with its number and round. Any other error ends it.
@@ -329,7 +388,9 @@ void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const ReplyFram
       request.put_off_because = entry.code;
       return streams_.PutOff(now_ms, entry.retry_after_ms, request);
     }
-    return Finish(request, absl::Status(entry.code, entry.message), Completion(), out);
+    const absl::Status* failed = failures_.Find(request.ask.id.key, request.ends);
+    const std::string message(failed == nullptr ? entry.message : std::string(failed->message()));
+    return Finish(request, absl::Status(entry.code, message), Completion(), out);
   }
   if (entry.op == Op::kProbe) {
     request.missing = entry.missing_ranks;
@@ -390,7 +451,8 @@ void ClientCore::Impl::OnDone(Request& request, const ReplyFrame& reply, const R
   if (!request.contributes()) done.data = entry.data;
   done.round = entry.version;
   done.staleness = entry.staleness;
-  if (request.ask.op == Op::kInit) order_.Begin(request.ask.id, entry.life);
+  const bool begins = request.ask.op == Op::kInit || request.ask.op == Op::kReset;
+  if (begins) order_.Begin(request.ask.id, entry.life);
   if (request.ask.key.shape_unknown) {
     const KeySpec* key = FindKeySpec(reply, entry);
     if (key != nullptr) done.key = std::make_shared<KeySpec>(*key);

@@ -3,14 +3,15 @@
 //
 // Rules (docs/life_of_a_push.md, proved by tests/simulation):
 //   C1  a push of a part is held until every earlier pull of that part is answered. Any request
-//       about a part is held until every earlier Init of it, taking back of one, or Delete, is
-//       over, and these until everything earlier is. (Rounds and versions order the rest, whatever
-//       order the frames arrive in.)
+//       about a part is held until every earlier Init of it, taking back of one, Delete or Reset
+//       is over, and these until everything earlier is. (Rounds and versions order the rest,
+//       whatever order the frames arrive in.)
 //   C2  a pull names the round of the worker's last push of that part submitted before it.
 //   C3  a resend carries the very same bytes, round and request number. A retry of a request with
 //       payload is a probe without it; only the answer `unknown` sends the bytes again.
 //   C4  a completion is reported once; replies to a request that is over are ignored.
-//   C5  unanswered payload bytes per stream stay under `window_bytes`, those of NORMS aside.
+//   C5  unanswered payload bytes of open requests stay, per stream, under `window_bytes`, those of
+//       NORMS aside.
 //   C6  when the job has ended every open and every later request fails with the job's status.
 //   C7  a request that the server puts off (refuses with retry-after) stays open; it is sent again
 //       after that time, of a part lower rounds and fragments first.
@@ -21,6 +22,9 @@
 //       over. So the server knows how far back it may be asked.
 //   C10 what a part says of norms is carried to the other parts of its value (norm_relay.h), by
 //       requests of the core's own, which nobody hears of.
+//   C11 a key of which a part of a push was refused for good, while others were accepted, has
+//       failed (key_failures.h): its open pushes and pulls end with that, and so does every later
+//       one at once, until the key is deleted or reset.
 //
 // Memory. Any call may find too little of it, and no rule above may break of that. The dangerous
 // one is C2: a push that got round 5 of its part, and is never sent, stops that part for ever, as
@@ -109,6 +113,8 @@ struct Completion {
   // could be submitted.
   RequestId request = 0;
   uint64_t staleness = 0;  // kPull: of the version (ReplyEntry)
+  // The status is that the key has failed (C11); the first error of the key is in its message.
+  bool key_failed = false;
 };
 
 struct ClientOutbox {

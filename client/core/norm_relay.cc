@@ -113,4 +113,8 @@ void NormRelay::AddUp(Whole& whole) {
   whole.counted = count();  // 0: a part can know no more than we
 }
 
+void NormRelay::Forget(KeyId key) noexcept {
+  wholes_.erase(wholes_.lower_bound({key, 0}), wholes_.upper_bound({key, UINT64_MAX}));
+}
+
 }  // namespace kvstore::client_internal

@@ -45,6 +45,8 @@ class NormRelay {
                         absl::FunctionRef<bool(PartId)> is_over);
   // All that Hear() returned last.
   void Sent(const std::vector<Due>& due) noexcept;
+  // The pushes of the key are over, whatever was heard.
+  void Forget(KeyId key) noexcept;
   // The job is over.
   void Clear() noexcept { wholes_.clear(); }
 

@@ -6,7 +6,11 @@ void PartOrder::Add(Request* request) {
   Queue& part = parts_[request->ask.id];
   const bool begins_push = request->contributes() && request->ask.piece.fragment == 0;
   if (begins_push) ++part.last_round;
-  if (request->ask.op == Op::kDelete) part.last_round = 0;
+  if (request->ends_life()) {
+    part.last_round = 0;
+    ++part.ends;
+  }
+  request->ends = part.ends;
   if (InfoOf(request->ask.op).round != OpRound::kNone) request->round = part.last_round;
   part.open.Add(request);
 }

@@ -3,7 +3,7 @@
 // The open requests of a part stand in a queue, in the order of submission. The first ones are
 // under way; the others are held, that is, kept back here and not sent. As soon as one is held, so
 // is everything behind it. A request is held while any of these stands before it in the queue:
-//   * anything at all, if it is itself an Init, the taking back of one, or a Delete
+//   * anything at all, if it is itself an Init, the taking back of one, a Delete or a Reset
 //     (OpOrder::kAlone): what stands before it is about the value that was there before;
 //   * one of these: until it is over the value may not exist (rules C1, C8);
 //   * a pull, if it is a push itself: the push might complete the round that replaces the version
@@ -47,16 +47,18 @@ class PartOrder {
   void MakeRoom(PartId id) { parts_[id]; }
   // Appends a request, which is held, to those of its part, and gives it its round: a push is the
   // next one (all of its fragments are one push), a pull names the last push before it (C2); after
-  // a DELETE pushes are counted anew.
+  // a DELETE or RESET pushes are counted anew.
   void Add(Request* request);
   // Calls `go`, in order, for every held request of the part that nothing holds any more, which
   // then names the life that the part is in: what comes before it and might change that is over.
   // `go` must change the request's state from kHeld.
   void LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const;
-  // An Init of the part is done, which began this life of it (EntryHead::life).
+  // An Init or Reset of the part is done, which began this life of it (EntryHead::life).
   void Begin(PartId id, uint64_t life);
   // The life that a part is in of which something was added.
   uint64_t LifeOf(PartId id) const { return parts_.at(id).life; }
+  // How many DELETEs and RESETs of the part were added.
+  uint64_t EndsOf(PartId id) const { return parts_.at(id).ends; }
   // The request is over.
   void Remove(Request& request);
 
@@ -71,8 +73,9 @@ class PartOrder {
 
  private:
   struct Queue {
-    Round last_round = 0;  // of the last push submitted since the last DELETE
-    uint64_t life = 0;     // that the last Init began
+    Round last_round = 0;  // of the last push submitted since the last DELETE or RESET
+    uint64_t life = 0;     // that the last Init or RESET began
+    uint64_t ends = 0;     // how many DELETEs and RESETs were submitted
     // The open requests of the part, in the order of submission.
     RequestList<&Request::next_in_part, &Request::previous_in_part> open;
   };

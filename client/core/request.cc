@@ -17,6 +17,7 @@ void Request::Clear() {
   order = 0;
   round = 0;
   life = 0;
+  ends = 0;
   shard = ShardAddress();
   whole_shard = false;
   state = State::kHeld;

@@ -43,6 +43,7 @@ struct Request {
   uint64_t order = 0;  // of submission
   Round round = 0;
   uint64_t life = 0;  // of the part, as it was when the request was let go
+  uint64_t ends = 0;  // how many DELETEs and RESETs of the part were submitted before
   ShardAddress shard;
   bool whole_shard = false;
 
@@ -68,6 +69,8 @@ struct Request {
   OpOrder op_order() const { return InfoOf(ask.op).order; }
   // Whether PartOrder knows it.
   bool ordered() const { return op_order() != OpOrder::kFree; }
+  // Whether it ends a life of its part.
+  bool ends_life() const { return ask.op == Op::kDelete || ask.op == Op::kReset; }
   // Whether it is a contribution to a round.
   bool contributes() const { return InfoOf(ask.op).round == OpRound::kContributes; }
 };

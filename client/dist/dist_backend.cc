@@ -13,7 +13,7 @@
 #include "client/dist/compressing_codec.h"
 #include "client/dist/cpu_reducer.h"
 #include "client/dist/cut.h"
-#include "client/dist/delete_operation.h"
+#include "client/dist/end_operation.h"
 #include "client/dist/init_operation.h"
 #include "client/dist/pull_operation.h"
 #include "client/dist/push_operation.h"
@@ -30,6 +30,11 @@ namespace {
 
 absl::Status Stopped() {
   return WordedStatus(absl::StatusCode::kCancelled, [] { return "the store was destroyed"; });
+}
+
+// Whether what is kept beside the key's value ends with the operation.
+bool EndsKey(const KeyOperation& operation) {
+  return operation.kind == OperationKind::kDelete || operation.kind == OperationKind::kReset;
 }
 
 // Whether the operation is a push without any row, which is no update of its own on a store that
@@ -167,7 +172,7 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
   if (const absl::Status admitted = guard_.Admit(operation.get()); !admitted.ok()) {
     return token->Finish(admitted);
   }
-  if (operation->kind == OperationKind::kDelete) codec_->Forget(operation->key->id);
+  if (EndsKey(*operation)) codec_->Forget(operation->key->id);
   const bool awaits = operation->kind == OperationKind::kInit && rank_ != 0;
   if (awaits || operation->values.empty()) return Send(operation, token, nullptr);
   const bool encodes = operation->kind != OperationKind::kInit && codec_->Encodes(*operation);
@@ -236,8 +241,9 @@ std::vector<PartAsk> DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& op
     return std::make_shared<AwaitInitOperation>(operation, token, codec_->config())->Asks();
   }
   const std::shared_ptr<const Cut> cut = MakeCut(operation->spec);
-  if (operation->kind == OperationKind::kDelete) {
-    return std::make_shared<DeleteOperation>(operation, token)->Asks(*cut);
+  if (EndsKey(*operation)) {
+    const Op op = operation->kind == OperationKind::kDelete ? Op::kDelete : Op::kReset;
+    return std::make_shared<EndOperation>(operation, token)->Asks(op, *cut);
   }
   if (operation->kind == OperationKind::kInit) {
     return std::make_shared<InitOperation>(operation, token)

@@ -30,6 +30,10 @@ std::vector<PartAsk> DistOperation::OnPart(Op op, size_t index, Completion compl
   std::vector<PartAsk> next;
   absl::Status status;
   try {
+    // The refusal of a part keeps its code, and says what has become of the key.
+    if (completion.key_failed && !status_.ok()) {
+      status_ = absl::Status(status_.code(), completion.status.message());
+    }
     status = Take(op, index, std::move(completion), &next);
   } catch (const std::bad_alloc&) {
     status = WordedStatus(code_without_memory(), [this] {

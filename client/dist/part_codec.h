@@ -39,7 +39,8 @@ class PartCodec {
   // they are. (What an Init brings is never encoded.) May throw std::bad_alloc.
   using Encoding = std::function<void(Encoded encoded)>;
   virtual Encoding Prepare(const KeyOperation& operation, std::vector<PartPiece>* pieces) = 0;
-  // The key is deleted: what was kept of it is not added to the pushes of another one of its name.
+  // The key is deleted or reset: what was kept of it is not added to the pushes that follow, of
+  // this key or another one of its name.
   virtual void Forget(KeyId key) = 0;
   // What a pull's reply about a part stands for: so many elements of the key's dtype, at least one.
   // It comes from the network, and is not trusted.

@@ -183,6 +183,10 @@ absl::Status LocalBackend::ExecuteOnDense(const KeyOperation& operation, bool* p
     values_.erase(value);
     return absl::OkStatus();
   }
+  if (operation.kind == OperationKind::kReset) {
+    value->second.Reset();
+    return absl::OkStatus();
+  }
   if (!operation.values.empty()) {
     if (absl::Status status = Push(operation, &value->second); !status.ok()) return status;
     *pushed = true;
@@ -210,6 +214,10 @@ absl::Status LocalBackend::ExecuteOnRows(const KeyOperation& operation, bool* pu
   if (value == rows_.end()) return InitFailed(key);
   if (operation.kind == OperationKind::kDelete) {
     rows_.erase(value);
+    return absl::OkStatus();
+  }
+  if (operation.kind == OperationKind::kReset) {
+    value->second.Reset();
     return absl::OkStatus();
   }
   if (!operation.values.empty()) {

@@ -110,6 +110,11 @@ absl::Status LocalRows::UpdateBy(const NDArray& merged, const WholeUpdate& updat
   return absl::OkStatus();
 }
 
+void LocalRows::Reset() noexcept {
+  encoders_.clear();
+  state_.reset();
+}
+
 void LocalRows::CopyTo(const NDArray& output) const {
   if (output.storage_type() == StorageType::kRowSparse) {
     return CopyRows(table_.NonZeroRows(), output);

@@ -36,6 +36,8 @@ class LocalRows {
   // these rows of the value. Errors: the updater's, then the value stays as it was.
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const WholeUpdate& update);
 
+  // The value stays; what the updater keeps of it, and what compression has left over, go.
+  void Reset() noexcept;
   // As a pull is answered: rounded, if the codec encodes pulls, and converted to the output's
   // dtype. The whole value; a row_sparse output gets the rows that are not zero.
   void CopyTo(const NDArray& output) const;

@@ -211,6 +211,11 @@ absl::Status LocalValue::Push(KeyId key, const std::vector<NDArray>& values,
   return update(merged, &stored);
 }
 
+void LocalValue::Reset() noexcept {
+  encoders_.clear();
+  for (std::unique_ptr<UpdaterState>& state : states_) state.reset();
+}
+
 void LocalValue::CopyTo(const NDArray& output) const {
   auto* const bytes = output.data_as<uint8_t>();
   const DType to = ToDType(output.dtype());

@@ -50,6 +50,8 @@ class LocalValue {
   // what it has written until then stays (decision 12).
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const WholeUpdate& update,
                     Scratch* scratch);
+  // The value stays; what the updater keeps of it, and what compression has left over, go.
+  void Reset() noexcept;
   // As a pull is answered: rounded, if the codec encodes pulls, and converted to the output's
   // dtype.
   void CopyTo(const NDArray& output) const;

@@ -42,6 +42,8 @@ const char* NameOf(OperationKind kind) {
       return "PullRowSparse";
     case OperationKind::kDelete:
       return "Delete";
+    case OperationKind::kReset:
+      return "Reset";
   }
   return "operation";
 }

@@ -46,7 +46,7 @@ struct ValueSpec {
   uint64_t bytes = 0;  // of all rows
 };
 
-enum class OperationKind { kInit, kPush, kPull, kPushPull, kPullRows, kDelete };
+enum class OperationKind { kInit, kPush, kPull, kPushPull, kPullRows, kDelete, kReset };
 
 // What kPullRows asks for one output.
 struct RowIds {

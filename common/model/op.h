@@ -28,6 +28,7 @@ enum class Op : uint32_t {
   kProfile = 10,
   kNorms = 11,
   kDelete = 12,
+  kReset = 13,
 };
 
 // What one request is about.
@@ -125,6 +126,7 @@ inline constexpr std::array kOps = {
     OpInfo(Op::kProfile, "PROFILE", OpScope::kFirstShard, OpExtra::kCommand, OpTrait::kRank0Only),
     OpInfo(Op::kNorms, "NORMS", OpScope::kPart, OpBytes::kNote, OpRound::kOfPush),
     OpInfo(Op::kDelete, "DELETE", OpScope::kPart, OpOrder::kAlone, OpTrait::kProbed),
+    OpInfo(Op::kReset, "RESET", OpScope::kPart, OpOrder::kAlone, OpTrait::kProbed),
 };
 
 // Null for a number that is no op.

@@ -148,18 +148,23 @@ std::vector<int64_t> RowTable::TouchedRows() const {
   return rows;
 }
 
-std::vector<int64_t> RowTable::NonZeroRows() const {
+std::vector<int64_t> RowTable::NonZeroRows(int64_t begin, int64_t end, size_t most) const {
   std::vector<std::pair<int64_t, const uint8_t*>> pages;
   pages.reserve(pages_.size());
-  for (const auto& [number, page] : pages_) pages.emplace_back(number, page.get());
+  for (const auto& [number, page] : pages_) {
+    const int64_t first = number << rows_per_page_log2_;
+    if (first < end && first + rows_per_page() > begin) pages.emplace_back(number, page.get());
+  }
   std::sort(pages.begin(), pages.end());
   std::vector<int64_t> rows;
   for (const auto& [number, page] : pages) {
     const int64_t first = number << rows_per_page_log2_;
-    const int64_t end = std::min(rows_, first + (int64_t{1} << rows_per_page_log2_));
-    const uint8_t* bytes = page;
-    for (int64_t row = first; row < end; ++row, bytes += row_bytes_) {
-      if (!RowIsZero(bytes, row_bytes_)) rows.push_back(row);
+    const int64_t last = std::min({rows_, end, first + rows_per_page()});
+    for (int64_t row = std::max(first, begin); row < last; ++row) {
+      const uint8_t* const bytes = page + static_cast<size_t>(row - first) * row_bytes_;
+      if (RowIsZero(bytes, row_bytes_)) continue;
+      if (rows.size() == most) return rows;
+      rows.push_back(row);
     }
   }
   return rows;

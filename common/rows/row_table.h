@@ -56,7 +56,9 @@ class RowTable {
   // The rows on the pages that exist, ascending: all that are not zero, and others.
   std::vector<int64_t> TouchedRows() const;
   // The rows that have a byte other than zero, ascending. Visits every page that exists.
-  std::vector<int64_t> NonZeroRows() const;
+  std::vector<int64_t> NonZeroRows() const { return NonZeroRows(0, rows_, SIZE_MAX); }
+  // The first `most` of them that are from `begin` to `end` - 1. Visits only the pages of those.
+  std::vector<int64_t> NonZeroRows(int64_t begin, int64_t end, size_t most) const;
   // All rows become zero; pages stay, and take memory.
   void Zero();
   // Gives back the pages that are zero.

@@ -19,6 +19,8 @@ inline constexpr char kSchedulerStatusMethod[] = "/kvstore.v1.Scheduler/GetStatu
 inline constexpr char kServerStatusMethod[] = "/kvstore.v1.ServerAdmin/GetStatus";
 inline constexpr char kKeyStatsMethod[] = "/kvstore.v1.ServerAdmin/GetKeyStats";
 inline constexpr char kDeleteKeysMethod[] = "/kvstore.v1.ServerAdmin/DeleteKeys";
+inline constexpr char kResetKeysMethod[] = "/kvstore.v1.ServerAdmin/ResetKeys";
+inline constexpr char kReadKeyMethod[] = "/kvstore.v1.ServerAdmin/ReadKey";
 inline constexpr char kOrderProfilerMethod[] = "/kvstore.v1.ServerAdmin/OrderProfiler";
 inline constexpr char kReadProfileMethod[] = "/kvstore.v1.ServerAdmin/ReadProfile";
 

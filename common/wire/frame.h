@@ -62,8 +62,8 @@ struct EntryHead {
   PartIndex part = 0;
   Round round = 0;  // what it means depends on the op: OpRound
   RequestId request = 0;
-  // Of the part that is meant: how many values of it were deleted before. 0 in an INIT, whose reply
-  // says it.
+  // Of the part that is meant: how often it was deleted or reset before. 0 in an INIT. The
+  // replies to INIT and RESET say it.
   uint64_t life = 0;
 
   PartId id() const { return {key, part}; }

@@ -94,6 +94,10 @@ class Part {
   virtual bool measuring() const = 0;
   // Whether an update has begun to since the last call.
   bool TakeNormNews() { return std::exchange(norm_news_, false); }
+  // The part is about to go: its value is for another one to go on with.
+  std::unique_ptr<PartValue> TakeValue() noexcept { return std::move(value_); }
+  // The value of a part that was made without one.
+  void GiveValue(std::unique_ptr<PartValue> value) noexcept { value_ = std::move(value); }
   // Its value is about to go: what is parked here takes no room in the parking lot any more.
   virtual void DropParked(ParkingLot& parking) noexcept = 0;
 

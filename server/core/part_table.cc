@@ -253,6 +253,10 @@ absl::Status PartTable::CheckLife(const PartRecord* record, const EntryHead& req
   if (life == 0) {
     return absl::NotFoundError(fmt::format("{} has no Init", Label(request.key)));
   }
+  if (there && request.life < life && request.life >= record->first_life) {
+    return absl::NotFoundError(
+        fmt::format("{} was reset: call Reset, or Delete", Label(request.key)));
+  }
   return absl::NotFoundError(fmt::format("{} was deleted{}", Label(request.key),
                                          there && request.life < life ? ", and made anew" : ""));
 }
@@ -263,6 +267,17 @@ void PartTable::Delete(PartId id, PartRecord& record, ParkingLot& parking) {
   // From here on nothing is allocated.
   record.part->DropParked(parking);
   Release(id, record, bytes);
+  record.first_life = ++record.life;
+}
+
+void PartTable::Reset(PartRecord& record, ParkingLot& parking) {
+  std::unique_ptr<Part> next = MakePart(nullptr);
+  // From here on nothing is allocated.
+  record.part->DropParked(parking);
+  std::unique_ptr<PartValue> value = record.part->TakeValue();
+  value->Reset();
+  next->GiveValue(std::move(value));
+  record.part = std::move(next);
   ++record.life;
 }
 

@@ -40,7 +40,10 @@ struct PartRecord {
   RequestId init_first = 0;
   RequestId init_request = 0;  // the last one
   Incarnation init_incarnation = 0;
-  uint64_t life = 0;    // so many values of it were deleted
+  uint64_t life = 0;  // how often it was deleted or reset
+  // The life in which its value began: it has lived through the ones from there to `life`, which
+  // resets began. Where there is no value: `life`.
+  uint64_t first_life = 0;
   absl::Status undone;  // why the fragments that came of the last Init are gone; OK: they are not
 };
 
@@ -80,12 +83,18 @@ class PartTable {
   absl::Status TakeBack(const ReplyTo& from, const RequestEntry& take_back);
 
   // Whether a push, a pull or a probe means the value that is there. Errors: NOT_FOUND: there is
-  // none, or it means one that was deleted. `record` may be null.
+  // none, or it means one that was deleted, or a life that a reset has ended. `record` may be null.
   absl::Status CheckLife(const PartRecord* record, const EntryHead& request) const;
   // Deletes the value of the record, which has one: it is gone, with its memory, what was pushed to
   // it and is in no version, and with its last part on this shard the key. Whoever waits in the
   // record is left to the caller.
   void Delete(PartId id, PartRecord& record, ParkingLot& parking);
+  // Begins the next life of the record, which has a value, with that value: it is version 0, what
+  // the optimizer kept of it is gone, and so is what was pushed and is in no version. Whoever waits
+  // in the record is left to the caller.
+  void Reset(PartRecord& record, ParkingLot& parking);
+  // What an operator reads (ServerCore::ReadPart).
+  ReadPart Read(const PartRange& range, PartIndex from, int64_t row, size_t bytes_max) const;
   // The keys called `name`, or that begin so, by name, and their parts that have a value.
   struct NamedParts {
     KeyId key = 0;

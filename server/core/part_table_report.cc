@@ -1,4 +1,4 @@
-// What a shard tells of its keys: to kvctl status, stats, keys and delete.
+// What a shard tells of its keys: to kvctl status, stats, keys, get, delete and reset.
 #include <algorithm>
 #include <map>
 #include <string>
@@ -37,6 +37,33 @@ std::vector<PartTable::NamedParts> PartTable::PartsOf(const std::string& name, b
     return std::tie(a.name, a.key) < std::tie(b.name, b.key);
   });
   return keys;
+}
+
+ReadPart PartTable::Read(const PartRange& range, PartIndex from, int64_t row,
+                         size_t bytes_max) const {
+  ReadPart read;
+  PartIndex found = range.part_end;
+  PartIndex after = range.part_end;  // the part behind the one that is found
+  for (const auto& [id, record] : records_) {
+    if (id.key != range.key || record->part == nullptr || id.part < from) continue;
+    if (id.part < found) {
+      after = found;
+      found = id.part;
+    } else if (id.part < after) {
+      after = id.part;
+    }
+  }
+  if (found >= range.part_end) return read;
+  const Part& part = *FindPart({range.key, found});
+  const int64_t begin = found == from ? std::max(row, range.row_begin) : range.row_begin;
+  read.found = true;
+  read.part = found;
+  read.version = part.version();
+  read.value = part.value().ReadRows(begin, range.row_end, bytes_max);
+  read.next_part = read.value.more ? found : after;
+  read.next_row = read.value.more ? read.value.next : range.row_begin;
+  read.more = read.next_part < range.part_end;
+  return read;
 }
 
 std::vector<KeyStats> PartTable::StatsOf(const std::string& prefix, size_t keys_max, bool figures,

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -30,6 +31,15 @@ struct PullFigures {
   uint64_t pulls = 0;
   uint64_t staleness_sum = 0;
   uint64_t staleness_max = 0;
+};
+
+// What an operator reads of a part: plain bytes, in the key's dtype.
+struct ValueRows {
+  // Of a row_sparse part the rows, of the whole value, that `data` has, ascending; else none.
+  std::vector<int64_t> rows;
+  Payload data;
+  bool more = false;  // whether there are further rows; they begin at `next`
+  int64_t next = 0;
 };
 
 // How large the numbers of a part are.
@@ -117,6 +127,18 @@ class PartValue {
   }
   // What a pull that asks for `asked` is answered. Later updates do not change it.
   virtual Payload Read(const Piece& asked) const = 0;
+  // What an operator is shown: of a dense part all of it; of a row_sparse one, of rows `begin` to
+  // `end` - 1 of the whole value, those that are not zero, as many as are in about `bytes_max`
+  // bytes. Never encoded.
+  virtual ValueRows ReadRows(int64_t /*begin*/, int64_t /*end*/, size_t /*bytes_max*/) const {
+    return {};
+  }
+
+  // The value stays, as version 0; what the updater keeps beside it, and all sums, are dropped.
+  void Reset() noexcept {
+    ForgetAllButValue();
+    version_ = 0;
+  }
 
   // All that makes the part what it is, as bytes: value, version, the updater's state and its
   // counters, exact. Sums are not in it: what is not in a version yet is its worker's to send
@@ -133,6 +155,7 @@ class PartValue {
 
  private:
   virtual absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts, const NormSums& norms) = 0;
+  virtual void ForgetAllButValue() noexcept = 0;
 
   const KeySpec* key_;
   PartId id_;

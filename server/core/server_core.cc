@@ -171,6 +171,8 @@ void ServerCore::Impl::OnEntry(const ReplyTo& from, const RequestFrame& frame,
       return OnNorms(from, entry, replies);
     case Op::kDelete:
       return OnDelete(from, entry, replies);
+    case Op::kReset:
+      return OnReset(from, entry, replies);
     case Op::kUnspecified:
       break;
   }
@@ -448,8 +450,9 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const RequestEntry& entry,
     waiter = WaitingRoom::Find(*record, from.rank, entry.request);
     if (waiter == nullptr || waiting_.AnswerIfReady(*record, *waiter, replies)) return;
     reply.progress = Progress::kReceived;
-    if (part == nullptr || waiter->request.op == Op::kDelete) {
-      reply.missing_ranks = {0};  // which is to make it, or to delete it
+    const bool ends = waiter->request.op == Op::kDelete || waiter->request.op == Op::kReset;
+    if (part == nullptr || ends) {
+      reply.missing_ranks = {0};  // which is to make it, to delete it or to reset it
     } else if (waiter->request.op == Op::kPull) {
       reply.missing_ranks = part->WaitOfPull(view_, from.rank, waiter->request.round).missing;
     } else {

@@ -30,9 +30,10 @@
 //       when and only when the first r - s pushes of every worker are in the value, less those that
 //       left.
 //   I11 a part has one life after the other: deleting it ends one, with its value, open rounds and
-//       whatever waits, and an Init begins the next. A DELETE ends the life that it names, once,
-//       however often it arrives; a push, a pull or a probe that names a life that is over gets
-//       NOT_FOUND, and changes nothing of the next.
+//       whatever waits, and an Init begins the next. Resetting it ends one, too, and begins the
+//       next with the value of the last version. A DELETE ends the value of the life that it names,
+//       a RESET the life, once, however often it arrives; a push, a pull or a probe that names a
+//       life that is over gets NOT_FOUND, and changes nothing of the next.
 //
 // A fragment is folded at once when it is the next one of the next round; otherwise it is copied
 // and parked. The ids of a pull that waits are parked, too.
@@ -132,11 +133,29 @@ struct KeyStats {
   PartFigures figures;
 };
 
-// A key of which parts of this shard were deleted, or would be.
+// A key of which parts of this shard were deleted or reset, or would be.
 struct DeletedKey {
   KeyId key = 0;
   std::string name;  // empty for an int key
   uint64_t parts = 0;
+};
+
+// What an operator wants to read of a key.
+struct PartRange {
+  KeyId key = 0;
+  PartIndex part_begin = 0, part_end = 0;
+  int64_t row_begin = 0, row_end = 0;  // of a row_sparse key, in the whole value
+};
+
+// A piece of it.
+struct ReadPart {
+  bool found = false;  // the rest is of a part; false: there is none
+  PartIndex part = 0;
+  Round version = 0;
+  ValueRows value;
+  bool more = false;  // what follows begins here
+  PartIndex next_part = 0;
+  int64_t next_row = 0;
 };
 
 // A command that the shell is to run. `ticket` names it to OnCommandDone.
@@ -184,6 +203,13 @@ class ServerCore {
   // throws std::bad_alloc some may be deleted; another call goes on.
   std::vector<DeletedKey> DeleteKeys(const std::string& name, bool prefix, bool dry_run,
                                      ServerOutbox* out);
+  // For ServerAdmin.ResetKeys: the same, but that they are reset.
+  std::vector<DeletedKey> ResetKeys(const std::string& name, bool prefix, bool dry_run,
+                                    ServerOutbox* out);
+  // For ServerAdmin.ReadKey: the lowest part from `from` on, of a row_sparse one the rows from
+  // `row` on if it is `from` itself; at most about `bytes_max` bytes, but all of a dense part.
+  // Changes nothing.
+  ReadPart Read(const PartRange& range, PartIndex from, int64_t row, size_t bytes_max) const;
 
  private:
   class Impl;

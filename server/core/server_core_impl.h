@@ -1,8 +1,8 @@
 // What ServerCore is made of: the table of parts, the requests that wait, the log of commands, and
 // the handlers that lead from one to another. What each op asks, and what refuses it, is in
-// server_core.cc (commands: server_core_commands.cc; deleting: server_core_delete.cc; the updater:
-// server_core_optimizer.cc); how a value comes and goes in part_table.cc; waiting and answering in
-// waiting_room.cc; what a push does to a part in rounds.cc and sequence.cc.
+// server_core.cc (commands: server_core_commands.cc; deleting, resetting: server_core_delete.cc;
+// the updater: server_core_optimizer.cc); how a value comes and goes in part_table.cc; waiting and
+// answering in waiting_room.cc; what a push does to a part in rounds.cc and sequence.cc.
 #pragma once
 
 #include <memory>
@@ -39,8 +39,12 @@ class ServerCore::Impl {
                                 uint64_t* keys) const {
     return parts_.StatsOf(prefix, keys_max, figures, keys);
   }
-  std::vector<DeletedKey> DeleteKeys(const std::string& name, bool prefix, bool dry_run,
-                                     ServerOutbox* out);
+  // `reset`: they are reset, not deleted.
+  std::vector<DeletedKey> EndKeys(bool reset, const std::string& name, bool prefix, bool dry_run,
+                                  ServerOutbox* out);
+  ReadPart Read(const PartRange& range, PartIndex from, int64_t row, size_t bytes_max) const {
+    return parts_.Read(range, from, row, bytes_max);
+  }
 
  private:
   // What the whole frame must satisfy before its entries are looked at. `*retry` is set when the
@@ -56,6 +60,9 @@ class ServerCore::Impl {
               ReplyBatch& replies);
   void OnTakeBack(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnDelete(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
+  void OnReset(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
+  // A DELETE or RESET of a worker that waits for rank 0's.
+  void AwaitEnd(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnPush(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnPull(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnNorms(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);

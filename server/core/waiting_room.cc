@@ -82,20 +82,29 @@ void WaitingRoom::TellNorms(const PartRecord& record, ReplyBatch& replies) {
 }
 
 void WaitingRoom::EndLife(PartRecord& record, ReplyBatch& replies) {
-  const std::vector<Waiter> waiters = std::exchange(record.waiters, {});
+  const bool was_reset = record.part != nullptr;
+  std::vector<Waiter> waiters = std::exchange(record.waiters, {});
   for (const Waiter& waiter : waiters) {
     parking_.bytes -= waiter.asked.data.size();
     --waiting_;
   }
-  for (const Waiter& waiter : waiters) {
+  const auto over = std::partition(waiters.begin(), waiters.end(), [&](const Waiter& waiter) {
+    return was_reset && waiter.request.op == Op::kDelete;
+  });
+  for (auto each = over; each != waiters.end(); ++each) {
+    const Waiter& waiter = *each;
     ReplyEntry reply(waiter.request);
-    if (waiter.request.op == Op::kDelete) {
+    if (waiter.request.op == (was_reset ? Op::kReset : Op::kDelete)) {
       reply.progress = Progress::kDone;
+      if (was_reset) reply.life = waiter.request.life + 1;
     } else {
       reply.SetStatus(parts_->CheckLife(&record, waiter.request));
     }
     replies.Add(waiter.to, std::move(reply));
   }
+  waiters.erase(over, waiters.end());
+  waiting_ += waiters.size();
+  record.waiters = std::move(waiters);
 }
 
 bool WaitingRoom::AnswerIfReady(PartRecord& record, Waiter& waiter, ReplyBatch& replies) {
@@ -138,6 +147,7 @@ bool WaitingRoom::Answer(const Waiter& waiter, Part& part, uint64_t life,
       reply.life = life;
       break;
     case Op::kDelete:
+    case Op::kReset:
       return false;  // EndLife answers it
     case Op::kPush:
       if (part.DoneThrough(waiter.to.rank) < round) return false;

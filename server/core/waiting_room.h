@@ -51,8 +51,10 @@ class WaitingRoom {
   // Tells the waiting pushes of the record, which has a part, of the norms that their updates wait
   // for. If it throws std::bad_alloc: as AnswerReady.
   static void TellNorms(const PartRecord& record, ReplyBatch& replies);
-  // The record's value was deleted: pushes and pulls that waited get NOT_FOUND, DELETEs are done.
-  // If it throws std::bad_alloc, those who were not answered will ask, and hear the same.
+  // A life of the record has ended: pushes and pulls that waited get NOT_FOUND. If its value was
+  // deleted DELETEs are done, and RESETs get NOT_FOUND, too; if it was reset RESETs are done, and
+  // DELETEs wait on. If it throws std::bad_alloc, those who were not answered will ask, and hear
+  // the same.
   void EndLife(PartRecord& record, ReplyBatch& replies);
   // Answers one of the waiting requests, if its time has come. True: it was answered and waits no
   // more. False: it waits on.

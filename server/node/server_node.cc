@@ -5,22 +5,18 @@
 
 #include <algorithm>
 #include <future>
-#include <map>
 #include <new>
 #include <random>
 #include <utility>
 
 #include "common/base/allocator.h"
 #include "common/base/headroom.h"
-#include "common/base/mutex.h"
 #include "common/base/status_macros.h"
 #include "common/tensor/buffer.h"
 #include "common/tensor/page_pool.h"
 #include "common/transport/host_port.h"
 #include "common/transport/local_address.h"
 #include "common/transport/methods.h"
-#include "common/wire/byte_counts.h"
-#include "server/node/server_status.h"
 #include "server/values/tensor_values.h"
 
 namespace kvstore {
@@ -154,7 +150,13 @@ absl::Status ServerNode::Listen(const std::string& route) {
        [this](const Payload& request, const UnaryReply& reply) { GetKeyStats(request, reply); }});
   methods.unary_methods.push_back(
       {kDeleteKeysMethod, control_.get(),
-       [this](const Payload& asked, const UnaryReply& reply) { DeleteKeys(asked, reply); }});
+       [this](const Payload& asked, const UnaryReply& reply) { EndKeys(false, asked, reply); }});
+  methods.unary_methods.push_back(
+      {kResetKeysMethod, control_.get(),
+       [this](const Payload& asked, const UnaryReply& reply) { EndKeys(true, asked, reply); }});
+  methods.unary_methods.push_back(
+      {kReadKeyMethod, control_.get(),
+       [this](const Payload& asked, const UnaryReply& reply) { ReadKey(asked, reply); }});
   methods.unary_methods.push_back(
       {kOrderProfilerMethod, control_.get(),
        [this](const Payload& asked, const UnaryReply& reply) { OrderProfiler(asked, reply); }});
@@ -284,138 +286,6 @@ void ServerNode::GiveRouting(ClusterId cluster, ServerRank rank, Incarnation inc
     control_->PostAfter(kRoutingAgainMs, [=] {
       if (!stopping_) GiveRouting(cluster, rank, incarnation, routing);
     });
-  }
-}
-
-// The answers of the shards to one question. Each arrives on its shard's thread.
-struct ServerNode::Gathering {
-  Mutex mutex;
-  std::vector<ShardStatus> answers KVS_GUARDED_BY(mutex);
-  size_t shards = 0;
-  v1::ServerStatus status;  // what the control loop knows
-  UnaryReply reply;
-};
-
-void ServerNode::OrderProfiler(const Payload& asked, const UnaryReply& reply) {
-  v1::ProfilerOrderRequest order;
-  if (!order.ParseFromString(asked.ToString())) {
-    return reply(absl::InvalidArgumentError("a kvstore.v1.ProfilerOrderRequest expected"));
-  }
-  // A number that is no verb is refused by the profiler.
-  profiler_->Order({static_cast<ProfilerVerb>(order.verb()), order.parameters()},
-                   [reply](const absl::Status& outcome) {
-                     if (!outcome.ok()) return reply(outcome);
-                     reply(v1::ProfilerOrderReply().SerializeAsString());
-                   });
-}
-
-void ServerNode::ReadProfile(const Payload& asked, const UnaryReply& reply) {
-  v1::ReadProfileRequest request;
-  if (!request.ParseFromString(asked.ToString())) {
-    return reply(absl::InvalidArgumentError("a kvstore.v1.ReadProfileRequest expected"));
-  }
-  reply(profiler_->Read(request).SerializeAsString());
-}
-
-void ServerNode::GetStatus(const UnaryReply& reply) {
-  const auto gathering = std::make_shared<Gathering>();
-  gathering->shards = shards_.size();
-  gathering->reply = reply;
-  gathering->status.set_updater_plugin(options_.updater_plugin);
-  if (session_ != nullptr && session_->core().identity()) {
-    gathering->status.set_rank(session_->core().identity()->rank());
-    gathering->status.set_incarnation(session_->core().identity()->incarnation());
-    const RoutingPtr& routing = session_->core().routing();
-    if (routing != nullptr) gathering->status.set_epoch(routing->epoch);
-  }
-  for (const std::unique_ptr<Shard>& shard : shards_) {
-    shard->GetStatus([gathering](ShardStatus answer) {
-      const MutexLock lock(gathering->mutex);
-      gathering->answers.push_back(std::move(answer));
-      if (gathering->answers.size() < gathering->shards) return;
-      AddUpStatus(gathering->answers, SteadyNowMs(), kOpenRoundsShownMax, &gathering->status);
-      const WireBytes bytes = TotalWireBytes();
-      gathering->status.set_payload_bytes_moved(bytes.moved);
-      gathering->status.set_payload_bytes_copied(bytes.copied);
-      gathering->status.set_resident_bytes(ResidentBytes());
-      gathering->reply(gathering->status.SerializeAsString());
-    });
-  }
-}
-
-struct ServerNode::KeyGathering {
-  Mutex mutex;
-  std::vector<std::vector<KeyStats>> answers KVS_GUARDED_BY(mutex);
-  uint64_t most_keys KVS_GUARDED_BY(mutex) = 0;
-  size_t shards = 0;
-  UnaryReply reply;
-};
-
-void ServerNode::GetKeyStats(const Payload& request, const UnaryReply& reply) {
-  std::string bytes(request.size(), '\0');
-  request.CopyTo(bytes.data());
-  v1::KeyStatsRequest asked;
-  if (!asked.ParseFromString(bytes)) {
-    return reply(absl::InvalidArgumentError("a KeyStatsRequest expected, got other bytes"));
-  }
-  const auto gathering = std::make_shared<KeyGathering>();
-  gathering->shards = shards_.size();
-  gathering->reply = reply;
-  for (const std::unique_ptr<Shard>& shard : shards_) {
-    shard->GetKeyStats(
-        asked.prefix(), kKeyStatsShownMax, !asked.without_figures(),
-        [gathering](std::vector<KeyStats> answer, uint64_t keys) {
-          const MutexLock lock(gathering->mutex);
-          gathering->answers.push_back(std::move(answer));
-          gathering->most_keys = std::max(gathering->most_keys, keys);
-          if (gathering->answers.size() < gathering->shards) return;
-          v1::ServerKeyStats stats;
-          AddUpKeyStats(gathering->answers, kKeyStatsShownMax, &stats);
-          // Keys with parts in several shards count once: this is the least.
-          stats.set_keys_total(std::max<uint64_t>(gathering->most_keys, stats.keys_total()));
-          gathering->reply(stats.SerializeAsString());
-        });
-  }
-}
-
-struct ServerNode::DeleteGathering {
-  Mutex mutex;
-  std::map<KeyId, v1::DeletedKeys::DeletedKey> keys KVS_GUARDED_BY(mutex);
-  absl::Status failed KVS_GUARDED_BY(mutex);
-  size_t answers KVS_GUARDED_BY(mutex) = 0;
-  size_t shards = 0;
-  UnaryReply reply;
-};
-
-void ServerNode::DeleteKeys(const Payload& asked, const UnaryReply& reply) {
-  v1::DeleteKeysRequest request;
-  if (!request.ParseFromString(asked.ToString()) || request.name().empty()) {
-    return reply(absl::InvalidArgumentError(
-        "a kvstore.v1.DeleteKeysRequest with the name of a key, or its beginning, expected"));
-  }
-  spdlog::info("an operator {} the key{} '{}'", request.dry_run() ? "asks after" : "deletes",
-               request.prefix() ? "s that begin with" : "", request.name());
-  const auto gathering = std::make_shared<DeleteGathering>();
-  gathering->shards = shards_.size();
-  gathering->reply = reply;
-  for (const std::unique_ptr<Shard>& shard : shards_) {
-    shard->DeleteKeys(
-        request.name(), request.prefix(), request.dry_run(),
-        [gathering](const absl::StatusOr<std::vector<DeletedKey>>& answer) {
-          const MutexLock lock(gathering->mutex);
-          if (!answer.ok()) gathering->failed = answer.status();
-          for (const DeletedKey& key : answer.ok() ? *answer : std::vector<DeletedKey>()) {
-            v1::DeletedKeys::DeletedKey& sum = gathering->keys[key.key];
-            sum.set_key(key.key);
-            sum.set_name(key.name);
-            sum.set_parts(sum.parts() + key.parts);
-          }
-          if (++gathering->answers < gathering->shards) return;
-          if (!gathering->failed.ok()) return gathering->reply(gathering->failed);
-          v1::DeletedKeys deleted;
-          for (const auto& [id, key] : gathering->keys) *deleted.add_keys() = key;
-          gathering->reply(deleted.SerializeAsString());
-        });
   }
 }
 

@@ -78,7 +78,7 @@ class ServerNode {
  private:
   struct Gathering;
   struct KeyGathering;
-  struct DeleteGathering;
+  struct EndGathering;
 
   ServerNode(ServerNodeOptions options, Transport* transport, ServerNodeEvents events);
   // True if an address is to be found on the way to the scheduler.
@@ -102,7 +102,9 @@ class ServerNode {
   void GetStatus(const UnaryReply& reply);
   void GetKeyStats(const Payload& request, const UnaryReply& reply);
   void OrderProfiler(const Payload& asked, const UnaryReply& reply);
-  void DeleteKeys(const Payload& asked, const UnaryReply& reply);
+  // Deletes keys, or resets them.
+  void EndKeys(bool reset, const Payload& asked, const UnaryReply& reply);
+  void ReadKey(const Payload& asked, const UnaryReply& reply);
   void ReadProfile(const Payload& asked, const UnaryReply& reply);
   // Gives memory back that was needed for a moment only, now and every second from now on.
   void TrimMemory();

@@ -96,7 +96,7 @@ absl::Status CheckByTable(const RequestFrame& request, const RequestEntry& entry
   return op.bytes == OpBytes::kNone ? CheckNoBytes(request, entry) : CheckRows(request, entry);
 }
 
-// "INIT, PUSH, PULL, TAKE_BACK or DELETE".
+// "INIT, PUSH, PULL, TAKE_BACK, DELETE or RESET".
 std::string ProbedOps() {
   std::vector<std::string_view> names;
   for (const OpInfo& op : kOps) {

@@ -76,18 +76,33 @@ void Shard::GetStatus(std::function<void(ShardStatus)> done) {
   });
 }
 
-void Shard::DeleteKeys(const std::string& name, bool prefix, bool dry_run,
-                       std::function<void(absl::StatusOr<std::vector<DeletedKey>>)> done) {
-  loop_->Post([this, name, prefix, dry_run, done = std::move(done)] {
+void Shard::EndKeys(bool reset, const std::string& name, bool prefix, bool dry_run,
+                    std::function<void(absl::StatusOr<std::vector<DeletedKey>>)> done) {
+  loop_->Post([this, reset, name, prefix, dry_run, done = std::move(done)] {
     try {
-      std::vector<DeletedKey> deleted;
+      std::vector<DeletedKey> ended;
       ServerOutbox out;
-      if (core_ != nullptr) deleted = core_->DeleteKeys(name, prefix, dry_run, &out);
+      if (core_ != nullptr) {
+        ended = reset ? core_->ResetKeys(name, prefix, dry_run, &out)
+                      : core_->DeleteKeys(name, prefix, dry_run, &out);
+      }
       for (const ServerFrame& reply : out) Send(reply.peer, reply.frame);
-      done(std::move(deleted));
+      done(std::move(ended));
     } catch (const std::bad_alloc&) {
       CloseStreams();  // who waited for what is gone will ask
-      done(absl::ResourceExhaustedError("memory to delete all of the keys expected, ask again"));
+      done(absl::ResourceExhaustedError(fmt::format(
+          "memory to {} all of the keys expected, ask again", reset ? "reset" : "delete")));
+    }
+  });
+}
+
+void Shard::ReadKey(const PartRange& range, PartIndex from, int64_t row, size_t bytes_max,
+                    std::function<void(const absl::StatusOr<ReadPart>&)> done) {
+  loop_->Post([this, range, from, row, bytes_max, done = std::move(done)] {
+    try {
+      done(core_ == nullptr ? ReadPart() : core_->Read(range, from, row, bytes_max));
+    } catch (const std::bad_alloc&) {
+      done(absl::ResourceExhaustedError("memory for a piece of the value expected, ask again"));
     }
   });
 }

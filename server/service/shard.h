@@ -56,9 +56,13 @@ class Shard {
   // The same with ServerCore::StatsOf, `keys`: all that there are.
   void GetKeyStats(const std::string& prefix, size_t keys_max, bool figures,
                    std::function<void(std::vector<KeyStats>, uint64_t keys)> done);
-  // The same with ServerCore::DeleteKeys; RESOURCE_EXHAUSTED: not all are deleted, ask again.
-  void DeleteKeys(const std::string& name, bool prefix, bool dry_run,
-                  std::function<void(absl::StatusOr<std::vector<DeletedKey>>)> done);
+  // The same with ServerCore::DeleteKeys or, with `reset`, ResetKeys; RESOURCE_EXHAUSTED: not all
+  // are, ask again.
+  void EndKeys(bool reset, const std::string& name, bool prefix, bool dry_run,
+               std::function<void(absl::StatusOr<std::vector<DeletedKey>>)> done);
+  // The same with ServerCore::Read; RESOURCE_EXHAUSTED: no memory for the piece.
+  void ReadKey(const PartRange& range, PartIndex from, int64_t row, size_t bytes_max,
+               std::function<void(const absl::StatusOr<ReadPart>&)> done);
 
  private:
   void Accept(std::unique_ptr<MessageStream> stream);

@@ -218,6 +218,18 @@ Payload DenseValue::Read(const Piece&) const {
   return EncodeValues(*codec_, dtype, value_->data(), value_->size() / DTypeBytes(dtype));
 }
 
+ValueRows DenseValue::ReadRows(int64_t, int64_t, size_t) const {
+  ValueRows read;
+  read.data = Payload(value_);
+  return read;
+}
+
+void DenseValue::ForgetAllButValue() noexcept {
+  state_.reset();
+  sums_.clear();
+  last_sum_.reset();
+}
+
 SavedHeader DenseValue::Header() const {
   SavedHeader header;
   header.storage = Storage::kDense;

@@ -39,6 +39,7 @@ class DenseValue final : public PartValue {
   // The stored buffer itself, which is never written to (an update makes another one); or, if the
   // codec encodes pulls, its elements encoded.
   Payload Read(const Piece& asked) const override;
+  ValueRows ReadRows(int64_t begin, int64_t end, size_t bytes_max) const override;
   uint32_t Measurings() const override;
   uint32_t parts() const override;
   absl::StatusOr<NormSums> Measure(uint32_t step, SumIndex sum, const RoundCounts& counts,
@@ -48,6 +49,7 @@ class DenseValue final : public PartValue {
 
  private:
   absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts, const NormSums& norms) override;
+  void ForgetAllButValue() noexcept override;
   absl::Status UpdateByBuiltIn(const MutableBufferPtr& sum, const RoundCounts& counts,
                                NormSums norms);
   // As Measure, of a sum.

@@ -238,6 +238,35 @@ Payload RowValue::Read(const Piece& asked) const {
   return EncodeValues(*codec_, key().dtype, rows->data(), asked.rows * cut_.row_elements);
 }
 
+ValueRows RowValue::ReadRows(int64_t begin, int64_t end, size_t bytes_max) const {
+  // Row r of the value is row r div P of the stripe r mod P: of those from `begin` on the first is
+  // the next one up that leaves the remainder of this stripe.
+  const auto stripes = static_cast<int64_t>(cut_.stripes);
+  const auto stripe = static_cast<int64_t>(id().part);
+  const auto first = [&](int64_t row) { return (row - stripe + stripes - 1) / stripes; };
+  const int64_t from = begin <= stripe ? 0 : first(begin);
+  const int64_t to = end <= stripe ? 0 : std::min(first(end), cut_.RowsIn(id().part));
+  const size_t most = std::max<size_t>(bytes_max / cut_.row_bytes, 1);
+  ValueRows read;
+  read.rows = table_.NonZeroRows(from, to, most + 1);
+  if (read.rows.size() > most) {
+    read.more = true;
+    read.next = read.rows.back() * stripes + stripe;
+    read.rows.pop_back();
+  }
+  const auto data = std::make_shared<Buffer>(read.rows.size() * cut_.row_bytes);
+  table_.Gather(read.rows.data(), read.rows.size(), data->data());
+  read.data = Payload(BufferPtr(data));
+  for (int64_t& row : read.rows) row = row * stripes + stripe;
+  return read;
+}
+
+void RowValue::ForgetAllButValue() noexcept {
+  state_.reset();
+  sums_.clear();
+  last_sum_.reset();
+}
+
 SavedHeader RowValue::Header() const {
   SavedHeader header;
   header.storage = Storage::kRowSparse;

@@ -42,11 +42,13 @@ class RowValue final : public PartValue {
   void DropSum(SumIndex sum) override { sums_.erase(sum); }
   // The rows in the order of the ids; encoded, if the codec encodes pulls.
   Payload Read(const Piece& asked) const override;
+  ValueRows ReadRows(int64_t begin, int64_t end, size_t bytes_max) const override;
   Payload Save() const override;
   absl::Status Load(const Payload& saved) override;
 
  private:
   absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts, const NormSums& norms) override;
+  void ForgetAllButValue() noexcept override;
   absl::Status UpdateTable(RowSum& sum, const RoundCounts& counts);
   // The header of what the part would be saved as now.
   SavedHeader Header() const;

@@ -70,6 +70,11 @@ class NumberValue : public PartValue {
     return number;
   }
 
+  void ForgetAllButValue() noexcept override {
+    state_ = 0;
+    sums_.clear();
+  }
+
   uint64_t number_ = 0;
   uint64_t state_ = 0;
 

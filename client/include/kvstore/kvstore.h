@@ -26,6 +26,14 @@ inline constexpr int kWorkerGroup = 4;
 // What SetServerProfilerCommand asks of the servers' profilers.
 enum class KVStoreServerProfilerCommand { kSetConfig, kState, kPause, kDump };
 
+// A key as Keys() lists it.
+struct KeyInfo {
+  std::string name;                             // of an int key: its number, as text
+  DataType dtype = DataType::kFloat32;          // as Init was given it
+  std::vector<int64_t> shape;                   // of the whole value
+  StorageType storage = StorageType::kDefault;  // of the key
+};
+
 // Push, Pull and their kin return when the work is queued. A failure found later is thrown as
 // kvstore::Error by the next WaitToRead or WaitToWrite of an array concerned, Wait, WaitAll,
 // Barrier, or the next call on that key; once. Every call throws Error kInvalidArgument at once
@@ -95,6 +103,17 @@ class KVSTORE_EXPORT KVStore {
   // kDeadlineExceeded names rank 0, if it is waited for.
   virtual void Delete(const std::vector<int>& keys) = 0;
   virtual void Delete(const std::vector<std::string>& keys) = 0;
+
+  // Lets keys begin anew with the values of their last versions: what the optimizer keeps of them
+  // (momentum, counts of updates), what compression has left over, and rounds that are open are
+  // forgotten, and so is that a key has failed (see status). What follows has the bits that it
+  // would have after an Init with that value. On dist all workers call Reset; rank 0's call resets,
+  // the others' return when it has (or when kvctl reset has). It waits for this worker's pushes and
+  // pulls, not for the others': theirs that are not in a version are lost, and they get kNotFound
+  // from them, and from whatever follows, until they call Reset. So meet in a Barrier() before.
+  // Errors: those of Delete.
+  virtual void Reset(const std::vector<int>& keys) = 0;
+  virtual void Reset(const std::vector<std::string>& keys) = 0;
 
   // The n-th push of a worker to a key is its contribution to round n of that key; on dist_async
   // and dist_ssp it is an update of its own, applied when it arrives, in the order of this worker's
@@ -255,7 +274,13 @@ class KVSTORE_EXPORT KVStore {
   virtual void Wait(const std::vector<int>& keys) = 0;
   virtual void Wait(const std::vector<std::string>& keys) = 0;
   virtual void WaitAll() = 0;
-  // The last error of a key as one line, "OK" if there was none.
+  // The keys of this store whose names (int keys: their numbers as text) begin with `prefix`, int
+  // keys by number, string keys by name. It asks nobody: they are those that Init has made here and
+  // Delete has not ended.
+  virtual std::vector<KeyInfo> Keys(const std::string& prefix = "") const = 0;
+  // The last error of a key as one line, "OK" if there was none. On a dist store a key has failed
+  // when a server refuses a part of a push for good after others were accepted: that push's error
+  // says so, and every Push and Pull of the key is kFailedPrecondition until Reset or Delete.
   virtual std::string status(int key) const = 0;
   virtual std::string status(const std::string& key) const = 0;
   // How stale the value was that the last Pull, PullRowSparse or PushPull of the key that is over
