@@ -88,6 +88,7 @@ void CheckPassed(const RequestFrame& request, const RequestEntry& entry) {
     case Op::kProbe:
     case Op::kLeave:
     case Op::kDelete:
+    case Op::kReset:
       KVS_CHECK(entry.piece.data.empty());
       return;
     case Op::kTakeBack:

@@ -102,6 +102,28 @@ TEST_CASE("a push asks for every part and ends when the last is over", "[dist]")
   CHECK(underway.Outcome().ok());
 }
 
+TEST_CASE("a push that fails its key keeps the refusal's code, and says what has become of the key",
+          "[dist]") {
+  Underway underway;
+  const NDArray value({3 * kPartElements});
+  const auto operation = OperationOn(OperationKind::kPush, value, {value});
+  PlainCodec codec;
+  const auto cut = MakeCut(operation->spec);
+  auto push = std::make_shared<PushOperation>(operation, underway.token);
+  std::vector<PartAsk> requests =
+      AsksOf(*push, *cut, ContributionOf(*operation, underway.token), nullptr, codec);
+  underway.token = nullptr;
+  push->OnPart(Op::kPush, 1, Done(requests[1], absl::InvalidArgumentError("refused")));
+  Completion failed =
+      Done(requests[0], absl::FailedPreconditionError("key 17 has failed: refused"));
+  failed.key_failed = true;
+  push->OnPart(Op::kPush, 0, failed);
+  push->OnPart(Op::kPush, 2, Done(requests[2]));
+  push = nullptr;
+  requests.clear();
+  CHECK(underway.Outcome() == absl::InvalidArgumentError("key 17 has failed: refused"));
+}
+
 TEST_CASE("an operation fails with the first failure, when all of its requests are over",
           "[dist]") {
   Underway underway;

@@ -58,6 +58,14 @@ TEST_CASE("rows are zero until they are written, and keep what was written", "[r
     if (bytes != zeros) not_zero.push_back(row);
   }
   CHECK(table.NonZeroRows() == not_zero);
+  const int64_t begin = rows / 3, end = rows - rows / 4;
+  std::vector<int64_t> between;
+  for (const int64_t row : not_zero) {
+    if (row >= begin && row < end) between.push_back(row);
+  }
+  CHECK(table.NonZeroRows(begin, end, SIZE_MAX) == between);
+  between.resize(between.size() / 2);
+  CHECK(table.NonZeroRows(begin, end, between.size()) == between);
   if (rows > 1009) return;  // too many to look at
   std::vector<uint8_t> all(static_cast<size_t>(rows) * row_bytes, 99);
   table.CopyTo(all.data());

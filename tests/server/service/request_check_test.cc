@@ -112,9 +112,9 @@ TEST_CASE("a frame that describes a key twice is refused", "[request_check]") {
 }
 
 TEST_CASE("unknown ops are refused", "[request_check]") {
-  for (const uint32_t op : {0u, 13u, 0xffffffffu}) {
+  for (const uint32_t op : {0u, 14u, 0xffffffffu}) {
     CheckRefused(Check(Request(static_cast<Op>(op))),
-                 "OP? of key 17: op 1 (INIT) to 12 (DELETE) expected, got " + std::to_string(op));
+                 "OP? of key 17: op 1 (INIT) to 13 (RESET) expected, got " + std::to_string(op));
   }
 }
 
@@ -206,13 +206,13 @@ TEST_CASE("requests that carry no bytes are refused with some", "[request_check]
   CheckRefused(Check(frame), std::string(OpName(op)) + " of key 17: no bytes expected, got 3");
 }
 
-TEST_CASE("a probe asks after an INIT, PUSH, PULL, TAKE_BACK or DELETE", "[request_check]") {
-  CheckRefused(
-      Check(Probe(Op::kProbe)),
-      "PROBE of key 17: probed_op INIT, PUSH, PULL, TAKE_BACK or DELETE expected, got PROBE (4)");
-  CheckRefused(
-      Check(Probe(static_cast<Op>(70))),
-      "PROBE of key 17: probed_op INIT, PUSH, PULL, TAKE_BACK or DELETE expected, got OP? (70)");
+TEST_CASE("a probe asks after an INIT, PUSH, PULL, TAKE_BACK, DELETE or RESET", "[request_check]") {
+  CheckRefused(Check(Probe(Op::kProbe)),
+               "PROBE of key 17: probed_op INIT, PUSH, PULL, TAKE_BACK, DELETE or RESET expected, "
+               "got PROBE (4)");
+  CheckRefused(Check(Probe(static_cast<Op>(70))),
+               "PROBE of key 17: probed_op INIT, PUSH, PULL, TAKE_BACK, DELETE or RESET expected, "
+               "got OP? (70)");
   RequestFrame probe = Probe(Op::kPush);
   probe.entries[0].round = 0;
   CheckRefused(Check(probe), "PROBE of key 17: a round of at least 1 expected, got 0");

@@ -140,6 +140,30 @@ TEST_CASE("rounds of rows are the model's, row by row, bit by bit", "[engine][ro
   }
 }
 
+TEST_CASE("an operator reads the rows of a stripe that are not zero, some at a time",
+          "[engine][rows]") {
+  TensorValues values;
+  // So many rows that there are stripes: row 7 + 61 n is row n of stripe 7.
+  Stripe stripe(values, Key(1000000), 7,
+                {{7, {1, 1, 1}}, {68, {0, 0, 0}}, {129, {2, 2, 2}}, {999980, {3, 3, 3}}});
+  const auto read = [&](int64_t begin, int64_t end, size_t bytes_max) {
+    return stripe.value->ReadRows(begin, end, bytes_max);
+  };
+  const ValueRows all = read(0, 1000000, 1 << 20);
+  CHECK(all.rows == std::vector<int64_t>{7, 129, 999980});
+  CHECK(RowsIn(all.data) == std::vector<Row>{{1, 1, 1}, {2, 2, 2}, {3, 3, 3}});
+  CHECK_FALSE(all.more);
+  CHECK(read(7, 130, 1 << 20).rows == std::vector<int64_t>{7, 129});
+  CHECK(read(8, 129, 1 << 20).rows.empty());
+  CHECK(read(0, 7, 1 << 20).rows.empty());
+  CHECK(read(999981, 1000000, 1 << 20).rows.empty());
+  const ValueRows two = read(0, 1000000, 2 * sizeof(Row));
+  CHECK(two.rows == std::vector<int64_t>{7, 129});
+  CHECK(two.more);
+  CHECK(two.next == 999980);
+  CHECK(read(two.next, 1000000, 1).rows == std::vector<int64_t>{999980});  // one at least
+}
+
 TEST_CASE("without an optimizer the sum becomes the value: other rows are zero", "[engine][rows]") {
   TensorValues values;
   Stripe stripe(values, Key(10), 0, {{1, {1, 1, 1}}, {2, {2, 2, 2}}});

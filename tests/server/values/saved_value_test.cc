@@ -159,6 +159,44 @@ TEST_CASE("a part that was saved and loaded has the same bits, now and after fur
   }
 }
 
+TEST_CASE("a part that was reset has the bits of a fresh one with its value", "[engine]") {
+  const uint64_t seed = GENERATE(take(3, random<uint64_t>(1, 1u << 30)));
+  const auto storage = GENERATE(Storage::kDense, Storage::kRowSparse);
+  std::mt19937_64 random(seed);
+  for (const DType dtype : kDTypes) {
+    for (const OptimizerConfig& optimizer : kOptimizers) {
+      CAPTURE(seed, storage, DTypeName(dtype), optimizer.name, optimizer.parameters);
+      const KeySpec key = Key(dtype, storage);
+      TensorValues values;
+      REQUIRE(values.SetOptimizer(optimizer).ok());
+      const std::unique_ptr<PartValue> part = values.Make(key, {17, 0});
+      part->Fill(AnyPiece(random, key));
+      for (int round = 0; round < 3; ++round) {
+        Round(std::mt19937_64(random()), {part.get()});
+      }
+      part->Fold(0, AnyPiece(random, key));  // in no version: it is dropped
+      const std::string value = All(*part);
+      part->Reset();
+      REQUIRE(All(*part) == value);
+      REQUIRE(part->version() == 0);
+
+      const std::unique_ptr<PartValue> fresh = values.Make(key, {17, 0});
+      std::string bytes;
+      if (storage == Storage::kRowSparse) {
+        std::vector<int64_t> rows(1000);
+        std::iota(rows.begin(), rows.end(), 0);
+        bytes.append(reinterpret_cast<const char*>(rows.data()), rows.size() * sizeof(int64_t));
+      }
+      const uint32_t rows = storage == Storage::kRowSparse ? 1000 : 0;
+      fresh->Fill({rows, Payload::CopyOf(bytes + value)});
+      for (int round = 0; round < 3; ++round) {
+        REQUIRE(part->Save().ToString() == fresh->Save().ToString());
+        Round(std::mt19937_64(random()), {part.get(), fresh.get()});
+      }
+    }
+  }
+}
+
 TEST_CASE("version, counters and state are all of what a saved part is", "[engine]") {
   // Else the test above would prove less than it says: each of them, changed, is a part that goes
   // on differently.
