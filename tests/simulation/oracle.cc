@@ -36,7 +36,7 @@ void Oracle::BeginJob(JobId job, const Programs& programs) {
   commands_.BeginJob();
   deleted_.clear();
   for (uint32_t key = 0; key < programs.keys.size(); ++key) {
-    const uint64_t last_life = world_.params().lives ? 1 : 0;
+    const uint64_t last_life = world_.params().two_lives() ? 1 : 0;
     for (uint64_t life = 0; life <= last_life; ++life)
       BeginKey(programs, key, life, life < last_life);
   }
@@ -59,7 +59,10 @@ void Oracle::BeginKey(const Programs& programs, uint32_t key, uint64_t life, boo
     p.row_sparse = programs.keys[key].storage == Storage::kRowSparse;
     p.deleted = ends;
     p.parts = count;
-    p.values.push_back(Folded({id, index}, 0, 0));
+    // A life that a reset begins has the value of the one before. (Asynchronous: OnReset says it.)
+    const bool goes_on = life > 0 && world_.params().resets;
+    p.values.push_back(goes_on ? part({programs.keys[key].key, index}).values.back()
+                               : Folded({id, index}, 0, 0));
     for (const Program& program : programs.ranks) {
       p.pushes.push_back(pushes(program));
       if (async()) p.made.emplace_back();
@@ -217,6 +220,20 @@ void Oracle::OnCommit(PartId id, Round version, uint64_t sum, uint64_t value) {
                             id.key, version, p.committed));
   }
   p.committed = version;
+}
+
+void Oracle::OnReset(PartId id, uint64_t life, uint64_t value) {
+  const Part& before = part(InLife(id, life));
+  const auto next = parts_.find(InLife(id, life + 1));
+  if (next == parts_.end()) {
+    world_.Fail(fmt::format("part {} of key {:x}: it is reset {} times, once expected", id.part,
+                            id.key, life + 1));
+  }
+  if (async()) next->second.values[0] = value;
+  if (value == before.values[before.committed] && value == next->second.values[0]) return;
+  world_.Fail(
+      fmt::format("part {} of key {:x}: reset at version {}, it must be {:016x}, is {:016x}",
+                  id.part, id.key, before.committed, before.values[before.committed], value));
 }
 
 Round Oracle::NextRound(PartId id, SumIndex sum) const {

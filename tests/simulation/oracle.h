@@ -46,9 +46,13 @@ class Oracle {
   JobId job() const { return job_; }
   Commands& commands() { return commands_; }
 
-  // Rank 0 deletes the key; whether it does. (Its first life, that is.)
+  // Rank 0 deletes or resets the key; whether it does. (Its first life, that is.)
   void OnDelete(KeyId key) { deleted_.insert(key); }
   bool IsDeleted(KeyId key) const { return deleted_.count(key) != 0; }
+
+  // A server begins the life of the part after `life`, with the value that it has: that of the last
+  // version.
+  void OnReset(PartId id, uint64_t life, uint64_t value);
 
   // What `rank` pushes as its contribution to `round`, and rank 0 gives to Init as round 0,
   // fragment by fragment; 0 goes without bytes.
@@ -96,7 +100,7 @@ class Oracle {
     bool row_sparse = false;
     uint32_t parts = 1;            // of its value
     std::vector<bool> norms_fail;  // by round, from 1; of a synchronous store
-    bool deleted = false;          // in the end
+    bool deleted = false;          // or reset, in the end
     std::vector<uint64_t> values;  // by version; asynchronous: of those that were made
     Round committed = 0;
     std::vector<Round> pushes;  // by rank: how many it makes

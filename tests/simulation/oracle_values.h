@@ -50,6 +50,7 @@ class OracleValues final : public ShardValues {
       return absl::InvalidArgumentError("a number expected");
     }
     Payload Read(const Piece& asked) const override {
+      in_life();
       return NumberPayload(asked.data.empty() ? number_ : RowsOf(number_, NumberOf(asked.data)));
     }
     uint32_t parts() const override { return static_cast<uint32_t>(key().shape[0]); }
@@ -96,8 +97,22 @@ class OracleValues final : public ShardValues {
       return absl::OkStatus();
     }
 
-    // By what the oracle knows the part: the dtype tells its lives apart (Programs::KeyIn).
-    PartId in_life() const { return InLife(id(), key().dtype == DType::kInt64 ? 1 : 0); }
+    void ForgetAllButValue() noexcept override {
+      NumberValue::ForgetAllButValue();
+      ++resets_;
+    }
+
+    // By what the oracle knows the part: the dtype tells the lives apart that an Init began
+    // (Programs::KeyIn). The oracle hears here of those that a reset began, as it may throw.
+    PartId in_life() const {
+      for (; told_resets_ < resets_; ++told_resets_) {
+        shared_.oracle_.OnReset(id(), told_resets_, number_);
+      }
+      return InLife(id(), (key().dtype == DType::kInt64 ? 1 : 0) + resets_);
+    }
+
+    uint64_t resets_ = 0;
+    mutable uint64_t told_resets_ = 0;
 
     OracleValues& shared_;
   };

@@ -198,7 +198,10 @@ Params Params::FromSeed(uint64_t seed) {
   }
   p.clocks = Mix64(seed + kClockSalt) % 2 == 0;
   p.inits_taken_back = Mix64(seed + kTakeBackSalt) % 5 == 0;
-  p.lives = Mix64(seed + kLivesSalt) % 6 == 0 && !p.burst && !p.inits_taken_back;
+  if (const uint64_t ends = Mix64(seed + kLivesSalt) % 6; !p.burst && !p.inits_taken_back) {
+    p.lives = ends == 0;
+    p.resets = ends == 1;
+  }
   p.bad_requests = Mix64(seed + kBadSalt) % 3 == 0;
   if (const uint64_t norms = Mix64(seed + kNormSalt); norms % 3 == 0) {
     p.measurings = static_cast<uint32_t>(1 + norms / 3 % 2);
@@ -241,7 +244,10 @@ std::string Params::Describe() const {
       server.parked_bytes_max, client.window_bytes, client.try_ms, heal_ms,
       async ? StoreType() + ", " : "",
       measurings > 0 ? fmt::format("{} measurings, ", measurings) : "",
-      commands ? "commands, " : "", trials ? "trials, " : "", lives ? "lives, " : "",
+      commands ? "commands, " : "", trials ? "trials, " : "",
+      lives    ? "lives, "
+      : resets ? "resets, "
+               : "",
       reorder ? "reorder, " : "", encode_frames ? "encoded, " : "",
       jobs > 1 ? fmt::format("{} jobs, ", jobs) : "",
       restarts_while_forming ? "restarts while forming, " : "", LethalName(lethal));

@@ -55,8 +55,10 @@ struct Params {
   bool trials = false;            // rank 0 begins with Inits that are refused, and takes them back
   bool inits_taken_back = false;  // rank 0 takes Inits of the keys back, and makes them again
   bool lives = false;             // all keys are deleted, under way, and made anew
-  bool bad_requests = false;      // pulls that are refused; an optimizer that a server refuses
-  uint32_t jobs = 1;              // one after the other, on the same servers
+  bool resets = false;            // or they are reset
+  bool two_lives() const { return lives || resets; }
+  bool bad_requests = false;  // pulls that are refused; an optimizer that a server refuses
+  uint32_t jobs = 1;          // one after the other, on the same servers
 
   // Weather, until heal_ms.
   uint32_t loss_permille = 0;

@@ -27,7 +27,7 @@ class Maker {
       Wait(0);
       Add({Action::Kind::kBarrier, {}, 0});
     }
-    if (p_.lives) FirstLife();
+    if (p_.two_lives()) FirstLife();
     for (uint32_t epoch = 0; epoch < p_.epochs; ++epoch) {
       if (rank_ == 0 && rng_.Permille(epoch == 0 ? 500 : 300)) ChangeOptimizer();
       const uint32_t rounds = p_.rounds * (epoch + 1) / p_.epochs - p_.rounds * epoch / p_.epochs;
@@ -90,9 +90,9 @@ class Maker {
   }
 
   // A few rounds, and of the others than rank 0 perhaps more, which nobody completes; then all
-  // delete the keys, nobody waits for anybody, and make them anew.
+  // delete the keys, nobody waits for anybody, and make them anew; or reset them.
   void FirstLife() {
-    // Nobody deletes what others still initialise.
+    // Nobody deletes, or resets, what others still initialise.
     Add({Action::Kind::kBarrier, {}, 0});
     const auto rounds = static_cast<uint32_t>(Mix64(p_.seed + 19001) % 4);
     const int64_t more = rank_ == 0 ? 0 : rng_.Between(0, 2);
@@ -103,12 +103,12 @@ class Maker {
     Wait(0);  // as the SDK does, and
     std::vector<KeyOp> together;
     for (const uint32_t key : KeysInAnyOrder()) {
-      together.push_back({Op::kDelete, key});
+      together.push_back({p_.resets ? Op::kReset : Op::kDelete, key});
       if (rng_.Coin()) Submit(std::exchange(together, {}));
     }
     if (!together.empty()) Submit(std::move(together));
     Wait(0);  // here: a key is gone before another one comes
-    InitAll();
+    if (!p_.resets) InitAll();
   }
 
   // Every round needs rank 0, so the rounds above what rank 0 has pushed are made by the new one.

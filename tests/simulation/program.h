@@ -13,7 +13,7 @@
 namespace kvstore::sim {
 
 struct KeyOp {
-  Op op = Op::kUnspecified;  // kInit, kPush, kPull, kDelete; of all parts of the key
+  Op op = Op::kUnspecified;  // kInit, kPush, kPull, kDelete, kReset; of all parts of the key
   uint32_t key = 0;          // index
 };
 

@@ -38,7 +38,8 @@ TEST_CASE("the simulated sum changes with loss, repeat and order", "[simulation]
   CHECK(FoldOne(a, FoldOne(b, c)) != right);
 }
 
-// In a life of the keys that ends with a DELETE some push more often, which nobody completes.
+// In a life of the keys that ends with a DELETE or RESET some push more often, which nobody
+// completes.
 TEST_CASE("every worker pushes every key equally often before each barrier", "[simulation]") {
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     CAPTURE(seed);
@@ -53,7 +54,7 @@ TEST_CASE("every worker pushes every key equally often before each barrier", "[s
       for (const Action& action : programs.ranks[rank].actions) {
         for (const KeyOp& op : action.ops) {
           pushes[op.key] += op.op == Op::kPush ? 1 : 0;
-          if (op.op != Op::kDelete) continue;
+          if (op.op != Op::kDelete && op.op != Op::kReset) continue;
           before.resize(pushes.size());
           before[op.key] = std::exchange(pushes[op.key], 0);
         }

@@ -42,7 +42,8 @@ enum class Fault : uint32_t {
   kStartedAgain,        // a job that had not begun lost a member, and started again without it
   kPullHeldUp,          // by workers that are behind; each time that something else came meanwhile
   kMeasureFailed,       // a part could not be measured for a round, which failed on all of them
-  kDeletedUnder,        // a push or a pull of a value that was deleted meanwhile
+  kDeletedUnder,        // a push or a pull of a value that was deleted or reset meanwhile
+  kKeyFailed,           // a push or a pull of a key of which a push was refused before
   kLostAtStart,         // a member died at the moment at which its job began, which failed
   kCount
 };
@@ -81,6 +82,7 @@ inline constexpr std::array<std::string_view, kFaults> kFaultNames = {"frames lo
                                                                       "pulls held up",
                                                                       "measurings failed",
                                                                       "requests of deleted values",
+                                                                      "requests of failed keys",
                                                                       "jobs lost at their start"};
 
 struct Stats {

@@ -53,6 +53,10 @@ void WireMonitor::FirstSent(const RequestEntry& entry) {
   }
 }
 
+void WireMonitor::Abandoned(RequestId request) {
+  for (auto& [stream, unanswered] : unanswered_) unanswered.erase(request);
+}
+
 void WireMonitor::Sent(ConnId stream, const RequestFrame& frame) {
   std::map<RequestId, uint64_t>& unanswered = unanswered_[stream];
   for (const RequestEntry& entry : frame.entries) {

@@ -21,6 +21,8 @@ class WireMonitor {
   // In the order of submission.
   void Submitted(Op op, PartId id, Round round, uint32_t fragment);
   void Completed(Op op, PartId id, Round round);
+  // It ended without an answer (C11), which is not counted as missing any more (C5).
+  void Abandoned(RequestId request);
   void Sent(ConnId stream, const RequestFrame& frame);
   // Just before the core is handed it.
   void Delivered(ConnId stream, const ReplyFrame& frame);

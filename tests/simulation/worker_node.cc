@@ -189,6 +189,7 @@ void WorkerNode::Apply(const ClientOutbox& out) {
   for (const Completion& done : out.done) {
     const auto it = asked_.find(done.ticket);
     if (it != asked_.end()) monitor_->Completed(it->second.op, it->second.id, it->second.round);
+    if (done.key_failed) monitor_->Abandoned(done.request);
   }
   for (const ShardAddress shard : out.dial) Dial(shard);
   for (const ClientOutbox::Send& send : out.frames) Send(send);
@@ -293,6 +294,15 @@ void WorkerNode::CheckDone(const Completion& done, const Asked& asked) {
     if (!absl::IsAlreadyExists(done.status)) {
       fail("ALREADY_EXISTS expected, got " + done.status.ToString());
     }
+    return;
+  }
+  // A key has failed of which a push was refused, when another part of it goes on (C11).
+  if (done.key_failed) {
+    if (!refused_push_ || refused_push_->key != asked.id.key ||
+        !absl::IsFailedPrecondition(done.status)) {
+      fail("a key has failed of which no push was refused: " + done.status.ToString());
+    }
+    world_.stats().Count(Fault::kKeyFailed);
     return;
   }
   if (asked.bad) {

@@ -146,7 +146,7 @@ class WorkerNode {
   std::vector<std::unique_ptr<std::array<uint8_t, 8>>> memory_;
   std::map<Ticket, Asked> asked_;
   std::map<PartId, Round> pushed_;
-  std::map<uint32_t, uint64_t> lives_;  // by key: how often it was deleted here
+  std::map<uint32_t, uint64_t> lives_;  // by key: how often it was deleted or reset here
   std::optional<PartId> refused_push_;
   InitUndo undo_;
   Ticket last_ticket_ = 0;

@@ -124,12 +124,12 @@ bool WorkerNode::RunAction(const Action& action) {
 void WorkerNode::Submit(const Action& action, bool again) {
   std::vector<PartRequest> requests;
   for (const KeyOp& op : action.ops) {
-    const bool deletes = op.op == Op::kDelete;
-    if (deletes && rank() == 0) oracle_.OnDelete(programs_.keys[op.key].key);
+    const bool ends = op.op == Op::kDelete || op.op == Op::kReset;
+    if (ends && rank() == 0) oracle_.OnDelete(programs_.keys[op.key].key);
     for (PartIndex part = 0; part < world_.params().key_parts[op.key]; ++part) {
       Ask(op, part, action.priority, again, action.kind == Action::Kind::kInitTakenBack, &requests);
     }
-    if (deletes) ++lives_[op.key];
+    if (ends) ++lives_[op.key];
   }
   Run([&](ClientOutbox* out) {
     client_->Submit(world_.clock_ms(process_), std::move(requests), out);
@@ -154,6 +154,7 @@ void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again, 
       pieces = oracle_.Fragments(in_life, rank(), round);
       break;
     case Op::kDelete:
+    case Op::kReset:
       pushed_[id] = 0;
       break;
     default:
@@ -194,7 +195,7 @@ void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again, 
     }
     asked.trial = trial;
     asked_[request.ticket] = asked;
-    if (op.op == Op::kDelete) continue;
+    if (op.op == Op::kDelete || op.op == Op::kReset) continue;
     monitor_->Submitted(asked.op, asked.id, asked.round, request.piece.fragment);
   }
 }
