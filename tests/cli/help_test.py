@@ -18,7 +18,8 @@ def main():
     for program in filter(None, sys.argv[1:]):
         commands.append([program])
         if program.endswith("/kvctl"):
-            commands += [[program, command] for command in ("run", "stats", "status", "keys", "delete", "profile",
+            commands += [[program, command] for command in ("run", "stats", "status", "keys", "get", "reset", "delete",
+                                                            "profile",
                                                             "version")]
             commands += [[program, "profile", command]
                          for command in ("set-config", "start", "stop", "pause", "resume", "dump",

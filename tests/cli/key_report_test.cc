@@ -103,6 +103,9 @@ TEST_CASE("what is deleted is told by key, whichever servers had it", "[cli]") {
         "{\"deleted\":[{\"key\":\"-3\",\"parts\":2},{\"key\":\"w\",\"parts\":4}],\"dry_run\":true,"
         "\"errors\":[\"server 2: h:1: no answer\"]}\n");
   CHECK(DeletedAsTable({}, false) == "no such keys\n");
+  CHECK_THAT(ResetAsTable(answers, false), Contains("RESET PARTS") && Contains("\nw    4"));
+  CHECK_THAT(ResetAsTable(answers, true), Contains("PARTS TO RESET"));
+  CHECK_THAT(ResetAsJson(answers, false), Contains("{\"reset\":[{\"key\":\"-3\",\"parts\":2}"));
 }
 
 }  // namespace kvstore

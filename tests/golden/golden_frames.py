@@ -256,6 +256,7 @@ def probe_and_take_back():
     add_entry(frame, op=data_pb2.OP_PROBE, probed_op=data_pb2.OP_PUSH, key=6, round=7, request=4)
     add_entry(frame, op=data_pb2.OP_TAKE_BACK, key=6, request=5, takes_back=2)
     add_entry(frame, op=data_pb2.OP_DELETE, key=6, request=6, life=1)
+    add_entry(frame, op=data_pb2.OP_RESET, key=6, request=7, life=2)
     return serialized(frame)
 
 
