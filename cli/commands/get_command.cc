@@ -111,6 +111,7 @@ class Getter {
     } else {
       KVS_ASSIGN_OR_RETURN(body, row_sparse_ ? SaveRows() : SaveDense());
     }
+    if (versions_.empty()) versions_.insert(key_.version());  // nothing was read
     return fmt::format("{}: {} [{}], {}, {} part{}, {}\n{}", options_.key, DTypeName(dtype_),
                        fmt::join(shape_, ","), row_sparse_ ? "row_sparse" : "dense", key_.parts(),
                        key_.parts() == 1 ? "" : "s", VersionsText(versions_), body);

@@ -246,7 +246,7 @@ ValueRows RowValue::ReadRows(int64_t begin, int64_t end, size_t bytes_max) const
   const auto first = [&](int64_t row) { return (row - stripe + stripes - 1) / stripes; };
   const int64_t from = begin <= stripe ? 0 : first(begin);
   const int64_t to = end <= stripe ? 0 : std::min(first(end), cut_.RowsIn(id().part));
-  const size_t most = std::max<size_t>(bytes_max / cut_.row_bytes, 1);
+  const size_t most = std::max<size_t>(bytes_max / (cut_.row_bytes + kIdBytes), 1);
   ValueRows read;
   read.rows = table_.NonZeroRows(from, to, most + 1);
   if (read.rows.size() > most) {
