@@ -76,6 +76,8 @@ class Job {
     AddInit("Init of another", 0, kOther, true);
     AddTakeBack("take it back", events_.back().entry().request);
     AddInit("Init of it again", 0, kOther, true);
+    AddReset("reset of another that waits", 1);
+    AddReset("reset of another", 0);
     AddCommand("command");
     AddPush("push of round 3", 0, 3);
     AddLeave("leave", 1);
@@ -194,6 +196,9 @@ class Job {
   }
   void AddOptimizer(const std::string& what, Op op, OptimizerConfig config) {
     Add(what, 0, EntryOf(op, 0)).optimizer = std::move(config);
+  }
+  void AddReset(const std::string& what, WorkerRank rank) {
+    Add(what, rank, EntryOf(Op::kReset, kOther));
   }
   void AddTakeBack(const std::string& what, RequestId last_of_init) {
     RequestEntry entry = EntryOf(Op::kTakeBack, kOther);
