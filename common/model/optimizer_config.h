@@ -3,6 +3,7 @@
 // Which names and parameters there are is common/updater's matter.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -23,6 +24,22 @@ enum class Average : uint32_t {
 struct RoundCounts {
   uint32_t contributors = 1;
   uint32_t workers = 1;  // of the job
+  // The step of the update: the one that the lowest-ranked of the contributions was pushed in.
+  uint64_t step = 0;
+};
+
+// Numbers of the optimizer that is set, by name, which updates use from a step on.
+struct NumbersChange {
+  // The most steps from which numbers may change, of one optimizer: what they are before each has
+  // to be kept.
+  static constexpr size_t kStepsMax = 4096;
+
+  uint64_t from_step = 0;  // at least 1
+  std::map<std::string, double> numbers{};
+
+  bool operator==(const NumbersChange& other) const {
+    return from_step == other.from_step && numbers == other.numbers;
+  }
 };
 
 struct OptimizerConfig {

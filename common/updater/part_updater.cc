@@ -4,22 +4,18 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 #include <utility>
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/kernels/kernels.h"
 #include "common/kernels/updates.h"
-#include "common/model/number_reader.h"
 
 namespace kvstore {
 namespace {
 
 // Elements of f16 and bf16 are updated in blocks that stay in the cache.
 constexpr size_t kBlock = 1024;
-// The most tensors that any updater keeps beside a value.
-constexpr size_t kTensorsMax = 3;
 
 bool Fits(const UpdaterState* state, const StateLayout& layout, size_t bytes) {
   if (state == nullptr || state->dtype != layout.dtype || state->names != layout.names) {
@@ -58,106 +54,43 @@ std::unique_ptr<UpdaterState> ZeroState(StateLayout layout, size_t bytes) {
 
 }  // namespace
 
-absl::Status CheckMultipliers(const Updater& updater, std::string_view key,
-                              const KeyMultipliers& multipliers) {
-  constexpr NumberRange kRange = NumberRange::kNotNegative;
-  const auto check = [&](std::string_view what, double factor, std::string_view of, double number) {
-    if (!InRange(factor, kRange)) {
-      return absl::InvalidArgumentError(
-          fmt::format("{}: {}: {} expected, got {}", key, what, RangeText(kRange), factor));
-    }
-    if (InRange(number * factor, kRange)) return absl::OkStatus();
-    return absl::InvalidArgumentError(fmt::format("{}: {} * {}: {} expected, got {} * {}", key, of,
-                                                  what, RangeText(kRange), number, factor));
-  };
-  const UpdateNumbers numbers =
-      updater.numbers() != nullptr ? *updater.numbers() : UpdateNumbers{0, 1, 0};
-  KVS_RETURN_IF_ERROR(
-      check("lr_mult", multipliers.lr_mult, "learning_rate", numbers.learning_rate));
-  return check("wd_mult", multipliers.wd_mult, "wd", numbers.wd);
-}
-
-absl::StatusOr<Optimizer> MakeOptimizer(const OptimizerConfig& config) {
-  Optimizer optimizer;
-  KVS_ASSIGN_OR_RETURN(optimizer.updater, MakeUpdater(config.name, config.parameters));
-  if (config.average > Average::kContributors) {
-    return absl::InvalidArgumentError(fmt::format(
-        "optimizer '{}': average: 0 (none), 1 (workers) or 2 (contributors) expected, got {}",
-        config.name, static_cast<uint32_t>(config.average)));
-  }
-  if (config.schedule.name.empty()) return optimizer;
-  if (optimizer.updater->numbers() == nullptr) {
-    return absl::InvalidArgumentError(
-        fmt::format("optimizer '{}': no lr_scheduler expected, there is no learning rate, got '{}'",
-                    config.name, Quotable(config.schedule.name)));
-  }
-  std::optional<double> learning_rate;
-  if (const auto given = config.parameters.find("learning_rate");
-      given != config.parameters.end()) {
-    learning_rate = given->second;
-  }
-  KVS_ASSIGN_OR_RETURN(optimizer.schedule, LrSchedule::Make(config.schedule, learning_rate));
-  UpdaterParameters parameters = config.parameters;
-  parameters["learning_rate"] = optimizer.schedule->max_lr();
-  KVS_ASSIGN_OR_RETURN(optimizer.updater, MakeUpdater(config.name, parameters));
-  return optimizer;
-}
-
-PartUpdater::PartUpdater() { KVS_CHECK(Set({"assign", {}}).ok()); }
-
-absl::Status PartUpdater::Set(OptimizerConfig config) {
-  KVS_ASSIGN_OR_RETURN(Optimizer optimizer, MakeOptimizer(config));
-  for (const auto& [key, both] : config.multipliers) {
-    KVS_RETURN_IF_ERROR(CheckMultipliers(*optimizer.updater,
-                                         fmt::format("key {}", static_cast<int64_t>(key)), both));
-  }
-  const size_t tensors = optimizer.updater->StateNames().size();
-  KVS_CHECK(tensors <= kTensorsMax);
-  // From here on nothing is allocated.
-  tensors_ = tensors;
-  optimizer_ = std::move(optimizer);
-  config_ = std::move(config);
-  return absl::OkStatus();
-}
-
 absl::Status PartUpdater::CheckDType(DType dtype) const {
   const bool floats = UpdatesCompute(AccumulatorOf(dtype));
-  if (!floats && config_.average != Average::kNone) {
+  if (!floats && config_->average != Average::kNone) {
     return absl::InvalidArgumentError(
         fmt::format("optimizer '{}': average: dtype f32, f64, f16 or bf16 expected, got {}",
-                    optimizer_.updater->name(), DTypeName(dtype)));
+                    first().updater->name(), DTypeName(dtype)));
   }
-  if (floats || optimizer_.updater->takes_every_dtype()) return absl::OkStatus();
+  if (floats || first().updater->takes_every_dtype()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       fmt::format("optimizer '{}': dtype f32, f64, f16 or bf16 expected, got {}",
-                  optimizer_.updater->name(), DTypeName(dtype)));
+                  first().updater->name(), DTypeName(dtype)));
 }
 
 absl::Status PartUpdater::CheckDense(DType dtype) const {
   KVS_RETURN_IF_ERROR(CheckDType(dtype));
-  if (!optimizer_.updater->keeps_one_per_row()) return absl::OkStatus();
+  if (!first().updater->keeps_one_per_row()) return absl::OkStatus();
   return absl::InvalidArgumentError(fmt::format(
-      "optimizer '{}': a row_sparse key expected, got a dense one", optimizer_.updater->name()));
+      "optimizer '{}': a row_sparse key expected, got a dense one", first().updater->name()));
 }
 
 absl::Status PartUpdater::CheckRows(DType dtype) const {
   KVS_RETURN_IF_ERROR(CheckDType(dtype));
-  if (optimizer_.updater->Measurings("") == 0) return absl::OkStatus();
+  if (first().updater->Measurings("") == 0) return absl::OkStatus();
   return absl::InvalidArgumentError(
       fmt::format("optimizer '{}': a dense key expected, whose norm is that of all its elements, "
                   "got a row_sparse one",
-                  optimizer_.updater->name()));
+                  first().updater->name()));
 }
 
 bool PartUpdater::KeepsMaster(DType dtype) const {
-  return optimizer_.updater->options().multi_precision && AccumulatorOf(dtype) != dtype;
+  return first().updater->options().multi_precision && AccumulatorOf(dtype) != dtype;
 }
 
 StateLayout PartUpdater::LayoutFor(DType dtype) const {
-  StateLayout layout{optimizer_.updater->StateNames(), dtype,
-                     optimizer_.updater->keeps_one_per_row(),
-                     optimizer_.updater->draws_noise() || optimizer_.schedule != nullptr};
-  if (optimizer_.updater->keeps_wide_state()) layout.dtype = AccumulatorOf(dtype);
+  StateLayout layout{first().updater->StateNames(), dtype, first().updater->keeps_one_per_row(),
+                     first().updater->draws_noise() || first().schedule != nullptr};
+  if (first().updater->keeps_wide_state()) layout.dtype = AccumulatorOf(dtype);
   if (KeepsMaster(dtype)) {
     layout.names.insert(layout.names.begin(), "master");
     layout.dtype = AccumulatorOf(dtype);
@@ -191,7 +124,7 @@ absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, con
     update = ++(*state)->updates;
     for (size_t i = 0; i < (*state)->tensors.size(); ++i) tensors[i] = (*state)->tensors[i]->data();
   }
-  UpdaterRun run = RunOf(key, dtype, update, elements);
+  PartRun run = RunOf(key, dtype, counts.step, update, elements);
   run.first = first_element;
   run.norms = norms;
   Divide(run.dtype, counts, sum->data(), elements);
@@ -208,7 +141,7 @@ absl::StatusOr<NormSums> PartUpdater::Measure(size_t step, KeyId key, DType dtyp
   const size_t elements = value.size() / DTypeBytes(dtype);
   const StateLayout layout = LayoutFor(dtype);
   const bool fits = Fits(state, layout, elements * DTypeBytes(layout.dtype));
-  UpdaterRun run = RunOf(key, dtype, fits ? state->updates + 1 : 1, elements);
+  PartRun run = RunOf(key, dtype, counts.step, fits ? state->updates + 1 : 1, elements);
   run.norms = norms;
   const size_t width = DTypeBytes(run.dtype);
   const size_t masters = KeepsMaster(dtype) ? 1 : 0;
@@ -248,7 +181,7 @@ absl::StatusOr<NormSums> PartUpdater::Measure(size_t step, KeyId key, DType dtyp
         Widen(dtype, wide_state[k], own, run.elements);
       }
     }
-    optimizer_.updater->Measure(step, run, wide_value, wide_sum, states, &measure);
+    run.updater->Measure(step, run, wide_value, wide_sum, states, &measure);
   }
   NormSums sums;
   for (size_t i = 0; i < NormSums::kCount; ++i) sums.squares[i] = measure[i].Total();
@@ -259,11 +192,12 @@ void PartUpdater::UpdateRows(KeyId key, DType dtype, uint64_t update, size_t row
                              size_t row_elements, const RowNumbers& numbers, void* value, void* sum,
                              void* const* state, const RoundCounts& counts) const {
   Divide(AccumulatorOf(dtype), counts, sum, rows * row_elements);
-  if (!optimizer_.updater->keeps_one_per_row() && !optimizer_.updater->draws_noise()) {
-    Run(RunOf(key, dtype, update, rows * row_elements), dtype, value, sum, value, state);
+  if (!first().updater->keeps_one_per_row() && !first().updater->draws_noise()) {
+    Run(RunOf(key, dtype, counts.step, update, rows * row_elements), dtype, value, sum, value,
+        state);
     return;
   }
-  UpdaterRun run = RunOf(key, dtype, update, row_elements);
+  PartRun run = RunOf(key, dtype, counts.step, update, row_elements);
   const StateLayout layout = LayoutFor(dtype);
   void* tensors[kTensorsMax + 1] = {};
   for (size_t row = 0; row < rows; ++row) {
@@ -277,16 +211,21 @@ void PartUpdater::UpdateRows(KeyId key, DType dtype, uint64_t update, size_t row
   }
 }
 
-UpdaterRun PartUpdater::RunOf(KeyId key, DType dtype, uint64_t update, size_t elements) const {
-  UpdaterRun run{AccumulatorOf(dtype), elements,
-                 optimizer_.updater->options().begin_num_update + update};
+PartUpdater::PartRun PartUpdater::RunOf(KeyId key, DType dtype, uint64_t step, uint64_t update,
+                                        size_t elements) const {
+  const Optimizer& optimizer = At(step);
+  PartRun run;
+  run.dtype = AccumulatorOf(dtype);
+  run.elements = elements;
+  run.update = optimizer.updater->options().begin_num_update + update;
   run.key = key;
-  const UpdateNumbers* const numbers = optimizer_.updater->numbers();
+  run.updater = optimizer.updater.get();
+  const UpdateNumbers* const numbers = optimizer.updater->numbers();
   if (numbers == nullptr) return run;
   run.learning_rate =
-      optimizer_.schedule != nullptr ? optimizer_.schedule->At(run.update) : numbers->learning_rate;
+      optimizer.schedule != nullptr ? optimizer.schedule->At(run.update) : numbers->learning_rate;
   run.wd = numbers->wd;
-  if (const auto own = config_.multipliers.find(key); own != config_.multipliers.end()) {
+  if (const auto own = config_->multipliers.find(key); own != config_->multipliers.end()) {
     run.learning_rate *= own->second.lr_mult;
     run.wd *= own->second.wd_mult;
   }
@@ -294,14 +233,14 @@ UpdaterRun PartUpdater::RunOf(KeyId key, DType dtype, uint64_t update, size_t el
 }
 
 void PartUpdater::Divide(DType dtype, const RoundCounts& counts, void* sum, size_t elements) const {
-  const uint32_t divisor = config_.average == Average::kWorkers        ? counts.workers
-                           : config_.average == Average::kContributors ? counts.contributors
-                                                                       : 1;
+  const uint32_t divisor = config_->average == Average::kWorkers        ? counts.workers
+                           : config_->average == Average::kContributors ? counts.contributors
+                                                                        : 1;
   if (divisor > 1) DivideBy(dtype, divisor, sum, elements);
 }
 
-void PartUpdater::Run(const UpdaterRun& run, DType dtype, const void* value, void* sum,
-                      void* result, void* const* state) const {
+void PartUpdater::Run(const PartRun& run, DType dtype, const void* value, void* sum, void* result,
+                      void* const* state) const {
   if (run.dtype != dtype) {
     const auto run_narrow =
         KeepsMaster(dtype) ? &PartUpdater::RunOnMaster : &PartUpdater::RunRounded;
@@ -309,20 +248,20 @@ void PartUpdater::Run(const UpdaterRun& run, DType dtype, const void* value, voi
                         static_cast<uint8_t*>(result), state);
     return;
   }
-  optimizer_.updater->Update(run, value, sum, state);
+  run.updater->Update(run, value, sum, state);
   if (result != sum && run.elements > 0) {
     std::memcpy(result, sum, run.elements * DTypeBytes(dtype));
   }
 }
 
-void PartUpdater::RunRow(const UpdaterRun& run, DType dtype, uint8_t* value, uint8_t* sum,
+void PartUpdater::RunRow(const PartRun& run, DType dtype, uint8_t* value, uint8_t* sum,
                          void* const* state) const {
-  if (!optimizer_.updater->keeps_one_per_row()) {
+  if (!run.updater->keeps_one_per_row()) {
     Run(run, dtype, value, sum, value, state);
     return;
   }
   if (run.dtype == dtype || KeepsMaster(dtype)) {
-    optimizer_.updater->BeginRow(run, sum, run.dtype == dtype ? state : state + 1);
+    run.updater->BeginRow(run, sum, run.dtype == dtype ? state : state + 1);
     Run(run, dtype, value, sum, value, state);
     return;
   }
@@ -340,29 +279,29 @@ void PartUpdater::RunRow(const UpdaterRun& run, DType dtype, uint8_t* value, uin
     Widen(dtype, &numbers[k], state[k], 1);
     wide_state[k] = &numbers[k];
   }
-  optimizer_.updater->BeginRow(run, sum, wide_state);
+  run.updater->BeginRow(run, sum, wide_state);
   float wide_value[kBlock];
-  UpdaterRun block = run;
+  PartRun block = run;
   for (size_t i = 0; i < run.elements; i += kBlock) {
     block.elements = std::min(kBlock, run.elements - i);
     block.first = run.first + i;
     uint8_t* const block_value = value + i * DTypeBytes(dtype);
     Widen(dtype, wide_value, block_value, block.elements);
-    optimizer_.updater->Update(block, wide_value, sum + i * sizeof(float), wide_state);
+    run.updater->Update(block, wide_value, sum + i * sizeof(float), wide_state);
     Narrow(dtype, block_value, sum + i * sizeof(float), block.elements);
   }
   for (size_t k = 0; k < tensors_; ++k) Narrow(dtype, state[k], &numbers[k], 1);
 }
 
-void PartUpdater::RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
+void PartUpdater::RunRounded(const PartRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
                              uint8_t* result, void* const* state) const {
   const size_t tensors = tensors_;
   float wide_value[kBlock];
   float wide_state[kTensorsMax][kBlock];
-  const bool wide = optimizer_.updater->keeps_wide_state();  // the state is updated where it lies
+  const bool wide = run.updater->keeps_wide_state();  // the state is updated where it lies
   void* state_arrays[kTensorsMax] = {wide_state[0], wide_state[1], wide_state[2]};
   uint8_t rounded[kBlock * sizeof(uint16_t)];
-  UpdaterRun block = run;
+  PartRun block = run;
   for (size_t i = 0; i < run.elements; i += kBlock) {
     block.elements = std::min(kBlock, run.elements - i);
     block.first = run.first + i;
@@ -379,7 +318,7 @@ void PartUpdater::RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* 
         Widen(dtype, wide_state[k], narrow_state(k), block.elements);
       }
     }
-    optimizer_.updater->Update(block, wide_value, block_sum, state_arrays);
+    run.updater->Update(block, wide_value, block_sum, state_arrays);
     for (size_t k = 0; k < tensors && !wide; ++k) {
       Narrow(dtype, narrow_state(k), wide_state[k], block.elements);
     }
@@ -387,11 +326,11 @@ void PartUpdater::RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* 
   }
 }
 
-void PartUpdater::RunOnMaster(const UpdaterRun& run, DType dtype, const uint8_t* value,
-                              uint8_t* sum, uint8_t* result, void* const* state) const {
+void PartUpdater::RunOnMaster(const PartRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
+                              uint8_t* result, void* const* state) const {
   const size_t tensors = tensors_;
   const size_t width = DTypeBytes(dtype);
-  UpdaterRun block = run;
+  PartRun block = run;
   for (size_t i = 0; i < run.elements; i += kBlock) {
     block.elements = std::min(kBlock, run.elements - i);
     block.first = run.first + i;
@@ -401,10 +340,9 @@ void PartUpdater::RunOnMaster(const UpdaterRun& run, DType dtype, const uint8_t*
     TakeOver(dtype, block_value, master, block.elements);
     void* state_arrays[kTensorsMax] = {};
     for (size_t k = 0; k < tensors; ++k) {
-      state_arrays[k] =
-          optimizer_.updater->keeps_one_per_row() ? state[k + 1] : wide_at(state[k + 1]);
+      state_arrays[k] = run.updater->keeps_one_per_row() ? state[k + 1] : wide_at(state[k + 1]);
     }
-    optimizer_.updater->Update(block, master, wide_at(sum), state_arrays);
+    run.updater->Update(block, master, wide_at(sum), state_arrays);
     std::memcpy(master, wide_at(sum), block.elements * 4);
     Narrow(dtype, result + i * width, master, block.elements);
   }

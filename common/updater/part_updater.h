@@ -2,6 +2,8 @@
 // servers and the local store both run exactly this, which is why their bits agree.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -62,7 +64,13 @@ struct RowNumbers {
   uint64_t operator[](size_t i) const { return static_cast<uint64_t>(rows[i]) * stripes + stripe; }
 };
 
-// Threading: thread-compatible (one owner: a shard, or a store).
+// Updates are told their step (RoundCounts::step): a number that was changed from a step on is the
+// new one in updates of that step and later, in whatever order they are made.
+//
+// part_updater_versions.cc has which optimizer an update uses, part_updater.cc the update.
+//
+// Threading: thread-compatible (one owner: a shard, or a store). A copy shares what does not
+// change.
 class PartUpdater {
  public:
   // Starts with "assign": the new value is the sum.
@@ -74,11 +82,21 @@ class PartUpdater {
   // and CheckMultipliers; then the old updater stays, and also if std::bad_alloc is thrown.
   absl::Status Set(OptimizerConfig config);
 
-  // What was set.
-  const OptimizerConfig& config() const { return config_; }
+  // Changes numbers of the optimizer from a step on; those before it stay, and so do later changes
+  // of the same numbers. At the same step the last call counts. A Set forgets all changes.
+  // Errors, and nothing changes, also if std::bad_alloc is thrown: INVALID_ARGUMENT: no number; a
+  // step below 1; a parameter that is fixed when the optimizer is set, because it decides what is
+  // kept beside values or how updates are counted; those of MakeOptimizer and CheckMultipliers.
+  // RESOURCE_EXHAUSTED: more than NumbersChange::kStepsMax steps.
+  absl::Status Change(const NumbersChange& change);
+
+  // What was set, without changes.
+  const OptimizerConfig& config() const { return *config_; }
+  // The changes, by their steps.
+  std::map<uint64_t, UpdaterParameters> changes() const;
   // Whether rows that a sum does not have stay as they are. If not, their update is that of a row
   // whose sum is zeros.
-  bool lazy_update() const { return optimizer_.updater->options().lazy_update; }
+  bool lazy_update() const { return first().updater->options().lazy_update; }
 
   // Whether values of `dtype` can be updated, and their sums divided, where they are to be.
   // Errors: INVALID_ARGUMENT names the optimizer and the dtype.
@@ -113,7 +131,7 @@ class PartUpdater {
 
   // How often the whole dense value must be measured before its parts can be updated: mostly 0.
   size_t Measurings(std::string_view key_name) const {
-    return optimizer_.updater->Measurings(key_name);
+    return first().updater->Measurings(key_name);
   }
   // What a part, with the arguments that Update will have, adds to the norms in measuring number
   // `step`; `norms`: what is known of the whole value. Nothing changes. Errors: those of Update.
@@ -132,17 +150,38 @@ class PartUpdater {
                   const RoundCounts& counts = {}) const;
 
  private:
-  UpdaterRun RunOf(KeyId key, DType dtype, uint64_t update, size_t elements) const;
+  // The most tensors that any updater keeps beside a value.
+  static constexpr size_t kTensorsMax = 3;
+
+  // An optimizer as it is from a step on, until the next version.
+  struct Version {
+    uint64_t from_step = 0;     // 0: as it was set
+    UpdaterParameters changed;  // at that step
+    Optimizer optimizer;
+  };
+  using Versions = std::vector<std::shared_ptr<const Version>>;  // ascending, the first from 0
+
+  // A run, and who carries it out.
+  struct PartRun : UpdaterRun {
+    const Updater* updater = nullptr;
+  };
+
+  static absl::Status CheckMultipliersOf(const OptimizerConfig& config, const Updater& updater);
+  // What all versions have in common: name, what is kept, what is measured.
+  const Optimizer& first() const { return versions_.front()->optimizer; }
+  // The one that updates of this step use.
+  const Optimizer& At(uint64_t step) const;
+  PartRun RunOf(KeyId key, DType dtype, uint64_t step, uint64_t update, size_t elements) const;
   // From `value` to `result`, which may be either of `value` and, where the dtypes are the same,
   // `sum`.
-  void Run(const UpdaterRun& run, DType dtype, const void* value, void* sum, void* result,
+  void Run(const PartRun& run, DType dtype, const void* value, void* sum, void* result,
            void* const* state) const;
   // One row by itself.
-  void RunRow(const UpdaterRun& run, DType dtype, uint8_t* value, uint8_t* sum,
+  void RunRow(const PartRun& run, DType dtype, uint8_t* value, uint8_t* sum,
               void* const* state) const;
-  void RunRounded(const UpdaterRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
+  void RunRounded(const PartRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
                   uint8_t* result, void* const* state) const;
-  void RunOnMaster(const UpdaterRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
+  void RunOnMaster(const PartRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
                    uint8_t* result, void* const* state) const;
   bool KeepsMaster(DType dtype) const;
   absl::Status CheckDense(DType dtype) const;
@@ -150,8 +189,8 @@ class PartUpdater {
   // Divides the sum, where an average was set.
   void Divide(DType dtype, const RoundCounts& counts, void* sum, size_t elements) const;
 
-  OptimizerConfig config_;
-  Optimizer optimizer_;
+  std::shared_ptr<const OptimizerConfig> config_;
+  Versions versions_;
   size_t tensors_ = 0;  // that the updater keeps
 };
 
