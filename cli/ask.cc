@@ -96,6 +96,13 @@ absl::StatusOr<v1::KeyPiece> AskForKeyPiece(Transport& transport, const std::str
                            timeout_ms);
 }
 
+absl::StatusOr<v1::NumbersReport> AskOfNumbers(Transport& transport, const std::string& address,
+                                               const v1::NumbersOrderRequest& order,
+                                               int64_t timeout_ms) {
+  return Ask<v1::NumbersReport>(transport, address, kOrderNumbersMethod, order.SerializeAsString(),
+                                timeout_ms);
+}
+
 absl::Status AskToProfile(Transport& transport, const std::string& address,
                           const v1::ProfilerOrderRequest& order, int64_t timeout_ms) {
   return Ask<v1::ProfilerOrderReply>(transport, address, kOrderProfilerMethod,

@@ -32,6 +32,10 @@ absl::StatusOr<v1::DeletedKeys> AskToReset(Transport& transport, const std::stri
                                            int64_t timeout_ms);
 absl::StatusOr<v1::KeyPiece> AskForKeyPiece(Transport& transport, const std::string& address,
                                             const v1::ReadKeyRequest& request, int64_t timeout_ms);
+// Likewise. Errors: those of ServerCore::OrderNumbers, too; its orders may be repeated.
+absl::StatusOr<v1::NumbersReport> AskOfNumbers(Transport& transport, const std::string& address,
+                                               const v1::NumbersOrderRequest& order,
+                                               int64_t timeout_ms);
 // Likewise. Errors: the profiler's, too. An order that was lost on its way back is given again.
 absl::Status AskToProfile(Transport& transport, const std::string& address,
                           const v1::ProfilerOrderRequest& order, int64_t timeout_ms);

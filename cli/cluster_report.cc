@@ -174,13 +174,20 @@ std::string BarriersTable(const v1::ClusterStatus& cluster) {
   return table.empty() ? "" : "\n" + table.ToString();
 }
 
+// Who is missing in the round, or what holds it.
+std::string WaitingText(const v1::ClusterStatus& cluster, const v1::OpenRound& round) {
+  if (round.held_from_step() == 0) return WorkersText(cluster, round.missing_ranks());
+  return fmt::format("held by a change of the optimizer's numbers at step {}",
+                     round.held_from_step());
+}
+
 std::string RoundsTable(const ClusterReport& report) {
   const Rounds rounds = OpenRounds(report);
   Table table({"KEY", "ROUND", "PARTS", "AT", "OPEN FOR", "WAITING FOR"});
   for (const Rounds::Row& row : rounds.rows) {
     table.AddRow({row.key, std::to_string(row.round.round()), std::to_string(row.round.parts()),
                   fmt::format("server {}", row.server), DurationText(row.round.age_ms()),
-                  WorkersText(report.cluster, row.round.missing_ranks())});
+                  WaitingText(report.cluster, row.round)});
   }
   std::string text = table.empty() ? "\nno open rounds\n" : "\n" + table.ToString();
   if (rounds.total > rounds.rows.size()) {
@@ -294,6 +301,7 @@ std::string ReportAsJson(const ClusterReport& report) {
         .Member("server", fmt::format("server {}", row.server))
         .Member("age_ms", row.round.age_ms());
     WriteWorkers(json, "missing", row.round.missing_ranks());
+    json.Member("held_from_step", row.round.held_from_step());
     json.End();
   }
   json.End().Member("open_rounds_total", rounds.total);

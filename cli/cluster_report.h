@@ -29,7 +29,8 @@ std::string ReportAsTable(const ClusterReport& report);
 //                 updater_plugin (its name, or ""), not_finite_pushes}]
 //   obstacles    [text]: what keeps the job from starting
 //   barriers     [{generation, age_ms, arrived [node], missing [node]}]
-//   open_rounds  [{key, round, parts, server, age_ms, missing [node]}], oldest first
+//   open_rounds  [{key, round, parts, server, age_ms, missing [node], held_from_step}], oldest
+//                 first; held_from_step: it is held by a change of the optimizer's numbers, or 0
 //   open_rounds_total, errors [text]
 std::string ReportAsJson(const ClusterReport& report);
 

@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   AddGetCommand(app, context);
   AddResetCommand(app, context);
   AddDeleteCommand(app, context);
+  AddOptimizerCommand(app, context);
   AddProfileCommand(app, context);
   AddVersionCommand(app, context);
   try {

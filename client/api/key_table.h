@@ -43,7 +43,8 @@ struct KeyState {
   // table per call.
   uint64_t call = 0;
   size_t place = 0;
-  bool warned = false;  // that its row_sparse outputs are left alone
+  uint64_t pushed_in = UINT64_MAX;  // the last step that it was pushed in; none yet
+  bool warned = false;              // that its row_sparse outputs are left alone
 };
 
 // The key `name` stands for. Errors: INVALID_ARGUMENT for a name that CheckKeyName

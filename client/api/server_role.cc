@@ -41,6 +41,9 @@ class ServerRoleBackend final : public StoreBackend {
     token->Finish(NoWorker());
   }
   absl::Status SetOptimizer(const OptimizerConfig&) override { return NoWorker(); }
+  absl::Status ChangeNumbers(const std::string&, const NumbersChange&) override {
+    return NoWorker();
+  }
   absl::Status SetCompression(const CompressionConfig&) override { return NoWorker(); }
   absl::Status SendCommand(int, const std::string&) override { return NoWorker(); }
   absl::Status SendProfilerOrder(const ProfilerOrder&) override { return NoWorker(); }
@@ -48,7 +51,6 @@ class ServerRoleBackend final : public StoreBackend {
   absl::Status Leave() override { return NoWorker(); }
   absl::StatusOr<int> DeadNodes(int, int) const override { return NoWorker(); }
 
-  void Step() override {}
   int rank() const override { return 0; }
   int group_size() const override { return workers_; }
   int64_t operation_timeout_ms() const override { return timeout_ms_; }

@@ -104,14 +104,20 @@ KeyedStatus StoreFacade::Append(const Call& call, DependencyEngine::Ready* ready
   }
   std::vector<OperationSpec> specs;
   specs.reserve(call.groups().size());
+  const uint64_t step = StepOf(call);
   for (const Call::Group& group : call.groups()) {
     KeyOperation& operation = *group.operation;
+    operation.step = step;
     const absl::Status prepared = backend_->Prepare(&operation);
     if (!prepared.ok()) return {prepared, operation.key->text};
     if (operation.values.empty() && operation.outputs.empty()) continue;
     specs.push_back(SpecOf(group.state->var, group.operation));
   }
   *ready = engine_.Append(std::move(specs));
+  step_ = step;
+  for (const Call::Group& group : call.groups()) {
+    if (!group.operation->values.empty()) group.state->pushed_in = step;
+  }
   return {};
 }
 
@@ -157,6 +163,7 @@ KeyedStatus StoreFacade::Queue(OperationKind kind, const Names& push_keys,
   DependencyEngine::Ready ready;
   {
     MutexLock lock(mutex_);
+    AwaitNumbers(kind);
     Call call(kind, priority, &keys_, &engine_);
     KeyedStatus added = call.AddValues(push_keys, values);
     if (added.ok()) added = call.AddOutputs(pull_keys, outputs, ignore_sparse);

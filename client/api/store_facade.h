@@ -4,7 +4,8 @@
 // exceptions. The store itself is the backend.
 //
 // store_facade_calls.cc is the public calls, store_facade.cc what they share; how keys come and go
-// is in store_facade_keys.cc.
+// is in store_facade_keys.cc, the optimizer and the steps that its numbers change at in
+// store_facade_optimizer.cc.
 #pragma once
 
 #include <memory>
@@ -18,11 +19,12 @@
 #include "client/base/error_border.h"
 #include "client/store/store_backend.h"
 #include "common/base/mutex.h"
+#include "common/updater/part_updater.h"
 #include "kvstore/kvstore.h"
 
 namespace kvstore {
 
-// Thread-safe. Lock order: the backend's room, mutex_, the engine's.
+// Thread-safe. Lock order: setting_, the backend's room, mutex_, the engine's.
 class StoreFacade final : public KVStore {
  public:
   StoreFacade(std::string type, std::shared_ptr<StoreBackend> backend);
@@ -64,6 +66,8 @@ class StoreFacade final : public KVStore {
   void set_updater(Updater updater) override;
   void set_updater(StrUpdater updater) override;
   void SetOptimizer(const OptimizerSpec& spec) override;
+  void SetOptimizerNumbers(const std::vector<std::pair<std::string, std::string>>& numbers,
+                           int64_t from_step) override;
   void SetGradientCompression(
       const std::vector<std::pair<std::string, std::string>>& parameters) override;
 
@@ -119,6 +123,31 @@ class StoreFacade final : public KVStore {
   uint64_t KeyStaleness(const KeyName& key) const KVS_EXCLUDES(mutex_);
 
   absl::Status SetCompression(CompressionConfig config) KVS_EXCLUDES(mutex_);
+  absl::Status SetOptimizerOf(const OptimizerSpec& spec) KVS_EXCLUDES(mutex_);
+  absl::Status ChangeNumbers(const std::vector<std::pair<std::string, std::string>>& numbers,
+                             int64_t from_step) KVS_EXCLUDES(mutex_);
+
+  // While it lives, numbers are being changed from a step on that this worker is not at yet, and
+  // pushes that may be of that step wait (AwaitNumbers): no server may make an update of it before
+  // all servers know. Errors: INVALID_ARGUMENT: it is at that step, or past it.
+  class Changing {
+   public:
+    Changing(StoreFacade* store, uint64_t from_step);
+    ~Changing();
+    Changing(const Changing&) = delete;
+    Changing& operator=(const Changing&) = delete;
+
+    const absl::Status& status() const { return status_; }
+
+   private:
+    StoreFacade& store_;
+    absl::Status status_;
+  };
+  void AwaitNumbers(OperationKind kind) KVS_REQUIRES(mutex_);
+  // The step of the call: the one that this worker is at or, until the program counts them itself,
+  // the next one, which a push begins of a key that was pushed in this one.
+  uint64_t StepOf(const Call& call) const KVS_REQUIRES(mutex_);
+  void CountStep() KVS_EXCLUDES(mutex_);
 
   // The last checks of a call; then either nothing of it happens, or all of it is queued.
   KeyedStatus Append(const Call& call, DependencyEngine::Ready* ready) KVS_REQUIRES(mutex_);
@@ -131,7 +160,15 @@ class StoreFacade final : public KVStore {
   const int exceptions_at_birth_;
   const VarPtr all_;  // tracks every operation of the store
 
+  Mutex setting_;  // one call that changes the optimizer at a time
+  // That SetOptimizer has set, with the changes of its numbers; none: it is not known.
+  std::optional<PartUpdater> optimizer_ KVS_GUARDED_BY(setting_);
+
   mutable Mutex mutex_;
+  CondVar changed_;
+  std::optional<uint64_t> changing_from_ KVS_GUARDED_BY(mutex_);
+  uint64_t step_ KVS_GUARDED_BY(mutex_) = 0;
+  bool steps_by_program_ KVS_GUARDED_BY(mutex_) = false;  // it has called Step()
   mutable KeyTable keys_ KVS_GUARDED_BY(mutex_);
   std::optional<CompressionConfig> compression_ KVS_GUARDED_BY(mutex_);  // once it is set
   bool left_ KVS_GUARDED_BY(mutex_) = false;

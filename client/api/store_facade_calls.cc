@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "client/api/compression_parameters.h"
-#include "client/api/optimizer_spec.h"
 #include "client/api/store_facade.h"
 #include "client/base/fork_guard.h"
 #include "client/base/no_memory.h"
@@ -137,21 +136,12 @@ void StoreFacade::set_updater(StrUpdater updater) {
 }
 
 void StoreFacade::SetOptimizer(const OptimizerSpec& spec) {
-  WithinMemory([&] {
-    ThrowIfError(MayBlock());
-    const auto config = [&] {
-      MutexLock lock(mutex_);
-      return OptimizerConfigOf(spec, keys_);
-    }();
-    ThrowIfError(config.status());
-    Mutex* const room = backend_->room();
-    const absl::Status set = [&] {
-      if (room == nullptr) return backend_->SetOptimizer(*config);
-      MutexLock lock(*room);
-      return backend_->SetOptimizer(*config);
-    }();
-    ThrowIfError(set);
-  });
+  WithinMemory([&] { ThrowIfError(SetOptimizerOf(spec)); });
+}
+
+void StoreFacade::SetOptimizerNumbers(
+    const std::vector<std::pair<std::string, std::string>>& numbers, int64_t from_step) {
+  WithinMemory([&] { ThrowIfError(ChangeNumbers(numbers, from_step)); });
 }
 
 void StoreFacade::SetGradientCompression(
@@ -198,7 +188,7 @@ void StoreFacade::Barrier() {
 
 void StoreFacade::Step() {
   ThrowIfError(Usable());
-  backend_->Step();
+  CountStep();
 }
 
 void StoreFacade::Leave() {

@@ -59,6 +59,7 @@ KeyedStatus StoreFacade::MakeKeys(const Names& keys, const std::vector<NDArray>&
       auto operation = std::make_shared<KeyOperation>();
       operation->key = made[i];
       operation->kind = OperationKind::kInit;
+      operation->step = step_;
       status =
           CheckInit(made[i]->label, values[i], backend_->empty_init_allowed(), &operation->spec);
       operation->values.push_back(values[i]);
@@ -133,6 +134,7 @@ KeyedStatus StoreFacade::EndKeys(OperationKind kind, const Names& keys) {
       if (!failed.ok()) return failed;
       auto operation = std::make_shared<KeyOperation>();
       operation->kind = kind;
+      operation->step = step_;
       operation->key = (*state)->key;
       operation->spec = (*state)->spec;
       const absl::Status prepared = backend_->Prepare(operation.get());

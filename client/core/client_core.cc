@@ -310,6 +310,7 @@ void ClientCore::Impl::Submit(int64_t now_ms, const ShardRequest& request, Clien
     Request& each = *made[i];
     each.ask.op = request.op;
     each.ask.ticket = request.ticket;
+    each.ask.step = request.step;
     each.whole_shard = true;
     each.optimizer = request.optimizer;
     each.command = request.command;
@@ -323,8 +324,7 @@ void ClientCore::Impl::Submit(int64_t now_ms, const ShardRequest& request, Clien
 
 void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFrame& reply,
                                ClientOutbox* out) {
-  // A reply that is meant for an earlier life of this rank, or was sent in another cluster, is
-  // ignored.
+  // Ignored: a reply for an earlier life of this rank, and one that was sent in another cluster.
   if (routing_ == nullptr || reply.header.rank != header_.rank ||
       reply.header.incarnation != header_.incarnation || reply.header.cluster != header_.cluster) {
     return;
@@ -394,6 +394,7 @@ void ClientCore::Impl::TakeReply(int64_t now_ms, Request& request, const ReplyFr
   }
   if (entry.op == Op::kProbe) {
     request.missing = entry.missing_ranks;
+    request.held = entry.message;
     request.probe_answered = true;
   }
   switch (entry.progress) {
@@ -538,6 +539,7 @@ void ClientCore::Impl::Probe(const std::vector<Ticket>& tickets, ClientOutbox* o
     if (request->whole_shard) continue;
     request->probe_answered = false;
     request->missing.clear();
+    request->held.clear();
     asked.push_back(request);
   }
   streams_.Probe(asked, out);
@@ -548,7 +550,7 @@ std::vector<WaitInfo> ClientCore::Impl::WaitingFor(const std::vector<Ticket>& ti
   for (const Request* request : WithTickets(tickets)) {
     infos.push_back(
         {request->ask.id, request->ask.op, request->round, request->shard,
-         streams_.IsUp(request->shard), request->probe_answered, request->missing,
+         streams_.IsUp(request->shard), request->probe_answered, request->missing, request->held,
          request->times_put_off > 0 ? request->put_off_because : absl::StatusCode::kOk});
   }
   return infos;

@@ -83,7 +83,8 @@ struct ShardRequest {
   Op op = Op::kUnspecified;
   Ticket ticket = 0;
   OptimizerConfig optimizer;
-  Command command;  // kCommand, kProfile
+  Command command;    // kCommand, kProfile
+  uint64_t step = 0;  // kSetNumbers: from which on
 };
 
 struct ClientCoreOptions {
@@ -136,6 +137,8 @@ struct WaitInfo {
   bool connected = false;
   bool answered = false;            // `missing` is fresh
   std::vector<WorkerRank> missing;  // empty although answered: the server itself is late
+  // What holds it up at the server although nobody is missing, in words; empty: nothing.
+  std::string held;
   // The code with which the server put the request off; kOk: it is not put off.
   absl::StatusCode put_off = absl::StatusCode::kOk;
 };

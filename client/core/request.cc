@@ -29,6 +29,7 @@ void Request::Clear() {
   put_off_because = absl::StatusCode::kOk;
   probe_answered = false;
   missing.clear();
+  held.clear();
 }
 
 }  // namespace kvstore::client_internal

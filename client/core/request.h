@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -65,6 +66,7 @@ struct Request {
 
   bool probe_answered = false;
   std::vector<WorkerRank> missing;
+  std::string held;  // what the server says holds it up
 
   OpOrder op_order() const { return InfoOf(ask.op).order; }
   // Whether PartOrder knows it.

@@ -52,12 +52,15 @@ std::string WaitedFor(const RoutingTable& routing, const std::vector<WaitInfo>& 
   std::set<WorkerRank> workers;
   std::set<ServerRank> unreachable, late;
   std::map<ServerRank, absl::StatusCode> putting_off;
+  std::map<ServerRank, std::string> holding;
   for (const WaitInfo& info : infos) {
     workers.insert(info.missing.begin(), info.missing.end());
     if (!info.connected) {
       unreachable.insert(info.shard.server);
     } else if (info.put_off != absl::StatusCode::kOk) {
       putting_off.emplace(info.shard.server, info.put_off);
+    } else if (!info.held.empty()) {
+      holding.emplace(info.shard.server, info.held);
     } else if (info.missing.empty()) {
       late.insert(info.shard.server);
     }
@@ -70,6 +73,9 @@ std::string WaitedFor(const RoutingTable& routing, const std::vector<WaitInfo>& 
   for (const auto& [rank, why] : putting_off) {
     names.push_back(fmt::format("{}, which puts requests off: {}", routing.ServerName(rank),
                                 absl::StatusCodeToString(why)));
+  }
+  for (const auto& [rank, why] : holding) {
+    names.push_back(fmt::format("{}, where it is {}", routing.ServerName(rank), why));
   }
   // A server that is late itself is named only if nobody else explains the wait: other parts of the
   // same value may simply be queued behind.

@@ -275,6 +275,16 @@ absl::Status ClusterSession::SetOptimizer(const OptimizerConfig& config) {
   return AskShards(request, "SetOptimizer");
 }
 
+absl::Status ClusterSession::ChangeNumbers(const std::string& optimizer,
+                                           const NumbersChange& change) {
+  ShardRequest request;
+  request.op = Op::kSetNumbers;
+  request.optimizer.name = optimizer;
+  request.optimizer.parameters = change.numbers;
+  request.step = change.from_step;
+  return AskShards(request, "SetOptimizerNumbers");
+}
+
 absl::Status ClusterSession::SendCommand(Command command) {
   ShardRequest request;
   request.op = Op::kCommand;

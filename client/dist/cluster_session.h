@@ -54,6 +54,8 @@ class ClusterSession {
   // The calls below block, for at most the operation timeout at each step. Not from the loop.
   // Asks all shards whether they would take it, then has them take it: what one refuses none takes.
   absl::Status SetOptimizer(const OptimizerConfig& config);
+  // Changes numbers of that optimizer, which is set, in updates of a step and later.
+  absl::Status ChangeNumbers(const std::string& optimizer, const NumbersChange& change);
   // Returns when every server ran it. Errors: name the servers that refused it or failed.
   absl::Status SendCommand(Command command);
   // The same of the servers' profilers.

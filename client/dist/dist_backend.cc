@@ -152,15 +152,8 @@ absl::Status DistBackend::UpdaterHasNoEffect() {
 }
 
 absl::Status DistBackend::Prepare(KeyOperation* operation) {
-  MutexLock lock(mutex_);
-  operation->step = step_;
   operation->nan_policy = guard_.policy();
   return absl::OkStatus();
-}
-
-void DistBackend::Step() {
-  MutexLock lock(mutex_);
-  ++step_;
 }
 
 void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) {
@@ -279,6 +272,12 @@ absl::Status DistBackend::SetOptimizer(const OptimizerConfig& config) {
   if (rank_ != 0) return absl::OkStatus();
   const Session session(*this);
   return session ? session->SetOptimizer(config) : Stopped();
+}
+
+absl::Status DistBackend::ChangeNumbers(const std::string& optimizer, const NumbersChange& change) {
+  if (rank_ != 0) return absl::OkStatus();
+  const Session session(*this);
+  return session ? session->ChangeNumbers(optimizer, change) : Stopped();
 }
 
 absl::Status DistBackend::SendCommand(int id, const std::string& body) {

@@ -41,6 +41,7 @@ class DistBackend final : public StoreBackend {
   absl::Status SetUpdater(KVStore::Updater) override { return UpdaterHasNoEffect(); }
   absl::Status SetUpdater(KVStore::StrUpdater) override { return UpdaterHasNoEffect(); }
   absl::Status SetOptimizer(const OptimizerConfig& config) override;
+  absl::Status ChangeNumbers(const std::string& optimizer, const NumbersChange& change) override;
   absl::Status SetCompression(const CompressionConfig& config) override;
   // Only rank 0 makes keys and sets the optimizer, so only there can the two compete for memory;
   // all stores of its process share one lock.
@@ -51,7 +52,6 @@ class DistBackend final : public StoreBackend {
   absl::Status SendProfilerOrder(const ProfilerOrder& order) override;
   uint64_t StalenessOf(KeyId key) const override;
   absl::Status Barrier() override;
-  void Step() override;
   int rank() const override { return static_cast<int>(rank_); }
   int group_size() const override { return static_cast<int>(workers_); }
   absl::StatusOr<int> DeadNodes(int node_id, int timeout_s) const override;
@@ -97,7 +97,6 @@ class DistBackend final : public StoreBackend {
   mutable CondVar returned_;
   mutable int borrowers_ KVS_GUARDED_BY(mutex_) = 0;
   bool stopped_ KVS_GUARDED_BY(mutex_) = false;
-  uint64_t step_ KVS_GUARDED_BY(mutex_) = 0;
   bool warned_ KVS_GUARDED_BY(mutex_) = false;  // that an updater has no effect
   const WorkerRank rank_;
   const uint32_t workers_;

@@ -68,6 +68,7 @@ class LocalBackend final : public StoreBackend {
   absl::Status SetUpdater(KVStore::Updater updater) override;
   absl::Status SetUpdater(KVStore::StrUpdater updater) override;
   absl::Status SetOptimizer(const OptimizerConfig& config) override;
+  absl::Status ChangeNumbers(const std::string& optimizer, const NumbersChange& change) override;
   absl::Status SetCompression(const CompressionConfig& config) override;
 
   absl::Status SendCommand(int, const std::string&) override { return absl::OkStatus(); }
@@ -76,7 +77,6 @@ class LocalBackend final : public StoreBackend {
     return absl::OkStatus();
   }
   absl::Status Barrier() override { return absl::OkStatus(); }
-  void Step() override {}
   int rank() const override { return 0; }
   int group_size() const override { return 1; }
   absl::StatusOr<int> DeadNodes(int node_id, int) const override {
@@ -262,16 +262,17 @@ absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value
   const Key& key = *operation.key;
   const UpdaterChoice& choice = ChoiceOf(operation);
   const std::vector<NDArray> values = AllDense(operation.values);
-  return Named(key, choice.by_user()
-                        ? value->Push(key.id, values, UpdateOf(operation), &scratch_)
-                        : value->Push(key.id, key.name, values, choice.built_in, &scratch_));
+  return Named(key, choice.by_user() ? value->Push(key.id, values, UpdateOf(operation), &scratch_)
+                                     : value->Push(key.id, key.name, values, choice.built_in,
+                                                   operation.step, &scratch_));
 }
 
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalRows* value) {
   const Key& key = *operation.key;
   const UpdaterChoice& choice = ChoiceOf(operation);
-  return Named(key, choice.by_user() ? value->Push(key.id, operation.values, UpdateOf(operation))
-                                     : value->Push(key.id, operation.values, choice.built_in));
+  return Named(key, choice.by_user()
+                        ? value->Push(key.id, operation.values, UpdateOf(operation))
+                        : value->Push(key.id, operation.values, choice.built_in, operation.step));
 }
 
 absl::Status LocalBackend::SetUpdater(KVStore::Updater updater) {
@@ -311,6 +312,21 @@ absl::Status LocalBackend::SetOptimizer(const OptimizerConfig& config) {
   absl::Status set = choice->built_in.Set(config);
   if (!set.ok()) return set;
   MutexLock lock(mutex_);
+  choice_ = std::move(choice);
+  return absl::OkStatus();
+}
+
+// Pushes that are queued are of steps before the change, and have the choice that was in force.
+absl::Status LocalBackend::ChangeNumbers(const std::string& optimizer,
+                                         const NumbersChange& change) {
+  MutexLock lock(mutex_);
+  if (choice_->by_user()) {
+    return absl::FailedPreconditionError(fmt::format(
+        "SetOptimizerNumbers: optimizer '{}' expected, set_updater has replaced it", optimizer));
+  }
+  auto choice = std::make_shared<UpdaterChoice>(*choice_);
+  absl::Status changed = choice->built_in.Change(change);
+  if (!changed.ok()) return changed;
   choice_ = std::move(choice);
   return absl::OkStatus();
 }

@@ -81,9 +81,9 @@ absl::Status LocalRows::WithSum(KeyId key, const std::vector<NDArray>& values, c
 }
 
 absl::Status LocalRows::Push(KeyId key, const std::vector<NDArray>& values,
-                             const PartUpdater& updater) {
+                             const PartUpdater& updater, uint64_t step) {
   return WithSum(key, values, [&](RowSum& sum) {
-    return UpdateRows(updater, key, spec_.dtype, table_, sum, &state_);
+    return UpdateRows(updater, key, spec_.dtype, table_, sum, &state_, {}, {1, 1, step});
   });
 }
 

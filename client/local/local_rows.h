@@ -30,8 +30,9 @@ class LocalRows {
   // One round: the left fold of `values`, of either storage, in list order, then the updater on the
   // rows that any of them has. Each value is taken as it is, or as what it stands for when it was
   // compressed, as if each came from a worker of its own.
-  // Errors: the updater's; then the value stays as it was.
-  absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& updater);
+  // `step`: that it is an update of. Errors: the updater's; then the value stays as it was.
+  absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& updater,
+                    uint64_t step);
   // The same with a user's updater, which sees the rows that any of the values has, and writes
   // these rows of the value. Errors: the updater's, then the value stays as it was.
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const WholeUpdate& update);

@@ -99,7 +99,7 @@ void LocalValue::FoldPart(PartIndex part, const std::vector<NDArray>& values,
 }
 
 absl::Status LocalValue::Push(KeyId key, std::string_view name, const std::vector<NDArray>& values,
-                              const PartUpdater& updater, Scratch* scratch) {
+                              const PartUpdater& updater, uint64_t step, Scratch* scratch) {
   ToParts();
   const std::vector<Encoded> encoded = Encode(key, values);
   // Mostly a part is updated while its sum is in the cache. Where the whole value is measured
@@ -113,12 +113,12 @@ absl::Status LocalValue::Push(KeyId key, std::string_view name, const std::vecto
       for (PartIndex part = 0; part < parts_.size(); ++part) {
         sums.push_back(SumOfPart(part, values, encoded, scratch));
       }
-      KVS_ASSIGN_OR_RETURN(norms, Measure(key, measurings, sums, updater));
+      KVS_ASSIGN_OR_RETURN(norms, Measure(key, measurings, sums, updater, step));
     }
     for (; updated < parts_.size(); ++updated) {
       MutableBufferPtr sum =
           measurings > 0 ? std::move(sums[updated]) : SumOfPart(updated, values, encoded, scratch);
-      KVS_RETURN_IF_ERROR(UpdatePart(key, updated, std::move(sum), norms, updater, scratch));
+      KVS_RETURN_IF_ERROR(UpdatePart(key, updated, std::move(sum), norms, updater, step, scratch));
     }
   } catch (const std::bad_alloc&) {
     if (updated == 0) {
@@ -148,14 +148,15 @@ MutableBufferPtr LocalValue::SumOfPart(PartIndex part, const std::vector<NDArray
 
 absl::StatusOr<NormSums> LocalValue::Measure(KeyId key, size_t measurings,
                                              const std::vector<MutableBufferPtr>& sums,
-                                             const PartUpdater& updater) const {
+                                             const PartUpdater& updater,
+                                             uint64_t training_step) const {
   NormSums norms;
   for (size_t step = 0; step < measurings; ++step) {
     NormSums found;
     for (PartIndex part = 0; part < parts_.size(); ++part) {
       KVS_ASSIGN_OR_RETURN(const NormSums of_part,
                            updater.Measure(step, key, spec_.dtype, *parts_[part], *sums[part],
-                                           states_[part].get(), RoundCounts(), norms));
+                                           states_[part].get(), {1, 1, training_step}, norms));
       found += of_part;
     }
     norms += found;
@@ -165,10 +166,10 @@ absl::StatusOr<NormSums> LocalValue::Measure(KeyId key, size_t measurings,
 
 absl::Status LocalValue::UpdatePart(KeyId key, PartIndex part, MutableBufferPtr sum,
                                     const NormSums& norms, const PartUpdater& updater,
-                                    Scratch* scratch) {
+                                    uint64_t step, Scratch* scratch) {
   const auto updated =
       updater.Update(key, spec_.dtype, *parts_[part], sum, &states_[part],
-                     PartOffset(part) / DTypeBytes(spec_.dtype), RoundCounts(), norms);
+                     PartOffset(part) / DTypeBytes(spec_.dtype), {1, 1, step}, norms);
   // Either every part can be updated in this dtype or none: the first part's error is that of all.
   if (!updated.ok()) return updated.status();
   // If the sum's buffer became the value, that of the old value is free, else its own.

@@ -43,9 +43,9 @@ class LocalValue {
   // for when it was compressed, as if each came from a worker of its own; then the updater.
   // Errors: the updater's, then the value stays as it was; UNKNOWN if memory ran out when some
   // parts were updated, and others not.
-  // `name`: of the key; empty: it has a number.
+  // `name`: of the key; empty: it has a number. `step`: that it is an update of.
   absl::Status Push(KeyId key, std::string_view name, const std::vector<NDArray>& values,
-                    const PartUpdater& updater, Scratch* scratch);
+                    const PartUpdater& updater, uint64_t step, Scratch* scratch);
   // The same with a user's updater, which writes the value where it lies. Errors: the updater's;
   // what it has written until then stays (decision 12).
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const WholeUpdate& update,
@@ -73,11 +73,11 @@ class LocalValue {
                              const std::vector<Encoded>& encoded, Scratch* scratch) const;
   // The sum is used up; its buffer, or that of the old value, becomes the scratch's.
   absl::Status UpdatePart(KeyId key, PartIndex part, MutableBufferPtr sum, const NormSums& norms,
-                          const PartUpdater& updater, Scratch* scratch);
+                          const PartUpdater& updater, uint64_t step, Scratch* scratch);
   // What the updater wants to know of the whole value, of the sums of all its parts.
   absl::StatusOr<NormSums> Measure(KeyId key, size_t measurings,
                                    const std::vector<MutableBufferPtr>& sums,
-                                   const PartUpdater& updater) const;
+                                   const PartUpdater& updater, uint64_t step) const;
   void ToParts();
   void ToWhole();
 

@@ -16,6 +16,7 @@
 #include "common/cluster/identity.h"
 #include "common/model/compression_config.h"
 #include "common/model/nan_policy.h"
+#include "common/model/optimizer_config.h"
 #include "common/model/profiler_order.h"
 #include "common/tensor/dtype.h"
 #include "common/tensor/shape.h"
@@ -57,9 +58,9 @@ struct RowIds {
 // One operation on one key: what the facade makes of a call, the dependency engine orders and the
 // backend carries out. At any time one party at most writes to it, and each field has one that
 // does, in this order:
-//   the call (under the facade's mutex)   all fields but the three below; the arrays are those of
+//   the call (under the facade's mutex)   all fields but those below; the arrays are those of
 //                                         the caller, checked against `spec`
-//   Prepare (in the same call)            as_of_call, step, nan_policy
+//   Prepare (in the same call)            as_of_call, nan_policy
 //   the issue function                    row_ids: ids that another operation was still writing
 //                                         when the call was made
 //   Issue                                 kind, values: a dist_async store makes a Pull of a
@@ -78,11 +79,10 @@ struct KeyOperation {
   std::vector<NDArray> outputs;
   std::vector<RowIds> row_ids;
   int priority = 0;
-  // What was in force when the call was made, whatever is set between the call and its turn: on a
-  // local store the updater (only local_backend.cc knows the type), on a dist store the training
-  // step.
-  std::shared_ptr<const void> as_of_call;
+  // What was in force when the call was made, whatever is set between the call and its turn: the
+  // training step and, on a local store, the updater (only local_backend.cc knows the type).
   uint64_t step = 0;
+  std::shared_ptr<const void> as_of_call;
   // kInit on a dist store: what the servers are told of the store's policy. Set by Prepare.
   NanPolicy nan_policy = NanPolicy::kAllow;
   // Whether `spec`, which was unknown, is known now. Set once, with release; read with acquire.
@@ -102,7 +102,7 @@ class StoreBackend : public OperationOwner {
   virtual bool OnOwnThread() const = 0;
 
   // Called in program order, when the call is made: notes in the operation what is in force now
-  // (the updater that is set, the step). Errors: nothing of the call is queued.
+  // (the updater that is set). Errors: nothing of the call is queued.
   virtual absl::Status Prepare(KeyOperation* operation) = 0;
   // Begins the operation. Operations on one key come in program order, those of different keys
   // from several threads at once. Never blocks. The outcome goes to the token.
@@ -111,6 +111,10 @@ class StoreBackend : public OperationOwner {
   virtual absl::Status SetUpdater(KVStore::Updater updater) = 0;
   virtual absl::Status SetUpdater(KVStore::StrUpdater updater) = 0;
   virtual absl::Status SetOptimizer(const OptimizerConfig& config) = 0;
+  // Changes numbers of the optimizer of that name, which is set, in the updates of a step and later
+  // (KeyOperation::step). Called when no operation of such a step is queued; on a store of several
+  // workers rank 0's calls count.
+  virtual absl::Status ChangeNumbers(const std::string& optimizer, const NumbersChange& change) = 0;
   // How the pushes of all keys are compressed. Called at most once, while there are no keys and
   // none is being made.
   // Errors: those of MakeCodec.
@@ -135,7 +139,6 @@ class StoreBackend : public OperationOwner {
   virtual uint64_t StalenessOf(KeyId) const { return 0; }
 
   virtual absl::Status Barrier() = 0;
-  virtual void Step() = 0;
   virtual int rank() const = 0;
   virtual int group_size() const = 0;
   virtual absl::StatusOr<int> DeadNodes(int node_id, int timeout_s) const = 0;

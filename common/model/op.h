@@ -29,6 +29,7 @@ enum class Op : uint32_t {
   kNorms = 11,
   kDelete = 12,
   kReset = 13,
+  kSetNumbers = 14,
 };
 
 // What one request is about.
@@ -127,6 +128,8 @@ inline constexpr std::array kOps = {
     OpInfo(Op::kNorms, "NORMS", OpScope::kPart, OpBytes::kNote, OpRound::kOfPush),
     OpInfo(Op::kDelete, "DELETE", OpScope::kPart, OpOrder::kAlone, OpTrait::kProbed),
     OpInfo(Op::kReset, "RESET", OpScope::kPart, OpOrder::kAlone, OpTrait::kProbed),
+    OpInfo(Op::kSetNumbers, "SET_NUMBERS", OpScope::kShard, OpExtra::kOptimizer,
+           OpTrait::kRank0Only),
 };
 
 // Null for a number that is no op.

@@ -21,6 +21,7 @@ inline constexpr char kKeyStatsMethod[] = "/kvstore.v1.ServerAdmin/GetKeyStats";
 inline constexpr char kDeleteKeysMethod[] = "/kvstore.v1.ServerAdmin/DeleteKeys";
 inline constexpr char kResetKeysMethod[] = "/kvstore.v1.ServerAdmin/ResetKeys";
 inline constexpr char kReadKeyMethod[] = "/kvstore.v1.ServerAdmin/ReadKey";
+inline constexpr char kOrderNumbersMethod[] = "/kvstore.v1.ServerAdmin/OrderNumbers";
 inline constexpr char kOrderProfilerMethod[] = "/kvstore.v1.ServerAdmin/OrderProfiler";
 inline constexpr char kReadProfileMethod[] = "/kvstore.v1.ServerAdmin/ReadProfile";
 

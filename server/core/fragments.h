@@ -37,6 +37,7 @@ struct ParkingLot {
 struct PushId {
   WorkerRank rank = 0;
   Round round = 0;
+  uint64_t step = 0;  // of the worker, when it pushed; the same in all fragments
 };
 
 // What has come of one contribution: its first fragments are in the sum, others may be parked.
@@ -64,10 +65,14 @@ class Fragments {
   void Park(const Piece& piece, ParkingLot& parking);
   // Forgets the parked ones.
   void DropParked(ParkingLot& parking) noexcept;
+  // The step that it was pushed in.
+  uint64_t step() const { return step_; }
+  void set_step(uint64_t step) { step_ = step; }
   // Folds the parked ones whose turn it is.
   void Advance(ParkingLot& parking, PartValue& value, SumIndex sum);
 
  private:
+  uint64_t step_ = 0;
   uint32_t count_ = 0;
   uint32_t folded_ = 0;
   std::map<uint32_t, Piece> parked_;

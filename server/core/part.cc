@@ -4,6 +4,10 @@
 
 namespace kvstore {
 
+std::string HeldBy(uint64_t step) {
+  return fmt::format("held by a change of the optimizer's numbers at step {}", step);
+}
+
 // Example: 3 outcomes are kept and round 7 is over. Rounds 5, 6 and 7 are known. A worker with a
 // window of 3 that still waits for round 4 has sent nothing above round 6, so that round 7, which
 // needs its contribution, would not be over.

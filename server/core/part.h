@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -26,7 +27,12 @@ struct View {
   uint32_t workers = 0;
   std::vector<bool> left;    // by rank: rounds close without it, except those it contributed to
   bool has_updater = false;  // what an asynchronous push needs
+  // Synchronous parts make no update of this step or a later one.
+  uint64_t held_from = UINT64_MAX;
 };
+
+// Why an update is not made: "held by a change of the optimizer's numbers at step 7".
+std::string HeldBy(uint64_t step);
 
 class Part {
  public:
@@ -92,6 +98,11 @@ class Part {
   virtual std::optional<NormNote> NormsOf(WorkerRank rank, Round round) const = 0;
   // Whether an update waits for norms.
   virtual bool measuring() const = 0;
+  // Whether its next update has all that it needs, and is held (View::held_from).
+  virtual bool held(const View&) const { return false; }
+  // Whether an update of this step, or a later one, waits for norms that a change of the
+  // optimizer's numbers from that step on would make wrong.
+  virtual bool measuring_from(uint64_t step) const = 0;
   // Whether an update has begun to since the last call.
   bool TakeNormNews() { return std::exchange(norm_news_, false); }
   // The part is about to go: its value is for another one to go on with.
@@ -105,6 +116,9 @@ class Part {
   virtual bool open() const = 0;
   virtual int64_t open_since_ms() const = 0;
   virtual std::vector<WorkerRank> Missing(const View& view) const = 0;
+
+  // No update that was begun here is of a later step.
+  uint64_t begun_step() const { return begun_step_; }
 
   Round version() const { return value_->version(); }
   // How many contributions are in the versions so far, and how many updates failed.
@@ -141,6 +155,8 @@ class Part {
     return norms.failed();
   }
   bool* norm_news() { return &norm_news_; }
+  // An update of that step is being measured, or made.
+  void NoteBegun(uint64_t step) { begun_step_ = std::max(begun_step_, step); }
 
  private:
   // Why the update of a push failed that is over and whose outcome is still known.
@@ -151,6 +167,7 @@ class Part {
   std::unique_ptr<PartValue> value_;
   uint64_t pushes_ = 0;
   uint64_t failures_ = 0;
+  uint64_t begun_step_ = 0;
   PullFigures pulled_;
   bool norm_news_ = false;
 };

@@ -9,6 +9,7 @@
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/model/number_reader.h"
 #include "server/core/rounds.h"
 #include "server/core/sequence.h"
 
@@ -33,6 +34,7 @@ void PartTable::Begin(StoreMode mode, std::optional<uint64_t> staleness, uint32_
     KVS_CHECK(values_->SetOptimizer(none).ok());
     optimizer_ = std::move(none);
   }
+  changes_.clear();
   records_ = {};
   keys_.clear();
   deleted_.clear();
@@ -337,7 +339,53 @@ absl::Status PartTable::SetOptimizer(const OptimizerConfig& spec) {
   KVS_ASSIGN_OR_RETURN(const Needed needed, TryOptimizer(spec));
   value_bytes_ = needed.all;
   optimizer_ = std::move(set);
+  changes_.clear();
   return absl::OkStatus();
+}
+
+absl::Status PartTable::CheckSet(const std::string& optimizer) const {
+  if (values_->has_own_updater()) {
+    return absl::FailedPreconditionError(
+        fmt::format("numbers of optimizer '{}': this server runs {}", Quotable(optimizer),
+                    values_->own_updater_label()));
+  }
+  if (optimizer == optimizer_.name) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      fmt::format("numbers of optimizer '{}' expected, which is set here, got those of '{}'",
+                  optimizer_.name, Quotable(optimizer)));
+}
+
+absl::Status PartTable::CheckNumbers(const std::string& optimizer,
+                                     const NumbersChange& change) const {
+  KVS_RETURN_IF_ERROR(CheckSet(optimizer));
+  return values_->CheckNumbers(change);
+}
+
+absl::Status PartTable::ChangeNumbers(const std::string& optimizer, const NumbersChange& change) {
+  KVS_RETURN_IF_ERROR(CheckSet(optimizer));
+  // Noted in a copy, so that a lack of memory finds nothing changed.
+  std::map<uint64_t, std::map<std::string, double>> changes = changes_;
+  for (const auto& [name, number] : change.numbers) changes[change.from_step][name] = number;
+  KVS_RETURN_IF_ERROR(values_->ChangeNumbers(change));
+  changes_ = std::move(changes);
+  return absl::OkStatus();
+}
+
+bool PartTable::HasChange(const NumbersChange& change) const {
+  const auto at = changes_.find(change.from_step);
+  return at != changes_.end() &&
+         std::all_of(change.numbers.begin(), change.numbers.end(), [&](const auto& number) {
+           const auto known = at->second.find(number.first);
+           return known != at->second.end() && known->second == number.second;
+         });
+}
+
+void PartTable::ReportOptimizer(OptimizerReport* report) const {
+  report->name = optimizer_.name;
+  report->parameters = optimizer_.parameters;
+  report->schedule = optimizer_.schedule.name;
+  report->changes = changes_;
+  if (values_->has_own_updater()) report->own_updater = values_->own_updater_label();
 }
 
 // ---- all parts: also part_table_report.cc
@@ -345,6 +393,12 @@ absl::Status PartTable::SetOptimizer(const OptimizerConfig& spec) {
 bool PartTable::measuring() const {
   return std::any_of(records_.begin(), records_.end(), [](const auto& each) {
     return each.second->part != nullptr && each.second->part->measuring();
+  });
+}
+
+bool PartTable::measuring_from(uint64_t step) const {
+  return std::any_of(records_.begin(), records_.end(), [step](const auto& each) {
+    return each.second->part != nullptr && each.second->part->measuring_from(step);
   });
 }
 

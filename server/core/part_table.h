@@ -111,8 +111,23 @@ class PartTable {
   // budget.
   absl::Status SetOptimizer(const OptimizerConfig& spec);
 
+  // Changes numbers of the optimizer that is set. `optimizer`: which one is meant.
+  // Errors, and nothing changes: FAILED_PRECONDITION: another one is set, or the program, or a
+  // plugin, has an updater; those of the values.
+  absl::Status ChangeNumbers(const std::string& optimizer, const NumbersChange& change);
+  // Whether ChangeNumbers would be OK.
+  absl::Status CheckNumbers(const std::string& optimizer, const NumbersChange& change) const;
+  // Whether the numbers are those that are changed at that step.
+  bool HasChange(const NumbersChange& change) const;
+  // The optimizer that is set, and the changes of its numbers.
+  void ReportOptimizer(OptimizerReport* report) const;
+  // Whether each push is an update.
+  bool asynchronous() const { return mode_ == StoreMode::kAsync; }
+
   // Whether an update of any part waits for norms.
   bool measuring() const;
+  // As Part::measuring_from, of any part.
+  bool measuring_from(uint64_t step) const;
 
   // The parts that wait for contributions, or that somebody waits at, in ascending order.
   std::vector<PartId> OpenParts() const;
@@ -128,6 +143,8 @@ class PartTable {
     size_t parts = 0;  // values, also those that are being created: they point to the spec
   };
 
+  // Whether that optimizer is set, and is what updates the values.
+  absl::Status CheckSet(const std::string& optimizer) const;
   std::unique_ptr<Part> MakePart(std::unique_ptr<PartValue> value) const;
   // The key as it is known, else as `spec` has it, without a part.
   absl::StatusOr<KnownKey*> AddKey(const KeySpec& spec);
@@ -160,8 +177,9 @@ class PartTable {
   std::map<KeyId, KnownKey> keys_;
   std::map<KeyId, std::string> deleted_;  // names of keys that are gone, for messages
   FlatMap<PartId, std::unique_ptr<PartRecord>, PartIdHash> records_;
-  OptimizerConfig optimizer_{"assign", {}};  // that is set
-  uint64_t value_bytes_ = 0;                 // PartValue::Bytes() of all parts
+  OptimizerConfig optimizer_{"assign", {}};                    // that is set
+  std::map<uint64_t, std::map<std::string, double>> changes_;  // of its numbers, by step
+  uint64_t value_bytes_ = 0;                                   // PartValue::Bytes() of all parts
 };
 
 }  // namespace kvstore

@@ -138,6 +138,7 @@ std::optional<OpenRoundInfo> PartTable::WaitAt(const PartRecord& record, const V
     info->round = part.version() + 1;
     info->since_ms = part.open_since_ms();
     info->missing = part.Missing(view);
+    if (part.held(view)) info->held_from = view.held_from;
   }
   info->key = part.id().key;
   info->name = part.key().name;
@@ -158,6 +159,7 @@ void PartTable::Report(const View& view, ShardStatus* status) const {
       wait->since_ms = std::min(wait->since_ms, info.since_ms);
       if (info.round <= wait->round) {
         wait->round = info.round;
+        wait->held_from = info.held_from;
         wait->missing = std::move(info.missing);
       }
     }

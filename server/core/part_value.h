@@ -180,6 +180,12 @@ class ShardValues {
   // state that fits. Errors: INVALID_ARGUMENT names the parameter and the known ones; then, and
   // also if std::bad_alloc is thrown, nothing has changed.
   virtual absl::Status SetOptimizer(const OptimizerConfig& spec) = 0;
+  // Changes numbers of the updater that is set, in updates of a step and later
+  // (RoundCounts::step); what is kept beside values stays. Errors: INVALID_ARGUMENT,
+  // RESOURCE_EXHAUSTED; then, and also if std::bad_alloc is thrown, nothing has changed.
+  virtual absl::Status ChangeNumbers(const NumbersChange& change) = 0;
+  // Whether ChangeNumbers would be OK.
+  virtual absl::Status CheckNumbers(const NumbersChange& change) const = 0;
   // Whether the system has this much memory free now, for states. Nothing is reserved.
   // Errors: RESOURCE_EXHAUSTED.
   virtual absl::Status CheckMemory(uint64_t bytes) const = 0;

@@ -32,6 +32,7 @@ Part::Accepted PartRounds::Contribute(int64_t now_ms, const PushId& push, const 
   // would be shown as waiting for everybody.
   try {
     const Accepted accepted = Take(open, current, push.rank, piece, view, parking);
+    if (accepted == Accepted::kTaken) open.by_rank[push.rank].set_step(push.step);
     if (accepted == Accepted::kNoRoom && Untouched(open)) rounds_.erase(push.round);
     return accepted;
   } catch (const std::bad_alloc&) {
@@ -66,11 +67,20 @@ void PartRounds::CommitReady(const View& view, ParkingLot& parking, int* commits
     OpenRound& open = rounds_.begin()->second;
     Advance(open, view, parking);
     if (!Complete(open, view)) break;
-    if (!open.norms.Advance(value(), kSum, CountsOf(open, view), norm_news())) break;
-    Commit(open, view);
+    const RoundCounts counts = CountsOf(open, view);
+    if (counts.step >= view.held_from) break;
+    NoteBegun(counts.step);
+    if (!open.norms.Advance(value(), kSum, counts, norm_news())) break;
+    Commit(open, counts);
     rounds_.erase(rounds_.begin());
     ++*commits;
   }
+}
+
+bool PartRounds::held(const View& view) const {
+  if (rounds_.empty() || rounds_.begin()->first != version() + 1) return false;
+  const OpenRound& open = rounds_.begin()->second;
+  return Complete(open, view) && CountsOf(open, view).step >= view.held_from;
 }
 
 uint32_t PartRounds::FragmentsOf(WorkerRank rank, Round round) const {
@@ -158,16 +168,20 @@ RoundCounts PartRounds::CountsOf(const OpenRound& round, const View& view) {
   const auto contributors =
       std::count_if(round.by_rank.begin(), round.by_rank.end(),
                     [](const Fragments& fragments) { return fragments.begun(); });
-  return {static_cast<uint32_t>(contributors), view.workers};
+  RoundCounts counts{static_cast<uint32_t>(contributors), view.workers};
+  // Of the lowest rank, so that it does not depend on who came when (I12).
+  const auto lowest = std::find_if(round.by_rank.begin(), round.by_rank.end(),
+                                   [](const Fragments& fragments) { return fragments.begun(); });
+  if (lowest != round.by_rank.end()) counts.step = lowest->step();
+  return counts;
 }
 
-void PartRounds::Commit(const OpenRound& round, const View& view) {
+void PartRounds::Commit(const OpenRound& round, const RoundCounts& counts) {
   // The version rises also if the update fails: the round is over, and all who contributed are told
   // why. The outcome is kept for as long as a worker may still ask after the round.
   failed_.MakeRoom();
   norm_log_.Note(version() + 1, round.norms, value());
   WorkSpan span(recorder(), {Work::kUpdate, &key(), id().part, version() + 1, kOfNoWorker, 0, 0});
-  const RoundCounts counts = CountsOf(round, view);
   absl::Status status = UpdateWith(round.norms, kSum, counts);
   span.End();
   for (WorkerRank rank = 0; span.recorded() && rank < round.by_rank.size(); ++rank) {

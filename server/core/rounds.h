@@ -52,7 +52,11 @@ class PartRounds final : public Part {
   bool measuring() const override {
     return !rounds_.empty() && rounds_.begin()->second.norms.waits();
   }
+  // An update of a synchronous part that has begun to measure counts as begun (begun_step), and no
+  // change of numbers reaches back to it.
+  bool measuring_from(uint64_t) const override { return false; }
 
+  bool held(const View& view) const override;
   void DropParked(ParkingLot& parking) noexcept override;
   bool open() const override { return !rounds_.empty(); }
   int64_t open_since_ms() const override {
@@ -83,7 +87,7 @@ class PartRounds final : public Part {
   // Whether anything has been added to its sum.
   static bool HasSum(const OpenRound& round);
   static RoundCounts CountsOf(const OpenRound& round, const View& view);
-  void Commit(const OpenRound& round, const View& view);
+  void Commit(const OpenRound& round, const RoundCounts& counts);
 
   std::map<Round, OpenRound> rounds_;  // all above version()
   FailedUpdates<Round> failed_;        // as many outcomes as are kept

@@ -37,6 +37,7 @@ Part::Accepted PartSequence::Contribute(int64_t now_ms, const PushId& push, cons
     if (!fragments.any()) pushes_.erase(mine);
     throw;
   }
+  fragments.set_step(push.step);
   return Accepted::kTaken;
 }
 
@@ -57,23 +58,25 @@ void PartSequence::CommitReady(const View& view, ParkingLot& parking, int* commi
       ++it;
       continue;
     }
-    if (view.has_updater && !norms.Advance(value(), rank, {1, view.workers}, norm_news())) {
+    const RoundCounts counts{1, view.workers, fragments.step()};
+    if (view.has_updater && !norms.Advance(value(), rank, counts, norm_news())) {
       ++it;
       continue;
     }
-    ApplyNext(rank, view, norms);
+    ApplyNext(rank, counts.step, view, norms);
     ++*commits;
     it = pushes_.erase(it);
   }
 }
 
-void PartSequence::ApplyNext(WorkerRank rank, const View& view, const NormExchange& norms) {
+void PartSequence::ApplyNext(WorkerRank rank, uint64_t step, const View& view,
+                             const NormExchange& norms) {
   failed_.MakeRoom();
   norm_log_.Note({rank, applied_[rank] + 1}, norms, value());
   absl::Status status;
   if (view.has_updater) {
     const WorkSpan span(recorder(), ItemOf(Work::kUpdate, rank, applied_[rank] + 1));
-    status = UpdateWith(norms, rank, {1, view.workers});
+    status = UpdateWith(norms, rank, {1, view.workers, step});
   } else {
     status = absl::FailedPreconditionError(fmt::format(
         "{}: an asynchronous push needs an updater: call SetOptimizer before the first Push",
@@ -114,6 +117,12 @@ std::optional<NormNote> PartSequence::NormsOf(WorkerRank rank, Round round) cons
 bool PartSequence::measuring() const {
   return std::any_of(pushes_.begin(), pushes_.end(),
                      [](const auto& push) { return push.second.norms.waits(); });
+}
+
+bool PartSequence::measuring_from(uint64_t step) const {
+  return std::any_of(pushes_.begin(), pushes_.end(), [step](const auto& push) {
+    return push.second.norms.waits() && push.second.fragments.step() >= step;
+  });
 }
 
 void PartSequence::DropParked(ParkingLot& parking) noexcept {

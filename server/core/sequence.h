@@ -66,6 +66,7 @@ class PartSequence final : public Part {
   absl::Status TakeNorms(WorkerRank rank, Round round, const NormNote& note) override;
   std::optional<NormNote> NormsOf(WorkerRank rank, Round round) const override;
   bool measuring() const override;
+  bool measuring_from(uint64_t step) const override;
 
   void DropParked(ParkingLot& parking) noexcept override;
   bool open() const override { return !pushes_.empty(); }
@@ -78,7 +79,8 @@ class PartSequence final : public Part {
   using Name = std::pair<WorkerRank, Round>;
   bool IsNext(const Name& push) const { return push.second == applied_[push.first] + 1; }
   // Applies the next push of `rank`, or notes why it cannot be: it is over in any case.
-  void ApplyNext(WorkerRank rank, const View& view, const NormExchange& norms);
+  // `step`: of the push.
+  void ApplyNext(WorkerRank rank, uint64_t step, const View& view, const NormExchange& norms);
 
   // The workers of the view, less those that left, of whose pushes fewer than `round` are applied.
   std::vector<WorkerRank> Behind(const View& view, Round round) const;

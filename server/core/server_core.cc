@@ -40,6 +40,11 @@ void ServerCore::Impl::OnRouting(ClusterId cluster, Incarnation self, RoutingPtr
     optimizer_was_set_ = false;
     optimizer_request_ = 0;
     optimizer_incarnation_ = 0;
+    numbers_request_ = 0;
+    begun_step_ = 0;
+    times_set_ = 0;
+    held_.reset();
+    view_.held_from = UINT64_MAX;
     command_log_.Clear();
     commands_.clear();
   }
@@ -162,6 +167,8 @@ void ServerCore::Impl::OnEntry(const ReplyTo& from, const RequestFrame& frame,
     case Op::kSetOptimizer:
     case Op::kCheckOptimizer:
       return OnSetOptimizer(from, frame, entry, replies);
+    case Op::kSetNumbers:
+      return OnSetNumbers(from, frame, entry, replies);
     case Op::kCommand:
     case Op::kProfile:
       return OnCommand(from, frame, entry, replies);
@@ -296,7 +303,7 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
   const WorkSpan span(recorder_, {Work::kPush, &part.key(), entry.part, entry.round, from.rank,
                                   entry.piece.data.size(), 0});
   if (const absl::Status fits = CheckPush(from, part, entry); !fits.ok()) return answer(fits);
-  const PushId push{from.rank, entry.round};
+  const PushId push{from.rank, entry.round, entry.step};
   const bool was_open = part.open();
   const int64_t since_ms = part.open_since_ms();
   const Round version = part.version();
@@ -362,6 +369,7 @@ bool ServerCore::Impl::Commit(WorkerRank by, PartRecord& record, ReplyBatch& rep
     done = false;
   }
   committed_rounds_ += static_cast<uint64_t>(commits);
+  begun_step_ = std::max(begun_step_, record.part->begun_step());
   if (record.part->TakeNormNews()) WaitingRoom::TellNorms(record, replies);
   // A worker that left makes no version, and yet nobody waits for it any more.
   const bool bounded = record.part->bounds_staleness();
@@ -459,6 +467,7 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const RequestEntry& entry,
       reply.missing_ranks = part->Missing(view_);
     }
     if (waiter->request.op == Op::kPush) reply.data = NormsFor(*part, from.rank, entry.round);
+    if (part != nullptr && part->held(view_)) reply.message = HeldBy(view_.held_from);
     replies.Add(from, std::move(reply));
     if (!made) AskForPushAgain(*record, from.rank, replies);
     return;

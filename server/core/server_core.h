@@ -34,6 +34,12 @@
 //       next with the value of the last version. A DELETE ends the value of the life that it names,
 //       a RESET the life, once, however often it arrives; a push, a pull or a probe that names a
 //       life that is over gets NOT_FOUND, and changes nothing of the next.
+//   I12 the numbers of the optimizer in an update are those of its step: of the step in which the
+//       lowest-ranked of its contributions was pushed, whichever came first. A change from a step
+//       on counts once, however often it arrives, and never in an update of that step that was
+//       begun before it came: then it is refused. (Asynchronous parts take it for what is to come.)
+//   I13 an operator's change holds first: while it does, no synchronous part makes an update of its
+//       step or a later one, and when it ends, all that were complete meanwhile are made.
 //
 // A fragment is folded at once when it is the next one of the next round; otherwise it is copied
 // and parked. The ids of a pull that waits are parked, too.
@@ -51,6 +57,8 @@
 
 #include "common/cluster/routing_table.h"
 #include "common/model/nan_policy.h"
+#include "common/model/numbers_order.h"
+#include "common/model/optimizer_config.h"
 #include "common/wire/frame.h"
 #include "server/core/part_value.h"
 #include "server/core/work_recorder.h"
@@ -101,6 +109,7 @@ struct OpenRoundInfo {
   Round round = 0;
   int64_t since_ms = 0;
   std::vector<WorkerRank> missing;
+  uint64_t held_from = 0;  // it is held by a change of numbers at this step; 0: it is not
 };
 
 struct ShardStatus {
@@ -158,6 +167,17 @@ struct ReadPart {
   int64_t next_row = 0;
 };
 
+// What kvctl optimizer shows, of a shard.
+struct OptimizerReport {
+  std::string name;  // that is set, with these parameters; others have their defaults
+  std::map<std::string, double> parameters;
+  std::string schedule;     // empty: none
+  std::string own_updater;  // what updates the values in its place; empty: nothing does
+  std::map<uint64_t, std::map<std::string, double>> changes;  // of its numbers, by step
+  std::optional<NumbersChange> held;                          // that waits to be set or dropped
+  uint64_t times_set = 0;                                     // in this job
+};
+
 // A command that the shell is to run. `ticket` names it to OnCommandDone.
 struct CommandRun {
   uint64_t ticket = 0;
@@ -210,6 +230,14 @@ class ServerCore {
   // `row` on if it is `from` itself; at most about `bytes_max` bytes, but all of a dense part.
   // Changes nothing.
   ReadPart Read(const PartRange& range, PartIndex from, int64_t row, size_t bytes_max) const;
+  // For ServerAdmin.OrderNumbers (I13). `optimizer`: that the numbers are of. A repeat is OK and
+  // changes nothing. Errors, and nothing changes: FAILED_PRECONDITION: there is no job; another
+  // optimizer is set; of kHold: an update of the step was begun already, or another change is held;
+  // of kSet: this one is not; INVALID_ARGUMENT, RESOURCE_EXHAUSTED: those of the values.
+  // UNAVAILABLE: ask again.
+  absl::Status OrderNumbers(int64_t now_ms, NumbersVerb verb, const std::string& optimizer,
+                            const NumbersChange& change, ServerOutbox* out);
+  OptimizerReport Optimizer() const;
 
  private:
   class Impl;

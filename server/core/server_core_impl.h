@@ -1,11 +1,13 @@
 // What ServerCore is made of: the table of parts, the requests that wait, the log of commands, and
 // the handlers that lead from one to another. What each op asks, and what refuses it, is in
 // server_core.cc (commands: server_core_commands.cc; deleting, resetting: server_core_delete.cc;
-// the updater: server_core_optimizer.cc); how a value comes and goes in part_table.cc; waiting and
-// answering in waiting_room.cc; what a push does to a part in rounds.cc and sequence.cc.
+// the updater: server_core_optimizer.cc, an operator's hand on its numbers:
+// server_core_numbers.cc); how a value comes and goes in part_table.cc; waiting and answering in
+// waiting_room.cc; what a push does to a part in rounds.cc and sequence.cc.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,6 +47,9 @@ class ServerCore::Impl {
   ReadPart Read(const PartRange& range, PartIndex from, int64_t row, size_t bytes_max) const {
     return parts_.Read(range, from, row, bytes_max);
   }
+  absl::Status OrderNumbers(int64_t now_ms, NumbersVerb verb, const std::string& optimizer,
+                            const NumbersChange& change, ServerOutbox* out);
+  OptimizerReport Optimizer() const;
 
  private:
   // What the whole frame must satisfy before its entries are looked at. `*retry` is set when the
@@ -71,6 +76,12 @@ class ServerCore::Impl {
   // Handles kSetOptimizer and kCheckOptimizer.
   void OnSetOptimizer(const ReplyTo& from, const RequestFrame& frame, const RequestEntry& entry,
                       ReplyBatch& replies);
+  void OnSetNumbers(const ReplyTo& from, const RequestFrame& frame, const RequestEntry& entry,
+                    ReplyBatch& replies);
+  absl::Status Hold(const std::string& optimizer, const NumbersChange& change);
+  absl::Status SetHeld(const std::string& optimizer, const NumbersChange& change);
+  // Makes the updates that were held, if any were.
+  void EndHold(ReplyBatch& replies);
   // Handles kCommand and kProfile: both are done by the shell, once.
   void OnCommand(const ReplyTo& from, const RequestFrame& frame, const RequestEntry& entry,
                  ReplyBatch& replies);
@@ -116,6 +127,10 @@ class ServerCore::Impl {
   bool optimizer_was_set_ = false;
   RequestId optimizer_request_ = 0;
   Incarnation optimizer_incarnation_ = 0;
+  uint64_t times_set_ = 0;             // so many were, in this job
+  std::optional<NumbersChange> held_;  // an operator's change that waits to be set or dropped
+  RequestId numbers_request_ = 0;      // the last one that changed its numbers, of the same worker
+  uint64_t begun_step_ = 0;            // no update that was begun in this job is of a later step
   CommandLog command_log_;
   std::vector<CommandRun> commands_;  // not taken yet
 };

@@ -158,6 +158,9 @@ absl::Status ServerNode::Listen(const std::string& route) {
       {kReadKeyMethod, control_.get(),
        [this](const Payload& asked, const UnaryReply& reply) { ReadKey(asked, reply); }});
   methods.unary_methods.push_back(
+      {kOrderNumbersMethod, control_.get(),
+       [this](const Payload& asked, const UnaryReply& reply) { OrderNumbers(asked, reply); }});
+  methods.unary_methods.push_back(
       {kOrderProfilerMethod, control_.get(),
        [this](const Payload& asked, const UnaryReply& reply) { OrderProfiler(asked, reply); }});
   methods.unary_methods.push_back(

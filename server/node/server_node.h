@@ -79,6 +79,7 @@ class ServerNode {
   struct Gathering;
   struct KeyGathering;
   struct EndGathering;
+  struct NumbersGathering;
 
   ServerNode(ServerNodeOptions options, Transport* transport, ServerNodeEvents events);
   // True if an address is to be found on the way to the scheduler.
@@ -105,6 +106,7 @@ class ServerNode {
   // Deletes keys, or resets them.
   void EndKeys(bool reset, const Payload& asked, const UnaryReply& reply);
   void ReadKey(const Payload& asked, const UnaryReply& reply);
+  void OrderNumbers(const Payload& asked, const UnaryReply& reply);
   void ReadProfile(const Payload& asked, const UnaryReply& reply);
   // Gives memory back that was needed for a moment only, now and every second from now on.
   void TrimMemory();

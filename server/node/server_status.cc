@@ -34,6 +34,7 @@ void AddUpStatus(const std::vector<ShardStatus>& shards, int64_t now_ms, size_t 
         it->second.parts += round.parts;
         it->second.round = std::min(it->second.round, round.round);
         it->second.since_ms = std::min(it->second.since_ms, round.since_ms);
+        it->second.held_from = std::max(it->second.held_from, round.held_from);
       }
       missing[round.key].insert(round.missing.begin(), round.missing.end());
     }
@@ -52,6 +53,7 @@ void AddUpStatus(const std::vector<ShardStatus>& shards, int64_t now_ms, size_t 
     entry->set_parts(static_cast<uint32_t>(round->parts));
     entry->set_round(round->round);
     entry->set_age_ms(static_cast<uint64_t>(std::max<int64_t>(now_ms - round->since_ms, 0)));
+    entry->set_held_from_step(round->held_from);
     for (const WorkerRank rank : missing[round->key]) entry->add_missing_ranks(rank);
   }
 }
@@ -112,6 +114,33 @@ void AddUpKeyStats(const std::vector<std::vector<KeyStats>>& shards, size_t keys
     Fill(key.figures.value, out->mutable_value());
     if (key.figures.has_sum) Fill(key.figures.sum, out->mutable_sum());
   }
+}
+
+void AddUpOptimizers(const std::vector<OptimizerReport>& shards, v1::NumbersReport* report) {
+  const OptimizerReport& first = shards.front();
+  report->set_optimizer(first.name);
+  for (const auto& [name, number] : first.parameters)
+    (*report->mutable_parameters())[name] = number;
+  report->set_schedule(first.schedule);
+  report->set_own_updater(first.own_updater);
+  for (const auto& [step, numbers] : first.changes) {
+    v1::NumbersReport::Change* const change = report->add_changes();
+    change->set_from_step(step);
+    for (const auto& [name, number] : numbers) (*change->mutable_numbers())[name] = number;
+  }
+  if (first.held.has_value()) {
+    report->mutable_held()->set_from_step(first.held->from_step);
+    for (const auto& [name, number] : first.held->numbers) {
+      (*report->mutable_held()->mutable_numbers())[name] = number;
+    }
+  }
+  report->set_times_set(first.times_set);
+  const auto differ = std::count_if(shards.begin(), shards.end(), [&](const auto& shard) {
+    return shard.name != first.name || shard.parameters != first.parameters ||
+           shard.changes != first.changes || !(shard.held == first.held) ||
+           shard.times_set != first.times_set;
+  });
+  report->set_shards_that_differ(static_cast<uint32_t>(differ));
 }
 
 uint64_t ResidentBytes() {

@@ -22,6 +22,10 @@ void AddUpStatus(const std::vector<ShardStatus>& shards, int64_t now_ms, size_t 
 void AddUpKeyStats(const std::vector<std::vector<KeyStats>>& shards, size_t keys_max,
                    v1::ServerKeyStats* stats);
 
+// The optimizers of the shards, which are one unless orders are under way: the first one's, and how
+// many have another one. There is at least one shard. Pure.
+void AddUpOptimizers(const std::vector<OptimizerReport>& shards, v1::NumbersReport* report);
+
 // What this process takes of the machine's memory; 0 where the system does not tell.
 uint64_t ResidentBytes();
 

@@ -128,6 +128,11 @@ absl::Status CheckTakeBack(const RequestFrame& request, const RequestEntry& entr
   return Refused(request, entry, "takes_back of at least 1 expected, got 0");
 }
 
+absl::Status CheckSetNumbers(const RequestEntry& entry) {
+  if (entry.step > 0) return absl::OkStatus();
+  return absl::InvalidArgumentError("SET_NUMBERS: a step of at least 1 expected, got 0");
+}
+
 absl::Status CheckNorms(const RequestFrame& request, const RequestEntry& entry) {
   const absl::Status note = DecodeNormNote(entry.piece.data).status();
   return note.ok() ? note : Refused(request, entry, std::string(note.message()));
@@ -291,6 +296,8 @@ absl::Status CheckEntry(const RequestFrame& request, const RequestEntry& entry) 
       return CheckCommand(request.command->id, request.command->body.size());
     case Op::kNorms:
       return CheckNorms(request, entry);
+    case Op::kSetNumbers:
+      return CheckSetNumbers(entry);
     case Op::kProfile:
       return CheckProfilerOrder(request.command->id, request.command->body);
     default:

@@ -107,6 +107,27 @@ void Shard::ReadKey(const PartRange& range, PartIndex from, int64_t row, size_t 
   });
 }
 
+void Shard::OrderNumbers(NumbersVerb verb, const std::string& optimizer,
+                         const NumbersChange& change,
+                         std::function<void(absl::StatusOr<OptimizerReport>)> done) {
+  loop_->Post([this, verb, optimizer, change, done = std::move(done)] {
+    try {
+      if (core_ == nullptr) {
+        return done(absl::FailedPreconditionError("a job expected, this server is in none"));
+      }
+      ServerOutbox out;
+      const absl::Status ordered =
+          core_->OrderNumbers(SteadyNowMs(), verb, optimizer, change, &out);
+      for (const ServerFrame& reply : out) Send(reply.peer, reply.frame);
+      if (!ordered.ok()) return done(ordered);
+      done(core_->Optimizer());
+    } catch (const std::bad_alloc&) {
+      CloseStreams();  // who waited for what was held will ask
+      done(absl::UnavailableError("memory for an order of numbers expected, ask again"));
+    }
+  });
+}
+
 void Shard::GetKeyStats(const std::string& prefix, size_t keys_max, bool figures,
                         std::function<void(std::vector<KeyStats>, uint64_t keys)> done) {
   loop_->Post([this, prefix, keys_max, figures, done = std::move(done)] {

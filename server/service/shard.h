@@ -63,6 +63,10 @@ class Shard {
   // The same with ServerCore::Read; RESOURCE_EXHAUSTED: no memory for the piece.
   void ReadKey(const PartRange& range, PartIndex from, int64_t row, size_t bytes_max,
                std::function<void(const absl::StatusOr<ReadPart>&)> done);
+  // The same with ServerCore::OrderNumbers; then it tells the shard's optimizer. UNAVAILABLE: it
+  // has no memory, ask again.
+  void OrderNumbers(NumbersVerb verb, const std::string& optimizer, const NumbersChange& change,
+                    std::function<void(absl::StatusOr<OptimizerReport>)> done);
 
  private:
   void Accept(std::unique_ptr<MessageStream> stream);

@@ -31,6 +31,13 @@ class TensorValues final : public ShardValues {
   bool has_own_updater() const override { return updater_.by_program(); }
   std::string own_updater_label() const override { return updater_.program->label(); }
   absl::Status SetOptimizer(const OptimizerConfig& spec) override;
+  absl::Status ChangeNumbers(const NumbersChange& change) override {
+    return updater_.built_in.Change(change);
+  }
+  absl::Status CheckNumbers(const NumbersChange& change) const override {
+    PartUpdater trial = updater_.built_in;
+    return trial.Change(change);
+  }
   // Asks for as much for each of the other shards, too: keys are spread evenly, and these are
   // asked in the same moment.
   absl::Status CheckMemory(uint64_t bytes) const override;

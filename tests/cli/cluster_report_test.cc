@@ -93,6 +93,15 @@ TEST_CASE("the table says who is waited for and since when, the oldest round fir
   CHECK_THAT(text, Contains("and 3 more open rounds"));
 }
 
+TEST_CASE("a round that is held says what holds it", "[cli]") {
+  ClusterReport report = SomeReport();
+  report.servers.at(0)->mutable_open_rounds(0)->set_held_from_step(7);
+  report.servers.at(0)->mutable_open_rounds(0)->clear_missing_ranks();
+  CHECK_THAT(ReportAsTable(report),
+             Contains("10 ms     held by a change of the optimizer's numbers at step 7\n"));
+  CHECK_THAT(ReportAsJson(report), Contains("\"missing\":[],\"held_from_step\":7}"));
+}
+
 TEST_CASE("the table lists servers, then workers, by rank", "[cli]") {
   const std::string text = ReportAsTable(SomeReport());
   CAPTURE(text);

@@ -81,6 +81,9 @@ void CheckPassed(const RequestFrame& request, const RequestEntry& entry) {
     case Op::kNorms:
       KVS_CHECK(entry.round > 0 && DecodeNormNote(entry.piece.data).ok());
       return;
+    case Op::kSetNumbers:
+      KVS_CHECK(entry.step > 0);
+      [[fallthrough]];
     case Op::kSetOptimizer:
     case Op::kCheckOptimizer:
       KVS_CHECK(request.optimizer.has_value());

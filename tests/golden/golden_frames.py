@@ -299,6 +299,14 @@ def set_schedule():
     return serialized(frame)
 
 
+def set_numbers():
+    frame = worker_frame()
+    add_entry(frame, op=data_pb2.OP_SET_NUMBERS, request=6, step=5000)
+    frame.optimizer.name = "sgd"
+    frame.optimizer.parameters["learning_rate"] = 0.01
+    return serialized(frame)
+
+
 def command():
     frame = worker_frame()
     add_entry(frame, op=data_pb2.OP_COMMAND, request=5)
@@ -429,7 +437,8 @@ KINDS = {"requests": data_pb2.RequestFrame, "replies": data_pb2.ReplyFrame}
 # As protobuf's own encoder writes them: our encoder must write the same bytes.
 CANONICAL = {
     "requests": (push, push_many_entries, pull, init, probe_and_take_back, set_optimizer,
-                 set_multipliers, set_schedule, command, rows, runs, leave, largest_numbers),
+                 set_multipliers, set_numbers, set_schedule, command, rows, runs, leave,
+                 largest_numbers),
     "replies": (replies, described_key, run_of_replies, largest_reply),
 }
 # Legal in other forms: our decoder must read them.

@@ -41,7 +41,11 @@ struct Options {
   int abandon_after = 0;  // throw after so many rounds; 0: never
   bool barriers = false;
   unsigned seed = 1;
-  std::string profile;  // rank 0 has the servers record the rounds, and write this file
+  // From that step on (round n is of step n - 1) the sums count three times: that is what kvctl is
+  // to change, after the workers have said that they wait for the file; 0: never.
+  int changed_from = 0;
+  std::string wait_for;  // a file; after round 3
+  std::string profile;   // rank 0 has the servers record the rounds, and write this file
 };
 
 void Say(int rank, const std::string& line) {
@@ -56,7 +60,8 @@ void CheckValue(const kvstore::NDArray& value, int key, int round, int workers,
                 const Options& options, int own_rank = -1, int behind = 0) {
   double sum = 0;
   for (int rank = 0; rank < workers; ++rank) {
-    const int pushes = rank == own_rank ? round : std::max(round - behind, 0);
+    int pushes = rank == own_rank ? round : std::max(round - behind, 0);
+    if (options.changed_from > 0) pushes += 2 * std::max(pushes - options.changed_from, 0);
     sum += (rank + 1) * (rank == options.leaver ? std::min(pushes, options.leave_after) : pushes);
   }
   const double expected = sum * (key + 1);
@@ -102,7 +107,8 @@ void Train(const Options& options, kvstore::KVStore& store, Clock::time_point* l
   }
   for (kvstore::NDArray& weight : weights) outputs.push_back(&weight);
   store.Init(keys, zeros);
-  if (rank == 0) store.SetOptimizer(kvstore::OptimizerSpec("sum"));
+  const bool changes = options.changed_from > 0;
+  if (rank == 0) store.SetOptimizer(kvstore::OptimizerSpec(changes ? "test" : "sum"));
   store.WaitAll();
   using Command = kvstore::KVStoreServerProfilerCommand;
   if (!options.profile.empty()) {  // of the other ranks this is nothing
@@ -136,6 +142,12 @@ void Train(const Options& options, kvstore::KVStore& store, Clock::time_point* l
       store.Leave();
       Say(rank, "left " + std::to_string(round));
       return;
+    }
+    if (round == 3 && !options.wait_for.empty()) {
+      Say(rank, "waits");
+      while (access(options.wait_for.c_str(), F_OK) != 0) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
     }
     if (round == options.abandon_after) throw std::runtime_error("abandoned on purpose");
   }
@@ -181,6 +193,8 @@ int main(int argc, char** argv) {
   app.add_option("--abandon-after", options.abandon_after);
   app.add_flag("--barriers", options.barriers);
   app.add_option("--seed", options.seed);
+  app.add_option("--changed-from", options.changed_from);
+  app.add_option("--wait-for", options.wait_for);
   app.add_option("--profile", options.profile);
   CLI11_PARSE(app, argc, argv);
 

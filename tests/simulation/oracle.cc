@@ -33,48 +33,79 @@ void Oracle::BeginJob(JobId job, const Programs& programs) {
   salt_ = Mix64(world_.params().seed * 16 + job);
   parts_.clear();
   first_key_ = programs.keys[0].key;
+  programs_ = &programs;
+  optimizers_ = programs.optimizers;
+  last_step_ = 0;
   commands_.BeginJob();
   deleted_.clear();
   for (uint32_t key = 0; key < programs.keys.size(); ++key) {
     const uint64_t last_life = world_.params().two_lives() ? 1 : 0;
-    for (uint64_t life = 0; life <= last_life; ++life)
-      BeginKey(programs, key, life, life < last_life);
+    for (uint64_t life = 0; life <= last_life; ++life) BeginKey(key, life, life < last_life);
   }
 }
 
-void Oracle::BeginKey(const Programs& programs, uint32_t key, uint64_t life, bool ends) {
-  const auto pushes = [&](const Program& program) {
-    return (ends ? program.first_pushes : program.pushes)[key];
-  };
-  // Who has left is not waited for; of a life that ends only the rounds of all are complete.
-  uint32_t last = pushes(programs.ranks[0]);
-  for (const Program& program : programs.ranks) {
-    last = ends ? std::min(last, pushes(program)) : std::max(last, pushes(program));
-  }
-  const KeyId id = InLife({programs.keys[key].key, 0}, life).key;
+void Oracle::BeginKey(uint32_t key, uint64_t life, bool ends) {
+  const KeyId id = InLife({programs_->keys[key].key, 0}, life).key;
   const PartIndex count = world_.params().key_parts[key];
-  std::vector<uint64_t> states(count, 0);
   for (PartIndex index = 0; index < count; ++index) {
     Part& p = parts_[{id, index}];
-    p.row_sparse = programs.keys[key].storage == Storage::kRowSparse;
+    p.row_sparse = programs_->keys[key].storage == Storage::kRowSparse;
     p.deleted = ends;
     p.parts = count;
     // A life that a reset begins has the value of the one before. (Asynchronous: OnReset says it.)
     const bool goes_on = life > 0 && world_.params().resets;
-    p.values.push_back(goes_on ? part({programs.keys[key].key, index}).values.back()
+    p.values.push_back(goes_on ? part({programs_->keys[key].key, index}).values.back()
                                : Folded({id, index}, 0, 0));
-    for (const Program& program : programs.ranks) {
-      p.pushes.push_back(pushes(program));
+    for (const Program& program : programs_->ranks) {
+      p.pushes.push_back((ends ? program.first_pushes : program.pushes)[key]);
       if (async()) p.made.emplace_back();
     }
   }
-  if (async()) return;
+  if (!async()) MakeRounds(key, id, ends);
+}
+
+void Oracle::MakeRounds(uint32_t key, KeyId id, bool ends) {
+  const std::vector<Round>& pushes = part({id, 0}).pushes;
+  // Who has left is not waited for; of a life that ends only the rounds of all are complete.
+  const Round last = ends ? *std::min_element(pushes.begin(), pushes.end())
+                          : *std::max_element(pushes.begin(), pushes.end());
+  const PartIndex count = world_.params().key_parts[key];
+  std::vector<uint64_t> states(count, 0);
+  for (PartIndex index = 0; index < count; ++index) {
+    Part& p = parts_[{id, index}];
+    p.values.resize(1);
+    p.steps.assign(last + 1, 0);
+  }
   for (Round round = 1; round <= last; ++round) {
     int64_t parameter = 0;
-    for (const OptimizerChange& change : programs.optimizers) {
-      if (!ends && round > change.after[key]) parameter = change.parameter;
+    if (!ends) {
+      // The round is of the step that its contribution of the lowest rank was pushed in.
+      const auto lowest =
+          std::find_if(pushes.begin(), pushes.end(), [round](Round made) { return made >= round; });
+      const Program& program = programs_->ranks[static_cast<size_t>(lowest - pushes.begin())];
+      const uint64_t step = program.steps[key][round - 1];
+      for (const OptimizerChange& change : optimizers_) {
+        if (round > change.after[key]) parameter = change.At(step);
+      }
+      for (PartIndex index = 0; index < count; ++index) parts_[{id, index}].steps[round] = step;
     }
     MakeRound(id, round, static_cast<uint64_t>(parameter), &states);
+  }
+}
+
+void Oracle::OnNumbersSet(uint64_t from_step, int64_t parameter) {
+  for (const auto& [id, p] : parts_) {
+    for (Round round = 1; round <= p.committed; ++round) {
+      if (p.steps[round] < from_step) continue;
+      world_.Fail(
+          fmt::format("I13: part {} of key {:x}: version {} is of step {}, all servers hold "
+                      "those from step {} on",
+                      id.part, id.key, round, p.steps[round], from_step));
+    }
+  }
+  optimizers_.back().numbers.emplace_back(from_step, parameter);
+  for (uint32_t key = 0; key < programs_->keys.size(); ++key) {
+    MakeRounds(key, programs_->keys[key].key, false);
   }
 }
 
@@ -91,8 +122,8 @@ void Oracle::MakeRound(KeyId key, Round round, uint64_t parameter, std::vector<u
   for (uint32_t step = 0; step < measurings; ++step) {
     NormSums found;
     for (PartIndex index = 0; index < count; ++index) {
-      found +=
-          Measured(step, parts_[{key, index}].values.back(), sums[index], (*states)[index], norms);
+      found += Measured(step, parts_[{key, index}].values.back(), sums[index],
+                        (*states)[index] + parameter, norms);
     }
     norms += found;
   }
@@ -215,6 +246,7 @@ void Oracle::OnCommit(PartId id, Round version, uint64_t sum, uint64_t value) {
         id.part, id.key, version, expected, value));
   }
   Part& p = parts_.at(id);
+  last_step_ = std::max(last_step_, p.steps.at(version));
   if (version != p.committed + 1) {
     world_.Fail(fmt::format("part {} of key {:x}: version {} committed after version {}", id.part,
                             id.key, version, p.committed));

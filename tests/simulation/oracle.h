@@ -85,6 +85,11 @@ class Oracle {
   void CheckCounts(PartId id, Round version, const RoundCounts& counts);
   // Whether what `rank` pushed as its `round` (0: nothing) is in the value of `version`.
   bool PushIsIn(PartId id, WorkerRank rank, Round round, Round version) const;
+  // An operator changes the parameter from a step on; all servers hold what is of that step or
+  // later.
+  void OnNumbersSet(uint64_t from_step, int64_t parameter);
+  // Of a synchronous store: the last step that a version was made of.
+  uint64_t last_step() const { return last_step_; }
   // Whether the updater refused the round, or the version that was made of the push.
   bool PushFailed(PartId id, WorkerRank rank, Round round) const;
   bool row_sparse(PartId id) const { return part(id).row_sparse; }
@@ -102,6 +107,7 @@ class Oracle {
     std::vector<bool> norms_fail;  // by round, from 1; of a synchronous store
     bool deleted = false;          // or reset, in the end
     std::vector<uint64_t> values;  // by version; asynchronous: of those that were made
+    std::vector<uint64_t> steps;   // by round, from 1; of a synchronous store
     Round committed = 0;
     std::vector<Round> pushes;  // by rank: how many it makes
     // Asynchronous: by rank, the version that each of its pushes made.
@@ -111,7 +117,9 @@ class Oracle {
     // What the part found for an update, by step; the update by rank (synchronous: 0) and round.
     std::map<std::pair<SumIndex, Round>, std::vector<NormSums>> measured;
   };
-  void BeginKey(const Programs& programs, uint32_t key, uint64_t life, bool ends);
+  void BeginKey(uint32_t key, uint64_t life, bool ends);
+  // All versions of the key that will be, of a synchronous store.
+  void MakeRounds(uint32_t key, KeyId id, bool ends);
   const Part& part(PartId id) const;
   // The next version of all parts of a key.
   void MakeRound(KeyId key, Round round, uint64_t parameter, std::vector<uint64_t>* states);
@@ -128,6 +136,9 @@ class Oracle {
   JobId job_ = 0;
   KeyId first_key_ = 0;  // to which a push may be refused
   uint64_t salt_ = 0;
+  const Programs* programs_ = nullptr;
+  std::vector<OptimizerChange> optimizers_;  // the programs', and what an operator changes
+  uint64_t last_step_ = 0;
   std::map<PartId, Part> parts_;
   std::set<KeyId> deleted_;
 };

@@ -2,6 +2,7 @@
 // into it. Tells the oracle of every commit.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -20,7 +21,7 @@ class OracleValues final : public ShardValues {
   }
   absl::Status SetOptimizer(const OptimizerConfig& spec) override {
     if (spec.name == "assign") {
-      previous_ = std::exchange(parameter_, 0);
+      previous_ = std::exchange(parameter_, {{0, 0}});
       return absl::OkStatus();
     }
     const auto parameter = spec.parameters.find("salt");
@@ -29,13 +30,21 @@ class OracleValues final : public ShardValues {
     if (refused_by != spec.parameters.end() && refused_by->second == rank_) {
       return absl::InvalidArgumentError("not here");
     }
-    previous_ = std::exchange(parameter_, static_cast<uint64_t>(parameter->second));
+    previous_ = std::exchange(parameter_, {{0, static_cast<uint64_t>(parameter->second)}});
     return absl::OkStatus();
   }
+  absl::Status ChangeNumbers(const NumbersChange& change) override {
+    parameter_[change.from_step] = static_cast<uint64_t>(change.numbers.at("salt"));
+    world_.stats().Count(Fault::kNumbersChanged);
+    return absl::OkStatus();
+  }
+  absl::Status CheckNumbers(const NumbersChange&) const override { return absl::OkStatus(); }
   absl::Status CheckMemory(uint64_t) const override { return absl::OkStatus(); }
   void UndoSetOptimizer() noexcept override { parameter_ = previous_; }
 
  private:
+  uint64_t ParameterAt(uint64_t step) const { return (--parameter_.upper_bound(step))->second; }
+
   class Value final : public NumberValue {
    public:
     Value(const KeySpec& key, PartId id, OracleValues& shared)
@@ -55,7 +64,7 @@ class OracleValues final : public ShardValues {
     }
     uint32_t parts() const override { return static_cast<uint32_t>(key().shape[0]); }
     uint32_t Measurings() const override { return shared_.oracle_.Measurings(in_life()); }
-    absl::StatusOr<NormSums> Measure(uint32_t step, SumIndex sum, const RoundCounts& /*counts*/,
+    absl::StatusOr<NormSums> Measure(uint32_t step, SumIndex sum, const RoundCounts& counts,
                                      const NormSums& norms) const override {
       Oracle& oracle = shared_.oracle_;
       if (step == 0 && oracle.MeasureFails(in_life(), SumOf(sum))) {
@@ -63,7 +72,8 @@ class OracleValues final : public ShardValues {
         return absl::InternalError("the part cannot be measured");
       }
       if (step > 0) oracle.CheckNorms(in_life(), sum, step, norms);
-      const NormSums own = Measured(step, number_, SumOf(sum), state_, norms);
+      const NormSums own =
+          Measured(step, number_, SumOf(sum), state_ + shared_.ParameterAt(counts.step), norms);
       oracle.OnMeasured(in_life(), sum, step, own);
       return own;
     }
@@ -92,7 +102,7 @@ class OracleValues final : public ShardValues {
       }
       state_ = NextState(state_, total);
       if (measurings > 0) state_ = NextState(state_, HashOf(norms));
-      number_ = NextValue(number_, total, state_, shared_.parameter_);
+      number_ = NextValue(number_, total, state_, shared_.ParameterAt(counts.step));
       oracle.OnCommit(in_life(), next, total, number_);
       return absl::OkStatus();
     }
@@ -120,8 +130,9 @@ class OracleValues final : public ShardValues {
   World& world_;
   Oracle& oracle_;
   const ServerRank rank_;
-  uint64_t parameter_ = 0;
-  uint64_t previous_ = 0;  // before the last SetOptimizer
+  using Parameters = std::map<uint64_t, uint64_t>;  // by the step from which on it is
+  Parameters parameter_{{0, 0}};
+  Parameters previous_{{0, 0}};  // before the last SetOptimizer
 };
 
 }  // namespace kvstore::sim

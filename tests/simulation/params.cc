@@ -26,6 +26,8 @@ constexpr uint64_t kBadSalt = 17000;
 constexpr uint64_t kStalenessSalt = 18003;  // misses the seeds of regressions.txt
 constexpr uint64_t kNormSalt = 19683;       // likewise
 constexpr uint64_t kLivesSalt = 19116;      // likewise
+constexpr uint64_t kNumbersSalt = 24152;    // likewise
+constexpr uint64_t kOperatorSalt = 25106;   // likewise
 
 void ChooseShape(Rng& rng, Params& p) {
   p.workers = static_cast<uint32_t>(rng.Between(1, 5));
@@ -202,6 +204,13 @@ Params Params::FromSeed(uint64_t seed) {
     p.lives = ends == 0;
     p.resets = ends == 1;
   }
+  p.numbers = Mix64(seed + kNumbersSalt) % 3 == 0 && !p.burst;
+  const bool one_life = !p.two_lives() && !p.burst;
+  if (Mix64(seed + kOperatorSalt) % 6 == 0 && !p.async && one_life && seed % 5 != 0) {
+    p.operates = true;
+    p.numbers = false;
+    p.jobs = 1;
+  }
   p.bad_requests = Mix64(seed + kBadSalt) % 3 == 0;
   if (const uint64_t norms = Mix64(seed + kNormSalt); norms % 3 == 0) {
     p.measurings = static_cast<uint32_t>(1 + norms / 3 % 2);
@@ -236,7 +245,7 @@ std::string Params::Describe() const {
       "{} workers, {} servers ({} shards), keys of {} parts ({} of rows), {} rounds, ahead {}, "
       "loss {}‰, dup "
       "{}‰, delay {}..{} ms + {}‰ to {} ms, parked {} B, window {} B, try {} ms, heal {} ms, "
-      "{}{}{}{}{}{}{}{}"
+      "{}{}{}{}{}{}{}{}{}{}"
       "lethal: {}",
       workers, servers, fmt::join(shards, "+"), fmt::join(key_parts, "+"),
       std::count(row_sparse.begin(), row_sparse.end(), true), rounds, ahead, loss_permille,
@@ -248,8 +257,8 @@ std::string Params::Describe() const {
       lives    ? "lives, "
       : resets ? "resets, "
                : "",
-      reorder ? "reorder, " : "", encode_frames ? "encoded, " : "",
-      jobs > 1 ? fmt::format("{} jobs, ", jobs) : "",
+      numbers ? "numbers, " : "", operates ? "an operator, " : "", reorder ? "reorder, " : "",
+      encode_frames ? "encoded, " : "", jobs > 1 ? fmt::format("{} jobs, ", jobs) : "",
       restarts_while_forming ? "restarts while forming, " : "", LethalName(lethal));
 }
 

@@ -12,8 +12,13 @@ namespace {
 class Maker {
  public:
   Maker(const Params& params, Rng& rng, WorkerRank rank, Programs& all)
-      : p_(params), rng_(rng), rank_(rank), all_(all) {
+      : p_(params),
+        rng_(rng),
+        rank_(rank),
+        all_(all),
+        numbers_rng_(Mix64(params.seed * 64 + rank + 23001)) {
     program_.pushes.assign(params.key_parts.size(), 0);
+    program_.steps.resize(params.key_parts.size());
   }
 
   Program Make() {
@@ -29,13 +34,16 @@ class Maker {
     }
     if (p_.two_lives()) FirstLife();
     for (uint32_t epoch = 0; epoch < p_.epochs; ++epoch) {
-      if (rank_ == 0 && rng_.Permille(epoch == 0 ? 500 : 300)) ChangeOptimizer();
+      const bool changes = rank_ == 0 && rng_.Permille(epoch == 0 ? 500 : 300);
+      // What an operator changes is not replaced.
+      if (p_.operates ? rank_ == 0 && epoch == 0 : changes) ChangeOptimizer();
       const uint32_t rounds = p_.rounds * (epoch + 1) / p_.epochs - p_.rounds * epoch / p_.epochs;
       for (uint32_t round = 0; round < rounds; ++round) {
-        if (rank_ == 0 && rng_.Permille(50)) ChangeOptimizer();
+        if (rank_ == 0 && rng_.Permille(50) && !p_.operates) ChangeOptimizer();
         if (p_.bad_requests && rng_.Permille(100)) {
           Add({Action::Kind::kBadPull, {{Op::kPull, KeysInAnyOrder().front()}}});
         }
+        MaybeChangeNumbers(500);
         Train();
       }
       if (epoch + 1 < p_.epochs || rng_.Coin()) Wait(0);
@@ -100,6 +108,7 @@ class Maker {
     MaybeSleep(300);
     program_.first_pushes = program_.pushes;
     program_.pushes.assign(program_.pushes.size(), 0);
+    for (std::vector<uint64_t>& steps : program_.steps) steps.clear();
     Wait(0);  // as the SDK does, and
     std::vector<KeyOp> together;
     for (const uint32_t key : KeysInAnyOrder()) {
@@ -126,12 +135,33 @@ class Maker {
     Add({Action::Kind::kSetOptimizer, {}, parameter});
   }
 
+  // Whatever is under way: rank 0 only has to be before the step. Every round that is made until it
+  // gets there is of an earlier one, as every round needs rank 0.
+  void MaybeChangeNumbers(uint32_t permille) {
+    if (!p_.numbers || rank_ != 0 || all_.optimizers.empty()) return;
+    if (!numbers_rng_.Permille(permille)) return;
+    // Often the step of the change before, so that a late repeat of that could count again.
+    if (changes_at_ <= step_ || numbers_rng_.Permille(200)) {
+      changes_at_ = step_ + static_cast<uint64_t>(numbers_rng_.Between(1, 5));
+    }
+    do {
+      Action change{Action::Kind::kSetNumbers, {}, numbers_rng_.Between(1, 1000000)};
+      change.from_step = changes_at_;
+      all_.optimizers.back().numbers.emplace_back(changes_at_, change.number);
+      Add(std::move(change));
+    } while (numbers_rng_.Coin());
+  }
+
   // One push of every key, with pulls as training code does.
   void Train() {
     std::vector<KeyOp> together;
+    // The workers need not agree about the step.
+    step_ += rank_ == 0 ? 1 : static_cast<uint64_t>(numbers_rng_.Between(0, 2));
     for (const uint32_t key : KeysInAnyOrder()) {
       ++program_.pushes[key];
-      const std::vector<KeyOp> push{{Op::kPush, key}};
+      program_.steps[key].push_back(step_);
+      MaybeChangeNumbers(20);
+      const std::vector<KeyOp> push{{Op::kPush, key, step_}};
       const std::vector<KeyOp> pull{{Op::kPull, key}};
       switch (p_.burst && !rng_.Permille(50) ? 0 : rng_.Below(5)) {
         case 0:
@@ -164,6 +194,9 @@ class Maker {
   const WorkerRank rank_;
   Programs& all_;
   Program program_;
+  Rng numbers_rng_;  // its own, so that the seeds without numbers stay what they were
+  uint64_t step_ = 0;
+  uint64_t changes_at_ = 0;  // the step of the last change of numbers
 };
 
 // One shape after the other under one key, before anything else exists.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "common/cluster/identity.h"
@@ -15,6 +16,7 @@ namespace kvstore::sim {
 struct KeyOp {
   Op op = Op::kUnspecified;  // kInit, kPush, kPull, kDelete, kReset; of all parts of the key
   uint32_t key = 0;          // index
+  uint64_t step = 0;         // kPush: in which it is made
 };
 
 struct Action {
@@ -25,6 +27,8 @@ struct Action {
     kBarrier,  // with a deadline of `number` ms
     // Of rank 0; `number` is its parameter, and all servers take it.
     kSetOptimizer,
+    // Of rank 0; `number` is the parameter from step `from_step` on, which it is not at yet.
+    kSetNumbers,
     kCheckOptimizer,  // likewise, and is set by nobody; one that server `refused_by` refuses
     kInitAgain,       // of ops; must be refused
     kCommand,         // to all servers, until all ran it
@@ -38,18 +42,35 @@ struct Action {
   int64_t number = 0;
   int priority = 0;
   int refused_by = -1;  // a server's rank
+  uint64_t from_step = 0;
 };
 
 struct Program {
   std::vector<Action> actions;
   std::vector<uint32_t> pushes;        // of each key, in total; in its last life
   std::vector<uint32_t> first_pushes;  // in the life before that, if there is one
+  // By key, the step of each of its pushes in its last life.
+  std::vector<std::vector<uint64_t>> steps;
 };
 
 // A change of the optimizer: applies to the rounds above `after[key]`.
 struct OptimizerChange {
   std::vector<uint32_t> after;
   int64_t parameter = 0;
+  // Of its numbers: the parameter from a step on, in the order of the calls.
+  std::vector<std::pair<uint64_t, int64_t>> numbers{};
+
+  // What updates of that step use.
+  int64_t At(uint64_t step) const {
+    int64_t at = parameter;
+    uint64_t from = 0;
+    for (const auto& [from_step, number] : numbers) {
+      if (from_step > step || from_step < from) continue;
+      from = from_step;
+      at = number;
+    }
+    return at;
+  }
 };
 
 struct Programs {

@@ -143,6 +143,19 @@ void ServerNode::OnFrame(ConnId stream, ShardIndex shard, const RequestInTransit
   }
 }
 
+absl::Status ServerNode::OrderNumbers(NumbersVerb verb, const std::string& optimizer,
+                                      const NumbersChange& change) {
+  absl::Status refused;
+  for (const Shard& shard : shards_) {
+    ServerOutbox out;
+    const absl::Status ordered =
+        shard.core->OrderNumbers(world_.clock_ms(process_), verb, optimizer, change, &out);
+    if (refused.ok()) refused = ordered;
+    Send(out);
+  }
+  return refused;
+}
+
 void ServerNode::Send(const ServerOutbox& out) {
   for (const ServerFrame& reply : out) {
     Check(reply);

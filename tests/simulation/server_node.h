@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,9 @@ class ServerNode {
   void Start();
   void Crash();
   void OnFrame(ConnId stream, ShardIndex shard, const RequestInTransit& request);
+  // Of an operator, to all shards: the first refusal.
+  absl::Status OrderNumbers(NumbersVerb verb, const std::string& optimizer,
+                            const NumbersChange& change);
   // After a job in which everybody left: nothing may be kept of open rounds.
   void CheckIdle() const;
   // That its parts are charged with.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/simulation/chaos.h"
+#include "tests/simulation/operator.h"
 
 namespace kvstore::sim {
 namespace {
@@ -42,6 +43,7 @@ class Simulation : public Cluster {
     }
     AddJob();
     chaos_ = std::make_unique<Chaos>(world_, network_, scheduler_, servers_, workers_);
+    operator_ = std::make_unique<Operator>(world_, oracle_, servers_);
   }
 
   void Run() {
@@ -50,6 +52,7 @@ class Simulation : public Cluster {
       world_.Outside(world_.rng().Between(0, 1500), [&server] { server->Start(); });
     }
     chaos_->Start();
+    if (params_.operates) operator_->Start();
     for (uint32_t job = 1; job <= params_.jobs; ++job) {
       if (job > 1) AddJob();
       StartWorkers();
@@ -237,6 +240,7 @@ class Simulation : public Cluster {
   size_t former_workers_ = 0;                         // of the jobs before
   int64_t job_began_ms_ = 0;
   std::unique_ptr<Chaos> chaos_;
+  std::unique_ptr<Operator> operator_;
 };
 
 }  // namespace

@@ -44,6 +44,9 @@ enum class Fault : uint32_t {
   kMeasureFailed,       // a part could not be measured for a round, which failed on all of them
   kDeletedUnder,        // a push or a pull of a value that was deleted or reset meanwhile
   kKeyFailed,           // a push or a pull of a key of which a push was refused before
+  kNumbersChanged,      // of an optimizer, from a step on, on one shard
+  kHoldRefused,         // an operator's change came too late
+  kHeldAndSet,          // one was held on all servers, and then set
   kLostAtStart,         // a member died at the moment at which its job began, which failed
   kCount
 };
@@ -83,6 +86,9 @@ inline constexpr std::array<std::string_view, kFaults> kFaultNames = {"frames lo
                                                                       "measurings failed",
                                                                       "requests of deleted values",
                                                                       "requests of failed keys",
+                                                                      "numbers changed",
+                                                                      "holds refused",
+                                                                      "holds set",
                                                                       "jobs lost at their start"};
 
 struct Stats {

@@ -34,6 +34,7 @@ void WorkerNode::Start() {
   undo_ = {};
   lives_.clear();
   command_.reset();
+  replaced_ticket_ = 0;
   at_ = 0;
   began_ = awake_ = leaving_ = false;
   former_barriers_begun_ = std::max(former_barriers_begun_, barriers_begun_);
@@ -245,6 +246,13 @@ void WorkerNode::OnReply(ConnId stream, const ReplyInTransit& transit) {
 void WorkerNode::OnDone(const Completion& done) {
   world_.Note(done.ticket);
   Continue();
+  if (done.ticket == replaced_ticket_ && replaced_ticket_ != 0) {
+    replaced_ticket_ = 0;
+    if (!done.status.ok() && failure_.ok()) {
+      world_.Fail("a change of numbers fails: " + done.status.ToString());
+    }
+    return;
+  }
   if (done.ticket == shard_ticket_ && shard_ticket_ != 0) {
     if (command_ && failure_.ok()) {
       oracle_.commands().CheckTold(*command_, done.status);

@@ -113,6 +113,7 @@ class WorkerNode {
   void Continue();  // soon
   void Step();
   bool RunAction(const Action& action);  // false: it waits
+  void SetNumbers(const Action& action, int64_t number);
   void Submit(const Action& action, bool again);
   // The requests of one op on one part.
   void Ask(const KeyOp& op, PartIndex part, int priority, bool again, bool trial,
@@ -160,6 +161,7 @@ class WorkerNode {
   uint64_t generation_ = 0;
   bool shard_request_done_ = false;
   Ticket shard_ticket_ = 0;
+  Ticket replaced_ticket_ = 0;      // a change of numbers that another one follows at once
   std::optional<Command> command_;  // that shard_ticket_ is of
   int refused_by_ = -1;             // the server that must refuse shard_ticket_
   bool leaving_ = false;

@@ -86,6 +86,14 @@ bool WorkerNode::RunAction(const Action& action) {
         Run([&](ClientOutbox* out) { client_->Submit(world_.clock_ms(process_), request, out); });
       }
       return shard_request_done_;
+    case Action::Kind::kSetNumbers:
+      // Two requests at a time, of which the later one counts, in whatever order they arrive.
+      if (first) {
+        SetNumbers(action, action.number + 1);
+        replaced_ticket_ = shard_ticket_;
+        SetNumbers(action, action.number);
+      }
+      return shard_request_done_ && replaced_ticket_ == 0;
     case Action::Kind::kCommand:
       if (first) {
         ShardRequest request;
@@ -119,6 +127,17 @@ bool WorkerNode::RunAction(const Action& action) {
       return true;
   }
   return true;
+}
+
+void WorkerNode::SetNumbers(const Action& action, int64_t number) {
+  ShardRequest request;
+  request.op = Op::kSetNumbers;
+  request.ticket = shard_ticket_ = ++last_ticket_;
+  request.optimizer.name = "hash";
+  request.optimizer.parameters["salt"] = static_cast<double>(number);
+  request.step = action.from_step;
+  shard_request_done_ = false;
+  Run([&](ClientOutbox* out) { client_->Submit(world_.clock_ms(process_), request, out); });
 }
 
 void WorkerNode::Submit(const Action& action, bool again) {
@@ -171,6 +190,7 @@ void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again, 
     request.id = id;
     request.ticket = ++last_ticket_;
     request.priority = priority;
+    request.step = op.step;
     Asked asked{op.op, id, life, round, again, op.op == Op::kPull ? pieces[i] : 0};
     if (op.op != Op::kPull) {
       request.piece.fragment = static_cast<uint32_t>(i);

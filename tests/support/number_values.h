@@ -123,11 +123,25 @@ class HashValues final : public ShardValues {
     state_bytes = previous_state_bytes;
   }
 
+  absl::Status ChangeNumbers(const NumbersChange& change) override {
+    absl::Status valid = CheckNumbers(change);
+    if (valid.ok()) changes.push_back(change);
+    return valid;
+  }
+
+  absl::Status CheckNumbers(const NumbersChange& change) const override {
+    if (change.numbers.count("bad") == 0) return absl::OkStatus();
+    return absl::InvalidArgumentError("no such number: bad");
+  }
+
   absl::Status CheckMemory(uint64_t bytes) const override {
     return bytes <= memory_bytes ? absl::OkStatus() : absl::ResourceExhaustedError("no memory");
   }
 
   uint64_t memory_bytes = UINT64_MAX;  // that the system has
+  std::vector<NumbersChange> changes;  // of the numbers, in order
+  static constexpr size_t kStepsKept = 16;
+  mutable std::vector<uint64_t> steps;  // of the first updates
   bool fail_updates = false;
   std::string failure = "the updater failed";
   bool own_updater = false;
@@ -167,8 +181,8 @@ class HashValues final : public ShardValues {
     }
 
    private:
-    absl::Status UpdateBy(SumIndex sum, const RoundCounts& /*counts*/,
-                          const NormSums& norms) override {
+    absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts, const NormSums& norms) override {
+      if (shared_.steps.size() < kStepsKept) shared_.steps.push_back(counts.step);
       const uint64_t summed = TakeSum(sum);
       if (shared_.fail_updates) return absl::InternalError(shared_.failure);
       number_ = Apply(number_, summed + static_cast<uint64_t>(norms.squares[0]));

@@ -221,6 +221,27 @@ class KVSTORE_EXPORT KVStore {
   // optimizer and others not, until the next SetOptimizer that all take.
   virtual void SetOptimizer(const OptimizerSpec& spec) = 0;
 
+  // Changes numbers of the optimizer that SetOptimizer has set, by the names that it has there:
+  // {{"learning_rate", "0.01"}, {"wd", "0"}}. Every update of step `from_step` or later uses them,
+  // and every update before it the old ones, on all servers, whatever the timing; what the
+  // optimizer keeps beside values stays. An update's step is the one (see Step) in which the worker
+  // of the lowest rank that contributed to it made its push; on dist_async and dist_ssp each push
+  // is an update, and one of another worker that was made before the call stays as it is. Of two
+  // changes of one number the one with the greater from_step counts from there on, of two at the
+  // same step the later call. The learning rate is that of the schedule, where there is one (its
+  // base_lr). SetOptimizer forgets all changes; at most 4096 steps may have one.
+  // On dist rank 0's call returns when every server has the change, other ranks' calls are checked
+  // and do nothing. Rank 0 must not be at from_step yet; meanwhile its pushes that may be of that
+  // step wait.
+  // Errors, and nothing is changed: kInvalidArgument a from_step that is not above rank 0's own
+  // step, an unknown name (lists the known ones), a number out of its range or text that is none, a
+  // parameter that decides what is kept beside values (multi_precision; momentum from or to 0);
+  // kFailedPrecondition no optimizer was set by SetOptimizer. kDeadlineExceeded names the servers
+  // that are late: they take it yet. After it, and after any other failure of a server, the servers
+  // may differ: the next call must be SetOptimizer.
+  virtual void SetOptimizerNumbers(const std::vector<std::pair<std::string, std::string>>& numbers,
+                                   int64_t from_step) = 0;
+
   // Any rank: has the controller of every server (RunServer) run the command, once, and returns
   // when all have. Not ordered with pushes that are under way. Ids are 0 or from 6 on; MXNet's 1 to
   // 5 are other calls here. On a local store: nothing. Errors: kInvalidArgument a negative id, 1 to
@@ -253,7 +274,9 @@ class KVSTORE_EXPORT KVStore {
   // All workers of the job meet. Does not wait for pushes and pulls (WaitAll does). Throws
   // kDeadlineExceeded naming who is missing; the next Barrier() goes on waiting for the same one.
   virtual void Barrier() = 0;
-  // Counts training steps, for logs and later for checkpoints.
+  // Begins the next training step. A store begins with step 0; until a program calls Step() itself,
+  // the first push of a key that was pushed in this step already begins the next one. What is
+  // pushed in step n is of step n (SetOptimizerNumbers).
   virtual void Step() = 0;
   // Waits for this worker's work and tells everybody that nobody need wait for it any more. Only
   // the destructor may follow.

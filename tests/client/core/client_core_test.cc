@@ -435,6 +435,13 @@ TEST_CASE("a probe tells who is waited for", "[core]") {
   CHECK(info.connected);
   CHECK(info.missing == std::vector<WorkerRank>{0});
   CHECK(info.round == 1);
+  CHECK(info.held.empty());
+  answer.missing_ranks.clear();
+  answer.message = "held by a change of the optimizer's numbers at step 7";
+  client.Reply(answer, Progress::kReceived);
+  CHECK(client.core.WaitingFor({1}).at(0).held == answer.message);
+  client.core.Probe({1}, &client.out);  // what was held may not be any more
+  CHECK(client.core.WaitingFor({1}).at(0).held.empty());
 }
 
 TEST_CASE("why a server puts a request off is known until the server takes it", "[core]") {

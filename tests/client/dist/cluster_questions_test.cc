@@ -106,6 +106,13 @@ TEST_CASE("a server that puts requests off is named with its reason, once", "[di
         "worker 1 (b:2), server 1 (h:2), which puts requests off: RESOURCE_EXHAUSTED");
 }
 
+TEST_CASE("a server that holds a round is named with what holds it", "[dist]") {
+  WaitInfo held = Wait(1, true, {});
+  held.held = "held by a change of the optimizer's numbers at step 7";
+  CHECK(WaitedFor(TwoServers(), {held, Wait(0, true, {}), held}) ==
+        "server 1 (h:2), where it is held by a change of the optimizer's numbers at step 7");
+}
+
 TEST_CASE("a server is late where nobody is missing", "[dist]") {
   CHECK(WaitedFor(TwoServers(), {Wait(1, true, {}), Wait(1, true, {})}) == "server 1 (h:2)");
 }

@@ -77,8 +77,9 @@ TEST_CASE("honest requests pass", "[request_check]") {
   CheckOk(Probe(Op::kInit));
   CheckOk(Init("conv1.weight", DType::kFloat32, {4, 8}));
   for (int dtype = 1; dtype <= 9; ++dtype) CheckOk(Init("", static_cast<DType>(dtype), {}));
-  for (const Op op : {Op::kSetOptimizer, Op::kCheckOptimizer}) {
+  for (const Op op : {Op::kSetOptimizer, Op::kCheckOptimizer, Op::kSetNumbers}) {
     RequestFrame optimizer = Request(op);
+    optimizer.entries[0].step = 1;
     optimizer.optimizer.emplace();
     CheckOk(optimizer);
   }
@@ -112,9 +113,10 @@ TEST_CASE("a frame that describes a key twice is refused", "[request_check]") {
 }
 
 TEST_CASE("unknown ops are refused", "[request_check]") {
-  for (const uint32_t op : {0u, 14u, 0xffffffffu}) {
-    CheckRefused(Check(Request(static_cast<Op>(op))),
-                 "OP? of key 17: op 1 (INIT) to 13 (RESET) expected, got " + std::to_string(op));
+  for (const uint32_t op : {0u, 15u, 0xffffffffu}) {
+    CheckRefused(
+        Check(Request(static_cast<Op>(op))),
+        "OP? of key 17: op 1 (INIT) to 14 (SET_NUMBERS) expected, got " + std::to_string(op));
   }
 }
 
@@ -195,9 +197,10 @@ TEST_CASE("only what may come in fragments has them", "[request_check]") {
 }
 
 TEST_CASE("requests that carry no bytes are refused with some", "[request_check]") {
-  const Op op =
-      GENERATE(Op::kProbe, Op::kLeave, Op::kSetOptimizer, Op::kCheckOptimizer, Op::kTakeBack);
+  const Op op = GENERATE(Op::kProbe, Op::kLeave, Op::kSetOptimizer, Op::kCheckOptimizer,
+                         Op::kSetNumbers, Op::kTakeBack);
   RequestFrame frame = Request(op);
+  frame.entries[0].step = 1;
   frame.entries[0].probed_op = Op::kPull;
   frame.entries[0].takes_back = 1;
   frame.optimizer.emplace();
@@ -227,6 +230,13 @@ TEST_CASE("SET_OPTIMIZER and CHECK_OPTIMIZER without an optimizer are refused", 
                "SET_OPTIMIZER: an optimizer in the frame expected, got none");
   CheckRefused(Check(Request(Op::kCheckOptimizer)),
                "CHECK_OPTIMIZER: an optimizer in the frame expected, got none");
+}
+
+TEST_CASE("SET_NUMBERS without numbers, or from no step on, is refused", "[request_check]") {
+  RequestFrame frame = Request(Op::kSetNumbers);
+  CheckRefused(Check(frame), "SET_NUMBERS: an optimizer in the frame expected, got none");
+  frame.optimizer.emplace();
+  CheckRefused(Check(frame), "SET_NUMBERS: a step of at least 1 expected, got 0");
 }
 
 TEST_CASE("INIT without its KeySpec is refused", "[request_check]") {
