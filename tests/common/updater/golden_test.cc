@@ -139,6 +139,17 @@ TEST_CASE("every updater is within its roundings of its formula", "[updater][gol
   CHECK(cases == 35);
 }
 
+TEST_CASE("updaters that PyTorch has, too, are within their roundings of PyTorch's over 60 rounds",
+          "[updater][golden]") {
+  size_t cases = 0;
+  for (const GoldenCase& golden : ReadGoldenFile("pytorch.txt")) {
+    CAPTURE(golden.title);
+    CheckWithinBounds(golden, 60);
+    ++cases;
+  }
+  CHECK(cases == 11);
+}
+
 TEST_CASE("updaters that need norms are within the roundings of MXNet 1.9.1's and their own",
           "[updater][golden]") {
   size_t cases = 0;
