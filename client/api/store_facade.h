@@ -8,6 +8,7 @@
 // store_facade_optimizer.cc.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,9 @@ class StoreFacade final : public KVStore {
 
   void Init(const std::vector<int>& keys, const std::vector<NDArray>& values) override;
   void Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) override;
+  void InitByRule(const std::vector<int>& keys, const std::vector<ValueByRule>& values) override;
+  void InitByRule(const std::vector<std::string>& keys,
+                  const std::vector<ValueByRule>& values) override;
   void Delete(const std::vector<int>& keys) override;
   void Delete(const std::vector<std::string>& keys) override;
   void Reset(const std::vector<int>& keys) override;
@@ -105,8 +109,16 @@ class StoreFacade final : public KVStore {
 
   // The bodies of the public calls, for both kinds of keys.
   KeyedStatus InitKeys(const Names& keys, const std::vector<NDArray>& values) KVS_EXCLUDES(mutex_);
+  KeyedStatus InitKeysByRule(const Names& keys, const std::vector<ValueByRule>& values)
+      KVS_EXCLUDES(mutex_);
+  // Sets what the value of key number i is to be, in an operation that names the key. Errors: why
+  // it cannot be that.
+  using DescribeValue = std::function<absl::Status(size_t i, KeyOperation* operation)>;
+  // What both do, with `values` values.
+  KeyedStatus MakeKeys(const Names& keys, size_t values, const DescribeValue& describe)
+      KVS_EXCLUDES(mutex_);
   // The same, with the backend's room.
-  KeyedStatus MakeKeys(const Names& keys, const std::vector<NDArray>& values) KVS_EXCLUDES(mutex_);
+  KeyedStatus MakeKeysInRoom(const Names& keys, const DescribeValue& describe) KVS_EXCLUDES(mutex_);
   // `kind`: kDelete or kReset.
   KeyedStatus EndKeys(OperationKind kind, const Names& keys) KVS_EXCLUDES(mutex_);
   KeyedStatus Queue(OperationKind kind, const Names& push_keys, const std::vector<NDArray>& values,

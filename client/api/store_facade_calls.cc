@@ -34,6 +34,14 @@ void StoreFacade::Init(const std::vector<std::string>& keys, const std::vector<N
   WithinMemory([&] { ThrowIfError(InitKeys(NamesOf(keys), values)); });
 }
 
+void StoreFacade::InitByRule(const std::vector<int>& keys, const std::vector<ValueByRule>& values) {
+  WithinMemory([&] { ThrowIfError(InitKeysByRule(NamesOf(keys), values)); });
+}
+void StoreFacade::InitByRule(const std::vector<std::string>& keys,
+                             const std::vector<ValueByRule>& values) {
+  WithinMemory([&] { ThrowIfError(InitKeysByRule(NamesOf(keys), values)); });
+}
+
 void StoreFacade::Delete(const std::vector<int>& keys) {
   WithinMemory([&] { ThrowIfError(EndKeys(OperationKind::kDelete, NamesOf(keys))); });
 }

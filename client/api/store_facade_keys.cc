@@ -14,17 +14,31 @@
 namespace kvstore {
 
 KeyedStatus StoreFacade::InitKeys(const Names& keys, const std::vector<NDArray>& values) {
-  if (absl::Status status = MayBlock(); !status.ok()) return {status, {}};
-  Mutex* const room = backend_->room();
-  if (room == nullptr) return MakeKeys(keys, values);
-  MutexLock lock(*room);
-  return MakeKeys(keys, values);
+  return MakeKeys(keys, values.size(), [&](size_t i, KeyOperation* operation) {
+    operation->values.push_back(values[i]);
+    return CheckInit(operation->key->label, values[i], backend_->empty_init_allowed(),
+                     &operation->spec);
+  });
 }
 
-KeyedStatus StoreFacade::MakeKeys(const Names& keys, const std::vector<NDArray>& values) {
-  absl::Status status = CheckLengths(OperationKind::kInit, keys.size(), values.size(), "values");
-  if (!status.ok() || keys.empty()) return {status, {}};
+KeyedStatus StoreFacade::InitKeysByRule(const Names& keys, const std::vector<ValueByRule>& values) {
+  return MakeKeys(keys, values.size(), [&](size_t i, KeyOperation* operation) {
+    return CheckInitByRule(operation->key->label, values[i], &operation->spec, &operation->rule);
+  });
+}
 
+KeyedStatus StoreFacade::MakeKeys(const Names& keys, size_t values, const DescribeValue& describe) {
+  absl::Status status = MayBlock();
+  if (status.ok()) status = CheckLengths(OperationKind::kInit, keys.size(), values, "values");
+  if (!status.ok() || keys.empty()) return {status, {}};
+  Mutex* const room = backend_->room();
+  if (room == nullptr) return MakeKeysInRoom(keys, describe);
+  MutexLock lock(*room);
+  return MakeKeysInRoom(keys, describe);
+}
+
+KeyedStatus StoreFacade::MakeKeysInRoom(const Names& keys, const DescribeValue& describe) {
+  absl::Status status;
   std::vector<KeyPtr> made;
   std::vector<VarPtr> making;
   DependencyEngine::Ready ready;
@@ -60,9 +74,7 @@ KeyedStatus StoreFacade::MakeKeys(const Names& keys, const std::vector<NDArray>&
       operation->key = made[i];
       operation->kind = OperationKind::kInit;
       operation->step = step_;
-      status =
-          CheckInit(made[i]->label, values[i], backend_->empty_init_allowed(), &operation->spec);
-      operation->values.push_back(values[i]);
+      status = describe(i, operation.get());
       if (status.ok()) status = backend_->Prepare(operation.get());
       if (!status.ok()) return {status, made[i]->text};
       operations.push_back(std::move(operation));

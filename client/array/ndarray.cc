@@ -75,10 +75,12 @@ std::string ContextName(Context context) {
 }
 
 // The checks that all ways of making an array share; fills in everything but the memory.
-std::shared_ptr<NDArray::Impl> MakeImpl(std::vector<int64_t> shape, DataType dtype,
-                                        Context context) {
+std::shared_ptr<NDArray::Impl> MakeImpl(std::vector<int64_t> shape, DataType dtype, Context context,
+                                        StorageType storage = StorageType::kDefault) {
   auto impl = std::make_shared<NDArray::Impl>();
-  const auto elements = ElementCount(shape);
+  impl->storage = storage;
+  const auto elements =
+      storage == StorageType::kRowSparse ? RowSparseElementCount(shape) : ElementCount(shape);
   ThrowIfError(elements.status());
   impl->elements = *elements;
   if (DTypeBytes(ToDType(dtype)) == 0) {
@@ -103,7 +105,7 @@ std::shared_ptr<NDArray::Impl> MakeRowSparse(std::vector<int64_t> shape, DataTyp
     throw Error(ErrorCode::kInvalidArgument,
                 "a row_sparse array: a shape with at least one dimension expected, got []");
   }
-  auto impl = MakeImpl(std::move(shape), dtype, context);
+  auto impl = MakeImpl(std::move(shape), dtype, context, StorageType::kRowSparse);
   if (context.device != Context::Device::kCpu) ThrowNoDevice(context);
   if (std::find(impl->shape.begin() + 1, impl->shape.end(), 0) != impl->shape.end()) {
     throw Error(
@@ -111,7 +113,6 @@ std::shared_ptr<NDArray::Impl> MakeRowSparse(std::vector<int64_t> shape, DataTyp
         fmt::format("a row_sparse array: rows of at least one element expected, got shape {}",
                     ShapeString(impl->shape)));
   }
-  impl->storage = StorageType::kRowSparse;
   return impl;
 }
 

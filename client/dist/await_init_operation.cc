@@ -32,8 +32,9 @@ absl::Status AwaitInitOperation::Learn(const KeySpec* key) const {
   if (key == nullptr) {
     return absl::InternalError(fmt::format("{}: the server did not describe it", label));
   }
-  const absl::StatusOr<int64_t> elements = ElementCount(key->shape);
   const bool row_sparse = key->storage == Storage::kRowSparse;
+  const absl::StatusOr<int64_t> elements =
+      row_sparse ? RowSparseElementCount(key->shape) : ElementCount(key->shape);
   if (!elements.ok() || DTypeBytes(key->dtype) == 0 || (row_sparse && key->shape.empty())) {
     return absl::InternalError(
         fmt::format("{}: an array expected, the server describes dtype {}, shape {}, storage {}",

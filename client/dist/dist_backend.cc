@@ -230,7 +230,7 @@ void DistBackend::Send(const std::shared_ptr<KeyOperation>& operation, const Tok
 std::vector<PartAsk> DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& operation,
                                          const TokenPtr& token, const Contribution* contribution,
                                          std::shared_ptr<PushOperation>* push) const {
-  if (operation->kind == OperationKind::kInit && contribution == nullptr) {
+  if (operation->kind == OperationKind::kInit && rank_ != 0) {
     return std::make_shared<AwaitInitOperation>(operation, token, codec_->config())->Asks();
   }
   const std::shared_ptr<const Cut> cut = MakeCut(operation->spec);
@@ -240,7 +240,7 @@ std::vector<PartAsk> DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& op
   }
   if (operation->kind == OperationKind::kInit) {
     return std::make_shared<InitOperation>(operation, token)
-        ->Asks(*cut, *contribution, codec_->config());
+        ->Asks(*cut, contribution, codec_->config());
   }
   const bool pulls = !operation->outputs.empty();
   std::vector<PartAsk> asks;

@@ -55,6 +55,7 @@ KeySpec KeySpecOf(const KeyOperation& operation, const CompressionConfig& compre
   key.shape_unknown = !spec.known;
   key.compression = compression;
   key.nan_policy = operation.nan_policy;
+  if (operation.rule != nullptr) key.rule = *operation.rule;
   if (spec.known) {
     key.dtype = spec.dtype;
     key.shape = spec.shape;

@@ -4,10 +4,22 @@
 
 namespace kvstore {
 
-std::vector<PartAsk> InitOperation::Asks(const Cut& cut, const Contribution& value,
+namespace {
+
+// A piece without bytes for every part.
+std::vector<PartPiece> EmptyPieces(PartIndex parts) {
+  std::vector<PartPiece> pieces(parts);
+  for (PartIndex part = 0; part < parts; ++part) pieces[part].part = part;
+  return pieces;
+}
+
+}  // namespace
+
+std::vector<PartAsk> InitOperation::Asks(const Cut& cut, const Contribution* value,
                                          const CompressionConfig& compression) {
   const KeySpec key = KeySpecOf(operation(), compression);
-  std::vector<PartPiece> pieces = cut.Pieces(value, nullptr);
+  std::vector<PartPiece> pieces =
+      value == nullptr ? EmptyPieces(cut.parts()) : cut.Pieces(*value, nullptr);
   std::vector<PartAsk> asks;
   asks.reserve(pieces.size());
   take_backs_.reserve(cut.parts());

@@ -16,8 +16,9 @@ class InitOperation final : public DistOperation {
   InitOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token)
       : DistOperation(std::move(operation), std::move(token)) {}
 
-  // Called once. May throw std::bad_alloc. `compression`: of the key's pushes.
-  std::vector<PartAsk> Asks(const Cut& cut, const Contribution& value,
+  // Called once. May throw std::bad_alloc. `value`: null if it comes to be by rule. `compression`:
+  // of the key's pushes.
+  std::vector<PartAsk> Asks(const Cut& cut, const Contribution* value,
                             const CompressionConfig& compression);
 
  private:

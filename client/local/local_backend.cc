@@ -93,6 +93,9 @@ class LocalBackend final : public StoreBackend {
   absl::Status Execute(const KeyOperation& operation) noexcept;
   absl::Status ExecuteOnDense(const KeyOperation& operation, bool* pushed);
   absl::Status ExecuteOnRows(const KeyOperation& operation, bool* pushed);
+  // What an Init makes.
+  LocalValue MakeValue(const KeyOperation& init) const;
+  LocalRows MakeRows(const KeyOperation& init) const;
   absl::Status Push(const KeyOperation& operation, LocalValue* value);
   absl::Status Push(const KeyOperation& operation, LocalRows* value);
   // The updater of the user, for the operation's key. Whatever it throws is the key's error.
@@ -170,11 +173,23 @@ absl::Status LocalBackend::Execute(const KeyOperation& operation) noexcept {
   }
 }
 
+LocalValue LocalBackend::MakeValue(const KeyOperation& init) const {
+  const ValueSpec& spec = init.spec;
+  if (init.rule == nullptr) return LocalValue(spec, init.values[0], CodecOf(spec));
+  return LocalValue(spec, InitialValues(*init.rule, init.key->id, spec.dtype), CodecOf(spec));
+}
+
+LocalRows LocalBackend::MakeRows(const KeyOperation& init) const {
+  const ValueSpec& spec = init.spec;
+  if (init.rule == nullptr) return LocalRows(spec, init.values[0], CodecOf(spec));
+  return LocalRows(spec, InitialValues(*init.rule, init.key->id, spec.dtype), init.rule->rows_max,
+                   CodecOf(spec));
+}
+
 absl::Status LocalBackend::ExecuteOnDense(const KeyOperation& operation, bool* pushed) {
   const Key& key = *operation.key;
   if (operation.kind == OperationKind::kInit) {
-    values_.insert_or_assign(
-        key.id, LocalValue(operation.spec, operation.values[0], CodecOf(operation.spec)));
+    values_.insert_or_assign(key.id, MakeValue(operation));
     return absl::OkStatus();
   }
   const auto value = values_.find(key.id);
@@ -206,8 +221,7 @@ absl::Status LocalBackend::ExecuteOnDense(const KeyOperation& operation, bool* p
 absl::Status LocalBackend::ExecuteOnRows(const KeyOperation& operation, bool* pushed) {
   const Key& key = *operation.key;
   if (operation.kind == OperationKind::kInit) {
-    rows_.insert_or_assign(key.id,
-                           LocalRows(operation.spec, operation.values[0], CodecOf(operation.spec)));
+    rows_.insert_or_assign(key.id, MakeRows(operation));
     return absl::OkStatus();
   }
   const auto value = rows_.find(key.id);

@@ -1,10 +1,15 @@
 #include "client/local/local_rows.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <new>
 #include <utility>
 
 #include "client/array/ndarray_impl.h"
+#include "common/base/status_macros.h"
 #include "common/kernels/convert.h"
 #include "common/kernels/kernels.h"
 
@@ -17,6 +22,31 @@ LocalRows::LocalRows(const ValueSpec& spec, const NDArray& value, CodecPtr codec
       table_(shape_.rows, shape_.row_bytes) {
   const Rows rows = RowsOf(value);
   table_.Scatter(rows.ids, rows.count, rows.data);
+}
+
+LocalRows::LocalRows(const ValueSpec& spec, const InitialValues& rule, uint64_t rows_max,
+                     CodecPtr codec)
+    : spec_(spec),
+      codec_(std::move(codec)),
+      shape_(RowShapeOf(spec.shape, spec.dtype)),
+      rows_max_(rows_max),
+      table_(shape_.rows, shape_.row_bytes, RowRule{rule, shape_.row_elements}) {}
+
+absl::Status LocalRows::CheckRoom(const std::vector<NDArray>& values) const {
+  if (rows_max_ == 0) return absl::OkStatus();
+  std::vector<int64_t> fresh;
+  for (const NDArray& value : values) {
+    const Rows rows = RowsOf(value);
+    std::copy_if(rows.ids, rows.ids + rows.count, std::back_inserter(fresh),
+                 [this](int64_t row) { return table_.Find(row) == nullptr; });
+  }
+  std::sort(fresh.begin(), fresh.end());
+  const auto end = std::unique(fresh.begin(), fresh.end());
+  const uint64_t rows = table_.pages() + static_cast<uint64_t>(end - fresh.begin());
+  if (rows <= rows_max_) return absl::OkStatus();
+  return absl::ResourceExhaustedError(fmt::format(
+      "at most {} rows written expected (rows_max), {} are, and with this push there would be {}",
+      rows_max_, table_.pages(), rows));
 }
 
 LocalRows::Encoded LocalRows::Prepare(size_t place, KeyId key, const Rows& rows) {
@@ -82,6 +112,7 @@ absl::Status LocalRows::WithSum(KeyId key, const std::vector<NDArray>& values, c
 
 absl::Status LocalRows::Push(KeyId key, const std::vector<NDArray>& values,
                              const PartUpdater& updater, uint64_t step) {
+  KVS_RETURN_IF_ERROR(CheckRoom(values));
   return WithSum(key, values, [&](RowSum& sum) {
     return UpdateRows(updater, key, spec_.dtype, table_, sum, &state_, {}, {1, 1, step});
   });
@@ -89,6 +120,7 @@ absl::Status LocalRows::Push(KeyId key, const std::vector<NDArray>& values,
 
 absl::Status LocalRows::Push(KeyId key, const std::vector<NDArray>& values,
                              const WholeUpdate& update) {
+  KVS_RETURN_IF_ERROR(CheckRoom(values));
   if (values.size() == 1 && values[0].storage_type() == StorageType::kRowSparse &&
       codec_ == nullptr) {
     return UpdateBy(MakeDetachedRows(values[0].data(), values[0].indices(), spec_.shape,
@@ -117,7 +149,7 @@ void LocalRows::Reset() noexcept {
 
 void LocalRows::CopyTo(const NDArray& output) const {
   if (output.storage_type() == StorageType::kRowSparse) {
-    return CopyRows(table_.NonZeroRows(), output);
+    return CopyRows(table_.KeptRows(), output);
   }
   Fill(output.data_as<uint8_t>(), static_cast<size_t>(output.size()), output,
        [this](uint8_t* values) { table_.CopyTo(values); });

@@ -26,15 +26,19 @@ class LocalRows {
   // A copy of the rows of the array, which may be of either storage. `codec`: how pushes are
   // compressed; null: not at all.
   LocalRows(const ValueSpec& spec, const NDArray& value, CodecPtr codec);
+  // No row is there; what they are until they are pushed to, the rule says. At most `rows_max` rows
+  // may be pushed to, 0: any number.
+  LocalRows(const ValueSpec& spec, const InitialValues& rule, uint64_t rows_max, CodecPtr codec);
 
   // One round: the left fold of `values`, of either storage, in list order, then the updater on the
   // rows that any of them has. Each value is taken as it is, or as what it stands for when it was
   // compressed, as if each came from a worker of its own.
-  // `step`: that it is an update of. Errors: the updater's; then the value stays as it was.
+  // `step`: that it is an update of. Errors: the updater's; RESOURCE_EXHAUSTED for rows above
+  // rows_max; then the value stays as it was.
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& updater,
                     uint64_t step);
   // The same with a user's updater, which sees the rows that any of the values has, and writes
-  // these rows of the value. Errors: the updater's, then the value stays as it was.
+  // these rows of the value. Errors: as above.
   absl::Status Push(KeyId key, const std::vector<NDArray>& values, const WholeUpdate& update);
 
   // The value stays; what the updater keeps of it, and what compression has left over, go.
@@ -46,6 +50,8 @@ class LocalRows {
   void CopyRows(const std::vector<int64_t>& ids, const NDArray& output) const;
 
  private:
+  // Whether there may be rows for these values. Errors: RESOURCE_EXHAUSTED.
+  absl::Status CheckRoom(const std::vector<NDArray>& values) const;
   // One value of a push that is compressed.
   struct Encoded {
     RowEncoder* encoder = nullptr;
@@ -72,6 +78,7 @@ class LocalRows {
   CodecPtr codec_;
   std::vector<std::unique_ptr<RowEncoder>> encoders_;  // by the place of a value in its list
   RowShape shape_;
+  uint64_t rows_max_ = 0;  // 0: any number
   RowTable table_;
   RowStatePtr state_;
 };

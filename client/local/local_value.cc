@@ -39,6 +39,12 @@ LocalValue::LocalValue(const ValueSpec& spec, const NDArray& value, CodecPtr cod
   states_.resize(PartCount(spec.bytes));
 }
 
+LocalValue::LocalValue(const ValueSpec& spec, const InitialValues& rule, CodecPtr codec)
+    : spec_(spec), codec_(std::move(codec)), whole_(std::make_shared<Buffer>(spec.bytes)) {
+  rule.Write(0, ElementsIn(spec, spec.bytes), whole_->data());
+  states_.resize(PartCount(spec.bytes));
+}
+
 void LocalValue::ToParts() {
   if (!parts_.empty()) return;
   const PartIndex count = PartCount(spec_.bytes);

@@ -13,6 +13,7 @@
 #include "common/cluster/partitioner.h"
 #include "common/codec/codec.h"
 #include "common/codec/value_encoder.h"
+#include "common/initial/initial_values.h"
 #include "common/tensor/buffer.h"
 #include "common/updater/part_updater.h"
 #include "common/updater/updater.h"
@@ -36,8 +37,10 @@ using WholeUpdate = std::function<absl::Status(const NDArray& merged, NDArray* s
 // Threading: thread-compatible.
 class LocalValue {
  public:
-  // A copy of the array. `codec`: how pushes are compressed; null: not at all.
+  // What the array is now, or what the rule says. `codec`: how pushes are compressed; null: not at
+  // all.
   LocalValue(const ValueSpec& spec, const NDArray& value, CodecPtr codec);
+  LocalValue(const ValueSpec& spec, const InitialValues& rule, CodecPtr codec);
 
   // One round: the left fold of `values` in list order, each as it is, or as what it stands
   // for when it was compressed, as if each came from a worker of its own; then the updater.

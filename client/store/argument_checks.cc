@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 
 #include "client/array/ndarray_impl.h"
@@ -24,6 +25,16 @@ absl::Status CheckShape(const std::string& label, const NDArray& array, const Va
   if (array.shape() == spec.shape) return absl::OkStatus();
   return absl::InvalidArgumentError(fmt::format(
       "{}: shape {} expected, got {}", label, ShapeString(spec.shape), ShapeString(array.shape())));
+}
+
+// Whether rows of a row_sparse key fit into a request.
+absl::Status CheckRowBytes(const std::string& label, const ValueSpec& spec) {
+  if (!spec.row_sparse) return absl::OkStatus();
+  const size_t row_bytes = RowShapeOf(spec.shape, spec.dtype).row_bytes;
+  if (row_bytes <= kRowBytesMax) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("{}: row_sparse rows of at most {} bytes expected, got {} (shape {} of {})",
+                  label, kRowBytesMax, row_bytes, ShapeString(spec.shape), DTypeName(spec.dtype)));
 }
 
 }  // namespace
@@ -107,12 +118,42 @@ absl::Status CheckInit(const std::string& label, const NDArray& array, bool may_
                        ValueSpec* spec) {
   if (array.empty() && may_be_empty) return absl::OkStatus();
   if (absl::Status fits = CheckArray(label, array, spec); !fits.ok()) return fits;
-  if (!spec->row_sparse) return absl::OkStatus();
-  const size_t row_bytes = RowShapeOf(spec->shape, spec->dtype).row_bytes;
-  if (row_bytes <= kRowBytesMax) return absl::OkStatus();
-  return absl::InvalidArgumentError(fmt::format(
-      "{}: row_sparse rows of at most {} bytes expected, got {} (shape {} of {})", label,
-      kRowBytesMax, row_bytes, ShapeString(spec->shape), DTypeName(spec->dtype)));
+  return CheckRowBytes(label, *spec);
+}
+
+absl::Status CheckInitByRule(const std::string& label, const ValueByRule& value, ValueSpec* spec,
+                             std::shared_ptr<const InitRuleConfig>* rule) {
+  const auto refused = [&](const absl::Status& why) {
+    return absl::Status(why.code(), fmt::format("{}: {}", label, std::string(why.message())));
+  };
+  const DType dtype = ToDType(value.dtype);
+  if (DTypeBytes(dtype) == 0) {
+    return absl::InvalidArgumentError(fmt::format("{}: a dtype expected, got the number {}", label,
+                                                  static_cast<int>(value.dtype)));
+  }
+  const bool row_sparse = value.storage == StorageType::kRowSparse;
+  if (row_sparse && (value.shape.empty() || std::find(value.shape.begin() + 1, value.shape.end(),
+                                                      0) != value.shape.end())) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: a row_sparse shape of rows of at least one element expected, got {}",
+                    label, ShapeString(value.shape)));
+  }
+  const absl::StatusOr<int64_t> elements =
+      row_sparse ? RowSparseElementCount(value.shape) : ElementCount(value.shape);
+  if (!elements.ok()) return refused(elements.status());
+  const InitRuleConfig config{static_cast<InitRuleKind>(value.rule.kind), value.rule.a,
+                              value.rule.b, value.rule.seed, value.rows_max};
+  if (!config.by_rule()) return refused(absl::InvalidArgumentError("a rule expected, got none"));
+  if (const absl::Status known = CheckInitRule(config, dtype, row_sparse); !known.ok()) {
+    return refused(known);
+  }
+  spec->known = true;
+  spec->dtype = dtype;
+  spec->shape = value.shape;
+  spec->row_sparse = row_sparse;
+  spec->bytes = static_cast<uint64_t>(*elements) * DTypeBytes(dtype);
+  *rule = std::make_shared<const InitRuleConfig>(config);
+  return CheckRowBytes(label, *spec);
 }
 
 absl::Status CheckRowsOutput(const std::string& label, const NDArray* output, const NDArray& ids,

@@ -37,6 +37,10 @@ absl::Status CheckOutput(const std::string& label, const NDArray* output, const 
 absl::Status CheckInit(const std::string& label, const NDArray& array, bool may_be_empty,
                        ValueSpec* spec);
 
+// The value of an Init by rule. `spec` and `rule` are filled in.
+absl::Status CheckInitByRule(const std::string& label, const ValueByRule& value, ValueSpec* spec,
+                             std::shared_ptr<const InitRuleConfig>* rule);
+
 // The key, an output and its ids of PullRowSparse.
 absl::Status CheckRowsOutput(const std::string& label, const NDArray* output, const NDArray& ids,
                              const ValueSpec& spec);

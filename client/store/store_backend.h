@@ -15,6 +15,7 @@
 #include "common/base/mutex.h"
 #include "common/cluster/identity.h"
 #include "common/model/compression_config.h"
+#include "common/model/init_rule_config.h"
 #include "common/model/nan_policy.h"
 #include "common/model/optimizer_config.h"
 #include "common/model/profiler_order.h"
@@ -72,8 +73,10 @@ struct KeyOperation {
   OperationKind kind = OperationKind::kPush;
   KeyPtr key;
   ValueSpec spec;
-  // kInit: one, which may be empty; kPush: the list to be summed, of either storage.
+  // kInit: one, which may be empty, or none, then `rule` says what the value is; kPush: the list to
+  // be summed, of either storage.
   std::vector<NDArray> values;
+  std::shared_ptr<const InitRuleConfig> rule;
   // Each gets the whole value, in its own storage (row_sparse: the rows that are not zero); or, of
   // kPullRows, the rows at the same place of `row_ids`.
   std::vector<NDArray> outputs;

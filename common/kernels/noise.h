@@ -1,4 +1,4 @@
-// Noise for updates that draw some: normally distributed numbers that follow from names of what
+// Noise for updates, and for values that come to be by rule: numbers that follow from names of what
 // they are for. No generator runs: the same names give the same bits on every machine, in whatever
 // order and pieces they are asked for.
 #pragma once
@@ -28,5 +28,10 @@ struct NoiseStream {
 // 15 to 40 ns per element where it was measured: many times an update.
 void NormalNoise(DType dtype, const NoiseStream& stream, uint64_t first, double sigma, void* out,
                  size_t elements);
+
+// out[i] = low + u(first + i) * (high - low), in f64, with u as above: above low and below high but
+// for rounding.
+void UniformNoise(const NoiseStream& stream, uint64_t first, double low, double high, double* out,
+                  size_t elements);
 
 }  // namespace kvstore

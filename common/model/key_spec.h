@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "common/cluster/identity.h"
 #include "common/model/compression_config.h"
+#include "common/model/init_rule_config.h"
 #include "common/model/nan_policy.h"
 #include "common/tensor/dtype.h"
 #include "common/tensor/shape.h"
@@ -28,6 +29,7 @@ struct KeySpec {
   bool shape_unknown = false;
   CompressionConfig compression{};           // of its pushes
   NanPolicy nan_policy = NanPolicy::kAllow;  // of the store that says it
+  InitRuleConfig rule{};                     // of what nobody brings
 };
 
 // Bytes of the whole value (row_sparse: of all rows).

@@ -31,16 +31,26 @@ bool RowIsZero(const uint8_t* row, size_t row_bytes) {
   return IsZero(row, row_bytes);
 }
 
+// The logarithm of how many rows share a page.
+int RowsPerPageLog2(int64_t rows, size_t row_bytes) {
+  int log2 = 0;
+  while ((size_t{2} << log2) * row_bytes <= kPageBytes && int64_t{1} << log2 < rows) ++log2;
+  return log2;
+}
+
 }  // namespace
 
-RowTable::RowTable(int64_t rows, size_t row_bytes)
-    : rows_(rows), row_bytes_(row_bytes), rows_per_page_log2_(0) {
+RowTable::RowTable(int64_t rows, size_t row_bytes, std::optional<RowRule> rule)
+    : rows_(rows),
+      row_bytes_(row_bytes),
+      rule_(rule),
+      rows_per_page_log2_(rule.has_value() ? 0 : RowsPerPageLog2(rows, row_bytes)),
+      page_bytes_((size_t{1} << rows_per_page_log2_) * row_bytes) {
   KVS_CHECK(rows >= 0 && row_bytes > 0);
-  const auto room = [&](int log2) { return (size_t{1} << log2) * row_bytes; };
-  while (room(rows_per_page_log2_ + 1) <= kPageBytes && int64_t{1} << rows_per_page_log2_ < rows) {
-    ++rows_per_page_log2_;
-  }
-  page_bytes_ = room(rows_per_page_log2_);
+}
+
+int64_t RowTable::RowsPerPage(int64_t rows, size_t row_bytes) {
+  return int64_t{1} << RowsPerPageLog2(rows, row_bytes);
 }
 
 const uint8_t* RowTable::Find(int64_t row) const {
@@ -55,7 +65,9 @@ uint8_t* RowTable::Touch(int64_t row) {
   auto page = pages_.find(number);
   if (page == pages_.end()) {  // made before it is entered: there is memory for it, or no entry
     LeaveHeadroom(page_bytes_);
-    page = pages_.emplace(number, std::make_unique<uint8_t[]>(page_bytes_)).first;
+    auto fresh = std::make_unique<uint8_t[]>(page_bytes_);
+    if (rule_.has_value()) rule_->Write(row, fresh.get());
+    page = pages_.emplace(number, std::move(fresh)).first;
   }
   return page->second.get() + PlaceOnPage(row);
 }
@@ -71,6 +83,21 @@ RowTable::OnePage RowTable::OnPageOfFirst(const int64_t* rows, size_t count) con
     ++on_page.count;
   }
   return on_page;
+}
+
+uint64_t RowTable::PagesMissing(const int64_t* rows, size_t count) const {
+  if (pages() == pages_max()) return 0;
+  constexpr size_t kAhead = 16;
+  uint64_t missing = 0;
+  int64_t last = -1;
+  for (size_t i = 0; i < count; ++i) {
+    if (i + kAhead < count) PrefetchLookup(rows[i + kAhead]);
+    const int64_t page = rows[i] >> rows_per_page_log2_;
+    if (page == last) continue;
+    last = page;
+    if (pages_.find(page) == pages_.end()) ++missing;
+  }
+  return missing;
 }
 
 void RowTable::Scatter(const int64_t* rows, size_t count, const uint8_t* source) {
@@ -93,7 +120,7 @@ void RowTable::Gather(const int64_t* rows, size_t count, uint8_t* destination) c
   struct Found {
     OnePage on_page;
     int64_t row = 0;
-    const uint8_t* first = nullptr;  // null: zeros
+    const uint8_t* first = nullptr;  // null: zeros, or a row by rule
   };
   constexpr size_t kPages = 16;
   Found pages[kPages];
@@ -111,7 +138,9 @@ void RowTable::Gather(const int64_t* rows, size_t count, uint8_t* destination) c
     for (size_t k = 0; k < found; ++k) {
       const auto& [on_page, row, first] = pages[k];
       const size_t bytes = on_page.count * row_bytes_;
-      if (first == nullptr) {
+      if (first == nullptr && rule_.has_value()) {
+        rule_->Write(row, destination);
+      } else if (first == nullptr) {
         std::memset(destination, 0, bytes);
       } else if (on_page.consecutive) {
         std::memcpy(destination, first, bytes);
@@ -126,7 +155,15 @@ void RowTable::Gather(const int64_t* rows, size_t count, uint8_t* destination) c
 
 void RowTable::CopyTo(uint8_t* destination) const {
   const size_t bytes = static_cast<size_t>(rows_) * row_bytes_;
-  std::memset(destination, 0, bytes);
+  if (rule_.has_value()) {
+    for (int64_t row = 0; row < rows_; ++row) {
+      if (Find(row) == nullptr) {
+        rule_->Write(row, destination + static_cast<size_t>(row) * row_bytes_);
+      }
+    }
+  } else {
+    std::memset(destination, 0, bytes);
+  }
   for (const auto& [number, page] : pages_) {
     const size_t offset = static_cast<size_t>(number) * page_bytes_;
     std::memcpy(destination + offset, page.get(), std::min(page_bytes_, bytes - offset));
@@ -148,7 +185,7 @@ std::vector<int64_t> RowTable::TouchedRows() const {
   return rows;
 }
 
-std::vector<int64_t> RowTable::NonZeroRows(int64_t begin, int64_t end, size_t most) const {
+std::vector<int64_t> RowTable::KeptRows(int64_t begin, int64_t end, size_t most) const {
   std::vector<std::pair<int64_t, const uint8_t*>> pages;
   pages.reserve(pages_.size());
   for (const auto& [number, page] : pages_) {
@@ -162,7 +199,7 @@ std::vector<int64_t> RowTable::NonZeroRows(int64_t begin, int64_t end, size_t mo
     const int64_t last = std::min({rows_, end, first + rows_per_page()});
     for (int64_t row = std::max(first, begin); row < last; ++row) {
       const uint8_t* const bytes = page + static_cast<size_t>(row - first) * row_bytes_;
-      if (RowIsZero(bytes, row_bytes_)) continue;
+      if (!rule_.has_value() && RowIsZero(bytes, row_bytes_)) continue;
       if (rows.size() == most) return rows;
       rows.push_back(row);
     }
@@ -171,10 +208,19 @@ std::vector<int64_t> RowTable::NonZeroRows(int64_t begin, int64_t end, size_t mo
 }
 
 void RowTable::Zero() {
+  KVS_CHECK(!rule_.has_value());
   for (const auto& [number, page] : pages_) std::memset(page.get(), 0, page_bytes_);
 }
 
+void RowTable::KeepOnly(const std::vector<int64_t>& rows) {
+  KVS_CHECK(rule_.has_value());
+  pages_.EraseIf([&rows](const auto& page) {
+    return !std::binary_search(rows.begin(), rows.end(), page.first);
+  });
+}
+
 void RowTable::DropZeroPages() {
+  KVS_CHECK(!rule_.has_value());
   pages_.EraseIf([this](const auto& page) { return IsZero(page.second.get(), page_bytes_); });
 }
 

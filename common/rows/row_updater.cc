@@ -215,6 +215,10 @@ class Batch {
 absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,
                         RowSum& sum, RowStatePtr* state, Stripe stripe, const RoundCounts& counts) {
   KVS_RETURN_IF_ERROR(updater.CheckRows(dtype));
+  if (table.by_rule() && !updater.lazy_update()) {
+    return absl::InvalidArgumentError(
+        "lazy_update = 1 expected for a key whose rows come to be by rule, got 0");
+  }
   KVS_CHECK(table.row_bytes() == sum.row_elements() * DTypeBytes(dtype));
   StateLayout layout = updater.LayoutFor(dtype);
   const bool keeps_state = layout.keeps_state();
@@ -236,19 +240,26 @@ absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowT
     others.emplace(other_rows, tables, row_elements, nullptr, sum.row_sum_bytes());
   }
 
+  const bool assign = updater.config().name == "assign";
+  std::vector<int64_t> kept_rows;
+  if (assign && table.by_rule()) {
+    kept_rows = sum.rows();
+    std::sort(kept_rows.begin(), kept_rows.end());
+  }
+
   // From here on nothing is allocated, so nothing can fail: the update is done as a whole.
   if (fresh != nullptr) *state = std::move(fresh);
   if (!keeps_state) state->reset();
   const uint64_t update = kept == nullptr ? 1 : ++kept->updates;
-  const bool assign = updater.config().name == "assign";
-  if (assign) table.Zero();
+  if (assign && table.by_rule()) table.KeepOnly(kept_rows);
+  if (assign && !table.by_rule()) table.Zero();
   const auto run = [&](const int64_t* rows, size_t count, void* const* arrays, uint8_t* sums) {
     updater.UpdateRows(key, dtype, update, count, row_elements,
                        {rows, stripe.stripes, stripe.stripe}, arrays[0], sums, arrays + 1, counts);
   };
   summed.Run(run);
   if (others.has_value()) others->Run(run);
-  if (assign) table.DropZeroPages();
+  if (assign && !table.by_rule()) table.DropZeroPages();
   return absl::OkStatus();
 }
 

@@ -2,7 +2,7 @@
 // (common/updater), applied row by row to the rows that the sum has, and to no others: the lazy
 // update. An updater that is not lazy changes the others, too, as if the sum had zeros there: then
 // the table has the bits of a dense value. With "assign" the whole table becomes the sum, as MXNet
-// does it: rows that the sum has not are zero afterwards.
+// does it: rows that the sum has not are zero afterwards, or as the table's rule says.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +38,9 @@ struct Stripe {
 // counted. Runs of rows that lie side by side are updated at once, and so are short ones, gathered,
 // so that narrow rows cost about what their bytes cost. An update that is not lazy visits all rows
 // on the pages that exist; those on others are zero, as is what is remembered of them, and stay so.
-// Errors: those of PartUpdater::CheckRows; then neither `table` nor `*state` has changed. May
-// throw std::bad_alloc; then too, but for pages of zeros.
+// Errors: those of PartUpdater::CheckRows; INVALID_ARGUMENT for an updater that is not lazy and a
+// table by rule, whose other rows nobody visits; then neither `table` nor `*state` has changed. May
+// throw std::bad_alloc; then too, but for pages that are as if they had never been touched.
 absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,
                         RowSum& sum, RowStatePtr* state, Stripe stripe = {},
                         const RoundCounts& counts = {});

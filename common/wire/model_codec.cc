@@ -63,6 +63,35 @@ absl::Status ReadCompression(ProtoReader& reader, CompressionConfig* compression
   return absl::OkStatus();
 }
 
+absl::Status ReadRule(ProtoReader& reader, InitRuleConfig* rule) {
+  while (!reader.done()) {
+    Field field;
+    KVS_RETURN_IF_ERROR(reader.Next(&field));
+    absl::Status status;
+    switch (field.number) {
+      case RuleField::kKind:
+        status = reader.Enum32(field, &rule->kind);
+        break;
+      case RuleField::kA:
+        status = reader.Double(field, &rule->a);
+        break;
+      case RuleField::kB:
+        status = reader.Double(field, &rule->b);
+        break;
+      case RuleField::kSeed:
+        status = reader.Fixed64(field, &rule->seed);
+        break;
+      case RuleField::kRowsMax:
+        status = reader.Uint64(field, &rule->rows_max);
+        break;
+      default:
+        status = reader.Skip(field);
+    }
+    KVS_RETURN_IF_ERROR(status);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadSchedule(ProtoReader& reader, LrScheduleConfig* schedule) {
   while (!reader.done()) {
     Field field;
@@ -147,6 +176,10 @@ absl::Status ReadKey(ProtoReader& reader, KeySpec* key) {
         break;
       case KeyField::kNanPolicy:
         status = reader.Enum32(field, &key->nan_policy);
+        break;
+      case KeyField::kRule:
+        status = reader.Message(
+            field, "InitRule", [&](ProtoReader& message) { return ReadRule(message, &key->rule); });
         break;
       default:
         status = reader.Skip(field);

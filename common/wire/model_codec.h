@@ -25,11 +25,16 @@ struct KeyField {
     kShapeUnknown = 6,
     kCompression = 7,
     kNanPolicy = 8,
+    kRule = 9,
   };
 };
 
 struct CompressionField {
   enum : uint32_t { kType = 1, kParameters = 2 };
+};
+
+struct RuleField {
+  enum : uint32_t { kKind = 1, kA = 2, kB = 3, kSeed = 4, kRowsMax = 5 };
 };
 
 struct OptimizerField {
@@ -82,6 +87,15 @@ void PutKey(Sink& sink, const KeySpec& key) {
     });
   }
   PutEnum(sink, KeyField::kNanPolicy, key.nan_policy);
+  if (key.rule != InitRuleConfig()) {
+    PutMessage(sink, KeyField::kRule, [&rule = key.rule](auto& message) {
+      PutEnum(message, RuleField::kKind, rule.kind);
+      PutDouble(message, RuleField::kA, rule.a);
+      PutDouble(message, RuleField::kB, rule.b);
+      PutFixed64(message, RuleField::kSeed, rule.seed);
+      PutVarint(message, RuleField::kRowsMax, rule.rows_max);
+    });
+  }
 }
 
 template <typename Sink>

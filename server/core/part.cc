@@ -19,4 +19,14 @@ absl::Status Part::PushStatus(WorkerRank rank, Round round) const {
       KeyLabel(key().key, key().name), id().part, round, outcomes_kept_, done));
 }
 
+void Part::ReleaseReserved() noexcept {
+  const auto over =
+      std::remove_if(reserved_.begin(), reserved_.end(), [this](const Reserved& each) {
+        if (each.push.round > DoneThrough(each.push.rank)) return false;
+        reserved_pages_ -= each.pages;
+        return true;
+      });
+  reserved_.erase(over, reserved_.end());
+}
+
 }  // namespace kvstore

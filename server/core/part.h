@@ -63,6 +63,8 @@ class Part {
   // How many fragments the contribution has of which some are held here and that is not over yet;
   // 0: there is none.
   virtual uint32_t FragmentsOf(WorkerRank rank, Round round) const = 0;
+  // Whether the fragment is held here, or its push is over.
+  virtual bool Has(const PushId& push, uint32_t fragment) const = 0;
   // How a push that is over went: OK, or why its update failed (the value stayed as it was).
   // OUT_OF_RANGE when more than `outcomes_kept` later ones of the worker are over, too, and its
   // outcome is forgotten. A worker that keeps to its window (at most `outcomes_kept` rounds from
@@ -120,6 +122,26 @@ class Part {
   // No update that was begun here is of a later step.
   uint64_t begun_step() const { return begun_step_; }
 
+  // Pages of rows that pushes bring which are not over: room for them is kept. Each push is counted
+  // by itself, also where several bring the same rows. May throw std::bad_alloc.
+  void Reserve(const PushId& push, uint64_t pages) {
+    reserved_.push_back({push, pages});
+    reserved_pages_ += pages;
+  }
+  // There is no room for what the push brings: its update will fail with `why`, whatever else it
+  // sums. May throw std::bad_alloc.
+  void Refuse(const PushId& push, absl::Status why) {
+    reserved_.push_back({push, 0, std::move(why)});
+  }
+  // Takes the last Reserve or Refuse back.
+  void Unreserve() noexcept {
+    reserved_pages_ -= reserved_.back().pages;
+    reserved_.pop_back();
+  }
+  // Forgets what was kept for pushes that are over.
+  void ReleaseReserved() noexcept;
+  uint64_t reserved_pages() const { return reserved_pages_; }
+
   Round version() const { return value_->version(); }
   // How many contributions are in the versions so far, and how many updates failed.
   uint64_t pushes() const { return pushes_; }
@@ -148,11 +170,24 @@ class Part {
   }
 
   Round outcomes_kept() const { return outcomes_kept_; }
-  // Makes the next version, by the sum and its norms.
-  absl::Status UpdateWith(const NormExchange& norms, SumIndex sum, const RoundCounts& counts) {
-    if (norms.failed().ok()) return own_value().Update(sum, counts, norms.norms());
+  // Makes the next version, by the sum and its norms; or with the value as it is, if `refused` or
+  // the norms say why.
+  absl::Status UpdateWith(const NormExchange& norms, SumIndex sum, const RoundCounts& counts,
+                          absl::Status refused) {
+    if (refused.ok()) refused = norms.failed();
+    if (refused.ok()) return own_value().Update(sum, counts, norms.norms());
     own_value().SkipUpdate(sum);
-    return norms.failed();
+    return refused;
+  }
+  // Why a push was refused that `is_one` (PushId) says yes to: of those the one of the lowest rank.
+  template <typename IsOne>
+  absl::Status RefusalOf(const IsOne& is_one) const {
+    const Reserved* found = nullptr;
+    for (const Reserved& each : reserved_) {
+      if (each.refused.ok() || !is_one(each.push)) continue;
+      if (found == nullptr || each.push.rank < found->push.rank) found = &each;
+    }
+    return found == nullptr ? absl::OkStatus() : found->refused;
   }
   bool* norm_news() { return &norm_news_; }
   // An update of that step is being measured, or made.
@@ -169,6 +204,13 @@ class Part {
   uint64_t failures_ = 0;
   uint64_t begun_step_ = 0;
   PullFigures pulled_;
+  struct Reserved {
+    PushId push;
+    uint64_t pages = 0;
+    absl::Status refused{};  // or why there is no room
+  };
+  std::vector<Reserved> reserved_;
+  uint64_t reserved_pages_ = 0;
   bool norm_news_ = false;
 };
 

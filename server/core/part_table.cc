@@ -77,6 +77,11 @@ absl::Status PartTable::CheckSameKey(const KeySpec& have, const KeySpec& want) {
         fmt::format("{}: compression {} expected, as rank 0 has it, got {}", LabelOf(have),
                     CompressionString(have.compression), CompressionString(want.compression)));
   }
+  if (want.rule.by_rule() && have.rule != want.rule) {
+    return absl::InvalidArgumentError(fmt::format("{}: rule {} expected, as rank 0 has it, got {}",
+                                                  LabelOf(have), InitRuleString(have.rule),
+                                                  InitRuleString(want.rule)));
+  }
   if (want.shape_unknown) return absl::OkStatus();
   if (have.dtype != want.dtype || have.shape != want.shape ||
       IsRowSparse(have) != IsRowSparse(want)) {
@@ -106,13 +111,24 @@ absl::Status PartTable::Create(const ReplyTo& from, const KeySpec& spec, const R
   Creation* creation = nullptr;
   try {
     const std::unique_ptr<PartValue> like = values_->Make(spec, id);
-    needed = like->Bytes();
     if (absl::Status fits = like->Check(Op::kInit, init.piece); !fits.ok()) {
       PartRecord* record = Find(id);
       if (record != nullptr && record->creation != nullptr) Release(id, *record);
       return fits;
     }
+    needed = like->BytesWith(like->PagesMissing(init.piece));
     KVS_ASSIGN_OR_RETURN(creation, CreationFor(spec, init, needed));
+    PartRecord& record = *Find(id);
+    if (creation->filled > 0) {  // the first piece's were charged just now
+      needed = creation->value->BytesWith(creation->value->PagesMissing(init.piece));
+      absl::Status room = CheckBudget(LabelOf(spec), record.charged, needed);
+      if (!room.ok()) {
+        Release(id, record);
+        record.undone = room;
+        return room;
+      }
+      Charge(record, needed);
+    }
     creation->value->Fill(init.piece);
   } catch (const std::bad_alloc&) {
     absl::Status refused = absl::ResourceExhaustedError(
@@ -167,13 +183,7 @@ absl::StatusOr<Creation*> PartTable::CreationFor(const KeySpec& spec, const Requ
                     IsRowSparse(spec) ? " first" : " of 1 (the key is dense)", piece.fragment,
                     piece.fragments));
   }
-  // The whole value is charged to the budget with its first fragment, so that a later one cannot go
-  // over it.
-  if (value_bytes_ + needed > options_.value_bytes_max) {
-    return absl::ResourceExhaustedError(fmt::format("{}: {} bytes needed, {} of {} are in use",
-                                                    LabelOf(spec), needed, value_bytes_,
-                                                    options_.value_bytes_max));
-  }
+  KVS_RETURN_IF_ERROR(CheckBudget(LabelOf(spec), 0, needed));
   auto creation = std::make_unique<Creation>();
   creation->fragments = piece.fragments;
   KVS_ASSIGN_OR_RETURN(KnownKey* const known, AddKey(spec));
@@ -189,7 +199,7 @@ absl::StatusOr<Creation*> PartTable::CreationFor(const KeySpec& spec, const Requ
   // Nothing is refused, and nothing allocated, from here on: what is charged and counted now stays
   // so.
   record->undone = absl::OkStatus();
-  value_bytes_ += needed;
+  Charge(*record, needed);
   ++known->parts;
   record->creation = std::move(creation);
   return record->creation.get();
@@ -235,13 +245,8 @@ absl::Status PartTable::TakeBack(const ReplyTo& from, const RequestEntry& take_b
   return absl::OkStatus();
 }
 
-void PartTable::Release(PartId id, PartRecord& record) {
-  const PartValue& value = (record.part != nullptr ? record.part : record.creation->part)->value();
-  Release(id, record, value.Bytes());
-}
-
-void PartTable::Release(PartId id, PartRecord& record, uint64_t bytes) noexcept {
-  value_bytes_ -= bytes;
+void PartTable::Release(PartId id, PartRecord& record) noexcept {
+  Charge(record, 0);
   record.part.reset();
   record.creation.reset();
   const auto known = keys_.find(id.key);
@@ -264,11 +269,10 @@ absl::Status PartTable::CheckLife(const PartRecord* record, const EntryHead& req
 }
 
 void PartTable::Delete(PartId id, PartRecord& record, ParkingLot& parking) {
-  const uint64_t bytes = record.part->value().Bytes();
   deleted_.insert_or_assign(id.key, record.part->key().name);
   // From here on nothing is allocated.
   record.part->DropParked(parking);
-  Release(id, record, bytes);
+  Release(id, record);
   record.first_life = ++record.life;
 }
 
@@ -281,6 +285,7 @@ void PartTable::Reset(PartRecord& record, ParkingLot& parking) {
   next->GiveValue(std::move(value));
   record.part = std::move(next);
   ++record.life;
+  Settle(record);
 }
 
 // ---- the optimizer
@@ -308,16 +313,14 @@ absl::StatusOr<PartTable::Needed> PartTable::TryOptimizer(const OptimizerConfig&
                   spec.name, needed.all, options_.value_bytes_max));
 }
 
-PartTable::Needed PartTable::NeededBytes() const {
+PartTable::Needed PartTable::NeededBytes() {
   Needed needed;
-  const auto add = [&needed](const PartValue& value) {
-    const uint64_t bytes = value.Bytes();
-    needed.all += bytes;
-    if (!IsRowSparse(value.key())) needed.dense += bytes;
-  };
   for (const auto& [id, record] : records_) {
-    if (record->part != nullptr) add(record->part->value());
-    if (record->creation != nullptr) add(*record->creation->value);
+    const Part* const part =
+        record->creation != nullptr ? record->creation->part.get() : record->part.get();
+    record->needed = part == nullptr ? 0 : BytesOf(*record);
+    needed.all += record->needed;
+    if (part != nullptr && !IsRowSparse(part->key())) needed.dense += record->needed;
   }
   return needed;
 }
@@ -336,10 +339,10 @@ absl::Status PartTable::CheckOptimizer(const OptimizerConfig& spec) {
 
 absl::Status PartTable::SetOptimizer(const OptimizerConfig& spec) {
   OptimizerConfig set = spec;
-  KVS_ASSIGN_OR_RETURN(const Needed needed, TryOptimizer(spec));
-  value_bytes_ = needed.all;
+  KVS_RETURN_IF_ERROR(TryOptimizer(spec).status());
   optimizer_ = std::move(set);
   changes_.clear();
+  for (const auto& [id, record] : records_) Charge(*record, record->needed);
   return absl::OkStatus();
 }
 

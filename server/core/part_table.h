@@ -44,7 +44,9 @@ struct PartRecord {
   // The life in which its value began: it has lived through the ones from there to `life`, which
   // resets began. Where there is no value: `life`.
   uint64_t first_life = 0;
-  absl::Status undone;  // why the fragments that came of the last Init are gone; OK: they are not
+  uint64_t charged = 0;  // of the budget: for its part, or for what is being brought
+  uint64_t needed = 0;   // what PartTable::NeededBytes() found last
+  absl::Status undone;   // why the fragments that came of the last Init are gone; OK: they are not
 };
 
 // What throws std::bad_alloc has changed nothing.
@@ -103,6 +105,18 @@ class PartTable {
   };
   std::vector<NamedParts> PartsOf(const std::string& name, bool prefix) const;
 
+  // Keeps room for the pages of rows that the piece would make, which passed Check() and is not
+  // held; a dense part needs none. If there is none, over the budget or the key's rows_max, the
+  // push's update will fail with RESOURCE_EXHAUSTED. May throw std::bad_alloc; then nothing is
+  // kept.
+  enum class Room { kNotNeeded, kKept, kNone };
+  Room Reserve(PartRecord& record, const PushId& push, const Piece& piece);
+  // Takes the last Reserve of the part back, which gave `room`; before it `charged` was charged.
+  void Unreserve(PartRecord& record, Room room, uint64_t charged) noexcept;
+  // Charges the part with what it has now, after pushes to it may be over. Without memory to find
+  // that out it stays charged with what was kept for them, until the next call.
+  void Settle(PartRecord& record) noexcept;
+
   // Whether SetOptimizer would be OK, and the system has memory for the states of dense values: it
   // is asked here, before any server has set it. Nothing changes.
   absl::Status CheckOptimizer(const OptimizerConfig& spec);
@@ -148,19 +162,24 @@ class PartTable {
   std::unique_ptr<Part> MakePart(std::unique_ptr<PartValue> value) const;
   // The key as it is known, else as `spec` has it, without a part.
   absl::StatusOr<KnownKey*> AddKey(const KeySpec& spec);
-  // The creation that `init` goes on with, or begins. `needed`: PartValue::Bytes() of the value.
+  // The creation that `init` goes on with, or begins. `needed`: for the value, with this piece.
   absl::StatusOr<Creation*> CreationFor(const KeySpec& spec, const RequestEntry& init,
                                         uint64_t needed);
   // Ends the record's value or creation and gives their memory back; the key goes with its last
-  // one. `bytes`: PartValue::Bytes() of it.
-  void Release(PartId id, PartRecord& record);
-  void Release(PartId id, PartRecord& record, uint64_t bytes) noexcept;
-  // PartValue::Bytes() of all parts, and of those of dense keys, with the optimizer that is set.
+  // one.
+  void Release(PartId id, PartRecord& record) noexcept;
+  // From now on the record is charged with so many bytes.
+  void Charge(PartRecord& record, uint64_t bytes) noexcept;
+  // Whether it can be. Errors: RESOURCE_EXHAUSTED.
+  absl::Status CheckBudget(const std::string& label, uint64_t charged, uint64_t needed) const;
+  // What a record's value, or what is being brought, is to be charged with, and room that is kept.
+  static uint64_t BytesOf(const PartRecord& record);
+  // That of all parts, and of those of dense keys, with the optimizer that is set.
   struct Needed {
     uint64_t all = 0;
     uint64_t dense = 0;
   };
-  Needed NeededBytes() const;
+  Needed NeededBytes();
   // Sets the optimizer, and returns how much memory the parts take with it. After an error the one
   // before it is set.
   absl::StatusOr<Needed> TryOptimizer(const OptimizerConfig& spec);
@@ -179,7 +198,7 @@ class PartTable {
   FlatMap<PartId, std::unique_ptr<PartRecord>, PartIdHash> records_;
   OptimizerConfig optimizer_{"assign", {}};                    // that is set
   std::map<uint64_t, std::map<std::string, double>> changes_;  // of its numbers, by step
-  uint64_t value_bytes_ = 0;                                   // PartValue::Bytes() of all parts
+  uint64_t value_bytes_ = 0;                                   // the sum of all PartRecord::charged
 };
 
 }  // namespace kvstore

@@ -76,8 +76,15 @@ class PartValue {
   Round version() const { return version_; }
 
   // The memory that is set aside for the part, whether it takes it now or not: its value, a sum
-  // where that is as large, and what the updater that is set keeps beside it.
-  virtual uint64_t Bytes() const = 0;
+  // where that is as large, and what the updater that is set keeps beside it. Of a row-sparse part
+  // that of the pages of rows that exist, and of `more_pages`.
+  virtual uint64_t BytesWith(uint64_t more_pages) const = 0;
+  uint64_t Bytes() const { return BytesWith(0); }
+  // How many pages of rows an Init's or a push's piece would make that passed Check(); none of a
+  // dense part.
+  virtual uint64_t PagesMissing(const Piece& /*piece*/) const { return 0; }
+  // Whether the key may have so many pages of rows more. Errors: RESOURCE_EXHAUSTED: its rows_max.
+  virtual absl::Status CheckPages(uint64_t /*more_pages*/) const { return absl::OkStatus(); }
   // The memory that its value and the updater's state take now.
   virtual uint64_t HeldBytes() const = 0;
   // Whether `op` (kInit, kPush or kPull) may bring this.

@@ -88,6 +88,12 @@ uint32_t PartRounds::FragmentsOf(WorkerRank rank, Round round) const {
   return it == rounds_.end() ? 0 : it->second.by_rank[rank].count();
 }
 
+bool PartRounds::Has(const PushId& push, uint32_t fragment) const {
+  if (push.round <= version()) return true;
+  const auto found = rounds_.find(push.round);
+  return found != rounds_.end() && found->second.by_rank[push.rank].Has(fragment);
+}
+
 absl::Status PartRounds::TakeNorms(WorkerRank, Round round, const NormNote& note) {
   if (round <= version()) return absl::OkStatus();
   const auto found = rounds_.find(round);
@@ -182,7 +188,10 @@ void PartRounds::Commit(const OpenRound& round, const RoundCounts& counts) {
   failed_.MakeRoom();
   norm_log_.Note(version() + 1, round.norms, value());
   WorkSpan span(recorder(), {Work::kUpdate, &key(), id().part, version() + 1, kOfNoWorker, 0, 0});
-  absl::Status status = UpdateWith(round.norms, kSum, counts);
+  const Round next = version() + 1;
+  absl::Status status =
+      UpdateWith(round.norms, kSum, counts,
+                 RefusalOf([next](const PushId& push) { return push.round == next; }));
   span.End();
   for (WorkerRank rank = 0; span.recorded() && rank < round.by_rank.size(); ++rank) {
     if (round.by_rank[rank].begun()) span.Joins(rank, version());

@@ -45,6 +45,7 @@ class PartRounds final : public Part {
 
   Round DoneThrough(WorkerRank) const override { return version(); }
   uint32_t FragmentsOf(WorkerRank rank, Round round) const override;
+  bool Has(const PushId& push, uint32_t fragment) const override;
   bool PullIsLate(Round round) const override { return round < version(); }
 
   absl::Status TakeNorms(WorkerRank rank, Round round, const NormNote& note) override;

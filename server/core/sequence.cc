@@ -76,7 +76,10 @@ void PartSequence::ApplyNext(WorkerRank rank, uint64_t step, const View& view,
   absl::Status status;
   if (view.has_updater) {
     const WorkSpan span(recorder(), ItemOf(Work::kUpdate, rank, applied_[rank] + 1));
-    status = UpdateWith(norms, rank, {1, view.workers, step});
+    const Round next = applied_[rank] + 1;
+    status = UpdateWith(norms, rank, {1, view.workers, step}, RefusalOf([&](const PushId& push) {
+                          return push.rank == rank && push.round == next;
+                        }));
   } else {
     status = absl::FailedPreconditionError(fmt::format(
         "{}: an asynchronous push needs an updater: call SetOptimizer before the first Push",
@@ -98,6 +101,12 @@ void PartSequence::ApplyNext(WorkerRank rank, uint64_t step, const View& view,
 uint32_t PartSequence::FragmentsOf(WorkerRank rank, Round round) const {
   const auto it = pushes_.find({rank, round});
   return it == pushes_.end() ? 0 : it->second.fragments.count();
+}
+
+bool PartSequence::Has(const PushId& push, uint32_t fragment) const {
+  if (push.round <= applied_[push.rank]) return true;
+  const auto found = pushes_.find({push.rank, push.round});
+  return found != pushes_.end() && found->second.fragments.Has(fragment);
 }
 
 absl::Status PartSequence::TakeNorms(WorkerRank rank, Round round, const NormNote& note) {

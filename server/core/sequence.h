@@ -57,6 +57,7 @@ class PartSequence final : public Part {
 
   Round DoneThrough(WorkerRank rank) const override { return applied_[rank]; }
   uint32_t FragmentsOf(WorkerRank rank, Round round) const override;
+  bool Has(const PushId& push, uint32_t fragment) const override;
   bool PullIsReady(const View& view, WorkerRank rank, Round round) const override;
   PullWait WaitOfPull(const View& view, WorkerRank rank, Round round) const override;
   bool bounds_staleness() const override { return staleness_.has_value(); }

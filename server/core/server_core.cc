@@ -309,12 +309,21 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
   const Round version = part.version();
   const bool measured = part.measuring();
   Part::Accepted accepted = Part::Accepted::kNoRoom;
+  const uint64_t charged = record->charged;
+  PartTable::Room room = PartTable::Room::kNotNeeded;  // for rows that are new
   absl::Status finite;
   std::string seen;
   try {
     finite = CheckFinite(from, part, entry, &seen);
-    if (finite.ok())
-      accepted = part.Contribute(now_ms_, push, entry.piece, view_, waiting_.parking());
+    if (finite.ok() && !part.Has(push, entry.piece.fragment)) {
+      room = parts_.Reserve(*record, push, entry.piece);
+    }
+    // What there is no room for is not kept; but the contribution is made, so that its round ends.
+    Piece without_rows;
+    without_rows.fragment = entry.piece.fragment;
+    without_rows.fragments = entry.piece.fragments;
+    const Piece& piece = room == PartTable::Room::kNone ? without_rows : entry.piece;
+    if (finite.ok()) accepted = part.Contribute(now_ms_, push, piece, view_, waiting_.parking());
     // The push waits for its round even if that is about to be committed: Commit then answers it
     // with all the others. Its bytes are counted in the parking lot or in the sum, not here, so
     // that there is always room.
@@ -323,6 +332,8 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
     Waiter waiter{from, entry, {}, {}, /*answered=*/false, now_ms_};
     if (ours) KVS_CHECK(waiting_.Park(std::move(waiter), &retry).ok());
   } catch (const std::bad_alloc&) {
+    // What is not held is sent again, and then counted anew.
+    if (!part.Has(push, entry.piece.fragment)) parts_.Unreserve(*record, room, charged);
     reply.retry_after_ms = options_.retry_after_ms;
     return answer(NoMemory(parts_.Label(entry.key), entry.part,
                            fmt::format("a contribution of {} bytes", entry.piece.data.size())));
@@ -338,6 +349,7 @@ void ServerCore::Impl::OnPush(const ReplyTo& from, const RequestEntry& entry, Re
       reply.data = NormsFor(part, from.rank, entry.round);
       return answer(part.PushStatus(from.rank, entry.round));
     case Part::Accepted::kNoRoom:
+      parts_.Unreserve(*record, room, charged);
       reply.retry_after_ms = options_.retry_after_ms;
       return answer(waiting_.parking().Full(parts_.Label(entry.key)));
     case Part::Accepted::kTaken:
@@ -368,6 +380,7 @@ bool ServerCore::Impl::Commit(WorkerRank by, PartRecord& record, ReplyBatch& rep
   } catch (const std::bad_alloc&) {
     done = false;
   }
+  if (commits > 0) parts_.Settle(record);
   committed_rounds_ += static_cast<uint64_t>(commits);
   begun_step_ = std::max(begun_step_, record.part->begun_step());
   if (record.part->TakeNormNews()) WaitingRoom::TellNorms(record, replies);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "kvstore/error.h"
 #include "kvstore/ndarray.h"
@@ -35,11 +36,26 @@ absl::Status Caught(const std::string& label, const char* what, const std::funct
 }
 
 // An array over the whole of `buffer`, which lives as long as any handle to it.
-NDArray ArrayOf(MutableBufferPtr buffer, DType dtype) {
+NDArray ArrayOver(MutableBufferPtr buffer, std::vector<int64_t> shape, DType dtype) {
   uint8_t* const data = buffer->data();
-  const auto elements = static_cast<int64_t>(buffer->size() / DTypeBytes(dtype));
-  return NDArray::FromBlob(data, {elements}, static_cast<DataType>(dtype), Context::Cpu(),
+  return NDArray::FromBlob(data, std::move(shape), static_cast<DataType>(dtype), Context::Cpu(),
                            [buffer = std::move(buffer)](void*) {});
+}
+
+// The elements of a dense part in a flat array; or the rows of the update.
+NDArray ArrayOf(const ProgramUpdate& update, MutableBufferPtr buffer) {
+  const KeySpec& key = *update.key;
+  if (update.row_elements == 0) {
+    const auto elements = static_cast<int64_t>(buffer->size() / DTypeBytes(key.dtype));
+    return ArrayOver(std::move(buffer), {elements}, key.dtype);
+  }
+  if (update.rows.empty()) {
+    return NDArray::RowSparse(key.shape, static_cast<DataType>(key.dtype));
+  }
+  std::vector<int64_t> shape = key.shape;
+  shape[0] = static_cast<int64_t>(update.rows.size());
+  return NDArray::RowSparse(key.shape, update.rows,
+                            ArrayOver(std::move(buffer), std::move(shape), key.dtype));
 }
 
 }  // namespace
@@ -62,9 +78,9 @@ absl::Status ProgramCode::Update(const ProgramUpdate& update) {
                     is_int ? "int" : "string", is_int ? "string" : "int"));
   }
   return Caught(label, "server's updater", [&] {
-    const void* const data = update.stored->data();
-    const NDArray sum = ArrayOf(update.merged, key.dtype);
-    NDArray value = ArrayOf(update.stored, key.dtype);
+    const NDArray sum = ArrayOf(update, update.merged);
+    NDArray value = ArrayOf(update, update.stored);
+    const void* const data = value.data();
     if (is_int) {
       updater(static_cast<int>(static_cast<int64_t>(key.key)), sum, &value);
     } else {

@@ -17,9 +17,11 @@ class ProgramCode final : public ProgramUpdater {
   // `program` outlives this.
   explicit ProgramCode(const ServerProgram& program) : program_(program) {}
 
-  // ProgramUpdater. An updater is chosen by the kind of the key.
+  // ProgramUpdater. An updater is chosen by the kind of the key. Of a row_sparse key it gets
+  // row_sparse arrays of the value's shape, with the rows of one stripe.
   // Errors: FAILED_PRECONDITION when the program has one for keys of the other kind only.
   bool is_set() const override;
+  bool takes_rows() const override { return true; }
   absl::Status Update(const ProgramUpdate& update) override KVS_EXCLUDES(turn_);
 
   // The program has a controller.

@@ -200,10 +200,14 @@ absl::Status CheckValue(const RequestFrame& request, const RequestEntry& entry,
                    fmt::format("a dtype from 1 (f32) to 9 (bool) expected, got {}",
                                static_cast<uint32_t>(spec.dtype)));
   }
-  const absl::StatusOr<int64_t> elements = ElementCount(spec.shape);
+  const bool row_sparse = spec.storage == Storage::kRowSparse;
+  const absl::Status rule = CheckInitRule(spec.rule, spec.dtype, row_sparse);
+  if (!rule.ok()) return Refused(request, entry, std::string(rule.message()));
+  const absl::StatusOr<int64_t> elements =
+      row_sparse ? RowSparseElementCount(spec.shape) : ElementCount(spec.shape);
   if (!elements.ok()) return Refused(request, entry, std::string(elements.status().message()));
-  // At most 2^40 elements of 8 bytes: no overflow.
-  if (spec.storage == Storage::kRowSparse) return CheckRowSparse(request, entry, spec);
+  // At most 2^60 elements of 8 bytes: no overflow.
+  if (row_sparse) return CheckRowSparse(request, entry, spec);
   const uint64_t value_bytes = static_cast<uint64_t>(*elements) * element_bytes;
   const PartIndex parts = PartCount(value_bytes);
   if (entry.part >= parts) {

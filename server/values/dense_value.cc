@@ -11,6 +11,7 @@
 #include "common/base/headroom.h"
 #include "common/base/status_macros.h"
 #include "common/cluster/partitioner.h"
+#include "common/initial/initial_values.h"
 #include "common/kernels/figures.h"
 #include "common/kernels/kernels.h"
 #include "common/tensor/page_pool.h"
@@ -66,7 +67,7 @@ void ForEachRun(DType dtype, const Payload& payload, Use use) {
 
 size_t DenseValue::value_bytes() const { return PartBytes(ValueBytes(key()), id().part); }
 
-uint64_t DenseValue::Bytes() const {
+uint64_t DenseValue::BytesWith(uint64_t /*more_pages*/) const {
   const size_t bytes = value_bytes();
   StateLayout state = updater_.LayoutFor(key().dtype);
   if (state.one_per_row) state.names.clear();  // no update of a dense part will be made
@@ -85,23 +86,34 @@ absl::Status DenseValue::Check(Op op, const Piece& piece) const {
     return CheckEncoded(Label(), *codec_, key().dtype, value_bytes() / DTypeBytes(key().dtype),
                         piece.data);
   }
-  const size_t expected = op == Op::kPull ? 0 : value_bytes();
+  const bool by_rule = op == Op::kInit && key().rule.by_rule();
+  const size_t expected = op == Op::kPull || by_rule ? 0 : value_bytes();
   if (piece.rows == 0 && piece.data.size() == expected) return absl::OkStatus();
   if (piece.rows != 0) {
     return absl::InvalidArgumentError(
         fmt::format("{}: no rows expected, the key is dense, got {}", Label(), piece.rows));
   }
-  return absl::InvalidArgumentError(
-      fmt::format("{}: {} bytes expected, got {}", Label(), expected, piece.data.size()));
+  return absl::InvalidArgumentError(fmt::format("{}: {} bytes expected{}, got {}", Label(),
+                                                expected, by_rule ? " of a value by rule" : "",
+                                                piece.data.size()));
+}
+
+MutableBufferPtr DenseValue::First(const Piece& piece) const {
+  if (!key().rule.by_rule()) return Copied(piece.data);
+  auto value = std::make_shared<Buffer>(value_bytes());
+  const size_t element = DTypeBytes(key().dtype);
+  InitialValues(key().rule, key().key, key().dtype)
+      .Write(PartOffset(id().part) / element, value_bytes() / element, value->data());
+  return value;
 }
 
 void DenseValue::Fill(const Piece& piece) {
-  if (!PagePool::Takes(piece.data.size())) LeaveHeadroom(piece.data.size());
-  MutableBufferPtr value = Copied(piece.data);
+  if (!PagePool::Takes(value_bytes())) LeaveHeadroom(value_bytes());
+  MutableBufferPtr value = First(piece);
   // A sum must fit beside it, or a server that took values for as long as there was memory could
   // never make a round. One is enough: rounds of other parts can wait for it. (Small ones fit into
   // the headroom.) Nobody writes to it, so no page of it ever exists.
-  const size_t sum_bytes = SumBytes(key().dtype, piece.data.size());
+  const size_t sum_bytes = SumBytes(key().dtype, value_bytes());
   if (PagePool::Takes(sum_bytes)) const Buffer sum(sum_bytes);
   value_ = std::move(value);
 }

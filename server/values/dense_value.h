@@ -28,7 +28,7 @@ class DenseValue final : public PartValue {
              bool zeroes)
       : PartValue(key, id), updater_(updater), codec_(std::move(codec)), zeroes_(zeroes) {}
 
-  uint64_t Bytes() const override;
+  uint64_t BytesWith(uint64_t more_pages) const override;
   uint64_t HeldBytes() const override;
   absl::Status Check(Op op, const Piece& piece) const override;
   std::string NotFinite(const Piece& push) const override;
@@ -60,6 +60,8 @@ class DenseValue final : public PartValue {
   absl::Status Named(const absl::Status& status) const;
   // The header of what the part would be saved as now.
   SavedHeader Header() const;
+  // The value that an Init brings, or that the key's rule makes.
+  MutableBufferPtr First(const Piece& piece) const;
   // The bytes of the part's value, in the key's dtype.
   size_t value_bytes() const;
 

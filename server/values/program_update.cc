@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "common/base/status_macros.h"
@@ -97,6 +98,30 @@ MutableBufferPtr Gathered(const std::vector<int64_t>& rows, const RowTable& tabl
   return bytes;
 }
 
+// The rows of a sum, ascending, and their sums in that order.
+struct SortedSum {
+  std::vector<int64_t> rows;
+  MutableBufferPtr copy;          // null: they were in order
+  const uint8_t* sums = nullptr;  // of the sum, or of the copy
+};
+
+SortedSum Sorted(const RowSum& sum) {
+  SortedSum sorted{sum.rows(), nullptr, sum.sums()};
+  if (std::is_sorted(sorted.rows.begin(), sorted.rows.end())) return sorted;
+  std::vector<size_t> order(sorted.rows.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&sum](size_t a, size_t b) { return sum.rows()[a] < sum.rows()[b]; });
+  const size_t row_bytes = sum.row_sum_bytes();
+  sorted.copy = std::make_shared<Buffer>(order.size() * row_bytes);
+  for (size_t i = 0; i < order.size(); ++i) {
+    sorted.rows[i] = sum.rows()[order[i]];
+    std::memcpy(sorted.copy->data() + i * row_bytes, sum.sums() + order[i] * row_bytes, row_bytes);
+  }
+  sorted.sums = sorted.copy->data();
+  return sorted;
+}
+
 }  // namespace
 
 absl::StatusOr<BufferPtr> UpdateDenseByProgram(ProgramUpdater& program, const ProgramTarget& target,
@@ -140,7 +165,8 @@ absl::Status UpdateRowsByProgram(ProgramUpdater& program, const ProgramTarget& t
   }
   const DType dtype = target.key.dtype;
   const DType computed = program.ComputesIn(dtype);
-  const std::vector<int64_t>& rows = sum.rows();
+  const SortedSum sorted = Sorted(sum);
+  const std::vector<int64_t>& rows = sorted.rows;
   const size_t elements = rows.size() * cut.row_elements;
   ProgramUpdate update;
   update.key = &target.key;
@@ -154,7 +180,7 @@ absl::Status UpdateRowsByProgram(ProgramUpdater& program, const ProgramTarget& t
     update.rows.push_back(row * static_cast<int64_t>(cut.stripes) +
                           static_cast<int64_t>(target.part.part));
   }
-  update.merged = SumIn(computed, dtype, sum.sums(), elements);
+  update.merged = SumIn(computed, dtype, sorted.sums, elements);
   const MutableBufferPtr value = Gathered(rows, table);
   update.stored = computed == dtype ? value : ValueIn(computed, dtype, value->data(), elements);
   const StateLayout layout = program.LayoutFor(dtype);

@@ -24,7 +24,7 @@ struct ProgramUpdate {
   uint64_t update = 1;                  // which one it is since the state was zero, from 1
   DType dtype = DType::kUnspecified;    // of the arrays: ProgramUpdater::ComputesIn
   uint64_t first_element = 0;           // of a dense part, its number within the value
-  std::vector<int64_t> rows;            // of a stripe: their numbers within the value, each once
+  std::vector<int64_t> rows;            // of a stripe: their numbers within the value, ascending
   size_t row_elements = 0;              // 0: a dense part
   MutableBufferPtr merged;              // the round's sum, rounded to the key's dtype
   MutableBufferPtr stored;              // the value

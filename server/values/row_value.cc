@@ -38,9 +38,9 @@ std::vector<int64_t> LocalRowsOf(const RowShape& cut, const Piece& piece) {
   return rows;
 }
 
-// The rows of `table` that are not zero, as saved_value.h has them.
+// The rows of `table` that are to be kept, as saved_value.h has them.
 Payload SavedTable(const RowTable& table) {
-  const std::vector<int64_t> rows = table.NonZeroRows();
+  const std::vector<int64_t> rows = table.KeptRows();
   const auto buffer =
       std::make_shared<Buffer>(kIdBytes + rows.size() * (kIdBytes + table.row_bytes()));
   uint8_t* to = buffer->data();
@@ -53,10 +53,12 @@ Payload SavedTable(const RowTable& table) {
   return Payload(BufferPtr(buffer));
 }
 
-// Reads a table of that many rows, as SavedTable() wrote it. Makes room only for rows whose bytes
-// are there.
-absl::StatusOr<RowTable> LoadedTable(const std::string& label, int64_t height, size_t row_bytes,
+// Reads into `table`, of which no row exists, what SavedTable() wrote. Makes room only for rows
+// whose bytes are there.
+absl::StatusOr<RowTable> LoadedTable(const std::string& label, RowTable table,
                                      PayloadCursor* cursor) {
+  const int64_t height = table.rows();
+  const size_t row_bytes = table.row_bytes();
   const auto loss = [&](const std::string& what) {
     return absl::DataLossError(fmt::format("{}: saved: {}", label, what));
   };
@@ -68,7 +70,6 @@ absl::StatusOr<RowTable> LoadedTable(const std::string& label, int64_t height, s
   }
   std::vector<int64_t> rows(count);
   KVS_CHECK(cursor->Read(rows.data(), count * kIdBytes));
-  RowTable table(height, row_bytes);
   int64_t above = -1;
   for (const int64_t row : rows) {
     if (row <= above || row >= height) {
@@ -89,16 +90,54 @@ RowValue::RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater, C
       codec_(std::move(codec)),
       zeroes_(zeroes),
       cut_(RowShapeOf(key.shape, key.dtype)),
-      // A table has a row at least; nobody can name that of an empty stripe.
-      table_(std::max<int64_t>(cut_.RowsIn(id.part), 1), cut_.row_bytes) {}
+      table_(EmptyTable()) {}
 
-uint64_t RowValue::Bytes() const {
-  const StateLayout state = updater_.LayoutFor(key().dtype);
-  uint64_t row_bytes = cut_.row_bytes;
-  for (size_t i = 0; i < state.names.size(); ++i) {
-    row_bytes += state.RowElements(i, cut_.row_elements) * DTypeBytes(state.dtype);
+// A table has a row at least; nobody can name that of an empty stripe.
+RowTable RowValue::EmptyTable() const {
+  std::optional<RowRule> rule;
+  if (key().rule.by_rule()) {
+    rule.emplace(RowRule{InitialValues(key().rule, key().key, key().dtype), cut_.row_elements,
+                         cut_.stripes, id().part});
   }
-  return static_cast<uint64_t>(cut_.RowsIn(id().part)) * row_bytes;
+  return RowTable(std::max<int64_t>(cut_.RowsIn(id().part), 1), cut_.row_bytes, rule);
+}
+
+// What is kept of a row beside its value lies in tables of its own, whose pages may hold more rows
+// or fewer. A page of the value needs as many of them as cover its rows, at least one; together the
+// pages need no more than a table that is full.
+// Example: rows of 64 f32 lie 4 to a page of 1 KiB. A state of one f32 for each row lies 256 to a
+// page. A value page is charged with 1 KiB for itself and with one page of the state, until all
+// pages of the state are charged that there can be.
+uint64_t RowValue::BytesWith(uint64_t more_pages) const {
+  const uint64_t pages = std::min(table_.pages() + more_pages, table_.pages_max());
+  uint64_t bytes = pages * table_.page_bytes();
+  const StateLayout state = updater_.LayoutFor(key().dtype);
+  for (size_t i = 0; i < state.names.size(); ++i) {
+    const size_t row_bytes = state.RowElements(i, cut_.row_elements) * DTypeBytes(state.dtype);
+    const int64_t rows = RowTable::RowsPerPage(table_.rows(), row_bytes);
+    const auto of_page = static_cast<uint64_t>(std::max<int64_t>(table_.rows_per_page() / rows, 1));
+    const auto of_all = static_cast<uint64_t>((table_.rows() + rows - 1) / rows);
+    bytes += std::min(pages * of_page, of_all) * static_cast<uint64_t>(rows) * row_bytes;
+  }
+  return bytes;
+}
+
+uint64_t RowValue::PagesMissing(const Piece& piece) const {
+  if (table_.pages() == table_.pages_max()) return 0;
+  const std::vector<int64_t> rows = LocalRowsOf(cut_, piece);
+  return table_.PagesMissing(rows.data(), rows.size());
+}
+
+absl::Status RowValue::CheckPages(uint64_t more_pages) const {
+  const uint64_t rows_max = key().rule.rows_max;
+  if (rows_max == 0) return absl::OkStatus();
+  const uint64_t share = (rows_max - 1) / cut_.stripes + 1;
+  if (table_.pages() + more_pages <= share) return absl::OkStatus();
+  return absl::ResourceExhaustedError(fmt::format(
+      "{}: at most {} rows written expected (rows_max {}{}), {} are, or are under way, "
+      "and this is more",
+      Label(), share, rows_max,
+      cut_.stripes == 1 ? "" : fmt::format(" in {} stripes", cut_.stripes), table_.pages()));
 }
 
 uint64_t RowValue::HeldBytes() const {
@@ -122,6 +161,10 @@ absl::Status RowValue::CheckBytes(Op op, const Piece& piece) const {
 
 absl::Status RowValue::Check(Op op, const Piece& piece) const {
   KVS_RETURN_IF_ERROR(CheckBytes(op, piece));
+  if (op == Op::kInit && key().rule.by_rule() && piece.rows > 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: no rows expected of a value by rule, got {}", Label(), piece.rows));
+  }
   const uint64_t rows_bytes = uint64_t{piece.rows} * cut_.row_bytes;
   if (op == Op::kPull && rows_bytes > kPartBytesMax) {
     return absl::InvalidArgumentError(
@@ -155,7 +198,7 @@ void RowValue::Fill(const Piece& piece) {
 
 PartFigures RowValue::Measure() const {
   PartFigures figures;
-  for (const int64_t row : table_.NonZeroRows()) {
+  for (const int64_t row : table_.KeptRows()) {
     figures.value.Add(FiguresOf(key().dtype, table_.Find(row), cut_.row_elements));
   }
   figures.value.elements = static_cast<uint64_t>(cut_.RowsIn(id().part)) * cut_.row_elements;
@@ -248,7 +291,7 @@ ValueRows RowValue::ReadRows(int64_t begin, int64_t end, size_t bytes_max) const
   const int64_t to = end <= stripe ? 0 : std::min(first(end), cut_.RowsIn(id().part));
   const size_t most = std::max<size_t>(bytes_max / (cut_.row_bytes + kIdBytes), 1);
   ValueRows read;
-  read.rows = table_.NonZeroRows(from, to, most + 1);
+  read.rows = table_.KeptRows(from, to, most + 1);
   if (read.rows.size() > most) {
     read.more = true;
     read.next = read.rows.back() * stripes + stripe;
@@ -292,8 +335,7 @@ Payload RowValue::Save() const {
 absl::Status RowValue::Load(const Payload& saved) {
   PayloadCursor cursor(saved);
   KVS_ASSIGN_OR_RETURN(SavedHeader header, DecodeSavedHeader(Label(), Header(), &cursor));
-  KVS_ASSIGN_OR_RETURN(RowTable table,
-                       LoadedTable(Label(), table_.rows(), cut_.row_bytes, &cursor));
+  KVS_ASSIGN_OR_RETURN(RowTable table, LoadedTable(Label(), EmptyTable(), &cursor));
   RowStatePtr state;
   if (header.state.keeps_state()) {
     state = std::make_unique<RowState>();
@@ -303,7 +345,7 @@ absl::Status RowValue::Load(const Payload& saved) {
       const size_t row_bytes =
           header.state.RowElements(i, cut_.row_elements) * DTypeBytes(header.state.dtype);
       KVS_ASSIGN_OR_RETURN(RowTable tensor,
-                           LoadedTable(Label(), table_.rows(), row_bytes, &cursor));
+                           LoadedTable(Label(), RowTable(table_.rows(), row_bytes), &cursor));
       state->tensors.push_back(std::move(tensor));
     }
   }

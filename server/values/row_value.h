@@ -16,8 +16,8 @@
 
 namespace kvstore {
 
-// A table that only the rows take memory of which were written; the budget counts all of them, so
-// that no push can go over it. It is updated in place, and a pull copies rows.
+// A table that only the rows take memory of which were written, and which the budget counts. It is
+// updated in place, and a pull copies rows.
 //
 // Shard-bound.
 class RowValue final : public PartValue {
@@ -27,14 +27,17 @@ class RowValue final : public PartValue {
   // `zeroes`: whether pushed numbers that are not finite count as 0, unless they come encoded.
   RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater, CodecPtr codec, bool zeroes);
 
-  uint64_t Bytes() const override;
+  uint64_t BytesWith(uint64_t more_pages) const override;
+  uint64_t PagesMissing(const Piece& piece) const override;
+  // Of a key with rows_max each stripe has its share, rounded up.
+  absl::Status CheckPages(uint64_t more_pages) const override;
   uint64_t HeldBytes() const override;
   // OUT_OF_RANGE for a row that the value does not have; INVALID_ARGUMENT for a row of another
   // stripe, for bytes that are not those of the rows (encoded, if they are), for a pull of more
   // than kPartBytesMax bytes.
   absl::Status Check(Op op, const Piece& piece) const override;
   std::string NotFinite(const Piece& push) const override;
-  // Rows that were never written are counted as zeros.
+  // Rows that were never written are counted as zeros, also where a rule says otherwise.
   PartFigures Measure() const override;
   // If a row comes twice, the later one stays.
   void Fill(const Piece& piece) override;
@@ -50,6 +53,8 @@ class RowValue final : public PartValue {
   absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts, const NormSums& norms) override;
   void ForgetAllButValue() noexcept override;
   absl::Status UpdateTable(RowSum& sum, const RoundCounts& counts);
+  // That of a part of which no row was written.
+  RowTable EmptyTable() const;
   // The header of what the part would be saved as now.
   SavedHeader Header() const;
 

@@ -57,7 +57,10 @@ void CheckPassed(const RequestFrame& request, const RequestEntry& entry) {
       }
       CheckFragmentPassed(entry);
       CheckRowsPassed(entry);
-      const absl::StatusOr<int64_t> elements = ElementCount(spec->shape);
+      const absl::StatusOr<int64_t> elements = spec->storage == Storage::kRowSparse
+                                                   ? RowSparseElementCount(spec->shape)
+                                                   : ElementCount(spec->shape);
+      KVS_CHECK(CheckInitRule(spec->rule, spec->dtype, spec->storage == Storage::kRowSparse).ok());
       KVS_CHECK(elements.ok() && DTypeBytes(spec->dtype) > 0);
       if (spec->storage == Storage::kRowSparse) {
         KVS_CHECK(!spec->shape.empty());

@@ -97,6 +97,8 @@ def key_json(key):
         "compression": {"type": key.compression.type,
                         "parameters": parameters_json(key.compression.parameters)},
         "nan_policy": key.nan_policy & MASK32,
+        "rule": [key.rule.kind & MASK32, bits_of(key.rule.a), bits_of(key.rule.b), key.rule.seed,
+                 key.rule.rows_max],
     }
 
 
@@ -232,9 +234,14 @@ def init():
         types_pb2.KeySpec(key=string_key("Gewicht ⚖ 𝔴"), name="Gewicht ⚖ 𝔴",
                           dtype=types_pb2.DTYPE_BOOL, shape=[1 << 40, -1, 0],
                           storage=types_pb2.STORAGE_ROW_SPARSE),
+        types_pb2.KeySpec(key=string_key("embedding"), name="embedding",
+                          dtype=types_pb2.DTYPE_F16, shape=[1 << 40, 64],
+                          storage=types_pb2.STORAGE_ROW_SPARSE,
+                          rule=types_pb2.InitRule(kind=types_pb2.INIT_RULE_NORMAL, a=-0.0, b=0.02,
+                                                  seed=MASK64, rows_max=1000000)),
     ]
     frame.keys.extend(specs)
-    for i, size in enumerate((24, 8, 0, 1)):
+    for i, size in enumerate((24, 8, 0, 1, 0)):
         add_entry(frame, pattern(size, 5 * i), op=data_pb2.OP_INIT, key=specs[i].key, request=i + 1)
     return serialized(frame)
 

@@ -43,6 +43,7 @@ class ServerProgram(unittest.TestCase):
             self.assertRegex(server.text(), "init: FAILED_PRECONDITION: .*the role of this process "
                                             "is server")
         print(worker.text())
+        self.assertIn("rows: updated", worker.lines)
         self.assertRegex(worker.text(), "push: UNKNOWN: .*key 7 part 0: the server's updater threw "
                                         "13 is refused")
         for line, code, words in (("fail", "UNKNOWN", "it broke"),

@@ -50,7 +50,7 @@ class OracleValues final : public ShardValues {
     Value(const KeySpec& key, PartId id, OracleValues& shared)
         : NumberValue(key, id), shared_(shared) {}
 
-    uint64_t Bytes() const override { return kChargedBytes; }
+    uint64_t BytesWith(uint64_t) const override { return kChargedBytes; }
     absl::Status Check(Op op, const Piece& piece) const override {
       const bool rows = key().storage == Storage::kRowSparse;
       const bool empty = piece.data.empty() && (rows || op == Op::kPull);

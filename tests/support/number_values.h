@@ -161,7 +161,9 @@ class HashValues final : public ShardValues {
         : NumberValue(key, id), shared_(shared) {}
 
     // A value, a sum, and `state_bytes` of the updater.
-    uint64_t Bytes() const override { return 2 * sizeof(uint64_t) + shared_.state_bytes; }
+    uint64_t BytesWith(uint64_t) const override {
+      return 2 * sizeof(uint64_t) + shared_.state_bytes;
+    }
     absl::Status Check(Op op, const Piece& piece) const override {
       const bool empty = op == Op::kPull || (op == Op::kInit && shared_.empty_init);
       if (empty || piece.data.size() == sizeof(uint64_t)) return absl::OkStatus();

@@ -18,7 +18,8 @@ COMMON_TENSOR = COMMON_BASE | {"common/tensor"}
 COMMON_MODEL = COMMON_TENSOR | {"common/model", "common/cluster", "proto"}
 COMMON_MATH = COMMON_TENSOR | {"common/kernels"}
 COMMON_WIRE = COMMON_MODEL | {"common/wire"}
-COMMON_VALUES = COMMON_WIRE | COMMON_MATH | {"common/codec", "common/updater", "common/rows"}
+COMMON_VALUES = COMMON_WIRE | COMMON_MATH | {"common/codec", "common/initial", "common/updater",
+                                             "common/rows"}
 COMMON_TRANSPORT = COMMON_WIRE | {"common/transport"}
 COMMON_CONFIG = COMMON_BASE | {"common/transport", "common/config"}
 COMMON = COMMON_VALUES | COMMON_TRANSPORT | COMMON_CONFIG | {"common/membership",
@@ -38,6 +39,7 @@ ARROWS = {
     "common/updater": COMMON_MATH | {"common/model", "common/cluster"},
     "common/wire": COMMON_MODEL,
     "common/codec": COMMON_WIRE | COMMON_MATH,
+    "common/initial": COMMON_MODEL | COMMON_MATH,
     "common/rows": COMMON_VALUES - {"common/codec", "proto"},
     "common/transport": COMMON_WIRE,
     "common/config": COMMON_BASE | {"common/transport"},

@@ -13,6 +13,7 @@
 
 #include "kvstore/error.h"
 #include "kvstore/export.h"
+#include "kvstore/init_rule.h"
 #include "kvstore/ndarray.h"
 #include "kvstore/optimizer.h"
 
@@ -91,6 +92,19 @@ class KVSTORE_EXPORT KVStore {
   // shape of a refused key and wait for the rest of it fail if it comes with another shape.
   virtual void Init(const std::vector<int>& keys, const std::vector<NDArray>& values) = 0;
   virtual void Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) = 0;
+
+  // As Init, but that the values come to be by rule where they are: rank 0 sends none. On dist the
+  // other workers may also call Init with empty arrays.
+  // Of a row_sparse key rows that were never pushed to are what the rule says, in each pull that
+  // asks for them; a Pull into a row_sparse output gives the rows that were pushed to. A push
+  // without an optimizer (assign) makes all others as the rule says again. Errors besides those of
+  // Init: kInvalidArgument a number that a rule cannot have, a rule that draws numbers for a dtype
+  // of no floats; another rule than rank 0's. A push that brings rows above rows_max fails
+  // as kResourceExhausted, for all who contributed to its round; lazy_update = 0 fails the updates
+  // of such a row_sparse key as kInvalidArgument.
+  virtual void InitByRule(const std::vector<int>& keys, const std::vector<ValueByRule>& values) = 0;
+  virtual void InitByRule(const std::vector<std::string>& keys,
+                          const std::vector<ValueByRule>& values) = 0;
 
   // Ends keys, and returns when they are gone: their values, what the optimizer keeps of them, and
   // what compression has left over. Init may then make others of the same names, of any shape and
@@ -261,7 +275,9 @@ class KVSTORE_EXPORT KVStore {
   // a copy, which becomes the value when the updater returns; when it throws the value stays as it
   // was and the push fails for all who contributed. Both are the updater's during the call only. It
   // is never called by two threads at once, nor while the controller runs, though on various
-  // threads. It has no rows: pushes of row_sparse keys fail as kUnimplemented while it is set.
+  // threads. Of a row_sparse key both arrays are row_sparse, of the value's shape, with the rows of
+  // one stripe (row r is in stripe r mod 61; a value of at most 1 MiB is one stripe) that the round
+  // has, ascending; there may be none.
   //
   // Returns when the job is over, or on SIGTERM or SIGINT, which this thread takes (threads that
   // were made before must block them, else the process ends at once). In the role scheduler the

@@ -91,8 +91,8 @@ typedef struct kvstore_update {
   /* Dense: the number, within the whole value, of the first element. Rows: 0. */
   uint64_t first_element;
 
-  /* Rows: how many, of how many elements each, and their numbers within the whole value, each once,
-   * in no order. elements is rows * row_elements; a round may have no rows. Dense: 0, 0, null. */
+  /* Rows: how many, of how many elements each, and their numbers within the whole value,
+   * ascending. elements is rows * row_elements; a round may have no rows. Dense: 0, 0, null. */
   uint64_t rows;
   uint64_t row_elements;
   const int64_t* row_ids;

@@ -68,14 +68,21 @@ double NormalQuantile(double u) {
   return q < 0 ? -z : z;
 }
 
+uint64_t HashOf(const NoiseStream& stream) {
+  return Mix64(Mix64(Mix64(stream.seed) ^ stream.key) ^ stream.update);
+}
+
+// The number u of an index, 0 < u < 1.
+double Fraction(uint64_t stream_hash, uint64_t index) {
+  return (static_cast<double>(Mix64(stream_hash ^ index) >> 12) + 0.5) * 0x1p-52;
+}
+
 template <typename T>
 void NormalNoiseOf(const NoiseStream& stream, uint64_t first, double sigma, void* out,
                    size_t elements) {
-  const uint64_t hash = Mix64(Mix64(Mix64(stream.seed) ^ stream.key) ^ stream.update);
+  const uint64_t hash = HashOf(stream);
   for (size_t i = 0; i < elements; ++i) {
-    const uint64_t h = Mix64(hash ^ (first + i));
-    const double u = (static_cast<double>(h >> 12) + 0.5) * 0x1p-52;
-    scalar::Put<T>(out, i, static_cast<T>(sigma * NormalQuantile(u)));
+    scalar::Put<T>(out, i, static_cast<T>(sigma * NormalQuantile(Fraction(hash, first + i))));
   }
 }
 
@@ -86,6 +93,12 @@ void NormalNoise(DType dtype, const NoiseStream& stream, uint64_t first, double 
   KVS_CHECK(UpdatesCompute(dtype));
   dtype == DType::kFloat32 ? NormalNoiseOf<float>(stream, first, sigma, out, elements)
                            : NormalNoiseOf<double>(stream, first, sigma, out, elements);
+}
+
+void UniformNoise(const NoiseStream& stream, uint64_t first, double low, double high, double* out,
+                  size_t elements) {
+  const uint64_t hash = HashOf(stream);
+  for (size_t i = 0; i < elements; ++i) out[i] = low + Fraction(hash, first + i) * (high - low);
 }
 
 }  // namespace kvstore

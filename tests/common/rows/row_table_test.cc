@@ -57,15 +57,15 @@ TEST_CASE("rows are zero until they are written, and keep what was written", "[r
   for (const auto& [row, bytes] : model) {
     if (bytes != zeros) not_zero.push_back(row);
   }
-  CHECK(table.NonZeroRows() == not_zero);
+  CHECK(table.KeptRows() == not_zero);
   const int64_t begin = rows / 3, end = rows - rows / 4;
   std::vector<int64_t> between;
   for (const int64_t row : not_zero) {
     if (row >= begin && row < end) between.push_back(row);
   }
-  CHECK(table.NonZeroRows(begin, end, SIZE_MAX) == between);
+  CHECK(table.KeptRows(begin, end, SIZE_MAX) == between);
   between.resize(between.size() / 2);
-  CHECK(table.NonZeroRows(begin, end, between.size()) == between);
+  CHECK(table.KeptRows(begin, end, between.size()) == between);
   if (rows > 1009) return;  // too many to look at
   std::vector<uint8_t> all(static_cast<size_t>(rows) * row_bytes, 99);
   table.CopyTo(all.data());
@@ -140,11 +140,11 @@ TEST_CASE("a table that is fully written takes its bytes", "[rows]") {
   for (int64_t row = 0; row < table.rows(); ++row) table.Touch(row)[0] = 1;
   CHECK(table.bytes() == 4 << 16);
   table.Zero();
-  CHECK(table.NonZeroRows().empty());
+  CHECK(table.KeptRows().empty());
   CHECK(table.bytes() == 4 << 16);
   table.Touch(77)[3] = 1;
   table.DropZeroPages();
-  CHECK(table.NonZeroRows() == std::vector<int64_t>{77});
+  CHECK(table.KeptRows() == std::vector<int64_t>{77});
   CHECK(table.bytes() == 1024);
 }
 
@@ -181,9 +181,64 @@ TEST_CASE("a row for which there is no memory leaves the table as it was", "[row
   REQUIRE(refused);
   CHECK(table.Find(50) == nullptr);
   CHECK(table.bytes() == 1024);
-  CHECK(table.NonZeroRows() == std::vector<int64_t>{1});
+  CHECK(table.KeptRows() == std::vector<int64_t>{1});
   table.Touch(50)[0] = 7;
-  CHECK(table.NonZeroRows() == std::vector<int64_t>{1, 50});
+  CHECK(table.KeptRows() == std::vector<int64_t>{1, 50});
+}
+
+// Rows of 3 f32 of stripe 2 of 5, each element 4 but for what was written.
+RowTable Fours(int64_t rows) {
+  const InitialValues values({InitRuleKind::kConstant, 4, 0, 0, 0}, 17, DType::kFloat32);
+  return RowTable(rows, 12, RowRule{values, 3, 5, 2});
+}
+
+TEST_CASE("rows by rule take memory once they are touched, each by itself", "[rows]") {
+  RowTable table = Fours(int64_t{1} << 40);
+  const std::vector<float> four = {4, 4, 4};
+  std::vector<float> row(3);
+  const int64_t last = (int64_t{1} << 40) - 1;
+  table.Gather(&last, 1, reinterpret_cast<uint8_t*>(row.data()));
+  CHECK(row == four);
+  CHECK(table.bytes() == 0);
+  CHECK(table.KeptRows().empty());
+
+  CHECK(std::memcmp(table.Touch(last), four.data(), 12) == 0);
+  const std::vector<float> written = {1, 2, 3};
+  std::memcpy(table.Touch(7), written.data(), 12);
+  CHECK(table.bytes() == 24);
+  CHECK(table.KeptRows() == std::vector<int64_t>{7, last});
+  std::vector<float> three(9);
+  const std::vector<int64_t> ids = {6, 7, 8};
+  table.Gather(ids.data(), 3, reinterpret_cast<uint8_t*>(three.data()));
+  CHECK(three == std::vector<float>{4, 4, 4, 1, 2, 3, 4, 4, 4});
+  table.KeepOnly({last});
+  CHECK(table.KeptRows() == std::vector<int64_t>{last});
+}
+
+TEST_CASE("a table by rule is copied as a whole with the rows that nobody touched", "[rows]") {
+  const InitialValues values({InitRuleKind::kUniform, 0, 1, 3, 0}, 17, DType::kFloat32);
+  RowTable table(4, 12, RowRule{values, 3, 5, 2});
+  const std::vector<float> written = {1, 2, 3};
+  std::memcpy(table.Touch(1), written.data(), 12);
+  std::vector<float> all(12), expected(12);
+  table.CopyTo(reinterpret_cast<uint8_t*>(all.data()));
+  for (const uint64_t row : {0, 2, 3}) values.Write((row * 5 + 2) * 3, 3, &expected[row * 3]);
+  std::copy(written.begin(), written.end(), &expected[3]);
+  CHECK(all == expected);
+}
+
+TEST_CASE("the pages that rows would make are counted before they are made", "[rows]") {
+  RowTable table(1000, 256);  // 4 rows to a page
+  const std::vector<int64_t> rows = {0, 1, 3, 4, 5, 9, 996};
+  CHECK(table.PagesMissing(rows.data(), rows.size()) == 4);
+  table.Touch(5);
+  CHECK(table.PagesMissing(rows.data(), rows.size()) == 3);
+  CHECK(table.pages() == 1);
+  CHECK(table.pages_max() == 250);
+  for (int64_t row = 0; row < 1000; row += 4) table.Touch(row);
+  CHECK(table.pages() == table.pages_max());
+  CHECK(table.PagesMissing(rows.data(), rows.size()) == 0);
+  CHECK(Fours(1000).PagesMissing(rows.data(), rows.size()) == 7);  // a page each
 }
 
 }  // namespace kvstore

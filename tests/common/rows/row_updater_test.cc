@@ -73,9 +73,9 @@ TEST_CASE("without an optimizer the table becomes the sum, other rows become zer
   table.Update(updater, {{4, All(5)}});
   CHECK(table.Row(3) == All(0));
   CHECK(table.Row(4) == All(5));
-  CHECK(table.rows.NonZeroRows() == std::vector<int64_t>{4});
+  CHECK(table.rows.KeptRows() == std::vector<int64_t>{4});
   table.Update(updater, {});
-  CHECK(table.rows.NonZeroRows().empty());
+  CHECK(table.rows.KeptRows().empty());
   CHECK(table.state == nullptr);
 }
 

@@ -110,10 +110,12 @@ std::string JsonKey(const KeySpec& key) {
   return fmt::format(
       "{{\"key\": {}, \"name\": {}, \"dtype\": {}, \"shape\": {}, \"storage\": {}, "
       "\"shape_unknown\": {}, \"compression\": {{\"type\": {}, \"parameters\": {{{}}}}}, "
-      "\"nan_policy\": {}}}",
+      "\"nan_policy\": {}, \"rule\": [{}, {}, {}, {}, {}]}}",
       key.key, JsonString(key.name), static_cast<uint32_t>(key.dtype), JsonList(key.shape),
       static_cast<uint32_t>(key.storage), key.shape_unknown, JsonString(key.compression.type),
-      JsonParameters(key.compression.parameters), static_cast<uint32_t>(key.nan_policy));
+      JsonParameters(key.compression.parameters), static_cast<uint32_t>(key.nan_policy),
+      static_cast<uint32_t>(key.rule.kind), JsonBits(key.rule.a), JsonBits(key.rule.b),
+      key.rule.seed, key.rule.rows_max);
 }
 
 std::string JsonOptimizer(const OptimizerConfig& optimizer) {
@@ -263,6 +265,8 @@ absl::StatusOr<Frame> DecodeBeginning(const Proto& proto) {
       key.compression.parameters[name] = value;
     }
     key.nan_policy = static_cast<NanPolicy>(from.nan_policy());
+    key.rule = {static_cast<InitRuleKind>(from.rule().kind()), from.rule().a(), from.rule().b(),
+                from.rule().seed(), from.rule().rows_max()};
   }
   return frame;
 }
@@ -322,6 +326,14 @@ Proto BeginningToProto(const Frame& frame) {
     key->set_storage(static_cast<v1::Storage>(from.storage));
     key->set_shape_unknown(from.shape_unknown);
     key->set_nan_policy(static_cast<v1::NanPolicy>(from.nan_policy));
+    if (from.rule != InitRuleConfig()) {
+      v1::InitRule* const rule = key->mutable_rule();
+      rule->set_kind(static_cast<v1::InitRuleKind>(from.rule.kind));
+      rule->set_a(from.rule.a);
+      rule->set_b(from.rule.b);
+      rule->set_seed(from.rule.seed);
+      rule->set_rows_max(from.rule.rows_max);
+    }
     if (from.compression.type.empty()) continue;
     key->mutable_compression()->set_type(from.compression.type);
     for (const auto& [name, value] : from.compression.parameters) {

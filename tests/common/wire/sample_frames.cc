@@ -69,6 +69,7 @@ RequestFrame InitFrame() {
     key.shape_unknown = i == 3;
     if (i == 0) key.compression = {"2bit", {{"threshold", 0.5}, {"min_size", 0}}};
     key.nan_policy = static_cast<NanPolicy>(i);
+    if (i == 2) key.rule = {InitRuleKind::kUniform, -0.5, 0.5, 7, 1000};
     RequestEntry& init = frame.entries.emplace_back(Request(Op::kInit, key.key, 0, i + 1));
     if (i < 3) init.piece.data = PatternBytes(8 + i, 9);
   }
@@ -217,6 +218,8 @@ KeySpec LargestKey() {
   key.shape.assign(9, std::numeric_limits<int64_t>::min());
   key.storage = static_cast<Storage>(0x80000000u);
   key.nan_policy = static_cast<NanPolicy>(kMax32);
+  key.rule = {static_cast<InitRuleKind>(kMax32), std::numeric_limits<double>::max(),
+              std::numeric_limits<double>::lowest(), kMax64, kMax64};
   return key;
 }
 
@@ -382,6 +385,10 @@ std::vector<KeySpec> RandomKeys(std::mt19937_64& random) {
     key.storage = static_cast<Storage>(RandomNumber(random));
     key.shape_unknown = random() % 2 == 0;
     key.nan_policy = static_cast<NanPolicy>(RandomNumber(random));
+    if (random() % 4 == 0) {
+      key.rule = {static_cast<InitRuleKind>(RandomNumber(random)), 0.25, -2, RandomNumber(random),
+                  RandomNumber(random)};
+    }
     if (random() % 2 == 0)
       key.compression = {"x" + RandomText(random), {{RandomText(random), 0.25}}};
   }

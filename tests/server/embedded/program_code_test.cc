@@ -77,6 +77,50 @@ TEST_CASE("an updater sees a part's elements and writes the new ones", "[embedde
   CHECK(At(stored, 2) == 5);
 }
 
+// Rows 5 and 66 of a table of 100 rows of 3, which are in one stripe of 61.
+ProgramUpdate RowsOf(const KeySpec& key, MutableBufferPtr merged, MutableBufferPtr stored) {
+  ProgramUpdate update;
+  update.key = &key;
+  update.part = {key.key, 5};
+  update.rows = {5, 66};
+  update.row_elements = 3;
+  update.merged = std::move(merged);
+  update.stored = std::move(stored);
+  return update;
+}
+
+TEST_CASE("an updater sees the rows of a stripe and writes the new ones", "[embedded][rows]") {
+  Program p;
+  KeySpec key = IntKey(7);
+  key.shape = {100, 3};
+  key.storage = Storage::kRowSparse;
+  CHECK(p.code.takes_rows());
+  p.updater = [](int number, const NDArray& merged, NDArray* stored) {
+    CHECK(number == 7);
+    for (const NDArray* const array : std::initializer_list<const NDArray*>{&merged, stored}) {
+      CHECK(array->storage_type() == StorageType::kRowSparse);
+      CHECK(array->shape() == std::vector<int64_t>{100, 3});
+      CHECK(array->indices() == std::vector<int64_t>{5, 66});
+    }
+    for (int i = 0; i < 6; ++i) stored->data_as<float>()[i] += 2 * merged.data_as<float>()[i];
+  };
+  const MutableBufferPtr stored = Floats({1, 2, 3, 4, 5, 6});
+  CHECK(p.code.Update(RowsOf(key, Floats({1, 1, 1, 10, 10, 10}), stored)).ok());
+  CHECK(At(stored, 0) == 3);
+  CHECK(At(stored, 5) == 26);
+
+  ProgramUpdate none = RowsOf(key, Floats({}), Floats({}));
+  none.rows.clear();
+  size_t seen = 1;
+  p.updater = [&](int, const NDArray& merged, NDArray*) { seen = merged.indices().size(); };
+  CHECK(p.code.Update(none).ok());
+  CHECK(seen == 0);
+
+  p.updater = [](int, const NDArray& merged, NDArray* other) { *other = merged; };
+  CHECK(p.code.Update(RowsOf(key, Floats({1, 1, 1, 1, 1, 1}), stored)).code() ==
+        absl::StatusCode::kInvalidArgument);
+}
+
 TEST_CASE("an updater is chosen by the kind of the key", "[embedded]") {
   Program p;
   std::string seen;

@@ -394,6 +394,41 @@ TEST_CASE("norms are a note about a push", "[request_check]") {
   CheckRefused(Check(frame), "NORMS of key 17: a round of at least 1 expected, got 0");
 }
 
+TEST_CASE("a rule is one that the value can come to be by", "[request_check]") {
+  RequestFrame frame = Init("w", DType::kFloat32, {4, 8});
+  frame.entries[0].piece.data = Payload();
+  frame.entries[0].piece.create = true;
+  frame.keys[0].rule = {InitRuleKind::kNormal, 0, 0.1, 7, 0};
+  CheckOk(frame);
+  frame.keys[0].rule.b = -1;
+  CheckRefused(Check(frame),
+               "INIT of key 'w': rule normal: a deviation of at least 0 expected, got -1");
+  frame.keys[0].rule = {static_cast<InitRuleKind>(9), 0, 0, 0, 0};
+  CheckRefused(Check(frame), "INIT of key 'w': a rule from 0 (none) to 4 (normal) expected, got 9");
+  frame.keys[0].rule = {InitRuleKind::kZeros, 0, 0, 0, 5};
+  CheckRefused(Check(frame),
+               "INIT of key 'w': rows_max 5: a row_sparse key whose rows come to be by "
+               "rule expected, got another");
+}
+
+TEST_CASE("a row_sparse value has at most 2^40 rows, and 2^60 elements", "[request_check]") {
+  RequestFrame frame = Init("w", DType::kFloat32, {4, 8});
+  frame.entries[0].piece.data = Payload();
+  frame.entries[0].piece.create = true;
+  frame.keys[0].storage = Storage::kRowSparse;
+  constexpr int64_t kMost = int64_t{1} << 40;
+  frame.keys[0].shape = {kMost, 64};
+  CheckOk(frame);
+  frame.keys[0].shape = {kMost + 1, 64};
+  CheckRefused(Check(frame),
+               "INIT of key 'w': at most 2^40 elements expected, got shape "
+               "[1099511627777,64]");
+  frame.keys[0].shape = {kMost, 1 << 21};
+  CheckRefused(Check(frame),
+               "INIT of key 'w': at most 2^60 elements of a row_sparse value expected, "
+               "got shape [1099511627776,2097152]");
+}
+
 TEST_CASE("a compression is one that there is", "[request_check]") {
   RequestFrame frame = Init("w", DType::kFloat32, {1});
   frame.keys[0].compression = {"2bit", {{"threshold", 0.25}}};

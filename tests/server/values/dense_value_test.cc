@@ -8,6 +8,7 @@
 #include <limits>
 #include <random>
 
+#include "common/initial/initial_values.h"
 #include "server/values/tensor_values.h"
 #include "tests/support/dtype_oracle.h"
 
@@ -209,6 +210,23 @@ TEST_CASE("a piece that is not the part's bytes is refused and says what is", "[
   CHECK(check(1, Op::kPull, 8) == "key 'conv1.weight' part 1: 0 bytes expected, got 8");
   CHECK(check(1, Op::kPush, 12, 3) ==
         "key 'conv1.weight' part 1: no rows expected, the key is dense, got 3");
+}
+
+TEST_CASE("parts of a value by rule are made by it, each its own elements", "[engine]") {
+  TensorValues values;
+  KeySpec key = Key<float>((1 << 18) + 3);
+  key.rule = {InitRuleKind::kUniform, -1, 1, 7, 0};
+  std::vector<float> expected(3);
+  InitialValues(key.rule, key.key, key.dtype).Write(1 << 18, 3, expected.data());
+  const std::unique_ptr<PartValue> part = values.Make(key, {17, 1});
+  CHECK(part->Check(Op::kInit, Piece()).ok());
+  CHECK(part->Check(Op::kInit, Piece{0, Payload::CopyOf(std::string(12, 'x'))}) ==
+        absl::InvalidArgumentError(
+            "key 'conv1.weight' part 1: 0 bytes expected of a value by rule, got 12"));
+  part->Fill(Piece());
+  std::vector<float> value(3);
+  part->Read({}).CopyTo(value.data());
+  CHECK(value == expected);
 }
 
 TEST_CASE("a part takes its value, a sum and what the optimizer keeps", "[engine]") {

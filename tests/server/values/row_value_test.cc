@@ -229,13 +229,108 @@ TEST_CASE("rows that cannot be are refused and named", "[engine][rows]") {
   CHECK_THAT(std::string(wide.message()), Contains("at most 1048576 bytes of rows expected"));
 }
 
-TEST_CASE("a stripe takes all its rows, and what the optimizer keeps of them", "[engine][rows]") {
+TEST_CASE("a stripe is charged with the pages of the rows that exist, and of their states",
+          "[engine][rows]") {
   TensorValues values;
-  const KeySpec key = Key(1000000);
-  CHECK(values.Make(key, {17, 0})->Bytes() == 16394 * 12);  // 1000000 = 61 * 16393 + 27
-  CHECK(values.Make(key, {17, 60})->Bytes() == 16393 * 12);
+  const KeySpec key = Key(1000000);  // of 16394 rows of 12 bytes, 64 to a page
+  constexpr uint64_t kPage = 64 * 12;
+  Stripe stripe(values, key, 0, {{0, {1, 1, 1}}, {61, {1, 1, 1}}, {64 * 61, {1, 1, 1}}});
+  PartValue& value = *stripe.value;
+  CHECK(value.Bytes() == 2 * kPage);
+  CHECK(value.Bytes() == value.HeldBytes());
+  const Piece push = PieceOf({{0, {}}, {65 * 61, {}}, {128 * 61, {}}, {200 * 61, {}}});
+  CHECK(value.PagesMissing(push) == 2);
+  CHECK(value.BytesWith(2) == 4 * kPage);
+  CHECK(value.BytesWith(1000000) == 257 * kPage);  // never more than all
   REQUIRE(values.SetOptimizer({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());
-  CHECK(values.Make(key, {17, 60})->Bytes() == 2 * 16393 * 12);
+  CHECK(value.Bytes() == 2 * 2 * kPage);
+  REQUIRE(stripe.Update({push}).ok());
+  CHECK(value.Bytes() == 2 * 4 * kPage);
+  CHECK(value.HeldBytes() == value.Bytes());
+}
+
+TEST_CASE("a state whose pages hold more rows, or fewer, is charged with the pages that it needs",
+          "[engine][rows]") {
+  TensorValues values;
+  KeySpec key = Key(1000);
+  key.shape = {1000, 64};  // one stripe, f32: 4 rows to a page
+  // One f32 for each row: 256 rows to a page.
+  REQUIRE(values.SetOptimizer({"groupadagrad", {{"learning_rate", 1}}}).ok());
+  CHECK(values.Make(key, {17, 0})->BytesWith(2) == 2 * 1024 + 2 * 1024);
+  CHECK(values.Make(key, {17, 0})->BytesWith(250) == 250 * 1024 + 4 * 1024);
+  key.dtype = DType::kFloat16;  // 8 rows to a page; states in f32: 4
+  REQUIRE(values.SetOptimizer({"adam", {{"learning_rate", 1}, {"multi_precision", 1}}}).ok());
+  CHECK(values.Make(key, {17, 0})->BytesWith(3) == 3 * 1024 + 3 * (3 * 2 * 1024));
+}
+
+KeySpec ByRule(int64_t rows, uint64_t rows_max = 0) {
+  KeySpec key = Key(rows);
+  key.rule = {InitRuleKind::kConstant, 4, 0, 0, rows_max};
+  return key;
+}
+
+TEST_CASE("rows by rule are there for pulls, and take memory once they are pushed to",
+          "[engine][rows]") {
+  TensorValues values;
+  REQUIRE(values.SetOptimizer({"sum", {}}).ok());
+  Stripe stripe(values, ByRule(int64_t{1} << 40), 5);
+  const int64_t last = (int64_t{1} << 40) - 1 - ((int64_t{1} << 40) - 1 - 5) % 61;
+  CHECK(stripe.Read({5, last}) == std::vector<Row>{{4, 4, 4}, {4, 4, 4}});
+  CHECK(stripe.value->HeldBytes() == 0);
+  REQUIRE(stripe.Update({PieceOf({{last, {1, 2, 3}}})}).ok());
+  CHECK(stripe.Read({5, last}) == std::vector<Row>{{4, 4, 4}, {5, 6, 7}});
+  CHECK(stripe.value->HeldBytes() == 12);
+  // Saved are the rows that exist, also one that is zero by now.
+  REQUIRE(stripe.Update({PieceOf({{last, {-5, -6, -7}}})}).ok());
+  Stripe other(values, ByRule(int64_t{1} << 40), 5);
+  REQUIRE(other.value->Load(stripe.value->Save()).ok());
+  CHECK(other.Read({5, last}) == std::vector<Row>{{4, 4, 4}, {0, 0, 0}});
+  CHECK(other.value->HeldBytes() == 12);
+}
+
+TEST_CASE("without an optimizer the rows that a sum has not are as the rule says again",
+          "[engine][rows]") {
+  TensorValues values;
+  Stripe stripe(values, ByRule(10), 0);
+  REQUIRE(stripe.Update({PieceOf({{1, {1, 1, 1}}, {7, {7, 7, 7}}})}).ok());
+  REQUIRE(stripe.Update({PieceOf({{7, {8, 8, 8}}}), PieceOf({{2, {2, 2, 2}}})}).ok());
+  CHECK(stripe.Read({1, 2, 7}) == std::vector<Row>{{4, 4, 4}, {2, 2, 2}, {8, 8, 8}});
+  CHECK(stripe.value->HeldBytes() == 24);
+}
+
+TEST_CASE("rows by rule are updated lazily or not at all", "[engine][rows]") {
+  TensorValues values;
+  REQUIRE(values.SetOptimizer({"sgd", {{"learning_rate", 1}, {"lazy_update", 0}}}).ok());
+  Stripe stripe(values, ByRule(10), 0);
+  CHECK(stripe.Update({PieceOf({{1, {1, 1, 1}}})}) ==
+        absl::InvalidArgumentError("key 'embedding' part 0: lazy_update = 1 expected for a key "
+                                   "whose rows come to be by rule, got 0"));
+  CHECK(stripe.Read({1}) == std::vector<Row>{{4, 4, 4}});
+}
+
+TEST_CASE("a stripe may have its share of rows_max", "[engine][rows]") {
+  TensorValues values;
+  const KeySpec key = ByRule(1000000, 100);  // 61 stripes: 2 each
+  Stripe stripe(values, key, 5);
+  CHECK(stripe.value->CheckPages(2).ok());
+  REQUIRE(stripe.Update({PieceOf({{5, {1, 1, 1}}})}).ok());
+  CHECK(stripe.value->CheckPages(1).ok());
+  CHECK(stripe.value->CheckPages(2) ==
+        absl::ResourceExhaustedError("key 'embedding' part 5: at most 2 rows written expected "
+                                     "(rows_max 100 in 61 stripes), 1 are, or are under way, and "
+                                     "this is more"));
+  Stripe whole(values, ByRule(1000, 100), 0);  // one stripe
+  CHECK(whole.value->CheckPages(100).ok());
+  CHECK_FALSE(whole.value->CheckPages(101).ok());
+}
+
+TEST_CASE("an Init by rule brings no rows", "[engine][rows]") {
+  TensorValues values;
+  const KeySpec key = ByRule(10);
+  CHECK(values.Make(key, {17, 0})->Check(Op::kInit, Piece()).ok());
+  CHECK(values.Make(key, {17, 0})->Check(Op::kInit, PieceOf({{1, {}}})) ==
+        absl::InvalidArgumentError(
+            "key 'embedding' part 0: no rows expected of a value by rule, got 1"));
 }
 
 TEST_CASE("a shard has dense and row_sparse keys side by side, with one optimizer",

@@ -1,0 +1,69 @@
+// What the parts of a shard are charged with, and the room that is kept for rows under way.
+#include <fmt/format.h>
+
+#include <new>
+#include <string>
+#include <utility>
+
+#include "server/core/part_table.h"
+
+namespace kvstore {
+
+void PartTable::Charge(PartRecord& record, uint64_t bytes) noexcept {
+  value_bytes_ = value_bytes_ - record.charged + bytes;
+  record.charged = bytes;
+}
+
+absl::Status PartTable::CheckBudget(const std::string& label, uint64_t charged,
+                                    uint64_t needed) const {
+  const uint64_t others = value_bytes_ - charged;
+  if (others + needed <= options_.value_bytes_max) return absl::OkStatus();
+  return absl::ResourceExhaustedError(fmt::format("{}: {} bytes needed, {} of {} are in use", label,
+                                                  needed, others, options_.value_bytes_max));
+}
+
+uint64_t PartTable::BytesOf(const PartRecord& record) {
+  if (record.part != nullptr) {
+    return record.part->value().BytesWith(record.part->reserved_pages());
+  }
+  return record.creation == nullptr ? 0 : record.creation->value->Bytes();
+}
+
+// The rows of a push take memory when its round is made; but what is acknowledged must not fail for
+// the budget any more, so room is kept from the moment when it is taken. Example: a page is 1 KiB,
+// a part has 5 pages, and two workers push to it, each the same 2 new ones and 1 that is there. The
+// part is charged with 5 KiB, after the first push with 7, after the second with 9, and once the
+// round is made with 7.
+PartTable::Room PartTable::Reserve(PartRecord& record, const PushId& push, const Piece& piece) {
+  Part& part = *record.part;
+  const uint64_t pages = part.value().PagesMissing(piece);
+  if (pages == 0) return Room::kNotNeeded;
+  const uint64_t with = part.reserved_pages() + pages;
+  const uint64_t needed = part.value().BytesWith(with);
+  absl::Status room = part.value().CheckPages(with);
+  if (room.ok()) room = CheckBudget(part.value().Label(), record.charged, needed);
+  if (!room.ok()) {
+    part.Refuse(push, std::move(room));
+    return Room::kNone;
+  }
+  part.Reserve(push, pages);
+  Charge(record, needed);
+  return Room::kKept;
+}
+
+void PartTable::Unreserve(PartRecord& record, Room room, uint64_t charged) noexcept {
+  if (room == Room::kNotNeeded) return;
+  record.part->Unreserve();
+  Charge(record, charged);
+}
+
+void PartTable::Settle(PartRecord& record) noexcept {
+  if (record.part->key().storage != Storage::kRowSparse) return;
+  record.part->ReleaseReserved();
+  try {
+    Charge(record, BytesOf(record));
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+}  // namespace kvstore
