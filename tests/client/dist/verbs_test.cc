@@ -70,6 +70,13 @@ class FlippingCodec final : public PartCodec {
   bool encoded_ = false;
 };
 
+// What an Init asks that brings the operation's value.
+std::vector<PartAsk> InitAsksOf(InitOperation& init, const KeyOperation& operation,
+                                const TokenPtr& token) {
+  const Contribution value = ContributionOf(operation, token);
+  return init.Asks(*MakeCut(operation.spec), &value, {});
+}
+
 }  // namespace
 
 TEST_CASE("a push asks for every part and ends when the last is over", "[dist]") {
@@ -172,7 +179,7 @@ TEST_CASE("a push encodes and a pull decodes what passes through the codec, an I
 
   const auto init = std::make_shared<InitOperation>(
       OperationOn(OperationKind::kInit, value, {value}), underway.token);
-  CHECK(init->Asks(*cut, contribution, codec->config())[0].request.piece.data.ToString() ==
+  CHECK(init->Asks(*cut, &contribution, codec->config())[0].request.piece.data.ToString() ==
         std::string(value.data_as<char>(), 8));
 }
 
@@ -269,8 +276,7 @@ TEST_CASE("rank 0's Init that is refused takes all of its parts back", "[dist]")
   const NDArray value = ValueOf(row_sparse);
   const auto operation = OperationOn(OperationKind::kInit, value, {value});
   auto init = std::make_shared<InitOperation>(operation, underway.token);
-  std::vector<PartAsk> requests =
-      init->Asks(*MakeCut(operation->spec), ContributionOf(*operation, underway.token), {});
+  std::vector<PartAsk> requests = InitAsksOf(*init, *operation, underway.token);
   underway.token = nullptr;
   std::vector<PartAsk> take_backs;
   for (size_t i = 0; i < requests.size(); ++i) {
@@ -302,8 +308,7 @@ TEST_CASE("an Init that went well takes nothing back", "[dist]") {
   const auto operation = OperationOn(OperationKind::kInit, value, {value});
   auto init = std::make_shared<InitOperation>(operation, underway.token);
   {
-    const auto requests =
-        init->Asks(*MakeCut(operation->spec), ContributionOf(*operation, underway.token), {});
+    const auto requests = InitAsksOf(*init, *operation, underway.token);
     underway.token = nullptr;
     CHECK(init->OnPart(Op::kInit, 0, Done(requests[0])).empty());
   }
