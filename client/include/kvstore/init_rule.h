@@ -13,6 +13,7 @@ namespace kvstore {
 // number, so that they are the same bits on every store, however many servers there are; they are
 // drawn in f64 and rounded once to the key's dtype. docs/consistency.md has the formula.
 struct InitRule {
+  // Which rule.
   enum class Kind { kZeros = 1, kConstant = 2, kUniform = 3, kNormal = 4 };
 
   // All elements are 0.
@@ -28,10 +29,10 @@ struct InitRule {
     return {Kind::kNormal, mean, deviation, seed};
   }
 
-  Kind kind = Kind::kZeros;
-  double a = 0;  // the constant; the low end; the mean
-  double b = 0;  // the high end; the standard deviation
-  uint64_t seed = 0;
+  Kind kind = Kind::kZeros;  // what the numbers below are of
+  double a = 0;              // the constant; the low end; the mean
+  double b = 0;              // the high end; the standard deviation
+  uint64_t seed = 0;         // of what is drawn
 };
 
 // A key of this shape, dtype and storage, whose elements come to be by the rule.
@@ -54,11 +55,11 @@ struct ValueByRule {
     return *this;
   }
 
-  std::vector<int64_t> shape;
-  DataType dtype = DataType::kFloat32;
-  StorageType storage = StorageType::kDefault;
-  InitRule rule;
-  uint64_t rows_max = 0;
+  std::vector<int64_t> shape;                   // of the value; of a table: [rows, ...]
+  DataType dtype = DataType::kFloat32;          // of its elements
+  StorageType storage = StorageType::kDefault;  // dense, or a table of rows
+  InitRule rule;                                // of the elements that nobody pushed to
+  uint64_t rows_max = 0;                        // see RowSparse
 };
 
 }  // namespace kvstore
