@@ -28,7 +28,7 @@ KeySpec StringKey(const std::string& name) {
 }
 MutableBufferPtr Floats(std::vector<float> values) {
   auto buffer = std::make_shared<Buffer>(values.size() * sizeof(float));
-  std::memcpy(buffer->data(), values.data(), buffer->size());
+  if (!values.empty()) std::memcpy(buffer->data(), values.data(), buffer->size());
   return buffer;
 }
 float At(const MutableBufferPtr& buffer, size_t i) {
