@@ -239,7 +239,9 @@ void Oracle::OnCommit(PartId id, Round version, uint64_t sum, uint64_t value) {
                     id.part, id.key, version, sum));
   }
   const uint64_t expected = Value(id, version);
-  if (value != expected) {
+  if (parts_.at(id).unknown) {
+    parts_.at(id).values.at(version) = value;
+  } else if (value != expected) {
     world_.Fail(fmt::format(
         "part {} of key {:x}: version {} must be {:016x}, the server made {:016x}: a contribution "
         "was lost, repeated, changed or folded out of order",
@@ -274,12 +276,15 @@ Round Oracle::NextRound(PartId id, SumIndex sum) const {
   return part(id).made[sum].size() + 1;
 }
 
+bool Oracle::IsOfFirstKey(PartId id) const {
+  return id.key == first_key_ || id.key == InLife({first_key_, 0}, 1).key;
+}
+
 void Oracle::OnSkipped(PartId id, SumIndex index, uint64_t sum, uint64_t value) {
   const Round round = NextRound(id, index);
-  const bool of_first = id.key == first_key_ || id.key == InLife({first_key_, 0}, 1).key;
   // What a deletion has refused leaves the other parts without norms, until they are deleted, too.
   const bool refused =
-      IsDeleted(id.key) || (world_.params().lethal == Lethal::kPushRefused && of_first);
+      IsDeleted(id.key) || (world_.params().lethal == Lethal::kPushRefused && IsOfFirstKey(id));
   if (refused && Measurings(id) > 0) {
     Part& p = parts_.at(id);
     p.skipped.insert({index, round});
@@ -325,6 +330,13 @@ void Oracle::CheckCounts(PartId id, Round version, const RoundCounts& counts) {
   const auto contributors = std::count_if(pushes.begin(), pushes.end(),
                                           [version](Round made) { return made >= version; });
   if (counts.workers == pushes.size() && counts.contributors == contributors) return;
+  // A worker whose push is refused may leave before its job has ended: the round then closes
+  // without that push, and nobody knows what this part is worth from there on.
+  if (world_.params().lethal == Lethal::kPushRefused && IsOfFirstKey(id) && id.part == 0 &&
+      counts.contributors < contributors) {
+    parts_.at(id).unknown = true;
+    return;
+  }
   world_.Fail(fmt::format(
       "part {} of key {:x}: version {} has the contributions of {} workers of {}, the server "
       "counted {} of {}",

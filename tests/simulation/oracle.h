@@ -109,6 +109,7 @@ class Oracle {
     std::vector<uint64_t> values;  // by version; asynchronous: of those that were made
     std::vector<uint64_t> steps;   // by round, from 1; of a synchronous store
     Round committed = 0;
+    bool unknown = false;       // a worker has left whose push to it was refused
     std::vector<Round> pushes;  // by rank: how many it makes
     // Asynchronous: by rank, the version that each of its pushes made.
     std::vector<std::vector<Round>> made;
@@ -121,6 +122,8 @@ class Oracle {
   // All versions of the key that will be, of a synchronous store.
   void MakeRounds(uint32_t key, KeyId id, bool ends);
   const Part& part(PartId id) const;
+  // Whether it is of the key to which a push may be refused, in either life.
+  bool IsOfFirstKey(PartId id) const;
   // The next version of all parts of a key.
   void MakeRound(KeyId key, Round round, uint64_t parameter, std::vector<uint64_t>* states);
   // The update that the part makes next of the sum: the round that it is of.
