@@ -109,7 +109,7 @@ class Oracle {
     std::vector<uint64_t> values;  // by version; asynchronous: of those that were made
     std::vector<uint64_t> steps;   // by round, from 1; of a synchronous store
     Round committed = 0;
-    bool unknown = false;       // a worker has left whose push to it was refused
+    bool unknown = false;       // since a push to it, or to the life before, was refused
     std::vector<Round> pushes;  // by rank: how many it makes
     // Asynchronous: by rank, the version that each of its pushes made.
     std::vector<std::vector<Round>> made;
