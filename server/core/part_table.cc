@@ -100,7 +100,8 @@ absl::Status PartTable::Create(const ReplyTo& from, const KeySpec& spec, const R
   }
   const PartId id = init.id();
   if (PartRecord* known = Find(id)) {
-    if (known->init_incarnation == from.incarnation && init.request <= known->init_request) {
+    if (known->init_incarnation == from.incarnation &&
+        init.request <= std::max(known->init_request, known->init_refused)) {
       return absl::OkStatus();  // a repeat
     }
   }
@@ -146,6 +147,7 @@ absl::Status PartTable::Create(const ReplyTo& from, const KeySpec& spec, const R
   // Noted so that TAKE_BACK can name the Init by its first request, and a late repeat be told from
   // a new Init by its last one.
   if (init.piece.fragment == 0) record.init_first = init.request;
+  if (record.init_incarnation != from.incarnation) record.init_refused = 0;
   record.init_request = init.request;
   record.init_incarnation = from.incarnation;
   if (++creation->filled == creation->fragments) {

@@ -40,6 +40,9 @@ struct PartRecord {
   RequestId init_first = 0;
   RequestId init_request = 0;  // the last one
   Incarnation init_incarnation = 0;
+  // The last Init of that life of rank 0 that was refused since the key was there: a late repeat of
+  // it creates nothing either, when the key is gone.
+  RequestId init_refused = 0;
   uint64_t life = 0;  // how often it was deleted or reset
   // The life in which its value began: it has lived through the ones from there to `life`, which
   // resets began. Where there is no value: `life`.

@@ -215,6 +215,7 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
     // a worker that waits for the value, is told that it is there.
     const bool again = creates && record->init_incarnation == from.incarnation &&
                        entry.request > record->init_request;
+    if (again) record->init_refused = std::max(record->init_refused, entry.request);
     if (status.ok() && again) {
       status = absl::AlreadyExistsError(fmt::format("{} exists already", parts_.Label(entry.key)));
     }

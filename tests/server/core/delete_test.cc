@@ -25,6 +25,18 @@ auto PushInLife(Shard& s, WorkerRank rank, uint64_t life, Round round, uint64_t 
   return s.Send(Shard::FrameOf(rank, entry));
 }
 
+TEST_CASE("an Init that was refused, and comes once more after the deletion, makes no key",
+          "[core][delete]") {
+  Shard s(1);
+  s.Init(0, 5, 1);
+  CHECK(s.Init(0, 6, 2)[0].second.code == absl::StatusCode::kAlreadyExists);
+  Delete(s, 0, 0);
+  s.Init(0, 6, 2);  // sent again, or late
+  CHECK(s.core.Status().keys == 0);
+  CHECK(s.Init(0, 7, 3)[0].second.code == absl::StatusCode::kOk);
+  CHECK(s.core.Status().keys == 1);
+}
+
 TEST_CASE("rank 0 deletes a key, and whoever waits at it is told", "[core][delete]") {
   const std::string type = GENERATE("dist_sync", "dist_ssp:0");
   CAPTURE(type);
