@@ -1,5 +1,6 @@
 """kvctl optimizer on real daemons, while workers train."""
 
+import fcntl
 import json
 import os
 import tempfile
@@ -19,6 +20,8 @@ class Optimizer(unittest.TestCase):
     def test_numbers_change_exactly_at_the_step_while_workers_train(self):
         with Cluster(workers=2, servers=2, shards=2) as c, tempfile.TemporaryDirectory() as folder:
             go = os.path.join(folder, "go")
+            held = open(go, "w", encoding="ascii")
+            fcntl.flock(held, fcntl.LOCK_EX)
             # From step 6 on, which is round 7, each sum counts three times: the workers check it.
             workers = c.start_workers("--rounds", 20, "--keys", 9, "--elements", 600000,
                                       "--changed-from", 6, "--wait-for", go)
@@ -37,8 +40,7 @@ class Optimizer(unittest.TestCase):
                 self.assertIsNone(server["held"])
             self.assertRegex(self.kvctl(c, "show").stdout,
                              r"(?m)^1 +test +from step 6: rescale_grad=3$")
-            with open(go, "w", encoding="ascii"):
-                pass
+            held.close()
             for worker in workers:
                 worker.expect(r"done 20$")
                 self.assertEqual(worker.wait(), 0)

@@ -11,6 +11,8 @@
 // worker that leaves after m rounds counts m times. On dist_async a pull between has at least its
 // own pushes, on dist_ssp:<s> also all but the last s of everybody's, and after the last barrier
 // all have all. Seconds are those since the last good round.
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -42,9 +44,9 @@ struct Options {
   bool barriers = false;
   unsigned seed = 1;
   // From that step on (round n is of step n - 1) the sums count three times: that is what kvctl is
-  // to change, after the workers have said that they wait for the file; 0: never.
+  // to change, while the workers wait as below; 0: never.
   int changed_from = 0;
-  std::string wait_for;  // a file; after round 3
+  std::string wait_for;  // a file: after round 3, until nobody has it locked
   std::string profile;   // rank 0 has the servers record the rounds, and write this file
 };
 
@@ -145,9 +147,9 @@ void Train(const Options& options, kvstore::KVStore& store, Clock::time_point* l
     }
     if (round == 3 && !options.wait_for.empty()) {
       Say(rank, "waits");
-      while (access(options.wait_for.c_str(), F_OK) != 0) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      }
+      const int file = open(options.wait_for.c_str(), O_RDONLY | O_CLOEXEC);
+      if (file < 0 || flock(file, LOCK_SH) != 0) throw std::runtime_error(options.wait_for);
+      close(file);
     }
     if (round == options.abandon_after) throw std::runtime_error("abandoned on purpose");
   }
