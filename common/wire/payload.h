@@ -9,8 +9,9 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
+#include "absl/container/inlined_vector.h"
+#include "absl/types/span.h"
 #include "common/tensor/buffer.h"
 
 namespace kvstore {
@@ -40,7 +41,7 @@ class Payload {
 
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  const std::vector<Slice>& slices() const { return slices_; }
+  absl::Span<const Slice> slices() const { return slices_; }
 
   // The bytes [offset, offset + length), sharing the owners. KVS_CHECKs the range.
   Payload Sub(size_t offset, size_t length) const;
@@ -51,7 +52,7 @@ class Payload {
   std::string ToString() const;
 
  private:
-  std::vector<Slice> slices_;
+  absl::InlinedVector<Slice, 1> slices_;  // a small value takes no memory for its list
   size_t size_ = 0;
 };
 

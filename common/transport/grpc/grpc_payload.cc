@@ -12,9 +12,9 @@
 namespace kvstore {
 namespace {
 
-// A copy of so few bytes costs less than the bookkeeping of a reference: gRPC keeps up to 23 bytes
-// inside of its slice, and a reference costs three allocations.
-constexpr size_t kCopiedBytesMax = 64;
+// A copy of so few bytes costs less than the bookkeeping of a reference: three allocations, and an
+// element of its own in what the kernel gathers.
+constexpr size_t kCopiedBytesMax = 2048;
 
 using Owner = std::shared_ptr<const void>;
 
@@ -61,7 +61,7 @@ Payload TakePayload(grpc::ByteBuffer* bytes) {
 grpc::ByteBuffer ToByteBuffer(const Payload& payload) {
   std::vector<grpc::Slice> slices;
   slices.reserve(payload.slices().size());
-  const std::vector<Slice>& source = payload.slices();
+  const absl::Span<const Slice> source = payload.slices();
   for (size_t i = 0; i < source.size();) {
     if (!IsCopied(source[i])) {
       slices.push_back(Reference(source[i++]));

@@ -30,7 +30,7 @@ Payload Transfer(const Payload& sent) {
 
 // Slices without an owner are only good during Send.
 Payload WithOwners(Payload message) {
-  const auto& slices = message.slices();
+  const auto slices = message.slices();
   const bool owned = std::all_of(slices.begin(), slices.end(),
                                  [](const Slice& slice) { return slice.owner != nullptr; });
   return owned ? std::move(message) : Transfer(message);
