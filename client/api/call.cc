@@ -2,12 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "client/array/ndarray_impl.h"
 #include "client/base/sdk_log.h"
 #include "client/store/argument_checks.h"
 
 namespace kvstore {
 namespace {
+
+// Operations in one block of memory.
+constexpr size_t kBlockMax = 64;
 
 // In place each part of the output takes the bytes of the same part of the value.
 absl::Status CheckInPlace(const KeyOperation& operation) {
@@ -27,6 +32,20 @@ absl::Status CheckInPlace(const KeyOperation& operation) {
 Call::Call(OperationKind kind, int priority, KeyTable* keys, const DependencyEngine* engine)
     : kind_(kind), priority_(priority), keys_(keys), engine_(engine), number_(keys->NextCall()) {}
 
+void Call::Expect(size_t keys) {
+  expected_ = keys;
+  groups_.reserve(groups_.size() + keys);
+}
+
+std::shared_ptr<KeyOperation> Call::MakeOperation() {
+  if (block_ == nullptr || used_ == block_->size()) {
+    block_ =
+        std::make_shared<std::vector<KeyOperation>>(std::clamp<size_t>(expected_, 1, kBlockMax));
+    used_ = 0;
+  }
+  return {block_, &(*block_)[used_++]};
+}
+
 absl::StatusOr<Call::Group*> Call::GroupOf(const KeyName& name) {
   const auto used = keys_->Use(name);
   if (!used.ok()) return used.status();
@@ -34,7 +53,7 @@ absl::StatusOr<Call::Group*> Call::GroupOf(const KeyName& name) {
   if (state->call != number_) {
     state->call = number_;
     state->place = groups_.size();
-    auto operation = std::make_shared<KeyOperation>();
+    auto operation = MakeOperation();
     operation->kind = kind_;
     operation->key = state->key;
     operation->spec = state->spec;
@@ -45,7 +64,8 @@ absl::StatusOr<Call::Group*> Call::GroupOf(const KeyName& name) {
 }
 
 KeyedStatus Call::AddValues(const std::vector<KeyName>& keys, const std::vector<NDArray>& values) {
-  for (size_t i = 0; i < keys.size(); ++i) {
+  Expect(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i, --expected_) {
     const auto group = GroupOf(keys[i]);
     if (!group.ok()) return {group.status(), TextOf(keys[i])};
     KeyOperation& operation = *(*group)->operation;
@@ -58,7 +78,8 @@ KeyedStatus Call::AddValues(const std::vector<KeyName>& keys, const std::vector<
 
 KeyedStatus Call::AddOutputs(const std::vector<KeyName>& keys, const std::vector<NDArray*>& outputs,
                              bool ignore_sparse) {
-  for (size_t i = 0; i < keys.size(); ++i) {
+  Expect(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i, --expected_) {
     const auto group = GroupOf(keys[i]);
     if (!group.ok()) return {group.status(), TextOf(keys[i])};
     (*group)->pulled = true;
@@ -82,7 +103,8 @@ KeyedStatus Call::AddOutputs(const std::vector<KeyName>& keys, const std::vector
 
 KeyedStatus Call::AddRows(const std::vector<KeyName>& keys,
                           const std::vector<std::pair<NDArray*, NDArray>>& rows) {
-  for (size_t i = 0; i < keys.size(); ++i) {
+  Expect(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i, --expected_) {
     const auto group = GroupOf(keys[i]);
     if (!group.ok()) return {group.status(), TextOf(keys[i])};
     KeyOperation& operation = *(*group)->operation;

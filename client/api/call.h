@@ -50,8 +50,12 @@ class Call {
   const std::vector<Group>& groups() const { return groups_; }
 
  private:
+  // Says that up to `keys` keys will be named now.
+  void Expect(size_t keys);
   // The group of a key that exists. Errors: those of KeyTable::Use.
   absl::StatusOr<Group*> GroupOf(const KeyName& name);
+  // Operations lie in blocks of some dozens, like what the dependency engine keeps of them.
+  std::shared_ptr<KeyOperation> MakeOperation();
 
   const OperationKind kind_;
   const int priority_;
@@ -59,6 +63,9 @@ class Call {
   const DependencyEngine* const engine_;
   const uint64_t number_;  // of this call, among all of the store
   std::vector<Group> groups_;
+  size_t expected_ = 0;  // keys that may still be named, all of which may be new
+  std::shared_ptr<std::vector<KeyOperation>> block_;
+  size_t used_ = 0;  // of the block
 };
 
 }  // namespace kvstore

@@ -98,24 +98,24 @@ absl::Status StoreFacade::MayBlock() const {
 
 // A key whose outputs are all left alone has no operation.
 KeyedStatus StoreFacade::Append(const Call& call, DependencyEngine::Ready* ready) {
-  for (const Call::Group& group : call.groups()) {
-    KeyedStatus failed = engine_.TakeFailure(group.state->var, /*readers=*/true);
-    if (!failed.ok()) return failed;
-  }
-  std::vector<OperationSpec> specs;
-  specs.reserve(call.groups().size());
+  const std::vector<Call::Group>& groups = call.groups();
+  KeyedStatus failed = engine_.TakeFirstFailure(
+      groups.size(), [&groups](size_t i) -> const VarPtr& { return groups[i].state->var; },
+      /*readers=*/true);
+  if (!failed.ok()) return failed;
+  OperationList operations(groups.size());
   const uint64_t step = StepOf(call);
-  for (const Call::Group& group : call.groups()) {
+  for (const Call::Group& group : groups) {
     KeyOperation& operation = *group.operation;
     operation.step = step;
     const absl::Status prepared = backend_->Prepare(&operation);
     if (!prepared.ok()) return {prepared, operation.key->text};
     if (operation.values.empty() && operation.outputs.empty()) continue;
-    specs.push_back(SpecOf(group.state->var, group.operation));
+    operations.Add(SpecOf(group.state->var, group.operation));
   }
-  *ready = engine_.Append(std::move(specs));
+  *ready = engine_.Append(std::move(operations));
   step_ = step;
-  for (const Call::Group& group : call.groups()) {
+  for (const Call::Group& group : groups) {
     if (!group.operation->values.empty()) group.state->pushed_in = step;
   }
   return {};
@@ -125,8 +125,8 @@ OperationSpec StoreFacade::SpecOf(const VarPtr& key_var,
                                   const std::shared_ptr<KeyOperation>& operation) const {
   OperationSpec spec;
   spec.owner = backend_;
-  spec.what = fmt::format("{} of {}", NameOf(operation->kind), operation->key->label);
-  spec.key = operation->key->text;
+  spec.verb = NameOf(operation->kind);
+  spec.subject = operation->key;
   // Three more: key_var, all_ and, of an Init, KeyState::making.
   spec.uses.reserve(3 + operation->values.size() + operation->outputs.size() +
                     operation->row_ids.size());
@@ -141,12 +141,13 @@ OperationSpec StoreFacade::SpecOf(const VarPtr& key_var,
   for (const RowIds& asked : operation->row_ids) {
     if (!asked.array.empty()) spec.uses.push_back({asked.array.impl()->var, Access::kRead});
   }
-  spec.issue = [backend = backend_.get(), operation](const TokenPtr& token) {
+  operation->backend = backend_.get();
+  spec.issue = [operation](const TokenPtr& token) {
     for (RowIds& asked : operation->row_ids) {
       const absl::Status read = ReadRowIds(*operation, &asked);
       if (!read.ok()) return token->Finish(read);
     }
-    backend->Issue(operation, token);
+    operation->backend->Issue(operation, token);
   };
   return spec;
 }

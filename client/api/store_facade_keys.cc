@@ -79,8 +79,7 @@ KeyedStatus StoreFacade::MakeKeysInRoom(const Names& keys, const DescribeValue& 
       if (!status.ok()) return {status, made[i]->text};
       operations.push_back(std::move(operation));
     }
-    std::vector<OperationSpec> specs;
-    specs.reserve(made.size());
+    OperationList queued(made.size());
     std::vector<KeyState*> states;
     states.reserve(made.size());
     making.reserve(made.size());
@@ -91,10 +90,11 @@ KeyedStatus StoreFacade::MakeKeysInRoom(const Names& keys, const DescribeValue& 
         if (!operation->spec.known) states.back()->init = operation;
       }
       for (size_t i = 0; i < made.size(); ++i) {
-        specs.push_back(SpecOf(states[i]->var, operations[i]));
-        specs.back().uses.push_back({making[i], Access::kWrite});
+        OperationSpec spec = SpecOf(states[i]->var, operations[i]);
+        spec.uses.push_back({making[i], Access::kWrite});
+        queued.Add(std::move(spec));
       }
-      ready = engine_.Append(std::move(specs));
+      ready = engine_.Append(std::move(queued));
     } catch (const std::bad_alloc&) {
       for (size_t i = 0; i < making.size(); ++i) keys_.Remove(*made[i], making[i]);
       throw;
@@ -133,7 +133,7 @@ KeyedStatus StoreFacade::EndKeys(OperationKind kind, const Names& keys) {
   {
     MutexLock lock(mutex_);
     std::unordered_set<KeyId> once;
-    std::vector<OperationSpec> specs;
+    OperationList queued(keys.size());
     for (const KeyName& name : keys) {
       const auto state = keys_.Use(name);
       if (!state.ok()) return {state.status(), TextOf(name)};
@@ -154,10 +154,11 @@ KeyedStatus StoreFacade::EndKeys(OperationKind kind, const Names& keys) {
       named.push_back(operation->key);
       vars.push_back((*state)->var);
       gone.push_back(DependencyEngine::NewVar());
-      specs.push_back(SpecOf(vars.back(), operation));
-      specs.back().uses.push_back({gone.back(), Access::kWrite});
+      OperationSpec spec = SpecOf(vars.back(), operation);
+      spec.uses.push_back({gone.back(), Access::kWrite});
+      queued.Add(std::move(spec));
     }
-    ready = engine_.Append(std::move(specs));
+    ready = engine_.Append(std::move(queued));
   }
   engine_.Run(std::move(ready));
 

@@ -30,8 +30,8 @@ using client_internal::Request;
 using client_internal::State;
 using client_internal::Streams;
 
-// How many requests that are over are kept for their next use: about 2 MiB.
-constexpr size_t kSpareMax = 4096;
+// How many requests that are over are kept for their next use: about 4 MiB.
+constexpr size_t kSpareMax = 8192;
 // Of what the core asks for itself.
 constexpr Ticket kNoTicket = UINT64_MAX;
 // How long to wait before sending is tried again, when there was no memory for a frame.
@@ -262,7 +262,7 @@ void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest>&& request
   bool failed = false;
   for (const PartRequest& ask : requests) {
     order_.MakeRoom(ask.id);
-    if (ask.op == Op::kInit) failures_.Expect(ask.key);
+    if (ask.op == Op::kInit) failures_.Expect(*ask.key);
     failed |= FailureOf(ask) != nullptr;
   }
   if (failed) out->done.reserve(out->done.size() + requests.size());
@@ -306,14 +306,13 @@ void ClientCore::Impl::Submit(int64_t now_ms, const ShardRequest& request, Clien
                  shards.end());
   }
   NewRequests made = Make(shards.size());
+  const auto to_shards = std::make_shared<const ShardRequest>(request);
   for (size_t i = 0; i < shards.size(); ++i) {
     Request& each = *made[i];
     each.ask.op = request.op;
     each.ask.ticket = request.ticket;
     each.ask.step = request.step;
-    each.whole_shard = true;
-    each.optimizer = request.optimizer;
-    each.command = request.command;
+    each.to_shards = to_shards;
     each.shard = shards[i];
   }
   groups_[request.ticket].remaining = shards.size();
@@ -331,6 +330,7 @@ void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFra
   }
   if (!streams_.Has(from)) return;
   streams_.OnHeard(from);
+  out->done.reserve(out->done.size() + reply.entries.size());
   for (const ReplyEntry& entry : reply.entries) {
     // Whatever the server sends, an entry counts only if it names an open request of ours, by
     // number, part and shard. Late replies and hostile ones end here (C4).
@@ -454,7 +454,7 @@ void ClientCore::Impl::OnDone(Request& request, const ReplyFrame& reply, const R
   done.staleness = entry.staleness;
   const bool begins = request.ask.op == Op::kInit || request.ask.op == Op::kReset;
   if (begins) order_.Begin(request.ask.id, entry.life);
-  if (request.ask.key.shape_unknown) {
+  if (request.ask.key != nullptr && request.ask.key->shape_unknown) {
     const KeySpec* key = FindKeySpec(reply, entry);
     if (key != nullptr) done.key = std::make_shared<KeySpec>(*key);
   }
@@ -471,7 +471,7 @@ void ClientCore::Impl::OnReceived(int64_t now_ms, Request& request) {
 
 void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion done,
                               ClientOutbox* out) {
-  if (request.whole_shard) return FinishShard(request, status, out);
+  if (request.to_shards != nullptr) return FinishShard(request, status, out);
   if (request.ask.op == Op::kNorms) {
     // Nobody asked for it. An error is the push's, too, which is told of it, or over.
     streams_.Forget(request);
@@ -536,7 +536,7 @@ void ClientCore::Impl::Probe(const std::vector<Ticket>& tickets, ClientOutbox* o
   std::vector<Request*> asked;
   asked.reserve(named.size());
   for (Request* request : named) {
-    if (request->whole_shard) continue;
+    if (request->to_shards != nullptr) continue;
     request->probe_answered = false;
     request->missing.clear();
     request->held.clear();

@@ -67,7 +67,7 @@ struct PartRequest {
   // fragments of one kPush or kInit are submitted in one call, in ascending order, each with a
   // ticket of its own.
   Piece piece;
-  KeySpec key;  // kInit
+  std::shared_ptr<const KeySpec> key;  // kInit; else null
   // kTakeBack: Completion::request of the Init that is taken back, of its first fragment.
   RequestId takes_back = 0;
   // Higher goes first among requests that wait for the same stream; equal ones keep their order. A

@@ -25,17 +25,19 @@ class FrameCutter {
     const OpExtra extra = as_probe ? OpExtra::kNone : InfoOf(ask.op).extra;
     // A frame has room for one of these.
     const bool alone = extra == OpExtra::kOptimizer || extra == OpExtra::kCommand;
-    const size_t bytes = as_probe ? 0 : ask.piece.data.size() + request.command.body.size();
+    const ShardRequest* const to_shards = request.to_shards.get();
+    const size_t bytes =
+        as_probe ? 0 : ask.piece.data.size() + (to_shards ? to_shards->command.body.size() : 0);
     RequestEntry entry = EntryOf(request, as_probe);
     if (!Fits(bytes, alone)) {
       ClientOutbox::Send send{to_, {}};
       send.frame.header = header_;
-      if (extra == OpExtra::kOptimizer) send.frame.optimizer = request.optimizer;
-      if (extra == OpExtra::kCommand) send.frame.command = request.command;
+      if (extra == OpExtra::kOptimizer) send.frame.optimizer = to_shards->optimizer;
+      if (extra == OpExtra::kCommand) send.frame.command = to_shards->command;
       keys_.clear();
       if (extra == OpExtra::kKey) {
         keys_.insert(ask.id.key);
-        send.frame.keys.push_back(ask.key);
+        send.frame.keys.push_back(*ask.key);
       }
       send.frame.entries.push_back(std::move(entry));
       out_->frames.push_back(std::move(send));
@@ -45,7 +47,7 @@ class FrameCutter {
     }
     RequestFrame& frame = out_->frames[frame_].frame;
     const bool names_key = extra == OpExtra::kKey && keys_.insert(ask.id.key).second;
-    if (names_key) frame.keys.push_back(ask.key);
+    if (names_key) frame.keys.push_back(*ask.key);
     try {
       frame.entries.push_back(std::move(entry));
     } catch (const std::bad_alloc&) {

@@ -32,6 +32,10 @@ void KeyFailures::Hear(const Request& push, const ReplyEntry& entry) {
   if (found == keys_.end()) return;
   Known& key = found->second;
   if (push.ends < key.ends || (push.ends == key.ends && !key.failure.ok())) return;
+  if (accepted && key.refused == 0 && push.ends == key.ends) {
+    key.accepted = std::max(key.accepted, push.round);
+    return;
+  }
   Known next;
   next.ends = push.ends;
   if (push.ends == key.ends) {
@@ -54,11 +58,14 @@ void KeyFailures::Hear(const Request& push, const ReplyEntry& entry) {
         KeyLabel(push.ask.id.key, key.name), next.part, next.refused, next.refusal.ToString()));
   }
   // From here on nothing takes memory.
+  failed_ += size_t{!next.failure.ok()};
+  failed_ -= size_t{!key.failure.ok()};
   next.name = std::move(key.name);
   key = std::move(next);
 }
 
 const absl::Status* KeyFailures::Find(KeyId key, uint64_t ends) const {
+  if (failed_ == 0) return nullptr;
   const auto found = keys_.find(key);
   if (found == keys_.end()) return nullptr;
   const Known& known = found->second;

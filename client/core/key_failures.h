@@ -48,6 +48,7 @@ class KeyFailures {
   };
 
   FlatMap<KeyId, Known> keys_;
+  size_t failed_ = 0;  // of them
 };
 
 }  // namespace kvstore::client_internal

@@ -20,9 +20,10 @@ class ReadyQueue {
   bool empty() const { return by_age_.empty(); }
   void Add(Request* request) {
     request->by_turn.key() = {-int64_t{request->ask.priority}, request->order};
-    by_priority_.insert(std::move(request->by_turn));
+    // Mostly it is the last one of both: then neither is searched.
+    by_priority_.insert(by_priority_.end(), std::move(request->by_turn));
     request->by_order.key() = request->order;
-    by_age_.insert(std::move(request->by_order));
+    by_age_.insert(by_age_.end(), std::move(request->by_order));
   }
   void Remove(Request* request) {
     request->by_turn = by_priority_.extract({-int64_t{request->ask.priority}, request->order});
@@ -33,7 +34,13 @@ class ReadyQueue {
     return turn_ % kAgingInterval == 0 ? *by_age_.begin()->second : *by_priority_.begin()->second;
   }
   void Take() {
-    Remove(&Next());
+    Request& next = Next();
+    // Mostly it is the first one of both.
+    next.by_turn = by_priority_.begin()->second == &next
+                       ? by_priority_.extract(by_priority_.begin())
+                       : by_priority_.extract({-int64_t{next.ask.priority}, next.order});
+    next.by_order = by_age_.begin()->second == &next ? by_age_.extract(by_age_.begin())
+                                                     : by_age_.extract(next.order);
     ++turn_;
   }
 

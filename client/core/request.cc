@@ -11,15 +11,13 @@ Request::Request() {
 
 void Request::Clear() {
   ask = PartRequest();
-  optimizer = OptimizerConfig();
-  command = Command();
+  to_shards = nullptr;
   id = 0;
   order = 0;
   round = 0;
   life = 0;
   ends = 0;
   shard = ShardAddress();
-  whole_shard = false;
   state = State::kHeld;
   as_probe = false;
   window_bytes = 0;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,16 +38,15 @@ struct Request {
   // Ready for another use: keeps the elements, which are here as it stands in no queue.
   void Clear();
 
-  PartRequest ask;  // for whole-shard requests: op, ticket
-  OptimizerConfig optimizer;
-  Command command;
+  PartRequest ask;  // if it goes to whole shards: op, ticket, step
+  // What goes to whole shards; null: it is about a part.
+  std::shared_ptr<const ShardRequest> to_shards;
   RequestId id = 0;
   uint64_t order = 0;  // of submission
   Round round = 0;
   uint64_t life = 0;  // of the part, as it was when the request was let go
   uint64_t ends = 0;  // how many DELETEs and RESETs of the part were submitted before
   ShardAddress shard;
-  bool whole_shard = false;
 
   State state = State::kHeld;
   bool as_probe = false;    // the next time it is sent, it is a probe: what became of it?

@@ -2,26 +2,27 @@
 
 #include <fmt/format.h>
 
-#include "client/dist/cut.h"
+#include <memory>
+
+#include "client/dist/any_cut.h"
 #include "common/tensor/dtype.h"
 #include "common/tensor/shape.h"
 
 namespace kvstore {
 
-std::vector<PartAsk> AwaitInitOperation::Asks() {
-  std::vector<PartAsk> asks;
-  Ask(Op::kInit, 0, &asks).key = KeySpecOf(operation(), compression_);
+PartAsks AwaitInitOperation::Asks() {
+  PartAsks asks;
+  Ask(Op::kInit, 0, &asks).key = std::make_shared<KeySpec>(KeySpecOf(operation(), compression_));
   return asks;
 }
 
-absl::Status AwaitInitOperation::Take(Op, size_t, Completion completion,
-                                      std::vector<PartAsk>* next) {
+absl::Status AwaitInitOperation::Take(Op, size_t, Completion completion, PartAsks* next) {
   absl::Status status = completion.status;
   if (completion.id.part != 0 || !status.ok()) return status;
   if (!operation().spec.known) status = Learn(completion.key.get());
   if (!status.ok()) return status;
-  const PartIndex parts = MakeCut(operation().spec)->parts();
-  const KeySpec key = KeySpecOf(operation(), compression_);
+  const PartIndex parts = AnyCut(operation().spec)->parts();
+  const auto key = std::make_shared<KeySpec>(KeySpecOf(operation(), compression_));
   for (PartIndex part = 1; part < parts; ++part) Ask(Op::kInit, part, next).key = key;
   return status;
 }

@@ -24,11 +24,10 @@ class AwaitInitOperation final : public DistOperation {
         compression_(std::move(compression)) {}
 
   // Called once.
-  std::vector<PartAsk> Asks();
+  PartAsks Asks();
 
  private:
-  absl::Status Take(Op op, size_t index, Completion completion,
-                    std::vector<PartAsk>* next) override;
+  absl::Status Take(Op op, size_t index, Completion completion, PartAsks* next) override;
   // Fills in the operation's spec from what the server says of the key; null: it says nothing.
   absl::Status Learn(const KeySpec* key) const;
 

@@ -42,7 +42,7 @@ absl::Status StatusOf(const v1::JobEnded& ended) {
 // The answer of all shards to one request, for a caller that blocks.
 class BlockingSink final : public PartSink {
  public:
-  std::vector<PartAsk> OnPart(Op, size_t, Completion completion) noexcept override {
+  PartAsks OnPart(Op, size_t, Completion completion) noexcept override {
     // The caller reads it on its own thread.
     answer.Give(WordedStatus(completion.status.code(),
                              [&completion] { return completion.status.message(); }));

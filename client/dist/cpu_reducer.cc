@@ -15,15 +15,15 @@
 namespace kvstore {
 namespace {
 
-Contribution ReduceRows(const ValueSpec& spec, const std::vector<NDArray>& values) {
+Contribution ReduceRows(const ValueSpec& spec, absl::Span<const NDArray> values) {
   Contribution contribution;
   contribution.rows = values.size() == 1 ? RowsOf(values[0]) : RowsOf(spec, FoldRows(spec, values));
   return contribution;
 }
 
-Contribution ReduceDense(const ValueSpec& spec, const std::vector<NDArray>& given) {
+Contribution ReduceDense(const ValueSpec& spec, absl::Span<const NDArray> given) {
   Contribution contribution;
-  const std::vector<NDArray> values = AllDense(given);
+  const Arrays values = AllDense(given);
   if (values.size() == 1) {
     contribution.data = values[0].data_as<uint8_t>();
     contribution.owner = values[0].impl();
@@ -51,7 +51,7 @@ CpuReducer::CpuReducer() : queue_("kvs-sums") {}
 
 std::optional<Contribution> CpuReducer::AsIs(const KeyOperation& operation,
                                              const TokenPtr& token) const {
-  const std::vector<NDArray>& values = operation.values;
+  absl::Span<const NDArray> values = operation.values;
   const bool as_is = !operation.spec.row_sparse && values.size() == 1 &&
                      values[0].storage_type() == StorageType::kDefault;
   if (!as_is) return std::nullopt;

@@ -19,7 +19,7 @@ class CpuReducer final : public Reducer {
                                    const TokenPtr& token) const override;
   void Reduce(std::shared_ptr<const KeyOperation> operation, const TokenPtr& token,
               Done done) override;
-  bool InThread() const override { return queue_.InThread(); }
+  bool InThread() const override { return queue_.InTask(); }
   void Stop() override { queue_.Stop(); }
 
  private:

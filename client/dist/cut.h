@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "client/dist/contribution.h"
 #include "client/dist/lent_parts.h"
 #include "client/store/store_backend.h"
@@ -37,6 +38,9 @@ struct Question {
   size_t outputs = 0;
 };
 
+// Mostly one, for which no memory is taken.
+using Questions = absl::InlinedVector<Question, 1>;
+
 // Immutable.
 class Cut {
  public:
@@ -53,16 +57,13 @@ class Cut {
   // What a kPull, kPushPull or kPullRows asks for, in ascending order of parts for each output.
   // Makes room in the outputs of a kPullRows, as the operation's ids say; none for a pull of no
   // rows. May throw std::bad_alloc.
-  virtual std::vector<Question> Questions(const KeyOperation& operation) const = 0;
+  virtual Questions QuestionsOf(const KeyOperation& operation) const = 0;
 
   // How many bytes answer the question.
   virtual size_t ReplyBytes(const Question& question) const = 0;
   // Writes a reply of that size into the question's outputs, which are those of the operation.
   virtual void Write(const Question& question, const Payload& reply,
-                     const std::vector<NDArray>& outputs) const = 0;
+                     absl::Span<const NDArray> outputs) const = 0;
 };
-
-// The cut of a value that is known.
-std::shared_ptr<const Cut> MakeCut(const ValueSpec& spec);
 
 }  // namespace kvstore

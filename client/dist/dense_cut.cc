@@ -23,8 +23,8 @@ std::vector<PartPiece> DenseCut::Pieces(const Contribution& contribution, LentPa
   return pieces;
 }
 
-std::vector<Question> DenseCut::Questions(const KeyOperation& operation) const {
-  std::vector<Question> questions(operation.outputs.empty() ? 0 : parts());
+Questions DenseCut::QuestionsOf(const KeyOperation& operation) const {
+  Questions questions(operation.outputs.empty() ? 0 : parts());
   for (PartIndex part = 0; part < questions.size(); ++part) {
     questions[part].part = part;
     questions[part].outputs = operation.outputs.size();
@@ -37,7 +37,7 @@ size_t DenseCut::ReplyBytes(const Question& question) const {
 }
 
 void DenseCut::Write(const Question& question, const Payload& reply,
-                     const std::vector<NDArray>& outputs) const {
+                     absl::Span<const NDArray> outputs) const {
   for (size_t i = 0; i < question.outputs; ++i) {
     const NDArray& output = outputs[question.first_output + i];
     const uint64_t first = PartOffset(question.part) / DTypeBytes(dtype_);  // element of the part

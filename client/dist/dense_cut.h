@@ -15,10 +15,10 @@ class DenseCut final : public Cut {
 
   PartIndex parts() const override;
   std::vector<PartPiece> Pieces(const Contribution& contribution, LentParts* lent) const override;
-  std::vector<Question> Questions(const KeyOperation& operation) const override;
+  Questions QuestionsOf(const KeyOperation& operation) const override;
   size_t ReplyBytes(const Question& question) const override;
   void Write(const Question& question, const Payload& reply,
-             const std::vector<NDArray>& outputs) const override;
+             absl::Span<const NDArray> outputs) const override;
 
  private:
   const DType dtype_;

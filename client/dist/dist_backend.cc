@@ -7,12 +7,13 @@
 #include <new>
 #include <utility>
 
+#include "client/base/in_place.h"
 #include "client/base/no_memory.h"
 #include "client/base/sdk_log.h"
+#include "client/dist/any_cut.h"
 #include "client/dist/await_init_operation.h"
 #include "client/dist/compressing_codec.h"
 #include "client/dist/cpu_reducer.h"
-#include "client/dist/cut.h"
 #include "client/dist/end_operation.h"
 #include "client/dist/init_operation.h"
 #include "client/dist/pull_operation.h"
@@ -30,6 +31,13 @@ namespace {
 
 absl::Status Stopped() {
   return WordedStatus(absl::StatusCode::kCancelled, [] { return "the store was destroyed"; });
+}
+
+// The first verb of an operation lies in the operation, if it is small enough.
+template <typename Verb, typename... Args>
+std::shared_ptr<Verb> MakeIn(const std::shared_ptr<KeyOperation>& operation, Args&&... args) {
+  return std::allocate_shared<Verb>(InPlace<Verb>(operation, &operation->place), operation,
+                                    std::forward<Args>(args)...);
 }
 
 // Whether what is kept beside the key's value ends with the operation.
@@ -52,7 +60,7 @@ bool PushesNothing(const KeyOperation& operation) {
 // else null.
 std::shared_ptr<LentParts> LentInPlace(const KeyOperation& operation, const TokenPtr& token,
                                        const Contribution& contribution, const Cut& cut) {
-  const std::vector<NDArray>& outputs = operation.outputs;
+  absl::Span<const NDArray> outputs = operation.outputs;
   const bool in_place =
       contribution.lent && std::any_of(outputs.begin(), outputs.end(), [&](const NDArray& output) {
         return output.data() == contribution.data;
@@ -64,7 +72,7 @@ std::shared_ptr<LentParts> LentInPlace(const KeyOperation& operation, const Toke
 // parts, into the order push, pull of part 0, push, pull of part 1 …: so the pull of a part is
 // under way while later parts are still being pushed. The push of a part stays first, which is what
 // makes the pull ask for the value after it.
-void OrderPartByPart(size_t pushes, std::vector<PartAsk>* asks) {
+void OrderPartByPart(size_t pushes, PartAsks* asks) {
   std::inplace_merge(
       asks->begin(), asks->begin() + static_cast<std::ptrdiff_t>(pushes), asks->end(),
       [](const PartAsk& a, const PartAsk& b) { return a.request.id.part < b.request.id.part; });
@@ -73,9 +81,9 @@ void OrderPartByPart(size_t pushes, std::vector<PartAsk>* asks) {
 // Encodes the push, and has what is encoded sent meanwhile, some parts at a time: so that these
 // travel, and the servers decode them, while the next ones are encoded. `asks`: of the push and
 // perhaps of its pulls, in ascending order of parts.
-void EncodeAndAdd(PushOperation& push, std::vector<PartAsk> asks, ShardLinks& links) {
+void EncodeAndAdd(PushOperation& push, PartAsks asks, ShardLinks& links) {
   constexpr size_t kPartsAtOnce = 4;
-  std::vector<std::vector<PartAsk>> lists;  // made before anything is encoded: memory may lack
+  std::vector<PartAsks> lists;  // made before anything is encoded: memory may lack
   for (PartAsk& ask : asks) {
     const PartIndex part = ask.request.id.part;
     if (lists.empty() ||
@@ -207,7 +215,7 @@ void DistBackend::Send(const std::shared_ptr<KeyOperation>& operation, const Tok
   if (!session) return token->Finish(Stopped());
   try {
     std::shared_ptr<PushOperation> push;
-    std::vector<PartAsk> asks = AsksOf(operation, token, contribution, &push);
+    PartAsks asks = AsksOf(operation, token, contribution, &push);
     if (asks.empty()) return token->Finish(absl::OkStatus());
     ShardLinks& links = session->links();
     if (push != nullptr && push->encodes()) {
@@ -227,13 +235,13 @@ void DistBackend::Send(const std::shared_ptr<KeyOperation>& operation, const Tok
   }
 }
 
-std::vector<PartAsk> DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& operation,
-                                         const TokenPtr& token, const Contribution* contribution,
-                                         std::shared_ptr<PushOperation>* push) const {
+PartAsks DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& operation, const TokenPtr& token,
+                             const Contribution* contribution,
+                             std::shared_ptr<PushOperation>* push) const {
   if (operation->kind == OperationKind::kInit && rank_ != 0) {
     return std::make_shared<AwaitInitOperation>(operation, token, codec_->config())->Asks();
   }
-  const std::shared_ptr<const Cut> cut = MakeCut(operation->spec);
+  const AnyCut cut(operation->spec);
   if (EndsKey(*operation)) {
     const Op op = operation->kind == OperationKind::kDelete ? Op::kDelete : Op::kReset;
     return std::make_shared<EndOperation>(operation, token)->Asks(op, *cut);
@@ -243,18 +251,21 @@ std::vector<PartAsk> DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& op
         ->Asks(*cut, contribution, codec_->config());
   }
   const bool pulls = !operation->outputs.empty();
-  std::vector<PartAsk> asks;
+  PartAsks asks;
   asks.reserve(cut->parts() * (size_t{contribution != nullptr} + size_t{pulls}));
   std::shared_ptr<LentParts> lent;
   if (contribution != nullptr) {
     lent = LentInPlace(*operation, token, *contribution, *cut);
-    *push = std::make_shared<PushOperation>(operation, token);
+    *push = MakeIn<PushOperation>(operation, token);
     (*push)->AddAsks(*cut, *contribution, lent.get(), *codec_, &asks);
   }
   const size_t pushes = asks.size();
   if (pulls) {
-    std::make_shared<PullOperation>(operation, token, cut, std::move(lent), codec_, staleness_)
-        ->AddAsks(&asks);
+    const auto pull =
+        pushes == 0 ? MakeIn<PullOperation>(operation, token, cut, nullptr, codec_, staleness_)
+                    : std::make_shared<PullOperation>(operation, token, cut, std::move(lent),
+                                                      codec_, staleness_);
+    pull->AddAsks(&asks);
   }
   if (pushes > 0 && pulls && cut->parts() > 1) OrderPartByPart(pushes, &asks);
   return asks;

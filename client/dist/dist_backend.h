@@ -88,9 +88,8 @@ class DistBackend final : public StoreBackend {
   // With push-copy: a contribution that is the caller's array becomes a copy of it.
   absl::Status CopyIfAsked(const KeyOperation& operation, Contribution* contribution) const;
   // `push`: the operation that pushes, if one does, which is to encode before its asks are sent.
-  std::vector<PartAsk> AsksOf(const std::shared_ptr<KeyOperation>& operation, const TokenPtr& token,
-                              const Contribution* contribution,
-                              std::shared_ptr<PushOperation>* push) const;
+  PartAsks AsksOf(const std::shared_ptr<KeyOperation>& operation, const TokenPtr& token,
+                  const Contribution* contribution, std::shared_ptr<PushOperation>* push) const;
 
   std::shared_ptr<SessionShare> share_;  // changed by Stop, when nobody borrows the session
   mutable Mutex mutex_;

@@ -10,7 +10,7 @@ namespace kvstore {
 DistOperation::DistOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token)
     : token_(std::move(token)), operation_(std::move(operation)) {}
 
-PartRequest& DistOperation::Ask(Op op, PartIndex part, std::vector<PartAsk>* asks) {
+PartRequest& DistOperation::Ask(Op op, PartIndex part, PartAsks* asks) {
   PartAsk& ask = asks->emplace_back();
   ask.sink = shared_from_this();
   ask.index = asked_++;
@@ -22,12 +22,12 @@ PartRequest& DistOperation::Ask(Op op, PartIndex part, std::vector<PartAsk>* ask
   return request;
 }
 
-absl::Status DistOperation::Take(Op, size_t, Completion completion, std::vector<PartAsk>*) {
+absl::Status DistOperation::Take(Op, size_t, Completion completion, PartAsks*) {
   return completion.status;
 }
 
-std::vector<PartAsk> DistOperation::OnPart(Op op, size_t index, Completion completion) noexcept {
-  std::vector<PartAsk> next;
+PartAsks DistOperation::OnPart(Op op, size_t index, Completion completion) noexcept {
+  PartAsks next;
   absl::Status status;
   try {
     // The refusal of a part keeps its code, and says what has become of the key.

@@ -26,7 +26,7 @@ namespace kvstore {
 class DistOperation : public PartSink, public std::enable_shared_from_this<DistOperation> {
  public:
   uint64_t operation_id() const final { return token_->id(); }
-  std::vector<PartAsk> OnPart(Op op, size_t index, Completion completion) noexcept final;
+  PartAsks OnPart(Op op, size_t index, Completion completion) noexcept final;
 
  protected:
   // `token`: finished by this object, once, and held for as long as anything of the operation is
@@ -38,19 +38,19 @@ class DistOperation : public PartSink, public std::enable_shared_from_this<DistO
   const TokenPtr& token() const { return token_; }
   // Appends a request about one part to what will be asked, and returns it, for what the verb adds.
   // The first ones have the indices 0, 1, 2 …, which later ones go on from.
-  PartRequest& Ask(Op op, PartIndex part, std::vector<PartAsk>* asks);
+  PartRequest& Ask(Op op, PartIndex part, PartAsks* asks);
 
   // Called when one request is over. Returns its outcome as the operation sees it; appends to
   // `next` what is to be asked then.
   // May throw std::bad_alloc: then the outcome is code_without_memory().
-  virtual absl::Status Take(Op op, size_t index, Completion completion, std::vector<PartAsk>* next);
+  virtual absl::Status Take(Op op, size_t index, Completion completion, PartAsks* next);
   // RESOURCE_EXHAUSTED promises that nothing has happened.
   virtual absl::StatusCode code_without_memory() const {
     return absl::StatusCode::kResourceExhausted;
   }
   // Called when all requests are over. If it appends more to `next`, it is called again when those
   // are over; else the operation is complete.
-  virtual void AllTaken(std::vector<PartAsk>* /*next*/) noexcept {}
+  virtual void AllTaken(PartAsks* /*next*/) noexcept {}
 
   // Loop: the first failure.
   absl::Status status_;

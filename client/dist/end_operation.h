@@ -18,8 +18,8 @@ class EndOperation final : public DistOperation {
       : DistOperation(std::move(operation), std::move(token)) {}
 
   // Called once. `op`: kDelete or kReset. May throw std::bad_alloc.
-  std::vector<PartAsk> Asks(Op op, const Cut& cut) {
-    std::vector<PartAsk> asks;
+  PartAsks Asks(Op op, const Cut& cut) {
+    PartAsks asks;
     asks.reserve(cut.parts());
     for (PartIndex part = 0; part < cut.parts(); ++part) Ask(op, part, &asks);
     return asks;

@@ -15,12 +15,12 @@ std::vector<PartPiece> EmptyPieces(PartIndex parts) {
 
 }  // namespace
 
-std::vector<PartAsk> InitOperation::Asks(const Cut& cut, const Contribution* value,
-                                         const CompressionConfig& compression) {
-  const KeySpec key = KeySpecOf(operation(), compression);
+PartAsks InitOperation::Asks(const Cut& cut, const Contribution* value,
+                             const CompressionConfig& compression) {
+  const auto key = std::make_shared<KeySpec>(KeySpecOf(operation(), compression));
   std::vector<PartPiece> pieces =
       value == nullptr ? EmptyPieces(cut.parts()) : cut.Pieces(*value, nullptr);
-  std::vector<PartAsk> asks;
+  PartAsks asks;
   asks.reserve(pieces.size());
   take_backs_.reserve(cut.parts());
   for (PartPiece& each : pieces) {
@@ -33,7 +33,7 @@ std::vector<PartAsk> InitOperation::Asks(const Cut& cut, const Contribution* val
   return asks;
 }
 
-absl::Status InitOperation::Take(Op op, size_t, Completion completion, std::vector<PartAsk>*) {
+absl::Status InitOperation::Take(Op op, size_t, Completion completion, PartAsks*) {
   if (op == Op::kTakeBack) {
     status_ = InitUndo::ErrorOf(status_, completion);
     return status_;
@@ -44,7 +44,7 @@ absl::Status InitOperation::Take(Op op, size_t, Completion completion, std::vect
 
 // Called when all INITs are over; and once more when the requests that take them back are, which
 // leaves nothing more to take back.
-void InitOperation::AllTaken(std::vector<PartAsk>* next) noexcept {
+void InitOperation::AllTaken(PartAsks* next) noexcept {
   if (status_.ok()) return;
   next->swap(take_backs_);  // memory for them is there since the Init was asked
   PartRequest take_back;

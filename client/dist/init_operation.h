@@ -18,16 +18,14 @@ class InitOperation final : public DistOperation {
 
   // Called once. May throw std::bad_alloc. `value`: null if it comes to be by rule. `compression`:
   // of the key's pushes.
-  std::vector<PartAsk> Asks(const Cut& cut, const Contribution* value,
-                            const CompressionConfig& compression);
+  PartAsks Asks(const Cut& cut, const Contribution* value, const CompressionConfig& compression);
 
  private:
-  absl::Status Take(Op op, size_t index, Completion completion,
-                    std::vector<PartAsk>* next) override;
-  void AllTaken(std::vector<PartAsk>* next) noexcept override;
+  absl::Status Take(Op op, size_t index, Completion completion, PartAsks* next) override;
+  void AllTaken(PartAsks* next) noexcept override;
 
-  InitUndo undo_;                    // loop
-  std::vector<PartAsk> take_backs_;  // empty, with room for a request about every part
+  InitUndo undo_;        // loop
+  PartAsks take_backs_;  // empty, with room for a request about every part
 };
 
 }  // namespace kvstore

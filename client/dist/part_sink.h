@@ -7,11 +7,14 @@
 #include <memory>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "client/core/client_core.h"
 
 namespace kvstore {
 
 struct PartAsk;
+// Those of one operation: mostly one, for which no memory is taken.
+using PartAsks = absl::InlinedVector<PartAsk, 1>;
 
 // Hears what becomes of requests.
 class PartSink {
@@ -20,7 +23,7 @@ class PartSink {
   // Called when one request is over, on the session's loop; must not block. `op` and `index` are
   // those of its PartAsk. Returns what is to be asked next. (A request for which there was no
   // memory is over before it was submitted, perhaps on another thread: ShardLinks::Flush.)
-  virtual std::vector<PartAsk> OnPart(Op op, size_t index, Completion completion) noexcept = 0;
+  virtual PartAsks OnPart(Op op, size_t index, Completion completion) noexcept = 0;
   // The operation for which it asks (OperationToken::id()), for explanations; 0 if there is none.
   virtual uint64_t operation_id() const = 0;
 };

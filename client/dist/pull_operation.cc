@@ -14,11 +14,11 @@
 namespace kvstore {
 
 PullOperation::PullOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token,
-                             std::shared_ptr<const Cut> cut, std::shared_ptr<LentParts> lent,
+                             const AnyCut& cut, std::shared_ptr<LentParts> lent,
                              std::shared_ptr<PartCodec> codec,
                              std::shared_ptr<StalenessTable> staleness)
     : DistOperation(std::move(operation), std::move(token)),
-      cut_(std::move(cut)),
+      cut_(cut),
       lent_(std::move(lent)),
       codec_(std::move(codec)),
       staleness_(std::move(staleness)) {}
@@ -28,10 +28,10 @@ void PullOperation::DropRows() const noexcept {
   for (const NDArray& output : operation().outputs) output.impl()->SetRows({});
 }
 
-void PullOperation::AddAsks(std::vector<PartAsk>* asks) {
+void PullOperation::AddAsks(PartAsks* asks) {
   try {
     if (staleness_ != nullptr) staleness_->Expect(operation().key->id);
-    questions_ = cut_->Questions(operation());
+    questions_ = cut_->QuestionsOf(operation());
     for (Question& question : questions_) {
       PartRequest& request = Ask(Op::kPull, question.part, asks);
       request.piece.data = std::move(question.ids);
@@ -43,7 +43,7 @@ void PullOperation::AddAsks(std::vector<PartAsk>* asks) {
   }
 }
 
-absl::Status PullOperation::Take(Op, size_t index, Completion completion, std::vector<PartAsk>*) {
+absl::Status PullOperation::Take(Op, size_t index, Completion completion, PartAsks*) {
   KVS_RETURN_IF_ERROR(completion.status);
   stalest_ = std::max(stalest_, completion.staleness);
   const Question& question = questions_[index];
@@ -84,7 +84,7 @@ absl::StatusCode PullOperation::code_without_memory() const {
                                                       : absl::StatusCode::kResourceExhausted;
 }
 
-void PullOperation::AllTaken(std::vector<PartAsk>*) noexcept {
+void PullOperation::AllTaken(PartAsks*) noexcept {
   if (!status_.ok()) DropRows();
   if (status_.ok() && staleness_ != nullptr) staleness_->Note(operation().key->id, stalest_);
 }

@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "client/dist/cut.h"
+#include "client/dist/any_cut.h"
 #include "client/dist/dist_operation.h"
 #include "client/dist/part_codec.h"
 #include "client/dist/staleness_table.h"
@@ -19,30 +19,28 @@ class PullOperation final : public DistOperation {
  public:
   // `lent` is null, or the parts of an output that are lent; `staleness` is null where there is
   // none to be noted.
-  PullOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token,
-                std::shared_ptr<const Cut> cut, std::shared_ptr<LentParts> lent,
-                std::shared_ptr<PartCodec> codec,
+  PullOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token, const AnyCut& cut,
+                std::shared_ptr<LentParts> lent, std::shared_ptr<PartCodec> codec,
                 std::shared_ptr<StalenessTable> staleness = nullptr);
 
   // Appends what is asked. Called once. If that is nothing (a pull of no rows) there is nothing to
   // wait for, and nobody finishes the token. May throw std::bad_alloc.
-  void AddAsks(std::vector<PartAsk>* asks);
+  void AddAsks(PartAsks* asks);
 
  private:
-  absl::Status Take(Op op, size_t index, Completion completion,
-                    std::vector<PartAsk>* next) override;
-  void AllTaken(std::vector<PartAsk>* next) noexcept override;
+  absl::Status Take(Op op, size_t index, Completion completion, PartAsks* next) override;
+  void AllTaken(PartAsks* next) noexcept override;
   absl::StatusCode code_without_memory() const override;
   void WriteLate(const Question& question, const Payload& reply) const noexcept;
   // The outputs of a pull of rows hold none of them: rather none than some.
   void DropRows() const noexcept;
 
-  const std::shared_ptr<const Cut> cut_;
+  const AnyCut cut_;
   const std::shared_ptr<LentParts> lent_;
   const std::shared_ptr<PartCodec> codec_;
   const std::shared_ptr<StalenessTable> staleness_;
-  uint64_t stalest_ = 0;             // of the parts that came
-  std::vector<Question> questions_;  // by index of the request; fixed by AddAsks
+  uint64_t stalest_ = 0;  // of the parts that came
+  Questions questions_;   // by index of the request; fixed by AddAsks
 };
 
 }  // namespace kvstore

@@ -5,7 +5,7 @@
 namespace kvstore {
 
 void PushOperation::AddAsks(const Cut& cut, const Contribution& contribution, LentParts* lent,
-                            PartCodec& codec, std::vector<PartAsk>* asks) {
+                            PartCodec& codec, PartAsks* asks) {
   std::vector<PartPiece> pieces = cut.Pieces(contribution, lent);
   encoding_ = codec.Prepare(operation(), &pieces);
   for (PartPiece& each : pieces) {

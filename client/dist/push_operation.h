@@ -22,7 +22,7 @@ class PushOperation final : public DistOperation {
   // Appends what is asked, where it is encoded with room for that alone. Called once. `lent`: as of
   // Cut::Pieces. May throw std::bad_alloc.
   void AddAsks(const Cut& cut, const Contribution& contribution, LentParts* lent, PartCodec& codec,
-               std::vector<PartAsk>* asks);
+               PartAsks* asks);
   // Whether what is to be sent is encoded first.
   bool encodes() const { return encoding_ != nullptr; }
   // Encodes it, once, part by part, and says how far it is. From its call on all of it has to be

@@ -25,9 +25,9 @@ std::vector<PartPiece> RowSparseCut::Pieces(const Contribution& contribution, Le
   return pieces;
 }
 
-std::vector<Question> RowSparseCut::Questions(const KeyOperation& operation) const {
-  const std::vector<NDArray>& outputs = operation.outputs;
-  std::vector<Question> questions;
+Questions RowSparseCut::QuestionsOf(const KeyOperation& operation) const {
+  absl::Span<const NDArray> outputs = operation.outputs;
+  Questions questions;
   if (outputs.empty()) return questions;
   if (operation.kind != OperationKind::kPullRows) {
     std::vector<int64_t> all(static_cast<size_t>(shape_.rows));
@@ -49,7 +49,7 @@ std::vector<Question> RowSparseCut::Questions(const KeyOperation& operation) con
 }
 
 void RowSparseCut::AddQuestions(const std::vector<int64_t>& ids, size_t first_output,
-                                size_t outputs, std::vector<Question>* questions) const {
+                                size_t outputs, Questions* questions) const {
   for (RowQuestion& cut : CutIds(shape_, ids)) {
     Question& question = questions->emplace_back();
     question.part = cut.stripe;
@@ -66,7 +66,7 @@ size_t RowSparseCut::ReplyBytes(const Question& question) const {
 }
 
 void RowSparseCut::Write(const Question& question, const Payload& reply,
-                         const std::vector<NDArray>& outputs) const {
+                         absl::Span<const NDArray> outputs) const {
   for (size_t i = 0; i < question.outputs; ++i) {
     const NDArray& output = outputs[question.first_output + i];
     const Payload rows = Converted(reply, dtype_, ToDType(output.dtype()));

@@ -20,14 +20,14 @@ class RowSparseCut final : public Cut {
   // Copies: nothing is lent.
   std::vector<PartPiece> Pieces(const Contribution& contribution, LentParts* lent) const override;
   // A kPull or kPushPull asks for every row, a kPullRows for those that each output names.
-  std::vector<Question> Questions(const KeyOperation& operation) const override;
+  Questions QuestionsOf(const KeyOperation& operation) const override;
   size_t ReplyBytes(const Question& question) const override;
   void Write(const Question& question, const Payload& reply,
-             const std::vector<NDArray>& outputs) const override;
+             absl::Span<const NDArray> outputs) const override;
 
  private:
   void AddQuestions(const std::vector<int64_t>& ids, size_t first_output, size_t outputs,
-                    std::vector<Question>* questions) const;
+                    Questions* questions) const;
 
   const DType dtype_;
   const RowShape shape_;

@@ -33,7 +33,7 @@ ShardLinks::ShardLinks(Transport* transport, EventLoop* loop, ClientCoreOptions 
 
 ShardLinks::~ShardLinks() = default;
 
-void ShardLinks::Add(std::vector<PartAsk>&& asks) {
+void ShardLinks::Add(PartAsks&& asks) {
   MutexLock lock(mutex_);
   queued_.push_back(std::move(asks));
 }
@@ -44,7 +44,7 @@ void ShardLinks::PostFlush() {
   flush_posted_ = true;
 }
 
-void ShardLinks::AddForGood(std::vector<PartAsk> asks) noexcept {
+void ShardLinks::AddForGood(PartAsks asks) noexcept {
   AwaitMemory([&] {
     MutexLock lock(mutex_);
     queued_.push_back(std::move(asks));  // if this throws they have not moved
@@ -67,10 +67,10 @@ void ShardLinks::Flush() noexcept {
       if (!awaited_) refused.swap(queued_);  // else AddForGood flushes these, too
     }
   }
-  for (const std::vector<PartAsk>& asks : refused) Refuse(asks);
+  for (const PartAsks& asks : refused) Refuse(asks);
 }
 
-void ShardLinks::Refuse(const std::vector<PartAsk>& asks) noexcept {
+void ShardLinks::Refuse(const PartAsks& asks) noexcept {
   for (const PartAsk& ask : asks) {
     Completion refusal;
     refusal.id = ask.request.id;
@@ -127,7 +127,7 @@ bool ShardLinks::Submit(Lists lists) noexcept {
     if (late_.empty()) {
       late_ = std::move(lists);
     } else {
-      for (std::vector<PartAsk>& asks : lists) KeepOrRefuse(&late_, std::move(asks));
+      for (PartAsks& asks : lists) KeepOrRefuse(&late_, std::move(asks));
     }
     Later();
     return false;
@@ -136,7 +136,7 @@ bool ShardLinks::Submit(Lists lists) noexcept {
   return true;
 }
 
-void ShardLinks::KeepOrRefuse(Lists* lists, std::vector<PartAsk> asks) noexcept {
+void ShardLinks::KeepOrRefuse(Lists* lists, PartAsks asks) noexcept {
   try {
     lists->push_back(std::move(asks));
   } catch (const std::bad_alloc&) {
@@ -146,14 +146,13 @@ void ShardLinks::KeepOrRefuse(Lists* lists, std::vector<PartAsk> asks) noexcept 
 
 void ShardLinks::TrySubmit(Lists* lists, ClientOutbox* out) {
   size_t count = 0;
-  for (const std::vector<PartAsk>& asks : *lists) count += asks.size();
+  for (const PartAsks& asks : *lists) count += asks.size();
   std::vector<PartRequest> requests;
   requests.reserve(count);
   open_.MakeRoomFor(count);
-  for (std::vector<PartAsk>& asks : *lists) {
+  for (PartAsks& asks : *lists) {
     for (PartAsk& ask : asks) {
-      ask.request.ticket = ++last_ticket_;
-      open_.emplace(ask.request.ticket, Open{ask.sink, ask.request.op, ask.index});
+      ask.request.ticket = open_.Add(ask.sink, ask.request.op, ask.index);
       requests.push_back(std::move(ask.request));
     }
   }
@@ -161,10 +160,10 @@ void ShardLinks::TrySubmit(Lists* lists, ClientOutbox* out) {
     core_->Submit(loop_->NowMs(), std::move(requests), out);
   } catch (const std::bad_alloc&) {
     auto request = requests.begin();
-    for (std::vector<PartAsk>& asks : *lists) {
+    for (PartAsks& asks : *lists) {
       for (PartAsk& ask : asks) {
         ask.request = std::move(*request++);
-        open_.erase(ask.request.ticket);
+        open_.Take(ask.request.ticket);
       }
     }
     throw;
@@ -177,14 +176,12 @@ void ShardLinks::AskShards(ShardRequest request, std::shared_ptr<PartSink> sink)
     waiting_.emplace_back(std::move(request), std::move(sink));
     return;
   }
-  request.ticket = ++last_ticket_;
-  open_.emplace(request.ticket, Open{std::move(sink), request.op, 0});
-  const Ticket ticket = request.ticket;
+  request.ticket = open_.Add(std::move(sink), request.op, 0);
   ClientOutbox out;
   try {
     core_->Submit(loop_->NowMs(), request, &out);
   } catch (const std::bad_alloc&) {
-    open_.erase(ticket);
+    open_.Take(request.ticket);
     throw;
   }
   Handle(std::move(out));
@@ -209,12 +206,10 @@ void ShardLinks::Handle(ClientOutbox out) noexcept {
 }
 
 void ShardLinks::Tell(Completion done, Lists* next) noexcept {
-  const auto it = open_.find(done.ticket);
-  const Open open = std::move(it->second);
-  open_.erase(it);
+  const OpenRequests::Entry open = open_.Take(done.ticket);
   const WorkerProfile::Taken taken{open.op, done.id, done.request, done.data.size()};
   const int64_t since = profile_ == nullptr ? 0 : WorkerProfile::Now();
-  std::vector<PartAsk> more = open.sink->OnPart(open.op, open.index, std::move(done));
+  PartAsks more = open.sink->OnPart(open.op, open.index, std::move(done));
   if (profile_ != nullptr) profile_->Took(taken, since);
   if (!more.empty()) KeepOrRefuse(next, std::move(more));
 }
@@ -359,12 +354,13 @@ void ShardLinks::Explain(const std::vector<uint64_t>& operations, int64_t within
   ClientOutbox out;
   try {
     inquiries_.reserve(inquiries_.size() + 1);
-    for (const auto& [ticket, open] : open_) {
+    open_.ForEach([&](const OpenRequests::Entry& open) {
       const uint64_t id = open.sink->operation_id();
-      if (std::find(operations.begin(), operations.end(), id) == operations.end()) continue;
-      inquiry.tickets.push_back(ticket);
-      if (inquiry.tickets.size() == kTicketsPerInquiryMax) break;
-    }
+      if (std::find(operations.begin(), operations.end(), id) != operations.end()) {
+        inquiry.tickets.push_back(open.ticket);
+      }
+      return inquiry.tickets.size() < kTicketsPerInquiryMax;
+    });
     if (core_ != nullptr) core_->Probe(inquiry.tickets, &out);
     loop_->PostAfter(within_ms, [this, number = inquiry.number] { EndInquiries(number); });
     inquiry.told = std::move(told);
@@ -378,9 +374,10 @@ void ShardLinks::Explain(const std::vector<uint64_t>& operations, int64_t within
 std::vector<WaitInfo> ShardLinks::WaitingFor(const PartSink& sink) const {
   if (core_ == nullptr) return {};
   std::vector<Ticket> tickets;
-  for (const auto& [ticket, open] : open_) {
-    if (open.sink.get() == &sink) tickets.push_back(ticket);
-  }
+  open_.ForEach([&](const OpenRequests::Entry& open) {
+    if (open.sink.get() == &sink) tickets.push_back(open.ticket);
+    return true;
+  });
   return core_->WaitingFor(tickets);
 }
 

@@ -39,9 +39,9 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "client/core/client_core.h"
+#include "client/dist/open_requests.h"
 #include "client/dist/part_sink.h"
 #include "client/dist/worker_profile.h"
-#include "common/base/flat_map.h"
 #include "common/base/mutex.h"
 #include "common/cluster/routing_table.h"
 #include "common/transport/loop_timer.h"
@@ -63,11 +63,11 @@ class ShardLinks {
   // std::bad_alloc; then nothing is queued, and `asks` are as they were. If Flush finds no memory,
   // what is queued ends with RESOURCE_EXHAUSTED: the sinks hear it on the calling thread, before
   // anything was submitted.
-  void Add(std::vector<PartAsk>&& asks) KVS_EXCLUDES(mutex_);
+  void Add(PartAsks&& asks) KVS_EXCLUDES(mutex_);
   void Flush() noexcept KVS_EXCLUDES(mutex_);
   // Queues requests that are refused no more, because making them has changed something, and
   // flushes: waits for the memory that takes. Thread-safe.
-  void AddForGood(std::vector<PartAsk> asks) noexcept KVS_EXCLUDES(mutex_);
+  void AddForGood(PartAsks asks) noexcept KVS_EXCLUDES(mutex_);
 
   // The routing table of a job that has begun, or a new one: the first one makes the core, dials
   // every shard and sends what waited for it. The other arguments are who this worker is, and the
@@ -93,12 +93,6 @@ class ShardLinks {
   std::vector<WaitInfo> WaitingFor(const PartSink& sink) const;
 
  private:
-  // What is noted under an open ticket: who hears of the request, and as what.
-  struct Open {
-    std::shared_ptr<PartSink> sink;
-    Op op = Op::kUnspecified;
-    size_t index = 0;
-  };
   // A call of Explain that is not answered yet.
   struct Inquiry {
     uint64_t number = 0;
@@ -108,7 +102,7 @@ class ShardLinks {
 
   // A list for each Add. Two take no memory, so that what an operation asks next (InitOperation:
   // that its parts are taken back) is kept without any.
-  using Lists = absl::InlinedVector<std::vector<PartAsk>, 2>;
+  using Lists = absl::InlinedVector<PartAsks, 2>;
 
   // Has SubmitQueued called on the loop, unless that is on its way. May throw std::bad_alloc.
   void PostFlush() KVS_REQUIRES(mutex_);
@@ -122,9 +116,9 @@ class ShardLinks {
   // May throw std::bad_alloc; then the lists are as they were.
   void TrySubmit(Lists* lists, ClientOutbox* out);
   // Refuses requests that could not be submitted: their sinks hear RESOURCE_EXHAUSTED.
-  static void Refuse(const std::vector<PartAsk>& asks) noexcept;
+  static void Refuse(const PartAsks& asks) noexcept;
   // Appends `asks` to `lists` if there is memory for that.
-  static void KeepOrRefuse(Lists* lists, std::vector<PartAsk> asks) noexcept;
+  static void KeepOrRefuse(Lists* lists, PartAsks asks) noexcept;
   void Handle(ClientOutbox out) noexcept;
   // Gives the sink what its request came to; what it asks next goes to `next`.
   void Tell(Completion done, Lists* next) noexcept;
@@ -169,8 +163,7 @@ class ShardLinks {
   bool later_ = false;                // TryAgain is to come
   std::vector<std::pair<ShardRequest, std::shared_ptr<PartSink>>> waiting_;  // only without a core
   std::map<ShardAddress, std::unique_ptr<MessageStream>> streams_;
-  FlatMap<Ticket, Open> open_;
-  Ticket last_ticket_ = 0;
+  OpenRequests open_;
   std::vector<Inquiry> inquiries_;
   uint64_t last_inquiry_ = 0;
   std::unique_ptr<LoopTimer> timer_;  // null after Stop

@@ -22,6 +22,11 @@
 namespace kvstore {
 namespace {
 
+// Of an operation that is carried out where it is issued: waking the store's thread takes as long
+// as moving some tens of KiB.
+constexpr uint64_t kBriefBytesMax = 16u << 10;
+constexpr size_t kBriefArraysMax = 16;
+
 // Which updater pushes use, as of some call: the optimizer's or the user's. Immutable once it is in
 // force.
 struct UpdaterChoice {
@@ -61,7 +66,7 @@ class LocalBackend final : public StoreBackend {
   void Flush() noexcept override {}
   absl::Status Overdue(const std::vector<OverdueOperation>& operations, int64_t waited_ms) override;
 
-  bool OnOwnThread() const override { return work_.InThread(); }
+  bool OnOwnThread() const override { return work_.InTask(); }
   absl::Status Prepare(KeyOperation* operation) override;
   void Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) override;
 
@@ -101,6 +106,7 @@ class LocalBackend final : public StoreBackend {
   // The updater of the user, for the operation's key. Whatever it throws is the key's error.
   static WholeUpdate UpdateOf(const KeyOperation& operation);
 
+  static bool IsBrief(const KeyOperation& operation);
   // How pushes of such a key are compressed; null: not at all.
   CodecPtr CodecOf(const ValueSpec& spec) const KVS_EXCLUDES(mutex_);
 
@@ -142,7 +148,21 @@ absl::Status LocalBackend::Prepare(KeyOperation* operation) {
   return absl::OkStatus();
 }
 
+// Whether the operation takes less time than handing it to another thread, and runs no code of the
+// user.
+bool LocalBackend::IsBrief(const KeyOperation& operation) {
+  const auto* const choice = static_cast<const UpdaterChoice*>(operation.as_of_call.get());
+  return operation.spec.bytes <= kBriefBytesMax && !operation.spec.row_sparse &&
+         operation.values.size() + operation.outputs.size() <= kBriefArraysMax &&
+         (choice == nullptr || !choice->by_user());
+}
+
 void LocalBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) {
+  const auto execute = [&] {
+    const absl::Status admitted = guard_.Admit(operation.get());
+    token->Finish(admitted.ok() ? Execute(*operation) : admitted);
+  };
+  if (IsBrief(*operation) && work_.RunIfIdle(execute)) return;
   const KeyId key = operation->key->id;
   const int priority = operation->priority;
   work_.Add(key, priority, [this, operation = std::move(operation), token](bool run) {
@@ -275,7 +295,7 @@ WholeUpdate LocalBackend::UpdateOf(const KeyOperation& operation) {
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value) {
   const Key& key = *operation.key;
   const UpdaterChoice& choice = ChoiceOf(operation);
-  const std::vector<NDArray> values = AllDense(operation.values);
+  const Arrays values = AllDense(operation.values);
   return Named(key, choice.by_user() ? value->Push(key.id, values, UpdateOf(operation), &scratch_)
                                      : value->Push(key.id, key.name, values, choice.built_in,
                                                    operation.step, &scratch_));

@@ -32,7 +32,7 @@ LocalRows::LocalRows(const ValueSpec& spec, const InitialValues& rule, uint64_t 
       rows_max_(rows_max),
       table_(shape_.rows, shape_.row_bytes, RowRule{rule, shape_.row_elements}) {}
 
-absl::Status LocalRows::CheckRoom(const std::vector<NDArray>& values) const {
+absl::Status LocalRows::CheckRoom(absl::Span<const NDArray> values) const {
   if (rows_max_ == 0) return absl::OkStatus();
   std::vector<int64_t> fresh;
   for (const NDArray& value : values) {
@@ -88,7 +88,7 @@ std::vector<uint8_t> LocalRows::Decoded(const Encoded& encoded) const {
 }
 
 template <typename Use>
-absl::Status LocalRows::WithSum(KeyId key, const std::vector<NDArray>& values, const Use& use) {
+absl::Status LocalRows::WithSum(KeyId key, absl::Span<const NDArray> values, const Use& use) {
   if (codec_ == nullptr) {
     RowSum sum = FoldRows(spec_, values);
     return use(sum);
@@ -110,7 +110,7 @@ absl::Status LocalRows::WithSum(KeyId key, const std::vector<NDArray>& values, c
   }
 }
 
-absl::Status LocalRows::Push(KeyId key, const std::vector<NDArray>& values,
+absl::Status LocalRows::Push(KeyId key, absl::Span<const NDArray> values,
                              const PartUpdater& updater, uint64_t step) {
   KVS_RETURN_IF_ERROR(CheckRoom(values));
   return WithSum(key, values, [&](RowSum& sum) {
@@ -118,7 +118,7 @@ absl::Status LocalRows::Push(KeyId key, const std::vector<NDArray>& values,
   });
 }
 
-absl::Status LocalRows::Push(KeyId key, const std::vector<NDArray>& values,
+absl::Status LocalRows::Push(KeyId key, absl::Span<const NDArray> values,
                              const WholeUpdate& update) {
   KVS_RETURN_IF_ERROR(CheckRoom(values));
   if (values.size() == 1 && values[0].storage_type() == StorageType::kRowSparse &&

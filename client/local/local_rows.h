@@ -35,11 +35,11 @@ class LocalRows {
   // compressed, as if each came from a worker of its own.
   // `step`: that it is an update of. Errors: the updater's; RESOURCE_EXHAUSTED for rows above
   // rows_max; then the value stays as it was.
-  absl::Status Push(KeyId key, const std::vector<NDArray>& values, const PartUpdater& updater,
+  absl::Status Push(KeyId key, absl::Span<const NDArray> values, const PartUpdater& updater,
                     uint64_t step);
   // The same with a user's updater, which sees the rows that any of the values has, and writes
   // these rows of the value. Errors: as above.
-  absl::Status Push(KeyId key, const std::vector<NDArray>& values, const WholeUpdate& update);
+  absl::Status Push(KeyId key, absl::Span<const NDArray> values, const WholeUpdate& update);
 
   // The value stays; what the updater keeps of it, and what compression has left over, go.
   void Reset() noexcept;
@@ -51,7 +51,7 @@ class LocalRows {
 
  private:
   // Whether there may be rows for these values. Errors: RESOURCE_EXHAUSTED.
-  absl::Status CheckRoom(const std::vector<NDArray>& values) const;
+  absl::Status CheckRoom(absl::Span<const NDArray> values) const;
   // One value of a push that is compressed.
   struct Encoded {
     RowEncoder* encoder = nullptr;
@@ -66,7 +66,7 @@ class LocalRows {
   // Calls `use` with the sum of the values, in list order. If it finds no memory, then nothing was
   // encoded.
   template <typename Use>
-  absl::Status WithSum(KeyId key, const std::vector<NDArray>& values, const Use& use);
+  absl::Status WithSum(KeyId key, absl::Span<const NDArray> values, const Use& use);
   absl::Status UpdateBy(const NDArray& merged, const WholeUpdate& update);
   // Writes `elements`, which read(place) puts there in the value's dtype, to `out`, in the
   // output's.

@@ -18,9 +18,11 @@ namespace {
 
 size_t ElementsIn(const ValueSpec& spec, size_t bytes) { return bytes / DTypeBytes(spec.dtype); }
 
+using Sources = absl::InlinedVector<const void*, 8>;
+
 // Pointers to the values' bytes from `offset` on.
-std::vector<const void*> SourcesAt(const std::vector<NDArray>& values, uint64_t offset) {
-  std::vector<const void*> sources;
+Sources SourcesAt(absl::Span<const NDArray> values, uint64_t offset) {
+  Sources sources;
   sources.reserve(values.size());
   for (const NDArray& value : values) sources.push_back(value.data_as<uint8_t>() + offset);
   return sources;
@@ -71,7 +73,7 @@ void LocalValue::ToWhole() {
   parts_.clear();
 }
 
-std::vector<LocalValue::Encoded> LocalValue::Encode(KeyId key, const std::vector<NDArray>& values) {
+std::vector<LocalValue::Encoded> LocalValue::Encode(KeyId key, absl::Span<const NDArray> values) {
   std::vector<Encoded> encoded;
   if (codec_ == nullptr) return encoded;
   encoded.reserve(values.size());
@@ -92,11 +94,11 @@ void LocalValue::UndoEncode(const std::vector<Encoded>& encoded) noexcept {
   for (size_t i = 0; i < encoded.size(); ++i) encoders_[i].Undo();
 }
 
-void LocalValue::FoldPart(PartIndex part, const std::vector<NDArray>& values,
+void LocalValue::FoldPart(PartIndex part, absl::Span<const NDArray> values,
                           const std::vector<Encoded>& encoded, void* sum) const {
   const size_t elements = ElementsIn(spec_, PartBytes(spec_.bytes, part));
   if (codec_ == nullptr) {
-    const std::vector<const void*> sources = SourcesAt(values, PartOffset(part));
+    const Sources sources = SourcesAt(values, PartOffset(part));
     return LeftFold(spec_.dtype, sum, sources.data(), sources.size(), elements);
   }
   for (size_t i = 0; i < encoded.size(); ++i) {
@@ -104,7 +106,7 @@ void LocalValue::FoldPart(PartIndex part, const std::vector<NDArray>& values,
   }
 }
 
-absl::Status LocalValue::Push(KeyId key, std::string_view name, const std::vector<NDArray>& values,
+absl::Status LocalValue::Push(KeyId key, std::string_view name, absl::Span<const NDArray> values,
                               const PartUpdater& updater, uint64_t step, Scratch* scratch) {
   ToParts();
   const std::vector<Encoded> encoded = Encode(key, values);
@@ -142,12 +144,13 @@ absl::Status LocalValue::Push(KeyId key, std::string_view name, const std::vecto
   return absl::OkStatus();
 }
 
-MutableBufferPtr LocalValue::SumOfPart(PartIndex part, const std::vector<NDArray>& values,
+MutableBufferPtr LocalValue::SumOfPart(PartIndex part, absl::Span<const NDArray> values,
                                        const std::vector<Encoded>& encoded,
                                        Scratch* scratch) const {
   const size_t elements = ElementsIn(spec_, PartBytes(spec_.bytes, part));
+  const size_t bytes = elements * DTypeBytes(AccumulatorOf(spec_.dtype));
   MutableBufferPtr sum =
-      TakeBuffer(elements * DTypeBytes(AccumulatorOf(spec_.dtype)), &scratch->part);
+      TakeBuffer(bytes, bytes >= kPartBytesMax ? &scratch->part : &scratch->small);
   FoldPart(part, values, encoded, sum->data());
   return sum;
 }
@@ -181,13 +184,13 @@ absl::Status LocalValue::UpdatePart(KeyId key, PartIndex part, MutableBufferPtr 
   // If the sum's buffer became the value, that of the old value is free, else its own.
   if (*updated == sum) sum = std::move(parts_[part]);
   parts_[part] = *updated;
-  if (sum->size() >= kPartBytesMax) scratch->part = std::move(sum);
+  (sum->size() >= kPartBytesMax ? scratch->part : scratch->small) = std::move(sum);
   return absl::OkStatus();
 }
 
-void LocalValue::Merge(KeyId key, const std::vector<NDArray>& values, uint8_t* merged) {
+void LocalValue::Merge(KeyId key, absl::Span<const NDArray> values, uint8_t* merged) {
   if (codec_ == nullptr) {
-    const std::vector<const void*> sources = SourcesAt(values, 0);
+    const Sources sources = SourcesAt(values, 0);
     return RoundedFold(spec_.dtype, merged, sources.data(), sources.size(),
                        ElementsIn(spec_, spec_.bytes));
   }
@@ -200,7 +203,7 @@ void LocalValue::Merge(KeyId key, const std::vector<NDArray>& values, uint8_t* m
   }
 }
 
-absl::Status LocalValue::Push(KeyId key, const std::vector<NDArray>& values,
+absl::Status LocalValue::Push(KeyId key, absl::Span<const NDArray> values,
                               const WholeUpdate& update, Scratch* scratch) {
   ToWhole();
   const DataType dtype = ToDataType(spec_.dtype);

@@ -25,6 +25,7 @@ namespace kvstore {
 // folds and updates is one.
 struct Scratch {
   MutableBufferPtr part;   // for the sum of one part; null, or at least kPartBytesMax bytes
+  MutableBufferPtr small;  // for that of a smaller one: of the last push of such a key
   MutableBufferPtr whole;  // for a merged value; null, or as large as the largest so far
 };
 
@@ -47,11 +48,11 @@ class LocalValue {
   // Errors: the updater's, then the value stays as it was; UNKNOWN if memory ran out when some
   // parts were updated, and others not.
   // `name`: of the key; empty: it has a number. `step`: that it is an update of.
-  absl::Status Push(KeyId key, std::string_view name, const std::vector<NDArray>& values,
+  absl::Status Push(KeyId key, std::string_view name, absl::Span<const NDArray> values,
                     const PartUpdater& updater, uint64_t step, Scratch* scratch);
   // The same with a user's updater, which writes the value where it lies. Errors: the updater's;
   // what it has written until then stays (decision 12).
-  absl::Status Push(KeyId key, const std::vector<NDArray>& values, const WholeUpdate& update,
+  absl::Status Push(KeyId key, absl::Span<const NDArray> values, const WholeUpdate& update,
                     Scratch* scratch);
   // The value stays; what the updater keeps of it, and what compression has left over, go.
   void Reset() noexcept;
@@ -64,15 +65,15 @@ class LocalValue {
   using Encoded = std::vector<MutableBufferPtr>;
   // Encodes the values of a push; nothing if they are not compressed. A push that then finds no
   // memory undoes it.
-  std::vector<Encoded> Encode(KeyId key, const std::vector<NDArray>& values);
+  std::vector<Encoded> Encode(KeyId key, absl::Span<const NDArray> values);
   void UndoEncode(const std::vector<Encoded>& encoded) noexcept;
   // The left fold of a part of the values, in AccumulatorOf(dtype).
-  void FoldPart(PartIndex part, const std::vector<NDArray>& values,
+  void FoldPart(PartIndex part, absl::Span<const NDArray> values,
                 const std::vector<Encoded>& encoded, void* sum) const;
   // The left fold of whole values, rounded once to their dtype.
-  void Merge(KeyId key, const std::vector<NDArray>& values, uint8_t* merged);
+  void Merge(KeyId key, absl::Span<const NDArray> values, uint8_t* merged);
   // A part's fold, in the scratch's buffer if that is large enough.
-  MutableBufferPtr SumOfPart(PartIndex part, const std::vector<NDArray>& values,
+  MutableBufferPtr SumOfPart(PartIndex part, absl::Span<const NDArray> values,
                              const std::vector<Encoded>& encoded, Scratch* scratch) const;
   // The sum is used up; its buffer, or that of the old value, becomes the scratch's.
   absl::Status UpdatePart(KeyId key, PartIndex part, MutableBufferPtr sum, const NormSums& norms,

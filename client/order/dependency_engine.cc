@@ -20,18 +20,35 @@ constexpr size_t kFailuresMax = 64;
 constexpr uint64_t kFlushInterval = 1024;
 // Stores whose operations are issued in one run before all of them may send.
 constexpr size_t kOwnersMax = 4;
+// Operations in one block of memory: enough that a block is rare, few enough that one operation
+// which is never over keeps little beside itself.
+constexpr size_t kBlockMax = 64;
+
+// Takes no memory.
+void MakeToken(const OperationPtr& operation) {
+  operation->token = std::allocate_shared<OperationToken>(
+      InPlace<OperationToken>(operation, &operation->token_place));
+}
+
+std::vector<OperationPtr> MakeOperations(size_t count) {
+  std::vector<OperationPtr> operations;
+  operations.reserve(count);
+  while (operations.size() < count) {
+    const size_t size = std::min(kBlockMax, count - operations.size());
+    const auto block = std::make_shared<std::vector<Operation>>(size);
+    for (Operation& operation : *block) operations.emplace_back(block, &operation);
+  }
+  return operations;
+}
 
 }  // namespace
 
 OperationToken::~OperationToken() {
   if (operation_ == nullptr) return;  // it was never queued
-  absl::Status status;
-  {
-    MutexLock lock(mutex_);
-    status = finished_ ? std::move(status_) : WordedStatus(absl::StatusCode::kInternal, [this] {
-      return operation_->what + " was dropped";
-    });
-  }
+  absl::Status status =
+      finished_ ? std::move(status_) : WordedStatus(absl::StatusCode::kInternal, [this] {
+        return operation_->What() + " was dropped";
+      });
   DependencyEngine* engine = operation_->engine;
   engine->Complete(std::move(operation_), std::move(status));
 }
@@ -59,7 +76,7 @@ void OperationToken::Finish(const absl::Status& status) noexcept {
 }
 
 DependencyEngine::Ready::~Ready() {
-  while (!empty()) Take();
+  while (!empty()) Take()->token = nullptr;  // the two keep each other
 }
 DependencyEngine::Ready::Ready(Ready&& other) noexcept
     : first_(std::move(other.first_)), last_(std::exchange(other.last_, nullptr)) {}
@@ -102,39 +119,46 @@ DependencyEngine& DependencyEngine::Process() {
 
 VarPtr DependencyEngine::NewVar() { return std::make_shared<Var>(); }
 
-DependencyEngine::Ready DependencyEngine::Append(std::vector<OperationSpec> specs) {
-  std::vector<OperationPtr> operations;
-  operations.reserve(specs.size());
-  const uint64_t generation = ProcessGeneration();
-  for (OperationSpec& spec : specs) {
-    auto operation = std::make_shared<Operation>();
-    operation->token = std::make_shared<OperationToken>();
-    operation->engine = this;
-    operation->timeout_ms = spec.owner->operation_timeout_ms();
-    operation->owner = std::move(spec.owner);
-    operation->generation = generation;
-    operation->what = std::move(spec.what);
-    operation->key = std::move(spec.key);
-    operation->issue = std::move(spec.issue);
-    operation->uses.reserve(spec.uses.size());
-    for (OperationSpec::Use& use : spec.uses) {
-      const auto same = std::find_if(operation->uses.begin(), operation->uses.end(),
-                                     [&](const Operation::Use& u) { return u.var == use.var; });
-      if (same == operation->uses.end()) {
-        operation->uses.emplace_back();
-        operation->uses.back().var = std::move(use.var);
-        operation->uses.back().access = use.access;
-      } else if (same->access == Access::kRead) {
-        same->access = use.access;
-      }
-    }
-    for (Operation::Use& use : operation->uses) use.operation = operation.get();
-    operations.push_back(std::move(operation));
-  }
+OperationList::OperationList(size_t count) : operations_(MakeOperations(count)) {}
+OperationList::OperationList(std::vector<OperationSpec> specs) : OperationList(specs.size()) {
+  for (OperationSpec& spec : specs) Add(std::move(spec));
+}
+OperationList::~OperationList() = default;
+OperationList::OperationList(OperationList&& other) noexcept = default;
+OperationList& OperationList::operator=(OperationList&& other) noexcept = default;
 
-  Ready ready;  // from here on nothing takes memory
+void OperationList::Add(OperationSpec spec) {
+  Operation& operation = *operations_.at(given_);
+  operation.timeout_ms = spec.owner->operation_timeout_ms();
+  operation.owner = std::move(spec.owner);
+  operation.verb = spec.verb;
+  operation.subject = std::move(spec.subject);
+  operation.issue = std::move(spec.issue);
+  operation.uses.reserve(spec.uses.size());
+  for (OperationSpec::Use& use : spec.uses) {
+    const auto same = std::find_if(operation.uses.begin(), operation.uses.end(),
+                                   [&](const Operation::Use& u) { return u.var == use.var; });
+    if (same == operation.uses.end()) {
+      operation.uses.emplace_back();
+      operation.uses.back().var = std::move(use.var);
+      operation.uses.back().access = use.access;
+    } else if (same->access == Access::kRead) {
+      same->access = use.access;
+    }
+  }
+  for (Operation::Use& use : operation.uses) use.operation = &operation;
+  ++given_;
+}
+
+DependencyEngine::Ready DependencyEngine::Append(OperationList operations) noexcept {
+  operations.operations_.resize(operations.given_);
+  const uint64_t generation = ProcessGeneration();
+  Ready ready;
   MutexLock lock(mutex_);
-  for (OperationPtr& operation : operations) {
+  for (OperationPtr& operation : operations.operations_) {
+    MakeToken(operation);
+    operation->engine = this;
+    operation->generation = generation;
     operation->id = ++last_id_;
     // Counts one more than the uses: else Pump could find all uses granted so far and make the
     // operation ready before its later uses are queued.
@@ -320,21 +344,39 @@ void DependencyEngine::Record(const OperationPtr& operation, absl::Status status
     }
     if (var.failures < kFailuresMax) var.Remember(&use, operation);
   }
-  operation->failure.status = {std::move(status), std::move(operation->key)};
+  operation->failure.status = std::move(status);
 }
 
 KeyedStatus DependencyEngine::TakeFailure(const VarPtr& var, bool readers) {
   MutexLock lock(mutex_);
-  for (Operation::Use* use = var->first_failed; use != nullptr;) {
+  return TakeFailureOf(*var, readers);
+}
+
+KeyedStatus DependencyEngine::TakeFirstFailure(size_t count,
+                                               absl::FunctionRef<const VarPtr&(size_t)> var,
+                                               bool readers) {
+  MutexLock lock(mutex_);
+  for (size_t i = 0; i < count; ++i) {
+    KeyedStatus failure = TakeFailureOf(*var(i), readers);
+    if (!failure.ok()) return failure;
+  }
+  return {};
+}
+
+KeyedStatus DependencyEngine::TakeFailureOf(Var& var, bool readers) {
+  for (Operation::Use* use = var.first_failed; use != nullptr;) {
     Failure& failure = use->operation->failure;
     if (failure.taken) {
-      use = var->Forget(use);
+      use = var.Forget(use);
     } else if (use->access == Access::kRead && !readers) {
       use = use->next;
     } else {
+      KeyedStatus status;
+      const OperationSubject* const subject = use->operation->subject.get();
+      if (subject != nullptr) status.key = subject->text;  // may throw: then it is not taken
+      status.status = std::move(failure.status);           // nobody else will read it
       failure.taken = true;
-      KeyedStatus status = std::move(failure.status);  // nobody else will read it
-      var->Forget(use);
+      var.Forget(use);
       return status;
     }
   }

@@ -40,10 +40,11 @@
 // A failure is remembered at all Vars of its operation, and TakeFailure hands it out once,
 // whichever of them is asked first.
 //
-// Memory: Append takes all that the operations will need until they are complete, and throws
-// std::bad_alloc before it has queued any. Run, Issued, Complete and the waits take none. So an
-// operation that is queued ends, whatever memory there is: if its issue function throws
-// std::bad_alloc, it has begun nothing, and the operation ends with RESOURCE_EXHAUSTED.
+// Memory: an OperationList takes all that its operations will need until they are complete, in
+// blocks of many of them (operation.h), and throws std::bad_alloc; Append takes none. Run, Issued,
+// Complete and the waits take none. So an operation that is queued ends, whatever memory there is:
+// if its issue function throws std::bad_alloc, it has begun nothing, and the operation ends with
+// RESOURCE_EXHAUSTED.
 //
 // Threading: thread-safe. One mutex for all Vars; it is held for a few list operations.
 #pragma once
@@ -53,8 +54,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "client/base/error_border.h"
 #include "common/base/mutex.h"
@@ -120,19 +125,46 @@ class OperationToken {
 };
 using TokenPtr = std::shared_ptr<OperationToken>;
 
+// What an operation is about, in messages.
+struct OperationSubject {
+  std::string text;   // "17", "conv1.weight": Error::key()
+  std::string label;  // "key 17", "key 'conv1.weight'"; empty: the verb says all
+};
+
 struct OperationSpec {
   std::shared_ptr<OperationOwner> owner;
-  std::string what;  // "Push of key 17"
-  std::string key;   // "17", for Error::key()
+  std::string_view verb;                            // "Push"; lives for ever
+  std::shared_ptr<const OperationSubject> subject;  // null: the verb says all
   struct Use {
     VarPtr var;
     Access access = Access::kRead;
   };
   // A Var may be named more than once: then an access other than kRead is the one that counts.
-  std::vector<Use> uses;
-  // Runs once. What it captures lives until the operation completes. Throws std::bad_alloc only
-  // where it has begun nothing.
-  std::function<void(const TokenPtr&)> issue;
+  // Most operations use a key, a store and an array.
+  absl::InlinedVector<Use, 4> uses;
+  // Runs once. What it captures lives until the operation completes; two pointers of it take no
+  // memory. Throws std::bad_alloc only where it has begun nothing.
+  absl::AnyInvocable<void(const TokenPtr&)> issue;
+};
+
+// Operations that are to be queued together.
+class OperationList {
+ public:
+  // For `count` operations, which Add gives.
+  explicit OperationList(size_t count);
+  OperationList(std::vector<OperationSpec> specs);  // NOLINT(google-explicit-constructor)
+  ~OperationList();
+  OperationList(OperationList&& other) noexcept;
+  OperationList& operator=(OperationList&& other) noexcept;
+
+  // At most `count` times. May throw std::bad_alloc.
+  void Add(OperationSpec spec);
+
+ private:
+  friend class DependencyEngine;
+
+  std::vector<OperationPtr> operations_;
+  size_t given_ = 0;  // the first ones of them
 };
 
 class DependencyEngine {
@@ -165,8 +197,8 @@ class DependencyEngine {
     Operation* last_ = nullptr;
   };
   // Queues the operations in one step. The caller passes what is returned to Run once it holds no
-  // lock. May throw std::bad_alloc; then nothing is queued.
-  [[nodiscard]] Ready Append(std::vector<OperationSpec> specs) KVS_EXCLUDES(mutex_);
+  // lock.
+  [[nodiscard]] Ready Append(OperationList operations) noexcept KVS_EXCLUDES(mutex_);
   // Issues the operations, and those which become ready meanwhile.
   void Run(Ready ready) noexcept KVS_EXCLUDES(mutex_);
 
@@ -187,6 +219,9 @@ class DependencyEngine {
   // and kRead too if `readers`. OK if there is none. A failure is handed out once, whichever of its
   // operation's Vars it is taken from.
   KeyedStatus TakeFailure(const VarPtr& var, bool readers) KVS_EXCLUDES(mutex_);
+  // The same of the first of `count` Vars, `var(0)` and so on, that has one.
+  KeyedStatus TakeFirstFailure(size_t count, absl::FunctionRef<const VarPtr&(size_t)> var,
+                               bool readers) KVS_EXCLUDES(mutex_);
   // The last failure that touched the Var other than by kRead, handed out or not.
   absl::Status LastFailure(const VarPtr& var) const KVS_EXCLUDES(mutex_);
 
@@ -197,6 +232,7 @@ class DependencyEngine {
   struct Failure;
   struct Waiter;
 
+  KeyedStatus TakeFailureOf(Var& var, bool readers) KVS_REQUIRES(mutex_);
   void Pump(Var& var, Ready* ready) KVS_REQUIRES(mutex_);
   void Release(Operation& operation, bool orders, Ready* ready) KVS_REQUIRES(mutex_);
   void Record(const OperationPtr& operation, absl::Status status) KVS_REQUIRES(mutex_);

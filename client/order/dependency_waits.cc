@@ -102,7 +102,7 @@ absl::Status DependencyEngine::Wait(const std::vector<VarPtr>& vars, WaitFor wha
         // Operations of a parent never complete in its forked child.
         if (var->first != nullptr && var->first->operation->generation != generation) {
           const Operation& operation = *var->first->operation;
-          return CheckSameProcess(operation.generation, operation.what.c_str());
+          return CheckSameProcess(operation.generation, operation.What().c_str());
         }
       }
       if (AwaitAll(&waiter, begin, /*timeout_ms=*/-1)) return absl::OkStatus();
@@ -163,7 +163,7 @@ absl::Status DependencyEngine::Explain(Waiter* waiter, int64_t waited_ms) {
       if (!blockers.empty()) owner = blockers.front()->owner;
       for (const Operation* operation : blockers) {
         if (operation->owner != owner) continue;
-        overdue.push_back({operation->id, operation->what, operation->issued});
+        overdue.push_back({operation->id, operation->What(), operation->issued});
       }
     } catch (const std::bad_alloc&) {
       Unregister(waiter);

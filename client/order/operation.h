@@ -5,13 +5,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "client/base/in_place.h"
 #include "client/order/dependency_engine.h"
 
 namespace kvstore {
@@ -23,7 +25,7 @@ constexpr bool Exclusive(Access access) {
 
 // How an operation failed, and whether that was handed out already.
 struct DependencyEngine::Failure {
-  KeyedStatus status;
+  absl::Status status;
   bool taken = false;
 };
 
@@ -44,6 +46,9 @@ struct DependencyEngine::Waiter {
   }
 };
 
+// The operations of one Append lie in blocks, some dozens in each, with their tokens: a call of
+// thousands of small keys takes few pieces of memory, and what is looked at together lies together.
+// A block goes when the last of its operations has gone.
 class Operation {
  public:
   // The operation's place at one Var: in the Var's list of unfinished uses, and in its grants; when
@@ -65,9 +70,9 @@ class Operation {
   int64_t timeout_ms = 0;
   uint64_t generation = 0;  // of the process (fork_guard.h)
   uint64_t id = 0;
-  std::string what;
-  std::string key;
-  std::function<void(const TokenPtr&)> issue;
+  std::string_view verb;
+  std::shared_ptr<const OperationSubject> subject;
+  absl::AnyInvocable<void(const TokenPtr&)> issue;
 
   // Never resized after Append: Vars point into it. Most have a key, a store, a value, an output.
   absl::InlinedVector<Use, 4> uses;
@@ -76,7 +81,8 @@ class Operation {
   // token does.
   OperationPtr self;
   OperationPtr next_ready;  // in a list of Ready
-  TokenPtr token;           // made with the operation; moved out when it is issued
+  TokenPtr token;           // made with the operation, below; moved out when it is issued
+  Place<160> token_place;
   // How many still issue it: its issue function, and whoever called HoldOrder. At 0 it is issued,
   // and its kOrder grants are given back.
   size_t order_holds = 1;
@@ -85,6 +91,12 @@ class Operation {
   absl::InlinedVector<DependencyEngine::Waiter*, 2> waiters;
   DependencyEngine::Failure failure;  // filled in if it fails
 
+  // "Push of key 17".
+  std::string What() const {
+    std::string what(verb);
+    if (subject != nullptr && !subject->label.empty()) what += " of " + subject->label;
+    return what;
+  }
   // It is issued and complete: its Vars, which may remember its failure, are not kept by it.
   void LetVarsGo() {
     for (Use& use : uses) use.var = nullptr;

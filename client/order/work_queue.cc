@@ -2,8 +2,7 @@
 
 #include <pthread.h>
 
-#include <algorithm>
-#include <new>
+#include <utility>
 
 namespace kvstore {
 
@@ -13,82 +12,104 @@ WorkQueue::WorkQueue(const std::string& name) : thread_([this] { Loop(); }) {
 
 WorkQueue::~WorkQueue() { Stop(); }
 
-WorkQueue::Lane::Lane() {
-  ByPriority one_priority;
-  by_priority = one_priority.extract(one_priority.emplace().first);
-  ByAge one_age;
-  by_age = one_age.extract(one_age.emplace().first);
+// A task that is new goes to the end; one whose priority was raised goes behind those that are
+// older than it.
+void WorkQueue::Link(Waiting* waiting, List* list) {
+  Waiting* previous = list->last;
+  while (previous != nullptr && previous->number > waiting->number) previous = previous->previous;
+  waiting->previous = previous;
+  waiting->next = previous != nullptr ? previous->next : list->first;
+  (waiting->previous != nullptr ? waiting->previous->next : list->first) = waiting;
+  (waiting->next != nullptr ? waiting->next->previous : list->last) = waiting;
 }
 
-void WorkQueue::Show(KeyId key, Lane* lane) {
-  const uint64_t number = lane->entries.front().number;
-  lane->by_priority.value() = {-int64_t{lane->priority}, number, key};
-  lane->by_age.value() = {number, key};
-  by_priority_.insert(std::move(lane->by_priority));
-  by_age_.insert(std::move(lane->by_age));
-}
-
-void WorkQueue::Hide(KeyId key, Lane* lane) {
-  const uint64_t number = lane->entries.front().number;
-  lane->by_priority = by_priority_.extract({-int64_t{lane->priority}, number, key});
-  lane->by_age = by_age_.extract({number, key});
+void WorkQueue::Unlink(Waiting* waiting) {
+  const auto place = lists_.find(waiting->priority);
+  List& list = place->second;
+  (waiting->previous != nullptr ? waiting->previous->next : list.first) = waiting->next;
+  (waiting->next != nullptr ? waiting->next->previous : list.last) = waiting->previous;
+  if (list.first == nullptr) lists_.erase(place);
 }
 
 void WorkQueue::Add(KeyId key, int priority, Task task) {
   {
     MutexLock lock(mutex_);
     if (!stopping_) {
-      Lane& lane = lanes_[key];
-      const bool idle = lane.entries.empty() && !lane.running;
-      const bool shown = !lane.entries.empty() && !lane.running;
-      try {
-        lane.entries.emplace_back();
-      } catch (const std::bad_alloc&) {
-        if (idle) lanes_.erase(key);
-        throw;
+      auto made = std::make_unique<Waiting>();
+      Waiting** const last_of_key = &last_of_key_[key];
+      List* const list = &lists_[priority];
+      // From here on nothing takes memory.
+      Waiting* const waiting = made.release();
+      waiting->key = key;
+      waiting->priority = priority;
+      waiting->number = ++last_number_;
+      waiting->task = std::move(task);
+      waiting->before = std::exchange(*last_of_key, waiting);
+      if (waiting->before != nullptr) waiting->before->behind = waiting;
+      waiting->older = std::exchange(newest_, waiting);
+      (waiting->older != nullptr ? waiting->older->newer : oldest_) = waiting;
+      Link(waiting, list);
+      for (Waiting* earlier = waiting->before; earlier != nullptr && earlier->priority < priority;
+           earlier = earlier->before) {
+        Unlink(earlier);
+        earlier->priority = priority;
+        Link(earlier, list);
       }
-      if (shown) Hide(key, &lane);
-      lane.priority = idle ? priority : std::max(lane.priority, priority);
-      lane.entries.back().number = ++last_number_;
-      lane.entries.back().task = std::move(task);
-      if (!lane.running) Show(key, &lane);
-      changed_.NotifyOne();
+      if (!busy_) changed_.NotifyOne();  // else whoever ends the task looks
       return;
     }
   }
   task(false);
 }
 
-KeyId WorkQueue::Choose() {
-  if (++turns_ % kAgingInterval == 0) return by_age_.begin()->second;
-  return std::get<2>(*by_priority_.begin());
+// The one whose turn it is; there is one.
+std::unique_ptr<WorkQueue::Waiting> WorkQueue::Take() {
+  const bool ages = ++turns_ % kAgingInterval == 0;
+  Waiting* const waiting = ages ? oldest_ : lists_.begin()->second.first;
+  Unlink(waiting);
+  (waiting->older != nullptr ? waiting->older->newer : oldest_) = waiting->newer;
+  (waiting->newer != nullptr ? waiting->newer->older : newest_) = waiting->older;
+  // Those of its key that came before it are gone already.
+  if (waiting->behind != nullptr) {
+    waiting->behind->before = nullptr;
+  } else {
+    last_of_key_.erase(waiting->key);
+  }
+  return std::unique_ptr<Waiting>(waiting);
+}
+
+bool WorkQueue::RunIfIdle(absl::FunctionRef<void()> task) {
+  {
+    MutexLock lock(mutex_);
+    if (stopping_ || busy_ || oldest_ != nullptr) return false;
+    busy_ = true;
+    runner_ = std::this_thread::get_id();
+  }
+  task();
+  MutexLock lock(mutex_);
+  runner_ = std::thread::id();
+  busy_ = false;
+  if (oldest_ != nullptr || stopping_) changed_.NotifyAll();
+  return true;
 }
 
 void WorkQueue::Loop() {
   while (true) {
-    KeyId key = 0;
-    Task task;
+    std::unique_ptr<Waiting> taken;
     {
       MutexLock lock(mutex_);
-      while (by_age_.empty() && !stopping_) changed_.Wait(mutex_);
+      while ((oldest_ == nullptr || busy_) && !stopping_) changed_.Wait(mutex_);
       if (stopping_) return;
-      key = Choose();
-      Lane& lane = lanes_[key];
-      Hide(key, &lane);
-      task = std::move(lane.entries.front().task);
-      lane.entries.pop_front();
-      lane.running = true;
+      taken = Take();
+      busy_ = true;
+      runner_ = std::this_thread::get_id();
     }
-    task(true);
-    task = nullptr;  // what it captured goes before the next one of the key runs
+    taken->task(true);
+    taken = nullptr;  // what it captured goes before the next one of the key runs
     MutexLock lock(mutex_);
-    const auto lane = lanes_.find(key);
-    lane->second.running = false;
-    if (lane->second.entries.empty()) {
-      lanes_.erase(lane);
-    } else {
-      Show(key, &lane->second);
-    }
+    runner_ = std::thread::id();
+    busy_ = false;
+    if (stopping_) changed_.NotifyAll();
   }
 }
 
@@ -99,15 +120,15 @@ void WorkQueue::Stop() {
     changed_.NotifyAll();
   }
   if (thread_.joinable()) thread_.join();
-  std::unordered_map<KeyId, Lane> dropped;
-  {
-    MutexLock lock(mutex_);
-    dropped.swap(lanes_);
-    by_priority_.clear();
-    by_age_.clear();
-  }
-  for (auto& [key, lane] : dropped) {
-    for (Entry& entry : lane.entries) entry.task(false);
+  while (true) {
+    std::unique_ptr<Waiting> dropped;
+    {
+      MutexLock lock(mutex_);
+      while (busy_) changed_.Wait(mutex_);
+      if (oldest_ == nullptr) return;
+      dropped = Take();
+    }
+    dropped->task(false);
   }
 }
 

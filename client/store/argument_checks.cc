@@ -22,7 +22,7 @@ absl::Status CheckThere(const std::string& label, const NDArray& array) {
 }
 
 absl::Status CheckShape(const std::string& label, const NDArray& array, const ValueSpec& spec) {
-  if (array.shape() == spec.shape) return absl::OkStatus();
+  if (array.shape() == spec.shape.get()) return absl::OkStatus();
   return absl::InvalidArgumentError(fmt::format(
       "{}: shape {} expected, got {}", label, ShapeString(spec.shape), ShapeString(array.shape())));
 }

@@ -92,7 +92,7 @@ absl::Status NanGuard::Admit(KeyOperation* operation) {
 
 absl::Status NanGuard::Look(KeyOperation* operation, uint64_t round) {
   if (!MayBeNotFinite(operation->spec.dtype)) return absl::OkStatus();
-  std::vector<NDArray> values = operation->values;
+  Arrays values = operation->values;
   for (size_t i = 0; i < values.size(); ++i) {
     const size_t elements = ElementsOf(values[i]);
     const size_t at = FirstNotFinite(operation->spec.dtype, values[i].data(), elements);

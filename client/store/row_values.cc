@@ -31,7 +31,7 @@ Rows RowsOf(const NDArray& array) {
   return rows;
 }
 
-RowSum FoldRows(const ValueSpec& spec, const std::vector<NDArray>& values) {
+RowSum FoldRows(const ValueSpec& spec, absl::Span<const NDArray> values) {
   const RowShape shape = RowShapeOf(spec.shape, spec.dtype);
   RowSum sum(spec.dtype, shape.row_elements);
   for (const NDArray& value : values) {
@@ -74,7 +74,8 @@ NDArray ArrayOf(const ValueSpec& spec, const RowSum& sum) {
   return array;
 }
 
-std::vector<NDArray> AllDense(std::vector<NDArray> values) {
+Arrays AllDense(absl::Span<const NDArray> given) {
+  Arrays values(given.begin(), given.end());
   for (NDArray& value : values) {
     if (value.storage_type() == StorageType::kDefault) continue;
     const NDArray dense = MakeArray(value.shape(), value.dtype());

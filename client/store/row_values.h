@@ -25,7 +25,7 @@ struct Rows {
 Rows RowsOf(const NDArray& array);
 
 // The sum of the values, of either storage: the left fold in list order.
-RowSum FoldRows(const ValueSpec& spec, const std::vector<NDArray>& values);
+RowSum FoldRows(const ValueSpec& spec, absl::Span<const NDArray> values);
 
 // The sums of `sum` as rows of the value, rounded to its dtype.
 Rows RowsOf(const ValueSpec& spec, RowSum sum);
@@ -34,6 +34,6 @@ Rows RowsOf(const ValueSpec& spec, RowSum sum);
 NDArray ArrayOf(const ValueSpec& spec, const RowSum& sum);
 
 // The values in default storage: row_sparse ones as copies, with zeros where they have no rows.
-std::vector<NDArray> AllDense(std::vector<NDArray> values);
+Arrays AllDense(absl::Span<const NDArray> values);
 
 }  // namespace kvstore

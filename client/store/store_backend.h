@@ -7,10 +7,13 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/base/in_place.h"
 #include "client/order/dependency_engine.h"
 #include "common/base/mutex.h"
 #include "common/cluster/identity.h"
@@ -28,25 +31,44 @@
 namespace kvstore {
 
 // A key of a store, int or string. Immutable.
-struct Key {
+struct Key : OperationSubject {
   bool is_int = true;
   int64_t number = 0;  // int keys
   std::string name;    // string keys; empty for int keys
   KeyId id = 0;
-  std::string text;   // "17", "conv1.weight": Error::key()
-  std::string label;  // "key 17", "key 'conv1.weight'": in messages
 };
 using KeyPtr = std::shared_ptr<const Key>;
+
+// A shape that is copied for each operation of its key without taking memory.
+class SharedShape {
+ public:
+  SharedShape() = default;
+  SharedShape(Shape shape)  // NOLINT(google-explicit-constructor)
+      : shape_(std::make_shared<const Shape>(std::move(shape))) {}
+
+  operator const Shape&() const { return get(); }  // NOLINT(google-explicit-constructor)
+  const Shape& get() const {
+    static const Shape none;
+    return shape_ == nullptr ? none : *shape_;
+  }
+  int64_t operator[](size_t dimension) const { return get()[dimension]; }
+
+ private:
+  std::shared_ptr<const Shape> shape_;  // null: []
+};
 
 // What Init fixes about a key. `known` is false on a worker that initialises the key with an empty
 // array, until the Init is done.
 struct ValueSpec {
   bool known = false;
   DType dtype = DType::kUnspecified;
-  Shape shape;
+  SharedShape shape;
   bool row_sparse = false;
   uint64_t bytes = 0;  // of all rows
 };
+
+// The arrays of an operation: mostly one, for which no memory is taken.
+using Arrays = absl::InlinedVector<NDArray, 1>;
 
 enum class OperationKind { kInit, kPush, kPull, kPushPull, kPullRows, kDelete, kReset };
 
@@ -69,17 +91,20 @@ struct RowIds {
 //                                         replaced by others (nan_guard.h)
 //   the Init of an empty array            spec, then `learned`, when the servers have said what the
 //                                         key is; the facade reads `spec` once it sees `learned`
+class StoreBackend;
 struct KeyOperation {
+  static constexpr size_t kBackendBytes = 384;
+
   OperationKind kind = OperationKind::kPush;
   KeyPtr key;
   ValueSpec spec;
   // kInit: one, which may be empty, or none, then `rule` says what the value is; kPush: the list to
   // be summed, of either storage.
-  std::vector<NDArray> values;
+  Arrays values;
   std::shared_ptr<const InitRuleConfig> rule;
   // Each gets the whole value, in its own storage (row_sparse: the rows that are not zero); or, of
   // kPullRows, the rows at the same place of `row_ids`.
-  std::vector<NDArray> outputs;
+  Arrays outputs;
   std::vector<RowIds> row_ids;
   int priority = 0;
   // What was in force when the call was made, whatever is set between the call and its turn: the
@@ -90,6 +115,8 @@ struct KeyOperation {
   NanPolicy nan_policy = NanPolicy::kAllow;
   // Whether `spec`, which was unknown, is known now. Set once, with release; read with acquire.
   std::atomic<bool> learned{false};
+  StoreBackend* backend = nullptr;  // which carries it out, and outlives it
+  Place<kBackendBytes> place;       // for one object of the backend's
 };
 
 // Threading: thread-safe, but for Prepare, which the facade calls one at a time.

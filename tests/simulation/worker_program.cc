@@ -204,14 +204,15 @@ void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again, 
       request.piece.rows = row_sparse ? 1 : 0;
     }
     if (op.op == Op::kInit) {
-      request.key = key;
+      KeySpec told = key;
       request.piece.create = row_sparse && rank() == 0;
       if (rank() != 0 && rng_.Coin()) {
-        request.key.shape_unknown = true;
-        request.key.shape.clear();
-        request.key.dtype = DType::kUnspecified;
-        request.key.storage = Storage::kUnspecified;
+        told.shape_unknown = true;
+        told.shape.clear();
+        told.dtype = DType::kUnspecified;
+        told.storage = Storage::kUnspecified;
       }
+      request.key = std::make_shared<KeySpec>(std::move(told));
     }
     asked.trial = trial;
     asked_[request.ticket] = asked;
@@ -236,7 +237,7 @@ void WorkerNode::SubmitTrial(int64_t parts) {
       request.op = Op::kInit;
       request.id = {key.key, part};
       request.ticket = ++last_ticket_;
-      request.key = key;
+      request.key = std::make_shared<KeySpec>(key);
       request.piece.data = Payload(Slice{kBytes, sizeof kBytes, nullptr});
       request.piece.rows = row_sparse ? 1 : 0;
       request.piece.create = row_sparse;

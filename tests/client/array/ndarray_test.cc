@@ -30,8 +30,8 @@ TokenPtr Begin(const NDArray& array, Access access, std::shared_ptr<QuietOwner> 
   TokenPtr kept;
   std::vector<OperationSpec> specs(1);
   specs[0].owner = owner != nullptr ? owner : std::make_shared<QuietOwner>();
-  specs[0].what = "Pull of key 3";
-  specs[0].key = "3";
+  specs[0].verb = "Pull";
+  specs[0].subject = std::make_shared<OperationSubject>(OperationSubject{"3", "key 3"});
   specs[0].uses = {{array.impl()->var, access}};
   specs[0].issue = [&kept](const TokenPtr& token) { kept = token; };
   auto& engine = DependencyEngine::Process();

@@ -42,6 +42,7 @@ class Client {
     request.ticket = ticket;
     request.priority = priority;
     if (!data.empty()) request.piece.data = Payload::CopyOf(data);
+    if (op == Op::kInit) request.key = std::make_shared<KeySpec>();
     core.Submit(now_ms, {std::move(request)}, &out);
   }
   // Takes what was sent since the last call.

@@ -254,8 +254,10 @@ class Job {
       if (op == Op::kPull) continue;
       request.piece.data = Payload::CopyOf(std::string(40, static_cast<char>('a' + first % 20)));
       request.piece.create = op == Op::kInit;
-      request.key.key = kKey;
-      request.key.name = "a name of more than sixteen bytes";
+      KeySpec key;
+      key.key = kKey;
+      key.name = "a name of more than sixteen bytes";
+      request.key = std::make_shared<KeySpec>(key);
     }
     return requests;
   }

@@ -46,8 +46,10 @@ TEST_CASE("an Init of unknown shape ends with the description that the server se
   request.op = Op::kInit;
   request.id = {17, 0};
   request.ticket = 1;
-  request.key.key = 17;
-  request.key.shape_unknown = true;
+  KeySpec key;
+  key.key = 17;
+  key.shape_unknown = true;
+  request.key = std::make_shared<KeySpec>(key);
   client.core.Submit(0, {request}, &client.out);
   RequestEntry entry = client.Sent().at(0);
   RequestEntry probe = entry;
@@ -337,6 +339,7 @@ TEST_CASE("the fragments of an Init go one after the other", "[core]") {
     requests[i].op = Op::kInit;
     requests[i].id = kPart;
     requests[i].ticket = 1 + i;
+    requests[i].key = std::make_shared<KeySpec>();
     requests[i].piece.create = true;
     requests[i].piece.fragment = i;
     requests[i].piece.fragments = 2;

@@ -19,8 +19,10 @@ std::vector<RequestEntry> TwoPushes(Client& client) {
   init.op = Op::kInit;
   init.id = kPart;
   init.ticket = 100;
-  init.key.key = 17;
-  init.key.name = "w";
+  KeySpec key;
+  key.key = 17;
+  key.name = "w";
+  init.key = std::make_shared<KeySpec>(key);
   client.core.Submit(0, {init}, &client.out);
   client.Reply(client.Sent().at(0), Progress::kDone);
   client.Done();

@@ -57,7 +57,8 @@ TEST_CASE("what must be summed, copied or sorted is not sent as it is", "[dist]"
   const NDArray dense({4, 2});
   const NDArray sparse = RowsNamed(4, 2, {1, 3});
   const auto as_is = [&](const NDArray& like, std::vector<NDArray> values) {
-    const auto operation = OperationOn(OperationKind::kPush, like, std::move(values));
+    const auto operation =
+        OperationOn(OperationKind::kPush, like, Arrays(values.begin(), values.end()));
     return reducer.AsIs(*operation, underway.token).has_value();
   };
   CHECK(!as_is(dense, {dense, dense}));
@@ -126,7 +127,7 @@ TEST_CASE("a sum under way holds its operation's order until it was taken", "[di
   std::vector<OperationSpec> specs(2);
   for (OperationSpec& spec : specs) {
     spec.owner = owner;
-    spec.what = "push";
+    spec.verb = "push";
     spec.uses = {{key, Access::kOrder}};
   }
   specs[0].issue = [&](const TokenPtr& token) {

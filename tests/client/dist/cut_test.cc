@@ -1,12 +1,11 @@
 // The cuts of a value: pieces of a contribution, questions of a pull, replies into memory.
-#include "client/dist/cut.h"
-
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <map>
 #include <numeric>
 
 #include "client/array/ndarray_impl.h"
+#include "client/dist/any_cut.h"
 #include "common/cluster/partitioner.h"
 #include "common/rows/row_cut.h"
 #include "tests/client/dist/operations.h"
@@ -52,7 +51,7 @@ TEST_CASE("a dense contribution is cut into slices of the caller's memory", "[di
   Underway underway;
   const NDArray value({elements});
   const auto operation = OperationOn(OperationKind::kPush, value, {value});
-  const auto cut = MakeCut(operation->spec);
+  const AnyCut cut(operation->spec);
   const std::vector<PartPiece> pieces =
       cut->Pieces(ContributionOf(*operation, underway.token), nullptr);
   REQUIRE(pieces.size() == cut->parts());
@@ -72,7 +71,7 @@ TEST_CASE("every part of a dense value is lent by itself where that is asked for
   Underway underway;
   const NDArray value({2 * kPartElements});
   const auto operation = OperationOn(OperationKind::kPushPull, value, {value}, {value});
-  const auto cut = MakeCut(operation->spec);
+  const AnyCut cut(operation->spec);
   LentParts lent(underway.token, cut->parts());
   std::vector<PartPiece> pieces = cut->Pieces(ContributionOf(*operation, underway.token), &lent);
   std::vector<PartIndex> written;
@@ -93,8 +92,8 @@ TEST_CASE("replies to the questions of a dense pull fill every output", "[dist]"
   const NDArray first({elements});
   const NDArray second({elements});
   const auto operation = OperationOn(OperationKind::kPull, stored, {}, {first, second});
-  const auto cut = MakeCut(operation->spec);
-  const std::vector<Question> questions = cut->Questions(*operation);
+  const AnyCut cut(operation->spec);
+  const Questions questions = cut->QuestionsOf(*operation);
   REQUIRE(questions.size() == cut->parts());
   for (const Question& question : questions) {
     CHECK(question.ids.empty());
@@ -114,7 +113,7 @@ TEST_CASE("a row_sparse contribution has a piece for every stripe and every row 
   // 1.5 MiB: more than one stripe.
   const NDArray value = RowsNamed(6144, 64, ids);
   const auto operation = OperationOn(OperationKind::kPush, value, {value});
-  const auto cut = MakeCut(operation->spec);
+  const AnyCut cut(operation->spec);
   REQUIRE(cut->parts() == kStripes);
   std::map<int64_t, float> rows;
   PartIndex next = 0;
@@ -142,8 +141,8 @@ TEST_CASE("replies to the questions of a pull of rows fill the output that named
   const auto operation = OperationOn(OperationKind::kPullRows, like, {}, {first, second, first});
   // `first` is named twice: what it is asked for last stays.
   operation->row_ids = {{NDArray(), {1, 2}}, {NDArray(), {3, 64, 6143}}, {NDArray(), {7}}};
-  const auto cut = MakeCut(operation->spec);
-  for (const Question& question : cut->Questions(*operation)) {
+  const AnyCut cut(operation->spec);
+  for (const Question& question : cut->QuestionsOf(*operation)) {
     const std::vector<int64_t> ids = IdsOf(question.ids, question.rows);
     const Payload reply = RowsReply(ids, 64);
     CHECK(cut->ReplyBytes(question) == reply.size());
@@ -163,8 +162,8 @@ TEST_CASE("a pull of a whole row_sparse value asks for every row", "[dist]") {
   const NDArray like = NDArray::RowSparse({kRows, 64});
   const NDArray output({kRows, 64});
   const auto operation = OperationOn(OperationKind::kPull, like, {}, {output});
-  const auto cut = MakeCut(operation->spec);
-  for (const Question& question : cut->Questions(*operation)) {
+  const AnyCut cut(operation->spec);
+  for (const Question& question : cut->QuestionsOf(*operation)) {
     cut->Write(question, RowsReply(IdsOf(question.ids, question.rows), 64), operation->outputs);
   }
   int64_t wrong = 0;
@@ -178,7 +177,7 @@ TEST_CASE("a pull of no rows asks nothing, and leaves an output without rows", "
   const NDArray output = RowsNamed(6144, 64, {3});
   const auto operation = OperationOn(OperationKind::kPullRows, output, {}, {output});
   operation->row_ids = {{NDArray(), {}}};
-  CHECK(MakeCut(operation->spec)->Questions(*operation).empty());
+  CHECK(AnyCut(operation->spec)->QuestionsOf(*operation).empty());
   CHECK(output.indices().empty());
 }
 

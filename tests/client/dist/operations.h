@@ -25,7 +25,7 @@ class Underway {
   Underway() {
     std::vector<OperationSpec> specs(1);
     specs[0].owner = owner_;
-    specs[0].what = "an operation";
+    specs[0].verb = "an operation";
     specs[0].uses = {{var_, Access::kWrite}};
     specs[0].issue = [this](const TokenPtr& issued) {
       token = issued;
@@ -73,8 +73,7 @@ inline KeyPtr Key17() {
 
 // An operation on key 17, whose value looks like `like`.
 inline std::shared_ptr<KeyOperation> OperationOn(OperationKind kind, const NDArray& like,
-                                                 std::vector<NDArray> values,
-                                                 std::vector<NDArray> outputs = {}) {
+                                                 Arrays values, Arrays outputs = {}) {
   auto operation = std::make_shared<KeyOperation>();
   operation->kind = kind;
   operation->key = Key17();
@@ -113,8 +112,8 @@ inline Contribution ContributionOf(const KeyOperation& operation, const TokenPtr
 
 // What a push or a pull asks.
 template <typename Verb, typename... Args>
-std::vector<PartAsk> AsksOf(Verb& verb, Args&&... args) {
-  std::vector<PartAsk> asks;
+PartAsks AsksOf(Verb& verb, Args&&... args) {
+  PartAsks asks;
   verb.AddAsks(std::forward<Args>(args)..., &asks);
   return asks;
 }

@@ -132,7 +132,7 @@ void Stream::Send(Payload message) {
 
 class Sink final : public PartSink {
  public:
-  std::vector<PartAsk> OnPart(Op op, size_t index, Completion completion) noexcept override {
+  PartAsks OnPart(Op op, size_t index, Completion completion) noexcept override {
     const testing::SparedThread spared;
     CHECK(outcomes.emplace(std::pair(op, index), completion.status).second);
     data += completion.data.ToString();
@@ -142,7 +142,7 @@ class Sink final : public PartSink {
 
   std::map<std::pair<Op, size_t>, absl::Status> outcomes;
   std::string data;
-  std::vector<PartAsk> next;
+  PartAsks next;
 };
 
 PartAsk AskOf(Op op, KeyId key, const std::shared_ptr<Sink>& sink, size_t index) {
@@ -184,7 +184,7 @@ Outcome Run(const Plan& plan) {
   const std::vector<uint64_t> operations = {1};
   for (int round = 0; round < 2; ++round) {
     for (const Op op : {Op::kPush, Op::kPull}) {
-      std::vector<PartAsk> asks;
+      PartAsks asks;
       for (KeyId key = 0; key < kKeys; ++key) asks.push_back(AskOf(op, key, sink, asked++));
       world.links->Add(std::move(asks));
     }

@@ -75,7 +75,7 @@ class ListeningSink final : public PartSink {
   explicit ListeningSink(size_t expected, uint64_t operation = 1)
       : expected_(expected), operation_(operation) {}
 
-  std::vector<PartAsk> OnPart(Op op, size_t index, Completion completion) noexcept override {
+  PartAsks OnPart(Op op, size_t index, Completion completion) noexcept override {
     ops.push_back(op);
     indices.push_back(index);
     statuses.push_back(completion.status);
@@ -88,7 +88,7 @@ class ListeningSink final : public PartSink {
   std::vector<Op> ops;
   std::vector<size_t> indices;
   std::vector<absl::Status> statuses;
-  std::vector<PartAsk> next;
+  PartAsks next;
   Answer<bool> over;
 
  private:

@@ -71,10 +71,9 @@ class FlippingCodec final : public PartCodec {
 };
 
 // What an Init asks that brings the operation's value.
-std::vector<PartAsk> InitAsksOf(InitOperation& init, const KeyOperation& operation,
-                                const TokenPtr& token) {
+PartAsks InitAsksOf(InitOperation& init, const KeyOperation& operation, const TokenPtr& token) {
   const Contribution value = ContributionOf(operation, token);
-  return init.Asks(*MakeCut(operation.spec), &value, {});
+  return init.Asks(*AnyCut(operation.spec), &value, {});
 }
 
 }  // namespace
@@ -87,10 +86,10 @@ TEST_CASE("a push asks for every part and ends when the last is over", "[dist]")
   const auto operation = OperationOn(OperationKind::kPush, value, {value});
   operation->priority = 3;
   operation->step = 9;
-  const auto cut = MakeCut(operation->spec);
+  const AnyCut cut(operation->spec);
   PlainCodec codec;
   auto push = std::make_shared<PushOperation>(operation, underway.token);
-  std::vector<PartAsk> requests =
+  PartAsks requests =
       AsksOf(*push, *cut, ContributionOf(*operation, underway.token), nullptr, codec);
   underway.token = nullptr;
   REQUIRE(requests.size() == cut->parts());
@@ -115,9 +114,9 @@ TEST_CASE("a push that fails its key keeps the refusal's code, and says what has
   const NDArray value({3 * kPartElements});
   const auto operation = OperationOn(OperationKind::kPush, value, {value});
   PlainCodec codec;
-  const auto cut = MakeCut(operation->spec);
+  const AnyCut cut(operation->spec);
   auto push = std::make_shared<PushOperation>(operation, underway.token);
-  std::vector<PartAsk> requests =
+  PartAsks requests =
       AsksOf(*push, *cut, ContributionOf(*operation, underway.token), nullptr, codec);
   underway.token = nullptr;
   push->OnPart(Op::kPush, 1, Done(requests[1], absl::InvalidArgumentError("refused")));
@@ -138,8 +137,8 @@ TEST_CASE("an operation fails with the first failure, when all of its requests a
   const auto operation = OperationOn(OperationKind::kPush, value, {value});
   PlainCodec codec;
   auto push = std::make_shared<PushOperation>(operation, underway.token);
-  std::vector<PartAsk> requests = AsksOf(
-      *push, *MakeCut(operation->spec), ContributionOf(*operation, underway.token), nullptr, codec);
+  PartAsks requests = AsksOf(*push, *AnyCut(operation->spec),
+                             ContributionOf(*operation, underway.token), nullptr, codec);
   underway.token = nullptr;
   push->OnPart(Op::kPush, 2, Done(requests[2]));
   push->OnPart(Op::kPush, 0, Done(requests[0], absl::NotFoundError("first")));
@@ -156,11 +155,11 @@ TEST_CASE("a push encodes and a pull decodes what passes through the codec, an I
   const NDArray value = Counting({2});
   const NDArray output({2});
   const auto operation = OperationOn(OperationKind::kPushPull, value, {value}, {output});
-  const std::shared_ptr<const Cut> cut = MakeCut(operation->spec);
+  const AnyCut cut(operation->spec);
   const auto codec = std::make_shared<FlippingCodec>();
   const Contribution contribution = ContributionOf(*operation, underway.token);
   const auto push = std::make_shared<PushOperation>(operation, underway.token);
-  const std::vector<PartAsk> pushed = AsksOf(*push, *cut, contribution, nullptr, *codec);
+  const PartAsks pushed = AsksOf(*push, *cut, contribution, nullptr, *codec);
   CHECK(!codec->encoded());  // there is room for it, and it may still be given up
   REQUIRE(push->encodes());
   PartIndex end = 0;
@@ -171,7 +170,7 @@ TEST_CASE("a push encodes and a pull decodes what passes through the codec, an I
   std::string bytes = pushed[0].request.piece.data.ToString();
   CHECK(bytes != std::string(value.data_as<char>(), 8));
   const auto pull = std::make_shared<PullOperation>(operation, underway.token, cut, nullptr, codec);
-  const std::vector<PartAsk> pulls = AsksOf(*pull);
+  const PartAsks pulls = AsksOf(*pull);
   Completion reply = Done(pulls[0]);
   reply.data = pushed[0].request.piece.data;
   pull->OnPart(Op::kPull, 0, reply);
@@ -188,9 +187,9 @@ TEST_CASE("a reply that the codec refuses fails the pull", "[dist]") {
   const NDArray output({2});
   const auto operation = OperationOn(OperationKind::kPull, output, {}, {output});
   auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
-                                              MakeCut(operation->spec), nullptr,
+                                              AnyCut(operation->spec), nullptr,
                                               std::make_shared<FlippingCodec>());
-  std::vector<PartAsk> requests = AsksOf(*pull);
+  PartAsks requests = AsksOf(*pull);
   pull->OnPart(Op::kPull, 0, Done(requests[0]));
   pull = nullptr;
   requests.clear();
@@ -204,7 +203,7 @@ TEST_CASE("a reply of another size than was asked for is the server's error", "[
     const NDArray output({2});
     const auto operation = OperationOn(OperationKind::kPull, output, {}, {output});
     auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
-                                                MakeCut(operation->spec), nullptr, codec);
+                                                AnyCut(operation->spec), nullptr, codec);
     Completion reply = Done(AsksOf(*pull)[0]);
     reply.data = ZeroBytes(12);
     pull->OnPart(Op::kPull, 0, reply);
@@ -219,8 +218,8 @@ TEST_CASE("a reply of another size than was asked for is the server's error", "[
     const auto operation = OperationOn(OperationKind::kPullRows, output, {}, {output});
     operation->row_ids = {{NDArray(), {1, 2}}};
     auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
-                                                MakeCut(operation->spec), nullptr, codec);
-    std::vector<PartAsk> requests = AsksOf(*pull);
+                                                AnyCut(operation->spec), nullptr, codec);
+    PartAsks requests = AsksOf(*pull);
     REQUIRE(requests.size() == 2);
     CHECK(output.indices() == std::vector<int64_t>{1, 2});
     Completion good = Done(requests[0]);
@@ -242,15 +241,15 @@ TEST_CASE("a pull into the array that is pushed writes each part when it is back
   Underway underway;
   const NDArray array = Counting({2 * kPartElements});
   const auto operation = OperationOn(OperationKind::kPushPull, array, {array}, {array});
-  const std::shared_ptr<const Cut> cut = MakeCut(operation->spec);
+  const AnyCut cut(operation->spec);
   const auto codec = std::make_shared<PlainCodec>();
   const auto lent = std::make_shared<LentParts>(underway.token, cut->parts());
   auto push = std::make_shared<PushOperation>(operation, underway.token);
-  std::vector<PartAsk> pushed =
+  PartAsks pushed =
       AsksOf(*push, *cut, ContributionOf(*operation, underway.token), lent.get(), *codec);
   auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
                                               cut, lent, codec);
-  const std::vector<PartAsk> pulls = AsksOf(*pull);
+  const PartAsks pulls = AsksOf(*pull);
   for (size_t part = 0; part < 2; ++part) {
     push->OnPart(Op::kPush, part, Done(pushed[part]));
     Completion reply = Done(pulls[part]);
@@ -276,13 +275,13 @@ TEST_CASE("rank 0's Init that is refused takes all of its parts back", "[dist]")
   const NDArray value = ValueOf(row_sparse);
   const auto operation = OperationOn(OperationKind::kInit, value, {value});
   auto init = std::make_shared<InitOperation>(operation, underway.token);
-  std::vector<PartAsk> requests = InitAsksOf(*init, *operation, underway.token);
+  PartAsks requests = InitAsksOf(*init, *operation, underway.token);
   underway.token = nullptr;
-  std::vector<PartAsk> take_backs;
+  PartAsks take_backs;
   for (size_t i = 0; i < requests.size(); ++i) {
     CHECK(requests[i].request.op == Op::kInit);
     CHECK(requests[i].request.piece.create);
-    CHECK(requests[i].request.key.shape == operation->spec.shape);
+    CHECK(requests[i].request.key->shape == operation->spec.shape.get());
     CHECK(take_backs.empty());
     absl::Status status;
     if (i == 1) status = absl::ResourceExhaustedError("full");
@@ -324,9 +323,9 @@ TEST_CASE("an Init that waits learns the key of part 0, then waits for the other
   operation->spec = ValueSpec();
   auto await = std::make_shared<AwaitInitOperation>(
       operation, std::exchange(underway.token, nullptr), CompressionConfig());
-  std::vector<PartAsk> first = await->Asks();
+  PartAsks first = await->Asks();
   REQUIRE(first.size() == 1);
-  CHECK(first[0].request.key.shape_unknown);
+  CHECK(first[0].request.key->shape_unknown);
   CHECK(!first[0].request.piece.create);
   CHECK(first[0].request.piece.data.empty());
   KeySpec told;
@@ -336,7 +335,7 @@ TEST_CASE("an Init that waits learns the key of part 0, then waits for the other
   told.storage = row_sparse ? Storage::kRowSparse : Storage::kDense;
   Completion answer = Done(first[0]);
   answer.key = std::make_shared<KeySpec>(told);
-  std::vector<PartAsk> others = await->OnPart(Op::kInit, 0, answer);
+  PartAsks others = await->OnPart(Op::kInit, 0, answer);
   CHECK(operation->learned);
   CHECK(operation->spec.known);
   CHECK(operation->spec.bytes == 4000000);
@@ -344,7 +343,7 @@ TEST_CASE("an Init that waits learns the key of part 0, then waits for the other
   REQUIRE(others.size() == (row_sparse ? kStripes : 4) - 1);
   for (size_t i = 0; i < others.size(); ++i) {
     CHECK(others[i].request.id.part == i + 1);
-    CHECK(others[i].request.key.shape == told.shape);
+    CHECK(others[i].request.key->shape == told.shape);
     CHECK(await->OnPart(Op::kInit, i, Done(others[i])).empty());
   }
   await = nullptr;

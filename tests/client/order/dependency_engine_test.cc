@@ -50,13 +50,13 @@ struct Fixture {
   VarPtr b = DependencyEngine::NewVar();
   VarPtr key = DependencyEngine::NewVar();
 
-  void Do(std::vector<OperationSpec::Use> uses, std::function<void(const TokenPtr&)> issue,
-          std::string what = "op") {
+  void Do(const std::vector<OperationSpec::Use>& uses, std::function<void(const TokenPtr&)> issue,
+          std::string_view verb = "op") {
     std::vector<OperationSpec> specs(1);
     specs[0].owner = owner;
-    specs[0].what = std::move(what);
-    specs[0].key = "17";
-    specs[0].uses = std::move(uses);
+    specs[0].verb = verb;
+    specs[0].subject = std::make_shared<OperationSubject>(OperationSubject{"17", ""});
+    specs[0].uses.assign(uses.begin(), uses.end());
     specs[0].issue = std::move(issue);
     engine.Run(engine.Append(std::move(specs)));
   }

@@ -92,4 +92,72 @@ TEST_CASE("a stopped queue ends the task that runs and tells the others that the
   CHECK(ran == std::vector<bool>{true, false, false});
 }
 
+TEST_CASE("a task runs where it is asked for only if no other one runs or waits", "[queue]") {
+  std::promise<void> entered, go;
+  WorkQueue queue("test");
+  bool ran = false;
+  REQUIRE(queue.RunIfIdle([&] {
+    ran = queue.InTask();
+    CHECK_FALSE(queue.RunIfIdle([] {}));  // one runs
+  }));
+  CHECK(ran);
+  CHECK_FALSE(queue.InTask());
+
+  queue.Add(1, 0, [&](bool) {
+    entered.set_value();
+    go.get_future().wait();
+  });
+  entered.get_future().wait();
+  CHECK_FALSE(queue.RunIfIdle([] {}));
+  CHECK_FALSE(queue.InTask());  // it is one on another thread
+  go.set_value();
+}
+
+TEST_CASE("what is added while a task runs elsewhere runs after it, on the queue's thread",
+          "[queue]") {
+  std::promise<std::thread::id> where;
+  std::atomic<bool> over{false};
+  std::atomic<bool> early{false};
+  WorkQueue queue("test");
+  REQUIRE(queue.RunIfIdle([&] {
+    queue.Add(1, 0, [&](bool) {
+      early = !over;
+      where.set_value(std::this_thread::get_id());
+    });
+    std::this_thread::yield();
+    over = true;
+  }));
+  CHECK(where.get_future().get() != std::this_thread::get_id());
+  CHECK_FALSE(early);
+}
+
+TEST_CASE("Stop waits for a task that runs on another thread", "[queue]") {
+  WorkQueue queue("test");
+  std::promise<void> entered, go;
+  std::atomic<bool> over{false};
+  auto running = std::async(std::launch::async, [&] {
+    queue.RunIfIdle([&] {
+      entered.set_value();
+      go.get_future().wait();
+      over = true;
+    });
+  });
+  entered.get_future().wait();
+  bool late = false;
+  auto stopped = std::async(std::launch::async, [&] {
+    queue.Stop();
+    late = !over;
+  });
+  // Stop has begun when a task is refused on the spot.
+  std::atomic<bool> refused{false};
+  while (!refused) {
+    queue.Add(3, 0, [&](bool run) { refused = !run; });
+    std::this_thread::yield();
+  }
+  go.set_value();
+  stopped.get();
+  CHECK_FALSE(late);
+  CHECK_FALSE(queue.RunIfIdle([] {}));
+}
+
 }  // namespace kvstore
