@@ -16,6 +16,8 @@ using Term = uint64_t;         // incarnation of the scheduler
 using Epoch = uint64_t;        // version of the routing table and the view
 using Incarnation = uint64_t;  // life of a node, ordered, issued by the scheduler
 using WorkerRank = uint32_t;
+// The rank of every reader, which no worker has: what tells two of them apart is their incarnation.
+inline constexpr WorkerRank kReaderRank = UINT32_MAX;
 using ServerRank = uint32_t;
 using ShardIndex = uint32_t;  // thread that owns slots, within a server
 using SlotIndex = uint32_t;

@@ -71,6 +71,7 @@ enum class OpTrait : uint8_t {
   kProbed,        // a PROBE may ask what became of it
   kAnswersBytes,  // its reply has a payload
   kRank0Only,
+  kReads,  // a reader may send it, too, as long as it brings nothing (server/service/request_check)
 };
 
 // What an op is. Its row in the table names what differs from the defaults here, in any order.
@@ -92,6 +93,7 @@ struct OpInfo {
   bool may_be_probed = false;
   bool answers_bytes = false;
   bool rank_0_only = false;
+  bool reads = false;
 
  private:
   constexpr void Set(OpBytes value) { bytes = value; }
@@ -103,6 +105,7 @@ struct OpInfo {
     may_be_probed |= trait == OpTrait::kProbed;
     answers_bytes |= trait == OpTrait::kAnswersBytes;
     rank_0_only |= trait == OpTrait::kRank0Only;
+    reads |= trait == OpTrait::kReads;
   }
 };
 
@@ -110,12 +113,12 @@ struct OpInfo {
 // of a key comes from rank 0 is checked by server/core.)
 inline constexpr std::array kOps = {
     OpInfo(Op::kInit, "INIT", OpScope::kPart, OpBytes::kValue, OpOrder::kAlone, OpExtra::kKey,
-           OpTrait::kInFragments, OpTrait::kProbed),
+           OpTrait::kInFragments, OpTrait::kProbed, OpTrait::kReads),
     OpInfo(Op::kPush, "PUSH", OpScope::kPart, OpBytes::kValue, OpOrder::kWrite,
            OpRound::kContributes, OpTrait::kInFragments, OpTrait::kProbed),
     OpInfo(Op::kPull, "PULL", OpScope::kPart, OpBytes::kIds, OpOrder::kRead, OpRound::kAsksVersion,
-           OpTrait::kAnswersBytes, OpTrait::kProbed),
-    OpInfo(Op::kProbe, "PROBE", OpScope::kPart),
+           OpTrait::kAnswersBytes, OpTrait::kProbed, OpTrait::kReads),
+    OpInfo(Op::kProbe, "PROBE", OpScope::kPart, OpTrait::kReads),
     OpInfo(Op::kLeave, "LEAVE", OpScope::kShard),
     OpInfo(Op::kSetOptimizer, "SET_OPTIMIZER", OpScope::kShard, OpExtra::kOptimizer,
            OpTrait::kRank0Only),

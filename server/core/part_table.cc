@@ -66,12 +66,24 @@ std::string PartTable::Label(KeyId key) const {
   return KeyLabel(key, deleted == deleted_.end() ? std::string_view() : deleted->second);
 }
 
-absl::Status PartTable::CheckSameKey(const KeySpec& have, const KeySpec& want) {
+absl::Status PartTable::CheckSameValue(const KeySpec& have, const KeySpec& want) {
   if (have.name != want.name) {
     return absl::AlreadyExistsError(
         fmt::format("{} and {} have the same key id {:016x}; rename one of them", LabelOf(have),
                     LabelOf(want), have.key));
   }
+  if (want.shape_unknown) return absl::OkStatus();
+  if (have.dtype != want.dtype || have.shape != want.shape ||
+      IsRowSparse(have) != IsRowSparse(want)) {
+    return absl::InvalidArgumentError(fmt::format("{}: {} expected, got {}", LabelOf(have),
+                                                  ValueString(have), ValueString(want)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PartTable::CheckSameKey(const KeySpec& have, const KeySpec& want) {
+  // Of two names with one id nothing else is told.
+  if (have.name != want.name) return CheckSameValue(have, want);
   if (have.compression != want.compression) {
     return absl::FailedPreconditionError(
         fmt::format("{}: compression {} expected, as rank 0 has it, got {}", LabelOf(have),
@@ -82,13 +94,7 @@ absl::Status PartTable::CheckSameKey(const KeySpec& have, const KeySpec& want) {
                                                   LabelOf(have), InitRuleString(have.rule),
                                                   InitRuleString(want.rule)));
   }
-  if (want.shape_unknown) return absl::OkStatus();
-  if (have.dtype != want.dtype || have.shape != want.shape ||
-      IsRowSparse(have) != IsRowSparse(want)) {
-    return absl::InvalidArgumentError(fmt::format("{}: {} expected, got {}", LabelOf(have),
-                                                  ValueString(have), ValueString(want)));
-  }
-  return absl::OkStatus();
+  return CheckSameValue(have, want);
 }
 
 // ---- values come and go

@@ -71,8 +71,11 @@ class PartTable {
   // "key 'conv1.weight'", of a key that need not exist.
   std::string Label(KeyId key) const;
 
-  // Whether two descriptions of a key mean the same. Errors: ALREADY_EXISTS for two names with one
-  // id; INVALID_ARGUMENT for another dtype, shape or storage.
+  // Whether two descriptions are of the same value: a reader knows no more of a key. Errors:
+  // ALREADY_EXISTS for two names with one id; INVALID_ARGUMENT for another dtype, shape or storage.
+  static absl::Status CheckSameValue(const KeySpec& have, const KeySpec& want);
+  // Whether two descriptions of a key mean the same. Errors, too: INVALID_ARGUMENT for another
+  // rule, FAILED_PRECONDITION for another compression.
   static absl::Status CheckSameKey(const KeySpec& have, const KeySpec& want);
 
   // Takes one piece of a value that does not exist yet. It exists when the last of its fragments
@@ -146,6 +149,10 @@ class PartTable {
   // As Part::measuring_from, of any part.
   bool measuring_from(uint64_t step) const;
 
+  // Has `forget` take waiters out of every record's list, and drops the records of which nothing is
+  // known then.
+  template <typename Forget>
+  void ForgetWaiters(const Forget& forget) noexcept;
   // The parts that wait for contributions, or that somebody waits at, in ascending order.
   std::vector<PartId> OpenParts() const;
   // As ServerCore::StatsOf.
@@ -203,5 +210,16 @@ class PartTable {
   std::map<uint64_t, std::map<std::string, double>> changes_;  // of its numbers, by step
   uint64_t value_bytes_ = 0;                                   // the sum of all PartRecord::charged
 };
+
+template <typename Forget>
+void PartTable::ForgetWaiters(const Forget& forget) noexcept {
+  records_.EraseIf([&](const auto& entry) {
+    PartRecord& record = *entry.second;
+    forget(record.waiters);
+    const bool known = record.part != nullptr || record.creation != nullptr || record.life > 0 ||
+                       record.init_incarnation != 0 || !record.undone.ok();
+    return !known && record.waiters.empty();
+  });
+}
 
 }  // namespace kvstore

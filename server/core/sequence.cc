@@ -139,6 +139,7 @@ void PartSequence::DropParked(ParkingLot& parking) noexcept {
 }
 
 bool PartSequence::PullIsReady(const View& view, WorkerRank rank, Round round) const {
+  if (round == 0) return true;  // also a reader's, which has no place in applied_
   if (applied_[rank] < round) return false;
   return !staleness_.has_value() || StalenessOf(view, round) <= *staleness_;
 }

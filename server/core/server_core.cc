@@ -79,6 +79,7 @@ absl::Status ServerCore::Impl::CheckHeader(const FrameHeader& header, bool* retr
                                               header.server_incarnation, incarnation_));
   }
   *retry = false;
+  if (header.rank == kReaderRank) return absl::OkStatus();
   if (header.rank >= routing_->workers.size()) {
     return absl::FailedPreconditionError(fmt::format("rank {} is not in the view of {} workers",
                                                      header.rank, routing_->workers.size()));
@@ -197,7 +198,8 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
         fmt::format("{}: Init without a description of the key", parts_.Label(entry.key))));
     return replies.Add(from, std::move(reply));
   }
-  if (spec->nan_policy != options_.nan_policy) {
+  const bool reads = from.rank == kReaderRank;
+  if (!reads && spec->nan_policy != options_.nan_policy) {
     reply.SetStatus(absl::FailedPreconditionError(fmt::format(
         "{}: nan-policy '{}' expected, as this server has it, worker {} has '{}': give all workers "
         "and servers one",
@@ -210,7 +212,8 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
   PartRecord* record = parts_.Find(id);
   if (record != nullptr && record->part != nullptr) {
     const KeySpec& key = record->part->key();
-    absl::Status status = PartTable::CheckSameKey(key, *spec);
+    absl::Status status =
+        reads ? PartTable::CheckSameValue(key, *spec) : PartTable::CheckSameKey(key, *spec);
     // A second Init of the key by the same rank 0, not a repeat of the first: refused. A repeat, or
     // a worker that waits for the value, is told that it is there.
     const bool again = creates && record->init_incarnation == from.incarnation &&
@@ -231,6 +234,7 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
         waiting_.Park({from, entry, *spec, {}, /*answered=*/false, now_ms_}, &retry);
     if (parked.ok()) return;
     reply.SetStatus(parked);
+    if (retry) reply.retry_after_ms = options_.retry_after_ms;
     return replies.Add(from, std::move(reply));
   }
   reply.progress = Progress::kDone;
@@ -397,7 +401,7 @@ bool ServerCore::Impl::Commit(WorkerRank by, PartRecord& record, ReplyBatch& rep
 // 230: the first counts 100 to 200, the second what of 150 to 230 is not counted yet, 200 to 230.
 // So rank 1 was waited for 130 ms.
 void ServerCore::Impl::CountWait(WorkerRank last, int64_t since_ms) {
-  if (waited_for_.empty()) return;
+  if (last >= waited_for_.size()) return;
   Waited& waited = waited_for_[last];
   const int64_t from_ms = std::max(since_ms, waited.until_ms);
   if (now_ms_ <= from_ms) return;
@@ -464,12 +468,12 @@ void ServerCore::Impl::OnProbe(const ReplyTo& from, const RequestEntry& entry,
   const Part* part = record->part.get();
 
   // A parked request moves to the stream that asks.
-  if (Waiter* waiter = WaitingRoom::Find(*record, from.rank, entry.request)) {
+  if (Waiter* waiter = WaitingRoom::Find(*record, from, entry.request)) {
     waiter->to = from;
     // A version may be due that there was no memory for when it was; whoever asks after a request
     // has it tried again.
     const bool made = part == nullptr || Commit(from.rank, *record, replies);
-    waiter = WaitingRoom::Find(*record, from.rank, entry.request);
+    waiter = WaitingRoom::Find(*record, from, entry.request);
     if (waiter == nullptr || waiting_.AnswerIfReady(*record, *waiter, replies)) return;
     reply.progress = Progress::kReceived;
     const bool ends = waiter->request.op == Op::kDelete || waiter->request.op == Op::kReset;
@@ -561,6 +565,7 @@ std::vector<CommandRun> ServerCore::TakeCommands() { return impl_->TakeCommands(
 void ServerCore::OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutbox* out) {
   impl_->OnCommandDone(ticket, std::move(outcome), out);
 }
+void ServerCore::OnPeerDown(PeerId peer) noexcept { impl_->OnPeerDown(peer); }
 std::string ServerCore::TakeWarning() { return impl_->TakeWarning(); }
 ShardStatus ServerCore::Status() const { return impl_->Status(); }
 std::vector<KeyStats> ServerCore::StatsOf(const std::string& prefix, size_t keys_max, bool figures,

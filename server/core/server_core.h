@@ -40,6 +40,11 @@
 //       begun before it came: then it is refused. (Asynchronous parts take it for what is to come.)
 //   I13 an operator's change holds first: while it does, no synchronous part makes an update of its
 //       step or a later one, and when it ends, all that were complete meanwhile are made.
+//   I14 a reader, whose rank is kReaderRank, gets the last versions of parts that exist, or waits
+//   for
+//       them to exist. Nobody waits for it, and nothing that it asks changes anything. It is known
+//       by its stream: what waits for it ends with that. (request_check lets nothing else of a
+//       reader through to here.)
 //
 // A fragment is folded at once when it is the next one of the next round; otherwise it is copied
 // and parked. The ids of a pull that waits are parked, too.
@@ -90,6 +95,8 @@ struct ServerCoreOptions {
   uint64_t rounds_ahead_max = kRoundsAheadMax;
   // Pulls and Inits that wait, of this shard; more are refused.
   uint64_t waiting_max = 1u << 20;
+  // Of these, of readers; more are put off.
+  uint64_t readers_waiting_max = 1u << 16;
   // Values that one event has a worker sent; pulls of rows, which are copies, over it are put off.
   uint64_t reply_bytes_max = 256u << 20;
   uint32_t retry_after_ms = 20;
@@ -212,6 +219,8 @@ class ServerCore {
   std::string TakeWarning();
   // Ignored if the job that `ticket` is of is over.
   void OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutbox* out);
+  // The stream is gone: forgets what waits for a reader there (I14).
+  void OnPeerDown(PeerId peer) noexcept;
   // Statistics for ServerAdmin.GetStatus.
   ShardStatus Status() const;
   // For ServerAdmin.GetKeyStats: of the keys whose name, or number, begins with `prefix`, by name;

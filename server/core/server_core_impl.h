@@ -35,6 +35,7 @@ class ServerCore::Impl {
   void OnFrame(int64_t now_ms, PeerId peer, const RequestFrame& request, ServerOutbox* out);
   std::vector<CommandRun> TakeCommands() { return std::exchange(commands_, {}); }
   void OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutbox* out);
+  void OnPeerDown(PeerId peer) noexcept { waiting_.ForgetReader(peer); }
   std::string TakeWarning() { return std::exchange(warning_, {}); }
   ShardStatus Status() const;
   std::vector<KeyStats> StatsOf(const std::string& prefix, size_t keys_max, bool figures,

@@ -13,14 +13,40 @@ namespace kvstore {
 
 void WaitingRoom::Clear() {
   parking_.bytes = 0;
-  waiting_ = 0;
+  waiting_ = readers_waiting_ = 0;
 }
 
-Waiter* WaitingRoom::Find(PartRecord& record, WorkerRank rank, RequestId request) {
+Waiter* WaitingRoom::Find(PartRecord& record, const ReplyTo& from, RequestId request) {
   for (Waiter& waiter : record.waiters) {
-    if (waiter.to.rank == rank && waiter.request.request == request) return &waiter;
+    if (waiter.to.rank == from.rank && waiter.to.incarnation == from.incarnation &&
+        waiter.request.request == request) {
+      return &waiter;
+    }
   }
   return nullptr;
+}
+
+void WaitingRoom::CountIn(const Waiter& waiter) noexcept {
+  parking_.bytes += waiter.asked.data.size();
+  ++waiting_;
+  readers_waiting_ += waiter.to.rank == kReaderRank ? 1 : 0;
+}
+
+void WaitingRoom::CountOut(const Waiter& waiter) noexcept {
+  parking_.bytes -= waiter.asked.data.size();
+  --waiting_;
+  readers_waiting_ -= waiter.to.rank == kReaderRank ? 1 : 0;
+}
+
+void WaitingRoom::ForgetReader(PeerId peer) noexcept {
+  if (readers_waiting_ == 0) return;
+  parts_->ForgetWaiters([&](std::vector<Waiter>& waiters) {
+    const auto gone = std::stable_partition(waiters.begin(), waiters.end(), [&](const Waiter& w) {
+      return w.to.rank != kReaderRank || w.to.peer != peer;
+    });
+    std::for_each(gone, waiters.end(), [&](const Waiter& w) { CountOut(w); });
+    waiters.erase(gone, waiters.end());
+  });
 }
 
 absl::Status WaitingRoom::Park(Waiter waiter, bool* retry) {
@@ -28,7 +54,7 @@ absl::Status WaitingRoom::Park(Waiter waiter, bool* retry) {
   PartRecord* record = parts_->Find(id);
   if (record != nullptr) {
     // A repeat of a request that waits: the same place, answered on the stream that asked last.
-    if (Waiter* parked = Find(*record, waiter.to.rank, waiter.request.request)) {
+    if (Waiter* parked = Find(*record, waiter.to, waiter.request.request)) {
       parked->to = waiter.to;
       return absl::OkStatus();
     }
@@ -38,16 +64,21 @@ absl::Status WaitingRoom::Park(Waiter waiter, bool* retry) {
     return absl::ResourceExhaustedError(fmt::format("{}: at most {} requests may wait here",
                                                     parts_->Label(id.key), options_.waiting_max));
   }
+  if (waiter.to.rank == kReaderRank && readers_waiting_ >= options_.readers_waiting_max) {
+    *retry = true;
+    return absl::ResourceExhaustedError(fmt::format("{}: at most {} requests of readers may wait",
+                                                    parts_->Label(id.key),
+                                                    options_.readers_waiting_max));
+  }
   if (!parking_.Fits(waiter.asked.data.size())) {
     *retry = true;
     return parking_.Full(parts_->Label(id.key));
   }
-  const uint64_t parked_bytes = waiter.asked.data.size();
   if (recorder_ != nullptr && recorder_->on()) waiter.since = recorder_->Now();
-  if (parked_bytes > 0) waiter.asked.data = waiter.asked.data.Copy();
-  (record == nullptr ? parts_->FindOrAdd(id) : *record).waiters.push_back(std::move(waiter));
-  parking_.bytes += parked_bytes;
-  ++waiting_;
+  if (!waiter.asked.data.empty()) waiter.asked.data = waiter.asked.data.Copy();
+  std::vector<Waiter>& waiters = (record == nullptr ? parts_->FindOrAdd(id) : *record).waiters;
+  waiters.push_back(std::move(waiter));
+  CountIn(waiters.back());
   return absl::OkStatus();
 }
 
@@ -84,10 +115,7 @@ void WaitingRoom::TellNorms(const PartRecord& record, ReplyBatch& replies) {
 void WaitingRoom::EndLife(PartRecord& record, ReplyBatch& replies) {
   const bool was_reset = record.part != nullptr;
   std::vector<Waiter> waiters = std::exchange(record.waiters, {});
-  for (const Waiter& waiter : waiters) {
-    parking_.bytes -= waiter.asked.data.size();
-    --waiting_;
-  }
+  for (const Waiter& waiter : waiters) CountOut(waiter);
   const auto over = std::partition(waiters.begin(), waiters.end(), [&](const Waiter& waiter) {
     return was_reset && waiter.request.op == Op::kDelete;
   });
@@ -103,7 +131,7 @@ void WaitingRoom::EndLife(PartRecord& record, ReplyBatch& replies) {
     replies.Add(waiter.to, std::move(reply));
   }
   waiters.erase(over, waiters.end());
-  waiting_ += waiters.size();
+  for (const Waiter& waiter : waiters) CountIn(waiter);
   record.waiters = std::move(waiters);
 }
 
@@ -125,9 +153,7 @@ void WaitingRoom::RecordWait(const Waiter& waiter, const Part& part) const {
 void WaitingRoom::DropAnswered(PartRecord& record) {
   auto& waiters = record.waiters;
   for (const Waiter& waiter : waiters) {
-    if (!waiter.answered) continue;
-    parking_.bytes -= waiter.asked.data.size();
-    --waiting_;
+    if (waiter.answered) CountOut(waiter);
   }
   waiters.erase(std::remove_if(waiters.begin(), waiters.end(),
                                [](const Waiter& waiter) { return waiter.answered; }),
@@ -142,7 +168,9 @@ bool WaitingRoom::Answer(const Waiter& waiter, Part& part, uint64_t life,
   const KeySpec* learns = nullptr;
   switch (waiter.request.op) {
     case Op::kInit:
-      reply.SetStatus(PartTable::CheckSameKey(part.key(), waiter.key));
+      reply.SetStatus(waiter.to.rank == kReaderRank
+                          ? PartTable::CheckSameValue(part.key(), waiter.key)
+                          : PartTable::CheckSameKey(part.key(), waiter.key));
       if (waiter.key.shape_unknown) learns = &part.key();
       reply.life = life;
       break;

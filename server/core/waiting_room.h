@@ -41,13 +41,16 @@ class WaitingRoom {
   // repeat is answered in the place of what it repeats. Errors: RESOURCE_EXHAUSTED, then nothing is
   // kept; `*retry`: there will be room again.
   absl::Status Park(Waiter waiter, bool* retry);
-  // The request of `rank` that waits in the record; null if there is none.
-  static Waiter* Find(PartRecord& record, WorkerRank rank, RequestId request);
+  // The request of that node that waits in the record; null if there is none.
+  static Waiter* Find(PartRecord& record, const ReplyTo& from, RequestId request);
   // Answers the waiting requests of the record, which has a part, whose time has come. Returns
   // since when the oldest one of them waited that is a pull of another worker than `of`; nothing if
   // there was none. If it throws std::bad_alloc, the others wait on, for somebody to ask after
   // them: AnswerIfReady().
   std::optional<int64_t> AnswerReady(WorkerRank of, PartRecord& record, ReplyBatch& replies);
+  // Forgets the requests of a reader that wait to be answered on the stream. Nothing if it is a
+  // worker's, whose requests outlive their streams.
+  void ForgetReader(PeerId peer) noexcept;
   // Tells the waiting pushes of the record, which has a part, of the norms that their updates wait
   // for. If it throws std::bad_alloc: as AnswerReady.
   static void TellNorms(const PartRecord& record, ReplyBatch& replies);
@@ -64,6 +67,9 @@ class WaitingRoom {
   bool Answer(const Waiter& waiter, Part& part, uint64_t life, ReplyBatch& replies) const;
 
  private:
+  // A waiter is in a record from now on, or no more.
+  void CountIn(const Waiter& waiter) noexcept;
+  void CountOut(const Waiter& waiter) noexcept;
   void DropAnswered(PartRecord& record);
   // Has the wait of a request recorded that is answered now.
   void RecordWait(const Waiter& waiter, const Part& part) const;
@@ -75,7 +81,8 @@ class WaitingRoom {
   const View* const view_;
   WorkRecorder* const recorder_;
   ParkingLot parking_;
-  uint64_t waiting_ = 0;  // in all records
+  uint64_t waiting_ = 0;          // in all records
+  uint64_t readers_waiting_ = 0;  // of these, of readers
 };
 
 }  // namespace kvstore

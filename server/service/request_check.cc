@@ -96,18 +96,23 @@ absl::Status CheckByTable(const RequestFrame& request, const RequestEntry& entry
   return op.bytes == OpBytes::kNone ? CheckNoBytes(request, entry) : CheckRows(request, entry);
 }
 
-// "INIT, PUSH, PULL, TAKE_BACK, DELETE or RESET".
-std::string ProbedOps() {
-  std::vector<std::string_view> names;
-  for (const OpInfo& op : kOps) {
-    if (op.may_be_probed) names.push_back(op.name);
-  }
+// "INIT, PULL or PROBE".
+std::string OneOf(const std::vector<std::string_view>& names) {
   std::string text(names[0]);
   for (size_t i = 1; i < names.size(); ++i) {
     text += i + 1 < names.size() ? ", " : " or ";
     text += names[i];
   }
   return text;
+}
+
+// "INIT, PUSH, PULL, TAKE_BACK, DELETE or RESET".
+std::string ProbedOps() {
+  std::vector<std::string_view> names;
+  for (const OpInfo& op : kOps) {
+    if (op.may_be_probed) names.push_back(op.name);
+  }
+  return OneOf(names);
 }
 
 absl::Status CheckProbe(const RequestFrame& request, const RequestEntry& entry) {
@@ -136,6 +141,35 @@ absl::Status CheckSetNumbers(const RequestEntry& entry) {
 absl::Status CheckNorms(const RequestFrame& request, const RequestEntry& entry) {
   const absl::Status note = DecodeNormNote(entry.piece.data).status();
   return note.ok() ? note : Refused(request, entry, std::string(note.message()));
+}
+
+// "INIT, PULL or PROBE".
+std::string ReadOps() {
+  std::vector<std::string_view> names;
+  for (const OpInfo& op : kOps) {
+    if (op.reads) names.push_back(op.name);
+  }
+  return OneOf(names);
+}
+
+// A reader brings nothing, and names no round, as it has none.
+absl::Status CheckReader(const RequestFrame& request, const RequestEntry& entry) {
+  const auto refused = [&](const std::string& problem) {
+    return absl::FailedPreconditionError(fmt::format("{}: {}",
+                                                     InfoOf(entry.op).scope == OpScope::kPart
+                                                         ? EntryLabel(request, entry)
+                                                         : std::string(OpName(entry.op)),
+                                                     problem));
+  };
+  const OpInfo* probed = entry.op == Op::kProbe ? FindOp(entry.probed_op) : nullptr;
+  const OpInfo& op = probed != nullptr ? *probed : InfoOf(entry.op);
+  if (!op.reads || entry.round != 0) {
+    return refused(fmt::format("{} without a round expected of a reader, got {} of round {}",
+                               ReadOps(), op.name, entry.round));
+  }
+  const bool brings = entry.op == Op::kInit && (entry.piece.create || !entry.piece.data.empty());
+  if (!brings) return absl::OkStatus();
+  return refused("a question about the key expected of a reader, got a value");
 }
 
 // An int key has no name: any number is one.
@@ -289,6 +323,7 @@ absl::Status CheckEntry(const RequestFrame& request, const RequestEntry& entry) 
                                kOps.size(), kOps.back().name, static_cast<uint32_t>(entry.op)));
   }
   KVS_RETURN_IF_ERROR(CheckByTable(request, entry));
+  if (request.header.rank == kReaderRank) KVS_RETURN_IF_ERROR(CheckReader(request, entry));
   switch (entry.op) {
     case Op::kInit:
       return CheckInit(request, entry);

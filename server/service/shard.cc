@@ -151,7 +151,7 @@ void Shard::Accept(std::unique_ptr<MessageStream> stream) {
       spdlog::debug("shard {}: stream of {} closed: {}", index_, streams_.at(peer)->peer(),
                     std::string(status.message()));
     }
-    streams_.erase(peer);
+    ForgetStream(peer);
   };
   stream->SetEvents(std::move(events));
   streams_[peer] = std::move(stream);
@@ -171,7 +171,12 @@ void Shard::CloseStreams() {
       "shard {}: the system has no more memory: its {} streams are closed, and the workers ask "
       "again",
       index_, streams_.size());
-  streams_.clear();
+  while (!streams_.empty()) ForgetStream(streams_.begin()->first);
+}
+
+void Shard::ForgetStream(PeerId peer) noexcept {
+  streams_.erase(peer);
+  if (core_ != nullptr) core_->OnPeerDown(peer);
 }
 
 void Shard::HandleMessage(PeerId peer, const Payload& message) {
@@ -199,7 +204,9 @@ void Shard::NoteRefusals(const ReplyFrame& frame) {
     const int64_t now_ms = loop_->NowMs();
     if (now_ms < quiet_until_ms_) return;
     quiet_until_ms_ = now_ms + kRefusalsToldEveryMs;
-    spdlog::warn("shard {}: refused to worker {}: {} {}", index_, frame.header.rank,
+    const WorkerRank rank = frame.header.rank;
+    spdlog::warn("shard {}: refused to {}: {} {}", index_,
+                 rank == kReaderRank ? "a reader" : fmt::format("worker {}", rank),
                  OpName(entry.op), entry.message);
     return;
   }
@@ -265,7 +272,7 @@ void Shard::RefuseBytes(PeerId peer, const absl::Status& status) {
   reply.header = reply_header_;
   reply.entries.emplace_back(EntryHead(), status);
   stream->Send(EncodeFrame(reply));
-  streams_.erase(peer);
+  ForgetStream(peer);
 }
 
 void Shard::RefuseEntries(PeerId peer, RequestFrame* request) {

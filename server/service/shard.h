@@ -77,6 +77,8 @@ class Shard {
   void CloseStreams();
   // Gives the core the newest routing table, if it has not got it yet.
   void TakeRouting();
+  // A stream is over: forgets it, and what a reader waits for on it.
+  void ForgetStream(PeerId peer) noexcept;
   // Bytes that are no frame: says so, and closes the stream.
   void RefuseBytes(PeerId peer, const absl::Status& status);
   // Takes the entries that request_check refuses out of `request`, and answers them.

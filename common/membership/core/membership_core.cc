@@ -9,7 +9,9 @@
 namespace kvstore {
 
 MembershipCore::MembershipCore(MembershipOptions options)
-    : options_(std::move(options)), redial_delay_ms_(options_.redial_min_ms) {}
+    : options_(std::move(options)), redial_delay_ms_(options_.redial_min_ms) {
+  if (reads()) begin_phase_ = BeginPhase::kBegun;
+}
 
 void MembershipCore::Start(int64_t now_ms, MembershipOutbox* out) {
   disconnected_since_ms_ = now_ms;
@@ -31,6 +33,7 @@ void MembershipCore::OnSessionUp(int64_t now_ms, MembershipOutbox* out) {
   v1::NodeMessage message;
   *message.mutable_register_() = options_.registration;
   if (identity_) message.mutable_register_()->set_incarnation(identity_->incarnation());
+  if (reads() && routing_) message.mutable_register_()->set_job(routing_->job);
   out->messages.push_back(std::move(message));
 }
 

@@ -1,5 +1,5 @@
 // MembershipCore: a node's side of its session with the scheduler: register, heartbeat, reconnect,
-// confirm, begin, barriers, leaving. Pure; servers and workers run the same.
+// confirm, begin, barriers, leaving. Pure; servers, workers and readers run the same.
 //
 // Rules:
 //   M1  the scheduler is dialled again for as long as the node lives (backoff redial_min..max).
@@ -14,7 +14,9 @@
 //   M6  a proposal is confirmed on the session that it came on, and only while it is the last one;
 //       it is forgotten with its session. The scheduler proposes again when the node is back.
 //   M7  a worker sends servers nothing before `begun`. Until then a later routing table may name
-//       other members in the same job.
+//       other members in the same job. A reader is told no table before: it begins with it.
+//   M8  a reader names the job whose table it has in every Register: the scheduler keeps nothing of
+//       it. It reads that one job.
 //
 // Example: a worker, with redials after 100 ms to 1 s and heartbeats of 1 s.
 //
@@ -113,6 +115,7 @@ class MembershipCore {
   const std::map<std::pair<int, uint32_t>, v1::Health>& health() const { return health_; }
 
  private:
+  bool reads() const { return options_.registration.role() == v1::ROLE_READER; }
   void Dial(MembershipOutbox* out);
   void LoseSession(int64_t now_ms, bool close, MembershipOutbox* out);
   void StopFor(absl::Status why, MembershipOutbox* out);

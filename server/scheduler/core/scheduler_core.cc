@@ -93,6 +93,8 @@ void SchedulerCore::Impl::OnMessage(int64_t now_ms, SessionId session,
   const auto owner = sessions_.find(session);
   if (message.has_register_()) {
     OnRegister(session, message.register_());
+  } else if (readers_.count(session) != 0) {
+    OnReaderMessage(session, message);
   } else if (owner == sessions_.end()) {
     Refuse(session, absl::InvalidArgumentError("the first message of a session must be Register"));
   } else if (owner->second.past) {
@@ -135,6 +137,10 @@ void SchedulerCore::Impl::OnMessage(int64_t now_ms, SessionId session,
 }
 
 bool SchedulerCore::Impl::OnHeartbeat(int64_t now_ms, SessionId session) {
+  if (const auto reader = readers_.find(session); reader != readers_.end()) {
+    reader->second.heard_ms = now_ms;
+    return true;
+  }
   const auto owner = sessions_.find(session);
   if (owner == sessions_.end() || owner->second.past) return false;
   Node& node = nodes_.at(owner->second.key);
@@ -145,6 +151,10 @@ bool SchedulerCore::Impl::OnHeartbeat(int64_t now_ms, SessionId session) {
 
 void SchedulerCore::Impl::OnSessionDown(int64_t now_ms, SessionId session, SchedulerOutbox* out) {
   Begin(now_ms, out);
+  if (const auto reader = readers_.find(session); reader != readers_.end()) {
+    Log(fmt::format("lost reader ({})", reader->second.address));
+    readers_.erase(reader);
+  }
   if (const auto owner = sessions_.find(session); owner != sessions_.end()) {
     const auto [key, past] = owner->second;
     sessions_.erase(owner);
@@ -163,6 +173,7 @@ void SchedulerCore::Impl::OnTimer(int64_t now_ms, SchedulerOutbox* out) {
   if (now_ms >= next_timer_ms_) {
     ExpireBarriers();
     ExpireAttempt();
+    ExpireReaders();
     // A death may end the job and change nodes_; then the rest is looked at in the next job.
     const JobId job = job_;
     CheckNodes();
@@ -170,6 +181,7 @@ void SchedulerCore::Impl::OnTimer(int64_t now_ms, SchedulerOutbox* out) {
     next_timer_ms_ = INT64_MAX;
     for (const auto& [key, node] : nodes_) Arm(NodeTimerMs(node));
     for (const auto& [rank, arrival] : barrier_arrivals_) Arm(arrival.deadline_at_ms);
+    for (const auto& [session, reader] : readers_) Arm(ReaderTimerMs(reader));
     if (attempt_) Arm(attempt_->deadline_at_ms);
   }
   Finish();
@@ -273,6 +285,7 @@ void SchedulerCore::Impl::Refuse(SessionId session, const absl::Status& why) {
 // We close the session, so the shell will not call OnSessionDown for it.
 void SchedulerCore::Impl::CloseSession(SessionId session) {
   out_->close.push_back(session);
+  readers_.erase(session);
   const auto owner = sessions_.find(session);
   if (owner == sessions_.end()) return;
   const auto [key, past] = owner->second;

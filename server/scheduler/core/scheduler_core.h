@@ -32,6 +32,12 @@
 //       new process, the job goes back to forming, under the same number, and starts again under a
 //       higher epoch. After that S6 holds.
 //
+//   S10 a reader is in no job: it takes no rank, is counted nowhere, and nobody hears of it or
+//   waits
+//       for it. It is told the routing table when the job has begun and is of the type that it
+//       names; later how that job ended. A reader that is lost is forgotten; it says itself, when
+//       it comes back, who it is and which job it reads, also to a scheduler that was restarted.
+//
 // Example of S8 and S9: 2 workers, 1 server, heartbeats of 1 s.
 //
 //    0.0 s  the third of them registers: attempt 1 is proposed
@@ -73,6 +79,7 @@ using SessionId = uint64_t;  // a node's stream, numbered by the shell
 inline constexpr uint32_t kShardsMax = 1024;         // of one server
 inline constexpr size_t kNodeAddressBytesMax = 255;  // address or label
 inline constexpr size_t kPluginBytesMax = 255;       // Register.updater_plugin
+inline constexpr size_t kReadersMax = 1024;          // at a time
 
 struct SchedulerOptions {
   uint32_t workers = 1;

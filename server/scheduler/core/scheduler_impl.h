@@ -3,6 +3,7 @@
 //   scheduler_registration.cc  who may take which rank
 //   scheduler_start.cc         how a job starts and begins (S8, S9)
 //   scheduler_job.cc           barriers, leaving, the job's end
+//   scheduler_readers.cc       who reads the job without being in it (S10)
 //   scheduler_state.cc         durable state to protobuf and back, its check, the status page
 #pragma once
 
@@ -55,6 +56,15 @@ class SchedulerCore::Impl {
   struct SessionOwner {
     NodeKey key;
     bool past = false;  // in past_workers_, else in nodes_
+  };
+  // Known by its session alone (S10).
+  struct Reader {
+    uint64_t nonce = 0;
+    Incarnation incarnation = 0;
+    std::string address;
+    std::string store_type;
+    JobId job = 0;  // whose routing table it was told; 0: it waits for a job to begin
+    int64_t heard_ms = 0;
   };
   struct Arrival {
     int64_t deadline_at_ms = INT64_MAX;
@@ -113,6 +123,7 @@ class SchedulerCore::Impl {
   void Admit(SessionId session, const v1::Register& request, uint32_t rank);
   void Bind(SessionId session, Node* node, bool past);
   void SendRegistered(const Node& node, JobId job);
+  void SendRegistered(SessionId session, uint32_t rank, Incarnation incarnation, JobId job);
   void SendWhoIsUnwell(const Node& to);
 
   // ---- scheduler_start.cc
@@ -143,6 +154,21 @@ class SchedulerCore::Impl {
   std::string LostSlots(const v1::NodeRecord& server) const;
   uint32_t SlotsOf(const v1::NodeRecord& server) const;
 
+  // ---- scheduler_readers.cc
+  void OnReaderRegisters(SessionId session, const v1::Register& request);
+  void OnReaderMessage(SessionId session, const v1::NodeMessage& message);
+  // Whether what a reader says of itself fits what is known.
+  absl::Status CheckReader(SessionId session, const v1::Register& request) const;
+  // Tells a reader that waits the routing table of the job, which has begun.
+  void TellReader(SessionId session, Reader* reader);
+  void TellReaders();
+  void TellReadersTheEnd();
+  // Those that have been silent for too long are gone.
+  void ExpireReaders();
+  int64_t ReaderTimerMs(const Reader& reader) const {
+    return reader.heard_ms + options_.silent_dead_ms;
+  }
+
   // ---- scheduler_state.cc
   v1::SchedulerState ToState() const;
   void FromState(const v1::SchedulerState& state);
@@ -167,8 +193,10 @@ class SchedulerCore::Impl {
   // Volatile.
   std::map<NodeKey, Node> dead_servers_;  // that the job before ended with
   std::map<SessionId, SessionOwner> sessions_;
-  std::optional<Attempt> attempt_;                  // only while the job forms
-  uint64_t attempts_ = 0;                           // of this life of the scheduler
+  std::map<SessionId, Reader> readers_;
+  uint64_t readers_named_ = 0;      // incarnations that this life of the scheduler gave to readers
+  std::optional<Attempt> attempt_;  // only while the job forms
+  uint64_t attempts_ = 0;           // of this life of the scheduler
   std::map<NodeKey, Obstacle> obstacles_;           // likewise
   std::map<WorkerRank, Arrival> barrier_arrivals_;  // at generation barrier_generation_ + 1
   int64_t barrier_since_ms_ = 0;

@@ -177,6 +177,7 @@ void SchedulerCore::Impl::EndJob(absl::StatusCode code, const std::string& messa
   v1::SchedulerMessage news;
   *news.mutable_job_ended() = *ended_;
   Broadcast(news);
+  TellReadersTheEnd();
   out_->job_ended = *ended_;
   for (const auto& [key, node] : nodes_) {
     if (!node.session && !node.record.left() && node.health != v1::HEALTH_DEAD) {

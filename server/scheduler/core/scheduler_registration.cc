@@ -11,7 +11,10 @@ namespace kvstore {
 
 namespace {
 
-const char* RoleName(v1::Role role) { return role == v1::ROLE_WORKER ? "worker" : "server"; }
+const char* RoleName(v1::Role role) {
+  if (role == v1::ROLE_READER) return "reader";
+  return role == v1::ROLE_WORKER ? "worker" : "server";
+}
 
 bool IsPrintable(const std::string& text) {
   return std::none_of(text.begin(), text.end(), [](char c) {
@@ -38,12 +41,21 @@ void SchedulerCore::Impl::OnRegister(SessionId session, const v1::Register& requ
   if (absl::Status status = CheckRequest(request); !status.ok()) return Refuse(session, status);
 
   // One session speaks for one node.
+  const auto reader = readers_.find(session);
+  if (reader != readers_.end() &&
+      (reader->second.nonce != request.nonce() || request.role() != v1::ROLE_READER)) {
+    return Refuse(session, absl::InvalidArgumentError(
+                               "a session registers one node; this one has registered a reader"));
+  }
   if (const auto owner = sessions_.find(session); owner != sessions_.end()) {
     const auto [key, past] = owner->second;
     if ((past ? past_workers_ : nodes_).at(key).record.nonce() != request.nonce()) {
       return Refuse(session, absl::InvalidArgumentError(
                                  "a session registers one node; this one has registered another"));
     }
+  }
+  if (request.role() == v1::ROLE_READER && sessions_.count(session) == 0) {
+    return OnReaderRegisters(session, request);
   }
   if (Node* node = FindByNonce(request.nonce())) return Resume(session, request, node);
   if (Node* node = FindPastByNonce(request.nonce())) return ResumePast(session, node);
@@ -66,10 +78,12 @@ absl::Status SchedulerCore::Impl::CheckRequest(const v1::Register& request) cons
     return absl::FailedPreconditionError(fmt::format(
         "protocol {0}: this scheduler speaks {1} to {1}", request.protocol(), kProtocolVersion));
   }
-  if (request.role() != v1::ROLE_WORKER && request.role() != v1::ROLE_SERVER) {
-    return absl::InvalidArgumentError(fmt::format(
-        "role {}: expected worker ({}) or server ({})", static_cast<int>(request.role()),
-        static_cast<int>(v1::ROLE_WORKER), static_cast<int>(v1::ROLE_SERVER)));
+  if (request.role() != v1::ROLE_WORKER && request.role() != v1::ROLE_SERVER &&
+      request.role() != v1::ROLE_READER) {
+    return absl::InvalidArgumentError(
+        fmt::format("role {}: expected worker ({}), server ({}) or reader ({})",
+                    static_cast<int>(request.role()), static_cast<int>(v1::ROLE_WORKER),
+                    static_cast<int>(v1::ROLE_SERVER), static_cast<int>(v1::ROLE_READER)));
   }
   if (request.nonce() == 0) {
     return absl::InvalidArgumentError("nonce 0: expected a random number");
@@ -102,6 +116,11 @@ absl::Status SchedulerCore::Impl::CheckRequest(const v1::Register& request) cons
         "store type: expected 1 to 64 printable bytes, got {}", request.store_type().size()));
   } else if (absl::Status bound = CheckStaleness(request.store_type()); !bound.ok()) {
     return bound;
+  }
+  if (request.role() == v1::ROLE_READER) {
+    if (request.wanted_rank_plus_one() == 0) return absl::OkStatus();
+    return absl::InvalidArgumentError(fmt::format("reader: no rank expected, it asks for {}",
+                                                  request.wanted_rank_plus_one() - 1));
   }
   const uint32_t places = request.role() == v1::ROLE_WORKER ? options_.workers : options_.servers;
   if (request.wanted_rank_plus_one() > places) {
@@ -354,17 +373,23 @@ void SchedulerCore::Impl::Bind(SessionId session, Node* node, bool past) {
 }
 
 void SchedulerCore::Impl::SendRegistered(const Node& node, JobId job) {
+  if (!node.session) return;
+  SendRegistered(*node.session, node.record.rank(), node.record.incarnation(), job);
+}
+
+void SchedulerCore::Impl::SendRegistered(SessionId session, uint32_t rank, Incarnation incarnation,
+                                         JobId job) {
   v1::SchedulerMessage message;
   v1::Registered* registered = message.mutable_registered();
   registered->set_cluster(cluster_);
   registered->set_term(term_);
-  registered->set_rank(node.record.rank());
-  registered->set_incarnation(node.record.incarnation());
+  registered->set_rank(rank);
+  registered->set_incarnation(incarnation);
   registered->set_job(job);
   registered->set_workers(options_.workers);
   registered->set_servers(options_.servers);
   registered->set_heartbeat_ms(static_cast<uint32_t>(options_.heartbeat_ms));
-  SendTo(node, std::move(message));
+  Send(session, std::move(message));
 }
 
 void SchedulerCore::Impl::SendWhoIsUnwell(const Node& to) {

@@ -170,6 +170,7 @@ void SchedulerCore::Impl::NoteBegun() {
   begun_ = true;
   begun_ms_ = now_ms_;
   dirty_ = true;
+  TellReaders();
 }
 
 // Takes a job that has started, but not begun, back to forming. No worker has sent a server

@@ -184,6 +184,17 @@ v1::ClusterStatus SchedulerCore::Impl::Status(int64_t now_ms) const {
       }
     }
   }
+  for (const auto& [session, reader] : readers_) {
+    const int64_t silent_ms = std::max<int64_t>(now_ms - reader.heard_ms, 0);
+    v1::NodeStatus* entry = status.add_nodes();
+    entry->set_role(v1::ROLE_READER);
+    entry->set_rank(kReaderRank);
+    entry->set_incarnation(reader.incarnation);
+    entry->set_address(reader.address);
+    entry->set_health(silent_ms < options_.suspect_ms ? v1::HEALTH_ALIVE : v1::HEALTH_SUSPECT);
+    entry->set_silent_ms(static_cast<uint64_t>(silent_ms));
+    entry->set_connected(true);
+  }
   for (const auto& [key, obstacle] : obstacles_) status.add_obstacles(obstacle.text);
   if (!barrier_arrivals_.empty()) {
     v1::BarrierStatus* barrier = status.add_barriers();

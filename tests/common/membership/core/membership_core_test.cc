@@ -1,4 +1,4 @@
-// A node's side of its session with the scheduler (M1 to M7).
+// A node's side of its session with the scheduler (M1 to M8).
 #include "common/membership/core/membership_core.h"
 
 #include <catch2/catch.hpp>
@@ -488,6 +488,30 @@ TEST_CASE("messages of a kind that is not known yet are ignored", "[cluster][mem
   node.Get(v1::SchedulerMessage());
   CHECK_FALSE(node.out.refused);
   CHECK(node.core.connected());
+}
+
+TEST_CASE("a reader begins with its routing table, and says whose it has when it comes back",
+          "[membership]") {
+  Node node(v1::ROLE_READER);
+  node.Up();
+  CHECK(node.out.messages[0].register_().role() == v1::ROLE_READER);
+  CHECK(node.out.messages[0].register_().job() == 0);
+  node.GetRegistered(3);
+  node.Do([&] { node.core.Begin(node.now, &node.out); });
+  CHECK(node.out.messages.empty());  // there is nothing to ask
+  node.Down();
+  node.Tick();
+  node.Up();
+  CHECK(node.out.messages[0].register_().job() == 0);
+  node.GetRegistered(4);
+  node.GetRouting(7, 4);
+  CHECK(node.out.routing != nullptr);
+  CHECK(node.core.begun());
+  node.Down();
+  node.Tick();
+  node.Up();
+  CHECK(node.out.messages[0].register_().job() == 4);
+  CHECK(node.out.messages[0].register_().incarnation() == 9);
 }
 
 }  // namespace
