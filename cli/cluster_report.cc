@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 #include "cli/printer.h"
@@ -20,6 +21,8 @@ std::string RoleText(v1::Role role) {
       return "worker";
     case v1::ROLE_SERVER:
       return "server";
+    case v1::ROLE_READER:
+      return "reader";
     default:
       return "unknown";
   }
@@ -57,16 +60,20 @@ std::string WorkersText(const v1::ClusterStatus& cluster, const Ranks& ranks) {
   return text;
 }
 
-// Servers first, by rank.
+// Servers first, by rank; readers, which have none, last.
 std::vector<v1::NodeStatus> SortedNodes(const v1::ClusterStatus& cluster) {
   std::vector<v1::NodeStatus> nodes(cluster.nodes().begin(), cluster.nodes().end());
-  std::stable_sort(nodes.begin(), nodes.end(), [](const auto& a, const auto& b) {
-    return a.role() != b.role() ? a.role() > b.role() : a.rank() < b.rank();
-  });
+  const auto place = [](const v1::NodeStatus& node) {
+    return std::make_tuple(node.role() == v1::ROLE_READER, -static_cast<int>(node.role()),
+                           node.rank(), node.incarnation());
+  };
+  std::stable_sort(nodes.begin(), nodes.end(),
+                   [&](const auto& a, const auto& b) { return place(a) < place(b); });
   return nodes;
 }
 
 std::string NodeName(const v1::NodeStatus& node) {
+  if (node.role() == v1::ROLE_READER) return RoleText(node.role());
   return fmt::format("{} {}", RoleText(node.role()), node.rank());
 }
 
@@ -211,11 +218,9 @@ void WriteWorkers(JsonWriter& json, const char* name, const Ranks& ranks) {
 }
 
 void WriteNode(JsonWriter& json, const ClusterReport& report, const v1::NodeStatus& node) {
-  json.BeginObject()
-      .Member("node", NodeName(node))
-      .Member("role", RoleText(node.role()))
-      .Member("rank", uint64_t{node.rank()})
-      .Member("incarnation", node.incarnation())
+  json.BeginObject().Member("node", NodeName(node)).Member("role", RoleText(node.role()));
+  if (node.role() != v1::ROLE_READER) json.Member("rank", uint64_t{node.rank()});
+  json.Member("incarnation", node.incarnation())
       .Member("address", node.address())
       .Member("health", HealthText(node.health()))
       .Member("connected", node.connected())
@@ -246,13 +251,15 @@ void WriteNode(JsonWriter& json, const ClusterReport& report, const v1::NodeStat
 
 std::string ReportAsTable(const ClusterReport& report) {
   const v1::ClusterStatus& cluster = report.cluster;
+  const size_t readers = CountAlive(cluster, v1::ROLE_READER);
   const std::string text = fmt::format(
       "cluster {:016x}: {}\n"
-      "job {}{}, epoch {}, term {}; {} of {} workers and {} of {} servers alive\n\n",
+      "job {}{}, epoch {}, term {}; {} of {} workers and {} of {} servers alive{}\n\n",
       cluster.cluster(), cluster.state(), cluster.job(),
       cluster.store_type().empty() ? "" : " (" + cluster.store_type() + ")", cluster.epoch(),
       cluster.term(), CountAlive(cluster, v1::ROLE_WORKER), cluster.workers(),
-      CountAlive(cluster, v1::ROLE_SERVER), cluster.servers());
+      CountAlive(cluster, v1::ROLE_SERVER), cluster.servers(),
+      readers == 0 ? "" : fmt::format(", {} reader{}", readers, readers == 1 ? "" : "s"));
   std::string obstacles;
   for (const std::string& obstacle : cluster.obstacles()) obstacles += "\n" + obstacle + "\n";
   return text + NodesTable(report) + ServerLines(report) + obstacles + BarriersTable(cluster) +

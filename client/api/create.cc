@@ -1,4 +1,6 @@
 // KVStore::Create: from a type's name to a store.
+#include <fmt/format.h>
+
 #include <memory>
 #include <string>
 
@@ -22,17 +24,25 @@ absl::StatusOr<std::shared_ptr<StoreBackend>> MakeBackend(const StoreType& type,
     case StoreFamily::kLocal:
       return MakeLocalBackend(environment);
     case StoreFamily::kDist:
-      if (environment.role != NodeRole::kWorkerRole) return MakeServerRoleBackend(environment);
+      if (environment.role == NodeRole::kServerRole ||
+          environment.role == NodeRole::kSchedulerRole) {
+        return MakeServerRoleBackend(environment);
+      }
       return MakeDistBackend(environment, type.name);
   }
   return absl::InternalError("no such family of stores");
 }
 
-std::unique_ptr<KVStore> CreateStore(const std::string& type) {
+std::unique_ptr<KVStore> CreateStore(const std::string& type, const StoreOptions& options) {
   const auto parsed = ParseStoreType(type);
   ThrowIfError(parsed.status());
-  const auto environment = ReadEnvironment();
+  if (options.reader && parsed->family == StoreFamily::kLocal) {
+    ThrowIfError(absl::InvalidArgumentError(
+        fmt::format("StoreOptions::reader: a dist store expected, got type '{}'", parsed->name)));
+  }
+  auto environment = ReadEnvironment();
   ThrowIfError(environment.status());
+  if (options.reader) environment->role = NodeRole::kReaderRole;
   for (const std::string& warning : environment->warnings) LogWarningOnce(warning);
   for (const std::string& warning : WarningsOfProcessVariables()) LogWarningOnce(warning);
   auto backend = MakeBackend(*parsed, *environment);
@@ -43,11 +53,16 @@ std::unique_ptr<KVStore> CreateStore(const std::string& type) {
 }  // namespace
 
 std::unique_ptr<KVStore> KVStore::CreateUnique(const std::string& type) {
-  return WithinMemory([&] { return CreateStore(type); });
+  return WithinMemory([&] { return CreateStore(type, {}); });
+}
+
+std::unique_ptr<KVStore> KVStore::CreateUnique(const std::string& type,
+                                               const StoreOptions& options) {
+  return WithinMemory([&] { return CreateStore(type, options); });
 }
 
 KVStore* KVStore::Create(const char* type) {
-  return WithinMemory([&] { return CreateStore(type == nullptr ? "" : type).release(); });
+  return WithinMemory([&] { return CreateStore(type == nullptr ? "" : type, {}).release(); });
 }
 
 }  // namespace kvstore

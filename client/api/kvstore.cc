@@ -27,6 +27,7 @@ void KVStore::InitPSEnv(const std::unordered_map<std::string, std::string>& envi
 }
 
 bool KVStore::IsWorkerNode() { return Role() == NodeRole::kWorkerRole; }
+bool KVStore::IsReaderNode() { return Role() == NodeRole::kReaderRole; }
 bool KVStore::IsServerNode() { return Role() == NodeRole::kServerRole; }
 bool KVStore::IsSchedulerNode() { return Role() == NodeRole::kSchedulerRole; }
 

@@ -89,6 +89,15 @@ absl::Status StoreFacade::Usable() const {
   return backend_->Usable();
 }
 
+absl::Status StoreFacade::MayChange(const char* call) const {
+  if (!backend_->reads_only()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      fmt::format("{}: a worker expected, this store is a reader's, which has Pull, PullRowSparse "
+                  "and what only "
+                  "looks",
+                  call));
+}
+
 absl::Status StoreFacade::MayBlock() const {
   if (absl::Status usable = Usable(); !usable.ok()) return usable;
   if (!backend_->OnOwnThread()) return absl::OkStatus();
@@ -125,7 +134,8 @@ OperationSpec StoreFacade::SpecOf(const VarPtr& key_var,
                                   const std::shared_ptr<KeyOperation>& operation) const {
   OperationSpec spec;
   spec.owner = backend_;
-  spec.verb = NameOf(operation->kind);
+  const bool learns = operation->kind == OperationKind::kInit && backend_->reads_only();
+  spec.verb = learns ? "the first pull" : NameOf(operation->kind);
   spec.subject = operation->key;
   // Three more: key_var, all_ and, of an Init, KeyState::making.
   spec.uses.reserve(3 + operation->values.size() + operation->outputs.size() +
@@ -160,6 +170,7 @@ KeyedStatus StoreFacade::Queue(OperationKind kind, const Names& push_keys,
   if (status.ok()) status = CheckLengths(kind, push_keys.size(), values.size(), "values");
   if (status.ok()) status = CheckLengths(kind, pull_keys.size(), outputs.size(), "outputs");
   if (!status.ok()) return {status, {}};
+  if (KeyedStatus learned = LearnKeys(pull_keys); !learned.ok()) return learned;
 
   DependencyEngine::Ready ready;
   {
@@ -184,6 +195,7 @@ KeyedStatus StoreFacade::QueueRows(const Names& keys,
     status = CheckLengths(OperationKind::kPullRows, keys.size(), rows.size(), "outputs");
   }
   if (!status.ok()) return {status, {}};
+  if (KeyedStatus learned = LearnKeys(keys); !learned.ok()) return learned;
 
   DependencyEngine::Ready ready;
   {

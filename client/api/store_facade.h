@@ -104,6 +104,8 @@ class StoreFacade final : public KVStore {
   // Logs what nobody will ask for any more.
   void WarnOfLostFailures();
   absl::Status Usable() const;
+  // OK, or why `call`, which does not only read, may not be made: this is a reader.
+  absl::Status MayChange(const char* call) const;
   // OK, or why a call that waits may not be made now, by this thread.
   absl::Status MayBlock() const;
 
@@ -119,6 +121,14 @@ class StoreFacade final : public KVStore {
       KVS_EXCLUDES(mutex_);
   // The same, with the backend's room.
   KeyedStatus MakeKeysInRoom(const Names& keys, const DescribeValue& describe) KVS_EXCLUDES(mutex_);
+  // In a reader: what the keys are is known when it returns, or has failed. Elsewhere nothing.
+  KeyedStatus LearnKeys(const Names& keys) KVS_EXCLUDES(mutex_);
+  // The keys of which it is not known, and what must be waited for to know it of others; each once.
+  struct Unknown {
+    Names keys;
+    std::vector<VarPtr> making;
+  };
+  KeyedStatus FindUnknown(const Names& keys, Unknown* unknown) KVS_REQUIRES(mutex_);
   // `kind`: kDelete or kReset.
   KeyedStatus EndKeys(OperationKind kind, const Names& keys) KVS_EXCLUDES(mutex_);
   KeyedStatus Queue(OperationKind kind, const Names& push_keys, const std::vector<NDArray>& values,

@@ -28,43 +28,71 @@ absl::Status CheckIgnoreSparse(const StoreBackend& backend, const std::string& t
 }  // namespace
 
 void StoreFacade::Init(const std::vector<int>& keys, const std::vector<NDArray>& values) {
-  WithinMemory([&] { ThrowIfError(InitKeys(NamesOf(keys), values)); });
+  WithinMemory([&] {
+    ThrowIfError(MayChange("Init"));
+    ThrowIfError(InitKeys(NamesOf(keys), values));
+  });
 }
 void StoreFacade::Init(const std::vector<std::string>& keys, const std::vector<NDArray>& values) {
-  WithinMemory([&] { ThrowIfError(InitKeys(NamesOf(keys), values)); });
+  WithinMemory([&] {
+    ThrowIfError(MayChange("Init"));
+    ThrowIfError(InitKeys(NamesOf(keys), values));
+  });
 }
 
 void StoreFacade::InitByRule(const std::vector<int>& keys, const std::vector<ValueByRule>& values) {
-  WithinMemory([&] { ThrowIfError(InitKeysByRule(NamesOf(keys), values)); });
+  WithinMemory([&] {
+    ThrowIfError(MayChange("InitByRule"));
+    ThrowIfError(InitKeysByRule(NamesOf(keys), values));
+  });
 }
 void StoreFacade::InitByRule(const std::vector<std::string>& keys,
                              const std::vector<ValueByRule>& values) {
-  WithinMemory([&] { ThrowIfError(InitKeysByRule(NamesOf(keys), values)); });
+  WithinMemory([&] {
+    ThrowIfError(MayChange("InitByRule"));
+    ThrowIfError(InitKeysByRule(NamesOf(keys), values));
+  });
 }
 
 void StoreFacade::Delete(const std::vector<int>& keys) {
-  WithinMemory([&] { ThrowIfError(EndKeys(OperationKind::kDelete, NamesOf(keys))); });
+  WithinMemory([&] {
+    ThrowIfError(MayChange("Delete"));
+    ThrowIfError(EndKeys(OperationKind::kDelete, NamesOf(keys)));
+  });
 }
 void StoreFacade::Delete(const std::vector<std::string>& keys) {
-  WithinMemory([&] { ThrowIfError(EndKeys(OperationKind::kDelete, NamesOf(keys))); });
+  WithinMemory([&] {
+    ThrowIfError(MayChange("Delete"));
+    ThrowIfError(EndKeys(OperationKind::kDelete, NamesOf(keys)));
+  });
 }
 
 void StoreFacade::Reset(const std::vector<int>& keys) {
-  WithinMemory([&] { ThrowIfError(EndKeys(OperationKind::kReset, NamesOf(keys))); });
+  WithinMemory([&] {
+    ThrowIfError(MayChange("Reset"));
+    ThrowIfError(EndKeys(OperationKind::kReset, NamesOf(keys)));
+  });
 }
 void StoreFacade::Reset(const std::vector<std::string>& keys) {
-  WithinMemory([&] { ThrowIfError(EndKeys(OperationKind::kReset, NamesOf(keys))); });
+  WithinMemory([&] {
+    ThrowIfError(MayChange("Reset"));
+    ThrowIfError(EndKeys(OperationKind::kReset, NamesOf(keys)));
+  });
 }
 
 void StoreFacade::Push(const std::vector<int>& keys, const std::vector<NDArray>& values,
                        int priority) {
-  WithinMemory(
-      [&] { ThrowIfError(Queue(OperationKind::kPush, NamesOf(keys), values, {}, {}, priority)); });
+  WithinMemory([&] {
+    ThrowIfError(MayChange("Push"));
+    ThrowIfError(Queue(OperationKind::kPush, NamesOf(keys), values, {}, {}, priority));
+  });
 }
 void StoreFacade::Push(const std::vector<std::string>& keys, const std::vector<NDArray>& values,
                        int priority) {
-  WithinMemory(
-      [&] { ThrowIfError(Queue(OperationKind::kPush, NamesOf(keys), values, {}, {}, priority)); });
+  WithinMemory([&] {
+    ThrowIfError(MayChange("Push"));
+    ThrowIfError(Queue(OperationKind::kPush, NamesOf(keys), values, {}, {}, priority));
+  });
 }
 
 void StoreFacade::Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
@@ -99,6 +127,7 @@ void StoreFacade::PushPull(const std::vector<int>& push_keys, const std::vector<
                            const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
                            int priority) {
   WithinMemory([&] {
+    ThrowIfError(MayChange("PushPull"));
     ThrowIfError(Queue(OperationKind::kPushPull, NamesOf(push_keys), values, NamesOf(pull_keys),
                        outputs, priority));
   });
@@ -108,6 +137,7 @@ void StoreFacade::PushPull(const std::vector<std::string>& push_keys,
                            const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
                            int priority) {
   WithinMemory([&] {
+    ThrowIfError(MayChange("PushPull"));
     ThrowIfError(Queue(OperationKind::kPushPull, NamesOf(push_keys), values, NamesOf(pull_keys),
                        outputs, priority));
   });
@@ -117,6 +147,7 @@ void StoreFacade::Broadcast(const std::vector<int>& init_keys, const std::vector
                             const std::vector<NDArray>& values,
                             const std::vector<NDArray*>& outputs, int priority) {
   WithinMemory([&] {
+    ThrowIfError(MayChange("Broadcast"));
     ThrowIfError(BroadcastKeys(NamesOf(init_keys), NamesOf(pull_keys), values, outputs, priority));
   });
 }
@@ -125,6 +156,7 @@ void StoreFacade::Broadcast(const std::vector<std::string>& init_keys,
                             const std::vector<NDArray>& values,
                             const std::vector<NDArray*>& outputs, int priority) {
   WithinMemory([&] {
+    ThrowIfError(MayChange("Broadcast"));
     ThrowIfError(BroadcastKeys(NamesOf(init_keys), NamesOf(pull_keys), values, outputs, priority));
   });
 }
@@ -132,6 +164,7 @@ void StoreFacade::Broadcast(const std::vector<std::string>& init_keys,
 void StoreFacade::set_updater(Updater updater) {
   WithinMemory([&] {
     ThrowIfError(Usable());
+    ThrowIfError(MayChange("set_updater"));
     ThrowIfError(backend_->SetUpdater(std::move(updater)));
   });
 }
@@ -139,23 +172,31 @@ void StoreFacade::set_updater(Updater updater) {
 void StoreFacade::set_updater(StrUpdater updater) {
   WithinMemory([&] {
     ThrowIfError(Usable());
+    ThrowIfError(MayChange("set_updater"));
     ThrowIfError(backend_->SetUpdater(std::move(updater)));
   });
 }
 
 void StoreFacade::SetOptimizer(const OptimizerSpec& spec) {
-  WithinMemory([&] { ThrowIfError(SetOptimizerOf(spec)); });
+  WithinMemory([&] {
+    ThrowIfError(MayChange("SetOptimizer"));
+    ThrowIfError(SetOptimizerOf(spec));
+  });
 }
 
 void StoreFacade::SetOptimizerNumbers(
     const std::vector<std::pair<std::string, std::string>>& numbers, int64_t from_step) {
-  WithinMemory([&] { ThrowIfError(ChangeNumbers(numbers, from_step)); });
+  WithinMemory([&] {
+    ThrowIfError(MayChange("SetOptimizerNumbers"));
+    ThrowIfError(ChangeNumbers(numbers, from_step));
+  });
 }
 
 void StoreFacade::SetGradientCompression(
     const std::vector<std::pair<std::string, std::string>>& parameters) {
   WithinMemory([&] {
     ThrowIfError(Usable());
+    ThrowIfError(MayChange("SetGradientCompression"));
     auto config = CompressionConfigOf(parameters);
     ThrowIfError(config.status());
     ThrowIfError(SetCompression(*std::move(config)));
@@ -165,6 +206,7 @@ void StoreFacade::SetGradientCompression(
 void StoreFacade::SendCommandToServers(int cmd_id, const std::string& body) {
   WithinMemory([&] {
     ThrowIfError(MayBlock());
+    ThrowIfError(MayChange("SendCommandToServers"));
     ThrowIfError(backend_->SendCommand(cmd_id, body));
   });
 }
@@ -173,6 +215,7 @@ void StoreFacade::SetServerProfilerCommand(KVStoreServerProfilerCommand type,
                                            const std::string& parameters) {
   WithinMemory([&] {
     ThrowIfError(MayBlock());
+    ThrowIfError(MayChange("SetServerProfilerCommand"));
     const auto verb = static_cast<int32_t>(type);
     ThrowIfError(CheckProfilerOrder(verb, parameters));
     ThrowIfError(backend_->SendProfilerOrder({static_cast<ProfilerVerb>(verb), parameters}));
@@ -189,13 +232,17 @@ void StoreFacade::RunServer(const Controller& controller) {
 void StoreFacade::Barrier() {
   WithinMemory([&] {
     ThrowIfError(MayBlock());
+    ThrowIfError(MayChange("Barrier"));
     ThrowIfError(engine_.TakeFailure(all_, /*readers=*/true));
     ThrowIfError(backend_->Barrier());
   });
 }
 
 void StoreFacade::Step() {
-  ThrowIfError(Usable());
+  WithinMemory([&] {
+    ThrowIfError(Usable());
+    ThrowIfError(MayChange("Step"));
+  });
   CountStep();
 }
 

@@ -123,6 +123,58 @@ KeyedStatus StoreFacade::MakeKeysInRoom(const Names& keys, const DescribeValue& 
   return first;
 }
 
+KeyedStatus StoreFacade::FindUnknown(const Names& keys, Unknown* unknown) {
+  std::unordered_set<KeyId> once;
+  for (const KeyName& name : keys) {
+    if (!once.insert(IdOf(name)).second) continue;
+    const auto state = keys_.Get(name);
+    if (absl::IsNotFound(state.status())) {
+      unknown->keys.push_back(name);
+      continue;
+    }
+    if (!state.ok()) return {state.status(), TextOf(name)};
+    const VarPtr var = (*state)->var;
+    if ((*state)->making != nullptr) {
+      unknown->making.push_back((*state)->making);
+    } else if (absl::IsNotFound(engine_.LastFailure(var))) {
+      // Its life is over: it may be another key now. Whoever asked then is told so first.
+      KeyedStatus untold = engine_.TakeFailure(var, /*readers=*/true);
+      if (!untold.ok()) return untold;
+      keys_.Deleted(*KeyPtr((*state)->key), var);
+      unknown->keys.push_back(name);
+    }
+  }
+  return {};
+}
+
+// A reader makes no keys: to it Init with an empty array is the question what a key is, which waits
+// until the key exists.
+KeyedStatus StoreFacade::LearnKeys(const Names& keys) {
+  if (!backend_->reads_only()) return {};
+  while (true) {
+    Unknown unknown;
+    {
+      MutexLock lock(mutex_);
+      if (KeyedStatus found = FindUnknown(keys, &unknown); !found.ok()) return found;
+    }
+    if (unknown.keys.empty() && unknown.making.empty()) return {};
+    if (absl::Status status = MayBlock(); !status.ok()) return {status, {}};
+    if (!unknown.keys.empty()) {
+      const KeyedStatus made = InitKeys(unknown.keys, std::vector<NDArray>(unknown.keys.size()));
+      if (made.ok()) continue;
+      if (!absl::IsAlreadyExists(made.status)) return made;
+      // Another thread may have asked meanwhile; if not, it is another key of the same hash.
+      bool asked = false;
+      MutexLock lock(mutex_);
+      for (const KeyName& name : unknown.keys) asked |= keys_.Find(name).ok();
+      if (!asked) return made;
+      continue;
+    }
+    const absl::Status waited = engine_.Wait(unknown.making, DependencyEngine::WaitFor::kAll);
+    if (!waited.ok()) return {waited, {}};
+  }
+}
+
 // Waits, like Init, so that the key is gone, or reset, when it returns, and an Init or a push may
 // follow. Before, it waits for what this worker has under way on all parts of the keys.
 KeyedStatus StoreFacade::EndKeys(OperationKind kind, const Names& keys) {

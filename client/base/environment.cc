@@ -15,6 +15,7 @@ constexpr int64_t kTimeoutMsMax = int64_t{1} << 40;  // 34 years; in ns, and fro
 
 NodeRole RoleOf(const std::string& name) {
   if (name == "server") return NodeRole::kServerRole;
+  if (name == "reader") return NodeRole::kReaderRole;
   return name == "scheduler" ? NodeRole::kSchedulerRole : NodeRole::kWorkerRole;
 }
 

@@ -14,11 +14,12 @@
 
 namespace kvstore {
 
-enum class NodeRole { kWorkerRole, kServerRole, kSchedulerRole };
+enum class NodeRole { kWorkerRole, kServerRole, kSchedulerRole, kReaderRole };
 
 // The rows of kWorkerProgram in common/config/setting_table.cc say which variables these come from.
 struct Environment {
   NodeRole role = NodeRole::kWorkerRole;
+  bool reads() const { return role == NodeRole::kReaderRole; }
   std::string scheduler;         // HOST:PORT; empty if not set
   uint32_t workers = 0;          // 0: not set
   uint32_t servers = 0;          // 0: not set

@@ -42,6 +42,13 @@ absl::Status AwaitInitOperation::Learn(const KeySpec* key) const {
                     label, static_cast<uint32_t>(key->dtype), ShapeString(key->shape),
                     static_cast<uint32_t>(key->storage)));
   }
+  if (reading_ != nullptr) {
+    const absl::Status codec = reading_->Learn(operation().key->id, key->compression);
+    if (!codec.ok()) {
+      return absl::InternalError(fmt::format("{}: the server says how it is compressed: {}", label,
+                                             std::string(codec.message())));
+    }
+  }
   ValueSpec& spec = operation().spec;
   spec.known = true;
   spec.dtype = key->dtype;

@@ -60,10 +60,11 @@ ClusterSession::ClusterSession(std::shared_ptr<Transport> transport, const Envir
     : transport_(std::move(transport)),
       environment_(environment),
       store_type_(std::move(store_type)),
-      profile_(environment_.profile.empty()
+      profile_(environment_.profile.empty() || environment_.reads()
                    ? nullptr
                    : std::make_unique<WorkerProfile>(environment_.profile,
                                                      environment_.profile_bytes_max)),
+      begun_(environment_.reads()),
       loop_owner_(transport_->MakeLoop("kvs-session")) {
   loop_ = loop_owner_.get();
   links_ = std::make_unique<ShardLinks>(
@@ -116,16 +117,19 @@ int64_t ClusterSession::MeasureClock() {
 absl::StatusOr<std::shared_ptr<ClusterSession>> ClusterSession::Join(
     std::shared_ptr<Transport> transport, const Environment& environment,
     const std::string& store_type) {
-  if (environment.role != NodeRole::kWorkerRole) {
+  if (environment.role != NodeRole::kWorkerRole && !environment.reads()) {
     return absl::FailedPreconditionError(fmt::format(
-        "a store of type '{}' needs the role worker, KVSTORE_ROLE or DMLC_ROLE says {}", store_type,
-        environment.role == NodeRole::kServerRole ? "server" : "scheduler"));
+        "a store of type '{}' needs the role worker, or reader, KVSTORE_ROLE or DMLC_ROLE says {}",
+        store_type, environment.role == NodeRole::kServerRole ? "server" : "scheduler"));
   }
   if (environment.scheduler.empty()) {
     return absl::InvalidArgumentError(
         fmt::format("a store of type '{}' needs a scheduler: set KVSTORE_SCHEDULER=HOST:PORT (or "
                     "DMLC_PS_ROOT_URI and DMLC_PS_ROOT_PORT), or run under `kvctl run`",
                     store_type));
+  }
+  if (environment.reads() && !environment.profile.empty()) {
+    LogWarning("KVSTORE_PROFILE has no effect in a reader: it records what workers do");
   }
   TeachAllocatorLargeBlocks();
   std::shared_ptr<ClusterSession> session(
@@ -147,9 +151,12 @@ absl::Status ClusterSession::WaitUntilComplete() {
     if (job_status_) return *job_status_;
     if (routing_ != nullptr) return absl::OkStatus();
   }
-  return absl::DeadlineExceededError(
-      fmt::format("the cluster of scheduler {} is not complete after {} ms: {}",
-                  environment_.scheduler, environment_.connect_timeout_ms, DescribeIncomplete()));
+  const std::string what =
+      reads()
+          ? fmt::format("no job for this reader has begun at scheduler {}", environment_.scheduler)
+          : fmt::format("the cluster of scheduler {} is not complete", environment_.scheduler);
+  return absl::DeadlineExceededError(fmt::format(
+      "{} after {} ms: {}", what, environment_.connect_timeout_ms, DescribeIncomplete()));
 }
 
 std::string ClusterSession::DescribeIncomplete() {
@@ -160,7 +167,9 @@ std::string ClusterSession::DescribeIncomplete() {
   }
   std::string text = WhoIsThere(*status);
   MutexLock lock(mutex_);
-  if (!put_off_.empty()) text += fmt::format("; this worker was put off: {}", put_off_);
+  if (!put_off_.empty()) {
+    text += fmt::format("; this {} was put off: {}", reads() ? "reader" : "worker", put_off_);
+  }
   return text;
 }
 
@@ -180,7 +189,9 @@ int64_t ClusterSession::Scaled(int64_t ms) const { return ScaledTime(environment
 absl::Status ClusterSession::JobStatus() const {
   MutexLock lock(mutex_);
   if (job_status_) return *job_status_;
-  return left_ ? absl::FailedPreconditionError("this worker left the job") : absl::OkStatus();
+  if (!left_) return absl::OkStatus();
+  return absl::FailedPreconditionError(reads() ? "this reader is done with the job"
+                                               : "this worker left the job");
 }
 
 void ClusterSession::OnLearned(const MembershipOutbox& out) {
@@ -336,7 +347,7 @@ absl::Status ClusterSession::Barrier() {
 absl::Status ClusterSession::Leave() {
   ShardRequest request;
   request.op = Op::kLeave;
-  KVS_RETURN_IF_ERROR(AskShards(request, "Leave"));
+  if (!reads()) KVS_RETURN_IF_ERROR(AskShards(request, "Leave"));
   OnLoop([this] { member_->Leave(); }, [] {});  // then the wait below ends at its deadline
   const auto deadline = steady_clock::now() + milliseconds(operation_timeout_ms());
   MutexLock lock(mutex_);
@@ -350,6 +361,7 @@ absl::Status ClusterSession::Leave() {
 }
 
 void ClusterSession::ReportFailure(const std::string& message) {
+  if (reads()) return;  // nobody relies on it
   OnLoop([this, message] { member_->ReportFailure(message); }, [] {});
   // The scheduler's answer to a failure is the end of the job.
   const auto deadline = steady_clock::now() + milliseconds(Scaled(kInquiryMs));

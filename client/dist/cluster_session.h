@@ -1,4 +1,5 @@
-// ClusterSession: a worker's membership of a cluster, shared by the dist stores of the process. It
+// ClusterSession: a worker's membership of a cluster, or a reader's look at it, shared by the dist
+// stores of the process. It
 // owns the event loop, on which the session with the scheduler (SchedulerSession) and the links to
 // the servers (ShardLinks) live, and it carries out what concerns the cluster as a whole: barriers,
 // commands, the optimizer, leaving, and explanations of what is late. Those calls block: each hands
@@ -29,10 +30,10 @@ namespace kvstore {
 
 class ClusterSession {
  public:
-  // Joins the cluster at `environment.scheduler` and returns when it is complete.
-  // Errors: INVALID_ARGUMENT no scheduler is named; FAILED_PRECONDITION the role is not worker;
-  // DEADLINE_EXCEEDED it is not complete in time, naming what is missing; what the scheduler
-  // refused it for.
+  // Joins the cluster at `environment.scheduler` and returns when it is complete; in the role
+  // reader when its job has begun. Errors: INVALID_ARGUMENT no scheduler is named;
+  // FAILED_PRECONDITION the role is another one; DEADLINE_EXCEEDED it is not complete in time,
+  // naming what is missing; what the scheduler refused it for.
   static absl::StatusOr<std::shared_ptr<ClusterSession>> Join(std::shared_ptr<Transport> transport,
                                                               const Environment& environment,
                                                               const std::string& store_type);
@@ -46,6 +47,8 @@ class ClusterSession {
   uint32_t rank() const { return rank_; }
   uint32_t workers() const { return workers_; }
   const std::string& store_type() const { return store_type_; }
+  // A reader: in no barrier, and nobody to take leave of.
+  bool reads() const { return environment_.reads(); }
   int64_t operation_timeout_ms() const { return environment_.operation_timeout_ms; }
 
   // Add and Flush on any thread, the rest on the loop.
@@ -61,7 +64,8 @@ class ClusterSession {
   // The same of the servers' profilers.
   absl::Status SendProfilerOrder(const ProfilerOrder& order);
   absl::Status Barrier() KVS_EXCLUDES(mutex_);
-  // Tells the servers, then the scheduler. No operation is open.
+  // Tells the servers (a reader has nothing to tell them), then the scheduler. No operation is
+  // open.
   absl::Status Leave() KVS_EXCLUDES(mutex_);
   // Tells the scheduler, and waits a moment for its answer; then the job is over here in any case.
   void ReportFailure(const std::string& message) KVS_EXCLUDES(mutex_);

@@ -90,14 +90,20 @@ void CompressingCodec::Forget(KeyId key) {
 
 absl::StatusOr<Payload> CompressingCodec::Decode(const KeyOperation& operation, PartIndex part,
                                                  size_t elements, Payload received) {
-  if (!codec_->encodes_pulls() || !Encodes(operation)) return received;
+  if (!Encodes(operation)) return received;
+  return DecodePulled(*codec_, operation, part, elements, std::move(received));
+}
+
+absl::StatusOr<Payload> DecodePulled(const Codec& codec, const KeyOperation& operation,
+                                     PartIndex part, size_t elements, Payload received) {
+  if (!codec.encodes_pulls()) return received;
   const DType dtype = operation.spec.dtype;
-  const absl::Status fits = codec_->Check(dtype, elements, received);
+  const absl::Status fits = codec.Check(dtype, elements, received);
   if (!fits.ok()) {
     return absl::InternalError(fmt::format("{} part {}: the server sent: {}", operation.key->label,
                                            part, std::string(fits.message())));
   }
-  return DecodeValues(*codec_, dtype, std::move(received), elements);
+  return DecodeValues(codec, dtype, std::move(received), elements);
 }
 
 }  // namespace kvstore

@@ -14,6 +14,10 @@
 
 namespace kvstore {
 
+// PartCodec::Decode for a key whose pulls `codec` may encode.
+absl::StatusOr<Payload> DecodePulled(const Codec& codec, const KeyOperation& operation,
+                                     PartIndex part, size_t elements, Payload received);
+
 class CompressingCodec final : public PartCodec {
  public:
   // `codec`: MakeCodec(config). `rank`: of this worker.

@@ -126,8 +126,14 @@ DistBackend::DistBackend(std::shared_ptr<SessionShare> share, const Environment&
       push_copy_(environment.push_copy),
       guard_(environment.nan_policy, rank_),
       staleness_(mode_ == StoreMode::kAsync ? std::make_shared<StalenessTable>() : nullptr),
-      codec_(std::make_shared<PlainCodec>()),
-      reducer_(std::make_unique<CpuReducer>()) {}
+      reading_(rank_ == kReaderRank ? std::make_shared<ReadingCodec>() : nullptr),
+      reducer_(std::make_unique<CpuReducer>()) {
+  if (reading_ != nullptr) {
+    codec_ = reading_;
+  } else {
+    codec_ = std::make_shared<PlainCodec>();
+  }
+}
 
 absl::Status DistBackend::Usable() const {
   const Session session(*this);
@@ -239,7 +245,8 @@ PartAsks DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& operation, con
                              const Contribution* contribution,
                              std::shared_ptr<PushOperation>* push) const {
   if (operation->kind == OperationKind::kInit && rank_ != 0) {
-    return std::make_shared<AwaitInitOperation>(operation, token, codec_->config())->Asks();
+    return std::make_shared<AwaitInitOperation>(operation, token, codec_->config(), reading_)
+        ->Asks();
   }
   const AnyCut cut(operation->spec);
   if (EndsKey(*operation)) {
@@ -350,11 +357,11 @@ void DistBackend::TakeLeave(Close how) {
   const bool last = share_->Exit();
   ClusterSession& session = *share_->session();
   const bool over = !session.JobStatus().ok();
-  if (how == Close::kAbandon) {
+  if (how == Close::kAbandon && !session.reads()) {
     if (!over) session.ReportFailure("its program threw an exception, or gave up waiting");
   } else if (last && !over) {
     absl::Status status;
-    if (how == Close::kMeet) status = session.Barrier();
+    if (how == Close::kMeet && !session.reads()) status = session.Barrier();
     // After a barrier that timed out this worker leaves all the same: it has waited long enough.
     if (status.ok() || status.code() == absl::StatusCode::kDeadlineExceeded) {
       if (!status.ok()) LogWarning("leaving the cluster: " + std::string(status.message()));

@@ -11,6 +11,7 @@
 #include "client/dist/cluster_session.h"
 #include "client/dist/part_codec.h"
 #include "client/dist/push_operation.h"
+#include "client/dist/reading_codec.h"
 #include "client/dist/reducer.h"
 #include "client/dist/session_share.h"
 #include "client/dist/staleness_table.h"
@@ -28,6 +29,7 @@ class DistBackend final : public StoreBackend {
   DistBackend(std::shared_ptr<SessionShare> share, const Environment& environment);
 
   absl::Status Usable() const override;
+  bool reads_only() const override { return rank_ == kReaderRank; }
   bool empty_init_allowed() const override { return rank_ != 0; }
   bool sparse_pull_allowed() const override { return false; }
   bool OnOwnThread() const override;
@@ -52,7 +54,7 @@ class DistBackend final : public StoreBackend {
   absl::Status SendProfilerOrder(const ProfilerOrder& order) override;
   uint64_t StalenessOf(KeyId key) const override;
   absl::Status Barrier() override;
-  int rank() const override { return static_cast<int>(rank_); }
+  int rank() const override { return reads_only() ? -1 : static_cast<int>(rank_); }
   int group_size() const override { return static_cast<int>(workers_); }
   absl::StatusOr<int> DeadNodes(int node_id, int timeout_s) const override;
   absl::Status Leave() override;
@@ -105,6 +107,7 @@ class DistBackend final : public StoreBackend {
   const bool push_copy_;
   NanGuard guard_;
   const std::shared_ptr<StalenessTable> staleness_;  // null on a synchronous store
+  const std::shared_ptr<ReadingCodec> reading_;      // null in a worker
   std::shared_ptr<PartCodec> codec_;                 // changed only while there are no keys
   const std::unique_ptr<Reducer> reducer_;           // last: what it calls uses the rest
 };

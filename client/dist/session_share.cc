@@ -55,6 +55,11 @@ absl::StatusOr<std::shared_ptr<SessionShare>> EnterProcessSession(const Environm
                       "second one of type '{}' cannot be made",
                       session.store_type(), store_type));
     }
+    if (session.reads() != environment.reads()) {
+      return absl::FailedPreconditionError(fmt::format(
+          "this process is a {0} of the cluster, a store of a {1} cannot be made beside it",
+          session.reads() ? "reader" : "worker", session.reads() ? "worker" : "reader"));
+    }
     KVS_RETURN_IF_ERROR(session.JobStatus());
     if (share->Enter()) return share;
   }

@@ -30,12 +30,13 @@ MembershipOptions MembershipOptionsOf(const Environment& environment,
   MembershipOptions options;
   std::random_device random;
   v1::Register& registration = options.registration;
-  registration.set_role(v1::ROLE_WORKER);
+  registration.set_role(environment.reads() ? v1::ROLE_READER : v1::ROLE_WORKER);
   registration.set_address(NodeLabel(environment));
   registration.set_nonce((uint64_t{random()} << 32) | random() | 1);  // never 0
   registration.set_store_type(store_type);
   registration.set_protocol(kProtocolVersion);
-  if (environment.rank) registration.set_wanted_rank_plus_one(*environment.rank + 1);
+  if (environment.rank && !environment.reads())
+    registration.set_wanted_rank_plus_one(*environment.rank + 1);
   for (int64_t* ms :
        {&options.redial_min_ms, &options.redial_max_ms, &options.register_timeout_ms}) {
     *ms = ScaledTime(environment, *ms);

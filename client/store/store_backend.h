@@ -124,6 +124,9 @@ class StoreBackend : public OperationOwner {
  public:
   // Whether calls make sense at all: the status of a job that has ended.
   virtual absl::Status Usable() const { return absl::OkStatus(); }
+  // Whether it is a reader's: it has no Init, and learns what a key is by an Init of an empty array
+  // that the facade makes at the first pull.
+  virtual bool reads_only() const { return false; }
   // Whether a value of Init may be an empty array.
   virtual bool empty_init_allowed() const { return false; }
   // Whether Pull takes ignore_sparse = false.

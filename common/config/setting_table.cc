@@ -50,10 +50,10 @@ std::vector<SettingSpec> MakeTable() {
        "a file of lines `name = value`, where name is a flag's without the dashes and # begins a "
        "comment; the names of the other programs may be in it too"},
 
-      {SettingId::kRole, "role", kWorkerProgram, 0, Word({"worker", "server", "scheduler"}), "ROLE",
-       "worker", {Same("KVSTORE_ROLE"), Same("DMLC_ROLE")}, true, kCluster,
-       "what the Is*Node() calls answer and what a dist store is: in the other roles it only runs "
-       "RunServer"},
+      {SettingId::kRole, "role", kWorkerProgram, 0, Word({"worker", "server", "scheduler", "reader"}),
+       "ROLE", "worker", {Same("KVSTORE_ROLE"), Same("DMLC_ROLE")}, true, kCluster,
+       "what the Is*Node() calls answer and what a dist store is: a reader only reads the values of a "
+       "job that runs, a server or scheduler only runs RunServer"},
 
       {SettingId::kSchedulerAddress, "scheduler", kServerProgram | kWorkerProgram, kServerProgram,
        Address(1), "HOST:PORT", "", {Same("KVSTORE_SCHEDULER"), root}, true, kAddresses,

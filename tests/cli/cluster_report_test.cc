@@ -70,6 +70,18 @@ ClusterReport SomeReport() {
   return report;
 }
 
+TEST_CASE("readers are listed last, and have no rank", "[cli]") {
+  ClusterReport report = SomeReport();
+  AddNode(report, v1::ROLE_READER, UINT32_MAX, v1::HEALTH_ALIVE);
+  const std::string table = ReportAsTable(report);
+  CHECK_THAT(table, Contains("1 of 2 workers and 2 of 2 servers alive, 1 reader\n"));
+  CHECK_THAT(table, Contains("\nreader "));
+  CHECK(table.find("\nreader ") > table.find("\nworker 1 "));
+  CHECK_THAT(ReportAsJson(report), Contains(R"("node":"reader","role":"reader","incarnation":)"));
+  AddNode(report, v1::ROLE_READER, UINT32_MAX, v1::HEALTH_ALIVE);
+  CHECK_THAT(ReportAsTable(report), Contains("servers alive, 2 readers\n"));
+}
+
 TEST_CASE("what keeps a job from starting is said", "[cli]") {
   ClusterReport report;
   report.cluster.add_obstacles("worker 1 (host:5) cannot reach server 0 at h:1 (no route)");

@@ -22,6 +22,8 @@ void Worker::Settle() {
   store().Barrier();
 }
 
+std::unique_ptr<KVStore> Worker::Reader() { return shared_.cluster->JoinAsReader(kind_.type); }
+
 Floats Worker::Value(int key, const Dims& shape) {
   Settle();
   Floats value = PullFrom(store(), key, shape);
@@ -59,6 +61,7 @@ std::vector<std::string> RunOn(const StoreKind& kind, const WorkerBody& body) {
   options.servers = kind.servers;
   options.shards = kind.shards;
   DistCluster cluster(options, ThisCarrier().make);
+  shared.cluster = &cluster;
   return cluster.RunStores(
       [&](std::unique_ptr<KVStore> store, int rank) {
         Worker worker(kind, rank, std::move(store), &shared);

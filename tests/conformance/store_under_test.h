@@ -31,6 +31,8 @@
 
 namespace kvstore {
 
+class DistCluster;
+
 // A type of store and the size of its cluster.
 struct StoreKind {
   std::string type;  // what Create is given
@@ -73,6 +75,7 @@ struct Shared {
   explicit Shared(const StoreKind& kind) : meeting(static_cast<int>(kind.workers)) {}
   Meeting meeting;
   std::atomic<int> counter{0};
+  DistCluster* cluster = nullptr;  // of a dist store
 };
 
 // One worker of a store, in its thread.
@@ -93,6 +96,8 @@ class Worker {
   // Meets the other workers, whatever the store does.
   void Meet() { shared_.meeting.Arrive(); }
   std::atomic<int>& counter() { return shared_.counter; }
+  // A store beside the job of a dist store, that only reads its values.
+  std::unique_ptr<KVStore> Reader();
 
   // Rank 0 sets it; afterwards all have it.
   void SetOptimizer(const OptimizerSpec& spec);

@@ -74,7 +74,18 @@ Environment DistCluster::WorkerEnvironment(int rank) const {
 }
 
 std::unique_ptr<KVStore> DistCluster::Join(int rank, const std::string& type) {
-  auto backend = MakeDistBackend(NewTransport(), WorkerEnvironment(rank), type);
+  return JoinAs(WorkerEnvironment(rank), type);
+}
+
+std::unique_ptr<KVStore> DistCluster::JoinAsReader(const std::string& type) {
+  Environment environment = WorkerEnvironment(-1);
+  environment.role = NodeRole::kReaderRole;
+  return JoinAs(environment, type);
+}
+
+std::unique_ptr<KVStore> DistCluster::JoinAs(const Environment& environment,
+                                             const std::string& type) {
+  auto backend = MakeDistBackend(NewTransport(), environment, type);
   ThrowIfError(backend.status());
   return std::make_unique<StoreFacade>(type, *std::move(backend));
 }

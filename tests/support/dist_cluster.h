@@ -50,8 +50,11 @@ class DistCluster {
 
   // What a worker's process would read from its environment; rank -1 asks for none.
   Environment WorkerEnvironment(int rank) const;
-  // Joins the cluster. Throws what CreateUnique would throw.
+  // Joins the cluster, as a worker or, beside its job, as a reader. Throws what CreateUnique would
+  // throw.
   std::unique_ptr<KVStore> Join(int rank, const std::string& type = "dist_sync");
+  std::unique_ptr<KVStore> JoinAsReader(const std::string& type = "dist_sync");
+  std::unique_ptr<KVStore> JoinAs(const Environment& environment, const std::string& type);
 
   // Runs `body` as every worker, each in its own thread, stores made before and destroyed after it.
   // Returns what each threw ("" for nothing).

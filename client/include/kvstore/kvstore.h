@@ -35,6 +35,12 @@ struct KeyInfo {
   StorageType storage = StorageType::kDefault;  // of the key
 };
 
+// How a store is made, beside its type.
+struct StoreOptions {
+  // A dist store that reads the values of a job without being in it, as with KVSTORE_ROLE=reader.
+  bool reader = false;
+};
+
 // Push, Pull and their kin return when the work is queued. A failure found later is thrown as
 // kvstore::Error by the next WaitToRead or WaitToWrite of an array concerned, Wait, WaitAll,
 // Barrier, or the next call on that key; once. Every call throws Error kInvalidArgument at once
@@ -71,7 +77,16 @@ class KVSTORE_EXPORT KVStore {
   // Errors: kInvalidArgument lists the known types; kUnimplemented for those still to come;
   // kDeadlineExceeded when the cluster does not complete (KVSTORE_CONNECT_TIMEOUT_MS, default
   // 60000); kFailedPrecondition when the workers name different types.
+  //
+  // In the role reader (KVSTORE_ROLE, DMLC_ROLE, StoreOptions) a dist store reads what a job
+  // trains, for evaluation or serving, without being in the job: no worker waits for it or hears of
+  // it. It names the job's type, returns when a job has begun, and reads that one job, whose end
+  // its calls tell. It has Pull and PullRowSparse, and what only looks: Keys, status, staleness,
+  // Wait, WaitAll, Leave, get_rank (-1), get_group_size (the job's workers), get_num_dead_node;
+  // every other call is kFailedPrecondition. kInvalidArgument for such options with a local type.
   static std::unique_ptr<KVStore> CreateUnique(const std::string& type = "local");
+  static std::unique_ptr<KVStore> CreateUnique(const std::string& type,
+                                               const StoreOptions& options);
   static KVStore* Create(const char* type = "local");
 
   // Waits for the store's work. A dist store then leaves the cluster; with barrier_before_exit
@@ -152,6 +167,10 @@ class KVSTORE_EXPORT KVStore {
   // dtype that holds each of their values; kInvalidArgument for any other. Outputs of storage
   // kRowSparse are left alone, with one warning per key of a store; with `ignore_sparse` = false,
   // which local stores take, they get the rows that are not zero.
+  // A reader's gets the last version of each part, which may be of different rounds, and waits for
+  // no round. Its first Pull or PullRowSparse of a key waits until the key exists
+  // (kDeadlineExceeded, as of Init), to learn what it is. When the key is deleted or reset, the
+  // next pull is kNotFound, and the one after that learns anew.
   virtual void Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
                     int priority = 0, bool ignore_sparse = true) = 0;
   virtual void Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
@@ -298,7 +317,7 @@ class KVSTORE_EXPORT KVStore {
   // the destructor may follow.
   virtual void Leave() = 0;
 
-  virtual int get_rank() const = 0;        // 0 on local stores
+  virtual int get_rank() const = 0;        // 0 on local stores, -1 in a reader
   virtual int get_group_size() const = 0;  // 1 on local stores
   // Nodes among `node_id` (one node or a sum of groups; scheduler 1, server r 8+2r, worker r
   // 9+2r) that are dead, or have been silent for `timeout` seconds.
@@ -315,7 +334,7 @@ class KVSTORE_EXPORT KVStore {
   virtual void WaitAll() = 0;
   // The keys of this store whose names (int keys: their numbers as text) begin with `prefix`, int
   // keys by number, string keys by name. It asks nobody: they are those that Init has made here and
-  // Delete has not ended.
+  // Delete has not ended; in a reader those that it has pulled.
   virtual std::vector<KeyInfo> Keys(const std::string& prefix = "") const = 0;
   // The last error of a key as one line, "OK" if there was none. On a dist store a key has failed
   // when a server refuses a part of a push for good after others were accepted: that push's error
@@ -335,6 +354,7 @@ class KVSTORE_EXPORT KVStore {
   static void InitPSEnv(const std::unordered_map<std::string, std::string>& environment);
   // The role in KVSTORE_ROLE or DMLC_ROLE; a worker if none is set.
   static bool IsWorkerNode();
+  static bool IsReaderNode();
   static bool IsServerNode();
   static bool IsSchedulerNode();
 

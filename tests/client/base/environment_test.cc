@@ -65,6 +65,16 @@ TEST_CASE("the variables of existing launchers are honoured and ours win over th
   CHECK(environment->rank == 0u);
 }
 
+TEST_CASE("a reader is a role", "[environment]") {
+  for (const char* const variable : {"KVSTORE_ROLE", "DMLC_ROLE"}) {
+    const auto environment = Read({{variable, "reader"}});
+    REQUIRE(environment.ok());
+    CHECK(environment->role == NodeRole::kReaderRole);
+    CHECK(environment->reads());
+  }
+  CHECK_FALSE(Read({{"KVSTORE_ROLE", "worker"}})->reads());
+}
+
 TEST_CASE("an IPv6 scheduler of the launchers gets its brackets", "[environment]") {
   const auto environment = Read({{"DMLC_PS_ROOT_URI", "::1"}, {"DMLC_PS_ROOT_PORT", "7070"}});
   REQUIRE(environment.ok());
@@ -174,7 +184,7 @@ TEST_CASE("InitPSEnv wins over the environment", "[environment]") {
   CHECK(KVStore::IsSchedulerNode());
   KVStore::InitPSEnv({{"DMLC_ROLE", "boss"}});
   CHECK_ERROR(KVStore::IsWorkerNode(), kInvalidArgument,
-              "DMLC_ROLE: worker, server or scheduler expected, got 'boss'");
+              "DMLC_ROLE: worker, server, scheduler or reader expected, got 'boss'");
   CHECK_ERROR(KVStore::CreateUnique("local"), kInvalidArgument, "DMLC_ROLE");
   KVStore::InitPSEnv({{"DMLC_ROLE", "worker"}});
   CHECK(KVStore::IsWorkerNode());

@@ -1,0 +1,148 @@
+// Readers of a cluster when something is not there yet, or ends.
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "tests/support/arrays.h"
+#include "tests/support/dist_cluster.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/meeting.h"
+
+namespace kvstore {
+namespace {
+
+Environment ReaderEnvironment(const DistCluster& cluster) {
+  Environment environment = cluster.WorkerEnvironment(-1);
+  environment.role = NodeRole::kReaderRole;
+  return environment;
+}
+
+}  // namespace
+
+TEST_CASE("a reader that comes first waits until the job has begun", "[dist][reader]") {
+  DistCluster cluster({2, 1});
+  Floats value;
+  std::thread reader([&] {
+    const auto store = cluster.JoinAsReader();
+    value = PullFrom(*store, 1, 3);  // which nobody has initialised yet
+  });
+  Meeting meeting(2);
+  CHECK(cluster.Run([&](KVStore& store, int rank) {
+    store.Barrier();
+    store.Init(Ints{1}, {Filled(3, 4)});
+    if (rank == 0) reader.join();
+    meeting.Arrive();
+  }) == NothingThrown(2));
+  CHECK(value == Floats(3, 4));
+}
+
+TEST_CASE("a reader without a job says for what it has waited", "[dist][reader]") {
+  DistClusterOptions options;
+  options.workers = 2;
+  options.connect_timeout_ms = 300;
+  DistCluster cluster(options);
+  CHECK_ERROR(cluster.JoinAsReader(), kDeadlineExceeded,
+              "no job for this reader has begun at scheduler");
+  CHECK_ERROR(cluster.JoinAsReader(), kDeadlineExceeded,
+              "0 of 2 workers and 1 of 1 servers are there");
+}
+
+TEST_CASE("a reader that names another type than the job is refused", "[dist][reader]") {
+  DistCluster cluster({1, 1});
+  CHECK(cluster.Run([&](KVStore& store, int) {
+    store.Init(Ints{1}, {Filled(3, 4)});
+    try {
+      cluster.JoinAsReader("dist_async");
+      throw std::runtime_error("it was let in");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kFailedPrecondition);
+      CHECK_THAT(error.what(), Catch::Contains("store type 'dist_async': job 1 is of type "
+                                               "'dist_sync', and a reader must agree"));
+    }
+  }) == NothingThrown(1));
+}
+
+TEST_CASE("a reader's pull of a key that nobody makes ends at its deadline, and goes on later",
+          "[dist][reader]") {
+  DistCluster cluster({1, 1});
+  CHECK(cluster.Run([&](KVStore& store, int) {
+    store.Init(Ints{1}, {Filled(3, 4)});
+    Environment environment = ReaderEnvironment(cluster);
+    environment.operation_timeout_ms = 200;
+    const auto reader = cluster.JoinAs(environment, "dist_sync");
+    NDArray out({2});
+    try {
+      reader->Pull(Ints{9}, {&out});
+      throw std::runtime_error("there is a key 9");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kDeadlineExceeded);
+      CHECK_THAT(error.what(), Catch::Contains("the first pull of key 9 is not done after ") &&
+                                   Catch::Contains("it waits for worker 0 (node0:"));
+    }
+    store.Init(Ints{9}, {Filled(2, 7)});
+    CHECK(PullFrom(*reader, 9, 2) == Floats(2, 7));
+  }) == NothingThrown(1));
+}
+
+TEST_CASE("the end of the job is told to its readers, which may outlive it", "[dist][reader]") {
+  DistCluster cluster({2, 2});
+  std::unique_ptr<KVStore> reader;
+  CHECK(cluster.Run([&](KVStore& store, int rank) {
+    store.Init(Ints{1}, {Filled(3, 4)});
+    if (rank == 1) {
+      reader = cluster.JoinAsReader();
+      CHECK(PullFrom(*reader, 1, 3) == Floats(3, 4));
+    }
+  }) == NothingThrown(2));
+  NDArray out({3});
+  const auto pull = [&] {
+    while (true) {  // until the news has come
+      reader->Pull(Ints{1}, {&out});
+      reader->Wait(Ints{1});
+    }
+  };
+  CHECK_ERROR(pull(), kFailedPrecondition, "the job is over: every worker left");
+  reader.reset();
+  // It was in nobody's way: the next job forms.
+  CHECK(cluster.Run([&](KVStore& store, int) {
+    store.Init(Ints{1}, {Filled(3, 5)});
+    CHECK(PullFrom(*cluster.JoinAsReader(), 1, 3) == Floats(3, 5));
+  }) == NothingThrown(2));
+}
+
+TEST_CASE("a reader goes on over streams that break", "[dist][reader]") {
+  DistCluster cluster({1, 2, 2});
+  CHECK(cluster.Run([&](KVStore& store, int) {
+    store.Init(Ints{1}, {Filled(kSeveralParts, 4)});
+    const auto reader = cluster.JoinAsReader();
+    for (int i = 0; i < 4; ++i) {
+      NDArray out({kSeveralParts});
+      const uint64_t before = cluster.network().messages();
+      reader->Pull(Ints{1}, {&out});
+      cluster.network().BreakStreams(cluster.server_address(static_cast<size_t>(i % 2)));
+      out.WaitToRead();
+      CHECK(Read(out) == Floats(kSeveralParts, 4));
+      CHECK(cluster.network().messages() > before);
+    }
+  }) == NothingThrown(1));
+}
+
+TEST_CASE("many readers pull at once from many threads", "[dist][reader]") {
+  DistCluster cluster({1, 1});
+  CHECK(cluster.Run([&](KVStore& store, int) {
+    store.Init(Ints{1, 2, 3}, {Filled(5, 1), Filled(5, 2), Filled(5, 3)});
+    const auto reader = cluster.JoinAsReader();
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 8; ++t) {
+      threads.emplace_back([&, t] {
+        const auto own = cluster.JoinAsReader();
+        for (KVStore* const each : {reader.get(), own.get()}) {
+          const int key = 1 + t % 3;
+          CHECK(PullFrom(*each, key, 5) == Floats(5, static_cast<float>(key)));
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }) == NothingThrown(1));
+}
+
+}  // namespace kvstore
