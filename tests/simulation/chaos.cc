@@ -72,7 +72,14 @@ bool Chaos::Spare(ProcessId process, int64_t for_ms) {
 }
 
 ProcessId Chaos::AnyNode() {
-  return static_cast<ProcessId>(1 + rng_.Below(servers_.size() + workers_.size()));
+  const uint64_t one = rng_.Below(servers_.size() + workers_.size());
+  return one < servers_.size() ? servers_[one]->process()
+                               : workers_[one - servers_.size()]->process();
+}
+
+WorkerNode& Chaos::WorkerAt(ProcessId process) const {
+  return **std::find_if(workers_.begin(), workers_.end(),
+                        [process](const auto& worker) { return worker->process() == process; });
 }
 
 void Chaos::BreakStreams() {
@@ -172,7 +179,7 @@ void Chaos::RestartWhileForming() {
     server.Crash();
     world_.Outside(for_ms, [&server] { server.Start(); });
   } else {
-    WorkerNode& worker = *workers_[victim - 1 - servers_.size()];
+    WorkerNode& worker = WorkerAt(victim);
     if (worker.begun()) return;  // of the job before: it is about to end
     if (worker.registered()) {
       deaths_.push_back({fmt::format("worker {}", worker.rank()), victim, true, world_.now_ms()});

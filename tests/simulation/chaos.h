@@ -56,6 +56,7 @@ class Chaos {
   void StrikeServer(ServerNode& server);
   bool Spare(ProcessId process, int64_t for_ms);
   ProcessId AnyNode();
+  WorkerNode& WorkerAt(ProcessId process) const;
 
   World& world_;
   Network& network_;

@@ -28,6 +28,7 @@ constexpr uint64_t kNormSalt = 19683;       // likewise
 constexpr uint64_t kLivesSalt = 19116;      // likewise
 constexpr uint64_t kNumbersSalt = 24152;    // likewise
 constexpr uint64_t kOperatorSalt = 25106;   // likewise
+constexpr uint64_t kReaderSalt = 31042;     // likewise
 
 void ChooseShape(Rng& rng, Params& p) {
   p.workers = static_cast<uint32_t>(rng.Between(1, 5));
@@ -215,6 +216,10 @@ Params Params::FromSeed(uint64_t seed) {
   if (const uint64_t norms = Mix64(seed + kNormSalt); norms % 3 == 0) {
     p.measurings = static_cast<uint32_t>(1 + norms / 3 % 2);
   }
+  if (const uint64_t readers = Mix64(seed + kReaderSalt); readers % 5 == 0) {
+    p.readers = static_cast<uint32_t>(1 + readers / 5 % 3);
+    p.server.readers_waiting_max = readers / 15 % 4;
+  }
   const uint64_t start = Mix64(seed + kStartSalt);
   if (start % 3 == 0 || p.restarts_while_forming)
     p.idle_ms = static_cast<int64_t>(start / 3 % 8000);
@@ -258,7 +263,9 @@ std::string Params::Describe() const {
       : resets ? "resets, "
                : "",
       numbers ? "numbers, " : "", operates ? "an operator, " : "", reorder ? "reorder, " : "",
-      encode_frames ? "encoded, " : "", jobs > 1 ? fmt::format("{} jobs, ", jobs) : "",
+      encode_frames ? "encoded, " : "",
+      (jobs > 1 ? fmt::format("{} jobs, ", jobs) : "") +
+          (readers > 0 ? fmt::format("{} readers, ", readers) : ""),
       restarts_while_forming ? "restarts while forming, " : "", LethalName(lethal));
 }
 

@@ -61,6 +61,7 @@ struct Params {
   bool operates = false;      // an operator does, on a synchronous store
   bool bad_requests = false;  // pulls that are refused; an optimizer that a server refuses
   uint32_t jobs = 1;          // one after the other, on the same servers
+  uint32_t readers = 0;       // beside the jobs
 
   // Weather, until heal_ms.
   uint32_t loss_permille = 0;

@@ -174,7 +174,8 @@ void SchedulerNode::SendOut(const SchedulerOutbox& out) {
     if (message.message.has_routing()) told_.Routing(message.message.routing());
     if (message.message.has_proposal()) told_.Proposed(message.message.proposal());
     if (message.message.has_job_ended()) told_.JobEnded(message.message.job_ended().job());
-    if (message.message.has_begun() || message.message.has_leave() ||
+    const bool reads = told_.IsReader(readers_.at(message.session).first);
+    if (message.message.has_begun() || (message.message.has_leave() && !reads) ||
         (message.message.has_barrier() && message.message.barrier().code() == 0)) {
       told_.Begun();
     }

@@ -34,6 +34,8 @@ class SchedulerNode {
   // The job at hand has begun, as far as anybody was told; since when.
   bool begun() const { return told_.begun(); }
   int64_t begun_ms() const { return told_.begun_ms(); }
+  // It is on disk that the job, or a later one, has begun.
+  bool HasBegun(JobId job) const { return told_.HasBegun(job); }
   // "forming", "running", "finished", "failed: …", "down".
   std::string StateName() const;
 

@@ -23,6 +23,9 @@ void ServerNode::Start() {
   shards_.clear();
   commands_.clear();
   routed_ = false;
+  network_.OnClosedAt(process_, [this](ConnId stream) {
+    for (const Shard& shard : shards_) shard.core->OnPeerDown(stream);
+  });
   Register(p.explicit_ranks ? index_ + 1 : 0);
 }
 
@@ -125,7 +128,10 @@ void ServerNode::OnFrame(ConnId stream, ShardIndex shard, const RequestInTransit
   shards_[shard].core->OnFrame(world_.clock_ms(process_), stream, frame, &out);
   // Late repeats of requests of the job before are answered until the next one begins here.
   const bool now = frame.header.job == oracle_.job() && shards_[shard].job == oracle_.job();
-  if (now && shards_[shard].staleness != nullptr) shards_[shard].staleness->Handled(frame, out);
+  const bool reads = frame.header.rank == kReaderRank;
+  if (now && !reads && shards_[shard].staleness != nullptr) {
+    shards_[shard].staleness->Handled(frame, out);
+  }
   Send(out);
   for (const RequestEntry& entry : frame.entries) {
     if (entry.op != Op::kCommand) continue;

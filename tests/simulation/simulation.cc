@@ -11,6 +11,7 @@
 
 #include "tests/simulation/chaos.h"
 #include "tests/simulation/operator.h"
+#include "tests/simulation/reader_node.h"
 
 namespace kvstore::sim {
 namespace {
@@ -37,11 +38,13 @@ class Simulation : public Cluster {
     for (uint32_t s = 0; s < params_.servers; ++s) {
       servers_.push_back(std::make_unique<ServerNode>(
           world_, network_, scheduler_, oracle_, s,
-          [this](ConnId stream, const ReplyInTransit& frame) {
-            workers_[network_.dialler(stream) - 1 - servers_.size()]->OnReply(stream, frame);
-          }));
+          [this](ConnId stream, const ReplyInTransit& frame) { Deliver(stream, frame); }));
     }
     AddJob();
+    for (uint32_t r = 0; r < params_.readers; ++r) {
+      readers_.push_back(
+          std::make_unique<ReaderNode>(world_, network_, scheduler_, oracle_, programs_, *this, r));
+    }
     chaos_ = std::make_unique<Chaos>(world_, network_, scheduler_, servers_, workers_);
     operator_ = std::make_unique<Operator>(world_, oracle_, servers_);
   }
@@ -52,6 +55,10 @@ class Simulation : public Cluster {
       world_.Outside(world_.rng().Between(0, 1500), [&server] { server->Start(); });
     }
     chaos_->Start();
+    Rng when(Mix64(params_.seed + 31999));
+    for (auto& reader : readers_) {
+      world_.Outside(when.Between(0, 6000), [&reader] { reader->Start(); });
+    }
     if (params_.operates) operator_->Start();
     for (uint32_t job = 1; job <= params_.jobs; ++job) {
       if (job > 1) AddJob();
@@ -97,6 +104,16 @@ class Simulation : public Cluster {
   }
 
  private:
+  // To whoever dialled the stream.
+  void Deliver(ConnId stream, const ReplyInTransit& frame) {
+    const auto dialled = [process = network_.dialler(stream)](const auto& node) {
+      return node->process() == process;
+    };
+    const auto worker = std::find_if(workers_.begin(), workers_.end(), dialled);
+    if (worker != workers_.end()) return (*worker)->OnReply(stream, frame);
+    (*std::find_if(readers_.begin(), readers_.end(), dialled))->OnReply(stream, frame);
+  }
+
   void AddJob() {
     const JobId job = programs_.size() + 1;
     programs_.push_back(Programs::Make(params_, world_.rng().Fork()));
@@ -238,6 +255,7 @@ class Simulation : public Cluster {
   std::vector<std::unique_ptr<ServerNode>> servers_;
   std::vector<std::unique_ptr<WorkerNode>> workers_;  // of all jobs
   size_t former_workers_ = 0;                         // of the jobs before
+  std::vector<std::unique_ptr<ReaderNode>> readers_;
   int64_t job_began_ms_ = 0;
   std::unique_ptr<Chaos> chaos_;
   std::unique_ptr<Operator> operator_;

@@ -47,7 +47,10 @@ enum class Fault : uint32_t {
   kNumbersChanged,      // of an optimizer, from a step on, on one shard
   kHoldRefused,         // an operator's change came too late
   kHeldAndSet,          // one was held on all servers, and then set
-  kLostAtStart,         // a member died at the moment at which its job began, which failed
+  kReaderPulled,        // a value, beside the job
+  kReaderDied,
+  kReaderToldTheEnd,  // of the job that it read
+  kLostAtStart,       // a member died at the moment at which its job began, which failed
   kCount
 };
 inline constexpr size_t kFaults = static_cast<size_t>(Fault::kCount);
@@ -89,6 +92,9 @@ inline constexpr std::array<std::string_view, kFaults> kFaultNames = {"frames lo
                                                                       "numbers changed",
                                                                       "holds refused",
                                                                       "holds set",
+                                                                      "pulls of readers",
+                                                                      "readers died",
+                                                                      "readers told the end",
                                                                       "jobs lost at their start"};
 
 struct Stats {

@@ -32,9 +32,11 @@ void Told::Registered(uint64_t nonce, const v1::Registered& registered) {
     world_.Fail(
         fmt::format("cluster {:x} was told, now it is {:x}", cluster_, registered.cluster()));
   }
-  // S2: the same life of a node, the same rank and incarnation.
+  // S2: the same life of a node, the same rank and incarnation. Of a reader that did not hear of
+  // its own, which it would have told, nothing is known (S10).
   const auto [mine, first] = by_nonce_.try_emplace(nonce, now);
-  if (!first && (mine->second.rank != now.rank || mine->second.incarnation != now.incarnation)) {
+  if (!first && now.rank != kReaderRank &&
+      (mine->second.rank != now.rank || mine->second.incarnation != now.incarnation)) {
     world_.Fail(
         fmt::format("a node was rank {} incarnation {}, now it is told rank {} "
                     "incarnation {}",

@@ -22,6 +22,10 @@ class Told {
   void Proposed(const v1::Proposal& proposal);
   // Reached the scheduler from the node that chose `nonce`.
   void Confirmed(uint64_t nonce, const v1::Confirm& confirm);
+  bool IsReader(uint64_t nonce) const {
+    const auto known = by_nonce_.find(nonce);
+    return known != by_nonce_.end() && known->second.rank == kReaderRank;
+  }
   // A worker is told Begun, the end of a barrier, or that it left.
   void Begun();
   // It is on disk that the job has begun.
@@ -31,6 +35,8 @@ class Told {
   // The job at hand, as far as anybody was told: it has begun; since when, on disk.
   bool begun() const { return begun_job_ == latest_.job() && begun_job_ > ended_job_; }
   int64_t begun_ms() const { return begun_ms_; }
+  // It is on disk that the job, or a later one, has begun.
+  bool HasBegun(JobId job) const { return job <= begun_on_disk_; }
 
  private:
   struct Identity {
