@@ -9,10 +9,13 @@
 #
 # A kvs_test links the Catch2 main of tests/support and is registered with ctest as one test per
 # executable. The label `core` marks the tests that run under the sanitizers too: those in which no
-# gRPC takes part. The target `core_tests` builds these and nothing else; `fuzzers` builds the
-# fuzzers.
+# gRPC takes part; `not_tsan` those of them of which ThreadSanitizer would learn nothing, because they
+# have one thread, or the threads of other tests that run under it. The target `core_tests` builds
+# what is `core` and nothing else, `tsan_tests` those of it that are not `not_tsan`; `fuzzers` builds
+# the fuzzers.
 
 add_custom_target(core_tests)
+add_custom_target(tsan_tests)
 add_custom_target(fuzzers)
 
 # The system's Python first: it has the packages that tools/install_packages.sh installs, another
@@ -50,6 +53,9 @@ function(kvs_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
   if("core" IN_LIST ARG_LABELS)
     add_dependencies(core_tests ${name})
+    if(NOT "not_tsan" IN_LIST ARG_LABELS)
+      add_dependencies(tsan_tests ${name})
+    endif()
   endif()
 endfunction()
 
