@@ -14,64 +14,37 @@ namespace {
 // Operations in one block of memory.
 constexpr size_t kBlockMax = 64;
 
-// In place each part of the output takes the bytes of the same part of the value.
-absl::Status CheckInPlace(const KeyOperation& operation) {
-  for (const NDArray& output : operation.outputs) {
-    for (const NDArray& value : operation.values) {
-      if (output.impl()->var != value.impl()->var || output.dtype() == value.dtype()) continue;
-      return absl::InvalidArgumentError(fmt::format(
-          "{}: an output in place of the value has its dtype, {} expected, got {}",
-          operation.key->label, DataTypeName(value.dtype()), DataTypeName(output.dtype())));
-    }
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 Call::Call(OperationKind kind, int priority, KeyTable* keys, const DependencyEngine* engine)
     : kind_(kind), priority_(priority), keys_(keys), engine_(engine), number_(keys->NextCall()) {}
 
-void Call::Expect(size_t keys) {
-  expected_ = keys;
-  groups_.reserve(groups_.size() + keys);
-}
+void Call::Expect(size_t keys) { groups_.reserve(std::max(groups_.size(), keys)); }
 
-std::shared_ptr<KeyOperation> Call::MakeOperation() {
-  if (block_ == nullptr || used_ == block_->size()) {
-    block_ =
-        std::make_shared<std::vector<KeyOperation>>(std::clamp<size_t>(expected_, 1, kBlockMax));
-    used_ = 0;
-  }
-  return {block_, &(*block_)[used_++]};
-}
-
-absl::StatusOr<Call::Group*> Call::GroupOf(const KeyName& name) {
+absl::StatusOr<uint32_t> Call::GroupOf(const KeyName& name) {
   const auto used = keys_->Use(name);
   if (!used.ok()) return used.status();
   KeyState* const state = *used;
   if (state->call != number_) {
     state->call = number_;
     state->place = groups_.size();
-    auto operation = MakeOperation();
-    operation->kind = kind_;
-    operation->key = state->key;
-    operation->spec = state->spec;
-    operation->priority = priority_;
-    groups_.push_back({state, std::move(operation)});
+    groups_.emplace_back();
+    groups_.back().state = state->shared_from_this();
   }
-  return &groups_[state->place];
+  return static_cast<uint32_t>(state->place);
 }
 
 KeyedStatus Call::AddValues(const std::vector<KeyName>& keys, const std::vector<NDArray>& values) {
   Expect(keys.size());
-  for (size_t i = 0; i < keys.size(); ++i, --expected_) {
+  values_.reserve(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
     const auto group = GroupOf(keys[i]);
     if (!group.ok()) return {group.status(), TextOf(keys[i])};
-    KeyOperation& operation = *(*group)->operation;
-    const absl::Status fits = CheckArray(operation.key->label, values[i], &operation.spec);
-    if (!fits.ok()) return {fits, operation.key->text};
-    operation.values.push_back(values[i]);
+    KeyState& state = *groups_[*group].state;
+    const absl::Status fits = CheckArray(state.key->label, values[i], &state.spec);
+    if (!fits.ok()) return {fits, state.key->text};
+    ++groups_[*group].values;
+    values_.push_back({*group, 0, &values[i]});
   }
   return {};
 }
@@ -79,24 +52,26 @@ KeyedStatus Call::AddValues(const std::vector<KeyName>& keys, const std::vector<
 KeyedStatus Call::AddOutputs(const std::vector<KeyName>& keys, const std::vector<NDArray*>& outputs,
                              bool ignore_sparse) {
   Expect(keys.size());
-  for (size_t i = 0; i < keys.size(); ++i, --expected_) {
-    const auto group = GroupOf(keys[i]);
-    if (!group.ok()) return {group.status(), TextOf(keys[i])};
-    (*group)->pulled = true;
-    KeyOperation& operation = *(*group)->operation;
-    const Key& key = *operation.key;
+  outputs_.reserve(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const auto number = GroupOf(keys[i]);
+    if (!number.ok()) return {number.status(), TextOf(keys[i])};
+    Group& group = groups_[*number];
+    group.pulled = true;
+    const Key& key = *group.state->key;
     if (ignore_sparse && outputs[i] != nullptr &&
         outputs[i]->storage_type() != StorageType::kDefault) {
-      if (!std::exchange((*group)->state->warned, true)) {
+      if (!std::exchange(group.state->warned, true)) {
         LogWarning(
             fmt::format("{}: {} leaves outputs of storage row_sparse alone: use PullRowSparse",
                         key.label, NameOf(kind_)));
       }
       continue;
     }
-    const absl::Status fits = CheckOutput(key.label, outputs[i], operation.spec);
+    const absl::Status fits = CheckOutput(key.label, outputs[i], group.state->spec);
     if (!fits.ok()) return {fits, key.text};
-    operation.outputs.push_back(*outputs[i]);
+    ++group.outputs;
+    outputs_.push_back({*number, 0, outputs[i]});
   }
   return {};
 }
@@ -104,39 +79,102 @@ KeyedStatus Call::AddOutputs(const std::vector<KeyName>& keys, const std::vector
 KeyedStatus Call::AddRows(const std::vector<KeyName>& keys,
                           const std::vector<std::pair<NDArray*, NDArray>>& rows) {
   Expect(keys.size());
-  for (size_t i = 0; i < keys.size(); ++i, --expected_) {
+  for (size_t i = 0; i < keys.size(); ++i) {
     const auto group = GroupOf(keys[i]);
     if (!group.ok()) return {group.status(), TextOf(keys[i])};
-    KeyOperation& operation = *(*group)->operation;
+    const KeyState& state = *groups_[*group].state;
     const auto& [output, ids] = rows[i];
-    absl::Status fits = CheckRowsOutput(operation.key->label, output, ids, operation.spec);
+    absl::Status fits = CheckRowsOutput(state.key->label, output, ids, state.spec);
     if (fits.ok()) {
-      operation.outputs.push_back(*output);
-      operation.row_ids.push_back({ids, {}});
+      ++groups_[*group].outputs;
+      outputs_.push_back({*group, static_cast<uint32_t>(row_ids_.size()), output});
+      row_ids_.push_back({ids, {}});
       if (ids.empty() || !engine_->HasWriter(ids.impl()->var)) {
-        fits = ReadRowIds(operation, &operation.row_ids.back());
+        fits = ReadRowIds(*state.key, state.spec, &row_ids_.back());
       }
     }
-    if (!fits.ok()) return {fits, operation.key->text};
+    if (!fits.ok()) return {fits, state.key->text};
   }
   return {};
 }
 
-KeyedStatus Call::FinishPushPull() {
+// In place each part of the output takes the bytes of the same part of the value.
+absl::Status Call::CheckInPlace(const Key& key, const Named* value, const Named* values_end,
+                                const Named* output, const Named* outputs_end) const {
+  for (; output != outputs_end; ++output) {
+    for (const Named* each = value; each != values_end; ++each) {
+      const NDArray& to = *output->array;
+      const NDArray& from = *each->array;
+      if (to.impl()->var != from.impl()->var || to.dtype() == from.dtype()) continue;
+      return absl::InvalidArgumentError(
+          fmt::format("{}: an output in place of the value has its dtype, {} expected, got {}",
+                      key.label, DataTypeName(from.dtype()), DataTypeName(to.dtype())));
+    }
+  }
+  return absl::OkStatus();
+}
+
+KeyedStatus Call::Finish() {
+  const auto by_group = [](const Named& a, const Named& b) { return a.group < b.group; };
+  for (std::vector<Named>* const list : {&values_, &outputs_}) {
+    if (std::is_sorted(list->begin(), list->end(), by_group)) continue;  // no key comes twice
+    std::stable_sort(list->begin(), list->end(), by_group);
+  }
+  if (kind_ != OperationKind::kPushPull) return {};
+  const Named* value = values_.data();
+  const Named* output = outputs_.data();
   for (const Group& group : groups_) {
-    KeyOperation& operation = *group.operation;
-    if (operation.values.empty() || !group.pulled) {
-      return {absl::InvalidArgumentError(fmt::format(
-                  "PushPull: the same keys expected in both lists, {} is only {}",
-                  operation.key->label, operation.values.empty() ? "pulled" : "pushed")),
-              operation.key->text};
+    const Key& key = *group.state->key;
+    if (!group.pushes() || !group.pulled) {
+      return {absl::InvalidArgumentError(
+                  fmt::format("PushPull: the same keys expected in both lists, {} is only {}",
+                              key.label, group.pushes() ? "pushed" : "pulled")),
+              key.text};
     }
-    if (absl::Status in_place = CheckInPlace(operation); !in_place.ok()) {
-      return {in_place, operation.key->text};
-    }
-    if (operation.outputs.empty()) operation.kind = OperationKind::kPush;
+    const absl::Status in_place =
+        CheckInPlace(key, value, value + group.values, output, output + group.outputs);
+    if (!in_place.ok()) return {in_place, key.text};
+    value += group.values;
+    output += group.outputs;
   }
   return {};
+}
+
+std::shared_ptr<KeyOperation> Call::MakeOperation() {
+  if (block_ == nullptr || used_ == block_->size()) {
+    block_ = std::make_shared<std::vector<KeyOperation>>(std::min(left(), kBlockMax));
+    used_ = 0;
+  }
+  return {block_, &(*block_)[used_++]};
+}
+
+std::shared_ptr<KeyOperation> Call::MakeNext(const KeyOperation& common) {
+  const Group& group = groups_[next_];
+  std::shared_ptr<KeyOperation> operation;
+  if (group.pushes() || group.outputs > 0) {
+    operation = MakeOperation();
+    const bool only_pushes = kind_ == OperationKind::kPushPull && group.outputs == 0;
+    operation->kind = only_pushes ? OperationKind::kPush : kind_;
+    operation->key = group.state->key;
+    operation->spec = group.state->spec;
+    operation->priority = priority_;
+    operation->step = common.step;
+    operation->as_of_call = common.as_of_call;
+    operation->nan_policy = common.nan_policy;
+    operation->backend = common.backend;
+    for (uint32_t i = 0; i < group.values; ++i) {
+      operation->values.push_back(*values_[next_value_++].array);
+    }
+    for (uint32_t i = 0; i < group.outputs; ++i) {
+      const Named& output = outputs_[next_output_++];
+      operation->outputs.push_back(*output.array);
+      if (kind_ == OperationKind::kPullRows) {
+        operation->row_ids.push_back(std::move(row_ids_[output.row_ids]));
+      }
+    }
+  }
+  ++next_;
+  return operation;
 }
 
 }  // namespace kvstore

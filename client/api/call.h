@@ -1,8 +1,11 @@
-// Call: one call of a store's user while it is being checked: its keys and arrays, one operation
-// per key. Nothing has happened before the facade queues the operations, so that a call that is
-// refused half-way leaves no trace.
+// Call: one call of a store's user: its keys and arrays, first while they are checked, then while
+// operations are made of them, one per key. A call that is refused half-way leaves no trace, since
+// nothing is made before everything was checked.
+//
+//   Push({7, 9, 7}, {a, b, c})   two keys: 7, with the values a and c, and 9, with b
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -16,16 +19,20 @@
 
 namespace kvstore {
 
+// The lists that are added, and the arrays in them, outlive the call.
 // Each method that adds refuses what does not fit: the error names the key, what was expected and
 // what came.
-// Threading: thread-compatible; lives under the mutex that guards `keys`.
+// Threading: thread-compatible; used under the mutex that guards `keys`.
 class Call {
  public:
-  // A key of the call, and the operation on it.
+  // A key of the call.
   struct Group {
-    KeyState* state = nullptr;
-    std::shared_ptr<KeyOperation> operation;
-    bool pulled = false;  // the call named the key for an output, which may be left alone
+    std::shared_ptr<KeyState> state;
+    uint32_t values = 0;   // that the call named it with
+    uint32_t outputs = 0;  // likewise, but for those that are left alone
+    bool pulled = false;   // it was named for an output, which may be left alone
+
+    bool pushes() const { return values > 0; }
   };
 
   // `keys` and `engine` outlive the call.
@@ -42,18 +49,36 @@ class Call {
   // change them when the call returns.
   KeyedStatus AddRows(const std::vector<KeyName>& keys,
                       const std::vector<std::pair<NDArray*, NDArray>>& rows);
-  // The last check of a PushPull: every key was named for both a value and an output. A key whose
-  // outputs are all left alone becomes a Push.
-  KeyedStatus FinishPushPull();
+  // The last check, when all is added. Of a PushPull every key was named for both a value and an
+  // output.
+  KeyedStatus Finish();
 
+  OperationKind kind() const { return kind_; }
   // The keys of the call, in the order in which it named them first.
   const std::vector<Group>& groups() const { return groups_; }
 
+  // For how many keys operations may still be made. After Finish.
+  size_t left() const { return groups_.size() - next_; }
+  // Makes the operation on the next key, which gets from `common` what all of a call have alike:
+  // step, as_of_call, nan_policy, backend. Null: all its outputs are left alone, so there is none.
+  // A PushPull of which all outputs are left alone becomes a Push. May throw std::bad_alloc; then
+  // the call is of no use any more.
+  std::shared_ptr<KeyOperation> MakeNext(const KeyOperation& common);
+
  private:
-  // Says that up to `keys` keys will be named now.
+  // An array of the caller's, and whose it is.
+  struct Named {
+    uint32_t group = 0;
+    uint32_t row_ids = 0;  // an output of a PullRowSparse: which of row_ids_
+    const NDArray* array = nullptr;
+  };
+
+  // Makes room for so many keys that are named now.
   void Expect(size_t keys);
-  // The group of a key that exists. Errors: those of KeyTable::Use.
-  absl::StatusOr<Group*> GroupOf(const KeyName& name);
+  // The number of the group of a key that exists. Errors: those of KeyTable::Use.
+  absl::StatusOr<uint32_t> GroupOf(const KeyName& name);
+  absl::Status CheckInPlace(const Key& key, const Named* value, const Named* values_end,
+                            const Named* output, const Named* outputs_end) const;
   // Operations lie in blocks of some dozens, like what the dependency engine keeps of them.
   std::shared_ptr<KeyOperation> MakeOperation();
 
@@ -63,7 +88,10 @@ class Call {
   const DependencyEngine* const engine_;
   const uint64_t number_;  // of this call, among all of the store
   std::vector<Group> groups_;
-  size_t expected_ = 0;  // keys that may still be named, all of which may be new
+  std::vector<Named> values_, outputs_;  // after Finish in the order of their groups
+  std::vector<RowIds> row_ids_;
+  // Where MakeNext is.
+  size_t next_ = 0, next_value_ = 0, next_output_ = 0;
   std::shared_ptr<std::vector<KeyOperation>> block_;
   size_t used_ = 0;  // of the block
 };

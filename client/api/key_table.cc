@@ -128,7 +128,7 @@ absl::Status KeyTable::CheckNew(const Key& key) {
 }
 
 KeyState* KeyTable::Add(KeyPtr key, ValueSpec spec) {
-  auto state = std::make_unique<KeyState>();
+  auto state = std::make_shared<KeyState>();
   state->key = std::move(key);
   state->spec = std::move(spec);
   state->var = DependencyEngine::NewVar();

@@ -29,8 +29,9 @@ struct KeyName {
   std::string_view name;  // of the caller
 };
 
-// What the facade keeps of a key.
-struct KeyState {
+// What the facade keeps of a key. A call that names the key keeps it until its operations are
+// queued.
+struct KeyState : std::enable_shared_from_this<KeyState> {
   KeyPtr key;
   ValueSpec spec;
   // While `spec` is unknown: the Init that will learn it (KeyOperation::learned). Else null.
@@ -114,7 +115,7 @@ class KeyTable {
   Kind kind_ = Kind::kUnknown;
   uint64_t calls_ = 0;
   // Keyed by what the wire knows a key by; KeyState has the name.
-  std::unordered_map<KeyId, std::unique_ptr<KeyState>> states_;
+  std::unordered_map<KeyId, std::shared_ptr<KeyState>> states_;
 };
 
 }  // namespace kvstore

@@ -18,6 +18,7 @@ namespace {
 
 // How long a store that is destroyed after a failure waits for its arrays to be given back.
 constexpr int64_t kGiveBackMs = 2000;
+constexpr size_t kKeysAtOnce = 256;
 
 }  // namespace
 
@@ -105,29 +106,75 @@ absl::Status StoreFacade::MayBlock() const {
       "a call that waits was made by an updater: it would wait for itself");
 }
 
-// A key whose outputs are all left alone has no operation.
-KeyedStatus StoreFacade::Append(const Call& call, DependencyEngine::Ready* ready) {
-  const std::vector<Call::Group>& groups = call.groups();
+KeyedStatus StoreFacade::Begin(Call* call, KeyOperation* common) {
+  if (KeyedStatus wrong = call->Finish(); !wrong.ok()) return wrong;
+  common->step = StepOf(*call);
+  const std::vector<Call::Group>& groups = call->groups();
+  if (groups.empty()) return {};
   KeyedStatus failed = engine_.TakeFirstFailure(
       groups.size(), [&groups](size_t i) -> const VarPtr& { return groups[i].state->var; },
       /*readers=*/true);
   if (!failed.ok()) return failed;
-  OperationList operations(groups.size());
-  const uint64_t step = StepOf(call);
-  for (const Call::Group& group : groups) {
-    KeyOperation& operation = *group.operation;
-    operation.step = step;
-    const absl::Status prepared = backend_->Prepare(&operation);
-    if (!prepared.ok()) return {prepared, operation.key->text};
-    if (operation.values.empty() && operation.outputs.empty()) continue;
-    operations.Add(SpecOf(group.state->var, group.operation));
+  common->kind = call->kind();
+  common->key = groups[0].state->key;
+  common->backend = backend_.get();
+  return {backend_->Prepare(common), common->key->text};
+}
+
+DependencyEngine::Ready StoreFacade::AppendSome(Call* call, const KeyOperation& common) {
+  const size_t count = std::min(call->left(), kKeysAtOnce);
+  OperationList operations(count);
+  for (size_t i = 0; i < count; ++i) {
+    const Call::Group& group = call->groups()[call->groups().size() - call->left()];
+    if (const auto operation = call->MakeNext(common)) {
+      operations.Add(SpecOf(group.state->var, operation));
+    }
   }
-  *ready = engine_.Append(std::move(operations));
-  step_ = step;
-  for (const Call::Group& group : groups) {
-    if (!group.operation->values.empty()) group.state->pushed_in = step;
+  return engine_.Append(std::move(operations));
+}
+
+// The keys of a call are queued and issued some hundred at a time, so that what is made for them is
+// issued, and often over, while a cache still has it. Between two times other threads may call:
+// operations on one key keep the order in which they are queued.
+KeyedStatus StoreFacade::QueueCall(OperationKind kind, int priority,
+                                   absl::FunctionRef<KeyedStatus(Call*)> add) {
+  DependencyEngine::Ready ready;
+  KeyOperation common;
+  std::optional<Call> call;
+  {
+    MutexLock lock(mutex_);
+    AwaitNumbers(kind);
+    call.emplace(kind, priority, &keys_, &engine_);
+    KeyedStatus begun = add(&*call);
+    if (begun.ok()) begun = Begin(&*call, &common);
+    if (!begun.ok()) return begun;
+    ready = AppendSome(&*call, common);
+    step_ = common.step;
+    for (const Call::Group& group : call->groups()) {
+      if (group.pushes()) group.state->pushed_in = common.step;
+    }
   }
-  return {};
+  engine_.Run(std::move(ready));
+  try {
+    while (call->left() > 0) {
+      {
+        MutexLock lock(mutex_);
+        ready = AppendSome(&*call, common);
+      }
+      engine_.Run(std::move(ready));
+    }
+    return {};
+  } catch (const std::bad_alloc&) {
+    return {
+        WordedStatus(absl::StatusCode::kUnknown,
+                     [&] {
+                       return fmt::format(
+                           "{}: memory for {} keys expected, there is too little: some hundred of "
+                           "them at least are queued, others are not",
+                           NameOf(kind), call->groups().size());
+                     }),
+        {}};
+  }
 }
 
 OperationSpec StoreFacade::SpecOf(const VarPtr& key_var,
@@ -151,10 +198,9 @@ OperationSpec StoreFacade::SpecOf(const VarPtr& key_var,
   for (const RowIds& asked : operation->row_ids) {
     if (!asked.array.empty()) spec.uses.push_back({asked.array.impl()->var, Access::kRead});
   }
-  operation->backend = backend_.get();
   spec.issue = [operation](const TokenPtr& token) {
     for (RowIds& asked : operation->row_ids) {
-      const absl::Status read = ReadRowIds(*operation, &asked);
+      const absl::Status read = ReadRowIds(*operation->key, operation->spec, &asked);
       if (!read.ok()) return token->Finish(read);
     }
     operation->backend->Issue(operation, token);
@@ -172,19 +218,10 @@ KeyedStatus StoreFacade::Queue(OperationKind kind, const Names& push_keys,
   if (!status.ok()) return {status, {}};
   if (KeyedStatus learned = LearnKeys(pull_keys); !learned.ok()) return learned;
 
-  DependencyEngine::Ready ready;
-  {
-    MutexLock lock(mutex_);
-    AwaitNumbers(kind);
-    Call call(kind, priority, &keys_, &engine_);
-    KeyedStatus added = call.AddValues(push_keys, values);
-    if (added.ok()) added = call.AddOutputs(pull_keys, outputs, ignore_sparse);
-    if (added.ok() && kind == OperationKind::kPushPull) added = call.FinishPushPull();
-    if (added.ok()) added = Append(call, &ready);
-    if (!added.ok()) return added;
-  }
-  engine_.Run(std::move(ready));
-  return {};
+  return QueueCall(kind, priority, [&](Call* call) {
+    KeyedStatus added = call->AddValues(push_keys, values);
+    return added.ok() ? call->AddOutputs(pull_keys, outputs, ignore_sparse) : added;
+  });
 }
 
 KeyedStatus StoreFacade::QueueRows(const Names& keys,
@@ -197,16 +234,8 @@ KeyedStatus StoreFacade::QueueRows(const Names& keys,
   if (!status.ok()) return {status, {}};
   if (KeyedStatus learned = LearnKeys(keys); !learned.ok()) return learned;
 
-  DependencyEngine::Ready ready;
-  {
-    MutexLock lock(mutex_);
-    Call call(OperationKind::kPullRows, priority, &keys_, &engine_);
-    KeyedStatus added = call.AddRows(keys, rows);
-    if (added.ok()) added = Append(call, &ready);
-    if (!added.ok()) return added;
-  }
-  engine_.Run(std::move(ready));
-  return {};
+  return QueueCall(OperationKind::kPullRows, priority,
+                   [&](Call* call) { return call->AddRows(keys, rows); });
 }
 
 // What is said at an Init holds for the key's life, and all keys of a store are treated alike.

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "client/api/call.h"
 #include "client/api/key_table.h"
 #include "client/base/error_border.h"
@@ -171,8 +172,14 @@ class StoreFacade final : public KVStore {
   uint64_t StepOf(const Call& call) const KVS_REQUIRES(mutex_);
   void CountStep() KVS_EXCLUDES(mutex_);
 
-  // The last checks of a call; then either nothing of it happens, or all of it is queued.
-  KeyedStatus Append(const Call& call, DependencyEngine::Ready* ready) KVS_REQUIRES(mutex_);
+  // Queues a call to which `add` has added its keys and arrays. Errors: nothing has happened; but
+  // UNKNOWN if memory ran out when some hundred keys and more were queued, and others not.
+  KeyedStatus QueueCall(OperationKind kind, int priority, absl::FunctionRef<KeyedStatus(Call*)> add)
+      KVS_EXCLUDES(mutex_);
+  // The last checks of a call; fills in what its operations have in common.
+  KeyedStatus Begin(Call* call, KeyOperation* common) KVS_REQUIRES(mutex_);
+  // Queues the operations on the next keys of the call.
+  DependencyEngine::Ready AppendSome(Call* call, const KeyOperation& common) KVS_REQUIRES(mutex_);
   // How the operation is ordered, and what it does when its turn has come.
   OperationSpec SpecOf(const VarPtr& key_var, const std::shared_ptr<KeyOperation>& operation) const;
 

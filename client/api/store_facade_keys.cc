@@ -73,6 +73,7 @@ KeyedStatus StoreFacade::MakeKeysInRoom(const Names& keys, const DescribeValue& 
       auto operation = std::make_shared<KeyOperation>();
       operation->key = made[i];
       operation->kind = OperationKind::kInit;
+      operation->backend = backend_.get();
       operation->step = step_;
       status = describe(i, operation.get());
       if (status.ok()) status = backend_->Prepare(operation.get());
@@ -198,6 +199,7 @@ KeyedStatus StoreFacade::EndKeys(OperationKind kind, const Names& keys) {
       if (!failed.ok()) return failed;
       auto operation = std::make_shared<KeyOperation>();
       operation->kind = kind;
+      operation->backend = backend_.get();
       operation->step = step_;
       operation->key = (*state)->key;
       operation->spec = (*state)->spec;

@@ -92,8 +92,7 @@ void StoreFacade::AwaitNumbers(OperationKind kind) {
 uint64_t StoreFacade::StepOf(const Call& call) const {
   if (steps_by_program_) return step_;
   for (const Call::Group& group : call.groups()) {
-    const bool pushes = !group.operation->values.empty();
-    if (pushes && group.state->pushed_in == step_) return step_ + 1;
+    if (group.pushes() && group.state->pushed_in == step_) return step_ + 1;
   }
   return step_;
 }

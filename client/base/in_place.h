@@ -20,7 +20,7 @@ namespace kvstore {
 
 // Room for one object at a time.
 template <size_t kBytes>
-struct Place {
+struct Place {  // not initialised
   alignas(std::max_align_t) unsigned char bytes[kBytes];
 };
 

@@ -132,7 +132,7 @@ absl::Status LocalBackend::Overdue(const std::vector<OverdueOperation>& operatio
 }
 
 absl::Status LocalBackend::Prepare(KeyOperation* operation) {
-  if (operation->values.empty() || operation->kind == OperationKind::kInit) {
+  if (operation->kind != OperationKind::kPush && operation->kind != OperationKind::kPushPull) {
     return absl::OkStatus();
   }
   MutexLock lock(mutex_);

@@ -64,6 +64,8 @@ class Operation {
     OperationPtr remembered;  // its own operation, which a Var's list of failures keeps
   };
 
+  Operation();
+
   // Fixed before the operation is queued.
   DependencyEngine* engine = nullptr;
   std::shared_ptr<OperationOwner> owner;
@@ -103,6 +105,9 @@ class Operation {
     owner = nullptr;
   }
 };
+
+// Not defaulted above: there it would have each operation of a block filled with zeros first.
+inline Operation::Operation() = default;
 
 class Var {
  public:

@@ -170,11 +170,11 @@ absl::Status CheckRowsOutput(const std::string& label, const NDArray* output, co
   return CheckIdDType(label, ToDType(ids.dtype()), spec.shape[0]);
 }
 
-absl::Status ReadRowIds(const KeyOperation& operation, RowIds* asked) {
+absl::Status ReadRowIds(const Key& key, const ValueSpec& spec, RowIds* asked) {
   if (asked->array.empty()) return absl::OkStatus();
-  const std::string& label = operation.key->label;
+  const std::string& label = key.label;
   try {
-    auto ids = RowIdsOf(label, asked->array, operation.spec.shape[0]);
+    auto ids = RowIdsOf(label, asked->array, spec.shape[0]);
     if (!ids.ok()) return ids.status();
     asked->ids = *std::move(ids);
   } catch (const std::bad_alloc&) {

@@ -47,6 +47,6 @@ absl::Status CheckRowsOutput(const std::string& label, const NDArray* output, co
 
 // Reads the ids in `asked->array`, which nobody writes now, into `asked->ids`. Does nothing if that
 // was done before. Errors: those of RowIdsOf (row_ids.h); RESOURCE_EXHAUSTED.
-absl::Status ReadRowIds(const KeyOperation& operation, RowIds* asked);
+absl::Status ReadRowIds(const Key& key, const ValueSpec& spec, RowIds* asked);
 
 }  // namespace kvstore

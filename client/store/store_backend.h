@@ -95,6 +95,8 @@ class StoreBackend;
 struct KeyOperation {
   static constexpr size_t kBackendBytes = 384;
 
+  KeyOperation();
+
   OperationKind kind = OperationKind::kPush;
   KeyPtr key;
   ValueSpec spec;
@@ -119,6 +121,9 @@ struct KeyOperation {
   Place<kBackendBytes> place;       // for one object of the backend's
 };
 
+// Not defaulted above: there it would have each operation of a block filled with zeros first.
+inline KeyOperation::KeyOperation() = default;
+
 // Threading: thread-safe, but for Prepare, which the facade calls one at a time.
 class StoreBackend : public OperationOwner {
  public:
@@ -134,8 +139,9 @@ class StoreBackend : public OperationOwner {
   // Whether the calling thread is one of the backend's own, which must not wait for operations.
   virtual bool OnOwnThread() const = 0;
 
-  // Called in program order, when the call is made: notes in the operation what is in force now
-  // (the updater that is set). Errors: nothing of the call is queued.
+  // Called once for each call, in program order, when the call is made: notes in an operation of
+  // its kind and first key, without arrays, what is in force now (the updater that is set); the
+  // call's operations all get that. Errors: nothing of the call is queued.
   virtual absl::Status Prepare(KeyOperation* operation) = 0;
   // Begins the operation. Operations on one key come in program order, those of different keys
   // from several threads at once. Never blocks. The outcome goes to the token.

@@ -110,6 +110,37 @@ TEST_CASE("keys of one call keep their own values, whatever the order of the lis
   });
 }
 
+TEST_CASE("keys of a long call keep their own values, also those that come twice", "[push]") {
+  OnEvery(StoreWithRounds, [](Worker& worker) {
+    KVStore& store = worker.store();
+    constexpr int kKeys = 700;  // more than are queued at a time
+    Ints once, twice;
+    std::vector<NDArray> zeros, pushed, pulled;
+    for (int key = 0; key < kKeys; ++key) {
+      once.push_back(key);
+      zeros.push_back(Array({0}));
+    }
+    store.Init(once, zeros);
+    // Every third key comes again, far behind.
+    twice = once;
+    for (int key = 0; key < kKeys; key += 3) twice.push_back(key);
+    for (size_t i = 0; i < twice.size(); ++i) {
+      pushed.push_back(Array({static_cast<float>(i)}));
+      pulled.push_back(Array({-1}));
+    }
+    std::vector<NDArray*> outputs;
+    for (NDArray& output : pulled) outputs.push_back(&output);
+    store.Push(twice, pushed);
+    store.Pull(twice, outputs);
+    store.WaitAll();
+    for (size_t i = 0; i < twice.size(); ++i) {
+      const auto key = static_cast<float>(twice[i]);
+      const float again = twice[i] % 3 == 0 ? static_cast<float>(kKeys) + key / 3 : 0;
+      MUST_EQUAL(Read(pulled[i]), Floats{(key + again) * worker.all()});
+    }
+  });
+}
+
 TEST_CASE("the same array may be pushed several times in a call, and pulled into twice", "[push]") {
   OnEvery(Store, [](Worker& worker) {
     KVStore& store = worker.store();

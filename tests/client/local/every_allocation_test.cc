@@ -1,6 +1,7 @@
 // Every call of the public API on a local store, with each of its allocations failing in turn.
 #include "tests/support/every_allocation.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <memory>
 #include <optional>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "kvstore/kvstore.h"
+#include "tests/support/arrays.h"
 #include "tests/support/failing_new.h"
 
 namespace kvstore {
@@ -36,6 +38,50 @@ TEST_CASE("an operation without memory on the store's thread ends with an error"
   const int fails = GENERATE(1, FailingNth::kAll);
   for (const testing::Named& named : testing::Calls())
     testing::FailEachAllocation(Make, named, "kvs-local", fails);
+}
+
+TEST_CASE("a long call without memory queues nothing, or says that it is queued in part",
+          "[memory]") {
+  constexpr int kKeys = 600;  // more than are queued at a time
+  Ints keys;
+  std::vector<NDArray> zeros, ones, pulled;
+  for (int key = 0; key < kKeys; ++key) {
+    keys.push_back(key);
+    zeros.push_back(Array({0}));
+    ones.push_back(Array({1}));
+    pulled.push_back(Array({-1}));
+  }
+  std::vector<NDArray*> outputs;
+  for (NDArray& output : pulled) outputs.push_back(&output);
+  bool failed = true;
+  int in_part = 0;
+  for (int spared = 0; failed; ++spared) {
+    CAPTURE(spared);
+    const auto store = Make();
+    store->Init(keys, zeros);
+    std::optional<ErrorCode> code;
+    {
+      const FailingNth failing(spared, 1);
+      code = testing::CodeOf([&] { store->Push(keys, ones); });
+      failed = failing.failed() > 0;
+    }
+    const auto one_failed = testing::CodeOf([&] { store->WaitAll(); });
+    store->Pull(keys, outputs);
+    store->WaitAll();
+    const auto pushed = std::count_if(pulled.begin(), pulled.end(),
+                                      [](const NDArray& v) { return Read(v)[0] == 1; });
+    if (!code) {
+      CHECK(pushed == (one_failed ? kKeys - 1 : kKeys));
+    } else if (*code == ErrorCode::kUnknown) {
+      CHECK(pushed > 0);
+      CHECK(pushed < kKeys);
+      ++in_part;
+    } else {
+      CHECK(*code == ErrorCode::kResourceExhausted);
+      CHECK(pushed == 0);
+    }
+  }
+  CHECK(in_part > 0);
 }
 
 TEST_CASE("a compressed push without memory leaves nothing over, and may be made again",
