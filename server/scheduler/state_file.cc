@@ -17,6 +17,7 @@
 
 #include "common/base/crc32c.h"
 #include "common/base/status_macros.h"
+#include "common/base/whole_file.h"
 
 namespace kvstore {
 
@@ -37,50 +38,6 @@ uint64_t GetLittleEndian(std::string_view bytes) {
     value |= uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
   }
   return value;
-}
-
-absl::Status SystemError(std::string_view what, const std::string& path, int error) {
-  const std::string message =
-      fmt::format("{} {}: {}", what, path, std::generic_category().message(error));
-  if (error == ENOSPC || error == EDQUOT) return absl::ResourceExhaustedError(message);
-  if (error == EACCES || error == EPERM || error == EROFS) {
-    return absl::PermissionDeniedError(message);
-  }
-  if (error == ENOENT || error == ENOTDIR) return absl::NotFoundError(message);
-  return absl::InternalError(message);
-}
-
-// Closes a file descriptor at the end of a scope.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  bool ok() const { return fd_ >= 0; }
-
- private:
-  const int fd_;
-};
-
-absl::Status WriteAll(int fd, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return SystemError("cannot write", path, errno);
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status FsyncDirectory(const std::string& path) {
-  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.ok()) return SystemError("cannot open", path, errno);
-  if (::fsync(fd.get()) != 0) return SystemError("cannot fsync", path, errno);
-  return absl::OkStatus();
 }
 
 bool Exists(const std::string& path) {
