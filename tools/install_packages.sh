@@ -15,6 +15,7 @@ packages=(
   libprotobuf-dev protobuf-compiler                             # messages
   libabsl-dev libspdlog-dev libcli11-dev                        # status, logs, flags
   libhwy-dev                                                    # SIMD
+  nlohmann-json3-dev                                            # headers of safetensors files
   catch2                                                        # tests
   python3 python3-numpy python3-protobuf python3-grpcio         # oracles of the tests, repo checks
   iproute2                                                      # hosts of their own, for a test
