@@ -3,9 +3,9 @@
 //
 // Rules (docs/life_of_a_push.md, proved by tests/simulation):
 //   C1  a push of a part is held until every earlier pull of that part is answered. Any request
-//       about a part is held until every earlier Init of it, taking back of one, Delete or Reset
-//       is over, and these until everything earlier is. (Rounds and versions order the rest,
-//       whatever order the frames arrive in.)
+//       about a part is held until every earlier Init of it, taking back of one, Delete, Reset or
+//       WRITE_STATE is over, and these until everything earlier is. (Rounds and versions order the
+//       rest, whatever order the frames arrive in.)
 //   C2  a pull names the round of the worker's last push of that part submitted before it.
 //   C3  a resend carries the very same bytes, round and request number. A retry of a request with
 //       payload is a probe without it; only the answer `unknown` sends the bytes again.
@@ -106,8 +106,9 @@ struct Completion {
   // OK, the refusal of the server, or the job's status when the job has ended.
   absl::Status status;
   // kPull: the bytes of the part; of a row-sparse key the rows, in the order of the ids.
+  // kReadState: a page.
   Payload data;
-  Round round = 0;  // kPush: the round; kPull: the version
+  Round round = 0;  // kPush: the round; kPull, kReadState: the version
   // kInit of a key whose shape was unknown: what the server has.
   std::shared_ptr<const KeySpec> key;
   // Of a request about a part: its number on the wire. 0: it was never given one, because nothing

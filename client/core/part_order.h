@@ -3,8 +3,9 @@
 // The open requests of a part stand in a queue, in the order of submission. The first ones are
 // under way; the others are held, that is, kept back here and not sent. As soon as one is held, so
 // is everything behind it. A request is held while any of these stands before it in the queue:
-//   * anything at all, if it is itself an Init, the taking back of one, a Delete or a Reset
-//     (OpOrder::kAlone): what stands before it is about the value that was there before;
+//   * anything at all, if it is itself an Init, the taking back of one, a Delete, a Reset or
+//     a WRITE_STATE (OpOrder::kAlone): what stands before it is about the value that was there
+//     before;
 //   * one of these: until it is over the value may not exist (rules C1, C8);
 //   * a pull, if it is a push itself: the push might complete the round that replaces the version
 //     which the pull asks for (C1);

@@ -105,6 +105,7 @@ void Streams::Retry(Request& request) {
   // Asking costs less than sending a megabyte once more that the server may have. Without payload
   // the request itself is as short as a question; what may not be asked after is sent again, too.
   request.as_probe = !request.ask.piece.data.empty() && InfoOf(request.ask.op).may_be_probed;
+  if (!request.as_probe) ReleaseWindow(request);  // its bytes are counted when they go again
   Queue(request);
 }
 

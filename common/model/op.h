@@ -30,6 +30,8 @@ enum class Op : uint32_t {
   kDelete = 12,
   kReset = 13,
   kSetNumbers = 14,
+  kReadState = 15,
+  kWriteState = 16,
 };
 
 // What one request is about.
@@ -44,7 +46,7 @@ enum class OpBytes : uint8_t {
   kNone,
   kIds,    // of a row-sparse key the ids of rows, else none
   kValue,  // of a dense key the part's bytes, of a row-sparse one ids and their rows; or none
-  kNote,   // common/wire/norm_note.h
+  kNote,   // common/wire/norm_note.h, common/wire/state_page.h
 };
 
 // What `round` of the request means.
@@ -133,6 +135,10 @@ inline constexpr std::array kOps = {
     OpInfo(Op::kReset, "RESET", OpScope::kPart, OpOrder::kAlone, OpTrait::kProbed),
     OpInfo(Op::kSetNumbers, "SET_NUMBERS", OpScope::kShard, OpExtra::kOptimizer,
            OpTrait::kRank0Only),
+    OpInfo(Op::kReadState, "READ_STATE", OpScope::kPart, OpBytes::kNote, OpOrder::kRead,
+           OpTrait::kAnswersBytes),
+    OpInfo(Op::kWriteState, "WRITE_STATE", OpScope::kPart, OpBytes::kNote, OpOrder::kAlone,
+           OpTrait::kProbed, OpTrait::kRank0Only),
 };
 
 // Null for a number that is no op.

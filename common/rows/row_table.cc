@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include "common/base/check.h"
 #include "common/base/headroom.h"
@@ -192,9 +193,12 @@ std::vector<int64_t> RowTable::KeptRows(int64_t begin, int64_t end, size_t most)
     const int64_t first = number << rows_per_page_log2_;
     if (first < end && first + rows_per_page() > begin) pages.emplace_back(number, page.get());
   }
-  std::sort(pages.begin(), pages.end());
+  // A heap, as often only the first pages of many are wanted.
+  std::make_heap(pages.begin(), pages.end(), std::greater<>());
   std::vector<int64_t> rows;
-  for (const auto& [number, page] : pages) {
+  for (auto rest = pages.end(); rest != pages.begin();) {
+    std::pop_heap(pages.begin(), rest--, std::greater<>());
+    const auto& [number, page] = *rest;
     const int64_t first = number << rows_per_page_log2_;
     const int64_t last = std::min({rows_, end, first + rows_per_page()});
     for (int64_t row = std::max(first, begin); row < last; ++row) {

@@ -111,6 +111,10 @@ class Part {
   std::unique_ptr<PartValue> TakeValue() noexcept { return std::move(value_); }
   // The value of a part that was made without one.
   void GiveValue(std::unique_ptr<PartValue> value) noexcept { value_ = std::move(value); }
+  // As PartValue's.
+  absl::Status StageState(const StatePage& page) { return value_->StageState(page); }
+  absl::Status CommitState() { return value_->CommitState(); }
+  void DropStagedState() noexcept { value_->DropStagedState(); }
   // Its value is about to go: what is parked here takes no room in the parking lot any more.
   virtual void DropParked(ParkingLot& parking) noexcept = 0;
 

@@ -47,6 +47,9 @@ struct PartRecord {
   // The life in which its value began: it has lived through the ones from there to `life`, which
   // resets began. Where there is no value: `life`.
   uint64_t first_life = 0;
+  // The last WRITE_STATE that was done: what comes again, however late, is done already.
+  RequestId state_request = 0;
+  Incarnation state_incarnation = 0;
   uint64_t charged = 0;  // of the budget: for its part, or for what is being brought
   uint64_t needed = 0;   // what PartTable::NeededBytes() found last
   absl::Status undone;   // why the fragments that came of the last Init are gone; OK: they are not
@@ -101,6 +104,10 @@ class PartTable {
   // the optimizer kept of it is gone, and so is what was pushed and is in no version. Whoever waits
   // in the record is left to the caller.
   void Reset(PartRecord& record, ParkingLot& parking);
+  // Does what a WRITE_STATE says with the state of the record, which has a value.
+  // Errors: those of PartValue; FAILED_PRECONDITION for a page while a push waits for its round;
+  // RESOURCE_EXHAUSTED: over the budget, or the key's rows_max: then no page is left.
+  absl::Status WriteState(PartRecord& record, const StatePage& page);
   // What an operator reads (ServerCore::ReadPart).
   ReadPart Read(const PartRange& range, PartIndex from, int64_t row, size_t bytes_max) const;
   // The keys called `name`, or that begin so, by name, and their parts that have a value.

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "common/base/status_macros.h"
 #include "server/core/part_table.h"
 
 namespace kvstore {
@@ -49,6 +50,44 @@ PartTable::Room PartTable::Reserve(PartRecord& record, const PushId& push, const
   part.Reserve(push, pages);
   Charge(record, needed);
   return Room::kKept;
+}
+
+absl::Status PartTable::WriteState(PartRecord& record, const StatePage& page) {
+  Part& part = *record.part;
+  absl::Status done;
+  switch (page.verb) {
+    case StateVerb::kPage: {
+      if (part.open()) {
+        return absl::FailedPreconditionError(fmt::format(
+            "{}: no push under way expected, one waits for its round at version {}: meet in a "
+            "Barrier() before",
+            part.value().Label(), part.version()));
+      }
+      KVS_RETURN_IF_ERROR(part.StageState(page));
+      const uint64_t needed = BytesOf(record);
+      absl::Status room = part.value().CheckPages(part.reserved_pages());
+      if (room.ok()) room = CheckBudget(part.value().Label(), record.charged, needed);
+      if (room.ok()) {
+        Charge(record, needed);
+        return room;
+      }
+      part.DropStagedState();
+      done = std::move(room);
+      break;
+    }
+    case StateVerb::kCommit:
+      KVS_RETURN_IF_ERROR(part.CommitState());
+      break;
+    case StateVerb::kDrop:
+      part.DropStagedState();
+      break;
+  }
+  // It is done, and must not be done again for want of memory to find out what to charge.
+  try {
+    Charge(record, BytesOf(record));
+  } catch (const std::bad_alloc&) {
+  }
+  return done;
 }
 
 void PartTable::Unreserve(PartRecord& record, Room room, uint64_t charged) noexcept {

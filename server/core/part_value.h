@@ -19,6 +19,7 @@
 #include "common/model/optimizer_config.h"
 #include "common/tensor/figures.h"
 #include "common/wire/piece.h"
+#include "common/wire/state_page.h"
 
 namespace kvstore {
 
@@ -156,6 +157,21 @@ class PartValue {
   // Errors, and nothing changes: DATA_LOSS: no such bytes, or not all of them; INVALID_ARGUMENT: a
   // part of another kind, dtype or size. Both name what was expected and what came.
   virtual absl::Status Load(const Payload& saved) = 0;
+
+  // What the updater keeps beside the value, page by page. Nothing changes.
+  // Errors: INVALID_ARGUMENT: no page begins there; FAILED_PRECONDITION: the updater keeps it where
+  // nobody else can read it.
+  virtual absl::StatusOr<StatePage> ReadState(const StateCursor& from) const = 0;
+  // Takes a page of a state that is to take the place of the part's; until CommitState() nothing
+  // of it can be seen. Pages come in their order; the first one begins anew, whatever came before,
+  // and the last one may come again.
+  // Errors: FAILED_PRECONDITION: a state of another kind; INVALID_ARGUMENT: no such page.
+  virtual absl::Status StageState(const StatePage& page) = 0;
+  // The pages that came are the part's state from now on.
+  // Errors: FAILED_PRECONDITION: not all of them have come; then nothing changes.
+  virtual absl::Status CommitState() = 0;
+  // Forgets them.
+  virtual void DropStagedState() noexcept = 0;
 
  protected:
   void set_version(Round version) { version_ = version; }

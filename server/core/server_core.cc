@@ -181,6 +181,10 @@ void ServerCore::Impl::OnEntry(const ReplyTo& from, const RequestFrame& frame,
       return OnDelete(from, entry, replies);
     case Op::kReset:
       return OnReset(from, entry, replies);
+    case Op::kReadState:
+      return OnReadState(from, entry, replies);
+    case Op::kWriteState:
+      return OnWriteState(from, entry, replies);
     case Op::kUnspecified:
       break;
   }

@@ -45,6 +45,9 @@
 //       them to exist. Nobody waits for it, and nothing that it asks changes anything. It is known
 //       by its stream: what waits for it ends with that. (request_check lets nothing else of a
 //       reader through to here.)
+//   I15 what the updater keeps beside a part is replaced as a whole, when rank 0 says so, and once,
+//       however often that arrives; until then, and if it is dropped, nothing of what was brought
+//       can be seen.
 //
 // A fragment is folded at once when it is the next one of the next round; otherwise it is copied
 // and parked. The ids of a pull that waits are parked, too.

@@ -1,9 +1,9 @@
 // What ServerCore is made of: the table of parts, the requests that wait, the log of commands, and
 // the handlers that lead from one to another. What each op asks, and what refuses it, is in
 // server_core.cc (commands: server_core_commands.cc; deleting, resetting: server_core_delete.cc;
-// the updater: server_core_optimizer.cc, an operator's hand on its numbers:
-// server_core_numbers.cc); how a value comes and goes in part_table.cc; waiting and answering in
-// waiting_room.cc; what a push does to a part in rounds.cc and sequence.cc.
+// the updater: server_core_optimizer.cc, what it keeps: server_core_state.cc, an operator's hand on
+// its numbers: server_core_numbers.cc); how a value comes and goes in part_table.cc; waiting and
+// answering in waiting_room.cc; what a push does to a part in rounds.cc and sequence.cc.
 #pragma once
 
 #include <memory>
@@ -67,6 +67,8 @@ class ServerCore::Impl {
   void OnTakeBack(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnDelete(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnReset(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
+  void OnReadState(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
+  void OnWriteState(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   // A DELETE or RESET of a worker that waits for rank 0's.
   void AwaitEnd(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);
   void OnPush(const ReplyTo& from, const RequestEntry& entry, ReplyBatch& replies);

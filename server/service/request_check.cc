@@ -14,6 +14,7 @@
 #include "common/model/profiler_order.h"
 #include "common/rows/row_cut.h"
 #include "common/wire/norm_note.h"
+#include "common/wire/state_page.h"
 
 namespace kvstore {
 namespace {
@@ -42,10 +43,11 @@ absl::Status CheckRows(const RequestFrame& request, const RequestEntry& entry) {
         request, entry,
         fmt::format("at most {} rows expected, got {}", kRowsPerEntryMax, entry.piece.rows));
   }
-  if (entry.piece.data.size() > kPartBytesMax) {
+  const size_t bytes_max = entry.op == Op::kWriteState ? kStateBytesMax : kPartBytesMax;
+  if (entry.piece.data.size() > bytes_max) {
     return Refused(
         request, entry,
-        fmt::format("at most {} bytes expected, got {}", kPartBytesMax, entry.piece.data.size()));
+        fmt::format("at most {} bytes expected, got {}", bytes_max, entry.piece.data.size()));
   }
   const size_t ids_bytes = entry.piece.rows * sizeof(int64_t);
   const bool ids_alone = InfoOf(entry.op).bytes == OpBytes::kIds;
@@ -170,6 +172,13 @@ absl::Status CheckReader(const RequestFrame& request, const RequestEntry& entry)
   const bool brings = entry.op == Op::kInit && (entry.piece.create || !entry.piece.data.empty());
   if (!brings) return absl::OkStatus();
   return refused("a question about the key expected of a reader, got a value");
+}
+
+absl::Status CheckState(const RequestFrame& request, const RequestEntry& entry) {
+  const Payload& bytes = entry.piece.data;
+  const absl::Status note = entry.op == Op::kReadState ? DecodeStateCursor(bytes).status()
+                                                       : DecodeStatePage(bytes).status();
+  return note.ok() ? note : Refused(request, entry, std::string(note.message()));
 }
 
 // An int key has no name: any number is one.
@@ -337,6 +346,9 @@ absl::Status CheckEntry(const RequestFrame& request, const RequestEntry& entry) 
       return CheckNorms(request, entry);
     case Op::kSetNumbers:
       return CheckSetNumbers(entry);
+    case Op::kReadState:
+    case Op::kWriteState:
+      return CheckState(request, entry);
     case Op::kProfile:
       return CheckProfilerOrder(request.command->id, request.command->body);
     default:

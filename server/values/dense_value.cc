@@ -71,13 +71,17 @@ uint64_t DenseValue::BytesWith(uint64_t /*more_pages*/) const {
   const size_t bytes = value_bytes();
   StateLayout state = updater_.LayoutFor(key().dtype);
   if (state.one_per_row) state.names.clear();  // no update of a dense part will be made
-  return bytes + bytes / DTypeBytes(key().dtype) *
-                     (DTypeBytes(AccumulatorOf(key().dtype)) +
-                      state.names.size() * DTypeBytes(state.dtype));
+  // A state that is being brought lies beside the one that it is to replace, if there is one.
+  const uint64_t staged = staged_ == nullptr || state_ == nullptr ? 0 : staged_->bytes();
+  return bytes + staged +
+         bytes / DTypeBytes(key().dtype) *
+             (DTypeBytes(AccumulatorOf(key().dtype)) +
+              state.names.size() * DTypeBytes(state.dtype));
 }
 
 uint64_t DenseValue::HeldBytes() const {
-  return (value_ == nullptr ? 0 : value_->size()) + (state_ == nullptr ? 0 : state_->bytes());
+  return (value_ == nullptr ? 0 : value_->size()) + (state_ == nullptr ? 0 : state_->bytes()) +
+         (staged_ == nullptr ? 0 : staged_->bytes());
 }
 
 absl::Status DenseValue::Check(Op op, const Piece& piece) const {
@@ -238,6 +242,7 @@ ValueRows DenseValue::ReadRows(int64_t, int64_t, size_t) const {
 
 void DenseValue::ForgetAllButValue() noexcept {
   state_.reset();
+  staged_.reset();
   sums_.clear();
   last_sum_.reset();
 }
@@ -292,7 +297,38 @@ absl::Status DenseValue::Load(const Payload& saved) {
     for (size_t i = 0; i < state_->names.size(); ++i) state_->tensors.push_back(read(state_bytes));
   }
   sums_.clear();
+  staged_.reset();
   set_version(header.version);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StateInfo> DenseValue::Kind() const {
+  absl::StatusOr<StateInfo> kind = updater_.KindFor(key().dtype);
+  if (!kind.ok()) return Named(kind.status());
+  return kind;
+}
+
+absl::StatusOr<StatePage> DenseValue::ReadState(const StateCursor& from) const {
+  KVS_ASSIGN_OR_RETURN(const StateInfo kind, Kind());
+  absl::StatusOr<StatePage> page =
+      kvstore::ReadState(kind, state_.get(), value_bytes() / DTypeBytes(key().dtype), from);
+  if (!page.ok()) return Named(page.status());
+  return page;
+}
+
+absl::Status DenseValue::StageState(const StatePage& page) {
+  KVS_ASSIGN_OR_RETURN(const StateInfo kind, Kind());
+  if (staged_ == nullptr) staged_ = std::make_unique<StagedDenseState>();
+  return staged_->Add(Label(), kind, value_bytes() / DTypeBytes(key().dtype), page);
+}
+
+absl::Status DenseValue::CommitState() {
+  if (staged_ == nullptr || !staged_->whole()) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: all pages of a state expected, they have not come", Label()));
+  }
+  state_ = staged_->Take();
+  staged_.reset();
   return absl::OkStatus();
 }
 

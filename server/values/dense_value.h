@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/codec/codec.h"
+#include "common/rows/state_pages.h"
 #include "common/updater/updater.h"
 #include "server/core/part_value.h"
 #include "server/values/saved_value.h"
@@ -46,6 +47,10 @@ class DenseValue final : public PartValue {
                                    const NormSums& norms) const override;
   Payload Save() const override;
   absl::Status Load(const Payload& saved) override;
+  absl::StatusOr<StatePage> ReadState(const StateCursor& from) const override;
+  absl::Status StageState(const StatePage& page) override;
+  absl::Status CommitState() override;
+  void DropStagedState() noexcept override { staged_.reset(); }
 
  private:
   absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts, const NormSums& norms) override;
@@ -62,6 +67,8 @@ class DenseValue final : public PartValue {
   SavedHeader Header() const;
   // The value that an Init brings, or that the key's rule makes.
   MutableBufferPtr First(const Piece& piece) const;
+  // What is kept beside it; errors name the part.
+  absl::StatusOr<StateInfo> Kind() const;
   // The bytes of the part's value, in the key's dtype.
   size_t value_bytes() const;
 
@@ -73,6 +80,7 @@ class DenseValue final : public PartValue {
   const bool zeroes_;
   BufferPtr value_;
   std::unique_ptr<UpdaterState> state_;
+  std::unique_ptr<StagedDenseState> staged_;  // that is being brought; null: none is
   std::map<SumIndex, MutableBufferPtr> sums_;
   std::optional<Figures> last_sum_;
 };

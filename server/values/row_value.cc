@@ -109,6 +109,13 @@ RowTable RowValue::EmptyTable() const {
 // page. A value page is charged with 1 KiB for itself and with one page of the state, until all
 // pages of the state are charged that there can be.
 uint64_t RowValue::BytesWith(uint64_t more_pages) const {
+  // A state that is being brought will have the value's pages made, and lies beside the one that it
+  // is to replace.
+  uint64_t staged = 0;
+  if (staged_ != nullptr) {
+    more_pages += table_.PagesMissing(staged_->rows().data(), staged_->rows().size());
+    if (state_ != nullptr) staged = staged_->bytes();
+  }
   const uint64_t pages = std::min(table_.pages() + more_pages, table_.pages_max());
   uint64_t bytes = pages * table_.page_bytes();
   const StateLayout state = updater_.LayoutFor(key().dtype);
@@ -119,7 +126,7 @@ uint64_t RowValue::BytesWith(uint64_t more_pages) const {
     const auto of_all = static_cast<uint64_t>((table_.rows() + rows - 1) / rows);
     bytes += std::min(pages * of_page, of_all) * static_cast<uint64_t>(rows) * row_bytes;
   }
-  return bytes;
+  return bytes + staged;
 }
 
 uint64_t RowValue::PagesMissing(const Piece& piece) const {
@@ -131,6 +138,9 @@ uint64_t RowValue::PagesMissing(const Piece& piece) const {
 absl::Status RowValue::CheckPages(uint64_t more_pages) const {
   const uint64_t rows_max = key().rule.rows_max;
   if (rows_max == 0) return absl::OkStatus();
+  if (staged_ != nullptr) {
+    more_pages += table_.PagesMissing(staged_->rows().data(), staged_->rows().size());
+  }
   const uint64_t share = (rows_max - 1) / cut_.stripes + 1;
   if (table_.pages() + more_pages <= share) return absl::OkStatus();
   return absl::ResourceExhaustedError(fmt::format(
@@ -141,7 +151,8 @@ absl::Status RowValue::CheckPages(uint64_t more_pages) const {
 }
 
 uint64_t RowValue::HeldBytes() const {
-  return table_.bytes() + (state_ == nullptr ? 0 : BytesOf(*state_));
+  return table_.bytes() + (state_ == nullptr ? 0 : BytesOf(*state_)) +
+         (staged_ == nullptr ? 0 : staged_->bytes());
 }
 
 absl::Status RowValue::CheckBytes(Op op, const Piece& piece) const {
@@ -306,6 +317,7 @@ ValueRows RowValue::ReadRows(int64_t begin, int64_t end, size_t bytes_max) const
 
 void RowValue::ForgetAllButValue() noexcept {
   state_.reset();
+  staged_.reset();
   sums_.clear();
   last_sum_.reset();
 }
@@ -356,7 +368,42 @@ absl::Status RowValue::Load(const Payload& saved) {
   table_ = std::move(table);
   state_ = std::move(state);
   sums_.clear();
+  staged_.reset();
   set_version(header.version);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StateInfo> RowValue::Kind() const {
+  absl::StatusOr<StateInfo> kind = updater_.KindFor(key().dtype);
+  if (kind.ok()) return kind;
+  return absl::Status(kind.status().code(),
+                      fmt::format("{}: {}", Label(), std::string(kind.status().message())));
+}
+
+absl::StatusOr<StatePage> RowValue::ReadState(const StateCursor& from) const {
+  KVS_ASSIGN_OR_RETURN(const StateInfo kind, Kind());
+  absl::StatusOr<StatePage> page = kvstore::ReadState(kind, state_.get(), Extent(), from);
+  if (page.ok()) return page;
+  return absl::Status(page.status().code(),
+                      fmt::format("{}: {}", Label(), std::string(page.status().message())));
+}
+
+absl::Status RowValue::StageState(const StatePage& page) {
+  KVS_ASSIGN_OR_RETURN(const StateInfo kind, Kind());
+  if (staged_ == nullptr) staged_ = std::make_unique<StagedRowState>();
+  return staged_->Add(Label(), kind, Extent(), page);
+}
+
+absl::Status RowValue::CommitState() {
+  if (staged_ == nullptr || !staged_->whole()) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: all pages of a state expected, they have not come", Label()));
+  }
+  // An update that is not lazy visits the rows of the value that exist, and no others.
+  for (const int64_t row : staged_->rows()) table_.Touch(row);
+  // From here on nothing is allocated.
+  state_ = staged_->Take();
+  staged_.reset();
   return absl::OkStatus();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "common/rows/row_sum.h"
 #include "common/rows/row_table.h"
 #include "common/rows/row_updater.h"
+#include "common/rows/state_pages.h"
 #include "server/core/part_value.h"
 #include "server/values/saved_value.h"
 #include "server/values/shard_updater.h"
@@ -48,6 +50,12 @@ class RowValue final : public PartValue {
   ValueRows ReadRows(int64_t begin, int64_t end, size_t bytes_max) const override;
   Payload Save() const override;
   absl::Status Load(const Payload& saved) override;
+  absl::StatusOr<StatePage> ReadState(const StateCursor& from) const override;
+  absl::Status StageState(const StatePage& page) override;
+  // Rows of the state that the value does not have yet are made there, as they are without an
+  // update.
+  absl::Status CommitState() override;
+  void DropStagedState() noexcept override { staged_.reset(); }
 
  private:
   absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts, const NormSums& norms) override;
@@ -55,6 +63,9 @@ class RowValue final : public PartValue {
   absl::Status UpdateTable(RowSum& sum, const RoundCounts& counts);
   // That of a part of which no row was written.
   RowTable EmptyTable() const;
+  // What is kept beside it; errors name the part.
+  absl::StatusOr<StateInfo> Kind() const;
+  StateExtent Extent() const { return {static_cast<uint64_t>(table_.rows()), cut_.row_elements}; }
   // The header of what the part would be saved as now.
   SavedHeader Header() const;
 
@@ -69,6 +80,7 @@ class RowValue final : public PartValue {
   const RowShape cut_;
   RowTable table_;
   RowStatePtr state_;
+  std::unique_ptr<StagedRowState> staged_;  // that is being brought; null: none is
   std::map<SumIndex, RowSum> sums_;
   std::optional<Figures> last_sum_;
 };

@@ -12,6 +12,7 @@
 #include "common/rows/row_cut.h"
 #include "common/wire/frame.h"
 #include "common/wire/norm_note.h"
+#include "common/wire/state_page.h"
 #include "server/service/request_check.h"
 
 namespace kvstore {
@@ -99,6 +100,13 @@ void CheckPassed(const RequestFrame& request, const RequestEntry& entry) {
       return;
     case Op::kTakeBack:
       KVS_CHECK(entry.piece.data.empty() && entry.takes_back > 0);
+      return;
+    case Op::kReadState:
+      KVS_CHECK(DecodeStateCursor(entry.piece.data).ok());
+      return;
+    case Op::kWriteState:
+      KVS_CHECK(entry.piece.data.size() <= kStateBytesMax);
+      KVS_CHECK(DecodeStatePage(entry.piece.data).ok());
       return;
     case Op::kUnspecified:
       break;

@@ -314,6 +314,16 @@ def set_numbers():
     return serialized(frame)
 
 
+def states():
+    frame = worker_frame()
+    add_entry(frame, struct.pack("<IIQ", 1, 0, 1 << 17), op=data_pb2.OP_READ_STATE, key=int_key(7),
+              part=2, request=7)
+    page = struct.pack("<BBBBBBHQQQI", 1, 0, 1 | 8, types_pb2.DTYPE_F32, 2, 0, 0, 5, 0, 2, 0)
+    page += b"\x04adam\x04mean\x03var" + struct.pack("<2f", 0.5, -1)
+    add_entry(frame, page, op=data_pb2.OP_WRITE_STATE, key=int_key(7), part=2, request=8, life=3)
+    return serialized(frame)
+
+
 def command():
     frame = worker_frame()
     add_entry(frame, op=data_pb2.OP_COMMAND, request=5)
@@ -444,7 +454,7 @@ KINDS = {"requests": data_pb2.RequestFrame, "replies": data_pb2.ReplyFrame}
 # As protobuf's own encoder writes them: our encoder must write the same bytes.
 CANONICAL = {
     "requests": (push, push_many_entries, pull, init, probe_and_take_back, set_optimizer,
-                 set_multipliers, set_numbers, set_schedule, command, rows, runs, leave,
+                 set_multipliers, set_numbers, set_schedule, states, command, rows, runs, leave,
                  largest_numbers),
     "replies": (replies, described_key, run_of_replies, largest_reply),
 }

@@ -3,6 +3,7 @@
 // simulator.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -60,6 +61,46 @@ class NumberValue : public PartValue {
     sums_.clear();
     return absl::OkStatus();
   }
+  // The state as a tensor of eight numbers of a byte, of which a page has kStatePageBytesHere.
+  static constexpr uint64_t kStateBytes = sizeof(uint64_t);
+  static constexpr uint64_t kStatePageBytesHere = 4;
+  static StatePage PageOf(uint64_t state, uint64_t from) {
+    StatePage page;
+    page.info.updater = "number";
+    page.info.names = {"state"};
+    page.info.dtype = DType::kUInt8;
+    page.info.kept = true;
+    page.from = from;
+    page.to = std::min(kStateBytes, from + kStatePageBytesHere);
+    page.more = page.to < kStateBytes;
+    page.data = NumberPayload(state).Sub(from, page.to - from);
+    return page;
+  }
+  absl::StatusOr<StatePage> ReadState(const StateCursor& from) const override {
+    if (from.tensor != 0 || from.from >= kStateBytes) {
+      return absl::InvalidArgumentError("a page of the state expected");
+    }
+    return PageOf(state_, from.from);
+  }
+  absl::Status StageState(const StatePage& page) override {
+    if (page.from == 0) staged_bytes_ = 0;
+    if (page.from != staged_bytes_ || page.data.size() != page.to - page.from ||
+        page.to > kStateBytes) {
+      return absl::InvalidArgumentError("the next page of the state expected");
+    }
+    page.data.CopyTo(reinterpret_cast<uint8_t*>(&staged_) + page.from);
+    staged_bytes_ = page.to;
+    return absl::OkStatus();
+  }
+  absl::Status CommitState() override {
+    if (staged_bytes_ != kStateBytes) {
+      return absl::FailedPreconditionError("all pages of a state expected");
+    }
+    state_ = staged_;
+    staged_bytes_ = 0;
+    return absl::OkStatus();
+  }
+  void DropStagedState() noexcept override { staged_bytes_ = 0; }
 
  protected:
   uint64_t SumOf(SumIndex sum) const { return sums_.at(sum); }
@@ -72,6 +113,7 @@ class NumberValue : public PartValue {
 
   void ForgetAllButValue() noexcept override {
     state_ = 0;
+    staged_bytes_ = 0;
     sums_.clear();
   }
 
@@ -79,6 +121,9 @@ class NumberValue : public PartValue {
   uint64_t state_ = 0;
 
  private:
+  uint64_t staged_ = 0;
+  uint64_t staged_bytes_ = 0;  // that have come
+
   static void FoldInto(uint64_t* number, bool* begun, const Piece& piece) {
     const uint64_t x = NumberOf(piece.data);
     *number = *begun ? FoldOne(*number, x) : x;

@@ -22,6 +22,22 @@ TEST_CASE("unanswered payload stays under the window", "[core]") {
   CHECK(client.Sent().size() == 1);
 }
 
+TEST_CASE("what may not be asked after is sent again, and counts in the window once", "[core]") {
+  ClientCoreOptions options;
+  options.window_bytes = 8;
+  options.try_ms = 10;
+  Client client(1, options);
+  client.Submit(Op::kReadState, 1, "aaaaaaaa");
+  REQUIRE(client.Sent().size() == 1);
+  for (int64_t now_ms = 15; now_ms < 60; now_ms += 15) {  // no answer comes
+    client.RunTimers(now_ms);
+    const auto sent = client.Sent();
+    REQUIRE(!sent.empty());
+    CHECK(sent[0].op == Op::kReadState);
+    CHECK(sent[0].piece.data.size() == 8);
+  }
+}
+
 TEST_CASE("no push goes further ahead of the oldest open one than the window", "[core]") {
   ClientCoreOptions options;
   options.rounds_ahead_max = 3;

@@ -13,6 +13,7 @@
 
 #include "common/cluster/partitioner.h"
 #include "common/wire/norm_note.h"
+#include "common/wire/state_page.h"
 #include "server/core/server_core.h"
 #include "server/values/tensor_values.h"
 #include "tests/server/core/shard_under_test.h"
@@ -73,6 +74,12 @@ class Job {
       }
     }
     AddPull("pull of round 2", 0, 2);
+    AddState("read the state", Op::kReadState, 1, EncodeStateCursor({}));
+    AddState("bring a state", Op::kWriteState, 0, EncodeStatePage(State()));
+    StatePage commit;
+    commit.verb = StateVerb::kCommit;
+    AddState("replace the state", Op::kWriteState, 0, EncodeStatePage(commit));
+    AddState("read the other state", Op::kReadState, 1, EncodeStateCursor({}));
     AddInit("Init of another", 0, kOther, true);
     AddTakeBack("take it back", events_.back().entry().request);
     AddInit("Init of it again", 0, kOther, true);
@@ -196,6 +203,29 @@ class Job {
   }
   void AddOptimizer(const std::string& what, Op op, OptimizerConfig config) {
     Add(what, 0, EntryOf(op, 0)).optimizer = std::move(config);
+  }
+  void AddState(const std::string& what, Op op, WorkerRank rank, Payload note) {
+    RequestEntry entry = EntryOf(op, kKey);
+    entry.piece.data = std::move(note);
+    Add(what, rank, std::move(entry));
+  }
+  // All of a momentum.
+  StatePage State() const {
+    StatePage page;
+    page.info.updater = kind_.measured ? "lars" : "sgd";
+    page.info.names = {"momentum"};
+    page.info.dtype = kind_.dtype;
+    page.info.kept = true;
+    page.info.updates = 5;
+    if (!rows()) {
+      page.to = kRows * kWidth;
+      page.data = Payload::CopyOf(Elements(kRows * kWidth, 3));
+    } else {
+      page.to = kRows;
+      page.rows = 2;
+      page.data = Payload::CopyOf(Ids({1, 4}) + Elements(2 * kWidth, 3));
+    }
+    return page;
   }
   void AddReset(const std::string& what, WorkerRank rank) {
     Add(what, rank, EntryOf(Op::kReset, kOther));

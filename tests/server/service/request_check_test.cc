@@ -10,6 +10,7 @@
 #include "common/cluster/partitioner.h"
 #include "common/model/command.h"
 #include "common/wire/norm_note.h"
+#include "common/wire/state_page.h"
 
 namespace kvstore {
 namespace {
@@ -113,10 +114,10 @@ TEST_CASE("a frame that describes a key twice is refused", "[request_check]") {
 }
 
 TEST_CASE("unknown ops are refused", "[request_check]") {
-  for (const uint32_t op : {0u, 15u, 0xffffffffu}) {
+  for (const uint32_t op : {0u, 17u, 0xffffffffu}) {
     CheckRefused(
         Check(Request(static_cast<Op>(op))),
-        "OP? of key 17: op 1 (INIT) to 14 (SET_NUMBERS) expected, got " + std::to_string(op));
+        "OP? of key 17: op 1 (INIT) to 16 (WRITE_STATE) expected, got " + std::to_string(op));
   }
 }
 
@@ -209,13 +210,14 @@ TEST_CASE("requests that carry no bytes are refused with some", "[request_check]
   CheckRefused(Check(frame), std::string(OpName(op)) + " of key 17: no bytes expected, got 3");
 }
 
-TEST_CASE("a probe asks after an INIT, PUSH, PULL, TAKE_BACK, DELETE or RESET", "[request_check]") {
+TEST_CASE("a probe asks after an INIT, PUSH, PULL, TAKE_BACK, DELETE, RESET or WRITE_STATE",
+          "[request_check]") {
   CheckRefused(Check(Probe(Op::kProbe)),
-               "PROBE of key 17: probed_op INIT, PUSH, PULL, TAKE_BACK, DELETE or RESET expected, "
-               "got PROBE (4)");
+               "PROBE of key 17: probed_op INIT, PUSH, PULL, TAKE_BACK, DELETE, RESET or "
+               "WRITE_STATE expected, got PROBE (4)");
   CheckRefused(Check(Probe(static_cast<Op>(70))),
-               "PROBE of key 17: probed_op INIT, PUSH, PULL, TAKE_BACK, DELETE or RESET expected, "
-               "got OP? (70)");
+               "PROBE of key 17: probed_op INIT, PUSH, PULL, TAKE_BACK, DELETE, RESET or "
+               "WRITE_STATE expected, got OP? (70)");
   RequestFrame probe = Probe(Op::kPush);
   probe.entries[0].round = 0;
   CheckRefused(Check(probe), "PROBE of key 17: a round of at least 1 expected, got 0");
@@ -237,6 +239,24 @@ TEST_CASE("SET_NUMBERS without numbers, or from no step on, is refused", "[reque
   CheckRefused(Check(frame), "SET_NUMBERS: an optimizer in the frame expected, got none");
   frame.optimizer.emplace();
   CheckRefused(Check(frame), "SET_NUMBERS: a step of at least 1 expected, got 0");
+}
+
+TEST_CASE("states are read and written by notes that are whole", "[request_check]") {
+  RequestFrame read = Request(Op::kReadState);
+  CheckRefused(Check(read),
+               "READ_STATE of key 17: state of an updater: where a page begins, in 16 bytes, "
+               "expected, got 0");
+  read.entries[0].piece.data = EncodeStateCursor({});
+  CheckOk(read);
+  RequestFrame write = Request(Op::kWriteState);
+  CheckRefused(Check(write),
+               "WRITE_STATE of key 17: state of an updater: a page expected, got 0 bytes");
+  StatePage page;
+  page.data = Bytes(2 << 20);  // of a row of 1 MiB of f16, in f32
+  write.entries[0].piece.data = EncodeStatePage(page);
+  CheckOk(write);
+  write.entries[0].piece.data = Bytes(kStateBytesMax + 1);
+  CheckRefused(Check(write), "WRITE_STATE of key 17: at most 2101248 bytes expected, got 2101249");
 }
 
 TEST_CASE("INIT without its KeySpec is refused", "[request_check]") {
