@@ -38,6 +38,7 @@ void Oracle::BeginJob(JobId job, const Programs& programs) {
   last_step_ = 0;
   commands_.BeginJob();
   deleted_.clear();
+  states_.clear();
   for (uint32_t key = 0; key < programs.keys.size(); ++key) {
     const uint64_t last_life = world_.params().two_lives() ? 1 : 0;
     for (uint64_t life = 0; life <= last_life; ++life) BeginKey(key, life, life < last_life);
@@ -78,6 +79,10 @@ void Oracle::MakeRounds(uint32_t key, KeyId id, bool ends) {
   }
   for (Round round = 1; round <= last; ++round) {
     int64_t parameter = 0;
+    for (size_t load = 0; load < programs_->loads.size() && !ends; ++load) {
+      if (programs_->loads[load].after[key] != round - 1) continue;
+      for (uint64_t& state : states) state = LoadedState(state, load + 1);
+    }
     if (!ends) {
       // The round is of the step that its contribution of the lowest rank was pushed in.
       const auto lowest =
@@ -91,6 +96,19 @@ void Oracle::MakeRounds(uint32_t key, KeyId id, bool ends) {
     }
     MakeRound(id, round, static_cast<uint64_t>(parameter), &states);
   }
+}
+
+void Oracle::ExpectState(PartId id, uint64_t state) { states_[id] = state; }
+
+void Oracle::OnStateCommitted(PartId id, uint64_t state) {
+  const auto expected = states_.find(id);
+  if (expected == states_.end() || expected->second != state) {
+    world_.Fail(fmt::format(
+        "I15: part {} of key {:x}: the state {:016x} takes the place of its own, {} expected",
+        id.part, id.key, state,
+        expected == states_.end() ? "none" : fmt::format("{:016x}", expected->second)));
+  }
+  states_.erase(expected);
 }
 
 void Oracle::OnNumbersSet(uint64_t from_step, int64_t parameter) {

@@ -25,6 +25,9 @@ constexpr uint64_t NextValue(uint64_t value, uint64_t sum, uint64_t state, uint6
   return Mix64(Mix64(value + 5 * sum) + state + 7 * parameter);
 }
 
+// The state that load number `load`, from 1, puts in the place of `state`.
+constexpr uint64_t LoadedState(uint64_t state, uint64_t load) { return Mix64(state + 13 * load); }
+
 // What a part adds to the sums over its whole value in measuring number `step`: numbers whose sum
 // depends on the order in which they are added.
 NormSums Measured(uint32_t step, uint64_t value, uint64_t sum, uint64_t state,
@@ -53,6 +56,11 @@ class Oracle {
   // A server begins the life of the part after `life`, with the value that it has: that of the last
   // version.
   void OnReset(PartId id, uint64_t life, uint64_t value);
+
+  // Rank 0 has the state of the part replaced by this one, next; a server has done it. Once, and
+  // with nothing else.
+  void ExpectState(PartId id, uint64_t state);
+  void OnStateCommitted(PartId id, uint64_t state);
 
   // What `rank` pushes as its contribution to `round`, and rank 0 gives to Init as round 0,
   // fragment by fragment; 0 goes without bytes.
@@ -144,6 +152,7 @@ class Oracle {
   uint64_t last_step_ = 0;
   std::map<PartId, Part> parts_;
   std::set<KeyId> deleted_;
+  std::map<PartId, uint64_t> states_;  // that are to be loaded
 };
 
 }  // namespace kvstore::sim

@@ -77,6 +77,12 @@ class OracleValues final : public ShardValues {
       oracle.OnMeasured(in_life(), sum, step, own);
       return own;
     }
+    absl::Status CommitState() override {
+      absl::Status done = NumberValue::CommitState();
+      if (done.ok()) shared_.oracle_.OnStateCommitted(in_life(), state_);
+      if (done.ok()) shared_.world_.stats().Count(Fault::kStateLoaded);
+      return done;
+    }
     // Here only the sum of an update that is skipped is dropped.
     void DropSum(SumIndex sum) override {
       Oracle& oracle = shared_.oracle_;

@@ -27,6 +27,7 @@ constexpr uint64_t kStalenessSalt = 18003;  // misses the seeds of regressions.t
 constexpr uint64_t kNormSalt = 19683;       // likewise
 constexpr uint64_t kLivesSalt = 19116;      // likewise
 constexpr uint64_t kNumbersSalt = 24152;    // likewise
+constexpr uint64_t kStatesSalt = 26976;     // likewise
 constexpr uint64_t kOperatorSalt = 25106;   // likewise
 constexpr uint64_t kReaderSalt = 31042;     // likewise
 
@@ -237,6 +238,8 @@ Params Params::FromSeed(uint64_t seed) {
     p.rounds = std::max(p.rounds, 6u);
     p.jobs = 1;
   }
+  // What was refused is open for ever, and nothing can be loaded then.
+  p.states = Mix64(seed + kStatesSalt) % 4 == 0 && p.lethal != Lethal::kPushRefused;
   return p;
 }
 
@@ -250,7 +253,7 @@ std::string Params::Describe() const {
       "{} workers, {} servers ({} shards), keys of {} parts ({} of rows), {} rounds, ahead {}, "
       "loss {}‰, dup "
       "{}‰, delay {}..{} ms + {}‰ to {} ms, parked {} B, window {} B, try {} ms, heal {} ms, "
-      "{}{}{}{}{}{}{}{}{}{}"
+      "{}{}{}{}{}{}{}{}{}{}{}"
       "lethal: {}",
       workers, servers, fmt::join(shards, "+"), fmt::join(key_parts, "+"),
       std::count(row_sparse.begin(), row_sparse.end(), true), rounds, ahead, loss_permille,
@@ -262,8 +265,8 @@ std::string Params::Describe() const {
       lives    ? "lives, "
       : resets ? "resets, "
                : "",
-      numbers ? "numbers, " : "", operates ? "an operator, " : "", reorder ? "reorder, " : "",
-      encode_frames ? "encoded, " : "",
+      states ? "states, " : "", numbers ? "numbers, " : "", operates ? "an operator, " : "",
+      reorder ? "reorder, " : "", encode_frames ? "encoded, " : "",
       (jobs > 1 ? fmt::format("{} jobs, ", jobs) : "") +
           (readers > 0 ? fmt::format("{} readers, ", readers) : ""),
       restarts_while_forming ? "restarts while forming, " : "", LethalName(lethal));

@@ -48,6 +48,7 @@ class Maker {
       }
       if (epoch + 1 < p_.epochs || rng_.Coin()) Wait(0);
       Add({Action::Kind::kBarrier, {}, rng_.Coin() ? 0 : rng_.Between(50, 3000)});
+      if (p_.states) LoadStates();
     }
     if (rng_.Coin()) {
       for (int64_t extra = rng_.Between(1, 2); extra > 0; --extra) Train();
@@ -133,6 +134,18 @@ class Maker {
     if (rng_.Coin()) Add({Action::Kind::kCheckOptimizer, {}, parameter});
     all_.optimizers.push_back({program_.pushes, parameter});
     Add({Action::Kind::kSetOptimizer, {}, parameter});
+  }
+
+  // Nobody may push meanwhile, and what was pushed is over.
+  void LoadStates() {
+    Wait(0);
+    Add({Action::Kind::kBarrier, {}, 0});
+    if (rank_ == 0) {
+      all_.loads.push_back({program_.pushes});
+      Add({Action::Kind::kLoadStates, {}, static_cast<int64_t>(all_.loads.size())});
+      Wait(0);
+    }
+    Add({Action::Kind::kBarrier, {}, 0});
   }
 
   // Whatever is under way: rank 0 only has to be before the step. Every round that is made until it

@@ -34,7 +34,8 @@ struct Action {
     kCommand,         // to all servers, until all ran it
     kInitTakenBack,   // of ops; taken back when it is over
     kBadPull,         // of ops; refused
-    kTrial,  // Init of a key of `number` parts, some of them refused; then it is taken back
+    kTrial,       // Init of a key of `number` parts, some of them refused; then it is taken back
+    kLoadStates,  // of rank 0: reads the states of all keys, and replaces them
     kLeave,
   };
   Kind kind = Kind::kSubmit;
@@ -73,6 +74,11 @@ struct OptimizerChange {
   }
 };
 
+// All states are replaced, when so many rounds of each key are made, by LoadedState() of them.
+struct StateLoad {
+  std::vector<uint32_t> after;
+};
+
 struct Programs {
   std::vector<KeySpec> keys;
   // The key as it is made in that life: a dtype tells the lives apart.
@@ -83,6 +89,7 @@ struct Programs {
   }
   std::vector<Program> ranks;
   std::vector<OptimizerChange> optimizers;  // in order
+  std::vector<StateLoad> loads;             // likewise
 
   static Programs Make(const Params& params, Rng rng);
 };

@@ -47,6 +47,7 @@ enum class Fault : uint32_t {
   kNumbersChanged,      // of an optimizer, from a step on, on one shard
   kHoldRefused,         // an operator's change came too late
   kHeldAndSet,          // one was held on all servers, and then set
+  kStateLoaded,         // what an updater keeps of a part was replaced
   kReaderPulled,        // a value, beside the job
   kReaderDied,
   kReaderToldTheEnd,  // of the job that it read
@@ -92,6 +93,7 @@ inline constexpr std::array<std::string_view, kFaults> kFaultNames = {"frames lo
                                                                       "numbers changed",
                                                                       "holds refused",
                                                                       "holds set",
+                                                                      "states loaded",
                                                                       "pulls of readers",
                                                                       "readers died",
                                                                       "readers told the end",

@@ -36,6 +36,8 @@ void WorkerNode::Start() {
   command_.reset();
   replaced_ticket_ = 0;
   at_ = 0;
+  load_step_ = 0;
+  states_.clear();
   began_ = awake_ = leaving_ = false;
   former_barriers_begun_ = std::max(former_barriers_begun_, barriers_begun_);
   if (!took_part_)
@@ -376,6 +378,13 @@ void WorkerNode::CheckDone(const Completion& done, const Asked& asked) {
         fail(fmt::format("{:016x} expected as version {}, got {:016x}", expected, done.round,
                          NumberOf(done.data)));
       }
+      return;
+    }
+    case Op::kReadState: {
+      const auto page = DecodeStatePage(done.data);
+      if (!page.ok()) return fail("a page expected, got " + page.status().ToString());
+      page->data.CopyTo(reinterpret_cast<uint8_t*>(&states_[asked.id]) + page->from);
+      if (page->more) AskState(Op::kReadState, asked.id, EncodeStateCursor({0, page->to, false}));
       return;
     }
     default:

@@ -118,6 +118,10 @@ class WorkerNode {
   // The requests of one op on one part.
   void Ask(const KeyOp& op, PartIndex part, int priority, bool again, bool trial,
            std::vector<PartRequest>* requests);
+  // A step of kLoadStates; whether there is another one.
+  bool LoadStates(int64_t load);
+  // A READ_STATE or WRITE_STATE of the part.
+  void AskState(Op op, PartId id, Payload note);
   void SubmitTrial(int64_t parts);
   void SubmitBad(Op op, uint32_t key);
   void TakeBack();
@@ -161,9 +165,11 @@ class WorkerNode {
   uint64_t generation_ = 0;
   bool shard_request_done_ = false;
   Ticket shard_ticket_ = 0;
-  Ticket replaced_ticket_ = 0;      // a change of numbers that another one follows at once
-  std::optional<Command> command_;  // that shard_ticket_ is of
-  int refused_by_ = -1;             // the server that must refuse shard_ticket_
+  int load_step_ = 0;                  // of kLoadStates
+  std::map<PartId, uint64_t> states_;  // that it has read
+  Ticket replaced_ticket_ = 0;         // a change of numbers that another one follows at once
+  std::optional<Command> command_;     // that shard_ticket_ is of
+  int refused_by_ = -1;                // the server that must refuse shard_ticket_
   bool leaving_ = false;
 };
 

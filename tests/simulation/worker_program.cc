@@ -109,6 +109,12 @@ bool WorkerNode::RunAction(const Action& action) {
       if (Blocks(0)) return false;
       TakeBack();
       return !Blocks(0);
+    case Action::Kind::kLoadStates:
+      if (first) load_step_ = 0;
+      while (!Blocks(0)) {
+        if (!LoadStates(action.number)) return true;
+      }
+      return false;
     case Action::Kind::kLeave:
       if (first) {
         leaving_ = true;
@@ -219,6 +225,63 @@ void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again, 
     if (op.op == Op::kDelete || op.op == Op::kReset) continue;
     monitor_->Submitted(asked.op, asked.id, asked.round, request.piece.fragment);
   }
+}
+
+void WorkerNode::AskState(Op op, PartId id, Payload note) {
+  std::vector<PartRequest> requests(1);
+  PartRequest& request = requests[0];
+  request.op = op;
+  request.id = id;
+  request.ticket = ++last_ticket_;
+  request.piece.data = std::move(note);
+  Asked& asked = asked_[request.ticket];
+  asked.op = op;
+  asked.id = id;
+  Run([&](ClientOutbox* out) {
+    client_->Submit(world_.clock_ms(process_), std::move(requests), out);
+  });
+}
+
+// As the SDK does: reads all, brings all, and only then has it take its place. Before that it
+// brings others, of which nobody may ever hear, and perhaps drops them.
+bool WorkerNode::LoadStates(int64_t load) {
+  const int step = load_step_++;
+  StatePage order;
+  order.verb = step == 2 ? StateVerb::kDrop : StateVerb::kCommit;
+  if (step == 0) states_.clear();
+  if ((step == 1 && rng_.Coin()) || (step == 2 && rng_.Coin())) return true;
+  for (uint32_t key = 0; key < programs_.keys.size(); ++key) {
+    for (PartIndex part = 0; part < world_.params().key_parts[key]; ++part) {
+      const PartId id{programs_.keys[key].key, part};
+      const uint64_t state = LoadedState(states_[id], static_cast<uint64_t>(load));
+      const auto bring = [&](uint64_t brought) {
+        for (uint64_t from = 0; from < NumberValue::kStateBytes;
+             from += NumberValue::kStatePageBytesHere) {
+          AskState(Op::kWriteState, id, EncodeStatePage(NumberValue::PageOf(brought, from)));
+        }
+      };
+      switch (step) {
+        case 0:
+          AskState(Op::kReadState, id, EncodeStateCursor({}));
+          break;
+        case 1:
+          bring(Mix64(state));
+          break;
+        case 3:
+          bring(state);
+          break;
+        case 4:
+          oracle_.ExpectState(InLife(id, lives_[key]), state);
+          [[fallthrough]];
+        case 2:
+          AskState(Op::kWriteState, id, EncodeStatePage(order));
+          break;
+        default:
+          return false;
+      }
+    }
+  }
+  return step < 5;
 }
 
 void WorkerNode::SubmitTrial(int64_t parts) {
