@@ -139,14 +139,28 @@ KeyState* KeyTable::Add(KeyPtr key, ValueSpec spec) {
   return added;
 }
 
+// Its Init is neither under way, nor has it failed.
+bool KeyTable::Exists(const KeyState& state) const {
+  return state.making == nullptr ||
+         (!engine_->HasWriter(state.making) && engine_->LastFailure(state.making).ok());
+}
+
+std::vector<KeyState*> KeyTable::All() {
+  std::vector<KeyState*> all;
+  for (const auto& [id, state] : states_) {
+    if (Exists(*state)) all.push_back(state.get());
+  }
+  std::sort(all.begin(), all.end(), [](const KeyState* a, const KeyState* b) {
+    return std::tie(a->key->number, a->key->name) < std::tie(b->key->number, b->key->name);
+  });
+  return all;
+}
+
 std::vector<KeyInfo> KeyTable::List(const std::string& prefix) const {
   std::vector<std::pair<const Key*, const ValueSpec*>> found;
   for (const auto& [id, state] : states_) {
     if (state->key->text.compare(0, prefix.size(), prefix) != 0) continue;
-    if (state->making != nullptr &&
-        (engine_->HasWriter(state->making) || !engine_->LastFailure(state->making).ok())) {
-      continue;  // its Init is under way, or has failed
-    }
+    if (!Exists(*state)) continue;
     const bool learned = !state->spec.known && state->init->learned.load(std::memory_order_acquire);
     const ValueSpec& spec = learned ? state->init->spec : state->spec;
     if (spec.known) found.emplace_back(state->key.get(), &spec);

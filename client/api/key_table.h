@@ -96,6 +96,9 @@ class KeyTable {
   // name.
   std::vector<KeyInfo> List(const std::string& prefix) const;
 
+  // The same keys, without a prefix, as their states.
+  std::vector<KeyState*> All();
+
   // Fixes the kind of keys: the first Init does.
   void FixKind(bool is_int);
 
@@ -105,6 +108,9 @@ class KeyTable {
   uint64_t NextCall() { return ++calls_; }
 
  private:
+  // Whether the key exists, as far as is known without asking anybody.
+  bool Exists(const KeyState& state) const;
+
   enum class Kind { kUnknown, kInt, kString };
 
   // Looks whether the Init of a key is over. If it failed, removes the key, and returns the failure

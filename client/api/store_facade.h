@@ -5,7 +5,7 @@
 //
 // store_facade_calls.cc is the public calls, store_facade.cc what they share; how keys come and go
 // is in store_facade_keys.cc, the optimizer and the steps that its numbers change at in
-// store_facade_optimizer.cc.
+// store_facade_optimizer.cc, and what the optimizer keeps, as a file, in store_facade_states.cc.
 #pragma once
 
 #include <functional>
@@ -73,6 +73,8 @@ class StoreFacade final : public KVStore {
   void SetOptimizer(const OptimizerSpec& spec) override;
   void SetOptimizerNumbers(const std::vector<std::pair<std::string, std::string>>& numbers,
                            int64_t from_step) override;
+  void SaveOptimizerStates(const std::string& path, bool dump_optimizer) override;
+  void LoadOptimizerStates(const std::string& path) override;
   void SetGradientCompression(
       const std::vector<std::pair<std::string, std::string>>& parameters) override;
 
@@ -149,6 +151,28 @@ class StoreFacade final : public KVStore {
   absl::Status SetOptimizerOf(const OptimizerSpec& spec) KVS_EXCLUDES(mutex_);
   absl::Status ChangeNumbers(const std::vector<std::pair<std::string, std::string>>& numbers,
                              int64_t from_step) KVS_EXCLUDES(mutex_);
+
+  // What SaveOptimizerStates and LoadOptimizerStates do (store_facade_states.cc).
+  KeyedStatus SaveStates(const std::string& path, bool dump_optimizer) KVS_EXCLUDES(mutex_);
+  KeyedStatus LoadStates(const std::string& path) KVS_EXCLUDES(mutex_);
+  // A key of such a call.
+  struct StateOfKey {
+    KeyPtr key;
+    ValueSpec spec;
+    VarPtr var;
+    std::shared_ptr<KeyStates> states;
+  };
+  // All keys of the store, in the order of their names. Errors: what keeps one from being used.
+  KeyedStatus AllKeys(std::vector<StateOfKey>* keys) KVS_EXCLUDES(mutex_);
+  // Waits for what this worker has under way about the keys.
+  KeyedStatus AwaitKeys(const std::vector<StateOfKey>& keys) KVS_EXCLUDES(mutex_);
+  // Does that with each of the keys, some at a time, and waits. Ends with the first failure, after
+  // which no more are begun (but for kCommitState and kDropState); `*begun`: how many were.
+  KeyedStatus ForEachState(OperationKind kind, const std::vector<StateOfKey>& keys, size_t* begun)
+      KVS_EXCLUDES(mutex_);
+  // The optimizer as JSON. Errors: FAILED_PRECONDITION: it is not known here.
+  absl::StatusOr<std::string> DumpOptimizer(const std::vector<StateOfKey>& keys)
+      KVS_EXCLUDES(setting_);
 
   // While it lives, numbers are being changed from a step on that this worker is not at yet, and
   // pushes that may be of that step wait (AwaitNumbers): no server may make an update of it before

@@ -184,6 +184,20 @@ void StoreFacade::SetOptimizer(const OptimizerSpec& spec) {
   });
 }
 
+void StoreFacade::SaveOptimizerStates(const std::string& path, bool dump_optimizer) {
+  WithinMemory([&] {
+    ThrowIfError(MayChange("SaveOptimizerStates"));
+    ThrowIfError(SaveStates(path, dump_optimizer));
+  });
+}
+
+void StoreFacade::LoadOptimizerStates(const std::string& path) {
+  WithinMemory([&] {
+    ThrowIfError(MayChange("LoadOptimizerStates"));
+    ThrowIfError(LoadStates(path));
+  });
+}
+
 void StoreFacade::SetOptimizerNumbers(
     const std::vector<std::pair<std::string, std::string>>& numbers, int64_t from_step) {
   WithinMemory([&] {

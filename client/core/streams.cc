@@ -105,7 +105,6 @@ void Streams::Retry(Request& request) {
   // Asking costs less than sending a megabyte once more that the server may have. Without payload
   // the request itself is as short as a question; what may not be asked after is sent again, too.
   request.as_probe = !request.ask.piece.data.empty() && InfoOf(request.ask.op).may_be_probed;
-  if (!request.as_probe) ReleaseWindow(request);  // its bytes are counted when they go again
   Queue(request);
 }
 
@@ -209,8 +208,9 @@ void Streams::SendOver(int64_t now_ms, ShardAddress shard, Stream& stream, Clien
   }
   while (!stream.ready.empty()) {
     Request& request = stream.ready.Next();
-    // A NORMS is small, and others wait for it.
-    const size_t bytes = request.ask.op == Op::kNorms ? 0 : request.ask.piece.data.size();
+    // A NORMS is small, and others wait for it. What goes again is counted already.
+    const bool counts = request.ask.op != Op::kNorms && request.window_bytes == 0;
+    const size_t bytes = counts ? request.ask.piece.data.size() : 0;
     // C5. One request alone always goes, however large: else it would never fit. All behind it
     // wait, too, also small ones: overtaking would let a stream of small requests starve a large
     // one.
@@ -220,7 +220,7 @@ void Streams::SendOver(int64_t now_ms, ShardAddress shard, Stream& stream, Clien
     }
     cutter.Add(request, /*as_probe=*/false);
     stream.ready.Take();
-    request.window_bytes = bytes;
+    request.window_bytes += bytes;
     stream.window_bytes += bytes;
     sent(request);
   }

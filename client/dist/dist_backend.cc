@@ -18,6 +18,7 @@
 #include "client/dist/init_operation.h"
 #include "client/dist/pull_operation.h"
 #include "client/dist/push_operation.h"
+#include "client/dist/state_operation.h"
 #include "client/store/argument_checks.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
@@ -249,6 +250,7 @@ PartAsks DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& operation, con
         ->Asks();
   }
   const AnyCut cut(operation->spec);
+  if (ConcernsState(operation->kind)) return AsksOfState(operation, token, cut->parts());
   if (EndsKey(*operation)) {
     const Op op = operation->kind == OperationKind::kDelete ? Op::kDelete : Op::kReset;
     return std::make_shared<EndOperation>(operation, token)->Asks(op, *cut);
@@ -276,6 +278,18 @@ PartAsks DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& operation, con
   }
   if (pushes > 0 && pulls && cut->parts() > 1) OrderPartByPart(pushes, &asks);
   return asks;
+}
+
+PartAsks DistBackend::AsksOfState(const std::shared_ptr<KeyOperation>& operation,
+                                  const TokenPtr& token, PartIndex parts) {
+  if (operation->kind == OperationKind::kDescribeState ||
+      operation->kind == OperationKind::kReadState) {
+    return std::make_shared<ReadStateOperation>(operation, token, parts)->Asks();
+  }
+  auto asks = std::make_shared<WriteStateOperation>(operation, token, parts)->Asks();
+  if (asks.ok()) return *std::move(asks);
+  token->Finish(asks.status());
+  return {};
 }
 
 absl::Status DistBackend::SetCompression(const CompressionConfig& config) {

@@ -93,6 +93,10 @@ class DistBackend final : public StoreBackend {
   PartAsks AsksOf(const std::shared_ptr<KeyOperation>& operation, const TokenPtr& token,
                   const Contribution* contribution, std::shared_ptr<PushOperation>* push) const;
 
+  // If the operation cannot be asked for it is over, and there is nothing to ask.
+  static PartAsks AsksOfState(const std::shared_ptr<KeyOperation>& operation, const TokenPtr& token,
+                              PartIndex parts);
+
   std::shared_ptr<SessionShare> share_;  // changed by Stop, when nobody borrows the session
   mutable Mutex mutex_;
   mutable CondVar returned_;

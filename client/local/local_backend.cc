@@ -11,6 +11,7 @@
 #include "client/base/no_memory.h"
 #include "client/base/sdk_log.h"
 #include "client/local/local_rows.h"
+#include "client/local/local_states.h"
 #include "client/local/local_value.h"
 #include "client/order/work_queue.h"
 #include "client/store/argument_checks.h"
@@ -103,6 +104,9 @@ class LocalBackend final : public StoreBackend {
   LocalRows MakeRows(const KeyOperation& init) const;
   absl::Status Push(const KeyOperation& operation, LocalValue* value);
   absl::Status Push(const KeyOperation& operation, LocalRows* value);
+  // What concerns the optimizer's state of the key.
+  absl::Status DoState(const KeyOperation& operation, LocalValue* value);
+  absl::Status DoState(const KeyOperation& operation, LocalRows* value);
   // The updater of the user, for the operation's key. Whatever it throws is the key's error.
   static WholeUpdate UpdateOf(const KeyOperation& operation);
 
@@ -132,10 +136,22 @@ absl::Status LocalBackend::Overdue(const std::vector<OverdueOperation>& operatio
 }
 
 absl::Status LocalBackend::Prepare(KeyOperation* operation) {
-  if (operation->kind != OperationKind::kPush && operation->kind != OperationKind::kPushPull) {
+  const bool concerns_state = ConcernsState(operation->kind);
+  if (operation->kind != OperationKind::kPush && operation->kind != OperationKind::kPushPull &&
+      !concerns_state) {
     return absl::OkStatus();
   }
   MutexLock lock(mutex_);
+  if (concerns_state) {
+    if (choice_->by_user()) {
+      return absl::FailedPreconditionError(
+          fmt::format("{}: an optimizer that SetOptimizer has set expected, set_updater has "
+                      "replaced it, and remembers in its own program what it remembers",
+                      NameOf(operation->kind)));
+    }
+    operation->as_of_call = choice_;
+    return absl::OkStatus();
+  }
   const bool served =
       operation->key->is_int ? choice_->for_int != nullptr : choice_->for_string != nullptr;
   if (choice_->by_user() && !served) {
@@ -222,6 +238,7 @@ absl::Status LocalBackend::ExecuteOnDense(const KeyOperation& operation, bool* p
     value->second.Reset();
     return absl::OkStatus();
   }
+  if (ConcernsState(operation.kind)) return Named(key, DoState(operation, &value->second));
   if (!operation.values.empty()) {
     if (absl::Status status = Push(operation, &value->second); !status.ok()) return status;
     *pushed = true;
@@ -254,6 +271,7 @@ absl::Status LocalBackend::ExecuteOnRows(const KeyOperation& operation, bool* pu
     value->second.Reset();
     return absl::OkStatus();
   }
+  if (ConcernsState(operation.kind)) return Named(key, DoState(operation, &value->second));
   if (!operation.values.empty()) {
     if (absl::Status status = Push(operation, &value->second); !status.ok()) return status;
     *pushed = true;
@@ -307,6 +325,51 @@ absl::Status LocalBackend::Push(const KeyOperation& operation, LocalRows* value)
   return Named(key, choice.by_user()
                         ? value->Push(key.id, operation.values, UpdateOf(operation))
                         : value->Push(key.id, operation.values, choice.built_in, operation.step));
+}
+
+absl::Status LocalBackend::DoState(const KeyOperation& operation, LocalValue* value) {
+  const PartUpdater& updater = ChoiceOf(operation).built_in;
+  const StateInfo kind = KindOf(updater.config().name, updater.LayoutFor(operation.spec.dtype));
+  switch (operation.kind) {
+    case OperationKind::kDescribeState:
+      operation.states->info = kind;
+      return absl::OkStatus();
+    case OperationKind::kReadState:
+      return Collect(operation, value->parts(), [&](PartIndex part, const StateCursor& from) {
+        return value->ReadState(part, kind, from);
+      });
+    case OperationKind::kStageState:
+      return Bring(operation, value->parts(), [&](PartIndex part, const StatePage& page) {
+        return value->StageState(part, kind, page);
+      });
+    case OperationKind::kCommitState:
+      return value->CommitState();
+    default:
+      value->DropStagedState();
+      return absl::OkStatus();
+  }
+}
+
+absl::Status LocalBackend::DoState(const KeyOperation& operation, LocalRows* value) {
+  const PartUpdater& updater = ChoiceOf(operation).built_in;
+  const StateInfo kind = KindOf(updater.config().name, updater.LayoutFor(operation.spec.dtype));
+  switch (operation.kind) {
+    case OperationKind::kDescribeState:
+      operation.states->info = kind;
+      return absl::OkStatus();
+    case OperationKind::kReadState:
+      return Collect(operation, 1, [&](PartIndex, const StateCursor& from) {
+        return value->ReadState(kind, from);
+      });
+    case OperationKind::kStageState:
+      return Bring(operation, 1,
+                   [&](PartIndex, const StatePage& page) { return value->StageState(kind, page); });
+    case OperationKind::kCommitState:
+      return value->CommitState();
+    default:
+      value->DropStagedState();
+      return absl::OkStatus();
+  }
 }
 
 absl::Status LocalBackend::SetUpdater(KVStore::Updater updater) {

@@ -142,8 +142,46 @@ absl::Status LocalRows::UpdateBy(const NDArray& merged, const WholeUpdate& updat
   return absl::OkStatus();
 }
 
+absl::StatusOr<StatePage> LocalRows::ReadState(const StateInfo& kind,
+                                               const StateCursor& from) const {
+  return kvstore::ReadState(kind, state_.get(),
+                            {static_cast<uint64_t>(table_.rows()), shape_.row_elements}, from);
+}
+
+absl::Status LocalRows::StageState(const StateInfo& kind, const StatePage& page) {
+  if (staged_ == nullptr) staged_ = std::make_unique<StagedRowState>();
+  KVS_RETURN_IF_ERROR(staged_->Add(
+      "rows", kind, {static_cast<uint64_t>(table_.rows()), shape_.row_elements}, page));
+  if (!staged_->whole()) return absl::OkStatus();
+  const std::vector<int64_t>& rows = staged_->rows();
+  if (rows_max_ != 0 &&
+      table_.pages() + table_.PagesMissing(rows.data(), rows.size()) > rows_max_) {
+    staged_.reset();
+    return absl::ResourceExhaustedError(
+        fmt::format("at most {} rows written expected (rows_max), with those of the states there "
+                    "would be more",
+                    rows_max_));
+  }
+  // Memory for what CommitState touches; pages that are zero are as if they were not there.
+  for (size_t i = 0; i < rows.size() && !table_.by_rule(); ++i) table_.Touch(rows[i]);
+  return absl::OkStatus();
+}
+
+absl::Status LocalRows::CommitState() {
+  if (staged_ == nullptr || !staged_->whole()) {
+    return absl::FailedPreconditionError("all pages of a state expected, they have not come");
+  }
+  // An update that is not lazy visits the rows of the value that exist, and no others.
+  for (const int64_t row : staged_->rows()) table_.Touch(row);
+  // From here on nothing is allocated.
+  state_ = staged_->Take();
+  staged_.reset();
+  return absl::OkStatus();
+}
+
 void LocalRows::Reset() noexcept {
   encoders_.clear();
+  staged_.reset();
   state_.reset();
 }
 

@@ -14,6 +14,7 @@
 #include "common/rows/row_cut.h"
 #include "common/rows/row_table.h"
 #include "common/rows/row_updater.h"
+#include "common/rows/state_pages.h"
 #include "common/updater/part_updater.h"
 #include "kvstore/ndarray.h"
 
@@ -41,6 +42,11 @@ class LocalRows {
   // these rows of the value. Errors: as above.
   absl::Status Push(KeyId key, absl::Span<const NDArray> values, const WholeUpdate& update);
 
+  // As LocalValue's, of all rows as one stripe. CommitState may throw std::bad_alloc.
+  absl::StatusOr<StatePage> ReadState(const StateInfo& kind, const StateCursor& from) const;
+  absl::Status StageState(const StateInfo& kind, const StatePage& page);
+  absl::Status CommitState();
+  void DropStagedState() noexcept { staged_.reset(); }
   // The value stays; what the updater keeps of it, and what compression has left over, go.
   void Reset() noexcept;
   // As a pull is answered: rounded, if the codec encodes pulls, and converted to the output's
@@ -81,6 +87,7 @@ class LocalRows {
   uint64_t rows_max_ = 0;  // 0: any number
   RowTable table_;
   RowStatePtr state_;
+  std::unique_ptr<StagedRowState> staged_;  // that is being brought; null: none is
 };
 
 }  // namespace kvstore

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -221,8 +222,32 @@ absl::Status LocalValue::Push(KeyId key, absl::Span<const NDArray> values,
   return update(merged, &stored);
 }
 
+absl::StatusOr<StatePage> LocalValue::ReadState(PartIndex part, const StateInfo& kind,
+                                                const StateCursor& from) const {
+  return kvstore::ReadState(kind, states_[part].get(),
+                            ElementsIn(spec_, PartBytes(spec_.bytes, part)), from);
+}
+
+absl::Status LocalValue::StageState(PartIndex part, const StateInfo& kind, const StatePage& page) {
+  if (staged_.empty()) staged_.resize(states_.size());
+  return staged_[part].Add(fmt::format("part {}", part), kind,
+                           ElementsIn(spec_, PartBytes(spec_.bytes, part)), page);
+}
+
+absl::Status LocalValue::CommitState() noexcept {
+  const auto whole = [](const StagedDenseState& staged) { return staged.whole(); };
+  if (staged_.empty() || !std::all_of(staged_.begin(), staged_.end(), whole)) {
+    return WordedStatus(absl::StatusCode::kFailedPrecondition,
+                        [] { return "all pages of a state expected, they have not come"; });
+  }
+  for (PartIndex part = 0; part < states_.size(); ++part) states_[part] = staged_[part].Take();
+  staged_.clear();
+  return absl::OkStatus();
+}
+
 void LocalValue::Reset() noexcept {
   encoders_.clear();
+  staged_.clear();
   for (std::unique_ptr<UpdaterState>& state : states_) state.reset();
 }
 

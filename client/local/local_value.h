@@ -14,6 +14,7 @@
 #include "common/codec/codec.h"
 #include "common/codec/value_encoder.h"
 #include "common/initial/initial_values.h"
+#include "common/rows/state_pages.h"
 #include "common/tensor/buffer.h"
 #include "common/updater/part_updater.h"
 #include "common/updater/updater.h"
@@ -56,6 +57,16 @@ class LocalValue {
                     Scratch* scratch);
   // The value stays; what the updater keeps of it, and what compression has left over, go.
   void Reset() noexcept;
+  // What the updater keeps of a part, page by page; a state of another kind counts as none.
+  // Errors: those of kvstore::ReadState.
+  absl::StatusOr<StatePage> ReadState(PartIndex part, const StateInfo& kind,
+                                      const StateCursor& from) const;
+  // A page of a state that is to take its place with CommitState, when all have come.
+  // Errors: those of StagedPages::Check.
+  absl::Status StageState(PartIndex part, const StateInfo& kind, const StatePage& page);
+  absl::Status CommitState() noexcept;
+  void DropStagedState() noexcept { staged_.clear(); }
+  PartIndex parts() const { return static_cast<PartIndex>(states_.size()); }
   // As a pull is answered: rounded, if the codec encodes pulls, and converted to the output's
   // dtype.
   void CopyTo(const NDArray& output) const;
@@ -90,6 +101,7 @@ class LocalValue {
   std::vector<ValueEncoder> encoders_;   // by the place of a value in its list
   std::vector<MutableBufferPtr> parts_;  // empty while the value is whole and has several parts
   std::vector<std::unique_ptr<UpdaterState>> states_;  // of the parts; null without a state
+  std::vector<StagedDenseState> staged_;               // of the parts; empty: none is brought
   MutableBufferPtr whole_;  // null while the value has several parts in `parts_`
 };
 

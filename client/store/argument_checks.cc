@@ -55,6 +55,13 @@ const char* NameOf(OperationKind kind) {
       return "Delete";
     case OperationKind::kReset:
       return "Reset";
+    case OperationKind::kDescribeState:
+    case OperationKind::kStageState:
+    case OperationKind::kCommitState:
+    case OperationKind::kDropState:
+      return "LoadOptimizerStates";
+    case OperationKind::kReadState:
+      return "SaveOptimizerStates";
   }
   return "operation";
 }

@@ -70,7 +70,27 @@ struct ValueSpec {
 // The arrays of an operation: mostly one, for which no memory is taken.
 using Arrays = absl::InlinedVector<NDArray, 1>;
 
-enum class OperationKind { kInit, kPush, kPull, kPushPull, kPullRows, kDelete, kReset };
+enum class OperationKind {
+  kInit,
+  kPush,
+  kPull,
+  kPushPull,
+  kPullRows,
+  kDelete,
+  kReset,
+  // What the optimizer keeps of the key: what kind it is; all of it; another one is brought, takes
+  // its place, or is forgotten. Until kCommitState nothing has changed.
+  kDescribeState,
+  kReadState,
+  kStageState,
+  kCommitState,
+  kDropState,
+};
+
+// Whether it is one of the last five.
+constexpr bool ConcernsState(OperationKind kind) { return kind >= OperationKind::kDescribeState; }
+
+struct KeyStates;  // client/store/key_states.h
 
 // What kPullRows asks for one output.
 struct RowIds {
@@ -89,6 +109,7 @@ struct RowIds {
 //   Issue                                 kind, values: a dist_async store makes a Pull of a
 //                                         PushPull that pushes no row; values with NaNs may be
 //                                         replaced by others (nan_guard.h)
+//   kDescribeState, kReadState            what `states` refers to, until the operation is over
 //   the Init of an empty array            spec, then `learned`, when the servers have said what the
 //                                         key is; the facade reads `spec` once it sees `learned`
 class StoreBackend;
@@ -113,6 +134,8 @@ struct KeyOperation {
   // training step and, on a local store, the updater (only local_backend.cc knows the type).
   uint64_t step = 0;
   std::shared_ptr<const void> as_of_call;
+  // kDescribeState (only KeyStates::info), kReadState: filled. kStageState: what is brought.
+  std::shared_ptr<KeyStates> states;
   // kInit on a dist store: what the servers are told of the store's policy. Set by Prepare.
   NanPolicy nan_policy = NanPolicy::kAllow;
   // Whether `spec`, which was unknown, is known now. Set once, with release; read with acquire.

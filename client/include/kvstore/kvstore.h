@@ -275,6 +275,36 @@ class KVSTORE_EXPORT KVStore {
   virtual void SetOptimizerNumbers(const std::vector<std::pair<std::string, std::string>>& numbers,
                                    int64_t from_step) = 0;
 
+  // Writes what the optimizer keeps beside the values of all keys (momenta and the like, f32
+  // masters, counts of updates; not the values) to the file `path`, and returns when it is there.
+  // The file is in the format safetensors and does not depend on the type of the store or its
+  // servers: docs/optimizers.md (Saved states) has what is in it. With `dump_optimizer` the
+  // optimizer's own numbers are in it, too. It is written beside its place, synced and renamed, so
+  // that a call that fails leaves the file that was there. Takes memory for all states in this
+  // process. On dist any rank may call it, and each call writes a file of its own process. It waits
+  // for this worker's pushes and pulls, not for the others': meet in a Barrier() before. Errors,
+  // and no file is written: kFailedPrecondition there is no key; set_updater, or a server's own
+  // updater (RunServer), has replaced the optimizer, and remembers in its own program; pushes of
+  // others changed a key meanwhile; dump_optimizer, and this worker has not set the optimizer; the
+  // failure of an earlier operation on a key which nobody has been told of; kResourceExhausted no
+  // memory, no space on the disk; kPermissionDenied, kNotFound, kInternal the file cannot be
+  // written.
+  virtual void SaveOptimizerStates(const std::string& path, bool dump_optimizer = false) = 0;
+
+  // Puts the states of a file of SaveOptimizerStates in the place of those that the optimizer
+  // keeps, and returns when they are there. What follows has the bits that it would have had there,
+  // if the values are the same, too: Init brings those. The store has the keys that the file has,
+  // with their dtypes, shapes and storages, and its optimizer, of which numbers may differ:
+  // SetOptimizer and Init come before. On dist rank 0's call counts, other ranks' calls do nothing:
+  // a Barrier() after it keeps their pushes behind it, and no push may be under way (a Barrier()
+  // before). All of the file is read and checked, and then brought to where it belongs, before
+  // anything changes. Errors, and nothing has changed: kDataLoss the file is damaged;
+  // kInvalidArgument a key of another dtype, shape or storage; kFailedPrecondition another kind of
+  // file, another optimizer, a key that is not in both; pushes are under way; and those of
+  // SaveOptimizerStates. After kDeadlineExceeded some keys may yet get their states: load them
+  // again. A server that dies meanwhile ends the job, as always.
+  virtual void LoadOptimizerStates(const std::string& path) = 0;
+
   // Any rank: has the controller of every server (RunServer) run the command, once, and returns
   // when all have. Not ordered with pushes that are under way. Ids are 0 or from 6 on; MXNet's 1 to
   // 5 are other calls here. On a local store: nothing. Errors: kInvalidArgument a negative id, 1 to

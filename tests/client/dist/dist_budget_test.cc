@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdint>
+#include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
@@ -96,6 +98,44 @@ TEST_CASE("workers that wait for a refused Init get the next one", "[dist][init]
     MUST_EQUAL(PullFrom(store, 3, 10), Floats(10, 9));
   });
   CHECK(thrown == NothingThrown(2));
+}
+
+TEST_CASE("states that one server has no memory for are loaded on none", "[dist][states]") {
+  // Of 7 parts of 1 MiB one server has 4, the other 3. A part takes 3 MiB with a momentum, and 4
+  // while another one is brought: 16 MiB on the one, 12 on the other.
+  constexpr int64_t kElements = (1 << 18) * 7;
+  const OptimizerSpec momentum = OptimizerSpec("sgd").Set("momentum", 0.5);
+  DistClusterOptions options;
+  options.servers = 2;
+  options.core.value_bytes_max = 13 * kMiB;
+  DistCluster cluster(options);
+  const auto store = cluster.Join(0);
+  const auto local = KVStore::CreateUnique("local");
+  std::string folder = (std::filesystem::temp_directory_path() / "kvs_budget_XXXXXX").string();
+  REQUIRE(::mkdtemp(folder.data()) != nullptr);
+  const std::string file = folder + "/states";
+  const auto push = [&](float value) {
+    for (KVStore* each : {store.get(), local.get()})
+      each->Push(Ints{1}, {Filled(kElements, value)});
+    CHECK(PullFrom(*store, 1, kElements) == PullFrom(*local, 1, kElements));
+  };
+  for (KVStore* each : {store.get(), local.get()}) {
+    each->SetOptimizer(momentum);
+    each->Init(Ints{1}, {Filled(kElements, 1)});
+  }
+  push(1);
+  store->SaveOptimizerStates(file);
+  push(2);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    CHECK_ERROR(store->LoadOptimizerStates(file), kResourceExhausted, "key 1 part ");
+  }
+  push(3);  // with the momentum that there was
+  // Without one there is room for another.
+  store->Reset(Ints{1});
+  store->LoadOptimizerStates(file);
+  local->LoadOptimizerStates(file);
+  push(4);
+  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("an optimizer that one server has no memory for is set on none", "[dist][optimizer]") {
