@@ -1,6 +1,7 @@
 // What the parts of a shard are charged with, and the room that is kept for rows under way.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 #include <string>
 #include <utility>
@@ -54,6 +55,7 @@ PartTable::Room PartTable::Reserve(PartRecord& record, const PushId& push, const
 
 absl::Status PartTable::WriteState(PartRecord& record, const StatePage& page) {
   Part& part = *record.part;
+  const uint64_t held = part.value().HeldBytes();
   absl::Status done;
   switch (page.verb) {
     case StateVerb::kPage: {
@@ -82,10 +84,14 @@ absl::Status PartTable::WriteState(PartRecord& record, const StatePage& page) {
       part.DropStagedState();
       break;
   }
-  // It is done, and must not be done again for want of memory to find out what to charge.
+  // It is done, and must not be done again for want of memory to find out what to charge. A stripe
+  // is charged anew with its next update; of a dense part the state that was in use is gone.
   try {
     Charge(record, BytesOf(record));
   } catch (const std::bad_alloc&) {
+    const uint64_t gone = held - std::min(held, part.value().HeldBytes());
+    const bool dense = part.key().storage != Storage::kRowSparse;
+    if (dense && page.verb == StateVerb::kCommit) Charge(record, record.charged - gone);
   }
   return done;
 }
