@@ -54,7 +54,9 @@ class FlatMap {
     // Not destroyed if it finds no memory: see above.
     alignas(Table) unsigned char place[sizeof(Table)];
     auto* const larger = new (place) Table();
-    larger->reserve(table_.size() < more ? table_.size() + more : 2 * table_.size());
+    const size_t wanted = table_.size() < more ? table_.size() + more : 2 * table_.size();
+    // A table of capacity 7 may take 7 entries; Room does not count on it.
+    larger->reserve(wanted == 7 ? 8 : wanted);
     for (auto& entry : table_) {
       larger->emplace(entry.first, std::move(entry.second));
     }
@@ -78,7 +80,8 @@ class FlatMap {
  private:
   static_assert(std::is_nothrow_move_constructible_v<Value>);
 
-  // How many entries a table of this capacity (0, 1, 3, 7, 15, ...) takes without growing.
+  // How many entries a table of this capacity (0, 1, 3, 7, 15, ...) takes at least without growing;
+  // one of 7 takes 6 or 7, which depends on the processor.
   static size_t Room(size_t capacity) { return capacity == 7 ? 6 : capacity - capacity / 8; }
 
   Table table_;

@@ -46,6 +46,23 @@ TEST_CASE("a flat map is as it was when there is no memory for another entry", "
   CHECK(refused < 100);
 }
 
+TEST_CASE("a flat map has the room that was made, whatever it holds", "[base][memory]") {
+  for (int before = 0; before < 40; ++before) {
+    for (int more = 1; more < 40; ++more) {
+      CAPTURE(before, more);
+      Numbers numbers;
+      for (int i = 0; i < before; ++i) numbers.emplace(i, std::make_unique<int>(i));
+      std::vector<std::unique_ptr<int>> values;
+      for (int i = 0; i < more; ++i) values.push_back(std::make_unique<int>(i));
+      numbers.MakeRoomFor(static_cast<size_t>(more));
+      const testing::FailingNth failing(0, testing::FailingNth::kAll);
+      for (int i = 0; i < more; ++i) {
+        numbers.emplace(before + i, std::move(values[static_cast<size_t>(i)]));
+      }
+    }
+  }
+}
+
 TEST_CASE("a flat map with room makes its entries without memory", "[base][memory]") {
   const uint32_t seed = std::random_device()();
   CAPTURE(seed);
