@@ -12,8 +12,9 @@
 # gRPC takes part; `not_tsan` those of them of which ThreadSanitizer would learn nothing, because they
 # have one thread, or the threads of other tests that run under it. The target `core_tests` builds
 # what is `core` and nothing else, `tsan_tests` those of it that are not `not_tsan`; `fuzzers` builds
-# the fuzzers.
+# the fuzzers; `product` builds everything but the tests.
 
+add_custom_target(product)
 add_custom_target(core_tests)
 add_custom_target(tsan_tests)
 add_custom_target(fuzzers)
@@ -23,11 +24,19 @@ add_custom_target(fuzzers)
 find_program(KVS_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
 find_program(KVS_PYTHON python3)
 
+function(kvs_add_to_product target)
+  file(RELATIVE_PATH folder "${PROJECT_SOURCE_DIR}" "${CMAKE_CURRENT_SOURCE_DIR}")
+  if(NOT folder MATCHES "^tests/")
+    add_dependencies(product ${target})
+  endif()
+endfunction()
+
 function(kvs_library name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   if(ARG_SRCS)
     add_library(kvstore_${name} STATIC ${ARG_SRCS})
     target_link_libraries(kvstore_${name} PUBLIC kvs_flags ${ARG_DEPS})
+    kvs_add_to_product(kvstore_${name})
   else()
     add_library(kvstore_${name} INTERFACE)
     target_link_libraries(kvstore_${name} INTERFACE kvs_flags ${ARG_DEPS})
@@ -39,6 +48,7 @@ function(kvs_executable name)
   add_executable(${name} ${ARG_SRCS})
   target_link_libraries(${name} PRIVATE kvs_flags ${ARG_DEPS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+  kvs_add_to_product(${name})
 endfunction()
 
 function(kvs_test name)
