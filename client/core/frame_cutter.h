@@ -32,8 +32,10 @@ class FrameCutter {
     if (!Fits(bytes, alone)) {
       ClientOutbox::Send send{to_, {}};
       send.frame.header = header_;
-      if (extra == OpExtra::kOptimizer) send.frame.optimizer = to_shards->optimizer;
-      if (extra == OpExtra::kCommand) send.frame.command = to_shards->command;
+      if (to_shards != nullptr) {
+        if (extra == OpExtra::kOptimizer) send.frame.optimizer = to_shards->optimizer;
+        if (extra == OpExtra::kCommand) send.frame.command = to_shards->command;
+      }
       keys_.clear();
       if (extra == OpExtra::kKey) {
         keys_.insert(ask.id.key);

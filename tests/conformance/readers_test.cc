@@ -33,7 +33,8 @@ TEST_CASE("a reader pulls values that it has never initialised", "[reader]") {
     half.WaitToRead();
     MUST_EQUAL(half.data_as<double>()[5], 5 + 2.0 * worker.workers());
     MUST_EQUAL(reader->Keys().size(), size_t{2});
-    MUST_EQUAL(reader->Keys("2")[0].shape, Dims{2, 3});
+    const KeyInfo key = reader->Keys("2").at(0);
+    MUST_EQUAL(key.shape, Dims{2, 3});
     MUST_EQUAL(reader->status(1), "OK");
     NDArray other({7});
     MUST_THROW(reader->Pull(Ints{2}, {&other}), kInvalidArgument, "key 2: shape [2,3] expected");

@@ -76,7 +76,7 @@ const std::vector<TestKey> kRowKeys = {
 
 // Finite, so that files can be compared byte by byte: which NaN comes out is not defined.
 NDArray Contribution(const TestKey& key, int rank, int round) {
-  std::mt19937_64 random(static_cast<uint64_t>(key.shape[0] * 1000 + rank * 100 + round));
+  std::mt19937_64 random(static_cast<uint64_t>(key.shape[0] * 1000 + int64_t{rank} * 100 + round));
   const auto filled = [&](const Dims& shape) {
     const NDArray wide(shape, DataType::kFloat32);
     std::uniform_real_distribution<float> numbers(-1, 1);
@@ -92,7 +92,8 @@ NDArray Contribution(const TestKey& key, int rank, int round) {
   };
   if (!key.row_sparse) return filled(key.shape);
   std::vector<int64_t> ids;
-  for (int64_t row = random() % 7; row < key.shape[0]; row += 1 + random() % 40) ids.push_back(row);
+  std::uniform_int_distribution<int64_t> first(0, 6), distance(1, 40);
+  for (int64_t row = first(random); row < key.shape[0]; row += distance(random)) ids.push_back(row);
   const Dims shape = {static_cast<int64_t>(ids.size()), key.shape[1]};
   return NDArray::RowSparse(key.shape, std::move(ids), filled(shape));
 }

@@ -56,7 +56,7 @@ NDArray Numbers(const TestKey& key, std::vector<int64_t> shape, uint64_t salt) {
 }
 
 NDArray Contribution(const TestKey& key, int rank, int round) {
-  const auto salt = static_cast<uint64_t>(rank * 100 + round + 1);
+  const auto salt = static_cast<uint64_t>(int64_t{rank} * 100 + round + 1);
   if (!key.rows) return Numbers(key, key.shape, salt);
   std::vector<int64_t> ids;
   for (int64_t row = rank + 3 * round; row < key.shape[0]; row += 97) ids.push_back(row);

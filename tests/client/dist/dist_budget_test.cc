@@ -103,7 +103,7 @@ TEST_CASE("workers that wait for a refused Init get the next one", "[dist][init]
 TEST_CASE("states that one server has no memory for are loaded on none", "[dist][states]") {
   // Of 7 parts of 1 MiB one server has 4, the other 3. A part takes 3 MiB with a momentum, and 4
   // while another one is brought: 16 MiB on the one, 12 on the other.
-  constexpr int64_t kElements = (1 << 18) * 7;
+  constexpr int64_t kElements = (int64_t{1} << 18) * 7;
   const OptimizerSpec momentum = OptimizerSpec("sgd").Set("momentum", 0.5);
   DistClusterOptions options;
   options.servers = 2;
