@@ -94,7 +94,7 @@ class LocalBackend final : public StoreBackend {
   void Stop(Close) override { work_.Stop(); }
 
  private:
-  // These run on the store's thread. `pushed` becomes true when the operation has changed the
+  // These run in a task of `work_`. `pushed` becomes true when the operation has changed the
   // value; until then, and from then on while outputs are filled, std::bad_alloc may be thrown.
   absl::Status Execute(const KeyOperation& operation) noexcept;
   absl::Status ExecuteOnDense(const KeyOperation& operation, bool* pushed);
@@ -105,8 +105,8 @@ class LocalBackend final : public StoreBackend {
   absl::Status Push(const KeyOperation& operation, LocalValue* value);
   absl::Status Push(const KeyOperation& operation, LocalRows* value);
   // What concerns the optimizer's state of the key.
-  absl::Status DoState(const KeyOperation& operation, LocalValue* value);
-  absl::Status DoState(const KeyOperation& operation, LocalRows* value);
+  template <typename Value>
+  absl::Status DoState(const KeyOperation& operation, Value* value);
   // The updater of the user, for the operation's key. Whatever it throws is the key's error.
   static WholeUpdate UpdateOf(const KeyOperation& operation);
 
@@ -120,7 +120,7 @@ class LocalBackend final : public StoreBackend {
   CompressionConfig compression_ KVS_GUARDED_BY(mutex_);
   CodecPtr codec_ KVS_GUARDED_BY(mutex_);
   std::shared_ptr<const UpdaterChoice> choice_ KVS_GUARDED_BY(mutex_);
-  // Used by the store's thread only.
+  // Used by the task of `work_` that runs, on whatever thread.
   std::unordered_map<KeyId, LocalValue> values_;
   std::unordered_map<KeyId, LocalRows> rows_;  // row_sparse keys
   Scratch scratch_;
@@ -327,7 +327,8 @@ absl::Status LocalBackend::Push(const KeyOperation& operation, LocalRows* value)
                         : value->Push(key.id, operation.values, choice.built_in, operation.step));
 }
 
-absl::Status LocalBackend::DoState(const KeyOperation& operation, LocalValue* value) {
+template <typename Value>
+absl::Status LocalBackend::DoState(const KeyOperation& operation, Value* value) {
   const PartUpdater& updater = ChoiceOf(operation).built_in;
   const StateInfo kind = KindOf(updater.config().name, updater.LayoutFor(operation.spec.dtype));
   switch (operation.kind) {
@@ -342,28 +343,6 @@ absl::Status LocalBackend::DoState(const KeyOperation& operation, LocalValue* va
       return Bring(operation, value->parts(), [&](PartIndex part, const StatePage& page) {
         return value->StageState(part, kind, page);
       });
-    case OperationKind::kCommitState:
-      return value->CommitState();
-    default:
-      value->DropStagedState();
-      return absl::OkStatus();
-  }
-}
-
-absl::Status LocalBackend::DoState(const KeyOperation& operation, LocalRows* value) {
-  const PartUpdater& updater = ChoiceOf(operation).built_in;
-  const StateInfo kind = KindOf(updater.config().name, updater.LayoutFor(operation.spec.dtype));
-  switch (operation.kind) {
-    case OperationKind::kDescribeState:
-      operation.states->info = kind;
-      return absl::OkStatus();
-    case OperationKind::kReadState:
-      return Collect(operation, 1, [&](PartIndex, const StateCursor& from) {
-        return value->ReadState(kind, from);
-      });
-    case OperationKind::kStageState:
-      return Bring(operation, 1,
-                   [&](PartIndex, const StatePage& page) { return value->StageState(kind, page); });
     case OperationKind::kCommitState:
       return value->CommitState();
     default:

@@ -142,13 +142,13 @@ absl::Status LocalRows::UpdateBy(const NDArray& merged, const WholeUpdate& updat
   return absl::OkStatus();
 }
 
-absl::StatusOr<StatePage> LocalRows::ReadState(const StateInfo& kind,
+absl::StatusOr<StatePage> LocalRows::ReadState(PartIndex, const StateInfo& kind,
                                                const StateCursor& from) const {
   return kvstore::ReadState(kind, state_.get(),
                             {static_cast<uint64_t>(table_.rows()), shape_.row_elements}, from);
 }
 
-absl::Status LocalRows::StageState(const StateInfo& kind, const StatePage& page) {
+absl::Status LocalRows::StageState(PartIndex, const StateInfo& kind, const StatePage& page) {
   if (staged_ == nullptr) staged_ = std::make_unique<StagedRowState>();
   KVS_RETURN_IF_ERROR(staged_->Add(
       "rows", kind, {static_cast<uint64_t>(table_.rows()), shape_.row_elements}, page));

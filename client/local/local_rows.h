@@ -43,8 +43,10 @@ class LocalRows {
   absl::Status Push(KeyId key, absl::Span<const NDArray> values, const WholeUpdate& update);
 
   // As LocalValue's, of all rows as one stripe. CommitState may throw std::bad_alloc.
-  absl::StatusOr<StatePage> ReadState(const StateInfo& kind, const StateCursor& from) const;
-  absl::Status StageState(const StateInfo& kind, const StatePage& page);
+  PartIndex parts() const { return 1; }
+  absl::StatusOr<StatePage> ReadState(PartIndex part, const StateInfo& kind,
+                                      const StateCursor& from) const;
+  absl::Status StageState(PartIndex part, const StateInfo& kind, const StatePage& page);
   absl::Status CommitState();
   void DropStagedState() noexcept { staged_.reset(); }
   // The value stays; what the updater keeps of it, and what compression has left over, go.
