@@ -45,7 +45,8 @@ TEST_CASE("a round goes on wherever the shard's memory runs out once", "[shard][
     const Floats row(kWidth, expected);
     REQUIRE((RowsIn(rows) == RowMap{{1, row}, {6, row}}));
   }
-  CHECK(failed > 50);
+  // A round takes 40 to 60 pieces of memory on the shard: requests come in more or fewer frames.
+  CHECK(failed > 20);
 }
 
 TEST_CASE("an Init goes on, or is refused, wherever the shard's memory runs out once",
