@@ -49,12 +49,11 @@ KeySpec Key(DType dtype, Storage storage) {
 std::string Elements(std::mt19937_64& random, DType dtype, size_t count) {
   std::vector<float> numbers(count);
   for (float& x : numbers) x = static_cast<float>(random() % 5) - 2;
-  std::string bytes(count * DTypeBytes(dtype), '\0');
   if (dtype == DType::kFloat32) {
-    std::memcpy(bytes.data(), numbers.data(), bytes.size());
-  } else {
-    Narrow(dtype, bytes.data(), numbers.data(), count);
+    return {reinterpret_cast<const char*>(numbers.data()), count * sizeof(float)};
   }
+  std::string bytes(count * DTypeBytes(dtype), '\0');
+  Narrow(dtype, bytes.data(), numbers.data(), count);
   return bytes;
 }
 
