@@ -23,7 +23,7 @@ PartRequest& DistOperation::Ask(Op op, PartIndex part, PartAsks* asks) {
 }
 
 absl::Status DistOperation::Take(Op, size_t, Completion completion, PartAsks*) {
-  return completion.status;
+  return std::move(completion.status);
 }
 
 PartAsks DistOperation::OnPart(Op op, size_t index, Completion completion) noexcept {

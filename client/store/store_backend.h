@@ -48,8 +48,8 @@ class SharedShape {
 
   operator const Shape&() const { return get(); }  // NOLINT(google-explicit-constructor)
   const Shape& get() const {
-    static const Shape& kNone = *new Shape;  // stores may outlive every static object
-    return shape_ == nullptr ? kNone : *shape_;
+    static const Shape& none = *new Shape;  // stores may outlive every static object
+    return shape_ == nullptr ? none : *shape_;
   }
   int64_t operator[](size_t dimension) const { return get()[dimension]; }
 

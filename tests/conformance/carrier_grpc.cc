@@ -6,7 +6,7 @@ namespace kvstore {
 // Real sockets on loopback: a few stores of each family.
 const Carrier& ThisCarrier() {
   static const Carrier carrier = {
-      [](const StoreKind& kind) { return kind.dist() && kind.over_grpc; },
+      [](const StoreKind& kind) { return kind.dist() && kind.in_short_list; },
       []() -> std::shared_ptr<Transport> { return MakeTransport(); }};
   return carrier;
 }

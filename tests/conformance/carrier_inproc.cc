@@ -2,9 +2,15 @@
 
 namespace kvstore {
 
-// Every store.
+// Every store; under ThreadSanitizer, which takes twenty times as long, those of the short list:
+// the others run the same threads again.
 const Carrier& ThisCarrier() {
+#ifdef KVS_TSAN
+  static const Carrier carrier = {
+      [](const StoreKind& kind) { return !kind.dist() || kind.in_short_list; }, nullptr};
+#else
   static const Carrier carrier = {[](const StoreKind&) { return true; }, nullptr};
+#endif
   return carrier;
 }
 

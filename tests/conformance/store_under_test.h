@@ -47,7 +47,7 @@ struct StoreKind {
   // A pull waits until no worker is more than so many pushes behind; -1: never for others.
   int64_t staleness = -1;
   bool runs_updaters = false;  // set_updater's function runs in this process
-  bool over_grpc = false;      // it is among the few that run over gRPC too
+  bool in_short_list = false;  // it stands for others where all would take too long
 
   bool dist() const { return servers > 0; }
   std::string Name() const;  // "dist_sync, 3 workers, 2 servers of 1 shard"

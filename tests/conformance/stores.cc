@@ -11,31 +11,32 @@ StoreKind OfOneProcess(const std::string& type) {
   return kind;
 }
 
-enum OverGrpc : bool { kInProcessOnly = false, kOverGrpcToo = true };
+// The short list is what runs over gRPC, and under ThreadSanitizer.
+enum ShortList : bool { kNotInShortList = false, kInShortList = true };
 
 StoreKind Synchronous(const std::string& type, uint32_t workers, uint32_t servers, uint32_t shards,
-                      OverGrpc over_grpc = kInProcessOnly) {
+                      ShortList in_short_list = kNotInShortList) {
   StoreKind kind;
   kind.type = type;
   kind.workers = workers;
   kind.servers = servers;
   kind.shards = shards;
-  kind.over_grpc = over_grpc;
+  kind.in_short_list = in_short_list;
   return kind;
 }
 
 StoreKind Asynchronous(const std::string& type, uint32_t workers, uint32_t servers, uint32_t shards,
-                       OverGrpc over_grpc = kInProcessOnly) {
-  StoreKind kind = Synchronous(type, workers, servers, shards, over_grpc);
+                       ShortList in_short_list = kNotInShortList) {
+  StoreKind kind = Synchronous(type, workers, servers, shards, in_short_list);
   kind.rounds = false;
   kind.skips_empty_pushes = true;
   return kind;
 }
 
 StoreKind Bounded(int64_t staleness, uint32_t workers, uint32_t servers, uint32_t shards,
-                  OverGrpc over_grpc = kInProcessOnly) {
+                  ShortList in_short_list = kNotInShortList) {
   StoreKind kind =
-      Synchronous("dist_ssp:" + std::to_string(staleness), workers, servers, shards, over_grpc);
+      Synchronous("dist_ssp:" + std::to_string(staleness), workers, servers, shards, in_short_list);
   kind.rounds = false;
   kind.staleness = staleness;
   return kind;
@@ -51,16 +52,16 @@ const std::vector<StoreKind>& AllStores() {
       Synchronous("dist_sync", 1, 1, 1),
       Synchronous("dist_sync", 1, 2, 2),
       Synchronous("dist_sync", 2, 1, 1),
-      Synchronous("dist_sync", 2, 2, 1, kOverGrpcToo),
+      Synchronous("dist_sync", 2, 2, 1, kInShortList),
       Synchronous("p3", 3, 1, 2),
       Synchronous("dist_sync", 3, 2, 1),
       Synchronous("dist_device_sync", 2, 5, 2),
-      Asynchronous("dist_async", 1, 2, 1, kOverGrpcToo),
+      Asynchronous("dist_async", 1, 2, 1, kInShortList),
       Asynchronous("dist_async", 3, 2, 2),
       Asynchronous("dist_device_async", 2, 1, 1),
       Bounded(0, 2, 1, 1),
       Bounded(1, 1, 2, 1),
-      Bounded(2, 3, 2, 2, kOverGrpcToo),
+      Bounded(2, 3, 2, 2, kInShortList),
   };
   return stores;
 }

@@ -16,7 +16,7 @@ using testing::SpecOf;
 constexpr Incarnation kReader = Incarnation{1} << 32;
 
 // What a reader asks on its stream `peer`, and the replies to everybody.
-std::vector<ServerFrame> Ask(Shard& shard, PeerId peer, RequestEntry entry,
+std::vector<ServerFrame> Ask(Shard& shard, PeerId peer, const RequestEntry& entry,
                              Incarnation incarnation = kReader, JobId job = 1) {
   RequestFrame frame = Shard::FrameOf(kReaderRank, entry);
   frame.header.incarnation = incarnation;
