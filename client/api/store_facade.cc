@@ -208,20 +208,61 @@ OperationSpec StoreFacade::SpecOf(const VarPtr& key_var,
   return spec;
 }
 
+OperationSpec StoreFacade::ConsistentSpecOf(Call* call, const KeyOperation& common) const {
+  OperationSpec spec;
+  spec.owner = backend_;
+  spec.verb = "Pull at one round";
+  spec.subject = common.key;
+  spec.uses.push_back({all_, Access::kTrack});
+  std::vector<std::shared_ptr<KeyOperation>> operations;
+  while (call->left() > 0) {
+    const Call::Group& group = call->groups()[call->groups().size() - call->left()];
+    std::shared_ptr<KeyOperation> operation = call->MakeNext(common);
+    if (operation == nullptr) continue;
+    spec.uses.push_back({group.state->var, Access::kOrder});
+    for (const NDArray& output : operation->outputs) {
+      spec.uses.push_back({output.impl()->var, Access::kWrite});
+    }
+    operations.push_back(std::move(operation));
+  }
+  spec.issue = [backend = backend_.get(), operations = std::move(operations)](
+                   const TokenPtr& token) { backend->IssueConsistent(operations, token); };
+  return spec;
+}
+
+KeyedStatus StoreFacade::QueueConsistent(int priority, absl::FunctionRef<KeyedStatus(Call*)> add) {
+  DependencyEngine::Ready ready;
+  {
+    MutexLock lock(mutex_);
+    KeyOperation common;
+    Call call(OperationKind::kPull, priority, &keys_, &engine_);
+    KeyedStatus begun = add(&call);
+    if (begun.ok()) begun = Begin(&call, &common);
+    if (!begun.ok() || call.groups().empty()) return begun;
+    OperationList operations(1);
+    operations.Add(ConsistentSpecOf(&call, common));
+    ready = engine_.Append(std::move(operations));
+    step_ = common.step;
+  }
+  engine_.Run(std::move(ready));
+  return {};
+}
+
 KeyedStatus StoreFacade::Queue(OperationKind kind, const Names& push_keys,
                                const std::vector<NDArray>& values, const Names& pull_keys,
                                const std::vector<NDArray*>& outputs, int priority,
-                               bool ignore_sparse) {
+                               bool ignore_sparse, bool consistent) {
   absl::Status status = Usable();
   if (status.ok()) status = CheckLengths(kind, push_keys.size(), values.size(), "values");
   if (status.ok()) status = CheckLengths(kind, pull_keys.size(), outputs.size(), "outputs");
   if (!status.ok()) return {status, {}};
   if (KeyedStatus learned = LearnKeys(pull_keys); !learned.ok()) return learned;
 
-  return QueueCall(kind, priority, [&](Call* call) {
+  const auto add = [&](Call* call) {
     KeyedStatus added = call->AddValues(push_keys, values);
     return added.ok() ? call->AddOutputs(pull_keys, outputs, ignore_sparse) : added;
-  });
+  };
+  return consistent ? QueueConsistent(priority, add) : QueueCall(kind, priority, add);
 }
 
 KeyedStatus StoreFacade::QueueRows(const Names& keys,

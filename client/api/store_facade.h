@@ -46,9 +46,9 @@ class StoreFacade final : public KVStore {
   void Push(const std::vector<std::string>& keys, const std::vector<NDArray>& values,
             int priority) override;
   void Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs, int priority,
-            bool ignore_sparse) override;
+            bool ignore_sparse, bool consistent) override;
   void Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
-            int priority, bool ignore_sparse) override;
+            int priority, bool ignore_sparse, bool consistent) override;
   void PullRowSparse(const std::vector<int>& keys,
                      const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
                      int priority) override;
@@ -136,7 +136,7 @@ class StoreFacade final : public KVStore {
   KeyedStatus EndKeys(OperationKind kind, const Names& keys) KVS_EXCLUDES(mutex_);
   KeyedStatus Queue(OperationKind kind, const Names& push_keys, const std::vector<NDArray>& values,
                     const Names& pull_keys, const std::vector<NDArray*>& outputs, int priority,
-                    bool ignore_sparse = true) KVS_EXCLUDES(mutex_);
+                    bool ignore_sparse = true, bool consistent = false) KVS_EXCLUDES(mutex_);
   KeyedStatus QueueRows(const Names& keys, const std::vector<std::pair<NDArray*, NDArray>>& rows,
                         int priority) KVS_EXCLUDES(mutex_);
   KeyedStatus BroadcastKeys(const Names& init_keys, const Names& pull_keys,
@@ -200,12 +200,17 @@ class StoreFacade final : public KVStore {
   // UNKNOWN if memory ran out when some hundred keys and more were queued, and others not.
   KeyedStatus QueueCall(OperationKind kind, int priority, absl::FunctionRef<KeyedStatus(Call*)> add)
       KVS_EXCLUDES(mutex_);
+  // Queues a Pull of a reader whose values are to be of one round. Errors: nothing has happened.
+  KeyedStatus QueueConsistent(int priority, absl::FunctionRef<KeyedStatus(Call*)> add)
+      KVS_EXCLUDES(mutex_);
   // The last checks of a call; fills in what its operations have in common.
   KeyedStatus Begin(Call* call, KeyOperation* common) KVS_REQUIRES(mutex_);
   // Queues the operations on the next keys of the call.
   DependencyEngine::Ready AppendSome(Call* call, const KeyOperation& common) KVS_REQUIRES(mutex_);
   // How the operation is ordered, and what it does when its turn has come.
   OperationSpec SpecOf(const VarPtr& key_var, const std::shared_ptr<KeyOperation>& operation) const;
+  // The same of the pulls of a call that are to be of one round: one operation does them all.
+  OperationSpec ConsistentSpecOf(Call* call, const KeyOperation& common) const KVS_REQUIRES(mutex_);
 
   const std::shared_ptr<StoreBackend> backend_;
   DependencyEngine& engine_;

@@ -96,19 +96,21 @@ void StoreFacade::Push(const std::vector<std::string>& keys, const std::vector<N
 }
 
 void StoreFacade::Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
-                       int priority, bool ignore_sparse) {
+                       int priority, bool ignore_sparse, bool consistent) {
   WithinMemory([&] {
     ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
-    ThrowIfError(
-        Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority, ignore_sparse));
+    if (consistent) ThrowIfError(backend_->MayPullConsistently());
+    ThrowIfError(Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority,
+                       ignore_sparse, consistent && backend_->reads_only()));
   });
 }
 void StoreFacade::Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
-                       int priority, bool ignore_sparse) {
+                       int priority, bool ignore_sparse, bool consistent) {
   WithinMemory([&] {
     ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
-    ThrowIfError(
-        Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority, ignore_sparse));
+    if (consistent) ThrowIfError(backend_->MayPullConsistently());
+    ThrowIfError(Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority,
+                       ignore_sparse, consistent && backend_->reads_only()));
   });
 }
 

@@ -6,7 +6,8 @@
 //       about a part is held until every earlier Init of it, taking back of one, Delete, Reset or
 //       WRITE_STATE is over, and these until everything earlier is. (Rounds and versions order the
 //       rest, whatever order the frames arrive in.)
-//   C2  a pull names the round of the worker's last push of that part submitted before it.
+//   C2  a pull names the round of the worker's last push of that part submitted before it; a
+//       reader's, which has none, the version that it is given.
 //   C3  a resend carries the very same bytes, round and request number. A retry of a request with
 //       payload is a probe without it; only the answer `unknown` sends the bytes again.
 //   C4  a completion is reported once; replies to a request that is over are ignored.
@@ -74,6 +75,7 @@ struct PartRequest {
   // low one waits a bounded number of turns (client/core/ready_queue.h).
   int priority = 0;
   uint64_t step = 0;
+  Round version = 0;  // kPull of a reader: at least this one; 0: the last
 };
 
 // A request that goes to whole shards: one completion when all of them answered. Its status is OK

@@ -12,6 +12,7 @@ void PartOrder::Add(Request* request) {
   }
   request->ends = part.ends;
   if (InfoOf(request->ask.op).round != OpRound::kNone) request->round = part.last_round;
+  if (request->ask.version != 0) request->round = request->ask.version;
   part.open.Add(request);
 }
 

@@ -13,6 +13,7 @@
 #include "client/dist/any_cut.h"
 #include "client/dist/await_init_operation.h"
 #include "client/dist/compressing_codec.h"
+#include "client/dist/consistent_pull.h"
 #include "client/dist/cpu_reducer.h"
 #include "client/dist/end_operation.h"
 #include "client/dist/init_operation.h"
@@ -197,6 +198,25 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
                      Send(operation, token, &*contribution);
                      Flush();  // the engine has flushed already what was issued with this one
                    });
+}
+
+absl::Status DistBackend::MayPullConsistently() const {
+  if (mode_ == StoreMode::kSync) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "Pull: a store with rounds expected for consistent = true, on this one each push is an "
+      "update of its own");
+}
+
+void DistBackend::IssueConsistent(const std::vector<std::shared_ptr<KeyOperation>>& operations,
+                                  const TokenPtr& token) {
+  const Session session(*this);
+  if (!session) return token->Finish(Stopped());
+  if (operations.empty()) return token->Finish(absl::OkStatus());
+  try {
+    session->links().Add(std::make_shared<ConsistentPull>(operations, token, codec_)->Asks());
+  } catch (const std::bad_alloc&) {
+    token->Finish(WordlessStatus(absl::StatusCode::kResourceExhausted));
+  }
 }
 
 absl::Status DistBackend::CopyIfAsked(const KeyOperation& operation,

@@ -39,6 +39,9 @@ class DistBackend final : public StoreBackend {
 
   absl::Status Prepare(KeyOperation* operation) override;
   void Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) override;
+  absl::Status MayPullConsistently() const override;
+  void IssueConsistent(const std::vector<std::shared_ptr<KeyOperation>>& operations,
+                       const TokenPtr& token) override;
 
   absl::Status SetUpdater(KVStore::Updater) override { return UpdaterHasNoEffect(); }
   absl::Status SetUpdater(KVStore::StrUpdater) override { return UpdaterHasNoEffect(); }

@@ -170,6 +170,15 @@ class StoreBackend : public OperationOwner {
   // from several threads at once. Never blocks. The outcome goes to the token.
   virtual void Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) = 0;
 
+  // Whether pulls of several keys may be asked to be of one round.
+  virtual absl::Status MayPullConsistently() const { return absl::OkStatus(); }
+  // Begins pulls of several keys that are to be of one round, as one operation. Of a reader: in any
+  // other store one round is what pulls of this worker give anyway.
+  virtual void IssueConsistent(const std::vector<std::shared_ptr<KeyOperation>>&,
+                               const TokenPtr& token) {
+    token->Finish(absl::UnimplementedError("a reader's store expected"));
+  }
+
   virtual absl::Status SetUpdater(KVStore::Updater updater) = 0;
   virtual absl::Status SetUpdater(KVStore::StrUpdater updater) = 0;
   virtual absl::Status SetOptimizer(const OptimizerConfig& config) = 0;

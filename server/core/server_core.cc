@@ -437,6 +437,11 @@ void ServerCore::Impl::OnPull(const ReplyTo& from, const RequestEntry& entry, Re
   Part* const part = record->part.get();
   Waiter waiter{from, entry, {}, entry.piece, /*answered=*/false, now_ms_};
   absl::Status status = part->value().Check(Op::kPull, waiter.asked);
+  if (status.ok() && from.rank == kReaderRank && entry.round > 0 && parts_.asynchronous()) {
+    status = absl::FailedPreconditionError(
+        fmt::format("{}: a reader's pull without a round expected, as there are none here, got {}",
+                    parts_.Label(entry.key), entry.round));
+  }
   bool retry = false;
   if (status.ok()) {
     // Answered at once if the version is there, else when Commit makes it.

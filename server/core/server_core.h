@@ -41,7 +41,8 @@
 //   I13 an operator's change holds first: while it does, no synchronous part makes an update of its
 //       step or a later one, and when it ends, all that were complete meanwhile are made.
 //   I14 a reader, whose rank is kReaderRank, gets the last versions of parts that exist, or waits
-//       until they do. Nobody waits for it, and nothing that it asks changes anything. It is known
+//       until they do; a pull of it that names a version waits until that is there, and gets that
+//       or a later one. Nobody waits for it, and nothing that it asks changes anything. It is known
 //       by its stream: what waits for it ends with that. (request_check lets nothing else of a
 //       reader through to here.)
 //   I15 what the updater keeps beside a part is replaced as a whole, when rank 0 says so, and once,

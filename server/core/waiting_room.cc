@@ -195,7 +195,8 @@ void WaitingRoom::AnswerPull(const Waiter& waiter, Part& part, ReplyBatch& repli
                              ReplyEntry* reply) const {
   const PartId id = part.id();
   const Round round = waiter.request.round;
-  if (round != 0 && part.PullIsLate(round)) {
+  // To a reader any later version will do.
+  if (round != 0 && waiter.to.rank != kReaderRank && part.PullIsLate(round)) {
     // The worker has pushed again since, so it had its answer: this is a late duplicate.
     return reply->SetStatus(
         absl::AbortedError(fmt::format("{} part {}: version {} is over, at {}",

@@ -154,7 +154,7 @@ std::string ReadOps() {
   return OneOf(names);
 }
 
-// A reader brings nothing, and names no round, as it has none.
+// A reader brings nothing, and has no round of its own: in a pull it is one that it waits for.
 absl::Status CheckReader(const RequestFrame& request, const RequestEntry& entry) {
   const auto refused = [&](const std::string& problem) {
     return absl::FailedPreconditionError(fmt::format("{}: {}",
@@ -165,10 +165,7 @@ absl::Status CheckReader(const RequestFrame& request, const RequestEntry& entry)
   };
   const OpInfo* probed = entry.op == Op::kProbe ? FindOp(entry.probed_op) : nullptr;
   const OpInfo& op = probed != nullptr ? *probed : InfoOf(entry.op);
-  if (!op.reads || entry.round != 0) {
-    return refused(fmt::format("{} without a round expected of a reader, got {} of round {}",
-                               ReadOps(), op.name, entry.round));
-  }
+  if (!op.reads) return refused(fmt::format("{} expected of a reader, got {}", ReadOps(), op.name));
   const bool brings = entry.op == Op::kInit && (entry.piece.create || !entry.piece.data.empty());
   if (!brings) return absl::OkStatus();
   return refused("a question about the key expected of a reader, got a value");

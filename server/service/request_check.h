@@ -41,8 +41,8 @@ absl::Status CheckRequest(const RequestFrame& request);
 //              ElementCount() refuses, a part that the value does not have; dense: a number of
 //              bytes that is not the part's; row_sparse: no dimension, rows without elements or
 //              over kRowBytesMax
-// FAILED_PRECONDITION for whatever a reader (kReaderRank) asks that is not a read by the table,
-// names a round, or brings a value.
+// FAILED_PRECONDITION for whatever a reader (kReaderRank) asks that is not a read by the table, or
+// that brings a value.
 absl::Status CheckEntry(const RequestFrame& request, const RequestEntry& entry);
 
 }  // namespace kvstore

@@ -1,6 +1,8 @@
 // What a reader beside the job of a dist store is promised, whatever the job's type.
 #include <catch2/catch.hpp>
 #include <memory>
+#include <string>
+#include <thread>
 
 #include "tests/conformance/store_under_test.h"
 
@@ -132,6 +134,55 @@ TEST_CASE("readers come and go while workers train, and change no bit", "[reader
       MUST_EQUAL(worker.Value(1, kSeveralParts),
                  Floats(kSeveralParts, static_cast<float>(round) * worker.all()));
     }
+  });
+}
+
+TEST_CASE("a consistent pull gives every part of every key of one round, while workers train",
+          "[reader]") {
+  OnEvery(StoreWithRounds, [](Worker& worker) {
+    if (!worker.kind().dist()) return;
+    KVStore& store = worker.store();
+    worker.SetOptimizer(OptimizerSpec("sum"));
+    store.Init(Ints{1, 2}, {Filled(kSeveralParts, 0), Filled(7, 0)});
+    store.Barrier();
+    std::thread reads;
+    std::string wrong;
+    if (worker.rank() == 0) {
+      reads = std::thread([&] {
+        try {
+          const std::unique_ptr<KVStore> reader = worker.Reader();
+          float last = 0;
+          for (int i = 0; i < 10; ++i) {
+            NDArray large({kSeveralParts}), small({7});
+            reader->Pull(Ints{1, 2}, {&large, &small}, 0, true, /*consistent=*/true);
+            const Floats seen = Read(large);
+            const float at = seen[0];
+            MUST(seen == Floats(kSeveralParts, at));
+            MUST(Read(small) == Floats(7, at));
+            MUST(at >= last);
+            last = at;
+          }
+        } catch (const std::exception& error) {
+          wrong = error.what();
+        }
+      });
+    }
+    for (int round = 1; round <= 12; ++round) {
+      store.Push(Ints{1, 2}, {Filled(kSeveralParts, 1), Filled(7, 1)});
+      // Of a worker such a pull is of its own pushes, as any.
+      NDArray out({7});
+      store.Pull(Ints{2}, {&out}, 0, true, /*consistent=*/true);
+      MUST(Read(out) == Floats(7, static_cast<float>(round) * worker.all()));
+    }
+    if (reads.joinable()) reads.join();
+    MUST_EQUAL(wrong, "");
+  });
+  OnEvery(StoreWithoutRounds, [](Worker& worker) {
+    worker.store().Init(Ints{1}, {Filled(3, 1)});
+    const std::unique_ptr<KVStore> reader = worker.Reader();
+    NDArray out({3});
+    MUST_THROW(reader->Pull(Ints{1}, {&out}, 0, true, true), kFailedPrecondition,
+               "Pull: a store with rounds expected for consistent = true");
   });
 }
 

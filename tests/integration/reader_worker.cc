@@ -28,7 +28,8 @@ struct Options {
   int64_t elements = 1000;
   int workers = 2;
   int pulls = 1000000;
-  bool by_option = false;  // StoreOptions say that it is a reader, not the environment
+  bool consistent = false;  // all keys must be of one round
+  bool by_option = false;   // StoreOptions say that it is a reader, not the environment
 };
 
 void Say(const std::string& line) {
@@ -58,7 +59,7 @@ void Run(const Options& options) {
   for (kvstore::NDArray& array : arrays) outputs.push_back(&array);
   std::map<std::pair<int, int64_t>, int> seen;  // by key and part: the last round
   for (int pull = 1; pull <= options.pulls; ++pull) {
-    store->Pull(keys, outputs);
+    store->Pull(keys, outputs, 0, true, options.consistent);
     store->WaitAll();
     int lowest = 1 << 30;
     for (int key = 0; key < options.keys; ++key) {
@@ -75,6 +76,7 @@ void Run(const Options& options) {
         int& last = seen[{key, part}];
         if (first ? round < last : round != last) Wrong(key, i, values[i]);
         last = round;
+        if (options.consistent && key + i > 0 && round != lowest) Wrong(key, i, values[i]);
         lowest = std::min(lowest, round);
       }
     }
@@ -92,6 +94,7 @@ int main(int argc, char** argv) {
   app.add_option("--elements", options.elements);
   app.add_option("--workers", options.workers);
   app.add_option("--pulls", options.pulls);
+  app.add_flag("--consistent", options.consistent);
   app.add_flag("--by-option", options.by_option);
   CLI11_PARSE(app, argc, argv);
   try {

@@ -141,6 +141,13 @@ void ReaderNode::AskSomething() {
   } else {
     asked.learned = known->second.question;
     asked.at_least = known->second.version;
+    // What another part of the key has had this one will have, too.
+    if (!world_.params().async && rng_.Permille(300)) {
+      for (const auto& [other, of_other] : known_) {
+        if (other.key == id.key) request.version = std::max(request.version, of_other.version);
+      }
+      asked.at_least = std::max(asked.at_least, request.version);
+    }
     if (world_.params().row_sparse[key]) asked.ids = rng_.Below(3);
     if (asked.ids != 0) {
       request.piece.data = NumberPayload(asked.ids);
@@ -233,7 +240,7 @@ void ReaderNode::CheckPull(const Completion& done, const Asked& asked) {
                             asked.id.part, done.round));
   }
   if (done.round < asked.at_least) {
-    world_.Fail(fmt::format("I14: a reader is given version {} of part {} after version {}",
+    world_.Fail(fmt::format("I14: a reader is given version {} of part {}, not {} or a later one",
                             done.round, asked.id.part, asked.at_least));
   }
   if (same) known->second.version = std::max(known->second.version, done.round);

@@ -35,7 +35,7 @@ class ReaderNode {
     PartId id;
     uint32_t key = 0;      // index
     uint64_t ids = 0;      // kPull: the rows that it asks for, if any
-    Round at_least = 0;    // kPull: a version that it was given before
+    Round at_least = 0;    // kPull: a version that it was given before, or names
     uint64_t learned = 0;  // kPull: by which of its questions it knows the part
   };
   struct Known {

@@ -171,10 +171,17 @@ class KVSTORE_EXPORT KVStore {
   // no round. Its first Pull or PullRowSparse of a key waits until the key exists
   // (kDeadlineExceeded, as of Init), to learn what it is. When the key is deleted or reset, the
   // next pull is kNotFound, and the one after that learns anew.
+  // With `consistent` all that a reader's Pull gives, of every part of every key of the call, is of
+  // one round: the values after the first n pushes of every worker to each of the keys, n at least
+  // what it was when the call was made. So name together what is pushed equally often: a key that
+  // is not pushed on is waited for, until kDeadlineExceeded; so is a round of which all could come
+  // before the next one is made. The outputs are written when all of it has come. In a worker, and
+  // on local stores, that is what Pull gives in any case: the value after its own pushes.
+  // kFailedPrecondition on dist_async and dist_ssp, which have no rounds.
   virtual void Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
-                    int priority = 0, bool ignore_sparse = true) = 0;
+                    int priority = 0, bool ignore_sparse = true, bool consistent = false) = 0;
   virtual void Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
-                    int priority = 0, bool ignore_sparse = true) = 0;
+                    int priority = 0, bool ignore_sparse = true, bool consistent = false) = 0;
 
   // Push, then Pull of the same keys (kInvalidArgument if the two lists name others). An output may
   // be the value itself (in place); an output over the same memory in another dtype is

@@ -126,6 +126,40 @@ TEST_CASE("a reader goes on over streams that break", "[dist][reader]") {
   }) == NothingThrown(1));
 }
 
+TEST_CASE("a consistent pull of keys that are pushed unequally often names who is waited for",
+          "[dist][reader]") {
+  DistCluster cluster({2, 1});
+  CHECK(cluster.Run([&](KVStore& store, int rank) {
+    store.Init(Ints{1, 2}, {Filled(3, 0), Filled(3, 0)});
+    store.Push(Ints{1}, {Filled(3, 1)});
+    store.WaitAll();
+    store.Barrier();
+    if (rank == 0) {
+      Environment environment = ReaderEnvironment(cluster);
+      environment.operation_timeout_ms = 200;
+      const auto reader = cluster.JoinAs(environment, "dist_sync");
+      NDArray one = Filled(3, -1), two = Filled(3, -1);
+      reader->Pull(Ints{1, 2}, {&one, &two}, 0, true, true);
+      try {
+        reader->WaitAll();
+        throw std::runtime_error("they are of one round");
+      } catch (const Error& error) {
+        CHECK(error.code() == ErrorCode::kDeadlineExceeded);
+        CHECK_THAT(error.what(), Catch::Contains("Pull at one round of key 1 is not") &&
+                                     Catch::Contains("it waits for worker 0 (node0:") &&
+                                     Catch::Contains("worker 1 (node1:"));
+      }
+      store.Barrier();
+      store.Push(Ints{2}, {Filled(3, 1)});  // then it comes
+      CHECK(Read(one) == Floats(3, 2));
+      CHECK(Read(two) == Floats(3, 2));
+    } else {
+      store.Barrier();
+      store.Push(Ints{2}, {Filled(3, 1)});
+    }
+  }) == NothingThrown(2));
+}
+
 TEST_CASE("many readers pull at once from many threads", "[dist][reader]") {
   DistCluster cluster({1, 1});
   CHECK(cluster.Run([&](KVStore& store, int) {

@@ -147,6 +147,63 @@ TEST_CASE("a reader holds up no round, and its pulls count", "[server_core][read
   CHECK(shard.core.StatsOf("", 10, false, &keys).at(0).pulled.pulls == 2);
 }
 
+TEST_CASE("a reader's pull that names a version waits until that is there, or takes a later one",
+          "[server_core][reader]") {
+  Shard shard(2);
+  shard.Init(0, 7, 1);
+  Ask(shard, 9, Question(1));
+  RequestEntry pull = Shard::EntryOf(Op::kPull, 2);
+  pull.round = 2;
+  CHECK(Ask(shard, 9, pull).empty());
+  shard.Push(0, 1, 5);
+  shard.Push(0, 2, 5);
+  CHECK(shard.Push(1, 1, 5).size() == 2);  // both workers' pushes, and nothing to the reader
+  RequestEntry probe = ProbeOf(2);
+  probe.probed_op = Op::kPull;
+  probe.round = 2;
+  const ReplyEntry waits = Only(Ask(shard, 9, probe));
+  CHECK(waits.progress == Progress::kReceived);
+  CHECK(waits.missing_ranks == std::vector<WorkerRank>{1});
+  RequestEntry entry = Shard::EntryOf(Op::kPush, 1002);
+  entry.round = 2;
+  entry.piece.data = NumberPayload(6);
+  ServerOutbox out;
+  shard.core.OnFrame(0, 2, Shard::FrameOf(1, entry), &out);
+  bool told = false;
+  for (const ServerFrame& frame : out) {
+    if (frame.peer != 9) continue;
+    told = true;
+    CHECK(frame.frame.entries.at(0).version == 2);
+    CHECK(frame.frame.entries.at(0).data.size() == 8);
+  }
+  CHECK(told);
+  pull.request = 3;
+  pull.round = 1;  // which is over
+  const ReplyEntry later = Only(Ask(shard, 9, pull));
+  CHECK(later.code == absl::StatusCode::kOk);
+  CHECK(later.version == 2);
+  pull.request = 4;
+  pull.round = 3;
+  CHECK(Ask(shard, 9, pull).empty());
+  shard.core.OnPeerDown(9);
+  CHECK(shard.core.Status().parked_bytes == 0);
+}
+
+TEST_CASE("a reader's pull that names a version is refused where there are no rounds",
+          "[server_core][reader]") {
+  for (const char* const type : {"dist_async", "dist_ssp:1"}) {
+    CAPTURE(type);
+    Shard shard(2, {}, type);
+    shard.Init(0, 7, 1);
+    RequestEntry pull = Shard::EntryOf(Op::kPull, 2);
+    pull.round = 1;
+    const ReplyEntry reply = Only(Ask(shard, 9, pull));
+    CHECK(reply.code == absl::StatusCode::kFailedPrecondition);
+    CHECK(reply.message ==
+          "key 17: a reader's pull without a round expected, as there are none here, got 1");
+  }
+}
+
 TEST_CASE("a reader reads one job: of another one it is refused, or put off",
           "[server_core][reader]") {
   Shard shard(1);
