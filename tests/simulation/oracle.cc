@@ -353,8 +353,9 @@ void Oracle::CheckCounts(PartId id, Round version, const RoundCounts& counts) {
                                           [version](Round made) { return made >= version; });
   if (counts.workers == pushes.size() && counts.contributors == contributors) return;
   // A worker whose push is refused may leave before its job has ended: the round then closes
-  // without that push, and nobody knows what this part is worth from there on.
-  if (world_.params().lethal == Lethal::kPushRefused && IsOfFirstKey(id) && id.part == 0 &&
+  // without that push, or one of another part of the key, which has failed for the worker (C11),
+  // and nobody knows what this part is worth from there on.
+  if (world_.params().lethal == Lethal::kPushRefused && IsOfFirstKey(id) &&
       counts.contributors < contributors) {
     parts_.at(id).unknown = true;
     return;

@@ -1,4 +1,6 @@
 // A reader's pull at one round, answer by answer.
+#include "client/dist/consistent_pull.h"
+
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <map>
@@ -6,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "client/dist/consistent_pull.h"
 #include "common/cluster/partitioner.h"
 #include "tests/client/dist/operations.h"
 
@@ -96,7 +97,8 @@ TEST_CASE("a consistent pull asks parts that are behind for the highest round th
   for (int64_t i = 0; i < kElements; ++i) REQUIRE(f.output.data_as<float>()[i] == 8);
 }
 
-TEST_CASE("a consistent pull goes on while rounds pass, and ends when all is of one", "[dist][reader]") {
+TEST_CASE("a consistent pull goes on while rounds pass, and ends when all is of one",
+          "[dist][reader]") {
   Fixture f;
   f.Answer(0, 7);
   f.Answer(1, 8);
