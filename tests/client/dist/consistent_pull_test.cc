@@ -132,7 +132,8 @@ TEST_CASE("a consistent pull writes nothing of parts of which one has not the si
   done.id = {17, 2};
   done.round = 7;
   done.data = Payload::CopyOf(std::string(3, 'x'));
-  CHECK(f.pull->OnPart(Op::kPull, 2, std::move(done)).empty());
+  const PartAsks next = f.pull->OnPart(Op::kPull, 2, std::move(done));
+  CHECK(next.empty());
   f.pull = nullptr;
   CHECK(f.underway.Outcome() ==
         absl::InternalError("key 17 part 2: 20 bytes expected, the server sent 3"));
