@@ -72,7 +72,7 @@ grpc::ByteBuffer ToByteBuffer(const Payload& payload) {
     while (end < source.size() && IsCopied(source[end])) size += source[end++].size;
     CountCopiedBytes(size);
     grpc::Slice copy(size);
-    uint8_t* out = const_cast<uint8_t*>(copy.begin());  // ours alone until it is handed over
+    auto* out = const_cast<uint8_t*>(copy.begin());  // ours alone until it is handed over
     for (; i < end; ++i) {
       std::memcpy(out, source[i].data, source[i].size);
       out += source[i].size;

@@ -37,8 +37,8 @@ struct Issued {
       ++count;
     };
   }
-  void Finish(size_t i, absl::Status status = absl::OkStatus()) {
-    tokens[i]->Finish(std::move(status));
+  void Finish(size_t i, const absl::Status& status = absl::OkStatus()) {
+    tokens[i]->Finish(status);
     tokens[i] = nullptr;
   }
 };
