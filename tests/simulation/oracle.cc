@@ -39,6 +39,7 @@ void Oracle::BeginJob(JobId job, const Programs& programs) {
   commands_.BeginJob();
   deleted_.clear();
   states_.clear();
+  codes_.clear();
   for (uint32_t key = 0; key < programs.keys.size(); ++key) {
     const uint64_t last_life = world_.params().two_lives() ? 1 : 0;
     for (uint64_t life = 0; life <= last_life; ++life) BeginKey(key, life, life < last_life);
@@ -207,6 +208,7 @@ uint64_t Oracle::Contribution(PartId id, WorkerRank rank, Round round) const {
 }
 
 std::vector<uint64_t> Oracle::Fragments(PartId id, WorkerRank rank, Round round) const {
+  if (round > 0 && Compressed(id)) return {CodeOf(id, rank, round)};
   const uint64_t whole = Contribution(id, rank, round);
   if (!part(id).row_sparse) return {whole};
   std::vector<uint64_t> fragments(1 + Mix64(whole + 1) % 4);
@@ -217,6 +219,15 @@ std::vector<uint64_t> Oracle::Fragments(PartId id, WorkerRank rank, Round round)
     fragments[i] = empty ? 0 : hash;
   }
   return fragments;
+}
+
+uint64_t Oracle::CodeOf(PartId id, WorkerRank rank, Round round) const {
+  Codes& codes = codes_[{id, rank}];
+  while (codes.sent.size() < round) {
+    const uint64_t next = Contribution(id, rank, codes.sent.size() + 1);
+    codes.sent.push_back(codes.model.Next(ElementsOf(next)));
+  }
+  return codes.sent[round - 1];
 }
 
 uint64_t Oracle::Folded(PartId id, WorkerRank rank, Round round) const {

@@ -12,6 +12,7 @@
 
 #include "tests/simulation/commands.h"
 #include "tests/simulation/program.h"
+#include "tests/simulation/two_bit_model.h"
 #include "tests/simulation/world.h"
 #include "tests/support/number_values.h"
 
@@ -63,8 +64,12 @@ class Oracle {
   void OnStateCommitted(PartId id, uint64_t state);
 
   // What `rank` pushes as its contribution to `round`, and rank 0 gives to Init as round 0,
-  // fragment by fragment; 0 goes without bytes.
+  // fragment by fragment; 0 goes without bytes. If the part is compressed, it is the code of a
+  // contribution that comes after those of the rounds before.
   std::vector<uint64_t> Fragments(PartId id, WorkerRank rank, Round round) const;
+  bool Compressed(PartId id) const { return world_.params().compressed && !part(id).row_sparse; }
+  // The elements of that contribution (ElementsOf).
+  uint64_t Contribution(PartId id, WorkerRank rank, Round round) const;
   bool UpdateFails(PartId id, Round round) const;
   // Whether the part cannot be measured for the update by this sum: a round's, or one of `rank`'s
   // pushes.
@@ -137,7 +142,7 @@ class Oracle {
   // The update that the part makes next of the sum: the round that it is of.
   Round NextRound(PartId id, SumIndex sum) const;
   uint64_t SumOfRound(PartId id, Round round) const;
-  uint64_t Contribution(PartId id, WorkerRank rank, Round round) const;
+  uint64_t CodeOf(PartId id, WorkerRank rank, Round round) const;
   // The fold of its fragments.
   uint64_t Folded(PartId id, WorkerRank rank, Round round) const;
   bool async() const { return world_.params().async; }
@@ -153,6 +158,12 @@ class Oracle {
   std::map<PartId, Part> parts_;
   std::set<KeyId> deleted_;
   std::map<PartId, uint64_t> states_;  // that are to be loaded
+  // What a worker sends of a compressed part, by round, as far as it was asked for.
+  struct Codes {
+    TwoBitModel model;
+    std::vector<uint64_t> sent;
+  };
+  mutable std::map<std::pair<PartId, WorkerRank>, Codes> codes_;
 };
 
 }  // namespace kvstore::sim

@@ -30,6 +30,7 @@ constexpr uint64_t kNumbersSalt = 24152;    // likewise
 constexpr uint64_t kStatesSalt = 26976;     // likewise
 constexpr uint64_t kOperatorSalt = 25106;   // likewise
 constexpr uint64_t kReaderSalt = 31042;     // likewise
+constexpr uint64_t kCompressionSalt = 34000;
 
 void ChooseShape(Rng& rng, Params& p) {
   p.workers = static_cast<uint32_t>(rng.Between(1, 5));
@@ -238,6 +239,7 @@ Params Params::FromSeed(uint64_t seed) {
     p.rounds = std::max(p.rounds, 6u);
     p.jobs = 1;
   }
+  p.compressed = Mix64(seed + kCompressionSalt) % 4 == 0;
   // What was refused is open for ever, and nothing can be loaded then.
   p.states = Mix64(seed + kStatesSalt) % 4 == 0 && p.lethal != Lethal::kPushRefused;
   return p;
@@ -253,7 +255,7 @@ std::string Params::Describe() const {
       "{} workers, {} servers ({} shards), keys of {} parts ({} of rows), {} rounds, ahead {}, "
       "loss {}‰, dup "
       "{}‰, delay {}..{} ms + {}‰ to {} ms, parked {} B, window {} B, try {} ms, heal {} ms, "
-      "{}{}{}{}{}{}{}{}{}{}{}"
+      "{}{}{}{}{}{}{}{}{}{}{}{}"
       "lethal: {}",
       workers, servers, fmt::join(shards, "+"), fmt::join(key_parts, "+"),
       std::count(row_sparse.begin(), row_sparse.end(), true), rounds, ahead, loss_permille,
@@ -265,8 +267,8 @@ std::string Params::Describe() const {
       lives    ? "lives, "
       : resets ? "resets, "
                : "",
-      states ? "states, " : "", numbers ? "numbers, " : "", operates ? "an operator, " : "",
-      reorder ? "reorder, " : "", encode_frames ? "encoded, " : "",
+      compressed ? "compressed, " : "", states ? "states, " : "", numbers ? "numbers, " : "",
+      operates ? "an operator, " : "", reorder ? "reorder, " : "", encode_frames ? "encoded, " : "",
       (jobs > 1 ? fmt::format("{} jobs, ", jobs) : "") +
           (readers > 0 ? fmt::format("{} readers, ", readers) : ""),
       restarts_while_forming ? "restarts while forming, " : "", LethalName(lethal));

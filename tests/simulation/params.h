@@ -57,6 +57,7 @@ struct Params {
   bool lives = false;             // all keys are deleted, under way, and made anew
   bool resets = false;            // or they are reset
   bool two_lives() const { return lives || resets; }
+  bool compressed = false;    // pushes to dense keys are encoded
   bool states = false;        // rank 0 reads what the updater keeps, and has other states loaded
   bool numbers = false;       // rank 0 changes numbers of the optimizer from a step on
   bool operates = false;      // an operator does, on a synchronous store

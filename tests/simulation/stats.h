@@ -48,6 +48,7 @@ enum class Fault : uint32_t {
   kHoldRefused,         // an operator's change came too late
   kHeldAndSet,          // one was held on all servers, and then set
   kStateLoaded,         // what an updater keeps of a part was replaced
+  kEncoded,             // a contribution to a compressed part
   kReaderPulled,        // a value, beside the job
   kReaderDied,
   kReaderToldTheEnd,  // of the job that it read
@@ -94,6 +95,7 @@ inline constexpr std::array<std::string_view, kFaults> kFaultNames = {"frames lo
                                                                       "holds refused",
                                                                       "holds set",
                                                                       "states loaded",
+                                                                      "pushes encoded",
                                                                       "pulls of readers",
                                                                       "readers died",
                                                                       "readers told the end",

@@ -13,6 +13,7 @@
 
 #include "client/core/client_core.h"
 #include "client/core/init_undo.h"
+#include "common/codec/value_encoder.h"
 #include "tests/simulation/data_plane.h"
 #include "tests/simulation/member.h"
 #include "tests/simulation/oracle_values.h"
@@ -118,6 +119,8 @@ class WorkerNode {
   // The requests of one op on one part.
   void Ask(const KeyOp& op, PartIndex part, int priority, bool again, bool trial,
            std::vector<PartRequest>* requests);
+  // What is sent of a contribution to a compressed part.
+  uint64_t Encode(PartId in_life, uint64_t contribution);
   // A step of kLoadStates; whether there is another one.
   bool LoadStates(int64_t load);
   // A READ_STATE or WRITE_STATE of the part.
@@ -151,7 +154,8 @@ class WorkerNode {
   std::vector<std::unique_ptr<std::array<uint8_t, 8>>> memory_;
   std::map<Ticket, Asked> asked_;
   std::map<PartId, Round> pushed_;
-  std::map<uint32_t, uint64_t> lives_;  // by key: how often it was deleted or reset here
+  std::map<PartId, ValueEncoder> encoders_;  // by part in its life
+  std::map<uint32_t, uint64_t> lives_;       // by key: how often it was deleted or reset here
   std::optional<PartId> refused_push_;
   InitUndo undo_;
   Ticket last_ticket_ = 0;

@@ -1,8 +1,13 @@
 // User code of a simulated worker: runs its program, action by action.
 #include <fmt/format.h>
 
+#include <array>
+#include <cstring>
+#include <tuple>
 #include <utility>
 
+#include "common/codec/codec.h"
+#include "common/codec/value_encoder.h"
 #include "tests/simulation/worker_node.h"
 
 namespace kvstore::sim {
@@ -176,7 +181,9 @@ void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again, 
       break;
     case Op::kPush:
       round = ++pushed_[id];
-      pieces = oracle_.Fragments(in_life, rank(), round);
+      pieces = oracle_.Compressed(in_life)
+                   ? std::vector{Encode(in_life, oracle_.Contribution(in_life, rank(), round))}
+                   : oracle_.Fragments(in_life, rank(), round);
       break;
     case Op::kDelete:
     case Op::kReset:
@@ -337,6 +344,31 @@ void WorkerNode::SubmitBad(Op op, uint32_t key) {
   Run([&](ClientOutbox* out) {
     client_->Submit(world_.clock_ms(process_), std::move(requests), out);
   });
+}
+
+// As the SDK does: once, before the client core has it.
+uint64_t WorkerNode::Encode(PartId in_life, uint64_t contribution) {
+  const Eighths eighths = ElementsOf(contribution);
+  std::array<float, std::tuple_size_v<Eighths>> elements{};
+  for (size_t i = 0; i < elements.size(); ++i) elements[i] = static_cast<float>(eighths[i]) / 8;
+  auto it = encoders_.find(in_life);
+  if (it == encoders_.end()) {
+    CompressionConfig config;
+    config.type = "2bit";
+    const CodecPtr codec = *MakeCodec(config);
+    it =
+        encoders_.try_emplace(in_life, codec, in_life.key, rank(), DType::kFloat32, sizeof elements)
+            .first;
+  }
+  const std::vector<MutableBufferPtr> encoded = it->second.MakeRoom();
+  it->second.Encode(reinterpret_cast<const uint8_t*>(elements.data()), encoded);
+  uint64_t number = 0;
+  if (encoded.size() != 1 || encoded[0]->size() != sizeof number) {
+    world_.Fail("an encoded contribution has another size than eight bytes");
+  }
+  std::memcpy(&number, encoded[0]->data(), sizeof number);
+  world_.stats().Count(Fault::kEncoded);
+  return number;
 }
 
 void WorkerNode::PushWhatIsRefused() {
