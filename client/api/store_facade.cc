@@ -262,7 +262,9 @@ KeyedStatus StoreFacade::Queue(OperationKind kind, const Names& push_keys,
     KeyedStatus added = call->AddValues(push_keys, values);
     return added.ok() ? call->AddOutputs(pull_keys, outputs, ignore_sparse) : added;
   };
-  return consistent ? QueueConsistent(priority, add) : QueueCall(kind, priority, add);
+  // What a worker pulls is of its own pushes in any case.
+  if (consistent && backend_->reads_only()) return QueueConsistent(priority, add);
+  return QueueCall(kind, priority, add);
 }
 
 KeyedStatus StoreFacade::QueueRows(const Names& keys,

@@ -18,11 +18,13 @@ std::vector<KeyName> NamesOf(const std::vector<T>& keys) {
   return std::vector<KeyName>(keys.begin(), keys.end());
 }
 
-absl::Status CheckIgnoreSparse(const StoreBackend& backend, const std::string& type,
-                               bool ignore_sparse) {
-  if (ignore_sparse || backend.sparse_pull_allowed()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      fmt::format("Pull with ignore_sparse = true expected on a {} store, got false", type));
+absl::Status CheckPull(const StoreBackend& backend, const std::string& type, bool ignore_sparse,
+                       bool consistent) {
+  if (!ignore_sparse && !backend.sparse_pull_allowed()) {
+    return absl::InvalidArgumentError(
+        fmt::format("Pull with ignore_sparse = true expected on a {} store, got false", type));
+  }
+  return consistent ? backend.MayPullConsistently() : absl::OkStatus();
 }
 
 }  // namespace
@@ -98,19 +100,17 @@ void StoreFacade::Push(const std::vector<std::string>& keys, const std::vector<N
 void StoreFacade::Pull(const std::vector<int>& keys, const std::vector<NDArray*>& outputs,
                        int priority, bool ignore_sparse, bool consistent) {
   WithinMemory([&] {
-    ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
-    if (consistent) ThrowIfError(backend_->MayPullConsistently());
+    ThrowIfError(CheckPull(*backend_, type(), ignore_sparse, consistent));
     ThrowIfError(Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority,
-                       ignore_sparse, consistent && backend_->reads_only()));
+                       ignore_sparse, consistent));
   });
 }
 void StoreFacade::Pull(const std::vector<std::string>& keys, const std::vector<NDArray*>& outputs,
                        int priority, bool ignore_sparse, bool consistent) {
   WithinMemory([&] {
-    ThrowIfError(CheckIgnoreSparse(*backend_, type(), ignore_sparse));
-    if (consistent) ThrowIfError(backend_->MayPullConsistently());
+    ThrowIfError(CheckPull(*backend_, type(), ignore_sparse, consistent));
     ThrowIfError(Queue(OperationKind::kPull, {}, {}, NamesOf(keys), outputs, priority,
-                       ignore_sparse, consistent && backend_->reads_only()));
+                       ignore_sparse, consistent));
   });
 }
 

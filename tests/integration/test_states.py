@@ -54,19 +54,19 @@ class States(unittest.TestCase):
         os.mkdir(self.path(name))
         return self.path(name)
 
-    def on_local(self, rounds, begin, name):
-        process = Process("local", [WORKER, "local", rounds, begin, self.made(name)])
+    def on_local(self, rounds, begin, name, optimizer="adam"):
+        process = Process("local", [WORKER, "local", rounds, begin, self.made(name), optimizer])
         self.assertEqual(process.wait(), 0, process.text())
 
-    def on_cluster(self, servers, rounds, begin, name):
+    def on_cluster(self, servers, rounds, begin, name, optimizer="adam"):
         end = self.made(name)
         with Cluster(workers=2, servers=servers, shards=2) as c:
-            workers = [c.start(f"worker {rank}", [WORKER, "dist_sync", rounds, begin, end], c.env(rank))
-                       for rank in range(2)]
+            command = [WORKER, "dist_sync", rounds, begin, end, optimizer]
+            workers = [c.start(f"worker {rank}", command, c.env(rank)) for rank in range(2)]
             self.assertEqual([worker.wait() for worker in workers], [0, 0], c.text())
 
-    def assert_same(self, name, other):
-        for file in ("states",) + VALUES:
+    def assert_same(self, name, other, values=VALUES):
+        for file in ("states",) + values:
             with open(self.path(name, file), "rb") as one, open(self.path(other, file), "rb") as two:
                 self.assertTrue(one.read() == two.read(), f"{file} of {name} and {other}")
 
@@ -80,6 +80,15 @@ class States(unittest.TestCase):
         self.on_local("2:4", self.path("two servers"), "back")
         self.assert_same("back", "undisturbed")
         self.check_contents(self.path("three servers"))
+
+    def test_norms_of_whole_values_are_those_of_a_local_store_on_any_number_of_servers(self):
+        # conv/weight has three parts, on both servers and then on all three.
+        for optimizer in ("lamb", "lans", "lars"):
+            with self.subTest(optimizer):
+                self.on_local("0:4", "-", f"{optimizer} local", optimizer)
+                self.on_cluster(2, "0:2", "-", f"{optimizer} two", optimizer)
+                self.on_cluster(3, "2:4", self.path(f"{optimizer} two"), f"{optimizer} three", optimizer)
+                self.assert_same(f"{optimizer} three", f"{optimizer} local", ("conv_weight", "half"))
 
     def check_contents(self, folder):
         if np is None:

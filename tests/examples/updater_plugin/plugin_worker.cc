@@ -2,9 +2,10 @@
 // compared with the plugin's formula, computed here in double; learning rate, betas and weight
 // decay are powers of 2, so that every step is exact in f32.
 //
-//   plugin_worker lion STORE dense|row_sparse ROUNDS   says "checked N values"
-//   plugin_worker refused                              13 is refused by the broken plugin
-//   plugin_worker wait                                 holds its key until its stdin ends
+//   plugin_worker lion STORE dense|row_sparse ROUNDS [FILE]   says "checked N values"; between two
+//                             rounds the plugin's states go into FILE, are forgotten, and come back
+//   plugin_worker refused     13 is refused by the broken plugin
+//   plugin_worker wait        holds its key until its stdin ends
 #include <kvstore/kvstore.h>
 
 #include <cstdio>
@@ -48,7 +49,19 @@ void Compare(const NDArray& value, const std::vector<Element>& expected, int rou
   }
 }
 
-void Lion(const std::string& type, bool sparse, int rounds) {
+// Only with the states of the file is what follows by the formula: Reset forgets them.
+void SaveResetAndLoad(kvstore::KVStore& store, const Keys& keys, const std::string& file) {
+  store.WaitAll();
+  store.Barrier();
+  if (store.get_rank() == 0) store.SaveOptimizerStates(file);
+  store.Barrier();
+  store.Reset(keys);
+  store.Barrier();
+  store.LoadOptimizerStates(file);
+  store.Barrier();
+}
+
+void Lion(const std::string& type, bool sparse, int rounds, const std::string& file) {
   const auto store = kvstore::KVStore::CreateUnique(type.c_str());
   const Keys keys = {"table"};
   const int workers = store->get_group_size();
@@ -69,6 +82,7 @@ void Lion(const std::string& type, bool sparse, int rounds) {
   for (size_t row = 0; row < all.size(); ++row) ids.data_as<int64_t>()[row] = all[row];
   size_t checked = 0;
   for (int round = 1; round <= rounds; ++round) {
+    if (!file.empty() && round == 3) SaveResetAndLoad(*store, keys, file);
     std::vector<int64_t> pushed_rows;
     std::vector<float> pushed;
     for (int64_t row = 0; row < kRows; ++row) {
@@ -150,8 +164,9 @@ void WaitForEnd() {
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   try {
-    if (arguments.size() == 4 && arguments[0] == "lion") {
-      Lion(arguments[1], arguments[2] == "row_sparse", std::atoi(arguments[3].c_str()));
+    if ((arguments.size() == 4 || arguments.size() == 5) && arguments[0] == "lion") {
+      Lion(arguments[1], arguments[2] == "row_sparse", std::atoi(arguments[3].c_str()),
+           arguments.size() == 5 ? arguments[4] : "");
     } else if (arguments == Keys{"refused"}) {
       Refused();
     } else if (arguments == Keys{"wait"}) {

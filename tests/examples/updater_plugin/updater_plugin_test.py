@@ -28,12 +28,12 @@ def kvstored(*flags, env=None):
 
 
 class UpdaterPlugin(unittest.TestCase):
-    def run_lion(self, plugin, servers, shards, workers, store, storage, rounds=5):
+    def run_lion(self, plugin, servers, shards, workers, store, storage, rounds=5, file=()):
         with Cluster(workers=workers, servers=servers, shards=shards,
                      server_flags=["--updater-plugin", plugin,
                                    "--updater-plugin-options", NUMBERS]) as cluster:
             running = [cluster.start(f"worker {rank}",
-                                     [WORKER, "lion", store, storage, str(rounds)],
+                                     [WORKER, "lion", store, storage, str(rounds), *file],
                                      cluster.env(rank)) for rank in range(workers)]
             for worker in running:
                 worker.expect(rf"^checked {600000 * rounds} values$")
@@ -46,6 +46,13 @@ class UpdaterPlugin(unittest.TestCase):
             for storage in ("dense", "row_sparse"):
                 with self.subTest(servers=servers, workers=workers, storage=storage):
                     self.run_lion(LION, servers, shards, workers, "dist_sync", storage)
+
+    def test_the_plugins_states_go_through_a_file_and_the_formula_goes_on(self):
+        for storage in ("dense", "row_sparse"):
+            with self.subTest(storage), tempfile.TemporaryDirectory() as folder:
+                file = os.path.join(folder, "states")
+                self.run_lion(LION, 2, 2, 2, "dist_sync", storage, file=[file])
+                self.assertGreater(os.path.getsize(file), 600000)
 
     def test_an_asynchronous_store_needs_no_optimizer(self):
         self.run_lion(LION, 2, 2, 1, "dist_async", "dense")
