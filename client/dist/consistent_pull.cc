@@ -10,6 +10,7 @@
 #include "common/base/status_macros.h"
 
 namespace kvstore {
+
 ConsistentPull::ConsistentPull(Operations operations, TokenPtr token,
                                std::shared_ptr<PartCodec> codec)
     : token_(std::move(token)), operations_(std::move(operations)), codec_(std::move(codec)) {}

@@ -2,8 +2,8 @@
 
 namespace kvstore {
 
-// Every store; under ThreadSanitizer, which takes twenty times as long, those of the short list:
-// the others run the same threads again.
+// Every store; under ThreadSanitizer, which takes ten times as long and more, those of the short
+// list: the others run the same threads again.
 const Carrier& ThisCarrier() {
 #ifdef KVS_TSAN
   static const Carrier carrier = {
