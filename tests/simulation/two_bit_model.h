@@ -16,10 +16,10 @@ namespace kvstore::sim {
 
 using Eighths = std::array<int, 32>;
 
-// The elements of contribution number `contribution`: one threshold, so that its code is never 0,
-// then -4/8 to 4/8 each.
+// The elements of contribution number `contribution`: two thresholds, so that its code is never 0,
+// even if it is encoded twice, then -4/8 to 4/8 each.
 inline Eighths ElementsOf(uint64_t contribution) {
-  Eighths elements{4};
+  Eighths elements{8};
   for (size_t i = 1; i < elements.size(); ++i) {
     elements[i] = static_cast<int>(Mix64(contribution + i) % 9) - 4;
   }
