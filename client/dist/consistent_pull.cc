@@ -19,7 +19,7 @@ PartAsks ConsistentPull::Asks() {
   cuts_.reserve(operations_.size());
   for (size_t i = 0; i < operations_.size(); ++i) {
     const AnyCut& cut = cuts_.emplace_back(operations_[i]->spec);
-    for (Question& question : cut->QuestionsOf(*operations_[i])) {
+    for (Question& question : cut->QuestionsOf(operations_[i].get())) {
       Piece& piece = pieces_.emplace_back();
       piece.operation = i;
       piece.ids = question.ids;

@@ -13,6 +13,7 @@
 #include "absl/container/inlined_vector.h"
 #include "client/dist/contribution.h"
 #include "client/dist/lent_parts.h"
+#include "client/store/row_requests.h"
 #include "client/store/store_backend.h"
 #include "common/cluster/identity.h"
 #include "common/wire/piece.h"
@@ -32,7 +33,7 @@ struct Question {
   // If the key is row_sparse: `rows` ids, and where their rows belong in the outputs.
   Payload ids;
   uint32_t rows = 0;
-  std::vector<size_t> places;
+  RowPlaces places;
   // The reply is written into `outputs` of the operation's outputs, from number `first_output` on.
   size_t first_output = 0;
   size_t outputs = 0;
@@ -55,9 +56,9 @@ class Cut {
                                         LentParts* lent) const = 0;
 
   // What a kPull, kPushPull or kPullRows asks for, in ascending order of parts for each output.
-  // Makes room in the outputs of a kPullRows, as the operation's ids say; none for a pull of no
-  // rows. May throw std::bad_alloc.
-  virtual Questions QuestionsOf(const KeyOperation& operation) const = 0;
+  // Makes room in the outputs of a kPullRows, as the operation's ids say, and moves these there;
+  // none for a pull of no rows. May throw std::bad_alloc.
+  virtual Questions QuestionsOf(KeyOperation* operation) const = 0;
 
   // How many bytes answer the question.
   virtual size_t ReplyBytes(const Question& question) const = 0;

@@ -23,11 +23,11 @@ std::vector<PartPiece> DenseCut::Pieces(const Contribution& contribution, LentPa
   return pieces;
 }
 
-Questions DenseCut::QuestionsOf(const KeyOperation& operation) const {
-  Questions questions(operation.outputs.empty() ? 0 : parts());
+Questions DenseCut::QuestionsOf(KeyOperation* operation) const {
+  Questions questions(operation->outputs.empty() ? 0 : parts());
   for (PartIndex part = 0; part < questions.size(); ++part) {
     questions[part].part = part;
-    questions[part].outputs = operation.outputs.size();
+    questions[part].outputs = operation->outputs.size();
   }
   return questions;
 }

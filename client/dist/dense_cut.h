@@ -15,7 +15,7 @@ class DenseCut final : public Cut {
 
   PartIndex parts() const override;
   std::vector<PartPiece> Pieces(const Contribution& contribution, LentParts* lent) const override;
-  Questions QuestionsOf(const KeyOperation& operation) const override;
+  Questions QuestionsOf(KeyOperation* operation) const override;
   size_t ReplyBytes(const Question& question) const override;
   void Write(const Question& question, const Payload& reply,
              absl::Span<const NDArray> outputs) const override;

@@ -31,7 +31,7 @@ void PullOperation::DropRows() const noexcept {
 void PullOperation::AddAsks(PartAsks* asks) {
   try {
     if (staleness_ != nullptr) staleness_->Expect(operation().key->id);
-    questions_ = cut_->QuestionsOf(operation());
+    questions_ = cut_->QuestionsOf(&operation());
     for (Question& question : questions_) {
       PartRequest& request = Ask(Op::kPull, question.part, asks);
       request.piece.data = std::move(question.ids);

@@ -25,11 +25,11 @@ std::vector<PartPiece> RowSparseCut::Pieces(const Contribution& contribution, Le
   return pieces;
 }
 
-Questions RowSparseCut::QuestionsOf(const KeyOperation& operation) const {
-  absl::Span<const NDArray> outputs = operation.outputs;
+Questions RowSparseCut::QuestionsOf(KeyOperation* operation) const {
+  absl::Span<const NDArray> outputs = operation->outputs;
   Questions questions;
   if (outputs.empty()) return questions;
-  if (operation.kind != OperationKind::kPullRows) {
+  if (operation->kind != OperationKind::kPullRows) {
     std::vector<int64_t> all(static_cast<size_t>(shape_.rows));
     std::iota(all.begin(), all.end(), int64_t{0});
     AddQuestions(all, 0, outputs.size(), &questions);
@@ -41,9 +41,9 @@ Questions RowSparseCut::QuestionsOf(const KeyOperation& operation) const {
     const auto same = [&](const NDArray& later) { return later.impl() == outputs[i].impl(); };
     const auto after = outputs.begin() + static_cast<std::ptrdiff_t>(i) + 1;
     if (std::any_of(after, outputs.end(), same)) continue;
-    const std::vector<int64_t>& ids = operation.row_ids[i].ids;
-    outputs[i].impl()->SetRows(ids);
-    AddQuestions(ids, i, 1, &questions);
+    const std::shared_ptr<NDArray::Impl>& output = outputs[i].impl();
+    output->SetRows(std::move(operation->row_ids[i].ids));
+    AddQuestions(output->indices, i, 1, &questions);
   }
   return questions;
 }

@@ -20,7 +20,7 @@ class RowSparseCut final : public Cut {
   // Copies: nothing is lent.
   std::vector<PartPiece> Pieces(const Contribution& contribution, LentParts* lent) const override;
   // A kPull or kPushPull asks for every row, a kPullRows for those that each output names.
-  Questions QuestionsOf(const KeyOperation& operation) const override;
+  Questions QuestionsOf(KeyOperation* operation) const override;
   size_t ReplyBytes(const Question& question) const override;
   void Write(const Question& question, const Payload& reply,
              absl::Span<const NDArray> outputs) const override;

@@ -96,9 +96,9 @@ class LocalBackend final : public StoreBackend {
  private:
   // These run in a task of `work_`. `pushed` becomes true when the operation has changed the
   // value; until then, and from then on while outputs are filled, std::bad_alloc may be thrown.
-  absl::Status Execute(const KeyOperation& operation) noexcept;
+  absl::Status Execute(KeyOperation* operation) noexcept;
   absl::Status ExecuteOnDense(const KeyOperation& operation, bool* pushed);
-  absl::Status ExecuteOnRows(const KeyOperation& operation, bool* pushed);
+  absl::Status ExecuteOnRows(KeyOperation* operation, bool* pushed);
   // What an Init makes.
   LocalValue MakeValue(const KeyOperation& init) const;
   LocalRows MakeRows(const KeyOperation& init) const;
@@ -176,7 +176,7 @@ bool LocalBackend::IsBrief(const KeyOperation& operation) {
 void LocalBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) {
   const auto execute = [&] {
     const absl::Status admitted = guard_.Admit(operation.get());
-    token->Finish(admitted.ok() ? Execute(*operation) : admitted);
+    token->Finish(admitted.ok() ? Execute(operation.get()) : admitted);
   };
   if (IsBrief(*operation) && work_.RunIfIdle(execute)) return;
   const KeyId key = operation->key->id;
@@ -188,23 +188,23 @@ void LocalBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr
       }));
     }
     const absl::Status admitted = guard_.Admit(operation.get());
-    token->Finish(admitted.ok() ? Execute(*operation) : admitted);
+    token->Finish(admitted.ok() ? Execute(operation.get()) : admitted);
   });
 }
 
-absl::Status LocalBackend::Execute(const KeyOperation& operation) noexcept {
+absl::Status LocalBackend::Execute(KeyOperation* operation) noexcept {
   bool pushed = false;
   try {
-    return operation.spec.row_sparse ? ExecuteOnRows(operation, &pushed)
-                                     : ExecuteOnDense(operation, &pushed);
+    return operation->spec.row_sparse ? ExecuteOnRows(operation, &pushed)
+                                      : ExecuteOnDense(*operation, &pushed);
   } catch (const std::bad_alloc&) {
     // What has happened must not be said to be refused.
     return WordedStatus(
         pushed ? absl::StatusCode::kUnknown : absl::StatusCode::kResourceExhausted, [&] {
           return fmt::format(
               "{}: memory for a value of shape {} of {} expected, there is too little{}",
-              operation.key->label, ShapeString(operation.spec.shape),
-              DTypeName(operation.spec.dtype), pushed ? ": it is pushed, but not pulled" : "");
+              operation->key->label, ShapeString(operation->spec.shape),
+              DTypeName(operation->spec.dtype), pushed ? ": it is pushed, but not pulled" : "");
         });
   }
 }
@@ -255,32 +255,32 @@ absl::Status LocalBackend::ExecuteOnDense(const KeyOperation& operation, bool* p
   return absl::OkStatus();
 }
 
-absl::Status LocalBackend::ExecuteOnRows(const KeyOperation& operation, bool* pushed) {
-  const Key& key = *operation.key;
-  if (operation.kind == OperationKind::kInit) {
-    rows_.insert_or_assign(key.id, MakeRows(operation));
+absl::Status LocalBackend::ExecuteOnRows(KeyOperation* operation, bool* pushed) {
+  const Key& key = *operation->key;
+  if (operation->kind == OperationKind::kInit) {
+    rows_.insert_or_assign(key.id, MakeRows(*operation));
     return absl::OkStatus();
   }
   const auto value = rows_.find(key.id);
   if (value == rows_.end()) return InitFailed(key);
-  if (operation.kind == OperationKind::kDelete) {
+  if (operation->kind == OperationKind::kDelete) {
     rows_.erase(value);
     return absl::OkStatus();
   }
-  if (operation.kind == OperationKind::kReset) {
+  if (operation->kind == OperationKind::kReset) {
     value->second.Reset();
     return absl::OkStatus();
   }
-  if (ConcernsState(operation.kind)) return Named(key, DoState(operation, &value->second));
-  if (!operation.values.empty()) {
-    if (absl::Status status = Push(operation, &value->second); !status.ok()) return status;
+  if (ConcernsState(operation->kind)) return Named(key, DoState(*operation, &value->second));
+  if (!operation->values.empty()) {
+    if (absl::Status status = Push(*operation, &value->second); !status.ok()) return status;
     *pushed = true;
   }
-  for (size_t i = 0; i < operation.outputs.size(); ++i) {
-    if (operation.kind == OperationKind::kPullRows) {
-      value->second.CopyRows(operation.row_ids[i].ids, operation.outputs[i]);
+  for (size_t i = 0; i < operation->outputs.size(); ++i) {
+    if (operation->kind == OperationKind::kPullRows) {
+      value->second.CopyRows(std::move(operation->row_ids[i].ids), operation->outputs[i]);
     } else {
-      value->second.CopyTo(operation.outputs[i]);
+      value->second.CopyTo(operation->outputs[i]);
     }
   }
   return absl::OkStatus();

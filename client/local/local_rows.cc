@@ -193,10 +193,12 @@ void LocalRows::CopyTo(const NDArray& output) const {
        [this](uint8_t* values) { table_.CopyTo(values); });
 }
 
-void LocalRows::CopyRows(const std::vector<int64_t>& ids, const NDArray& output) const {
+void LocalRows::CopyRows(std::vector<int64_t> ids, const NDArray& output) const {
   const size_t elements = ids.size() * shape_.row_elements;
-  Fill(output.impl()->SetRows(ids), elements, output,
-       [&](uint8_t* values) { table_.Gather(ids.data(), ids.size(), values); });
+  uint8_t* const out = output.impl()->SetRows(std::move(ids));
+  const std::vector<int64_t>& rows = output.impl()->indices;
+  Fill(out, elements, output,
+       [&](uint8_t* values) { table_.Gather(rows.data(), rows.size(), values); });
 }
 
 template <typename Read>

@@ -55,7 +55,7 @@ class LocalRows {
   // dtype. The whole value; a row_sparse output gets the rows that are not zero.
   void CopyTo(const NDArray& output) const;
   // `ids`: ascending, each once. The output, row_sparse, has these rows afterwards.
-  void CopyRows(const std::vector<int64_t>& ids, const NDArray& output) const;
+  void CopyRows(std::vector<int64_t> ids, const NDArray& output) const;
 
  private:
   // Whether there may be rows for these values. Errors: RESOURCE_EXHAUSTED.

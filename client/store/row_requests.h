@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "client/store/row_values.h"
@@ -28,22 +29,36 @@ struct RowFragment {
 // stripes, those of a stripe in ascending order. Copies the rows once.
 std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows);
 
+// Where the rows that one entry of a Pull asks for stand among all rows that the pull asks for.
+struct RowPlaces {
+  // By row of the entry. Empty if there is no gap between all the ids, which begin with `first`:
+  // then row r stands at r - first, and `ids` are those of the entry.
+  std::vector<size_t> listed;
+  BufferPtr ids;
+  int64_t first = 0;
+
+  // Of the i-th row of the entry.
+  size_t At(size_t i) const {
+    if (!listed.empty()) return listed[i];
+    int64_t id;
+    std::memcpy(&id, ids->data() + i * sizeof(id), sizeof(id));
+    return static_cast<size_t>(id - first);
+  }
+};
+
 // The rows that one entry of a Pull asks for: `rows` ids. The rows come back in their order.
 struct RowQuestion {
   PartIndex stripe = 0;
   uint32_t rows = 0;
   BufferPtr ids;
-  // Where among all ids that were asked for each of these stands.
-  std::vector<size_t> places;
+  RowPlaces places;
 };
 
-// A pull of these rows, each asked for once.
+// A pull of these rows, ascending, each asked for once.
 std::vector<RowQuestion> CutIds(const RowShape& shape, const std::vector<int64_t>& ids);
 
-// Copies `rows`, as many as there are places, of `row_bytes` each, to these places of
-// `destination`: what came back to where it belongs. May throw std::bad_alloc; then nothing is
-// copied.
-void PutRows(const Payload& rows, size_t row_bytes, const std::vector<size_t>& places,
-             uint8_t* destination);
+// Copies `rows`, those of a question, of `row_bytes` each, to their places in `destination`: what
+// came back to where it belongs. May throw std::bad_alloc; then nothing is copied.
+void PutRows(const Payload& rows, size_t row_bytes, const RowPlaces& places, uint8_t* destination);
 
 }  // namespace kvstore

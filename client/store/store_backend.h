@@ -106,9 +106,10 @@ struct RowIds {
 //   Prepare (in the same call)            as_of_call, nan_policy
 //   the issue function                    row_ids: ids that another operation was still writing
 //                                         when the call was made
-//   Issue                                 kind, values: a dist_async store makes a Pull of a
-//                                         PushPull that pushes no row; values with NaNs may be
-//                                         replaced by others (nan_guard.h)
+//   Issue                                 row_ids: moved into the outputs; kind, values: a
+//                                         dist_async store makes a Pull of a PushPull that pushes
+//                                         no row; values with NaNs may be replaced by others
+//                                         (nan_guard.h)
 //   kDescribeState, kReadState            what `states` refers to, until the operation is over
 //   the Init of an empty array            spec, then `learned`, when the servers have said what the
 //                                         key is; the facade reads `spec` once it sees `learned`

@@ -93,7 +93,7 @@ TEST_CASE("replies to the questions of a dense pull fill every output", "[dist]"
   const NDArray second({elements});
   const auto operation = OperationOn(OperationKind::kPull, stored, {}, {first, second});
   const AnyCut cut(operation->spec);
-  const Questions questions = cut->QuestionsOf(*operation);
+  const Questions questions = cut->QuestionsOf(operation.get());
   REQUIRE(questions.size() == cut->parts());
   for (const Question& question : questions) {
     CHECK(question.ids.empty());
@@ -142,7 +142,7 @@ TEST_CASE("replies to the questions of a pull of rows fill the output that named
   // `first` is named twice: what it is asked for last stays.
   operation->row_ids = {{NDArray(), {1, 2}}, {NDArray(), {3, 64, 6143}}, {NDArray(), {7}}};
   const AnyCut cut(operation->spec);
-  for (const Question& question : cut->QuestionsOf(*operation)) {
+  for (const Question& question : cut->QuestionsOf(operation.get())) {
     const std::vector<int64_t> ids = IdsOf(question.ids, question.rows);
     const Payload reply = RowsReply(ids, 64);
     CHECK(cut->ReplyBytes(question) == reply.size());
@@ -163,7 +163,7 @@ TEST_CASE("a pull of a whole row_sparse value asks for every row", "[dist]") {
   const NDArray output({kRows, 64});
   const auto operation = OperationOn(OperationKind::kPull, like, {}, {output});
   const AnyCut cut(operation->spec);
-  for (const Question& question : cut->QuestionsOf(*operation)) {
+  for (const Question& question : cut->QuestionsOf(operation.get())) {
     cut->Write(question, RowsReply(IdsOf(question.ids, question.rows), 64), operation->outputs);
   }
   int64_t wrong = 0;
@@ -177,7 +177,7 @@ TEST_CASE("a pull of no rows asks nothing, and leaves an output without rows", "
   const NDArray output = RowsNamed(6144, 64, {3});
   const auto operation = OperationOn(OperationKind::kPullRows, output, {}, {output});
   operation->row_ids = {{NDArray(), {}}};
-  CHECK(AnyCut(operation->spec)->QuestionsOf(*operation).empty());
+  CHECK(AnyCut(operation->spec)->QuestionsOf(operation.get()).empty());
   CHECK(output.indices().empty());
 }
 
