@@ -8,6 +8,7 @@ import os
 import queue
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -81,6 +82,19 @@ class Process:
         return "\n".join(f"[{self.name}] {line}" for line in list(self.lines))
 
 
+def _reserve_port(host):
+    """A socket that keeps a port of `host` for whoever is to listen there, and again after its end.
+
+    Bound and not listening, with SO_REUSEADDR as gRPC's sockets have it: a daemon can listen there
+    beside it, but the kernel gives the port to no other program that takes any free one, so that a
+    daemon that was killed finds its port free when it comes back."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    reserved = socket.socket(family)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind((host.strip("[]"), 0))
+    return reserved
+
+
 class Cluster:
     """`with Cluster(workers=2, servers=2) as cluster:`"""
 
@@ -93,7 +107,8 @@ class Cluster:
         self._state = tempfile.TemporaryDirectory(prefix="kvstore-test-")
         self.processes = []
         self.address = None
-        self.scheduler = self.start_scheduler(f"{host}:0")
+        self._reserved = []
+        self.scheduler = self.start_scheduler(self.free_address())
         self.address = self.scheduler.expect(r"^kvscheduler listening on (\S+)$").group(1)
         self.server = [self.start_server() for _ in range(0 if own_servers else servers)]
 
@@ -109,12 +124,19 @@ class Cluster:
                 process.kill()
         for process in self.processes:
             process.wait()
+        for reserved in self._reserved:
+            reserved.close()
         self._state.cleanup()
 
     def start(self, name, command, env=None):
         process = Process(name, command, env)
         self.processes.append(process)
         return process
+
+    def free_address(self):
+        """Where nobody else listens as long as the cluster is there."""
+        self._reserved.append(_reserve_port(self.host))
+        return f"{self.host}:{self._reserved[-1].getsockname()[1]}"
 
     def start_scheduler(self, listen):
         return self.start("scheduler", [
@@ -132,7 +154,7 @@ class Cluster:
         limited = [] if limit_mib is None else ["prlimit", f"--as={limit_mib << 20}"]
         server = self.start(f"server {len(self.processes)}", [
             *limited, os.path.join(BIN, "kvstored"), "--scheduler", self.address, "--listen",
-            listen or f"{self.host}:0", "--shards", str(self.shards),
+            listen or self.free_address(), "--shards", str(self.shards),
             "--time-scale", str(self.time_scale), *self.server_flags])
         server.address = server.expect(r"^kvstored listening on (\S+)$").group(1)
         return server

@@ -12,12 +12,6 @@ PROGRAM = os.path.join(cluster.TESTS, "role_program")
 UNLINKED = os.path.join(cluster.TESTS, "role_program_unlinked")
 
 
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
 class ServerProgram(unittest.TestCase):
     """A real scheduler; the servers are role_program."""
 
@@ -118,7 +112,7 @@ class ServerProgram(unittest.TestCase):
                      "INVALID_ARGUMENT: .*KVSTORE_UPDATER_PLUGIN: kvstored expected"),
                     ({"KVSTORE_SCHEDULER": nodes.address, "KVSTORE_LISTEN": f"127.0.0.1:{port}"},
                      f"UNAVAILABLE: .*{port}"),
-                    ({"KVSTORE_SCHEDULER": f"127.0.0.1:{free_port()}",
+                    ({"KVSTORE_SCHEDULER": nodes.free_address(),
                       "KVSTORE_CONNECT_TIMEOUT_MS": "300"},
                      "UNAVAILABLE: .*not registered within 0.3 s")):
                 with self.subTest(words):
@@ -132,10 +126,10 @@ class ServerProgram(unittest.TestCase):
         self.assertRegex(server.text(), "threw UNIMPLEMENTED: .*kvstore::server")
 
     def test_one_program_in_all_roles_as_mxnet_starts_them(self):
-        port = free_port()
         roles = cluster.Cluster(workers=1, servers=1, own_servers=True)
         self.addCleanup(roles.__exit__)  # only to start and end processes
-        env = {"DMLC_PS_ROOT_URI": "127.0.0.1", "DMLC_PS_ROOT_PORT": str(port),
+        host, port = roles.free_address().split(":")
+        env = {"DMLC_PS_ROOT_URI": host, "DMLC_PS_ROOT_PORT": port,
                "DMLC_NUM_WORKER": "1", "DMLC_NUM_SERVER": "1"}
         started = [roles.start(role, [PROGRAM], {**env, "DMLC_ROLE": role})
                    for role in ("scheduler", "server", "worker")]
