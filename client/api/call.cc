@@ -148,32 +148,61 @@ std::shared_ptr<KeyOperation> Call::MakeOperation() {
   return {block_, &(*block_)[used_++]};
 }
 
-std::shared_ptr<KeyOperation> Call::MakeNext(const KeyOperation& common) {
-  const Group& group = groups_[next_];
-  std::shared_ptr<KeyOperation> operation;
-  if (group.pushes() || group.outputs > 0) {
-    operation = MakeOperation();
-    const bool only_pushes = kind_ == OperationKind::kPushPull && group.outputs == 0;
-    operation->kind = only_pushes ? OperationKind::kPush : kind_;
-    operation->key = group.state->key;
-    operation->spec = group.state->spec;
-    operation->priority = priority_;
-    operation->step = common.step;
-    operation->as_of_call = common.as_of_call;
-    operation->nan_policy = common.nan_policy;
-    operation->backend = common.backend;
-    for (uint32_t i = 0; i < group.values; ++i) {
-      operation->values.push_back(*values_[next_value_++].array);
-    }
-    for (uint32_t i = 0; i < group.outputs; ++i) {
-      const Named& output = outputs_[next_output_++];
-      operation->outputs.push_back(*output.array);
-      if (kind_ == OperationKind::kPullRows) {
-        operation->row_ids.push_back(std::move(row_ids_[output.row_ids]));
-      }
+size_t Call::ArraysOfNext(size_t keys) const {
+  size_t most = 0;
+  for (size_t i = next_; i < std::min(next_ + keys, groups_.size()); ++i) {
+    most = std::max<size_t>(most, groups_[i].values + groups_[i].outputs);
+  }
+  return most;
+}
+
+bool Call::NextUsesOnly(absl::FunctionRef<bool(const VarPtr&)> is_so) const {
+  const Group& group = next();
+  const auto all_so = [&](const Named* array, uint32_t count) {
+    return std::all_of(array, array + count,
+                       [&](const Named& named) { return is_so(named.array->impl()->var); });
+  };
+  return is_so(group.state->var) && all_so(values_.data() + next_value_, group.values) &&
+         all_so(outputs_.data() + next_output_, group.outputs);
+}
+
+bool Call::FillNext(const KeyOperation& common, KeyOperation* operation) {
+  const Group& group = next();
+  operation->values.clear();
+  operation->outputs.clear();
+  operation->values.reserve(group.values);
+  operation->outputs.reserve(group.outputs);
+  if (kind_ == OperationKind::kPullRows) operation->row_ids.reserve(group.outputs);
+  ++next_;  // nothing below takes memory
+  if (!group.pushes() && group.outputs == 0) return false;
+  const bool only_pushes = kind_ == OperationKind::kPushPull && group.outputs == 0;
+  operation->kind = only_pushes ? OperationKind::kPush : kind_;
+  operation->key = group.state->key;
+  operation->spec = group.state->spec;
+  operation->priority = priority_;
+  operation->step = common.step;
+  operation->as_of_call = common.as_of_call;
+  operation->nan_policy = common.nan_policy;
+  operation->backend = common.backend;
+  for (uint32_t i = 0; i < group.values; ++i) {
+    operation->values.push_back(*values_[next_value_++].array);
+  }
+  for (uint32_t i = 0; i < group.outputs; ++i) {
+    const Named& output = outputs_[next_output_++];
+    operation->outputs.push_back(*output.array);
+    if (kind_ == OperationKind::kPullRows) {
+      operation->row_ids.push_back(std::move(row_ids_[output.row_ids]));
     }
   }
-  ++next_;
+  return true;
+}
+
+std::shared_ptr<KeyOperation> Call::MakeNext(const KeyOperation& common) {
+  std::shared_ptr<KeyOperation> operation = MakeOperation();
+  if (!FillNext(common, operation.get())) {
+    --used_;
+    return nullptr;
+  }
   return operation;
 }
 

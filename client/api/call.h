@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "client/api/key_table.h"
 #include "client/base/error_border.h"
 #include "client/order/dependency_engine.h"
@@ -59,6 +60,15 @@ class Call {
 
   // For how many keys operations may still be made. After Finish.
   size_t left() const { return groups_.size() - next_; }
+  // The next key. There is one.
+  const Group& next() const { return groups_[next_]; }
+  // The most arrays that one of the next `keys` keys has.
+  size_t ArraysOfNext(size_t keys) const;
+  // Whether that is so of the Vars of the next key and of all its arrays.
+  bool NextUsesOnly(absl::FunctionRef<bool(const VarPtr&)> is_so) const;
+  // Makes `operation`, which may have been another one, that on the next key: as MakeNext. False:
+  // there is none.
+  bool FillNext(const KeyOperation& common, KeyOperation* operation);
   // Makes the operation on the next key, which gets from `common` what all of a call have alike:
   // step, as_of_call, nan_policy, backend. Null: all its outputs are left alone, so there is none.
   // A PushPull of which all outputs are left alone becomes a Push. May throw std::bad_alloc; then

@@ -196,8 +196,9 @@ class StoreFacade final : public KVStore {
   uint64_t StepOf(const Call& call) const KVS_REQUIRES(mutex_);
   void CountStep() KVS_EXCLUDES(mutex_);
 
-  // Queues a call to which `add` has added its keys and arrays. Errors: nothing has happened; but
-  // UNKNOWN if memory ran out when some hundred keys and more were queued, and others not.
+  // Begins what a call is to do, to which `add` adds its keys and arrays. Errors: nothing has
+  // happened; but UNKNOWN if memory ran out when some dozens of keys and more were done or queued,
+  // and others not.
   KeyedStatus QueueCall(OperationKind kind, int priority, absl::FunctionRef<KeyedStatus(Call*)> add)
       KVS_EXCLUDES(mutex_);
   // Queues a Pull of a reader whose values are to be of one round. Errors: nothing has happened.
@@ -205,10 +206,21 @@ class StoreFacade final : public KVStore {
       KVS_EXCLUDES(mutex_);
   // The last checks of a call; fills in what its operations have in common.
   KeyedStatus Begin(Call* call, KeyOperation* common) KVS_REQUIRES(mutex_);
-  // Queues the operations on the next keys of the call.
+  // What brief operations of a call need, with the memory for one that fails.
+  struct Brief;
+  // Carries out the operations on the next keys of the call, if they are brief and have nothing to
+  // wait for, or queues them. Sets `*begun` when something has happened that stays. `*brief` is
+  // made at its first use. May throw std::bad_alloc.
+  DependencyEngine::Ready BeginSome(Call* call, const KeyOperation& common,
+                                    std::unique_ptr<Brief>* brief, bool* begun)
+      KVS_REQUIRES(mutex_);
+  // Queues the operations on the next keys of the call. May throw std::bad_alloc; then it has
+  // queued none.
   DependencyEngine::Ready AppendSome(Call* call, const KeyOperation& common) KVS_REQUIRES(mutex_);
   // How the operation is ordered, and what it does when its turn has come.
   OperationSpec SpecOf(const VarPtr& key_var, const std::shared_ptr<KeyOperation>& operation) const;
+  // What of that has nothing to do with its turn.
+  void Describe(const VarPtr& key_var, const KeyOperation& operation, OperationSpec* spec) const;
   // The same of the pulls of a call that are to be of one round: one operation does them all.
   OperationSpec ConsistentSpecOf(Call* call, const KeyOperation& common) const KVS_REQUIRES(mutex_);
 

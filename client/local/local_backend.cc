@@ -23,8 +23,8 @@
 namespace kvstore {
 namespace {
 
-// Of an operation that is carried out where it is issued: waking the store's thread takes as long
-// as moving some tens of KiB.
+// Of an operation that is carried out by the thread that calls: waking the store's thread takes as
+// long as moving some tens of KiB.
 constexpr uint64_t kBriefBytesMax = 16u << 10;
 constexpr size_t kBriefArraysMax = 16;
 
@@ -70,6 +70,9 @@ class LocalBackend final : public StoreBackend {
   bool OnOwnThread() const override { return work_.InTask(); }
   absl::Status Prepare(KeyOperation* operation) override;
   void Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) override;
+  bool IsBrief(const KeyOperation& common, const ValueSpec& spec, size_t arrays) const override;
+  bool RunAlone(absl::FunctionRef<void()> run) override { return work_.RunIfIdle(run); }
+  absl::Status Execute(KeyOperation* operation) noexcept override;
 
   absl::Status SetUpdater(KVStore::Updater updater) override;
   absl::Status SetUpdater(KVStore::StrUpdater updater) override;
@@ -96,7 +99,6 @@ class LocalBackend final : public StoreBackend {
  private:
   // These run in a task of `work_`. `pushed` becomes true when the operation has changed the
   // value; until then, and from then on while outputs are filled, std::bad_alloc may be thrown.
-  absl::Status Execute(KeyOperation* operation) noexcept;
   absl::Status ExecuteOnDense(const KeyOperation& operation, bool* pushed);
   absl::Status ExecuteOnRows(KeyOperation* operation, bool* pushed);
   // What an Init makes.
@@ -110,7 +112,6 @@ class LocalBackend final : public StoreBackend {
   // The updater of the user, for the operation's key. Whatever it throws is the key's error.
   static WholeUpdate UpdateOf(const KeyOperation& operation);
 
-  static bool IsBrief(const KeyOperation& operation);
   // How pushes of such a key are compressed; null: not at all.
   CodecPtr CodecOf(const ValueSpec& spec) const KVS_EXCLUDES(mutex_);
 
@@ -164,21 +165,19 @@ absl::Status LocalBackend::Prepare(KeyOperation* operation) {
   return absl::OkStatus();
 }
 
-// Whether the operation takes less time than handing it to another thread, and runs no code of the
-// user.
-bool LocalBackend::IsBrief(const KeyOperation& operation) {
-  const auto* const choice = static_cast<const UpdaterChoice*>(operation.as_of_call.get());
-  return operation.spec.bytes <= kBriefBytesMax && !operation.spec.row_sparse &&
-         operation.values.size() + operation.outputs.size() <= kBriefArraysMax &&
-         (choice == nullptr || !choice->by_user());
+bool LocalBackend::IsBrief(const KeyOperation& common, const ValueSpec& spec, size_t arrays) const {
+  const auto* const choice = static_cast<const UpdaterChoice*>(common.as_of_call.get());
+  return spec.bytes <= kBriefBytesMax && !spec.row_sparse && arrays <= kBriefArraysMax &&
+         guard_.policy() == NanPolicy::kAllow && (choice == nullptr || !choice->by_user());
 }
 
+// What is brief and comes here had to wait for its arrays, or is no push or pull.
 void LocalBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) {
-  const auto execute = [&] {
-    const absl::Status admitted = guard_.Admit(operation.get());
-    token->Finish(admitted.ok() ? Execute(operation.get()) : admitted);
-  };
-  if (IsBrief(*operation) && work_.RunIfIdle(execute)) return;
+  const size_t arrays = operation->values.size() + operation->outputs.size();
+  if (IsBrief(*operation, operation->spec, arrays) &&
+      work_.RunIfIdle([&] { token->Finish(Execute(operation.get())); })) {
+    return;
+  }
   const KeyId key = operation->key->id;
   const int priority = operation->priority;
   work_.Add(key, priority, [this, operation = std::move(operation), token](bool run) {

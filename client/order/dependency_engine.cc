@@ -127,7 +127,12 @@ OperationList::~OperationList() = default;
 OperationList::OperationList(OperationList&& other) noexcept = default;
 OperationList& OperationList::operator=(OperationList&& other) noexcept = default;
 
-void OperationList::Add(OperationSpec spec) {
+void OperationList::Reserve(size_t uses) {
+  for (const OperationPtr& operation : operations_) operation->uses.reserve(uses);
+}
+
+// NOLINTNEXTLINE(cppcoreguidelines-rvalue-reference-param-not-moved): its members are
+void OperationList::Add(OperationSpec&& spec) {
   Operation& operation = *operations_.at(given_);
   operation.timeout_ms = spec.owner->operation_timeout_ms();
   operation.owner = std::move(spec.owner);
@@ -263,6 +268,11 @@ void DependencyEngine::Run(Ready ready) noexcept {
     ready.Add(std::move(next));
   }
   followers = nullptr;
+}
+
+void DependencyEngine::RunBetween(absl::FunctionRef<void(IsFree)> run) {
+  MutexLock lock(mutex_);
+  run([](const VarPtr& var) { return var->first == nullptr; });
 }
 
 void DependencyEngine::Issued(Operation& operation) noexcept {

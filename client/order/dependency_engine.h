@@ -157,8 +157,11 @@ class OperationList {
   OperationList(OperationList&& other) noexcept;
   OperationList& operator=(OperationList&& other) noexcept;
 
-  // At most `count` times. May throw std::bad_alloc.
-  void Add(OperationSpec spec);
+  // Takes the memory that operations with so many uses need: then Add takes none.
+  void Reserve(size_t uses);
+  // At most `count` times. What `spec` has is moved. May throw std::bad_alloc.
+  void Add(OperationSpec&& spec);
+  bool empty() const { return given_ == 0; }
 
  private:
   friend class DependencyEngine;
@@ -201,6 +204,14 @@ class DependencyEngine {
   [[nodiscard]] Ready Append(OperationList operations) noexcept KVS_EXCLUDES(mutex_);
   // Issues the operations, and those which become ready meanwhile.
   void Run(Ready ready) noexcept KVS_EXCLUDES(mutex_);
+
+  // Whether no operation that is queued or under way uses a Var. To be asked inside of RunBetween.
+  using IsFree = absl::FunctionRef<bool(const VarPtr&)>;
+  // Calls `run` at a moment between operations: while it runs, nothing is queued, granted or
+  // completed. What uses free Vars alone, and is over before `run` returns, is in order without
+  // being an operation. It holds up all stores of the process, so it is to take some microseconds,
+  // and may not use the engine, wait, or run code of the user's.
+  void RunBetween(absl::FunctionRef<void(IsFree)> run) KVS_EXCLUDES(mutex_);
 
   enum class WaitFor : uint8_t { kWriters, kAll };
   // Blocks until the operations on `vars` that were appended before the call are complete: those

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/base/in_place.h"
@@ -170,6 +171,19 @@ class StoreBackend : public OperationOwner {
   // Begins the operation. Operations on one key come in program order, those of different keys
   // from several threads at once. Never blocks. The outcome goes to the token.
   virtual void Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) = 0;
+
+  // Whether an operation of that key with so many arrays, of which `common` is what it has in
+  // common with the others of its call, takes less time than handing it to another thread, and runs
+  // no code of the user's: then Execute may carry it out within RunAlone.
+  virtual bool IsBrief(const KeyOperation& /*common*/, const ValueSpec&, size_t /*arrays*/) const {
+    return false;
+  }
+  // Calls `run` while nothing else is or waits to be carried out. False: not now.
+  virtual bool RunAlone(absl::FunctionRef<void()> /*run*/) { return false; }
+  // Carries out a brief operation; it is over, with the status that is returned.
+  virtual absl::Status Execute(KeyOperation*) noexcept {
+    return absl::UnimplementedError("a store with brief operations expected");
+  }
 
   // Whether pulls of several keys may be asked to be of one round.
   virtual absl::Status MayPullConsistently() const { return absl::OkStatus(); }

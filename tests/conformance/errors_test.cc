@@ -200,6 +200,46 @@ TEST_CASE("an optimizer with factors refuses ints and bools by name, and other k
   });
 }
 
+TEST_CASE("keys of a long call fail one by one, each by its name", "[errors]") {
+  OnEvery(Store, [](Worker& worker) {
+    KVStore& store = worker.store();
+    worker.SetOptimizer(OptimizerSpec("sgd").Set("learning_rate", 1));
+    Ints keys;
+    std::vector<NDArray> zeros, pushed, pulled;
+    const auto refused = [](int key) { return key % 40 == 7; };
+    for (int key = 0; key < 300; ++key) {
+      const DataType dtype = refused(key) ? DataType::kInt32 : DataType::kFloat32;
+      keys.push_back(key);
+      zeros.emplace_back(Dims{1}, dtype);
+      pushed.push_back(refused(key) ? NDArray(Dims{1}, dtype) : Array({1}));
+      pulled.emplace_back(Dims{1}, dtype);
+    }
+    std::vector<NDArray*> outputs;
+    for (NDArray& output : pulled) outputs.push_back(&output);
+    store.Init(keys, zeros);
+    store.Push(keys, pushed);
+    for (const int key : keys) {
+      if (refused(key)) {
+        std::string named;
+        try {
+          store.Wait(Ints{key});
+        } catch (const Error& error) {
+          named = std::string(ErrorCodeName(error.code())) + " " + error.key();
+        }
+        MUST_EQUAL(named, "INVALID_ARGUMENT " + std::to_string(key));
+      }
+      store.Wait(Ints{key});  // a failure is told once
+    }
+    worker.Settle();
+    store.Pull(keys, outputs);
+    store.WaitAll();
+    for (const int key : keys) {
+      if (refused(key)) continue;
+      MUST_EQUAL(Read(pulled[static_cast<size_t>(key)]), Floats{-worker.all()});
+    }
+  });
+}
+
 TEST_CASE("a group of nodes has a positive number", "[errors]") {
   OnEvery(Store, [](Worker& worker) {
     MUST_THROW(worker.store().get_num_dead_node(0), kInvalidArgument, "got 0");

@@ -340,6 +340,51 @@ TEST_CASE("an overdue wait names all that hold a long queue up, each once", "[en
   CHECK(f.engine.WaitAtMost(f.a, 60000));
 }
 
+TEST_CASE("between operations it is told which Vars none of them uses", "[engine]") {
+  Fixture f;
+  Issued issued;
+  const auto free = [&f](const VarPtr& var) {
+    bool is_so = false;
+    f.engine.RunBetween([&](DependencyEngine::IsFree is_free) { is_so = is_free(var); });
+    return is_so;
+  };
+  f.Do({{f.a, Access::kWrite}}, issued.Keep());
+  f.Do({{f.key, Access::kOrder}, {f.a, Access::kRead}, {f.b, Access::kTrack}}, issued.Keep());
+  CHECK_FALSE(free(f.a));
+  CHECK_FALSE(free(f.b));
+  CHECK_FALSE(free(f.key));  // queued, and waiting for `a`
+  issued.Finish(0);
+  CHECK_FALSE(free(f.a));  // the second has it
+  issued.Finish(1);
+  CHECK(free(f.a));
+  CHECK(free(f.b));
+  CHECK(free(f.key));
+}
+
+TEST_CASE("what runs between operations excludes those of other threads", "[engine]") {
+  Fixture f;
+  constexpr int kEach = 20000;
+  int count = 0;  // guarded by the order alone
+  std::thread other([&] {
+    for (int i = 0; i < kEach; ++i) {
+      f.Do({{f.a, Access::kWrite}}, [&](const TokenPtr& token) {
+        ++count;
+        token->Finish(absl::OkStatus());
+      });
+    }
+  });
+  int between = 0;
+  while (between < kEach) {
+    f.engine.RunBetween([&](DependencyEngine::IsFree is_free) {
+      if (!is_free(f.a)) return;
+      ++count;
+      ++between;
+    });
+  }
+  other.join();
+  CHECK(count == 2 * kEach);
+}
+
 TEST_CASE("WaitAtMost gives up quietly", "[engine]") {
   Fixture f;
   Issued issued;
