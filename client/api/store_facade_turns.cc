@@ -1,0 +1,248 @@
+// What becomes of a call: operations that wait for their turn or, of small keys of a local store,
+// what is done at once.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <new>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "client/api/store_facade.h"
+#include "client/array/ndarray_impl.h"
+#include "client/base/no_memory.h"
+#include "client/store/argument_checks.h"
+
+namespace kvstore {
+namespace {
+
+constexpr size_t kKeysAtOnce = 256;
+// Brief operations that are carried out in one go, which takes some microseconds.
+constexpr size_t kBriefAtOnce = 64;
+constexpr uint64_t kBriefBytesAtOnce = 64u << 10;
+
+}  // namespace
+
+KeyedStatus StoreFacade::Begin(Call* call, KeyOperation* common) {
+  if (KeyedStatus wrong = call->Finish(); !wrong.ok()) return wrong;
+  common->step = StepOf(*call);
+  const std::vector<Call::Group>& groups = call->groups();
+  if (groups.empty()) return {};
+  KeyedStatus failed = engine_.TakeFirstFailure(
+      groups.size(), [&groups](size_t i) -> const VarPtr& { return groups[i].state->var; },
+      /*readers=*/true);
+  if (!failed.ok()) return failed;
+  common->kind = call->kind();
+  common->key = groups[0].state->key;
+  common->backend = backend_.get();
+  return {backend_->Prepare(common), common->key->text};
+}
+
+DependencyEngine::Ready StoreFacade::AppendSome(Call* call, const KeyOperation& common) {
+  const size_t count = std::min(call->left(), kKeysAtOnce);
+  OperationList operations(count);
+  for (size_t i = 0; i < count; ++i) {
+    const Call::Group& group = call->groups()[call->groups().size() - call->left()];
+    if (const auto operation = call->MakeNext(common)) {
+      operations.Add(SpecOf(group.state->var, operation));
+    }
+  }
+  return engine_.Append(std::move(operations));
+}
+
+// Brief operations are made one after the other, in the same place. For those of the first
+// kBriefAtOnce keys that fail there is memory from the beginning, so that such a call is never done
+// in part for want of it.
+struct StoreFacade::Brief {
+  Brief(size_t keys, size_t arrays) : failed(std::min(keys, kBriefAtOnce)) {
+    const size_t uses = 2 + arrays;  // two: the key, and the store
+    failed.Reserve(uses);
+    spec.uses.reserve(uses);
+  }
+
+  KeyOperation operation;
+  OperationList failed;
+  OperationSpec spec;
+};
+
+// A brief operation on free arrays costs less than a place in the order would. No operation of the
+// store's is under way, none of another one can begin before this one is over, and so nobody can
+// tell that it was not queued. One that fails is queued all the same, to do nothing but fail: what
+// it uses remembers that.
+DependencyEngine::Ready StoreFacade::BeginSome(Call* call, const KeyOperation& common,
+                                               std::unique_ptr<Brief>* brief, bool* begun) {
+  const auto is_brief = [&]() KVS_REQUIRES(mutex_) {
+    const Call::Group& group = call->next();
+    return backend_->IsBrief(common, group.state->spec, group.values + group.outputs);
+  };
+  const size_t left = call->left();
+  if (left > 0 && *brief == nullptr && is_brief()) {
+    *brief = std::make_unique<Brief>(left, call->ArraysOfNext(kBriefAtOnce));
+  }
+  bool no_memory = false;
+  const auto run = [&](DependencyEngine::IsFree is_free) KVS_REQUIRES(mutex_) {
+    KeyOperation* const operation = &(*brief)->operation;
+    uint64_t bytes = 0;
+    for (size_t n = 0; n < kBriefAtOnce && bytes < kBriefBytesAtOnce && call->left() > 0; ++n) {
+      const Call::Group& group = call->next();
+      if (!is_brief() || !call->NextUsesOnly(is_free)) return;
+      try {
+        if (!call->FillNext(common, operation)) continue;
+      } catch (const std::bad_alloc&) {
+        return;
+      }
+      bytes += (group.values + group.outputs) * group.state->spec.bytes;
+      absl::Status status = backend_->Execute(operation);
+      if (status.ok()) continue;
+      try {
+        OperationSpec& spec = (*brief)->spec;
+        spec.uses.erase(spec.uses.begin(), spec.uses.end());  // clear() would free
+        Describe(group.state->var, *operation, &spec);
+        spec.issue = [failure = std::move(status)](const TokenPtr& token) {
+          token->Finish(failure);
+        };
+        (*brief)->failed.Add(std::move(spec));
+      } catch (const std::bad_alloc&) {
+        no_memory = true;
+        return;
+      }
+    }
+  };
+  if (*brief != nullptr) backend_->RunAlone([&] { engine_.RunBetween(run); });
+  if (call->left() == left) {
+    DependencyEngine::Ready ready = AppendSome(call, common);
+    *begun = true;
+    return ready;
+  }
+  *begun = true;
+  if (no_memory) throw std::bad_alloc();
+  if ((*brief)->failed.empty()) return {};
+  const std::unique_ptr<Brief> used = std::move(*brief);
+  return engine_.Append(std::move(used->failed));
+}
+
+// The keys of a call are queued and issued some hundred at a time, so that what is made for them is
+// issued, and often over, while a cache still has it. Between two times other threads may call:
+// operations on one key keep the order in which they are queued.
+KeyedStatus StoreFacade::QueueCall(OperationKind kind, int priority,
+                                   absl::FunctionRef<KeyedStatus(Call*)> add) {
+  DependencyEngine::Ready ready;
+  KeyOperation common;
+  std::unique_ptr<Brief> brief;
+  std::optional<Call> call;
+  bool begun = false;
+  try {
+    {
+      MutexLock lock(mutex_);
+      AwaitNumbers(kind);
+      call.emplace(kind, priority, &keys_, &engine_);
+      KeyedStatus wrong = add(&*call);
+      if (wrong.ok()) wrong = Begin(&*call, &common);
+      if (!wrong.ok()) return wrong;
+      ready = BeginSome(&*call, common, &brief, &begun);
+      step_ = common.step;
+      for (const Call::Group& group : call->groups()) {
+        if (group.pushes()) group.state->pushed_in = common.step;
+      }
+    }
+    engine_.Run(std::move(ready));
+    while (call->left() > 0) {
+      {
+        MutexLock lock(mutex_);
+        ready = BeginSome(&*call, common, &brief, &begun);
+      }
+      engine_.Run(std::move(ready));
+    }
+    return {};
+  } catch (const std::bad_alloc&) {
+    if (!begun) throw;
+    return {
+        WordedStatus(absl::StatusCode::kUnknown,
+                     [&] {
+                       return fmt::format(
+                           "{}: memory for {} keys expected, there is too little: some of them are "
+                           "done or queued, others are not",
+                           NameOf(kind), call->groups().size());
+                     }),
+        {}};
+  }
+}
+
+void StoreFacade::Describe(const VarPtr& key_var, const KeyOperation& operation,
+                           OperationSpec* spec) const {
+  spec->owner = backend_;
+  const bool learns = operation.kind == OperationKind::kInit && backend_->reads_only();
+  spec->verb = learns ? "the first pull" : NameOf(operation.kind);
+  spec->subject = operation.key;
+  spec->uses.push_back({key_var, Access::kOrder});
+  spec->uses.push_back({all_, Access::kTrack});
+  for (const NDArray& value : operation.values) {
+    if (!value.empty()) spec->uses.push_back({value.impl()->var, Access::kRead});
+  }
+  for (const NDArray& output : operation.outputs) {
+    spec->uses.push_back({output.impl()->var, Access::kWrite});
+  }
+  for (const RowIds& asked : operation.row_ids) {
+    if (!asked.array.empty()) spec->uses.push_back({asked.array.impl()->var, Access::kRead});
+  }
+}
+
+OperationSpec StoreFacade::SpecOf(const VarPtr& key_var,
+                                  const std::shared_ptr<KeyOperation>& operation) const {
+  OperationSpec spec;
+  // Three more: key_var, all_ and, of an Init, KeyState::making.
+  spec.uses.reserve(3 + operation->values.size() + operation->outputs.size() +
+                    operation->row_ids.size());
+  Describe(key_var, *operation, &spec);
+  spec.issue = [operation](const TokenPtr& token) {
+    for (RowIds& asked : operation->row_ids) {
+      const absl::Status read = ReadRowIds(*operation->key, operation->spec, &asked);
+      if (!read.ok()) return token->Finish(read);
+    }
+    operation->backend->Issue(operation, token);
+  };
+  return spec;
+}
+
+OperationSpec StoreFacade::ConsistentSpecOf(Call* call, const KeyOperation& common) const {
+  OperationSpec spec;
+  spec.owner = backend_;
+  spec.verb = "Pull at one round";
+  spec.subject = common.key;
+  spec.uses.push_back({all_, Access::kTrack});
+  std::vector<std::shared_ptr<KeyOperation>> operations;
+  while (call->left() > 0) {
+    const Call::Group& group = call->groups()[call->groups().size() - call->left()];
+    std::shared_ptr<KeyOperation> operation = call->MakeNext(common);
+    if (operation == nullptr) continue;
+    spec.uses.push_back({group.state->var, Access::kOrder});
+    for (const NDArray& output : operation->outputs) {
+      spec.uses.push_back({output.impl()->var, Access::kWrite});
+    }
+    operations.push_back(std::move(operation));
+  }
+  spec.issue = [backend = backend_.get(), operations = std::move(operations)](
+                   const TokenPtr& token) { backend->IssueConsistent(operations, token); };
+  return spec;
+}
+
+KeyedStatus StoreFacade::QueueConsistent(int priority, absl::FunctionRef<KeyedStatus(Call*)> add) {
+  DependencyEngine::Ready ready;
+  {
+    MutexLock lock(mutex_);
+    KeyOperation common;
+    Call call(OperationKind::kPull, priority, &keys_, &engine_);
+    KeyedStatus begun = add(&call);
+    if (begun.ok()) begun = Begin(&call, &common);
+    if (!begun.ok() || call.groups().empty()) return begun;
+    OperationList operations(1);
+    operations.Add(ConsistentSpecOf(&call, common));
+    ready = engine_.Append(std::move(operations));
+    step_ = common.step;
+  }
+  engine_.Run(std::move(ready));
+  return {};
+}
+
+}  // namespace kvstore
