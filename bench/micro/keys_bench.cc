@@ -5,8 +5,9 @@
 //
 // One Init of all keys; then, in each pass, one Push of all of them and one Pull, each waited for.
 // Printed: keys per second of rank 0, of push and pull together and of each: the median of the
-// passes, least and most; and of the Init, in a process that has used little memory before. What comes out is checked. Also printed is by how much the process's
-// memory grew with the keys, arrays aside.
+// passes, least and most; and of the Init, in a process that has used little memory before. What
+// comes out is checked. Also printed is by how much the process's memory grew with the keys, arrays
+// aside.
 #include <fmt/format.h>
 #include <malloc.h>
 

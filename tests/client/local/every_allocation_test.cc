@@ -44,7 +44,7 @@ TEST_CASE("a long call without memory queues nothing, or says that it is queued 
           "[memory]") {
   constexpr int kKeys = 600;  // more than are queued at a time
   // Small values need no memory once the call has begun: they are not queued.
-  const size_t elements = GENERATE(size_t{1}, 5000);
+  const int64_t elements = GENERATE(int64_t{1}, 5000);
   CAPTURE(elements);
   Ints keys;
   std::vector<NDArray> zeros, ones, pulled;

@@ -147,7 +147,8 @@ std::vector<std::pair<int64_t, int32_t>> Cut(const RowShape& shape, const std::v
   for (const RowFragment& fragment : CutRows(shape, rows)) {
     for (uint32_t i = 0; i < fragment.rows; ++i) {
       int32_t row = 0;
-      std::memcpy(&row, fragment.data->data() + fragment.rows * 8 + i * sizeof row, sizeof row);
+      std::memcpy(&row, fragment.data->data() + fragment.rows * sizeof(int64_t) + i * sizeof row,
+                  sizeof row);
       cut.emplace_back(IdAt(*fragment.data, i), row);
       REQUIRE(shape.StripeOf(cut.back().first) == fragment.stripe);
     }
