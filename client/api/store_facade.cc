@@ -120,13 +120,13 @@ KeyedStatus StoreFacade::Queue(OperationKind kind, const Names& push_keys,
     return added.ok() ? call->AddOutputs(pull_keys, outputs, ignore_sparse) : added;
   };
   // What a worker pulls is of its own pushes in any case.
-  if (consistent && backend_->reads_only()) return QueueConsistent(priority, add);
+  if (consistent && backend_->reads_only()) return QueueConsistent(kind, priority, add);
   return QueueCall(kind, priority, add);
 }
 
 KeyedStatus StoreFacade::QueueRows(const Names& keys,
                                    const std::vector<std::pair<NDArray*, NDArray>>& rows,
-                                   int priority) {
+                                   int priority, bool consistent) {
   absl::Status status = Usable();
   if (status.ok()) {
     status = CheckLengths(OperationKind::kPullRows, keys.size(), rows.size(), "outputs");
@@ -134,8 +134,11 @@ KeyedStatus StoreFacade::QueueRows(const Names& keys,
   if (!status.ok()) return {status, {}};
   if (KeyedStatus learned = LearnKeys(keys); !learned.ok()) return learned;
 
-  return QueueCall(OperationKind::kPullRows, priority,
-                   [&](Call* call) { return call->AddRows(keys, rows); });
+  const auto add = [&](Call* call) { return call->AddRows(keys, rows); };
+  if (consistent && backend_->reads_only()) {
+    return QueueConsistent(OperationKind::kPullRows, priority, add);
+  }
+  return QueueCall(OperationKind::kPullRows, priority, add);
 }
 
 // What is said at an Init holds for the key's life, and all keys of a store are treated alike.

@@ -51,10 +51,10 @@ class StoreFacade final : public KVStore {
             int priority, bool ignore_sparse, bool consistent) override;
   void PullRowSparse(const std::vector<int>& keys,
                      const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
-                     int priority) override;
+                     int priority, bool consistent) override;
   void PullRowSparse(const std::vector<std::string>& keys,
                      const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
-                     int priority) override;
+                     int priority, bool consistent) override;
   void PushPull(const std::vector<int>& push_keys, const std::vector<int>& pull_keys,
                 const std::vector<NDArray>& values, const std::vector<NDArray*>& outputs,
                 int priority) override;
@@ -138,7 +138,7 @@ class StoreFacade final : public KVStore {
                     const Names& pull_keys, const std::vector<NDArray*>& outputs, int priority,
                     bool ignore_sparse = true, bool consistent = false) KVS_EXCLUDES(mutex_);
   KeyedStatus QueueRows(const Names& keys, const std::vector<std::pair<NDArray*, NDArray>>& rows,
-                        int priority) KVS_EXCLUDES(mutex_);
+                        int priority, bool consistent) KVS_EXCLUDES(mutex_);
   KeyedStatus BroadcastKeys(const Names& init_keys, const Names& pull_keys,
                             const std::vector<NDArray>& values,
                             const std::vector<NDArray*>& outputs, int priority)
@@ -201,9 +201,10 @@ class StoreFacade final : public KVStore {
   // and others not.
   KeyedStatus QueueCall(OperationKind kind, int priority, absl::FunctionRef<KeyedStatus(Call*)> add)
       KVS_EXCLUDES(mutex_);
-  // Queues a Pull of a reader whose values are to be of one round. Errors: nothing has happened.
-  KeyedStatus QueueConsistent(int priority, absl::FunctionRef<KeyedStatus(Call*)> add)
-      KVS_EXCLUDES(mutex_);
+  // Queues a pull of a reader, kPull or kPullRows, whose values are to be of one round. Errors:
+  // nothing has happened.
+  KeyedStatus QueueConsistent(OperationKind kind, int priority,
+                              absl::FunctionRef<KeyedStatus(Call*)> add) KVS_EXCLUDES(mutex_);
   // The last checks of a call; fills in what its operations have in common.
   KeyedStatus Begin(Call* call, KeyOperation* common) KVS_REQUIRES(mutex_);
   // What brief operations of a call need, with the memory for one that fails.

@@ -18,13 +18,17 @@ std::vector<KeyName> NamesOf(const std::vector<T>& keys) {
   return std::vector<KeyName>(keys.begin(), keys.end());
 }
 
+absl::Status CheckConsistent(const StoreBackend& backend, const char* call, bool consistent) {
+  return consistent ? backend.MayPullConsistently(call) : absl::OkStatus();
+}
+
 absl::Status CheckPull(const StoreBackend& backend, const std::string& type, bool ignore_sparse,
                        bool consistent) {
   if (!ignore_sparse && !backend.sparse_pull_allowed()) {
     return absl::InvalidArgumentError(
         fmt::format("Pull with ignore_sparse = true expected on a {} store, got false", type));
   }
-  return consistent ? backend.MayPullConsistently() : absl::OkStatus();
+  return CheckConsistent(backend, "Pull", consistent);
 }
 
 }  // namespace
@@ -116,13 +120,21 @@ void StoreFacade::Pull(const std::vector<std::string>& keys, const std::vector<N
 
 void StoreFacade::PullRowSparse(
     const std::vector<int>& keys,
-    const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids, int priority) {
-  WithinMemory([&] { ThrowIfError(QueueRows(NamesOf(keys), outputs_and_row_ids, priority)); });
+    const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids, int priority,
+    bool consistent) {
+  WithinMemory([&] {
+    ThrowIfError(CheckConsistent(*backend_, "PullRowSparse", consistent));
+    ThrowIfError(QueueRows(NamesOf(keys), outputs_and_row_ids, priority, consistent));
+  });
 }
 void StoreFacade::PullRowSparse(
     const std::vector<std::string>& keys,
-    const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids, int priority) {
-  WithinMemory([&] { ThrowIfError(QueueRows(NamesOf(keys), outputs_and_row_ids, priority)); });
+    const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids, int priority,
+    bool consistent) {
+  WithinMemory([&] {
+    ThrowIfError(CheckConsistent(*backend_, "PullRowSparse", consistent));
+    ThrowIfError(QueueRows(NamesOf(keys), outputs_and_row_ids, priority, consistent));
+  });
 }
 
 void StoreFacade::PushPull(const std::vector<int>& push_keys, const std::vector<int>& pull_keys,

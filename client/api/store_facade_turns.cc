@@ -22,6 +22,24 @@ constexpr size_t kKeysAtOnce = 256;
 constexpr size_t kBriefAtOnce = 64;
 constexpr uint64_t kBriefBytesAtOnce = 64u << 10;
 
+void UseOutputs(const KeyOperation& operation, OperationSpec* spec) {
+  for (const NDArray& output : operation.outputs) {
+    spec->uses.push_back({output.impl()->var, Access::kWrite});
+  }
+  for (const RowIds& asked : operation.row_ids) {
+    if (!asked.array.empty()) spec->uses.push_back({asked.array.impl()->var, Access::kRead});
+  }
+}
+
+// Reads the ids that another operation was still writing when the call was made.
+absl::Status ReadLateRowIds(KeyOperation* operation) {
+  for (RowIds& asked : operation->row_ids) {
+    absl::Status read = ReadRowIds(*operation->key, operation->spec, &asked);
+    if (!read.ok()) return read;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 KeyedStatus StoreFacade::Begin(Call* call, KeyOperation* common) {
@@ -180,12 +198,7 @@ void StoreFacade::Describe(const VarPtr& key_var, const KeyOperation& operation,
   for (const NDArray& value : operation.values) {
     if (!value.empty()) spec->uses.push_back({value.impl()->var, Access::kRead});
   }
-  for (const NDArray& output : operation.outputs) {
-    spec->uses.push_back({output.impl()->var, Access::kWrite});
-  }
-  for (const RowIds& asked : operation.row_ids) {
-    if (!asked.array.empty()) spec->uses.push_back({asked.array.impl()->var, Access::kRead});
-  }
+  UseOutputs(operation, spec);
 }
 
 OperationSpec StoreFacade::SpecOf(const VarPtr& key_var,
@@ -196,10 +209,8 @@ OperationSpec StoreFacade::SpecOf(const VarPtr& key_var,
                     operation->row_ids.size());
   Describe(key_var, *operation, &spec);
   spec.issue = [operation](const TokenPtr& token) {
-    for (RowIds& asked : operation->row_ids) {
-      const absl::Status read = ReadRowIds(*operation->key, operation->spec, &asked);
-      if (!read.ok()) return token->Finish(read);
-    }
+    const absl::Status read = ReadLateRowIds(operation.get());
+    if (!read.ok()) return token->Finish(read);
     operation->backend->Issue(operation, token);
   };
   return spec;
@@ -208,7 +219,8 @@ OperationSpec StoreFacade::SpecOf(const VarPtr& key_var,
 OperationSpec StoreFacade::ConsistentSpecOf(Call* call, const KeyOperation& common) const {
   OperationSpec spec;
   spec.owner = backend_;
-  spec.verb = "Pull at one round";
+  const bool rows = common.kind == OperationKind::kPullRows;
+  spec.verb = rows ? "PullRowSparse at one round" : "Pull at one round";
   spec.subject = common.key;
   spec.uses.push_back({all_, Access::kTrack});
   std::vector<std::shared_ptr<KeyOperation>> operations;
@@ -217,22 +229,27 @@ OperationSpec StoreFacade::ConsistentSpecOf(Call* call, const KeyOperation& comm
     std::shared_ptr<KeyOperation> operation = call->MakeNext(common);
     if (operation == nullptr) continue;
     spec.uses.push_back({group.state->var, Access::kOrder});
-    for (const NDArray& output : operation->outputs) {
-      spec.uses.push_back({output.impl()->var, Access::kWrite});
-    }
+    UseOutputs(*operation, &spec);
     operations.push_back(std::move(operation));
   }
-  spec.issue = [backend = backend_.get(), operations = std::move(operations)](
-                   const TokenPtr& token) { backend->IssueConsistent(operations, token); };
+  spec.issue = [backend = backend_.get(),
+                operations = std::move(operations)](const TokenPtr& token) {
+    for (const auto& operation : operations) {
+      const absl::Status read = ReadLateRowIds(operation.get());
+      if (!read.ok()) return token->Finish(read);
+    }
+    backend->IssueConsistent(operations, token);
+  };
   return spec;
 }
 
-KeyedStatus StoreFacade::QueueConsistent(int priority, absl::FunctionRef<KeyedStatus(Call*)> add) {
+KeyedStatus StoreFacade::QueueConsistent(OperationKind kind, int priority,
+                                         absl::FunctionRef<KeyedStatus(Call*)> add) {
   DependencyEngine::Ready ready;
   {
     MutexLock lock(mutex_);
     KeyOperation common;
-    Call call(OperationKind::kPull, priority, &keys_, &engine_);
+    Call call(kind, priority, &keys_, &engine_);
     KeyedStatus begun = add(&call);
     if (begun.ok()) begun = Begin(&call, &common);
     if (!begun.ok() || call.groups().empty()) return begun;

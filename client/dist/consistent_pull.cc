@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <new>
+#include <unordered_set>
 #include <utility>
 
+#include "client/array/ndarray_impl.h"
 #include "client/base/no_memory.h"
+#include "client/dist/dist_operation.h"
 #include "common/base/status_macros.h"
 
 namespace kvstore {
@@ -15,7 +18,29 @@ ConsistentPull::ConsistentPull(Operations operations, TokenPtr token,
                                std::shared_ptr<PartCodec> codec)
     : token_(std::move(token)), operations_(std::move(operations)), codec_(std::move(codec)) {}
 
+void ConsistentPull::LeaveOutputsToTheLast() {
+  std::unordered_set<const void*> later;
+  for (auto at = operations_.rbegin(); at != operations_.rend(); ++at) {
+    KeyOperation& operation = **at;
+    size_t kept = 0;
+    for (size_t i = 0; i < operation.outputs.size(); ++i) {
+      if (later.count(operation.outputs[i].impl().get()) > 0) continue;
+      if (kept != i) {
+        operation.outputs[kept] = std::move(operation.outputs[i]);
+        operation.row_ids[kept] = std::move(operation.row_ids[i]);
+      }
+      ++kept;
+    }
+    operation.outputs.resize(kept);
+    operation.row_ids.resize(kept);
+    for (const NDArray& output : operation.outputs) later.insert(output.impl().get());
+  }
+}
+
 PartAsks ConsistentPull::Asks() {
+  if (!operations_.empty() && operations_[0]->kind == OperationKind::kPullRows) {
+    LeaveOutputsToTheLast();
+  }
   cuts_.reserve(operations_.size());
   for (size_t i = 0; i < operations_.size(); ++i) {
     const AnyCut& cut = cuts_.emplace_back(operations_[i]->spec);
@@ -68,6 +93,9 @@ PartAsks ConsistentPull::OnPart(Op, size_t index, Completion completion) noexcep
   open_ += next.size();
   if (!next.empty()) return next;
   over_ = true;
+  if (!status.ok()) {
+    for (const auto& operation : operations_) DropRows(*operation);
+  }
   token_->Finish(status);
   return {};
 }

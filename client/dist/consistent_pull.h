@@ -1,5 +1,6 @@
-// ConsistentPull: a reader's pull of several keys at one round (Pull with `consistent`). It asks
-// for all parts, keeps what comes until all of it is of one round, and writes the outputs then.
+// ConsistentPull: a reader's pull of several keys, or of their rows, at one round (Pull and
+// PullRowSparse with `consistent`). It asks for all parts, keeps what comes until all of it is of
+// one round, and writes the outputs then.
 //
 // Which round: the highest that any part has answered with. Every other part will have that one, as
 // all workers push every key equally often; so it is asked to wait for it, and those that have
@@ -29,11 +30,13 @@ class ConsistentPull final : public PartSink, public std::enable_shared_from_thi
  public:
   using Operations = std::vector<std::shared_ptr<KeyOperation>>;
 
-  // `operations`: kPull, of different keys, each with outputs; at least one. `token`: finished
-  // once.
+  // `operations`: all kPull or all kPullRows, of different keys, each with outputs. `token`:
+  // finished once, but for a pull of nothing.
   ConsistentPull(Operations operations, TokenPtr token, std::shared_ptr<PartCodec> codec);
 
-  // What is asked first. Called once. May throw std::bad_alloc.
+  // What is asked first. Called once. If that is nothing (no rows, of any key) there is nothing to
+  // wait for, and nobody finishes the token. May throw std::bad_alloc; then whoever asked drops the
+  // rows that the outputs have room for (DropRows).
   PartAsks Asks();
 
   PartAsks OnPart(Op op, size_t index, Completion completion) noexcept override;
@@ -49,6 +52,9 @@ class ConsistentPull final : public PartSink, public std::enable_shared_from_thi
     Payload reply;
   };
 
+  // An array of rows that is named for several keys gets those of the last one, as if the keys were
+  // pulled one after the other: it has room for the rows of one.
+  void LeaveOutputsToTheLast();
   // `version`: at least that one; 0: the last.
   PartAsk AskFor(size_t index, Round version);
   // All that was asked is answered: what is to be asked again, if it is not of one round.

@@ -200,21 +200,24 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
                    });
 }
 
-absl::Status DistBackend::MayPullConsistently() const {
+absl::Status DistBackend::MayPullConsistently(const char* call) const {
   if (mode_ == StoreMode::kSync) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      "Pull: a store with rounds expected for consistent = true, on this one each push is an "
-      "update of its own");
+      fmt::format("{}: a store with rounds expected for consistent = true, on this one each push "
+                  "is an update of its own",
+                  call));
 }
 
 void DistBackend::IssueConsistent(const std::vector<std::shared_ptr<KeyOperation>>& operations,
                                   const TokenPtr& token) {
   const Session session(*this);
   if (!session) return token->Finish(Stopped());
-  if (operations.empty()) return token->Finish(absl::OkStatus());
   try {
-    session->links().Add(std::make_shared<ConsistentPull>(operations, token, codec_)->Asks());
+    PartAsks asks = std::make_shared<ConsistentPull>(operations, token, codec_)->Asks();
+    if (asks.empty()) return token->Finish(absl::OkStatus());
+    session->links().Add(std::move(asks));
   } catch (const std::bad_alloc&) {
+    for (const auto& operation : operations) DropRows(*operation);
     token->Finish(WordlessStatus(absl::StatusCode::kResourceExhausted));
   }
 }
@@ -253,6 +256,7 @@ void DistBackend::Send(const std::shared_ptr<KeyOperation>& operation, const Tok
     if (contribution != nullptr && !contribution->lent) token->GiveBackReads();
     links.Add(std::move(asks));
   } catch (const std::bad_alloc&) {
+    DropRows(*operation);
     token->Finish(WordedStatus(absl::StatusCode::kResourceExhausted, [&] {
       return fmt::format(
           "{}: memory for requests about a value of shape {} of {} expected, there is too little",

@@ -39,7 +39,7 @@ class DistBackend final : public StoreBackend {
 
   absl::Status Prepare(KeyOperation* operation) override;
   void Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) override;
-  absl::Status MayPullConsistently() const override;
+  absl::Status MayPullConsistently(const char* call) const override;
   void IssueConsistent(const std::vector<std::shared_ptr<KeyOperation>>& operations,
                        const TokenPtr& token) override;
 

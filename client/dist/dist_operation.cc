@@ -3,6 +3,7 @@
 #include <new>
 #include <utility>
 
+#include "client/array/ndarray_impl.h"
 #include "client/base/no_memory.h"
 
 namespace kvstore {
@@ -45,6 +46,11 @@ PartAsks DistOperation::OnPart(Op op, size_t index, Completion completion) noexc
   if (over_ == asked_) AllTaken(&next);
   if (over_ == asked_) token_->Finish(status_);
   return next;
+}
+
+void DropRows(const KeyOperation& operation) noexcept {
+  if (operation.kind != OperationKind::kPullRows) return;
+  for (const NDArray& output : operation.outputs) output.impl()->SetRows({});
 }
 
 KeySpec KeySpecOf(const KeyOperation& operation, const CompressionConfig& compression) {

@@ -66,6 +66,10 @@ class DistOperation : public PartSink, public std::enable_shared_from_this<DistO
   size_t over_ = 0;
 };
 
+// The outputs of a pull of rows that failed hold none of them: rather none than some. Of other
+// operations nothing.
+void DropRows(const KeyOperation& operation) noexcept;
+
 // What an Init tells the servers of its key, whose pushes are compressed like this.
 KeySpec KeySpecOf(const KeyOperation& operation, const CompressionConfig& compression);
 

@@ -7,7 +7,6 @@
 #include <string>
 #include <utility>
 
-#include "client/array/ndarray_impl.h"
 #include "client/base/no_memory.h"
 #include "common/base/status_macros.h"
 
@@ -23,23 +22,13 @@ PullOperation::PullOperation(std::shared_ptr<KeyOperation> operation, TokenPtr t
       codec_(std::move(codec)),
       staleness_(std::move(staleness)) {}
 
-void PullOperation::DropRows() const noexcept {
-  if (operation().kind != OperationKind::kPullRows) return;
-  for (const NDArray& output : operation().outputs) output.impl()->SetRows({});
-}
-
 void PullOperation::AddAsks(PartAsks* asks) {
-  try {
-    if (staleness_ != nullptr) staleness_->Expect(operation().key->id);
-    questions_ = cut_->QuestionsOf(&operation());
-    for (Question& question : questions_) {
-      PartRequest& request = Ask(Op::kPull, question.part, asks);
-      request.piece.data = std::move(question.ids);
-      request.piece.rows = question.rows;
-    }
-  } catch (const std::bad_alloc&) {
-    DropRows();
-    throw;
+  if (staleness_ != nullptr) staleness_->Expect(operation().key->id);
+  questions_ = cut_->QuestionsOf(&operation());
+  for (Question& question : questions_) {
+    PartRequest& request = Ask(Op::kPull, question.part, asks);
+    request.piece.data = std::move(question.ids);
+    request.piece.rows = question.rows;
   }
 }
 
@@ -85,7 +74,7 @@ absl::StatusCode PullOperation::code_without_memory() const {
 }
 
 void PullOperation::AllTaken(PartAsks*) noexcept {
-  if (!status_.ok()) DropRows();
+  if (!status_.ok()) DropRows(operation());
   if (status_.ok() && staleness_ != nullptr) staleness_->Note(operation().key->id, stalest_);
 }
 

@@ -24,7 +24,8 @@ class PullOperation final : public DistOperation {
                 std::shared_ptr<StalenessTable> staleness = nullptr);
 
   // Appends what is asked. Called once. If that is nothing (a pull of no rows) there is nothing to
-  // wait for, and nobody finishes the token. May throw std::bad_alloc.
+  // wait for, and nobody finishes the token. May throw std::bad_alloc; then whoever asked drops the
+  // rows that the outputs have room for (DropRows).
   void AddAsks(PartAsks* asks);
 
  private:
@@ -32,8 +33,6 @@ class PullOperation final : public DistOperation {
   void AllTaken(PartAsks* next) noexcept override;
   absl::StatusCode code_without_memory() const override;
   void WriteLate(const Question& question, const Payload& reply) const noexcept;
-  // The outputs of a pull of rows hold none of them: rather none than some.
-  void DropRows() const noexcept;
 
   const AnyCut cut_;
   const std::shared_ptr<LentParts> lent_;

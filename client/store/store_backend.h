@@ -185,10 +185,10 @@ class StoreBackend : public OperationOwner {
     return absl::UnimplementedError("a store with brief operations expected");
   }
 
-  // Whether pulls of several keys may be asked to be of one round.
-  virtual absl::Status MayPullConsistently() const { return absl::OkStatus(); }
-  // Begins pulls of several keys that are to be of one round, as one operation. Of a reader: in any
-  // other store one round is what pulls of this worker give anyway.
+  // Whether `call` may ask that what it pulls is of one round.
+  virtual absl::Status MayPullConsistently(const char* /*call*/) const { return absl::OkStatus(); }
+  // Begins pulls of several keys, or of their rows, that are to be of one round, as one operation.
+  // Of a reader: in any other store one round is what pulls of this worker give anyway.
   virtual void IssueConsistent(const std::vector<std::shared_ptr<KeyOperation>>&,
                                const TokenPtr& token) {
     token->Finish(absl::UnimplementedError("a reader's store expected"));

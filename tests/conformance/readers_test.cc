@@ -186,6 +186,59 @@ TEST_CASE("a consistent pull gives every part of every key of one round, while w
   });
 }
 
+TEST_CASE("a consistent pull of rows gives those of every key of one round, while workers train",
+          "[reader][rows]") {
+  const Dims shape = {300000, 2};  // stripes
+  const Dims small = {9, 1};
+  const RowMap pushed = {{7, {1, 1}}, {8, {1, 1}}, {150000, {1, 1}}, {299999, {1, 1}}};
+  OnEvery(StoreWithRounds, [&](Worker& worker) {
+    if (!worker.kind().dist()) return;
+    KVStore& store = worker.store();
+    worker.SetOptimizer(OptimizerSpec("sum"));
+    store.Init(Ints{1, 2}, {RowArray(shape, {}), RowArray(small, {})});
+    store.Barrier();
+    std::thread reads;
+    std::string wrong;
+    if (worker.rank() == 0) {
+      reads = std::thread([&] {
+        try {
+          const std::unique_ptr<KVStore> reader = worker.Reader();
+          float last = 0;
+          for (int i = 0; i < 10; ++i) {
+            NDArray of_one = NDArray::RowSparse(shape), of_two = NDArray::RowSparse(small);
+            reader->PullRowSparse(Ints{1, 2},
+                                  {{&of_one, Ids({7, 9, 150000, 299999})}, {&of_two, Ids({3})}}, 0,
+                                  /*consistent=*/true);
+            const float at = RowsIn(of_two).at(3).at(0);
+            MUST(RowsIn(of_one) ==
+                 RowMap{{7, {at, at}}, {9, {0, 0}}, {150000, {at, at}}, {299999, {at, at}}});
+            MUST(at >= last);
+            last = at;
+          }
+        } catch (const std::exception& error) {
+          wrong = error.what();
+        }
+      });
+    }
+    for (int round = 1; round <= 12; ++round) {
+      store.Push(Ints{1, 2}, {RowArray(shape, pushed), RowArray(small, {{3, {1}}})});
+      // Of a worker such a pull is of its own pushes, as any.
+      NDArray out = NDArray::RowSparse(small);
+      store.PullRowSparse(Ints{2}, {{&out, Ids({3})}}, 0, /*consistent=*/true);
+      MUST(RowsIn(out) == RowMap{{3, {static_cast<float>(round) * worker.all()}}});
+    }
+    if (reads.joinable()) reads.join();
+    MUST_EQUAL(wrong, "");
+  });
+  OnEvery(StoreWithoutRounds, [&](Worker& worker) {
+    worker.store().Init(Ints{1}, {RowArray(small, {})});
+    const std::unique_ptr<KVStore> reader = worker.Reader();
+    NDArray out = NDArray::RowSparse(small);
+    MUST_THROW(reader->PullRowSparse(Ints{1}, {{&out, Ids({3})}}, 0, true), kFailedPrecondition,
+               "PullRowSparse: a store with rounds expected for consistent = true");
+  });
+}
+
 TEST_CASE("a key that ends under a reader is not found once, and then learned anew", "[reader]") {
   OnEvery(DistStore, [](Worker& worker) {
     KVStore& store = worker.store();

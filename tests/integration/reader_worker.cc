@@ -5,7 +5,8 @@
 //   reader error FAILED_PRECONDITION: the job is over: …
 //
 // Every part must be of a round, with the closed formula of train_worker.cc, and of no earlier one
-// than the pull before gave it. Ends with code 0 after `--pulls`, 3 after an error.
+// than the pull before gave it. With --row-width the keys are row_sparse, and each pull asks for
+// other rows of them, all of one round. Ends with code 0 after `--pulls`, 3 after an error.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -26,6 +27,7 @@ struct Options {
   std::string store = "dist_sync";
   int keys = 3;
   int64_t elements = 1000;
+  int64_t row_width = 0;  // as of train_worker
   int workers = 2;
   int pulls = 1000000;
   bool consistent = false;  // all keys must be of one round
@@ -43,11 +45,44 @@ void Say(const std::string& line) {
   std::exit(4);
 }
 
+// Every seventh row of each key, in each pull others.
+void RunRows(const Options& options, kvstore::KVStore& store) {
+  const std::vector<int64_t> shape = {options.elements / options.row_width, options.row_width};
+  const int ranks = options.workers * (options.workers + 1) / 2;
+  std::vector<int> keys;
+  for (int key = 0; key < options.keys; ++key) keys.push_back(key);
+  int last = 0;
+  for (int pull = 1; pull <= options.pulls; ++pull) {
+    const int64_t first = pull % 7;
+    const kvstore::NDArray ids({(shape[0] - first + 6) / 7}, kvstore::DataType::kInt64);
+    for (int64_t i = 0; i < ids.size(); ++i) ids.data_as<int64_t>()[i] = first + 7 * i;
+    std::vector<kvstore::NDArray> rows;
+    std::vector<std::pair<kvstore::NDArray*, kvstore::NDArray>> outputs;
+    for (int key = 0; key < options.keys; ++key) rows.push_back(kvstore::NDArray::RowSparse(shape));
+    for (kvstore::NDArray& each : rows) outputs.emplace_back(&each, ids);
+    store.PullRowSparse(keys, outputs, 0, /*consistent=*/true);
+    store.WaitAll();
+    const auto round = static_cast<int>(rows[0].data_as<float>()[0]) / ranks;
+    if (round < last) Wrong(0, 0, rows[0].data_as<float>()[0]);
+    last = round;
+    for (int key = 0; key < options.keys; ++key) {
+      const kvstore::NDArray& each = rows[static_cast<size_t>(key)];
+      if (each.indices().size() != static_cast<size_t>(ids.size())) Wrong(key, -1, 0);
+      const auto expected = static_cast<float>(round * (key + 1) * ranks);
+      for (int64_t i = 0; i < ids.size() * options.row_width; ++i) {
+        if (each.data_as<float>()[i] != expected) Wrong(key, i, each.data_as<float>()[i]);
+      }
+    }
+    Say("pulled " + std::to_string(pull) + " at " + std::to_string(round));
+  }
+}
+
 void Run(const Options& options) {
   kvstore::StoreOptions how;
   how.reader = options.by_option;
   const auto store = kvstore::KVStore::CreateUnique(options.store, how);
   Say("joined");
+  if (options.row_width > 0) return RunRows(options, *store);
   const int ranks = options.workers * (options.workers + 1) / 2;
   std::vector<int> keys;
   std::vector<kvstore::NDArray> arrays;
@@ -92,6 +127,7 @@ int main(int argc, char** argv) {
   app.add_option("--store", options.store);
   app.add_option("--keys", options.keys);
   app.add_option("--elements", options.elements);
+  app.add_option("--row-width", options.row_width);
   app.add_option("--workers", options.workers);
   app.add_option("--pulls", options.pulls);
   app.add_flag("--consistent", options.consistent);

@@ -64,6 +64,14 @@ class Readers(unittest.TestCase):
             reader.expect(r"^reader pulled 20 at \d+$")
             self.assertEqual(reader.wait(), 0)
 
+    def test_consistent_pulls_of_rows_are_of_one_round_while_the_job_trains(self):
+        with Cluster(workers=2, servers=2, shards=2) as c:
+            table = ["--keys", 2, "--elements", ELEMENTS, "--row-width", 8]
+            c.start_workers("--rounds", 1000000, *table)
+            reader = self.start_reader(c, *table, "--pulls", 20)
+            reader.expect(r"^reader pulled 20 at \d+$")
+            self.assertEqual(reader.wait(), 0)
+
     def test_a_reader_reads_on_while_the_scheduler_is_started_again(self):
         with Cluster(workers=1, servers=1) as c:
             workers = c.start_workers("--rounds", 100, "--delay-ms", 20)

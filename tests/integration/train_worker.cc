@@ -37,6 +37,7 @@ struct Options {
   int rounds = 10;
   int keys = 3;
   int64_t elements = 1000;
+  int64_t row_width = 0;  // 0: dense keys; else row_sparse ones, of rows of so many elements
   int delay_ms = 0;       // up to so long, at random, before each round
   int leaver = -1;        // this rank leaves in order …
   int leave_after = 0;    // … after so many rounds; every worker is told
@@ -93,17 +94,21 @@ void Train(const Options& options, kvstore::KVStore& store, Clock::time_point* l
   std::mt19937 random(options.seed * 1000 + static_cast<unsigned>(rank));
   const kvstore::DataType dtype =
       sizeof(Element) == 8 ? kvstore::DataType::kFloat64 : kvstore::DataType::kFloat32;
-  const std::vector<int64_t> shape = {options.elements};
+  const int64_t width = options.row_width;
+  const std::vector<int64_t> shape = width == 0
+                                         ? std::vector<int64_t>{options.elements}
+                                         : std::vector<int64_t>{options.elements / width, width};
   std::vector<int> keys;
   std::vector<kvstore::NDArray> zeros, gradients, weights;
   std::vector<kvstore::NDArray*> outputs;
   for (int key = 0; key < options.keys; ++key) {
     keys.push_back(key);
-    zeros.emplace_back(shape, dtype);
+    zeros.push_back(width == 0 ? kvstore::NDArray(shape, dtype)
+                               : kvstore::NDArray::RowSparse(shape, dtype));
     gradients.emplace_back(shape, dtype);
     weights.emplace_back(shape, dtype);
     auto* gradient = gradients.back().data_as<Element>();
-    for (int64_t i = 0; i < options.elements; ++i) {
+    for (int64_t i = 0; i < gradients.back().size(); ++i) {
       gradient[i] = static_cast<Element>((rank + 1) * (key + 1));
     }
   }
@@ -189,6 +194,7 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", options.rounds);
   app.add_option("--keys", options.keys);
   app.add_option("--elements", options.elements);
+  app.add_option("--row-width", options.row_width);
   app.add_option("--delay-ms", options.delay_ms);
   app.add_option("--leaver", options.leaver);
   app.add_option("--leave-after", options.leave_after);

@@ -213,12 +213,14 @@ class KVSTORE_EXPORT KVStore {
   // dtype than that, and for an id that is not a whole number; kOutOfRange for one that is no row.
   // What is wrong with the ids themselves is found at once, or is the key's error if a Pull into
   // them was under way.
+  // With `consistent` all rows that a reader's call gives, of all keys of the call, are of one
+  // round, as with Pull; when it fails its outputs have no rows.
   virtual void PullRowSparse(const std::vector<int>& keys,
                              const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
-                             int priority = 0) = 0;
+                             int priority = 0, bool consistent = false) = 0;
   virtual void PullRowSparse(const std::vector<std::string>& keys,
                              const std::vector<std::pair<NDArray*, NDArray>>& outputs_and_row_ids,
-                             int priority = 0) = 0;
+                             int priority = 0, bool consistent = false) = 0;
 
   // From now on what is pushed to keys of floats travels compressed, and what that leaves out
   // is added to the next push (docs/compression.md): {{"type", "2bit"}, {"threshold", "0.5"}}, in

@@ -14,7 +14,9 @@
 namespace kvstore {
 namespace {
 
+using testing::Key17;
 using testing::OperationOn;
+using testing::RowsNamed;
 using testing::Underway;
 
 constexpr int64_t kPartElements = int64_t{kPartBytesMax} / 4;
@@ -138,6 +140,138 @@ TEST_CASE("a consistent pull writes nothing of parts of which one has not the si
   CHECK(f.underway.Outcome() ==
         absl::InternalError("key 17 part 2: 20 bytes expected, the server sent 3"));
   CHECK(f.Untouched());
+}
+
+namespace {
+
+// Rows of tables of 6144 rows of 64: rows 1 and 2 are in the parts 1 and 2.
+struct RowsFixture {
+  RowsFixture() { Add(17, {{output, {1, 2}}}); }
+
+  using Outputs = std::vector<std::pair<NDArray, std::vector<int64_t>>>;
+  void Add(KeyId key, const Outputs& outputs) {
+    const auto operation = OperationOn(OperationKind::kPullRows, output, {});
+    auto named = std::make_shared<Key>(*Key17());
+    named->id = key;
+    operation->key = named;
+    for (const auto& [array, ids] : outputs) {
+      operation->outputs.push_back(array);
+      operation->row_ids.push_back({NDArray(), ids});
+    }
+    operations.push_back(operation);
+  }
+
+  // What is asked, with the row ids of each.
+  PartAsks Begin() {
+    pull = std::make_shared<ConsistentPull>(operations, underway.token,
+                                            std::make_shared<PlainCodec>());
+    PartAsks asks = pull->Asks();
+    if (!asks.empty()) underway.token = nullptr;
+    return asks;
+  }
+
+  // Every element of the rows is the version of the answer.
+  PartAsks Answer(size_t index, Round version, size_t rows,
+                  const absl::Status& status = absl::OkStatus()) {
+    Completion done;
+    done.id = {17, static_cast<PartIndex>(index)};
+    done.round = version;
+    done.status = status;
+    const std::vector<float> elements(rows * 64, static_cast<float>(version));
+    done.data = Payload::CopyOf(std::string(reinterpret_cast<const char*>(elements.data()),
+                                            elements.size() * sizeof(float)));
+    return pull->OnPart(Op::kPull, index, std::move(done));
+  }
+
+  Underway underway;
+  NDArray output = RowsNamed(6144, 64, {5});
+  ConsistentPull::Operations operations;
+  std::shared_ptr<ConsistentPull> pull;
+};
+
+std::vector<int64_t> IdsOf(const PartAsk& ask) {
+  std::vector<int64_t> ids(ask.request.piece.rows);
+  REQUIRE(ask.request.piece.data.size() == ids.size() * sizeof(int64_t));
+  ask.request.piece.data.CopyTo(ids.data());
+  return ids;
+}
+
+}  // namespace
+
+TEST_CASE("a consistent pull of rows asks a part that is behind for the same rows again",
+          "[dist][reader]") {
+  RowsFixture f;
+  PartAsks asks = f.Begin();
+  REQUIRE(asks.size() == 2);
+  CHECK(asks[0].request.id == PartId{17, 1});
+  CHECK(IdsOf(asks[0]) == std::vector<int64_t>{1});
+  CHECK(IdsOf(asks[1]) == std::vector<int64_t>{2});
+  CHECK(f.Answer(0, 7, 1).empty());
+  PartAsks again = f.Answer(1, 8, 1);
+  REQUIRE(again.size() == 1);
+  CHECK(again[0].request.id == PartId{17, 1});
+  CHECK(again[0].request.version == 8);
+  CHECK(IdsOf(again[0]) == std::vector<int64_t>{1});
+  CHECK(f.Answer(0, 8, 1).empty());
+  asks.clear();  // they hold the pull
+  again.clear();
+  f.pull = nullptr;
+  CHECK(f.underway.Outcome().ok());
+  CHECK(f.output.indices() == std::vector<int64_t>{1, 2});
+  for (size_t i = 0; i < 128; ++i) REQUIRE(f.output.data_as<float>()[i] == 8);
+}
+
+TEST_CASE("a consistent pull of rows that fails leaves none in any output", "[dist][reader]") {
+  RowsFixture f;
+  const NDArray other = RowsNamed(6144, 64, {5});
+  f.Add(18, {{other, {3}}});
+  REQUIRE(f.Begin().size() == 3);
+  CHECK(f.Answer(0, 7, 1).empty());
+  absl::Status failure;
+  SECTION("a part is refused") {
+    failure = absl::NotFoundError("key 18: gone");
+    CHECK(f.Answer(2, 0, 0, failure).empty());
+    CHECK(f.Answer(1, 7, 1).empty());
+  }
+  SECTION("a part has not the size expected") {
+    failure = absl::InternalError("key 17 part 2: 256 bytes expected, the server sent 512");
+    CHECK(f.Answer(2, 7, 1).empty());
+    CHECK(f.Answer(1, 7, 2).empty());
+  }
+  f.pull = nullptr;
+  CHECK(f.underway.Outcome() == failure);
+  CHECK(f.output.indices().empty());
+  CHECK(other.indices().empty());
+}
+
+TEST_CASE("an array that a consistent pull names for several keys gets the rows of the last",
+          "[dist][reader]") {
+  RowsFixture f;
+  const NDArray own = RowsNamed(6144, 64, {});
+  f.Add(18, {{f.output, {9}}, {own, {9}}, {f.output, {3, 4}}});
+  PartAsks asks = f.Begin();
+  REQUIRE(asks.size() == 3);  // nothing of key 17
+  for (size_t i = 0; i < 3; ++i) {
+    CHECK(asks[i].request.id.key == 18);
+    f.Answer(i, 7, 1);
+  }
+  asks.clear();
+  f.pull = nullptr;
+  CHECK(f.underway.Outcome().ok());
+  CHECK(f.output.indices() == std::vector<int64_t>{3, 4});
+  CHECK(own.indices() == std::vector<int64_t>{9});
+  for (size_t i = 0; i < 128; ++i) REQUIRE(f.output.data_as<float>()[i] == 7);
+}
+
+TEST_CASE("a consistent pull of no rows asks nothing", "[dist][reader]") {
+  RowsFixture f;
+  f.operations.clear();
+  f.Add(17, {{f.output, {}}});
+  f.Add(18, {{RowsNamed(6144, 64, {}), {}}});
+  CHECK(f.Begin().empty());
+  CHECK(f.output.indices().empty());
+  f.underway.token->Finish(absl::OkStatus());
+  f.underway.token = nullptr;
 }
 
 }  // namespace kvstore

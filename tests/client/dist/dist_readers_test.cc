@@ -6,6 +6,7 @@
 #include "tests/support/dist_cluster.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/meeting.h"
+#include "tests/support/row_arrays.h"
 
 namespace kvstore {
 namespace {
@@ -158,6 +159,48 @@ TEST_CASE("a consistent pull of keys that are pushed unequally often names who i
       store.Push(Ints{2}, {Filled(3, 1)});
     }
   }) == NothingThrown(2));
+}
+
+TEST_CASE("a consistent pull of rows that fails leaves no row, and says what of",
+          "[dist][reader]") {
+  DistCluster cluster({1, 2});
+  CHECK(cluster.Run([&](KVStore& store, int) {
+    const Dims shape = {300000, 2};
+    const NDArray numbers({2}, DataType::kInt64);
+    numbers.data_as<int64_t>()[0] = 299999;
+    numbers.data_as<int64_t>()[1] = 300000;
+    store.Init(Ints{1, 2, 3},
+               {RowArray(shape, {{7, {1, 2}}}), RowArray(shape, {{8, {3, 4}}}), numbers});
+    const auto reader = cluster.JoinAsReader();
+    NDArray one = RowArray(shape, {{5, {5, 5}}}), two = RowArray(shape, {{5, {5, 5}}});
+    const auto pull = [&](const NDArray& of_one, const NDArray& of_two) {
+      reader->PullRowSparse(Ints{1, 2}, {{&one, of_one}, {&two, of_two}}, 0, true);
+    };
+    const auto expect = [&](const RowMap& first, const RowMap& second) {
+      CHECK(RowsIn(one) == first);
+      CHECK(RowsIn(two) == second);
+    };
+    pull(Ids({7, 299999}), Ids({8}));
+    expect({{7, {1, 2}}, {299999, {0, 0}}}, {{8, {3, 4}}});
+    pull(Ids({}), NDArray());
+    expect({}, {});
+    // Ids that are still being pulled when the call is made, and of which one is no row: nothing
+    // has happened.
+    pull(Ids({7}), Ids({8}));
+    NDArray late({2}, DataType::kInt64);
+    reader->Pull(Ints{3}, {&late});
+    CHECK_ERROR((pull(Ids({9}), late), two.WaitToRead()), kOutOfRange,
+                "key 2: row ids from 0 to 299999 expected, got 300000");
+    expect({{7, {1, 2}}}, {{8, {3, 4}}});
+    // A key that is gone.
+    store.Delete(Ints{2});
+    pull(Ids({7}), Ids({8}));
+    CHECK_ERROR(reader->Wait(Ints{2}), kNotFound, "key 2 was deleted");
+    expect({}, {});
+    store.Init(Ints{2}, {RowArray(shape, {{8, {5, 6}}})});
+    pull(Ids({7}), Ids({8}));
+    expect({{7, {1, 2}}}, {{8, {5, 6}}});
+  }) == NothingThrown(1));
 }
 
 TEST_CASE("many readers pull at once from many threads", "[dist][reader]") {
