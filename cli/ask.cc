@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "common/base/status_macros.h"
+#include "common/model/key_spec.h"
 #include "common/transport/methods.h"
 #include "common/transport/transport.h"
 
@@ -72,8 +73,29 @@ absl::StatusOr<v1::ServerStatus> AskServer(Transport& transport, const std::stri
 absl::StatusOr<v1::ServerKeyStats> AskKeyStats(Transport& transport, const std::string& address,
                                                const v1::KeyStatsRequest& request,
                                                int64_t timeout_ms) {
-  return Ask<v1::ServerKeyStats>(transport, address, kKeyStatsMethod, request.SerializeAsString(),
-                                 timeout_ms);
+  v1::KeyStatsRequest asked = request;
+  v1::ServerKeyStats all;
+  while (true) {
+    KVS_ASSIGN_OR_RETURN(v1::ServerKeyStats page,
+                         Ask<v1::ServerKeyStats>(transport, address, kKeyStatsMethod,
+                                                 asked.SerializeAsString(), timeout_ms));
+    const bool more = page.keys_total() > static_cast<uint64_t>(page.keys_size());
+    if (page.keys_size() > 0) {
+      const v1::KeyStats& last = page.keys(page.keys_size() - 1);
+      const KeyPlace place{last.key(), last.name()};
+      const KeyPlace after{asked.after().key(), asked.after().name()};
+      if (asked.has_after() && !(after < place)) {
+        return absl::InternalError(fmt::format(
+            "the answer of {} to {}: keys behind {} expected, got {}", address, kKeyStatsMethod,
+            KeyLabel(after.key, after.name), KeyLabel(place.key, place.name)));
+      }
+      asked.mutable_after()->set_key(place.key);
+      asked.mutable_after()->set_name(place.name);
+    }
+    const bool empty = page.keys_size() == 0;
+    for (v1::KeyStats& key : *page.mutable_keys()) *all.add_keys() = std::move(key);
+    if (!more || empty) return all;
+  }
 }
 
 absl::StatusOr<v1::DeletedKeys> AskToDelete(Transport& transport, const std::string& address,

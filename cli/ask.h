@@ -19,6 +19,7 @@ absl::StatusOr<v1::ClusterStatus> AskScheduler(Transport& transport, const std::
                                                int64_t timeout_ms);
 absl::StatusOr<v1::ServerStatus> AskServer(Transport& transport, const std::string& address,
                                            int64_t timeout_ms);
+// All pages of the answer, each of which may take `timeout_ms`.
 absl::StatusOr<v1::ServerKeyStats> AskKeyStats(Transport& transport, const std::string& address,
                                                const v1::KeyStatsRequest& request,
                                                int64_t timeout_ms);

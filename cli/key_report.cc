@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <tuple>
 #include <vector>
 
 #include "cli/printer.h"
 #include "common/base/json_writer.h"
+#include "common/model/key_spec.h"
 #include "common/tensor/dtype.h"
 
 namespace kvstore {
@@ -24,24 +24,20 @@ void Add(const v1::Figures& from, v1::Figures* to) {
 
 struct Keys {
   std::vector<v1::KeyStats> all;  // int keys by number, then string keys by name
-  uint64_t more = 0;
   std::vector<std::string> errors;
 };
 
 Keys KeysOf(const KeyAnswers& answers) {
   Keys keys;
-  std::map<std::tuple<bool, std::string, int64_t>, v1::KeyStats> by_name;
+  std::map<KeyPlace, v1::KeyStats> by_name;
   for (const auto& [rank, answer] : answers) {
     if (!answer.ok()) {
       keys.errors.push_back(
           fmt::format("server {}: {}", rank, std::string(answer.status().message())));
       continue;
     }
-    keys.more =
-        std::max(keys.more, answer->keys_total() - static_cast<uint64_t>(answer->keys_size()));
     for (const v1::KeyStats& key : answer->keys()) {
-      const auto [at, fresh] = by_name.try_emplace(
-          {!key.name().empty(), key.name(), static_cast<int64_t>(key.key())}, key);
+      const auto [at, fresh] = by_name.try_emplace(KeyPlace{key.key(), key.name()}, key);
       if (fresh) continue;
       v1::KeyStats& sum = at->second;
       sum.set_parts(sum.parts() + key.parts());
@@ -55,7 +51,7 @@ Keys KeysOf(const KeyAnswers& answers) {
       if (key.has_sum()) Add(key.sum(), sum.mutable_sum());
     }
   }
-  for (auto& [name, key] : by_name) keys.all.push_back(std::move(key));
+  for (auto& [place, key] : by_name) keys.all.push_back(std::move(key));
   return keys;
 }
 
@@ -76,10 +72,9 @@ std::string FiguresText(const v1::Figures& figures) {
   return text;
 }
 
-// The table, and below it what it lacks: keys over the limit, servers that did not answer.
+// The table, and below it what it lacks: servers that did not answer.
 std::string TextOf(const Table& table, const Keys& keys) {
   std::string text = table.empty() ? "no such keys\n" : table.ToString();
-  if (keys.more > 0) text += fmt::format("... and {} more keys at least\n", keys.more);
   for (const std::string& error : keys.errors) text += "\n" + error + "\n";
   return text;
 }
@@ -127,7 +122,7 @@ std::string KeysAsJson(const KeyAnswers& answers) {
     }
     json.End();
   }
-  json.End().Member("more", keys.more).Key("errors").BeginArray();
+  json.End().Key("errors").BeginArray();
   for (const std::string& error : keys.errors) json.Value(error);
   json.End().End();
   return json.text() + "\n";
@@ -191,7 +186,7 @@ std::string KeyListAsJson(const KeyAnswers& answers) {
     for (const int64_t dimension : key.shape()) json.Value(dimension);
     json.End().Member("parts", key.parts()).Member("version", key.version()).End();
   }
-  json.End().Member("more", keys.more).Key("errors").BeginArray();
+  json.End().Key("errors").BeginArray();
   for (const std::string& error : keys.errors) json.Value(error);
   json.End().End();
   return json.text() + "\n";

@@ -320,6 +320,12 @@ void StoreFacade::WaitAll() {
 
 std::vector<KeyInfo> StoreFacade::Keys(const std::string& prefix) const {
   return WithinMemory([&] {
+    if (backend_->shares_keys()) {
+      ThrowIfError(MayBlock());
+      absl::StatusOr<std::vector<KeyInfo>> keys = backend_->KeysOfJob(prefix);
+      ThrowIfError(keys.status());
+      return *std::move(keys);
+    }
     MutexLock lock(mutex_);
     return keys_.List(prefix);
   });

@@ -12,6 +12,7 @@
 #include "client/base/sdk_log.h"
 #include "client/dist/answer.h"
 #include "client/dist/cluster_questions.h"
+#include "client/dist/job_keys.h"
 #include "client/dist/worker_options.h"
 #include "common/base/allocator.h"
 #include "common/base/await_memory.h"
@@ -308,6 +309,21 @@ absl::Status ClusterSession::SendProfilerOrder(const ProfilerOrder& order) {
   request.op = Op::kProfile;
   request.command = {static_cast<int32_t>(order.verb), order.parameters};
   return AskShards(request, fmt::format("profiler {}", ProfilerVerbName(order.verb)));
+}
+
+absl::StatusOr<std::vector<KeyInfo>> ClusterSession::Keys(const std::string& prefix) {
+  KeysQuestion question;
+  question.prefix = prefix;
+  question.timeout_ms = operation_timeout_ms();
+  question.try_ms = Scaled(question.try_ms);
+  return KeysOfJob(*transport_, question, [this](int64_t pause_ms) -> absl::StatusOr<RoutingPtr> {
+    const auto until = steady_clock::now() + milliseconds(pause_ms);
+    MutexLock lock(mutex_);
+    while (!job_status_ && changed_.WaitUntil(mutex_, until)) {
+    }
+    if (job_status_) return *job_status_;
+    return routing_;
+  });
 }
 
 absl::Status ClusterSession::Barrier() {

@@ -25,6 +25,7 @@
 #include "common/membership/scheduler_session.h"
 #include "common/model/profiler_order.h"
 #include "common/transport/transport.h"
+#include "kvstore/kvstore.h"
 
 namespace kvstore {
 
@@ -69,6 +70,9 @@ class ClusterSession {
   absl::Status Leave() KVS_EXCLUDES(mutex_);
   // Tells the scheduler, and waits a moment for its answer; then the job is over here in any case.
   void ReportFailure(const std::string& message) KVS_EXCLUDES(mutex_);
+  // The keys of the job whose names, or numbers, begin with `prefix`, as all servers tell them.
+  // Errors: those of KeysOfJob (job_keys.h), and how the job ended.
+  absl::StatusOr<std::vector<KeyInfo>> Keys(const std::string& prefix) KVS_EXCLUDES(mutex_);
   // DEADLINE_EXCEEDED naming the workers or servers that the operations wait for.
   absl::Status Explain(const std::vector<OverdueOperation>& operations, int64_t waited_ms);
   // cluster_questions.h. UNAVAILABLE when the scheduler does not answer, unless it is what is asked

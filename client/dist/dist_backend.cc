@@ -363,6 +363,12 @@ absl::StatusOr<int> DistBackend::DeadNodes(int node_id, int timeout_s) const {
   return session->DeadNodes(node_id, timeout_s);
 }
 
+absl::StatusOr<std::vector<KeyInfo>> DistBackend::KeysOfJob(const std::string& prefix) {
+  const Session session(*this);
+  if (!session) return Stopped();
+  return session->Keys(prefix);
+}
+
 absl::Status DistBackend::Leave() {
   const Session session(*this);
   if (!session) return Stopped();

@@ -55,6 +55,8 @@ class DistBackend final : public StoreBackend {
   absl::Status SendCommand(int id, const std::string& body) override;
   // Rank 0's counts, as with SetOptimizer.
   absl::Status SendProfilerOrder(const ProfilerOrder& order) override;
+  bool shares_keys() const override { return true; }
+  absl::StatusOr<std::vector<KeyInfo>> KeysOfJob(const std::string& prefix) override;
   uint64_t StalenessOf(KeyId key) const override;
   absl::Status Barrier() override;
   int rank() const override { return reads_only() ? -1 : static_cast<int>(rank_); }

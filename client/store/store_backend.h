@@ -107,7 +107,9 @@ struct RowIds {
 //   Prepare (in the same call)            as_of_call, nan_policy
 //   the issue function                    row_ids: ids that another operation was still writing
 //                                         when the call was made
-//   Issue                                 row_ids: moved into the outputs; kind, values: a
+//   Issue                                 row_ids: moved into the outputs; outputs: of rows at one
+//                                         round those that a later key fills are left to that one;
+//                                         kind, values: a
 //                                         dist_async store makes a Pull of a PushPull that pushes
 //                                         no row; values with NaNs may be replaced by others
 //                                         (nan_guard.h)
@@ -220,6 +222,13 @@ class StoreBackend : public OperationOwner {
   virtual absl::Status SendCommand(int id, const std::string& body) = 0;
   // What SetServerProfilerCommand asks, which passed CheckProfilerOrder. Likewise.
   virtual absl::Status SendProfilerOrder(const ProfilerOrder& order) = 0;
+
+  // Whether the keys are those of a job, which others make and end, too. Then KeysOfJob says which
+  // there are, those that begin with `prefix`, in the order of KVStore::Keys. It blocks.
+  virtual bool shares_keys() const { return false; }
+  virtual absl::StatusOr<std::vector<KeyInfo>> KeysOfJob(const std::string& /*prefix*/) {
+    return absl::UnimplementedError("a store of a cluster expected");
+  }
 
   // Of the last pull of the key that is over; 0 where values are never stale.
   virtual uint64_t StalenessOf(KeyId) const { return 0; }

@@ -32,6 +32,16 @@ struct KeySpec {
   InitRuleConfig rule{};                     // of what nobody brings
 };
 
+// A key's place in lists of keys: int keys by number, then string keys by name.
+struct KeyPlace {
+  KeyId key = 0;
+  std::string name;  // empty for an int key
+};
+inline bool operator<(const KeyPlace& a, const KeyPlace& b) {
+  if (const int names = a.name.compare(b.name); names != 0) return names < 0;
+  return static_cast<int64_t>(a.key) < static_cast<int64_t>(b.key);
+}
+
 // Bytes of the whole value (row_sparse: of all rows).
 inline uint64_t ValueBytes(const KeySpec& key) {
   uint64_t bytes = DTypeBytes(key.dtype);

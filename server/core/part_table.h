@@ -163,8 +163,7 @@ class PartTable {
   // The parts that wait for contributions, or that somebody waits at, in ascending order.
   std::vector<PartId> OpenParts() const;
   // As ServerCore::StatsOf.
-  std::vector<KeyStats> StatsOf(const std::string& prefix, size_t keys_max, bool figures,
-                                uint64_t* keys) const;
+  std::vector<KeyStats> StatsOf(const KeyQuery& query, uint64_t* keys) const;
   // Keys, memory and open rounds.
   void Report(const View& view, ShardStatus* status) const;
 

@@ -1,8 +1,10 @@
 // What a shard tells of its keys: to kvctl status, stats, keys, get, delete and reset.
 #include <algorithm>
+#include <cstddef>
 #include <map>
 #include <string>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -66,26 +68,34 @@ ReadPart PartTable::Read(const PartRange& range, PartIndex from, int64_t row,
   return read;
 }
 
-std::vector<KeyStats> PartTable::StatsOf(const std::string& prefix, size_t keys_max, bool figures,
-                                         uint64_t* keys) const {
-  std::map<std::string, KeyStats> found;
-  std::map<KeyId, KeyStats*> shown;
+std::vector<KeyStats> PartTable::StatsOf(const KeyQuery& query, uint64_t* keys) const {
+  struct Asked {
+    KeyPlace place;
+    const KeySpec* spec;
+  };
+  std::vector<Asked> asked;
   for (const auto& [id, known] : keys_) {
-    const std::string& name = known.spec.name;
-    std::string text = TextOf(known.spec);
-    if (text.compare(0, prefix.size(), prefix) != 0) continue;
-    KeyStats stats;
-    stats.key = id;
-    stats.name = name;
-    stats.dtype = known.spec.dtype;
-    stats.storage = known.spec.storage;
-    stats.shape = known.spec.shape;
-    // Names of strings and of numbers may be the same text.
-    found.emplace((name.empty() ? "0" : "1") + std::move(text), std::move(stats));
+    if (!query.prefix.empty() &&
+        TextOf(known.spec).compare(0, query.prefix.size(), query.prefix) != 0) {
+      continue;
+    }
+    KeyPlace place{id, known.spec.name};
+    if (query.after.has_value() && !(*query.after < place)) continue;
+    asked.push_back({std::move(place), &known.spec});
   }
-  *keys = found.size();
-  for (auto& [text, stats] : found) {
-    if (shown.size() == keys_max) break;
+  *keys = asked.size();
+  const size_t count = std::min(asked.size(), query.keys_max);
+  std::partial_sort(asked.begin(), asked.begin() + static_cast<std::ptrdiff_t>(count), asked.end(),
+                    [](const Asked& a, const Asked& b) { return a.place < b.place; });
+  std::vector<KeyStats> all(count);
+  std::unordered_map<KeyId, KeyStats*> shown;
+  for (size_t i = 0; i < count; ++i) {
+    KeyStats& stats = all[i];
+    stats.key = asked[i].place.key;
+    stats.name = asked[i].place.name;
+    stats.dtype = asked[i].spec->dtype;
+    stats.storage = asked[i].spec->storage;
+    stats.shape = asked[i].spec->shape;
     shown.emplace(stats.key, &stats);
   }
   for (const auto& [id, record] : records_) {
@@ -93,7 +103,7 @@ std::vector<KeyStats> PartTable::StatsOf(const std::string& prefix, size_t keys_
     if (at == shown.end() || record->part == nullptr) continue;
     KeyStats& stats = *at->second;
     const Part& part = *record->part;
-    const PartFigures measured = figures ? part.value().Measure() : PartFigures();
+    const PartFigures measured = query.figures ? part.value().Measure() : PartFigures();
     stats.version = stats.parts == 0 ? part.version() : std::min(stats.version, part.version());
     stats.pushes = std::max(stats.pushes, part.pushes());
     stats.failures += part.failures();
@@ -105,11 +115,6 @@ std::vector<KeyStats> PartTable::StatsOf(const std::string& prefix, size_t keys_
     stats.figures.sum.Add(measured.sum);
     stats.figures.has_sum |= measured.has_sum;
     ++stats.parts;
-  }
-  std::vector<KeyStats> all;
-  for (auto& [text, stats] : found) {
-    if (all.size() == shown.size()) break;
-    all.push_back(std::move(stats));
   }
   return all;
 }

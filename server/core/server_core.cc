@@ -577,9 +577,8 @@ void ServerCore::OnCommandDone(uint64_t ticket, absl::Status outcome, ServerOutb
 void ServerCore::OnPeerDown(PeerId peer) noexcept { impl_->OnPeerDown(peer); }
 std::string ServerCore::TakeWarning() { return impl_->TakeWarning(); }
 ShardStatus ServerCore::Status() const { return impl_->Status(); }
-std::vector<KeyStats> ServerCore::StatsOf(const std::string& prefix, size_t keys_max, bool figures,
-                                          uint64_t* keys) const {
-  return impl_->StatsOf(prefix, keys_max, figures, keys);
+std::vector<KeyStats> ServerCore::StatsOf(const KeyQuery& query, uint64_t* keys) const {
+  return impl_->StatsOf(query, keys);
 }
 
 }  // namespace kvstore

@@ -64,6 +64,7 @@
 #include <vector>
 
 #include "common/cluster/routing_table.h"
+#include "common/model/key_spec.h"
 #include "common/model/nan_policy.h"
 #include "common/model/numbers_order.h"
 #include "common/model/optimizer_config.h"
@@ -152,6 +153,14 @@ struct KeyStats {
   PartFigures figures;
 };
 
+// Of which keys stats are asked.
+struct KeyQuery {
+  std::string prefix;  // of their names or numbers
+  size_t keys_max = 0;
+  bool figures = false;           // whether values are looked at
+  std::optional<KeyPlace> after;  // only keys behind that one
+};
+
 // A key of which parts of this shard were deleted or reset, or would be.
 struct DeletedKey {
   KeyId key = 0;
@@ -226,10 +235,9 @@ class ServerCore {
   void OnPeerDown(PeerId peer) noexcept;
   // Statistics for ServerAdmin.GetStatus.
   ShardStatus Status() const;
-  // For ServerAdmin.GetKeyStats: of the keys whose name, or number, begins with `prefix`, by name;
-  // at most `keys_max`, but all are counted. With `figures` it reads the values of those.
-  std::vector<KeyStats> StatsOf(const std::string& prefix, size_t keys_max, bool figures,
-                                uint64_t* keys) const;
+  // For ServerAdmin.GetKeyStats: of the first keys that are asked for, in the order of KeyPlace.
+  // `*keys`: how many there are in all.
+  std::vector<KeyStats> StatsOf(const KeyQuery& query, uint64_t* keys) const;
   // For ServerAdmin.DeleteKeys: deletes the key whose name, or number, is `name`; with `prefix` all
   // that begin so. Whoever waits for one is told (I11). With `dry_run` nothing is deleted. If it
   // throws std::bad_alloc some may be deleted; another call goes on.

@@ -38,9 +38,8 @@ class ServerCore::Impl {
   void OnPeerDown(PeerId peer) noexcept { waiting_.ForgetReader(peer); }
   std::string TakeWarning() { return std::exchange(warning_, {}); }
   ShardStatus Status() const;
-  std::vector<KeyStats> StatsOf(const std::string& prefix, size_t keys_max, bool figures,
-                                uint64_t* keys) const {
-    return parts_.StatsOf(prefix, keys_max, figures, keys);
+  std::vector<KeyStats> StatsOf(const KeyQuery& query, uint64_t* keys) const {
+    return parts_.StatsOf(query, keys);
   }
   // `reset`: they are reset, not deleted.
   std::vector<DeletedKey> EndKeys(bool reset, const std::string& name, bool prefix, bool dry_run,

@@ -83,6 +83,7 @@ struct ServerNode::KeyGathering {
   Mutex mutex;
   std::vector<std::vector<KeyStats>> answers KVS_GUARDED_BY(mutex);
   uint64_t most_keys KVS_GUARDED_BY(mutex) = 0;
+  JobId job KVS_GUARDED_BY(mutex) = 0;  // of all answers so far; 0 if they are of several
   size_t shards = 0;
   UnaryReply reply;
 };
@@ -94,23 +95,26 @@ void ServerNode::GetKeyStats(const Payload& request, const UnaryReply& reply) {
   if (!asked.ParseFromString(bytes)) {
     return reply(absl::InvalidArgumentError("a KeyStatsRequest expected, got other bytes"));
   }
+  KeyQuery query{asked.prefix(), kKeyStatsPage, !asked.without_figures(), {}};
+  if (asked.has_after()) query.after = KeyPlace{asked.after().key(), asked.after().name()};
   const auto gathering = std::make_shared<KeyGathering>();
   gathering->shards = shards_.size();
   gathering->reply = reply;
   for (const std::unique_ptr<Shard>& shard : shards_) {
-    shard->GetKeyStats(
-        asked.prefix(), kKeyStatsShownMax, !asked.without_figures(),
-        [gathering](std::vector<KeyStats> answer, uint64_t keys) {
-          const MutexLock lock(gathering->mutex);
-          gathering->answers.push_back(std::move(answer));
-          gathering->most_keys = std::max(gathering->most_keys, keys);
-          if (gathering->answers.size() < gathering->shards) return;
-          v1::ServerKeyStats stats;
-          AddUpKeyStats(gathering->answers, kKeyStatsShownMax, &stats);
-          // Keys with parts in several shards count once: this is the least.
-          stats.set_keys_total(std::max<uint64_t>(gathering->most_keys, stats.keys_total()));
-          gathering->reply(stats.SerializeAsString());
-        });
+    shard->GetKeyStats(query, [gathering](std::vector<KeyStats> answer, uint64_t keys, JobId job) {
+      const MutexLock lock(gathering->mutex);
+      const bool first = gathering->answers.empty();
+      if (first || gathering->job != job) gathering->job = first ? job : 0;
+      gathering->answers.push_back(std::move(answer));
+      gathering->most_keys = std::max(gathering->most_keys, keys);
+      if (gathering->answers.size() < gathering->shards) return;
+      v1::ServerKeyStats stats;
+      AddUpKeyStats(gathering->answers, kKeyStatsPage, &stats);
+      // Keys with parts in several shards count once: this is the least.
+      stats.set_keys_total(std::max<uint64_t>(gathering->most_keys, stats.keys_total()));
+      stats.set_job(gathering->job);
+      gathering->reply(stats.SerializeAsString());
+    });
   }
 }
 

@@ -26,7 +26,7 @@
 namespace kvstore {
 
 inline constexpr size_t kOpenRoundsShownMax = 100;
-inline constexpr size_t kKeyStatsShownMax = 1000;
+inline constexpr size_t kKeyStatsPage = 1000;
 
 struct ServerNodeOptions {
   std::string scheduler;  // HOST:PORT

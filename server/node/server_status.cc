@@ -71,14 +71,10 @@ void Fill(const Figures& figures, v1::Figures* out) {
 
 void AddUpKeyStats(const std::vector<std::vector<KeyStats>>& shards, size_t keys_max,
                    v1::ServerKeyStats* stats) {
-  // String keys by name, int keys before them by number.
-  const auto name_of = [](const KeyStats& key) {
-    return std::make_tuple(!key.name.empty(), key.name, static_cast<int64_t>(key.key));
-  };
-  std::map<std::tuple<bool, std::string, int64_t>, KeyStats> all;
+  std::map<KeyPlace, KeyStats> all;
   for (const std::vector<KeyStats>& shard : shards) {
     for (const KeyStats& key : shard) {
-      const auto [at, fresh] = all.try_emplace(name_of(key), key);
+      const auto [at, fresh] = all.try_emplace(KeyPlace{key.key, key.name}, key);
       if (fresh) continue;
       KeyStats& sum = at->second;
       // A key that a shard only just learned of has no part in it yet.
@@ -96,7 +92,7 @@ void AddUpKeyStats(const std::vector<std::vector<KeyStats>>& shards, size_t keys
     }
   }
   stats->set_keys_total(all.size());
-  for (const auto& [name, key] : all) {
+  for (const auto& [place, key] : all) {
     if (static_cast<size_t>(stats->keys_size()) == keys_max) break;
     v1::KeyStats* const out = stats->add_keys();
     out->set_key(key.key);

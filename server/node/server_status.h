@@ -18,7 +18,8 @@ namespace kvstore {
 void AddUpStatus(const std::vector<ShardStatus>& shards, int64_t now_ms, size_t rounds_max,
                  v1::ServerStatus* status);
 
-// The stats of keys, added up from the shards, by name; at most `keys_max` of them. Pure.
+// The stats of keys, added up from the shards, in the order of KeyPlace; at most `keys_max` of
+// them, each with all of its parts if each shard brings its first `keys_max` keys. Pure.
 void AddUpKeyStats(const std::vector<std::vector<KeyStats>>& shards, size_t keys_max,
                    v1::ServerKeyStats* stats);
 

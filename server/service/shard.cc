@@ -128,14 +128,14 @@ void Shard::OrderNumbers(NumbersVerb verb, const std::string& optimizer,
   });
 }
 
-void Shard::GetKeyStats(const std::string& prefix, size_t keys_max, bool figures,
-                        std::function<void(std::vector<KeyStats>, uint64_t keys)> done) {
-  loop_->Post([this, prefix, keys_max, figures, done = std::move(done)] {
+void Shard::GetKeyStats(const KeyQuery& query,
+                        std::function<void(std::vector<KeyStats>, uint64_t keys, JobId job)> done) {
+  loop_->Post([this, query, done = std::move(done)] {
     try {
       uint64_t keys = 0;
       std::vector<KeyStats> stats;
-      if (core_ != nullptr) stats = core_->StatsOf(prefix, keys_max, figures, &keys);
-      done(std::move(stats), keys);
+      if (core_ != nullptr) stats = core_->StatsOf(query, &keys);
+      done(std::move(stats), keys, reply_header_.job);
     } catch (const std::bad_alloc&) {
       spdlog::warn("shard {}: no memory to answer a question about its keys", index_);
     }

@@ -53,9 +53,9 @@ class Shard {
                  const RoutingPtr& routing);
   // Calls `done` with the shard's numbers, on the loop. Thread-safe.
   void GetStatus(std::function<void(ShardStatus)> done);
-  // The same with ServerCore::StatsOf, `keys`: all that there are.
-  void GetKeyStats(const std::string& prefix, size_t keys_max, bool figures,
-                   std::function<void(std::vector<KeyStats>, uint64_t keys)> done);
+  // The same with ServerCore::StatsOf, `keys`: all that there are; of that job, 0: of none yet.
+  void GetKeyStats(const KeyQuery& query,
+                   std::function<void(std::vector<KeyStats>, uint64_t keys, JobId job)> done);
   // The same with ServerCore::DeleteKeys or, with `reset`, ResetKeys; RESOURCE_EXHAUSTED: not all
   // are, ask again.
   void EndKeys(bool reset, const std::string& name, bool prefix, bool dry_run,

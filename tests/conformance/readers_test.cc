@@ -27,7 +27,7 @@ TEST_CASE("a reader pulls values that it has never initialised", "[reader]") {
     const std::unique_ptr<KVStore> reader = worker.Reader();
     MUST_EQUAL(reader->get_rank(), -1);
     MUST_EQUAL(reader->get_group_size(), worker.workers());
-    MUST_EQUAL(reader->Keys().size(), size_t{0});
+    MUST_EQUAL(reader->Keys().size(), size_t{2});  // those of the job
     MUST(PullFrom(*reader, 1, kSeveralParts) == Floats(kSeveralParts, 1 + worker.all()));
     MUST(PullFrom(*reader, 2, Dims{2, 3}) == Floats(6, 5 + 2 * worker.all()));
     NDArray half({2, 3}, DataType::kFloat64);
@@ -40,6 +40,36 @@ TEST_CASE("a reader pulls values that it has never initialised", "[reader]") {
     MUST_EQUAL(reader->status(1), "OK");
     NDArray other({7});
     MUST_THROW(reader->Pull(Ints{2}, {&other}), kInvalidArgument, "key 2: shape [2,3] expected");
+  });
+}
+
+TEST_CASE("workers and readers list the same keys", "[reader][keys]") {
+  OnEvery(DistStore, [](Worker& worker) {
+    KVStore& store = worker.store();
+    const auto names = [](const KVStore& asks, const std::string& prefix = "") {
+      std::string text;
+      for (const KeyInfo& key : asks.Keys(prefix)) {
+        text += key.name + (key.storage == StorageType::kRowSparse ? " rows;" : ";");
+      }
+      return text;
+    };
+    store.Barrier();
+    const std::unique_ptr<KVStore> reader = worker.Reader();
+    MUST_EQUAL(names(*reader), "");
+    store.Barrier();
+    store.Init(Strings{"b", "a.w", "a.v"},
+               {Filled(kSeveralParts, 1), Filled(3, 1), RowArray({300000, 2}, {})});
+    for (const KVStore* const each : {reader.get(), &store}) {
+      MUST_EQUAL(names(*each), "a.v rows;a.w;b;");
+      MUST_EQUAL(names(*each, "a."), "a.v rows;a.w;");
+      const KeyInfo key = each->Keys("b").at(0);
+      MUST_EQUAL(key.shape, Dims{kSeveralParts});
+      MUST(key.dtype == DataType::kFloat32);
+    }
+    Settled(worker);
+    store.Delete(Strings{"a.v"});
+    MUST_EQUAL(names(store), "a.w;b;");
+    MUST_EQUAL(names(*reader), "a.w;b;");
   });
 }
 

@@ -132,6 +132,7 @@ TEST_CASE("the keys of a store are listed by number or by name, those with a pre
   OnEvery(Store, [](Worker& worker) {
     KVStore& store = worker.store();
     MUST_EQUAL(TextOf(store.Keys()), "");
+    store.Barrier();
     store.Init(Ints{10, 9, -3, 1}, {Filled(Dims{2, 3}, 1), Filled(1, 1), Filled(2, 1),
                                     RowArray({6, 2}, {{4, {1, 2}}})});
     MUST_EQUAL(TextOf(store.Keys()), "-3:f32,2;1:f32,6,2 row_sparse;9:f32,1;10:f32,2,3;");

@@ -55,6 +55,14 @@ class Keys(unittest.TestCase):
             self.assertEqual(len(self.json(c, "delete", "1", "--prefix")["deleted"]), 2)
             self.assertEqual(len(self.listed(c)), KEYS - 3)
 
+    def test_all_keys_are_listed_however_many_there_are(self):
+        with Cluster(workers=1, servers=2, shards=2) as c:
+            c.start_workers("--rounds", 1000000, "--keys", 2500, "--elements", 1)[0].expect(r"round 1$")
+            for command in ("keys", "stats"):
+                self.assertEqual([key["key"] for key in self.json(c, command)["keys"]],
+                                 [str(key) for key in range(2500)])
+            self.assertEqual(len(self.listed(c, "12")), 111)
+
     def test_a_value_is_read_whole_while_workers_push_it(self):
         with Cluster(workers=2, servers=2, shards=2) as c, tempfile.TemporaryDirectory() as folder:
             workers = c.start_workers("--rounds", 1000000, "--keys", 1, "--elements", ELEMENTS)

@@ -371,9 +371,12 @@ class KVSTORE_EXPORT KVStore {
   virtual void Wait(const std::vector<int>& keys) = 0;
   virtual void Wait(const std::vector<std::string>& keys) = 0;
   virtual void WaitAll() = 0;
-  // The keys of this store whose names (int keys: their numbers as text) begin with `prefix`, int
-  // keys by number, string keys by name. It asks nobody: they are those that Init has made here and
-  // Delete has not ended; in a reader those that it has pulled.
+  // The keys that exist and whose names (int keys: their numbers as text) begin with `prefix`, int
+  // keys by number, string keys by name. A dist store, a reader's too, asks the servers: they are
+  // those of the job, whoever made them; of those that are made or ended meanwhile some may be
+  // among them. It does not wait for this store's work, and needs none of it: an Init has made its
+  // keys when it returns. Errors, on dist: kDeadlineExceeded names a server that does not answer;
+  // how the job ended.
   virtual std::vector<KeyInfo> Keys(const std::string& prefix = "") const = 0;
   // The last error of a key as one line, "OK" if there was none. On a dist store a key has failed
   // when a server refuses a part of a push for good after others were accepted: that push's error

@@ -203,6 +203,53 @@ TEST_CASE("a consistent pull of rows that fails leaves no row, and says what of"
   }) == NothingThrown(1));
 }
 
+TEST_CASE("a list of keys has all of them, however many there are", "[dist][reader][keys]") {
+  DistCluster cluster({2, 2, 2});
+  CHECK(cluster.Run([&](KVStore& store, int rank) {
+    Ints keys;
+    std::vector<NDArray> values;
+    for (int key = 0; key < 2500; ++key) {
+      keys.push_back(key);
+      values.push_back(Filled(1, 1));
+    }
+    keys.push_back(-1);
+    values.push_back(Filled(kSeveralParts, 1));
+    store.Init(keys, values);
+    const auto check = [](const KVStore& asks) {
+      const std::vector<KeyInfo> listed = asks.Keys();
+      REQUIRE(listed.size() == 2501);
+      CHECK(listed[0].name == "-1");
+      CHECK(listed[0].shape == Dims{kSeveralParts});
+      for (size_t i = 1; i < listed.size(); ++i) REQUIRE(listed[i].name == std::to_string(i - 1));
+      CHECK(asks.Keys("12").size() == 111);  // 12, 12x, 12xx
+    };
+    check(store);
+    if (rank == 0) check(*cluster.JoinAsReader());
+    store.Barrier();
+  }) == NothingThrown(2));
+}
+
+TEST_CASE("a list of keys names the server that does not answer", "[dist][reader][keys]") {
+  DistClusterOptions options;
+  options.servers = 2;
+  options.lost_dead_ms = 3000;
+  DistCluster cluster(options);
+  std::unique_ptr<KVStore> reader;
+  const auto thrown = cluster.Run([&](KVStore& store, int) {
+    store.Init(Ints{1}, {Filled(3, 4)});
+    Environment environment = ReaderEnvironment(cluster);
+    environment.operation_timeout_ms = 300;
+    reader = cluster.JoinAs(environment, "dist_sync");
+    CHECK(reader->Keys().size() == 1);
+    const std::string address = cluster.server_address(1);
+    cluster.KillServer(1);
+    CHECK_ERROR(reader->Keys(), kDeadlineExceeded,
+                "Keys is not done after 300 ms: it waits for server");
+    CHECK_ERROR(reader->Keys(), kDeadlineExceeded, address);
+  });
+  CHECK_THAT(thrown.at(0), Catch::Contains("died") || Catch::Equals(""));
+}
+
 TEST_CASE("many readers pull at once from many threads", "[dist][reader]") {
   DistCluster cluster({1, 1});
   CHECK(cluster.Run([&](KVStore& store, int) {

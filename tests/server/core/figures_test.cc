@@ -35,18 +35,49 @@ TEST_CASE("the last contribution of a round is what was waited for, once for all
   CHECK(shard.core.Status().waited_for_ms == std::vector<int64_t>{40, 130});
 }
 
-TEST_CASE("stats are of the keys that begin so, by name, and all are counted", "[core]") {
+TEST_CASE("stats are of the keys that begin so, in their order, and all are counted", "[core]") {
   Shard shard(1);
   for (const KeyId key : {18, 170, 17}) shard.Init(0, 1, key, SpecOf(key));
   uint64_t keys = 0;
-  const std::vector<KeyStats> some = shard.core.StatsOf("17", 10, true, &keys);
+  const std::vector<KeyStats> some = shard.core.StatsOf({"17", 10, true, {}}, &keys);
   REQUIRE(some.size() == 2);
   CHECK(some[0].key == 17);
   CHECK(some[1].key == 170);
   CHECK(keys == 2);
-  CHECK(shard.core.StatsOf("", 1, true, &keys).size() == 1);
+  CHECK(shard.core.StatsOf({"", 1, true, {}}, &keys).size() == 1);
   CHECK(keys == 3);
-  CHECK(shard.core.StatsOf("x", 1, true, &keys).empty());
+  CHECK(shard.core.StatsOf({"x", 1, true, {}}, &keys).empty());
+}
+
+TEST_CASE("stats come page by page: int keys by number, then string keys by name", "[core]") {
+  Shard shard(1);
+  RequestId request = 0;
+  for (const char* const name : {"b", "1", "a"}) {
+    KeySpec spec = SpecOf(1000 - request);
+    spec.name = name;
+    shard.Init(0, 1, ++request, spec);
+  }
+  for (const int64_t key : {18, 170, -3}) {
+    shard.Init(0, 1, ++request, SpecOf(static_cast<KeyId>(key)));
+  }
+  std::string text;
+  KeyQuery query{"", 2, false, {}};
+  for (uint64_t left = 6; left > 0; left -= 2) {
+    uint64_t keys = 0;
+    const std::vector<KeyStats> page = shard.core.StatsOf(query, &keys);
+    CHECK(keys == left);
+    REQUIRE(page.size() == 2);
+    for (const KeyStats& key : page) {
+      CHECK(key.parts == 1);
+      text += key.name.empty() ? std::to_string(static_cast<int64_t>(key.key)) : "'" + key.name;
+      text += ' ';
+    }
+    query.after = KeyPlace{page[1].key, page[1].name};
+  }
+  CHECK(text == "-3 18 170 '1 'a 'b ");
+  uint64_t keys = 1;
+  CHECK(shard.core.StatsOf(query, &keys).empty());
+  CHECK(keys == 0);
 }
 
 }  // namespace

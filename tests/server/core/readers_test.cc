@@ -144,7 +144,7 @@ TEST_CASE("a reader holds up no round, and its pulls count", "[server_core][read
   CHECK(Only(Ask(shard, 9, Shard::EntryOf(Op::kPull, 3))).version == 1);
   CHECK(shard.core.Status().open_rounds.empty());
   uint64_t keys = 0;
-  CHECK(shard.core.StatsOf("", 10, false, &keys).at(0).pulled.pulls == 2);
+  CHECK(shard.core.StatsOf({"", 10, false, {}}, &keys).at(0).pulled.pulls == 2);
 }
 
 TEST_CASE("a reader's pull that names a version waits until that is there, or takes a later one",

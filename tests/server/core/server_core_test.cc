@@ -346,7 +346,7 @@ TEST_CASE("a failed update closes the round, keeps the value and tells every con
   shard.Push(0, 2, 20);
   CHECK(shard.Push(1, 2, 21)[0].second.code == absl::StatusCode::kOk);
   uint64_t keys = 0;
-  const std::vector<KeyStats> stats = shard.core.StatsOf("", 10, true, &keys);
+  const std::vector<KeyStats> stats = shard.core.StatsOf({"", 10, true, {}}, &keys);
   REQUIRE(stats.size() == 1);
   CHECK(stats[0].version == 2);
   CHECK(stats[0].pushes == 4);

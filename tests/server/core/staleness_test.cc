@@ -72,7 +72,7 @@ TEST_CASE("without a bound, or with a large one, nobody waits and staleness is t
   CHECK(s.Pull(1, 40)[0].second.staleness == 37);
   CHECK(s.Pull(0, 5)[0].second.staleness == 2);
   uint64_t keys = 0;
-  const std::vector<KeyStats> stats = s.core.StatsOf("", 10, true, &keys);
+  const std::vector<KeyStats> stats = s.core.StatsOf({"", 10, true, {}}, &keys);
   REQUIRE(stats.size() == 1);
   CHECK(stats[0].pulled.pulls == 3);
   CHECK(stats[0].pulled.staleness_sum == 79);
