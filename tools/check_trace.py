@@ -23,7 +23,7 @@ import pathlib
 import sys
 
 SPANS = {"push", "fold", "update", "pull", "wait"}
-CATEGORIES = {"server", "worker"}
+CATEGORIES = {"server", "worker", "reader"}
 METADATA = {"process_name", "thread_name"}
 FLOW, FLOW_CATEGORY = "contribution", "flow"
 # Fields beside name, ph, pid and tid: those that a phase must have, and those that it may have.

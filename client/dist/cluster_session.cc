@@ -61,7 +61,7 @@ ClusterSession::ClusterSession(std::shared_ptr<Transport> transport, const Envir
     : transport_(std::move(transport)),
       environment_(environment),
       store_type_(std::move(store_type)),
-      profile_(environment_.profile.empty() || environment_.reads()
+      profile_(environment_.profile.empty()
                    ? nullptr
                    : std::make_unique<WorkerProfile>(environment_.profile,
                                                      environment_.profile_bytes_max)),
@@ -92,10 +92,11 @@ ClusterSession::~ClusterSession() {
 
 void ClusterSession::WriteProfile() noexcept {
   try {
-    const absl::Status written = profile_->Write(rank_, clock_ns_);
+    const TraceNode node{/*is_server=*/false, rank_, reads() ? NodeLabel(environment_) : ""};
+    const absl::Status written = profile_->Write(node, clock_ns_);
     if (!written.ok()) LogWarning(std::string(written.message()));
   } catch (const std::bad_alloc&) {
-    LogWarning("no memory to write the profile of this worker");
+    LogWarning("no memory to write the profile of this process");
   }
 }
 
@@ -128,9 +129,6 @@ absl::StatusOr<std::shared_ptr<ClusterSession>> ClusterSession::Join(
         fmt::format("a store of type '{}' needs a scheduler: set KVSTORE_SCHEDULER=HOST:PORT (or "
                     "DMLC_PS_ROOT_URI and DMLC_PS_ROOT_PORT), or run under `kvctl run`",
                     store_type));
-  }
-  if (environment.reads() && !environment.profile.empty()) {
-    LogWarning("KVSTORE_PROFILE has no effect in a reader: it records what workers do");
   }
   TeachAllocatorLargeBlocks();
   std::shared_ptr<ClusterSession> session(

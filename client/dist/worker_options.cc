@@ -6,9 +6,7 @@
 #include <random>
 
 namespace kvstore {
-namespace {
 
-// "host:pid": how others name this worker.
 std::string NodeLabel(const Environment& environment) {
   std::string host = environment.node_host;
   if (host.empty()) {
@@ -18,8 +16,6 @@ std::string NodeLabel(const Environment& environment) {
   }
   return fmt::format("{}:{}", host, getpid());
 }
-
-}  // namespace
 
 int64_t ScaledTime(const Environment& environment, int64_t ms) {
   return static_cast<int64_t>(static_cast<double>(ms) * environment.time_scale);

@@ -12,6 +12,9 @@
 
 namespace kvstore {
 
+// "host:pid": how others name this process.
+std::string NodeLabel(const Environment& environment);
+
 // `ms` as long as the environment's time scale makes it.
 int64_t ScaledTime(const Environment& environment, int64_t ms);
 

@@ -5,10 +5,13 @@
 #include <new>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "common/model/profiler_order.h"
 #include "common/trace/trace_file.h"
 
 namespace kvstore {
+
+static_assert(kReaderRank == kNoRank);
 
 WorkerProfile::WorkerProfile(std::string path, uint64_t bytes_max)
     : path_(std::move(path)), recorder_(bytes_max), lane_(recorder_.AddLane("kvs-session")) {
@@ -81,16 +84,23 @@ void WorkerProfile::Took(const Taken& taken, int64_t since) noexcept {
   if (taken.op != Op::kPull) return;
   TraceEvent pull = EventOf(TraceKind::kPull, taken.id, request.round, since, rank_);
   pull.bytes = taken.bytes;
-  if (request.round != 0) {
+  // A reader's is nobody's contribution.
+  if (request.round != 0 && rank_ != kReaderRank) {
     pull.step = FlowStep::kEnds;
     pull.flow = FlowId(job_, taken.id, request.round, rank_);
   }
   Record(pull);
 }
 
-absl::Status WorkerProfile::Write(WorkerRank rank, int64_t clock_ns) const {
-  return WriteTraceFile({/*is_server=*/false, rank}, recorder_,
-                        ProfileFileOf(path_, fmt::format("worker{}", rank)),
+absl::Status WorkerProfile::Write(const TraceNode& node, int64_t clock_ns) const {
+  std::string file = fmt::format("worker{}", node.rank);
+  if (!node.reader.empty()) {
+    file = "reader-" + node.reader;
+    for (char& each : file) {
+      if (!absl::ascii_isalnum(static_cast<unsigned char>(each)) && each != '.') each = '-';
+    }
+  }
+  return WriteTraceFile(node, recorder_, ProfileFileOf(path_, file),
                         fmt::format(R"(,"clock_minus_scheduler_ns":"{}")", clock_ns));
 }
 

@@ -1,7 +1,8 @@
-// WorkerProfile: what a worker did, for the profiler, where KVSTORE_PROFILE asks for it: its pushes
-// as they are handed to the network, the waits for the answers, and its pulls as they are written
-// into arrays. The twin of the server's ShardRecorder; both compute the same id of a contribution
-// (FlowId), which joins the worker's push, the server's fold and update, and the worker's pull.
+// WorkerProfile: what a worker or a reader did, for the profiler, where KVSTORE_PROFILE asks for
+// it: its pushes as they are handed to the network, the waits for the answers, and its pulls as
+// they are written into arrays. The twin of the server's ShardRecorder; both compute the same id of
+// a contribution (FlowId), which joins the worker's push, the server's fold and update, and the
+// worker's pull.
 //
 // Loop-bound, but for Write.
 #pragma once
@@ -20,7 +21,8 @@ namespace kvstore {
 
 class WorkerProfile {
  public:
-  // Records from now on. `path`: as ProfilerConfig::filename; the file is worker<r>_ and its name.
+  // Records from now on. `path`: as ProfilerConfig::filename; the file is worker<r>_ and its name,
+  // of a reader reader-<host>-<pid>_.
   WorkerProfile(std::string path, uint64_t bytes_max);
 
   // A moment, for the calls below.
@@ -39,7 +41,7 @@ class WorkerProfile {
 
   // Writes the file. `clock_ns`: how far this host's clock is ahead of the scheduler's. When nobody
   // records any more.
-  absl::Status Write(WorkerRank rank, int64_t clock_ns) const;
+  absl::Status Write(const TraceNode& node, int64_t clock_ns) const;
 
  private:
   // A request that is under way: repeats of it change nothing.
@@ -55,7 +57,7 @@ class WorkerProfile {
   TraceRecorder recorder_;
   TraceLane* const lane_;
   JobId job_ = 0;
-  WorkerRank rank_ = 0;
+  WorkerRank rank_ = 0;                // a reader's is kNoRank: what it asks is of no worker
   FlatMap<KeyId, std::string> names_;  // of keys that have one
   FlatMap<RequestId, Open> open_;
 };

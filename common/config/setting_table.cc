@@ -119,8 +119,9 @@ std::vector<SettingSpec> MakeTable() {
        "take one; what comes when it is full is counted and lost"},
       {SettingId::kProfile, "profile", kWorkerProgram, 0, Text(), "FILE", "",
        {Same("KVSTORE_PROFILE")}, false, kOther,
-       "a worker records what it does, and when its last dist store goes it writes worker<r>_ and "
-       "this name, in the same folder; default: it records nothing"},
+       "a worker or reader records what it does, and when its last dist store goes it writes "
+       "worker<r>_, or reader-<host>-<pid>_, and this name, in the same folder; default: it records "
+       "nothing"},
       {SettingId::kNetworkMib, "network-mib", kDaemons, 0, Whole(16, kMibMax), "MIB", "",
        {Same("KVSTORE_NETWORK_MIB")}, false, kOther,
        "memory for what all connections together have on their way; over it gRPC breaks streams, "

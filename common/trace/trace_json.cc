@@ -6,6 +6,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "common/base/hash.h"
 #include "common/base/json_writer.h"
 
 namespace kvstore {
@@ -58,6 +59,21 @@ uint64_t WaitId(const TraceEvent& event) {
 
 }  // namespace
 
+uint32_t TraceNode::pid() const {
+  constexpr uint32_t kReaders = uint32_t{1} << 30;
+  if (!reader.empty()) return kReaders + (static_cast<uint32_t>(HashBytes(reader)) % kReaders | 1);
+  return (is_server ? 8 : 9) + 2 * rank;
+}
+
+std::string TraceNode::name() const {
+  return fmt::format("{} {}", category(), reader.empty() ? std::to_string(rank) : reader);
+}
+
+std::string_view TraceNode::category() const {
+  if (!reader.empty()) return "reader";
+  return is_server ? "server" : "worker";
+}
+
 std::string TraceMicros(int64_t ns) {
   const bool negative = ns < 0;
   const uint64_t size = negative ? 0 - static_cast<uint64_t>(ns) : static_cast<uint64_t>(ns);
@@ -77,16 +93,16 @@ std::string TraceNodeData(const TraceNode& node, const TraceRecorder& recorder) 
     lost += lane->lost();
   }
   // Numbers over 2^53 as text: many readers of JSON have doubles only.
-  return fmt::format(R"("node":"{} {}","pid":{},"events_kept":{},"events_lost":{},)"
+  return fmt::format(R"("node":{},"pid":{},"events_kept":{},"events_lost":{},)"
                      R"("memory_bytes_max":{},"wall_minus_steady_ns":"{}")",
-                     node.is_server ? "server" : "worker", node.rank, node.pid(), kept, lost,
-                     recorder.bytes_max(), WallMinusSteadyNs());
+                     Quoted(node.name()), node.pid(), kept, lost, recorder.bytes_max(),
+                     WallMinusSteadyNs());
 }
 
 std::string TraceNames(const TraceNode& node, const TraceRecorder& recorder) {
-  std::string text = fmt::format(
-      R"({{"name":"process_name","ph":"M","pid":{},"tid":0,"args":{{"name":"{} {}"}}}})",
-      node.pid(), node.is_server ? "server" : "worker", node.rank);
+  std::string text =
+      fmt::format(R"({{"name":"process_name","ph":"M","pid":{},"tid":0,"args":{{"name":{}}}}})",
+                  node.pid(), Quoted(node.name()));
   for (size_t lane = 0; lane < recorder.lanes().size(); ++lane) {
     fmt::format_to(std::back_inserter(text),
                    ",\n{{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":{},\"tid\":{},\"args\":"
@@ -101,7 +117,7 @@ void AppendTraceLines(const TraceNode& node, size_t lane, const NamedEvent& name
   const TraceEvent& event = named.event;
   const int64_t begin_ns = event.begin_ns + shift_ns;
   const std::string_view name = TraceKindName(event.kind);
-  const std::string_view category = node.is_server ? "server" : "worker";
+  const std::string_view category = node.category();
   const Writer write{node, lane, text};
   if (event.is_span && event.kind == TraceKind::kWait) {
     // Waits overlap, so they are no slices of a thread.

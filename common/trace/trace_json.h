@@ -5,18 +5,23 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "common/trace/trace_recorder.h"
 
 namespace kvstore {
 
-// Whose recording it is.
+// Whose recording it is: a server's, a worker's or a reader's.
 struct TraceNode {
   bool is_server = true;
   uint32_t rank = 0;
+  std::string reader{};  // "host:pid" of a reader, which has no rank; else empty
 
-  // The process of its events: the node's id in ps-lite, 8 + 2r of server r, 9 + 2r of worker r.
-  uint32_t pid() const { return (is_server ? 8 : 9) + 2 * rank; }
+  // The process of its events: the node's id in ps-lite, 8 + 2r of server r, 9 + 2r of worker r; of
+  // a reader an odd number, as workers have, from 2^30 to 2^31, by its name.
+  uint32_t pid() const;
+  std::string name() const;           // "server 0", "worker 3", "reader node0:4711"
+  std::string_view category() const;  // of its events: "server", "worker", "reader"
 };
 
 // Microseconds, as the format has its times, with the nanoseconds behind the point: "-0.001".

@@ -99,6 +99,35 @@ class Profile(unittest.TestCase):
         for rank in range(SERVERS):
             self.events(self.folder / f"rank{rank}_c.json")
 
+    def test_readers_write_what_they_pulled_and_are_merged(self):
+        running = self.start()
+        self.kvctl(running, "start")
+        workers = [running.start_worker(rank, "--rounds", 1000000, "--keys", KEYS, "--elements",
+                                        600000) for rank in range(WORKERS)]
+        readers = [running.start("reader", [
+            os.path.join(cluster.TESTS, "reader_worker"), "--workers", str(WORKERS), "--keys",
+            str(KEYS), "--elements", "600000", "--consistent", "--pulls", "3"],
+            {**running.env(), "KVSTORE_ROLE": "reader",
+             "KVSTORE_PROFILE": str(self.folder / "d.json")}) for _ in range(2)]
+        for reader in readers:
+            self.assertEqual(reader.wait(), 0, reader.text())
+        self.kvctl(running, "stop")
+        for worker in workers:
+            worker.kill()
+        files = sorted(self.folder.glob("reader-*_d.json"))
+        self.assertEqual(len(files), 2)
+        for path in files:
+            trace = self.events(path, whole=True)
+            self.assertRegex(trace["otherData"]["node"], r"^reader \S+:\d+$")
+            self.assertGreaterEqual(self.count(trace, "pull", "X", "reader"), 3 * 3 * KEYS)
+            self.assertGreaterEqual(self.count(trace, "wait", "b", "reader"), 3 * 3 * KEYS)
+        merged = self.folder / "merged.json"
+        self.kvctl(running, "fetch", "-o", str(merged),
+                   *(argument for path in files for argument in ("--add", str(path))))
+        nodes = [node["node"] for node in self.events(merged)["otherData"]["nodes"]]
+        self.assertEqual(nodes[2:], ["server 0", "server 1"])
+        self.assertEqual([node.split()[0] for node in nodes[:2]], ["reader", "reader"])
+
     def test_memory_is_bounded_and_what_is_lost_is_counted(self):
         running = self.start(server_flags=["--profile-mib", "1"])
         self.kvctl(running, "start")

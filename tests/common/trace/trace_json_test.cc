@@ -66,6 +66,24 @@ TEST_CASE("names of keys are JSON, whatever is in them", "[trace]") {
   CHECK(Lines({true, 0}, named).find(R"("key":"a\"b\\c")") != std::string::npos);
 }
 
+TEST_CASE("a reader is named by its host and process, and its events are of none of the members",
+          "[trace]") {
+  const TraceNode reader{false, kNoRank, "node0:4711"};
+  const TraceNode other{false, kNoRank, "node1:4711"};
+  CHECK(reader.name() == "reader node0:4711");
+  CHECK(reader.pid() >= uint32_t{1} << 30);
+  CHECK(reader.pid() % 2 == 1);  // as a worker's
+  CHECK(other.pid() != reader.pid());
+  NamedEvent named = Span(TraceKind::kPull);
+  named.event.rank = kNoRank;
+  const std::string line = Lines(reader, named);
+  CHECK(line.find(R"("cat":"reader","ph":"X")") != std::string::npos);
+  CHECK(line.find(R"("pid":)" + std::to_string(reader.pid())) != std::string::npos);
+  CHECK(line.find("worker") == std::string::npos);
+  CHECK(TraceNode{true, 1}.name() == "server 1");
+  CHECK(TraceNode{false, 2}.name() == "worker 2");
+}
+
 TEST_CASE("one contribution has one id on every node, and others have others", "[trace]") {
   constexpr uint64_t kId = FlowId(1, {7, 0}, 3, 0);
   CHECK(FlowId(1, {7, 0}, 3, 0) == kId);
