@@ -321,9 +321,9 @@ absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalRows* value) {
   const Key& key = *operation.key;
   const UpdaterChoice& choice = ChoiceOf(operation);
-  return Named(key, choice.by_user()
-                        ? value->Push(key.id, operation.values, UpdateOf(operation))
-                        : value->Push(key.id, operation.values, choice.built_in, operation.step));
+  return Named(key, choice.by_user() ? value->Push(key.id, operation.values, UpdateOf(operation))
+                                     : value->Push(key.id, key.name, operation.values,
+                                                   choice.built_in, operation.step));
 }
 
 template <typename Value>

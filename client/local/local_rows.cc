@@ -12,6 +12,7 @@
 #include "common/base/status_macros.h"
 #include "common/kernels/convert.h"
 #include "common/kernels/kernels.h"
+#include "common/rows/row_norms.h"
 
 namespace kvstore {
 
@@ -110,11 +111,17 @@ absl::Status LocalRows::WithSum(KeyId key, absl::Span<const NDArray> values, con
   }
 }
 
-absl::Status LocalRows::Push(KeyId key, absl::Span<const NDArray> values,
+absl::Status LocalRows::Push(KeyId key, std::string_view name, absl::Span<const NDArray> values,
                              const PartUpdater& updater, uint64_t step) {
   KVS_RETURN_IF_ERROR(CheckRoom(values));
+  const RoundCounts counts{1, 1, step};
   return WithSum(key, values, [&](RowSum& sum) {
-    return UpdateRows(updater, key, spec_.dtype, table_, sum, &state_, {}, {1, 1, step});
+    // All stripes are in one table here; the norms are added up stripe by stripe, as servers do it.
+    KVS_ASSIGN_OR_RETURN(const NormSums norms,
+                         MeasureWholeRows(updater, name,
+                                          {key, spec_.dtype, &table_, &sum, state_.get(),
+                                           static_cast<uint64_t>(shape_.stripes), counts}));
+    return UpdateRows(updater, key, spec_.dtype, table_, sum, &state_, {}, counts, norms);
   });
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -34,10 +35,11 @@ class LocalRows {
   // One round: the left fold of `values`, of either storage, in list order, then the updater on the
   // rows that any of them has. Each value is taken as it is, or as what it stands for when it was
   // compressed, as if each came from a worker of its own.
-  // `step`: that it is an update of. Errors: the updater's; RESOURCE_EXHAUSTED for rows above
+  // `name`: the key's, empty if it has a number. `step`: that it is an update of. Errors: the
+  // updater's; RESOURCE_EXHAUSTED for rows above
   // rows_max; then the value stays as it was.
-  absl::Status Push(KeyId key, absl::Span<const NDArray> values, const PartUpdater& updater,
-                    uint64_t step);
+  absl::Status Push(KeyId key, std::string_view name, absl::Span<const NDArray> values,
+                    const PartUpdater& updater, uint64_t step);
   // The same with a user's updater, which sees the rows that any of the values has, and writes
   // these rows of the value. Errors: as above.
   absl::Status Push(KeyId key, absl::Span<const NDArray> values, const WholeUpdate& update);

@@ -29,6 +29,12 @@ class InitialValues {
   // Writes the elements [first, first + count) to `out`, in the dtype. 5 to 40 ns for each that is
   // drawn.
   void Write(uint64_t first, size_t count, void* out) const;
+  // Whether every element is 0.
+  bool zeros() const {
+    return rule_.kind == InitRuleKind::kZeros ||
+           (rule_.kind == InitRuleKind::kConstant && rule_.a == 0);
+  }
+  const InitRuleConfig& rule() const { return rule_; }
 
  private:
   InitRuleConfig rule_;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 
 #include "common/tensor/dtype.h"
 
@@ -16,6 +17,10 @@ class SquareSum {
   // Adds the next elements, of f32 or f64 (KVS_CHECKed); `x` needs no alignment. The array may come
   // in pieces of any sizes. Reads each element once.
   void Add(DType dtype, const void* x, size_t elements);
+  // As if so many zeros had been added, which change no sum.
+  void Skip(uint64_t elements) {
+    next_ = static_cast<size_t>((next_ + elements % kLanes) % kLanes);
+  }
   double Total() const;
 
  private:

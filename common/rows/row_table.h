@@ -42,6 +42,8 @@ class RowTable {
   int64_t rows() const { return rows_; }
   size_t row_bytes() const { return row_bytes_; }
   bool by_rule() const { return rule_.has_value(); }
+  // The rule; null: none.
+  const RowRule* rule() const { return rule_.has_value() ? &*rule_ : nullptr; }
   // Null: the row's page was never touched, the row is zero or what the rule says. `row` is
   // KVS_CHECKed. The pointer stays good as long as the page does.
   const uint8_t* Find(int64_t row) const;

@@ -1,5 +1,7 @@
 #include "common/rows/row_updater.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iterator>
 #include <optional>
@@ -18,6 +20,11 @@ uint64_t BytesOf(const RowState& state) {
   return total;
 }
 
+bool FitsLayout(const RowState* state, const StateLayout& layout) {
+  return state != nullptr && state->layout.names == layout.names &&
+         state->layout.dtype == layout.dtype && state->layout.one_per_row == layout.one_per_row;
+}
+
 namespace {
 
 // Rows of a page that lie side by side and have so many elements are updated where they are. Others
@@ -25,11 +32,6 @@ namespace {
 // of an updater costs about as much as such copies, and each of few elements would cost a call.
 constexpr size_t kElementsInPlace = 256;
 constexpr size_t kElementsGathered = 1024;
-
-bool Fits(const RowState* state, const StateLayout& layout) {
-  return state != nullptr && state->layout.names == layout.names &&
-         state->layout.dtype == layout.dtype && state->layout.one_per_row == layout.one_per_row;
-}
 
 RowStatePtr ZeroState(StateLayout layout, int64_t rows, size_t row_elements) {
   auto state = std::make_unique<RowState>();
@@ -213,17 +215,22 @@ class Batch {
 }  // namespace
 
 absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,
-                        RowSum& sum, RowStatePtr* state, Stripe stripe, const RoundCounts& counts) {
-  KVS_RETURN_IF_ERROR(updater.CheckRows(dtype));
+                        RowSum& sum, RowStatePtr* state, Stripe stripe, const RoundCounts& counts,
+                        const NormSums& norms) {
+  KVS_RETURN_IF_ERROR(updater.CheckDType(dtype));
   if (table.by_rule() && !updater.lazy_update()) {
     return absl::InvalidArgumentError(
-        "lazy_update = 1 expected for a key whose rows come to be by rule, got 0");
+        updater.updates_all_rows()
+            ? fmt::format("optimizer '{}', which updates all rows: a key whose rows were brought "
+                          "expected, got one whose rows come to be by rule",
+                          updater.config().name)
+            : "lazy_update = 1 expected for a key whose rows come to be by rule, got 0");
   }
   KVS_CHECK(table.row_bytes() == sum.row_elements() * DTypeBytes(dtype));
   StateLayout layout = updater.LayoutFor(dtype);
   const bool keeps_state = layout.keeps_state();
   RowStatePtr fresh;
-  if (keeps_state && !Fits(state->get(), layout)) {
+  if (keeps_state && !FitsLayout(state->get(), layout)) {
     fresh = ZeroState(std::move(layout), table.rows(), sum.row_elements());
   }
   RowState* const kept = !keeps_state ? nullptr : fresh != nullptr ? fresh.get() : state->get();
@@ -255,7 +262,8 @@ absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowT
   if (assign && !table.by_rule()) table.Zero();
   const auto run = [&](const int64_t* rows, size_t count, void* const* arrays, uint8_t* sums) {
     updater.UpdateRows(key, dtype, update, count, row_elements,
-                       {rows, stripe.stripes, stripe.stripe}, arrays[0], sums, arrays + 1, counts);
+                       {rows, stripe.stripes, stripe.stripe}, arrays[0], sums, arrays + 1, counts,
+                       norms);
   };
   summed.Run(run);
   if (others.has_value()) others->Run(run);

@@ -26,6 +26,8 @@ struct RowState {
 using RowStatePtr = std::unique_ptr<RowState>;
 
 uint64_t BytesOf(const RowState& state);
+// Whether an updater with that layout goes on with the state; null: there is none.
+bool FitsLayout(const RowState* state, const StateLayout& layout);
 
 // Which rows of a value a table has: row r is row r * stripes + stripe of the value.
 struct Stripe {
@@ -38,11 +40,12 @@ struct Stripe {
 // counted. Runs of rows that lie side by side are updated at once, and so are short ones, gathered,
 // so that narrow rows cost about what their bytes cost. An update that is not lazy visits all rows
 // on the pages that exist; those on others are zero, as is what is remembered of them, and stay so.
-// Errors: those of PartUpdater::CheckRows; INVALID_ARGUMENT for an updater that is not lazy and a
+// `norms`: of the whole value, if it is to be measured (row_norms.h).
+// Errors: those of PartUpdater::CheckDType; INVALID_ARGUMENT for an updater that is not lazy and a
 // table by rule, whose other rows nobody visits; then neither `table` nor `*state` has changed. May
 // throw std::bad_alloc; then too, but for pages that are as if they had never been touched.
 absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,
                         RowSum& sum, RowStatePtr* state, Stripe stripe = {},
-                        const RoundCounts& counts = {});
+                        const RoundCounts& counts = {}, const NormSums& norms = {});
 
 }  // namespace kvstore

@@ -23,6 +23,7 @@ class LambUpdater final : public Updater {
   std::string_view name() const override { return "lamb"; }
   std::vector<std::string> StateNames() const override { return {"mean", "var"}; }
   bool keeps_wide_state() const override { return true; }
+  bool updates_all_rows() const override { return true; }
   const UpdateNumbers* numbers() const override { return &numbers_; }
   size_t Measurings(std::string_view) const override { return 1; }
 

@@ -11,7 +11,7 @@ namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 0.001; beta1 (0.9), beta2 (0.999),
 // epsilon (1e-6), lower_bound and upper_bound (absent), bias_correction (1), UpdaterOptions. State:
-// "mean", "var", f32 beside f16 and bf16. Floats, dense values.
+// "mean", "var", f32 beside f16 and bf16. Floats. All rows of a row-sparse value are updated.
 absl::StatusOr<std::unique_ptr<Updater>> MakeLamb(const UpdaterParameters& parameters);
 
 }  // namespace kvstore

@@ -75,7 +75,7 @@ absl::StatusOr<std::unique_ptr<Updater>> MakeLars(const UpdaterParameters& param
   const double eta = reader.WithDefault("eta", 0.001, NumberRange::kPositive);
   const double epsilon =
       reader.WithDefault("epsilon", common.mxnet1 ? 0 : 1e-8, NumberRange::kNotNegative);
-  const UpdaterOptions options = reader.Options();
+  const UpdaterOptions options = reader.OptionsOfRows();
   KVS_RETURN_IF_ERROR(reader.Finish());
   if (momentum == 0) {
     return std::make_unique<LarsUpdater<SgdNumbers>>(std::vector<std::string>{}, SgdNumbers{common},

@@ -9,8 +9,8 @@
 namespace kvstore {
 
 // Parameters: the common ones (parameters.h) with learning_rate 0.1 (mxnet1: 0.01); momentum (0),
-// eta (0.001), epsilon (1e-8, mxnet1: 0), UpdaterOptions. State: "momentum", unless momentum is 0.
-// Floats, dense values. Keys whose names end in gamma, beta or bias are not measured: sgd.
+// eta (0.001), epsilon (1e-8, mxnet1: 0), UpdaterOptions, lazy_update (1). State: "momentum",
+// unless momentum is 0. Floats. Keys whose names end in gamma, beta or bias are not measured: sgd.
 absl::StatusOr<std::unique_ptr<Updater>> MakeLars(const UpdaterParameters& parameters);
 
 }  // namespace kvstore

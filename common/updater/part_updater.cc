@@ -74,15 +74,6 @@ absl::Status PartUpdater::CheckDense(DType dtype) const {
       "optimizer '{}': a row_sparse key expected, got a dense one", first().updater->name()));
 }
 
-absl::Status PartUpdater::CheckRows(DType dtype) const {
-  KVS_RETURN_IF_ERROR(CheckDType(dtype));
-  if (first().updater->Measurings("") == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      fmt::format("optimizer '{}': a dense key expected, whose norm is that of all its elements, "
-                  "got a row_sparse one",
-                  first().updater->name()));
-}
-
 bool PartUpdater::KeepsMaster(DType dtype) const {
   return first().updater->options().multi_precision && AccumulatorOf(dtype) != dtype;
 }
@@ -143,58 +134,76 @@ absl::StatusOr<NormSums> PartUpdater::Measure(size_t step, KeyId key, DType dtyp
   const bool fits = Fits(state, layout, elements * DTypeBytes(layout.dtype));
   PartRun run = RunOf(key, dtype, counts.step, fits ? state->updates + 1 : 1, elements);
   run.norms = norms;
+  NormMeasure measure;
+  for (size_t i = 0; i < elements; i += kRun) {
+    const uint8_t* tensors[kTensorsMax + 1] = {};
+    for (size_t k = 0; fits && k < layout.names.size(); ++k) {
+      tensors[k] = state->tensors[k]->data() + i * DTypeBytes(layout.dtype);
+    }
+    MeasureRun(step, run, dtype, counts,
+               {std::min(kRun, elements - i), value.data() + i * DTypeBytes(dtype),
+                sum.data() + i * DTypeBytes(run.dtype), fits ? tensors : nullptr},
+               &measure);
+  }
+  return TotalOf(measure);
+}
+
+void PartUpdater::MeasureRows(const Measuring& measuring, const MeasuredElements& elements,
+                              NormMeasure* measure) const {
+  PartRun run = RunOf(measuring.key, measuring.dtype, measuring.counts.step, measuring.update,
+                      elements.elements);
+  run.norms = measuring.norms;
+  MeasureRun(measuring.step, run, measuring.dtype, measuring.counts, elements, measure);
+}
+
+// Shows the updater what the update will see, in the dtype that it computes in.
+void PartUpdater::MeasureRun(size_t step, PartRun run, DType dtype, const RoundCounts& counts,
+                             const MeasuredElements& elements, NormMeasure* measure) const {
+  constexpr size_t kRun = Updater::kMeasuredMax;
+  run.elements = elements.elements;
   const size_t width = DTypeBytes(run.dtype);
   const size_t masters = KeepsMaster(dtype) ? 1 : 0;
-  // What the update will see of a run of elements, in the dtype that it computes in.
+  const bool wide_kept = masters > 0 || dtype == run.dtype || run.updater->keeps_wide_state();
   double wide_value[kRun];
   double wide_sum[kRun];
   double wide_state[kTensorsMax][kRun];
   void* const states[kTensorsMax] = {wide_state[0], wide_state[1], wide_state[2]};
   uint8_t rounded[kRun * sizeof(uint16_t)];
-  NormMeasure measure;
-  for (size_t i = 0; i < elements; i += kRun) {
-    run.elements = std::min(kRun, elements - i);
-    const uint8_t* const own_value = value.data() + i * DTypeBytes(dtype);
-    std::memcpy(wide_sum, sum.data() + i * width, run.elements * width);
-    Divide(run.dtype, counts, wide_sum, run.elements);
-    if (dtype == run.dtype) {
-      std::memcpy(wide_value, own_value, run.elements * width);
-    } else if (masters == 0) {
-      Widen(dtype, wide_value, own_value, run.elements);
-      Narrow(dtype, rounded, wide_sum, run.elements);
-      Widen(dtype, wide_sum, rounded, run.elements);
-    } else if (!fits) {
-      Widen(dtype, wide_value, own_value, run.elements);
-    } else {
-      std::memcpy(wide_value, state->tensors[0]->data() + i * width, run.elements * width);
-      TakeOver(dtype, own_value, reinterpret_cast<uint8_t*>(wide_value), run.elements);
-    }
-    for (size_t k = 0; k < tensors_; ++k) {
-      if (!fits) {
-        std::memset(wide_state[k], 0, run.elements * width);
-        continue;
-      }
-      const uint8_t* const own = state->tensors[k + masters]->data() + i * DTypeBytes(layout.dtype);
-      if (layout.dtype == run.dtype) {
-        std::memcpy(wide_state[k], own, run.elements * width);
-      } else {
-        Widen(dtype, wide_state[k], own, run.elements);
-      }
-    }
-    run.updater->Measure(step, run, wide_value, wide_sum, states, &measure);
+  std::memcpy(wide_sum, elements.sum, run.elements * width);
+  Divide(run.dtype, counts, wide_sum, run.elements);
+  if (dtype == run.dtype) {
+    std::memcpy(wide_value, elements.value, run.elements * width);
+  } else if (masters == 0) {
+    Widen(dtype, wide_value, elements.value, run.elements);
+    Narrow(dtype, rounded, wide_sum, run.elements);
+    Widen(dtype, wide_sum, rounded, run.elements);
+  } else if (elements.state == nullptr) {
+    Widen(dtype, wide_value, elements.value, run.elements);
+  } else {
+    std::memcpy(wide_value, elements.state[0], run.elements * width);
+    TakeOver(dtype, elements.value, reinterpret_cast<uint8_t*>(wide_value), run.elements);
   }
-  NormSums sums;
-  for (size_t i = 0; i < NormSums::kCount; ++i) sums.squares[i] = measure[i].Total();
-  return sums;
+  for (size_t k = 0; k < tensors_; ++k) {
+    if (elements.state == nullptr) {
+      std::memset(wide_state[k], 0, run.elements * width);
+    } else if (wide_kept) {
+      std::memcpy(wide_state[k], elements.state[k + masters], run.elements * width);
+    } else {
+      Widen(dtype, wide_state[k], elements.state[k + masters], run.elements);
+    }
+  }
+  run.updater->Measure(step, run, wide_value, wide_sum, states, measure);
 }
 
 void PartUpdater::UpdateRows(KeyId key, DType dtype, uint64_t update, size_t rows,
                              size_t row_elements, const RowNumbers& numbers, void* value, void* sum,
-                             void* const* state, const RoundCounts& counts) const {
+                             void* const* state, const RoundCounts& counts,
+                             const NormSums& norms) const {
   Divide(AccumulatorOf(dtype), counts, sum, rows * row_elements);
   if (!first().updater->keeps_one_per_row() && !first().updater->draws_noise()) {
-    Run(RunOf(key, dtype, counts.step, update, rows * row_elements), dtype, value, sum, value,
-        state);
+    PartRun run = RunOf(key, dtype, counts.step, update, rows * row_elements);
+    run.norms = norms;
+    Run(run, dtype, value, sum, value, state);
     return;
   }
   PartRun run = RunOf(key, dtype, counts.step, update, row_elements);

@@ -64,6 +64,25 @@ struct RowNumbers {
   uint64_t operator[](size_t i) const { return static_cast<uint64_t>(rows[i]) * stripes + stripe; }
 };
 
+// Which measuring of a value, before which update, it is.
+struct Measuring {
+  size_t step = 0;
+  KeyId key = 0;
+  DType dtype = DType::kUnspecified;
+  uint64_t update = 1;  // as UpdateRows' will be
+  RoundCounts counts{};
+  NormSums norms{};  // what is known of the whole value
+};
+
+// Elements that are measured, at most Updater::kMeasuredMax.
+struct MeasuredElements {
+  size_t elements = 0;
+  const uint8_t* value = nullptr;
+  const uint8_t* sum = nullptr;  // in AccumulatorOf(dtype)
+  // As many arrays as the state's layout has names; null: what is remembered is zero.
+  const uint8_t* const* state = nullptr;
+};
+
 // Updates are told their step (RoundCounts::step): a number that was changed from a step on is the
 // new one in updates of that step and later, in whatever order they are made.
 //
@@ -96,13 +115,13 @@ class PartUpdater {
   std::map<uint64_t, UpdaterParameters> changes() const;
   // Whether rows that a sum does not have stay as they are. If not, their update is that of a row
   // whose sum is zeros.
-  bool lazy_update() const { return first().updater->options().lazy_update; }
+  bool lazy_update() const { return first().updater->options().lazy_update && !updates_all_rows(); }
+  // Whether the updater has no lazy update.
+  bool updates_all_rows() const { return first().updater->updates_all_rows(); }
 
   // Whether values of `dtype` can be updated, and their sums divided, where they are to be.
   // Errors: INVALID_ARGUMENT names the optimizer and the dtype.
   absl::Status CheckDType(DType dtype) const;
-  // The same for a row-sparse value. Errors: INVALID_ARGUMENT for an updater of dense values alone.
-  absl::Status CheckRows(DType dtype) const;
   // What the updater keeps beside values of `dtype`.
   StateLayout LayoutFor(DType dtype) const;
 
@@ -129,7 +148,7 @@ class PartUpdater {
                                           const RoundCounts& counts = {},
                                           const NormSums& norms = {}) const;
 
-  // How often the whole dense value must be measured before its parts can be updated: mostly 0.
+  // How often the whole value must be measured before its parts can be updated: mostly 0.
   size_t Measurings(std::string_view key_name) const {
     return first().updater->Measurings(key_name);
   }
@@ -138,16 +157,20 @@ class PartUpdater {
   absl::StatusOr<NormSums> Measure(size_t step, KeyId key, DType dtype, const Buffer& value,
                                    const Buffer& sum, const UpdaterState* state,
                                    const RoundCounts& counts, const NormSums& norms) const;
+  // The same of elements of a row-sparse value, which are added to `measure`; `dtype` passed
+  // CheckDType.
+  void MeasureRows(const Measuring& measuring, const MeasuredElements& elements,
+                   NormMeasure* measure) const;
 
-  // The same for `rows` rows of a row-sparse value of `key` that lie one after the other, of
-  // `row_elements` elements each; `dtype` passed CheckDType. `update`: which update of the key's
-  // stripe this is, from 1, counted since its state was zero. `value` is overwritten, `sum` is used
-  // up, `state` has as many arrays as LayoutFor(dtype) has names, in its dtype, with the rows'
-  // parts of them. None needs alignment; they do not overlap. `numbers`: of the rows, within the
-  // value.
+  // An update, as above, of `rows` rows of a row-sparse value of `key` that lie one after the
+  // other, of `row_elements` elements each; `dtype` passed CheckDType. `update`: which update of
+  // the key's stripe this is, from 1, counted since its state was zero. `value` is overwritten,
+  // `sum` is used up, `state` has as many arrays as LayoutFor(dtype) has names, in its dtype, with
+  // the rows' parts of them. None needs alignment; they do not overlap. `numbers`: of the rows,
+  // within the value. `norms`: of the whole value, if it is to be measured.
   void UpdateRows(KeyId key, DType dtype, uint64_t update, size_t rows, size_t row_elements,
                   const RowNumbers& numbers, void* value, void* sum, void* const* state,
-                  const RoundCounts& counts = {}) const;
+                  const RoundCounts& counts = {}, const NormSums& norms = {}) const;
 
  private:
   // The most tensors that any updater keeps beside a value.
@@ -172,6 +195,8 @@ class PartUpdater {
   // The one that updates of this step use.
   const Optimizer& At(uint64_t step) const;
   PartRun RunOf(KeyId key, DType dtype, uint64_t step, uint64_t update, size_t elements) const;
+  void MeasureRun(size_t step, PartRun run, DType dtype, const RoundCounts& counts,
+                  const MeasuredElements& elements, NormMeasure* measure) const;
   // From `value` to `result`, which may be either of `value` and, where the dtypes are the same,
   // `sum`.
   void Run(const PartRun& run, DType dtype, const void* value, void* sum, void* result,

@@ -71,6 +71,11 @@ struct UpdaterRun {
 
 // The sums of squares that NormSums are made of, as they are made.
 using NormMeasure = std::array<SquareSum, NormSums::kCount>;
+inline NormSums TotalOf(const NormMeasure& measure) {
+  NormSums sums;
+  for (size_t i = 0; i < NormSums::kCount; ++i) sums.squares[i] = measure[i].Total();
+  return sums;
+}
 
 // Immutable once made. Threading: const methods from any thread, on different parts.
 class Updater {
@@ -91,6 +96,9 @@ class Updater {
   virtual bool keeps_one_per_row() const { return false; }
   // Whether the tensors are f32 beside values of f16 and bf16, also without multi_precision.
   virtual bool keeps_wide_state() const { return false; }
+  // Whether an update of a row-sparse value always changes all of its rows, as one of a dense value
+  // with zeros where the sum has no rows.
+  virtual bool updates_all_rows() const { return false; }
   // Whether an update depends on which elements of the value it is of, and on how many updates
   // there were, which are counted then although there may be no tensors. Rows come one by one.
   virtual bool draws_noise() const { return false; }
@@ -103,8 +111,7 @@ class Updater {
   virtual void BeginRow(const UpdaterRun& /*run*/, const void* /*sum*/,
                         void* const* /*state*/) const {}
   // How often an update of the value of `key_name` (empty: it has a number) needs sums over the
-  // whole value first, each with what the ones before it found; 0: it is elementwise. Dense values
-  // alone can be measured.
+  // whole value first, each with what the ones before it found; 0: it is elementwise.
   virtual size_t Measurings(std::string_view /*key_name*/) const { return 0; }
   // The most elements that a run of Measure has.
   static constexpr size_t kMeasuredMax = 1024;

@@ -253,8 +253,7 @@ void RowValue::Fold(SumIndex sum, const Piece& piece) {
   }
 }
 
-absl::Status RowValue::UpdateBy(SumIndex sum, const RoundCounts& counts,
-                                const NormSums& /*norms*/) {
+absl::Status RowValue::UpdateBy(SumIndex sum, const RoundCounts& counts, const NormSums& norms) {
   const auto found = sums_.find(sum);
   KVS_CHECK(found != sums_.end());
   const RowSum& rows = found->second;
@@ -263,23 +262,49 @@ absl::Status RowValue::UpdateBy(SumIndex sum, const RoundCounts& counts,
                                           rows.rows().size() * cut_.row_elements)
                               : Figures();
   // The sum goes when nothing can fail for want of memory any more.
-  absl::Status outcome = UpdateTable(found->second, counts);
+  absl::Status outcome = UpdateTable(found->second, counts, norms);
   sums_.erase(found);
   if (updater_.measures_sums) last_sum_ = figures;
   return outcome;
 }
 
-absl::Status RowValue::UpdateTable(RowSum& sum, const RoundCounts& counts) {
-  if (updater_.by_program()) {
-    return UpdateRowsByProgram(*updater_.program, {key(), id(), version() + 1, counts}, cut_,
-                               table_, sum, &state_);
+absl::Status RowValue::Named(const absl::Status& status) const {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), fmt::format("{}: {}", Label(), std::string(status.message())));
+}
+
+uint32_t RowValue::Measurings() const {
+  if (updater_.by_program() || parts() == 1) return 0;
+  return static_cast<uint32_t>(updater_.built_in.Measurings(key().name));
+}
+
+MeasuredTable RowValue::Measured(const RowSum& sum, const RoundCounts& counts) const {
+  return {key().key, key().dtype, &table_, &sum, state_.get(), /*stripes=*/1, counts};
+}
+
+absl::StatusOr<NormSums> RowValue::Measure(uint32_t step, SumIndex sum, const RoundCounts& counts,
+                                           const NormSums& norms) const {
+  absl::StatusOr<NormSums> measured =
+      MeasureRows(updater_.built_in, step, Measured(sums_.at(sum), counts), norms);
+  if (!measured.ok()) return Named(measured.status());
+  return measured;
+}
+
+absl::Status RowValue::UpdateTable(RowSum& sum, const RoundCounts& counts, const NormSums& norms) {
+  if (!updater_.by_program()) return Named(UpdateByBuiltIn(sum, counts, norms));
+  return UpdateRowsByProgram(*updater_.program, {key(), id(), version() + 1, counts}, cut_, table_,
+                             sum, &state_);
+}
+
+absl::Status RowValue::UpdateByBuiltIn(RowSum& sum, const RoundCounts& counts, NormSums norms) {
+  const PartUpdater& updater = updater_.built_in;
+  // A value of one stripe is measured at once; one of several was, with what the others found.
+  if (parts() == 1) {
+    KVS_ASSIGN_OR_RETURN(norms, MeasureWholeRows(updater, key().name, Measured(sum, counts)));
   }
-  const absl::Status updated =
-      UpdateRows(updater_.built_in, key().key, key().dtype, table_, sum, &state_,
-                 {static_cast<uint64_t>(cut_.stripes), static_cast<uint64_t>(id().part)}, counts);
-  if (updated.ok()) return updated;
-  return absl::Status(updated.code(),
-                      fmt::format("{}: {}", Label(), std::string(updated.message())));
+  return UpdateRows(updater, key().key, key().dtype, table_, sum, &state_,
+                    {static_cast<uint64_t>(cut_.stripes), static_cast<uint64_t>(id().part)}, counts,
+                    norms);
 }
 
 Payload RowValue::Read(const Piece& asked) const {
@@ -375,17 +400,15 @@ absl::Status RowValue::Load(const Payload& saved) {
 
 absl::StatusOr<StateInfo> RowValue::Kind() const {
   absl::StatusOr<StateInfo> kind = updater_.KindFor(key().dtype);
-  if (kind.ok()) return kind;
-  return absl::Status(kind.status().code(),
-                      fmt::format("{}: {}", Label(), std::string(kind.status().message())));
+  if (!kind.ok()) return Named(kind.status());
+  return kind;
 }
 
 absl::StatusOr<StatePage> RowValue::ReadState(const StateCursor& from) const {
   KVS_ASSIGN_OR_RETURN(const StateInfo kind, Kind());
   absl::StatusOr<StatePage> page = kvstore::ReadState(kind, state_.get(), Extent(), from);
-  if (page.ok()) return page;
-  return absl::Status(page.status().code(),
-                      fmt::format("{}: {}", Label(), std::string(page.status().message())));
+  if (!page.ok()) return Named(page.status());
+  return page;
 }
 
 absl::Status RowValue::StageState(const StatePage& page) {

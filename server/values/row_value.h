@@ -8,6 +8,7 @@
 
 #include "common/codec/codec.h"
 #include "common/rows/row_cut.h"
+#include "common/rows/row_norms.h"
 #include "common/rows/row_sum.h"
 #include "common/rows/row_table.h"
 #include "common/rows/row_updater.h"
@@ -45,6 +46,11 @@ class RowValue final : public PartValue {
   void Fill(const Piece& piece) override;
   void Fold(SumIndex sum, const Piece& piece) override;
   void DropSum(SumIndex sum) override { sums_.erase(sum); }
+  // The stripes, if there are several.
+  uint32_t Measurings() const override;
+  uint32_t parts() const override { return cut_.stripes; }
+  absl::StatusOr<NormSums> Measure(uint32_t step, SumIndex sum, const RoundCounts& counts,
+                                   const NormSums& norms) const override;
   // The rows in the order of the ids; encoded, if the codec encodes pulls.
   Payload Read(const Piece& asked) const override;
   ValueRows ReadRows(int64_t begin, int64_t end, size_t bytes_max) const override;
@@ -60,7 +66,10 @@ class RowValue final : public PartValue {
  private:
   absl::Status UpdateBy(SumIndex sum, const RoundCounts& counts, const NormSums& norms) override;
   void ForgetAllButValue() noexcept override;
-  absl::Status UpdateTable(RowSum& sum, const RoundCounts& counts);
+  absl::Status UpdateTable(RowSum& sum, const RoundCounts& counts, const NormSums& norms);
+  absl::Status UpdateByBuiltIn(RowSum& sum, const RoundCounts& counts, NormSums norms);
+  MeasuredTable Measured(const RowSum& sum, const RoundCounts& counts) const;
+  absl::Status Named(const absl::Status& status) const;
   // That of a part of which no row was written.
   RowTable EmptyTable() const;
   // What is kept beside it; errors name the part.

@@ -88,6 +88,31 @@ TEST_CASE("lars goes by the norms of the whole value, however many parts it has"
   });
 }
 
+TEST_CASE(
+    "lars moves the rows that are pushed by the norm of all rows, whatever stripes they are in",
+    "[optimizer][norms][rows]") {
+  // One stripe, and 61.
+  const int64_t height = GENERATE(100, 100000);
+  const Dims shape = {height, 4};
+  const NDArray initial = RowArray(shape, {{1, {3, 0, 0, 0}}, {98, {0, 0, 4, 0}}});
+  OnEvery(StoreWithRounds, [&](Worker& worker) {
+    KVStore& store = worker.store();
+    worker.SetOptimizer(
+        OptimizerSpec("lars").Set("learning_rate", 1).Set("eta", 1).Set("epsilon", 0));
+    store.Init(Strings{"layer.weight", "layer.bias"}, {initial, initial});
+    // n workers' sum has n times the norm, which cancels.
+    const NDArray gradient = RowArray(shape, {{1, {0, 2, 0, 0}}});
+    store.Push(Strings{"layer.weight", "layer.bias"}, {gradient, gradient});
+    NDArray scaled(shape), plain(shape);
+    store.Pull(Strings{"layer.weight", "layer.bias"}, {&scaled, &plain});
+    const Floats weight = Read(scaled), bias = Read(plain);
+    MUST_EQUAL(weight[4], 3.0f);
+    MUST_EQUAL(weight[5], -5.0f);  // a step as long as the weight
+    MUST_EQUAL(weight[98 * 4 + 2], 4.0f);
+    MUST_EQUAL(bias[5], -2.0f * worker.all());
+  });
+}
+
 TEST_CASE("string keys have their own factors of learning rate and weight decay", "[optimizer]") {
   OnEvery(StoreWithOneOrder, [](Worker& worker) {
     KVStore& store = worker.store();

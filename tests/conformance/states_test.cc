@@ -233,6 +233,7 @@ TEST_CASE("states of dense keys go on elsewhere with the same bits", "[states]")
 TEST_CASE("states of row_sparse keys go on elsewhere with the same bits", "[states][rows]") {
   CheckGoesOn(OptimizerSpec("adam").Set("multi_precision", 1), kRowKeys);
   CheckGoesOn(OptimizerSpec("groupadagrad"), kRowKeys);
+  CheckGoesOn(OptimizerSpec("lamb").Set("learning_rate", 0.01), kRowKeys);
   // Rows that a push does not have are updated, too.
   CheckGoesOn(OptimizerSpec("sgd").Set("momentum", 0.9).Set("wd", 0.1).Set("lazy_update", 0),
               kRowKeys);

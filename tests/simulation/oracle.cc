@@ -177,7 +177,7 @@ uint64_t Oracle::SumOfRound(PartId id, Round round) const {
 
 uint32_t Oracle::Measurings(PartId id) const {
   const Part& p = part(id);
-  return p.row_sparse || p.parts == 1 ? 0 : world_.params().measurings;
+  return p.parts == 1 ? 0 : world_.params().measurings;
 }
 
 bool Oracle::MeasureFails(PartId id, uint64_t sum) const {

@@ -47,7 +47,7 @@ struct Params {
   bool explicit_ranks = false;
   bool last_is_late = false;  // rank 0 does everything last
   uint32_t update_fails_permille = 0;
-  // How often the updater measures the whole of a dense value before each update of its parts.
+  // How often the updater measures the whole of a value before each update of its parts.
   uint32_t measurings = 0;
   bool async = false;                 // dist_async instead of dist_sync
   std::optional<uint64_t> staleness;  // dist_ssp with this bound; then also `async`

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Golden vectors of the lazy updates of row-sparse values, made with NumPy from the formulas of
-make_vectors.py: a round updates the rows that its sum has, and their state, and no others.
+make_vectors.py: a round updates the rows that its sum has, and their state, and no others. Those of
+lamb and lans, and others with lazy_update = 0, update all rows. Norms are those of the whole value.
 
   make_row_vectors.py            writes rows.txt beside this script
   make_row_vectors.py --check    makes it again and compares: exit 0 equal, 1 not, 77 no NumPy
@@ -20,7 +21,7 @@ except ImportError:
     print("skipped: NumPy is not installed")
     sys.exit(77)
 
-from make_vectors import IN_1_9_1, OWN_NUMBERS, Narrow, SplitMix64, words
+from make_vectors import IN_1_9_1, NORM_NUMBERS, OWN_NUMBERS, Narrow, SplitMix64, words
 from numpy_updaters import Updater
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -80,6 +81,15 @@ NARROW_CASES = [("sum", {})] + [
                                   ("adam", FULL),
                                   ("ftrl", FULL), *OTHERS_ONCE)
     for flag in (0.0, 1.0)]
+# Of norms of the whole value; with random numbers of their own, which leave the others theirs.
+NORMS = [(optimizer, dict(own, **FULL)) for optimizer, own in NORM_NUMBERS]
+NORMS_MXNET1 = [(optimizer, dict(parameters, mxnet1=1.0)) for optimizer, parameters in NORMS
+                if optimizer == "lars"]
+ALL_ROWS = [(optimizer, dict(parameters, lazy_update=0.0)) for optimizer, parameters in (
+    ("sgd", dict(FULL, momentum=0.85)), ("adam", FULL), *NORMS) if optimizer not in ("lamb", "lans")]
+NARROW_NORMS = [(optimizer, dict(parameters, multi_precision=flag))
+                for optimizer, parameters in NORMS[::2] for flag in (0.0, 1.0)]
+WIDE = ("lamb", "lans")  # whose state is f32 beside f16 and bf16
 
 
 class Whole:
@@ -104,23 +114,31 @@ def case_lines(optimizer, parameters, kind, dtype, random):
     state = {name: np.zeros((HEIGHT, 1 if formulas.one_per_row() else WIDTH), dtype)
              for name in names}
     keeps_master = parameters.get("multi_precision", 0.0) == 1.0
+    wide = keeps_master or optimizer in WIDE
     master = value.copy()
     for n, rows in enumerate(ROUNDS, start=1):
         s = numbers(len(rows))
-        formulas.state = [state[name][rows] for name in names]
-        formulas.places = np.array([[row * WIDTH + i for i in range(WIDTH)] for row in rows])
+        seen = s if keeps_master else kind.rounded(s)
+        whole = np.zeros((HEIGHT, WIDTH), dtype)
+        whole[rows] = seen
+        updated = rows
+        if optimizer in WIDE or parameters.get("lazy_update", 1.0) == 0.0:
+            updated, seen = list(range(HEIGHT)), whole
+        formulas.state = [state[name][updated] for name in names]
+        formulas.places = np.array([[row * WIDTH + i for i in range(WIDTH)] for row in updated])
+        formulas.whole = (master.copy() if keeps_master else value.copy(), whole)
         if keeps_master:
-            master[rows] = formulas.update(master[rows], s)
-            value[rows] = kind.rounded(master[rows])
+            master[updated] = formulas.update(master[updated], seen)
+            value[updated] = kind.rounded(master[updated])
         else:
-            value[rows] = kind.rounded(formulas.update(value[rows], kind.rounded(s)))
+            value[updated] = kind.rounded(formulas.update(value[updated], seen))
         for name, kept in zip(names, formulas.state):
-            state[name][rows] = kept if keeps_master else kind.rounded(kept)
+            state[name][updated] = kept if wide else kind.rounded(kept)
         yield f"rows {n} " + " ".join(map(str, rows))
         yield f"sum {n} " + words(s.reshape(-1))
         yield f"value {n} " + kind.words(value.reshape(-1))
         for name in names:
-            yield f"state {n} {name} " + (words if keeps_master else kind.words)(
+            yield f"state {n} {name} " + (words if wide else kind.words)(
                 state[name].reshape(-1))
 
 
@@ -131,6 +149,13 @@ def all_lines():
                                (Whole("f64", np.float64), np.float64, CASES + OTHERS_ONCE),
                                (Narrow("f16"), np.float32, NARROW_CASES),
                                (Narrow("bf16"), np.float32, NARROW_CASES)):
+        for optimizer, parameters in cases:
+            yield from case_lines(optimizer, parameters, kind, dtype, random)
+    random = SplitMix64(20261130)
+    for kind, dtype, cases in ((Whole("f32", np.float32), np.float32, NORMS + NORMS_MXNET1 + ALL_ROWS),
+                               (Whole("f64", np.float64), np.float64, NORMS),
+                               (Narrow("f16"), np.float32, NARROW_NORMS),
+                               (Narrow("bf16"), np.float32, NARROW_NORMS)):
         for optimizer, parameters in cases:
             yield from case_lines(optimizer, parameters, kind, dtype, random)
 

@@ -69,6 +69,7 @@ class Updater:
         self.clip = dtype(parameters["clip_gradient"]) if "clip_gradient" in parameters else None
         self.parameters = parameters
         self.t = 0
+        self.whole = None  # weight and sum of the whole value, where an update is of some of its rows
         self.places = None  # numbers of the elements within the value; None: from 0 on
         self.state = [np.zeros(1, dtype)] * len(self.state_names())
 
@@ -142,8 +143,9 @@ class Updater:
 
     def lars(self, w, s, scaled, decay, rescaled, decayed):
         plain = self.learning_rate
-        weight = math.sqrt(square_sum(w))
-        gradient = abs(self.parameters.get("rescale_grad", 1.0)) * math.sqrt(square_sum(s))
+        whole_w, whole_s = (w, s) if self.whole is None else self.whole
+        weight = math.sqrt(square_sum(whole_w))
+        gradient = abs(self.parameters.get("rescale_grad", 1.0)) * math.sqrt(square_sum(whole_s))
         wd = self.parameters.get("wd", 0.0) * self.parameters.get("wd_mult", 1.0)
         if weight > 0 and gradient > 0:
             epsilon = self.parameters.get("epsilon", 0.0 if self.mxnet1 else 1e-8)

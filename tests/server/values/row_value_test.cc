@@ -308,6 +308,48 @@ TEST_CASE("rows by rule are updated lazily or not at all", "[engine][rows]") {
   CHECK(stripe.Read({1}) == std::vector<Row>{{4, 4, 4}});
 }
 
+TEST_CASE("each stripe of several is measured, and updated with the norms of all",
+          "[engine][norms]") {
+  TensorValues values;
+  REQUIRE(values.SetOptimizer({"lars", {{"learning_rate", 1}, {"eta", 1}, {"epsilon", 0}}}).ok());
+  const KeySpec key = Key(1000003);
+  Stripe zero(values, key, 0, {{61, {3, 0, 0}}});
+  Stripe one(values, key, 1, {{1, {0, 4, 0}}});
+  REQUIRE(zero.value->parts() == 61);
+  REQUIRE(zero.value->Measurings() == 1);
+  zero.value->Fold(0, PieceOf({{122, {0, 0, 2}}}));
+  one.value->Fold(0, PieceOf({}));
+  NormSums norms = *zero.value->Measure(0, 0, {}, {});
+  norms += *one.value->Measure(0, 0, {}, {});
+  REQUIRE(zero.value->Update(0, {}, norms).ok());
+  REQUIRE(one.value->Update(0, {}, norms).ok());
+  // The gradient's norm is 2, the weight's 5, 4 of which is in the other stripe.
+  CHECK(zero.Read({61, 122}) == std::vector<Row>{{3, 0, 0}, {0, 0, -5}});
+  CHECK(one.Read({1}) == std::vector<Row>{{0, 4, 0}});
+
+  Stripe whole(values, Key(10), 0, {{1, {3, 0, 0}}, {2, {0, 4, 0}}});
+  CHECK(whole.value->Measurings() == 0);  // it does so itself
+  REQUIRE(whole.Update({PieceOf({{7, {0, 0, 2}}})}).ok());
+  CHECK(whole.Read({1, 7}) == std::vector<Row>{{3, 0, 0}, {0, 0, -5}});
+}
+
+TEST_CASE("rows by rule that are not zeros have no norm, and their update fails",
+          "[engine][norms]") {
+  TensorValues values;
+  REQUIRE(values.SetOptimizer({"lars", {}}).ok());
+  const std::string why =
+      "optimizer 'lars': a key whose rows are zeros until they are written expected, as its norm "
+      "is that of all rows, got one by the rule constant 4";
+  Stripe whole(values, ByRule(10), 0);
+  CHECK(whole.Update({PieceOf({{1, {1, 1, 1}}})}) ==
+        absl::InvalidArgumentError("key 'embedding' part 0: " + why));
+  CHECK(whole.Read({1}) == std::vector<Row>{{4, 4, 4}});
+  Stripe stripe(values, ByRule(1000003), 5);
+  stripe.value->Fold(0, PieceOf({{5, {1, 1, 1}}}));
+  CHECK(stripe.value->Measure(0, 0, {}, {}).status() ==
+        absl::InvalidArgumentError("key 'embedding' part 5: " + why));
+}
+
 TEST_CASE("a stripe may have its share of rows_max", "[engine][rows]") {
   TensorValues values;
   const KeySpec key = ByRule(1000000, 100);  // 61 stripes: 2 each
