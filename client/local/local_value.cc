@@ -179,7 +179,7 @@ absl::Status LocalValue::UpdatePart(KeyId key, PartIndex part, MutableBufferPtr 
                                     uint64_t step, Scratch* scratch) {
   const auto updated =
       updater.Update(key, spec_.dtype, *parts_[part], sum, &states_[part],
-                     PartOffset(part) / DTypeBytes(spec_.dtype), {1, 1, step}, norms);
+                     PartOffset(part) / DTypeBytes(spec_.dtype), {1, 1, step, 0}, norms);
   // Either every part can be updated in this dtype or none: the first part's error is that of all.
   if (!updated.ok()) return updated.status();
   // If the sum's buffer became the value, that of the old value is free, else its own.

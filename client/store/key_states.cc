@@ -57,6 +57,12 @@ absl::StatusOr<std::optional<StateCursor>> StateCollector::Add(PartIndex part, R
         "failed; meet in a Barrier() before",
         label_, version_, version));
   }
+  if (page.info.names != info_.names && page.info.SameKind(info_)) {
+    return absl::FailedPreconditionError(fmt::format(
+        "{}: what all parts keep of the same workers expected, got {} and {}: an update of some "
+        "parts has failed",
+        label_, Described(info_), Described(page.info)));
+  }
   const StateExtent extent = cut_.Extent(part);
   const absl::Status fits =
       pages_[part].Check(fmt::format("{} part {}", label_, part), info_, extent, page);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/base/status_macros.h"
+#include "common/model/worker_tensors.h"
 #include "common/safetensors/safetensors.h"
 
 namespace kvstore {
@@ -51,6 +52,7 @@ Json JsonOf(const SavedKey& key) {
   json["state_dtype"] = DTypeName(info.dtype);
   json["one_per_row"] = info.one_per_row;
   json["counted"] = info.counted;
+  if (!info.by_worker.empty()) json["by_worker"] = info.by_worker;
   json["updates"] = info.kept ? key.states.updates : std::vector<uint64_t>();
   return json;
 }
@@ -74,11 +76,16 @@ absl::StatusOr<SavedKey> KeyFrom(const std::string& text, const std::string& upd
   info.dtype = DTypeOf(json.at("state_dtype").get<std::string>());
   info.one_per_row = json.at("one_per_row").get<bool>();
   info.counted = json.at("counted").get<bool>();
+  info.by_worker = json.value("by_worker", std::string());
   key.states.updates = json.at("updates").get<std::vector<uint64_t>>();
   info.kept = !key.states.updates.empty();
   if (key.spec.dtype == DType::kUnspecified || info.dtype == DType::kUnspecified) {
     return loss(
         "a dtype and a state_dtype of f32, f64, f16, bf16, u8, i8, i32, i64 or bool expected");
+  }
+  if (!TensorsOfNoWorker(info.names, info.by_worker).has_value()) {
+    return loss(fmt::format("states '{}@RANK' of workers behind the others and by rank expected",
+                            info.by_worker));
   }
   if (storage != "default" && storage != "row_sparse") {
     return loss(fmt::format("storage default or row_sparse expected, got '{}'", storage));

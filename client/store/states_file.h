@@ -17,6 +17,10 @@
 //     dtype, shape, storage    of the value; storage "default" or "row_sparse"
 //     states, state_dtype      names and dtype of the tensors
 //     one_per_row, counted     booleans: common/updater/part_updater.h, StateLayout
+//     by_worker                only where states are kept for each worker that has pushed: what
+//     they
+//                              are called. Those in `states` are behind the others, by rank:
+//                              "previous@0", "previous@3"
 //     updates                  [n], or one number for each part if parts have had different ones;
 //                              [] if there was no update yet: then there are no tensors
 #pragma once

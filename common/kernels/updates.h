@@ -80,6 +80,18 @@ struct DcasgdMomentumNumbers : UpdateNumbers {
   double lamda = 0.04;
 };
 
+// The same, corrected for all steps since the worker that made the gradient made its last one.
+// State: the weight after that one; moves 20 bytes per f32.
+struct WorkerDcasgdNumbers : UpdateNumbers {
+  double lamda = 0.04;
+};
+
+// State: the momentum, the weight after the worker's last step; moves 28 bytes per f32.
+struct WorkerDcasgdMomentumNumbers : UpdateNumbers {
+  double momentum = 0;
+  double lamda = 0.04;
+};
+
 // State: the sum of squares so far; moves 20 bytes per f32.
 struct AdagradNumbers : UpdateNumbers {
   double epsilon = 1e-6;
@@ -174,7 +186,8 @@ struct LansGradStepNumbers : LansNumbers {};
 using AnyNumbers =
     std::variant<AddScaledNumbers, SgdNumbers, MomentumNumbers, SgldNumbers, PlainNagNumbers,
                  NagNumbers, SignNumbers, SignumNumbers, DcasgdNumbers, DcasgdMomentumNumbers,
-                 AdagradNumbers, GroupAdagradNumbers, FtrlNumbers, AdadeltaNumbers, RmspropNumbers,
+                 WorkerDcasgdNumbers, WorkerDcasgdMomentumNumbers, AdagradNumbers,
+                 GroupAdagradNumbers, FtrlNumbers, AdadeltaNumbers, RmspropNumbers,
                  CenteredRmspropNumbers, AdamNumbers, AdamWNumbers, AdaBeliefNumbers, AdamaxNumbers,
                  NadamNumbers, FtmlNumbers, LambNumbers, LambStepNumbers, LansNumbers,
                  LansMeanStepNumbers, LansGradStepNumbers>;

@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
+#include "common/cluster/identity.h"
 #include "common/model/key_multipliers.h"
 #include "common/model/lr_schedule_config.h"
 
@@ -26,6 +28,8 @@ struct RoundCounts {
   uint32_t workers = 1;  // of the job
   // The step of the update: the one that the lowest-ranked of the contributions was pushed in.
   uint64_t step = 0;
+  // Whose push it is, where every push is an update of its own; a store of one process has rank 0.
+  std::optional<WorkerRank> worker{};
 };
 
 // Numbers of the optimizer that is set, by name, which updates use from a step on.

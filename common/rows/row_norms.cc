@@ -118,7 +118,7 @@ RowList RowsToMeasure(const PartUpdater& updater, const MeasuredTable& measured,
 
 absl::StatusOr<NormSums> MeasureRows(const PartUpdater& updater, size_t step,
                                      const MeasuredTable& measured, const NormSums& norms) {
-  KVS_RETURN_IF_ERROR(updater.CheckDType(measured.dtype));
+  KVS_RETURN_IF_ERROR(updater.CheckRows(measured.dtype));
   if (const RowRule* const rule = measured.table->rule();
       rule != nullptr && !rule->values.zeros()) {
     return absl::InvalidArgumentError(fmt::format(

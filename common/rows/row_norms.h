@@ -36,7 +36,7 @@ struct MeasuredTable {
 // What the table adds in measuring number `step`; `norms`: what is known of the whole value. Rows
 // of the table and of the sum, wherever they are, are visited: costs about what their bytes cost.
 // Nothing changes. May throw std::bad_alloc.
-// Errors: those of PartUpdater::CheckDType; INVALID_ARGUMENT for a table whose rule gives other
+// Errors: those of PartUpdater::CheckRows; INVALID_ARGUMENT for a table whose rule gives other
 // rows than zeros: nobody visits those.
 absl::StatusOr<NormSums> MeasureRows(const PartUpdater& updater, size_t step,
                                      const MeasuredTable& measured, const NormSums& norms);

@@ -217,7 +217,7 @@ class Batch {
 absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,
                         RowSum& sum, RowStatePtr* state, Stripe stripe, const RoundCounts& counts,
                         const NormSums& norms) {
-  KVS_RETURN_IF_ERROR(updater.CheckDType(dtype));
+  KVS_RETURN_IF_ERROR(updater.CheckRows(dtype));
   if (table.by_rule() && !updater.lazy_update()) {
     return absl::InvalidArgumentError(
         updater.updates_all_rows()

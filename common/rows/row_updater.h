@@ -41,7 +41,7 @@ struct Stripe {
 // so that narrow rows cost about what their bytes cost. An update that is not lazy visits all rows
 // on the pages that exist; those on others are zero, as is what is remembered of them, and stay so.
 // `norms`: of the whole value, if it is to be measured (row_norms.h).
-// Errors: those of PartUpdater::CheckDType; INVALID_ARGUMENT for an updater that is not lazy and a
+// Errors: those of PartUpdater::CheckRows; INVALID_ARGUMENT for an updater that is not lazy and a
 // table by rule, whose other rows nobody visits; then neither `table` nor `*state` has changed. May
 // throw std::bad_alloc; then too, but for pages that are as if they had never been touched.
 absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,

@@ -11,6 +11,7 @@
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/model/worker_tensors.h"
 
 namespace kvstore {
 namespace {
@@ -35,7 +36,7 @@ bool MoreAfter(const StateInfo& info, uint32_t tensor, uint64_t to, uint64_t uni
 }
 
 bool IsKind(const std::vector<std::string>& names, DType dtype, const StateInfo& kind) {
-  return kind.keeps_state() && names == kind.names && dtype == kind.dtype;
+  return kind.keeps_state() && AreTensors(names, kind.names, kind.by_worker) && dtype == kind.dtype;
 }
 
 // The first `most` rows from `begin` on that any of the tensors has.
@@ -61,6 +62,7 @@ StateInfo KindOf(std::string_view updater, StateLayout layout) {
   kind.dtype = layout.dtype;
   kind.one_per_row = layout.one_per_row;
   kind.names = std::move(layout.names);
+  kind.by_worker = std::move(layout.by_worker);
   return kind;
 }
 
@@ -79,14 +81,17 @@ absl::StatusOr<StatePage> ReadState(const StateInfo& kind, const UpdaterState* s
   StatePage page;
   page.info = kind;
   page.info.kept = state != nullptr && IsKind(state->names, state->dtype, kind);
-  if (page.info.kept) page.info.updates = state->updates;
+  if (page.info.kept) {
+    page.info.updates = state->updates;
+    page.info.names = state->names;  // those of workers, too
+  }
   KVS_RETURN_IF_ERROR(CheckCursor(page.info, elements, from));
-  if (from.info_only || !page.info.kept || kind.names.empty()) return page;
+  if (from.info_only || !page.info.kept || page.info.names.empty()) return page;
   const size_t width = DTypeBytes(kind.dtype);
   page.tensor = from.tensor;
   page.from = from.from;
   page.to = std::min<uint64_t>(elements, from.from + kStatePageBytes / width);
-  page.more = MoreAfter(kind, page.tensor, page.to, elements);
+  page.more = MoreAfter(page.info, page.tensor, page.to, elements);
   // A copy, as an update overwrites it.
   const auto bytes = std::make_shared<Buffer>(static_cast<size_t>(page.to - page.from) * width);
   if (bytes->size() > 0) {
@@ -146,7 +151,8 @@ absl::Status StagedPages::Check(std::string_view label, const StateInfo& kind,
         "{}: state: the page of tensor {} from {} on expected next, got tensor {} from {} on",
         label, next_.tensor, next_.from, page.tensor, page.from));
   }
-  if (!first && (info.updates != info_.updates || info.kept != info_.kept)) {
+  if (!first &&
+      (info.updates != info_.updates || info.kept != info_.kept || info.names != info_.names)) {
     return absl::InvalidArgumentError(
         fmt::format("{}: state: pages of one state expected, got one after {} updates and one "
                     "after {}",

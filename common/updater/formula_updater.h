@@ -30,17 +30,21 @@ class FormulaUpdater final : public Updater {
   using ForRun = std::function<bool(const UpdaterRun& run, Numbers* numbers)>;
 
   // `name`: of the optimizer, a literal. `state_names`: of the arrays that the formula keeps, in
-  // its order. `for_run`: null if the numbers are the same in every run.
+  // its order. `for_run`: null if the numbers are the same in every run. `worker_state`: a literal,
+  // the name of the formula's last array, if there is one for each worker.
   FormulaUpdater(std::string_view name, std::vector<std::string> state_names,
-                 const Numbers& numbers, const UpdaterOptions& options, ForRun for_run = nullptr)
+                 const Numbers& numbers, const UpdaterOptions& options, ForRun for_run = nullptr,
+                 std::string_view worker_state = {})
       : Updater(options),
         name_(name),
         state_names_(std::move(state_names)),
         numbers_(numbers),
-        for_run_(std::move(for_run)) {}
+        for_run_(std::move(for_run)),
+        worker_state_(worker_state) {}
 
   std::string_view name() const override { return name_; }
   std::vector<std::string> StateNames() const override { return state_names_; }
+  std::string_view WorkerStateName() const override { return worker_state_; }
   const UpdateNumbers* numbers() const override { return &numbers_; }
   void Update(const UpdaterRun& run, const void* value, void* sum,
               void* const* state) const override {
@@ -59,6 +63,7 @@ class FormulaUpdater final : public Updater {
   const std::vector<std::string> state_names_;
   const Numbers numbers_;
   const ForRun for_run_;
+  const std::string_view worker_state_;
 };
 
 // A ForRun: adam's correction of means that began with zero.

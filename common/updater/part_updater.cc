@@ -10,6 +10,7 @@
 #include "common/base/status_macros.h"
 #include "common/kernels/kernels.h"
 #include "common/kernels/updates.h"
+#include "common/model/worker_tensors.h"
 
 namespace kvstore {
 namespace {
@@ -18,7 +19,8 @@ namespace {
 constexpr size_t kBlock = 1024;
 
 bool Fits(const UpdaterState* state, const StateLayout& layout, size_t bytes) {
-  if (state == nullptr || state->dtype != layout.dtype || state->names != layout.names) {
+  if (state == nullptr || state->dtype != layout.dtype ||
+      !AreTensors(state->names, layout.names, layout.by_worker)) {
     return false;
   }
   for (const MutableBufferPtr& tensor : state->tensors) {
@@ -74,6 +76,14 @@ absl::Status PartUpdater::CheckDense(DType dtype) const {
       "optimizer '{}': a row_sparse key expected, got a dense one", first().updater->name()));
 }
 
+absl::Status PartUpdater::CheckRows(DType dtype) const {
+  KVS_RETURN_IF_ERROR(CheckDType(dtype));
+  if (!updates_by_worker()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("optimizer '{}': per_worker = 0 expected for a row_sparse key, got 1",
+                  first().updater->name()));
+}
+
 bool PartUpdater::KeepsMaster(DType dtype) const {
   return first().updater->options().multi_precision && AccumulatorOf(dtype) != dtype;
 }
@@ -86,6 +96,7 @@ StateLayout PartUpdater::LayoutFor(DType dtype) const {
     layout.names.insert(layout.names.begin(), "master");
     layout.dtype = AccumulatorOf(dtype);
   }
+  layout.by_worker = first().updater->WorkerStateName();
   return layout;
 }
 
@@ -107,13 +118,22 @@ absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, con
   if (keeps_state && !Fits(state->get(), layout, elements * DTypeBytes(layout.dtype))) {
     fresh = ZeroState(layout, elements * DTypeBytes(layout.dtype));
   }
+  WorkerTensor of_worker;
+  if (!layout.by_worker.empty()) {
+    KVS_ASSIGN_OR_RETURN(of_worker, TensorOfWorker(layout, dtype, value, counts.worker,
+                                                   fresh != nullptr ? fresh.get() : state->get()));
+  }
   // From here on nothing is allocated: it is done as a whole.
   if (fresh != nullptr || !keeps_state) *state = std::move(fresh);
   uint64_t update = 1;
   void* tensors[kTensorsMax + 1] = {};  // and the master
   if (keeps_state) {
     update = ++(*state)->updates;
-    for (size_t i = 0; i < (*state)->tensors.size(); ++i) tensors[i] = (*state)->tensors[i]->data();
+    if (of_worker.fresh != nullptr) of_worker.AddTo(state->get());
+    for (size_t i = 0; i < layout.names.size(); ++i) tensors[i] = (*state)->tensors[i]->data();
+    if (!layout.by_worker.empty()) {
+      tensors[layout.names.size()] = (*state)->tensors[of_worker.place]->data();
+    }
   }
   PartRun run = RunOf(key, dtype, counts.step, update, elements);
   run.first = first_element;
@@ -121,6 +141,54 @@ absl::StatusOr<MutableBufferPtr> PartUpdater::Update(KeyId key, DType dtype, con
   Divide(run.dtype, counts, sum->data(), elements);
   Run(run, dtype, value.data(), sum->data(), result->data(), tensors);
   return result;
+}
+
+void PartUpdater::WorkerTensor::AddTo(UpdaterState* state) noexcept {
+  const auto at = static_cast<std::ptrdiff_t>(place);
+  state->names.insert(state->names.begin() + at, std::move(name));
+  state->tensors.insert(state->tensors.begin() + at, std::move(fresh));
+}
+
+absl::StatusOr<PartUpdater::WorkerTensor> PartUpdater::TensorOfWorker(
+    const StateLayout& layout, DType dtype, const Buffer& value, std::optional<WorkerRank> worker,
+    UpdaterState* state) const {
+  if (!worker.has_value()) {
+    return absl::InvalidArgumentError(
+        fmt::format("optimizer '{}' with per_worker: an update by one worker's push expected, got "
+                    "one by the sum of all workers'",
+                    first().updater->name()));
+  }
+  WorkerTensor found;
+  found.place = layout.names.size();
+  for (; found.place < state->names.size(); ++found.place) {
+    const std::optional<WorkerRank> rank =
+        WorkerOfTensor(layout.by_worker, state->names[found.place]);
+    if (rank == worker) return found;
+    if (*rank > *worker) break;
+  }
+  if (state->names.size() - layout.names.size() == kWorkerTensorsMax) {
+    return absl::ResourceExhaustedError(
+        fmt::format("optimizer '{}' with per_worker: at most {} workers expected, got one more",
+                    first().updater->name(), kWorkerTensorsMax));
+  }
+  found.name = WorkerTensorName(layout.by_worker, *worker);
+  const size_t elements = value.size() / DTypeBytes(dtype);
+  const auto first_seen = std::make_shared<Buffer>(elements * DTypeBytes(layout.dtype));
+  if (!KeepsMaster(dtype)) {
+    if (elements > 0) std::memcpy(first_seen->data(), value.data(), value.size());
+  } else {
+    if (elements > 0) {
+      std::memcpy(first_seen->data(), state->tensors[0]->data(), first_seen->size());
+    }
+    for (size_t i = 0; i < elements; i += kBlock) {
+      TakeOver(dtype, value.data() + i * DTypeBytes(dtype), first_seen->data() + i * sizeof(float),
+               std::min(kBlock, elements - i));
+    }
+  }
+  found.fresh = first_seen;
+  state->names.reserve(state->names.size() + 1);
+  state->tensors.reserve(state->tensors.size() + 1);
+  return found;
 }
 
 absl::StatusOr<NormSums> PartUpdater::Measure(size_t step, KeyId key, DType dtype,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,9 +46,12 @@ struct StateLayout {
   bool one_per_row = false;
   // Whether updates are counted, which they are too if there are tensors.
   bool counted = false;
+  // What the tensors are called, behind the others, that are kept for each worker that has pushed
+  // (common/model/worker_tensors.h); empty: there are none.
+  std::string by_worker{};
 
   // Whether there is anything to keep.
-  bool keeps_state() const { return counted || !names.empty(); }
+  bool keeps_state() const { return counted || !names.empty() || !by_worker.empty(); }
   // How many elements a tensor has for a row of `row_elements`.
   size_t RowElements(size_t tensor, size_t row_elements) const {
     return one_per_row && names[tensor] != "master" ? 1 : row_elements;
@@ -122,6 +126,10 @@ class PartUpdater {
   // Whether values of `dtype` can be updated, and their sums divided, where they are to be.
   // Errors: INVALID_ARGUMENT names the optimizer and the dtype.
   absl::Status CheckDType(DType dtype) const;
+  // The same for a row-sparse value. Errors: INVALID_ARGUMENT for an updater of dense values alone.
+  absl::Status CheckRows(DType dtype) const;
+  // Whether updates must be by one worker's push each (RoundCounts::worker).
+  bool updates_by_worker() const { return !first().updater->WorkerStateName().empty(); }
   // What the updater keeps beside values of `dtype`.
   StateLayout LayoutFor(DType dtype) const;
 
@@ -139,8 +147,10 @@ class PartUpdater {
   // sum is not rounded, the update is that of an f32 value, and the value is the master, rounded.
   // Where a value is not that (at first, or if it came from elsewhere) the master is taken from it.
   // `norms`: of the whole value, if it is to be measured.
-  // Errors: those of CheckDType, INVALID_ARGUMENT for an updater of rows alone; then neither `sum`
-  // nor `*state` has changed, and also if std::bad_alloc is thrown.
+  // Errors: those of CheckDType, INVALID_ARGUMENT for an updater of rows alone, or of updates that
+  // are by one worker's push each, if this is none; RESOURCE_EXHAUSTED: tensors of more workers
+  // than kWorkerTensorsMax. Then neither `sum` nor `*state` has changed, and also if std::bad_alloc
+  // is thrown.
   absl::StatusOr<MutableBufferPtr> Update(KeyId key, DType dtype, const Buffer& value,
                                           MutableBufferPtr sum,
                                           std::unique_ptr<UpdaterState>* state,
@@ -209,6 +219,19 @@ class PartUpdater {
   void RunOnMaster(const PartRun& run, DType dtype, const uint8_t* value, uint8_t* sum,
                    uint8_t* result, void* const* state) const;
   bool KeepsMaster(DType dtype) const;
+  // Where a worker's tensor is among those of a state, or is to be put, as it begins.
+  struct WorkerTensor {
+    size_t place = 0;
+    std::string name;
+    MutableBufferPtr fresh;  // null: it is there
+
+    // Allocates nothing.
+    void AddTo(UpdaterState* state) noexcept;
+  };
+  // `state`: has the layout's tensors. Makes room in it for one more. Errors: those of Update.
+  absl::StatusOr<WorkerTensor> TensorOfWorker(const StateLayout& layout, DType dtype,
+                                              const Buffer& value, std::optional<WorkerRank> worker,
+                                              UpdaterState* state) const;
   absl::Status CheckDense(DType dtype) const;
 
   // Divides the sum, where an average was set.

@@ -18,8 +18,8 @@ namespace {
 
 // Parameters that a change may not have: they decide what is kept beside values, which formula
 // reads that, how updates are counted or which rows have one.
-constexpr std::string_view kFixed[] = {"begin_num_update", "centered", "lazy_update", "mxnet1",
-                                       "multi_precision"};
+constexpr std::string_view kFixed[] = {"begin_num_update", "centered",        "lazy_update",
+                                       "mxnet1",           "multi_precision", "per_worker"};
 
 absl::Status CheckChange(std::string_view optimizer, const NumbersChange& change) {
   const auto refused = [&](const std::string& problem) {
@@ -117,7 +117,8 @@ absl::Status PartUpdater::Set(OptimizerConfig config) {
   auto version = std::make_shared<Version>();
   KVS_ASSIGN_OR_RETURN(version->optimizer, MakeOptimizer(config));
   KVS_RETURN_IF_ERROR(CheckMultipliersOf(config, *version->optimizer.updater));
-  const size_t tensors = version->optimizer.updater->StateNames().size();
+  const Updater& updater = *version->optimizer.updater;
+  const size_t tensors = updater.StateNames().size() + (updater.WorkerStateName().empty() ? 0 : 1);
   KVS_CHECK(tensors <= kTensorsMax);
   auto set = std::make_shared<const OptimizerConfig>(std::move(config));
   Versions versions = {std::move(version)};

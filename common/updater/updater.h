@@ -42,10 +42,11 @@ struct UpdaterOptions {
 };
 
 // What an updater remembers of a dense part: tensors of the part's length, zero before the first
-// update. Plain data, so that it can be counted, checkpointed and replicated. Threading:
-// thread-compatible; belongs to the owner of the part.
+// update, and behind them those of workers (common/model/worker_tensors.h). Plain data, so that it
+// can be counted, checkpointed and replicated. Threading: thread-compatible; belongs to the owner
+// of the part.
 struct UpdaterState {
-  std::vector<std::string> names;         // of the tensors, as in Updater::StateNames
+  std::vector<std::string> names;         // of the tensors, as StateLayout has them
   std::vector<MutableBufferPtr> tensors;  // same order
   DType dtype = DType::kUnspecified;
   uint64_t updates = 0;  // how many there were since the tensors were zero
@@ -87,6 +88,10 @@ class Updater {
   virtual std::string_view name() const = 0;
   // The tensors that this updater, with these numbers, keeps beside the value; empty: none.
   virtual std::vector<std::string> StateNames() const { return {}; }
+  // The name of a tensor that is kept beside the value for each worker that has pushed, and that is
+  // as the value was before the worker's first update; empty: there is none. An update is by one
+  // worker's push then, of a dense value, and is given the worker's tensor behind the others.
+  virtual std::string_view WorkerStateName() const { return {}; }
   const UpdaterOptions& options() const { return options_; }
   // Whether the updater makes sense for ints and bools too.
   virtual bool takes_every_dtype() const { return false; }
@@ -122,9 +127,9 @@ class Updater {
                        const void* /*sum*/, void* const* /*state*/,
                        NormMeasure* /*measure*/) const {}
   // `value`: the old value, only read. `sum`: holds the sum of the round, is overwritten with the
-  // new value. `state`: as many arrays as StateNames(). All have the run's dtype: f32, f64, or any
-  // that is its own AccumulatorOf (kernels.h) if the updater takes every dtype. None needs
-  // alignment; they do not overlap.
+  // new value. `state`: as many arrays as StateNames(), and the worker's. All have the run's dtype:
+  // f32, f64, or any that is its own AccumulatorOf (kernels.h) if the updater takes every dtype.
+  // None needs alignment; they do not overlap.
   virtual void Update(const UpdaterRun& run, const void* value, void* sum,
                       void* const* state) const = 0;
 

@@ -2,21 +2,26 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/model/worker_tensors.h"
 
 namespace kvstore {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr size_t kTensorsMax = 8;
+constexpr size_t kTensorsMax = 8 + kWorkerTensorsMax;
+static_assert(kTensorsMax <= UINT8_MAX);
 constexpr size_t kCursorBytes = 16;
 constexpr uint8_t kKept = 1;
 constexpr uint8_t kOnePerRow = 2;
 constexpr uint8_t kCounted = 4;
 constexpr uint8_t kMore = 8;
+constexpr uint8_t kByWorker = 16;
 
 void Put(uint64_t number, size_t size, std::string* out) {
   for (size_t byte = 0; byte < size; ++byte)
@@ -60,12 +65,31 @@ absl::Status Bad(const std::string& what) {
 
 }  // namespace
 
+bool StateInfo::SameKind(const StateInfo& other) const {
+  if (updater != other.updater || by_worker != other.by_worker ||
+      keeps_state() != other.keeps_state()) {
+    return false;
+  }
+  const std::optional<size_t> own = TensorsOfNoWorker(names, by_worker);
+  const std::optional<size_t> others = TensorsOfNoWorker(other.names, by_worker);
+  if (!own.has_value() || own != others ||
+      !std::equal(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(*own),
+                  other.names.begin())) {
+    return false;
+  }
+  const bool tensors = *own > 0 || !by_worker.empty();
+  return !tensors || (dtype == other.dtype && one_per_row == other.one_per_row);
+}
+
 std::string Described(const StateInfo& info) {
-  if (info.names.empty()) {
+  if (info.names.empty() && info.by_worker.empty()) {
     return fmt::format("{}: {}", info.updater, info.counted ? "a count of updates" : "nothing");
   }
   std::string names;
   for (const std::string& name : info.names) names += (names.empty() ? "" : ", ") + name;
+  if (!info.by_worker.empty()) {
+    names += fmt::format("{}{} of each worker", names.empty() ? "" : ", ", info.by_worker);
+  }
   return fmt::format("{}: {} of {}{}", info.updater, names, DTypeName(info.dtype),
                      info.one_per_row ? ", one per row" : "");
 }
@@ -77,7 +101,8 @@ Payload EncodeStatePage(const StatePage& page) {
   Put(kFormat, 1, &out);
   Put(static_cast<uint8_t>(page.verb), 1, &out);
   Put((info.kept ? kKept : 0) | (info.one_per_row ? kOnePerRow : 0) |
-          (info.counted ? kCounted : 0) | (page.more ? kMore : 0),
+          (info.counted ? kCounted : 0) | (page.more ? kMore : 0) |
+          (info.by_worker.empty() ? 0 : kByWorker),
       1, &out);
   Put(static_cast<uint8_t>(info.dtype), 1, &out);
   Put(info.names.size(), 1, &out);
@@ -89,6 +114,7 @@ Payload EncodeStatePage(const StatePage& page) {
   Put(page.rows, 4, &out);
   PutText(info.updater.substr(0, UINT8_MAX), &out);
   for (const std::string& name : info.names) PutText(name, &out);
+  if (!info.by_worker.empty()) PutText(info.by_worker, &out);
   Payload bytes = Payload::CopyOf(out);
   bytes.Append(page.data);
   return bytes;
@@ -114,8 +140,8 @@ absl::StatusOr<StatePage> DecodeStatePage(const Payload& bytes) {
   if (verb > static_cast<uint64_t>(StateVerb::kDrop)) {
     return Bad(fmt::format("verb 0 to 2 expected, got {}", verb));
   }
-  if (flags > (kKept | kOnePerRow | kCounted | kMore) || zero != 0) {
-    return Bad(fmt::format("flags up to 15 expected, got {}", flags | zero << 8));
+  if (flags > (kKept | kOnePerRow | kCounted | kMore | kByWorker) || zero != 0) {
+    return Bad(fmt::format("flags up to 31 expected, got {}", flags | zero << 8));
   }
   if (tensors > kTensorsMax) {
     return Bad(fmt::format("at most {} tensors expected, got {}", kTensorsMax, tensors));
@@ -123,6 +149,16 @@ absl::StatusOr<StatePage> DecodeStatePage(const Payload& bytes) {
   for (uint64_t i = 0; i < tensors; ++i) {
     page.info.names.push_back(in.Text());
     if (page.info.names.back().empty()) return Bad("a name of a tensor expected, got an empty one");
+  }
+  if ((flags & kByWorker) != 0) {
+    page.info.by_worker = in.Text();
+    if (in.ok() && page.info.by_worker.empty()) {
+      return Bad("a name of the tensors of workers expected, got an empty one");
+    }
+  }
+  if (in.ok() && !TensorsOfNoWorker(page.info.names, page.info.by_worker).has_value()) {
+    return Bad(fmt::format("tensors of workers, '{}', behind the others and by rank expected",
+                           page.info.by_worker));
   }
   if (!in.ok()) return Bad(fmt::format("{} names of tensors expected, they end early", tensors));
   if (page.from > page.to) {

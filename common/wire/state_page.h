@@ -5,15 +5,18 @@
 // Bytes, little-endian:
 //   u8   1                version of this format
 //   u8   verb             0 page, 1 commit, 2 drop (WRITE_STATE)
-//   u8   flags            1 kept, 2 one element per row, 4 counted, 8 more pages follow
+//   u8   flags            1 kept, 2 one element per row, 4 counted, 8 more pages follow, 16 there
+//   are
+//                         tensors of workers
 //   u8   dtype            of the tensors
-//   u8   tensors          at most 8
+//   u8   tensors          at most 8, and 240 of workers
 //   u8   tensor           that this page is of
 //   u16  0
 //   u64  updates          since the tensors were zero
 //   u64  from, u64 to     the elements, or rows of the stripe, of this page: from to `to` - 1
 //   u32  rows             how many ids begin the bytes; 0 of a dense part
-//   u8   length of the updater's name, and the name; for each tensor its name likewise
+//   u8   length of the updater's name, and the name; for each tensor its name likewise; where there
+//        are tensors of workers, what they are called: "previous", if there may be "previous@0"
 //   the bytes: the elements, or `rows` int64 ids of rows within the stripe and then the rows
 #pragma once
 
@@ -40,16 +43,16 @@ struct StateInfo {
   DType dtype = DType::kUnspecified;
   bool one_per_row = false;  // tensors but "master" have one element for each row
   bool counted = false;      // updates are counted although there may be no tensor
-  bool kept = false;         // false: there was no update that left anything: all is zero
+  // What the tensors are called that each worker has which has pushed, the last ones of `names`
+  // (common/model/worker_tensors.h); empty: there are no such.
+  std::string by_worker;
+  bool kept = false;  // false: there was no update that left anything: all is zero
   uint64_t updates = 0;
 
-  bool keeps_state() const { return counted || !names.empty(); }
-  // Whether the same is kept, whatever it is worth. (Who keeps tensors counts updates, too.)
-  bool SameKind(const StateInfo& other) const {
-    return updater == other.updater && names == other.names &&
-           keeps_state() == other.keeps_state() &&
-           (names.empty() || (dtype == other.dtype && one_per_row == other.one_per_row));
-  }
+  bool keeps_state() const { return counted || !names.empty() || !by_worker.empty(); }
+  // Whether the same is kept, whatever it is worth, and of whatever workers. (Who keeps tensors
+  // counts updates, too.)
+  bool SameKind(const StateInfo& other) const;
 };
 // "sgd: momentum of f32", "adam: nothing".
 std::string Described(const StateInfo& info);

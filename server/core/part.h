@@ -145,6 +145,7 @@ class Part {
   // Forgets what was kept for pushes that are over.
   void ReleaseReserved() noexcept;
   uint64_t reserved_pages() const { return reserved_pages_; }
+  bool has_reserved() const { return !reserved_.empty(); }
 
   Round version() const { return value_->version(); }
   // How many contributions are in the versions so far, and how many updates failed.

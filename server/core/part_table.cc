@@ -123,11 +123,11 @@ absl::Status PartTable::Create(const ReplyTo& from, const KeySpec& spec, const R
       if (record != nullptr && record->creation != nullptr) Release(id, *record);
       return fits;
     }
-    needed = like->BytesWith(like->PagesMissing(init.piece));
+    needed = like->BytesWith(like->PagesMissing(init.piece, std::nullopt));
     KVS_ASSIGN_OR_RETURN(creation, CreationFor(spec, init, needed));
     PartRecord& record = *Find(id);
     if (creation->filled > 0) {  // the first piece's were charged just now
-      needed = creation->value->BytesWith(creation->value->PagesMissing(init.piece));
+      needed = creation->value->BytesWith(creation->value->PagesMissing(init.piece, std::nullopt));
       absl::Status room = CheckBudget(LabelOf(spec), record.charged, needed);
       if (!room.ok()) {
         Release(id, record);
@@ -307,6 +307,13 @@ absl::StatusOr<PartTable::Needed> PartTable::TryOptimizer(const OptimizerConfig&
   // set, and set back if that is too much: nothing runs in between, and values change with their
   // next update only.
   KVS_RETURN_IF_ERROR(values_->SetOptimizer(spec));
+  if (!asynchronous() && values_->updates_by_worker()) {
+    values_->UndoSetOptimizer();
+    return absl::InvalidArgumentError(fmt::format(
+        "optimizer '{}' with per_worker: an asynchronous store expected, whose updates are by one "
+        "worker's push each, got a synchronous one, whose updates are by the sum of all workers'",
+        spec.name));
+  }
   Needed needed;
   try {
     needed = NeededBytes();

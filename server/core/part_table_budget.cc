@@ -31,14 +31,14 @@ uint64_t PartTable::BytesOf(const PartRecord& record) {
   return record.creation == nullptr ? 0 : record.creation->value->Bytes();
 }
 
-// The rows of a push take memory when its round is made; but what is acknowledged must not fail for
-// the budget any more, so room is kept from the moment when it is taken. Example: a page is 1 KiB,
-// a part has 5 pages, and two workers push to it, each the same 2 new ones and 1 that is there. The
-// part is charged with 5 KiB, after the first push with 7, after the second with 9, and once the
-// round is made with 7.
+// The rows of a push (and what is kept for a worker that pushes for the first time) take memory
+// when its round is made; but what is acknowledged must not fail for the budget any more, so room
+// is kept from the moment when it is taken. Example: a page is 1 KiB, a part has 5 pages, and two
+// workers push to it, each the same 2 new ones and 1 that is there. The part is charged with 5 KiB,
+// after the first push with 7, after the second with 9, and once the round is made with 7.
 PartTable::Room PartTable::Reserve(PartRecord& record, const PushId& push, const Piece& piece) {
   Part& part = *record.part;
-  const uint64_t pages = part.value().PagesMissing(piece);
+  const uint64_t pages = part.value().PagesMissing(piece, push.rank);
   if (pages == 0) return Room::kNotNeeded;
   const uint64_t with = part.reserved_pages() + pages;
   const uint64_t needed = part.value().BytesWith(with);
@@ -103,7 +103,7 @@ void PartTable::Unreserve(PartRecord& record, Room room, uint64_t charged) noexc
 }
 
 void PartTable::Settle(PartRecord& record) noexcept {
-  if (record.part->key().storage != Storage::kRowSparse) return;
+  if (!record.part->value().makes_pages() && !record.part->has_reserved()) return;
   record.part->ReleaseReserved();
   try {
     Charge(record, BytesOf(record));

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -78,12 +79,18 @@ class PartValue {
 
   // The memory that is set aside for the part, whether it takes it now or not: its value, a sum
   // where that is as large, and what the updater that is set keeps beside it. Of a row-sparse part
-  // that of the pages of rows that exist, and of `more_pages`.
+  // that of the pages that exist, and of `more_pages`.
   virtual uint64_t BytesWith(uint64_t more_pages) const = 0;
   uint64_t Bytes() const { return BytesWith(0); }
-  // How many pages of rows an Init's or a push's piece would make that passed Check(); none of a
-  // dense part.
-  virtual uint64_t PagesMissing(const Piece& /*piece*/) const { return 0; }
+  // How many pages of rows an Init's or a push's piece would make that passed Check(). Of a dense
+  // part a page is what is kept for a worker, where something is, and a push makes one if it is the
+  // first one of `pusher`.
+  virtual uint64_t PagesMissing(const Piece& /*piece*/,
+                                std::optional<WorkerRank> /*pusher*/) const {
+    return 0;
+  }
+  // Whether updates make pages.
+  virtual bool makes_pages() const { return false; }
   // Whether the key may have so many pages of rows more. Errors: RESOURCE_EXHAUSTED: its rows_max.
   virtual absl::Status CheckPages(uint64_t /*more_pages*/) const { return absl::OkStatus(); }
   // The memory that its value and the updater's state take now.
@@ -203,6 +210,8 @@ class ShardValues {
   // state that fits. Errors: INVALID_ARGUMENT names the parameter and the known ones; then, and
   // also if std::bad_alloc is thrown, nothing has changed.
   virtual absl::Status SetOptimizer(const OptimizerConfig& spec) = 0;
+  // Whether the updater that is set makes updates by one worker's push alone.
+  virtual bool updates_by_worker() const { return false; }
   // Changes numbers of the updater that is set, in updates of a step and later
   // (RoundCounts::step); what is kept beside values stays. Errors: INVALID_ARGUMENT,
   // RESOURCE_EXHAUSTED; then, and also if std::bad_alloc is thrown, nothing has changed.

@@ -58,7 +58,7 @@ void PartSequence::CommitReady(const View& view, ParkingLot& parking, int* commi
       ++it;
       continue;
     }
-    const RoundCounts counts{1, view.workers, fragments.step()};
+    const RoundCounts counts{1, view.workers, fragments.step(), rank};
     if (view.has_updater && !norms.Advance(value(), rank, counts, norm_news())) {
       ++it;
       continue;
@@ -77,9 +77,9 @@ void PartSequence::ApplyNext(WorkerRank rank, uint64_t step, const View& view,
   if (view.has_updater) {
     const WorkSpan span(recorder(), ItemOf(Work::kUpdate, rank, applied_[rank] + 1));
     const Round next = applied_[rank] + 1;
-    status = UpdateWith(norms, rank, {1, view.workers, step}, RefusalOf([&](const PushId& push) {
-                          return push.rank == rank && push.round == next;
-                        }));
+    status = UpdateWith(
+        norms, rank, {1, view.workers, step, rank},
+        RefusalOf([&](const PushId& push) { return push.rank == rank && push.round == next; }));
   } else {
     status = absl::FailedPreconditionError(fmt::format(
         "{}: an asynchronous push needs an updater: call SetOptimizer before the first Push",

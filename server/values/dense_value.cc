@@ -14,6 +14,7 @@
 #include "common/initial/initial_values.h"
 #include "common/kernels/figures.h"
 #include "common/kernels/kernels.h"
+#include "common/model/worker_tensors.h"
 #include "common/tensor/page_pool.h"
 #include "server/values/finite_payload.h"
 #include "server/values/program_update.h"
@@ -67,16 +68,38 @@ void ForEachRun(DType dtype, const Payload& payload, Use use) {
 
 size_t DenseValue::value_bytes() const { return PartBytes(ValueBytes(key()), id().part); }
 
-uint64_t DenseValue::BytesWith(uint64_t /*more_pages*/) const {
+uint64_t DenseValue::BytesWith(uint64_t more_pages) const {
   const size_t bytes = value_bytes();
-  StateLayout state = updater_.LayoutFor(key().dtype);
-  if (state.one_per_row) state.names.clear();  // no update of a dense part will be made
+  const size_t elements = bytes / DTypeBytes(key().dtype);
+  StateLayout layout = updater_.LayoutFor(key().dtype);
+  if (layout.one_per_row) layout.names.clear();  // no update of a dense part will be made
+  const uint64_t tensor = elements * DTypeBytes(layout.dtype);
   // A state that is being brought lies beside the one that it is to replace, if there is one.
-  const uint64_t staged = staged_ == nullptr || state_ == nullptr ? 0 : staged_->bytes();
-  return bytes + staged +
-         bytes / DTypeBytes(key().dtype) *
-             (DTypeBytes(AccumulatorOf(key().dtype)) +
-              state.names.size() * DTypeBytes(state.dtype));
+  const uint64_t staged = staged_ == nullptr ? 0 : staged_->bytes();
+  uint64_t state = layout.names.size() * tensor;
+  if (!layout.by_worker.empty()) {
+    state = std::max({state, KeptForWorkers(layout), state_ == nullptr ? staged : 0}) +
+            more_pages * tensor;
+  }
+  return bytes + elements * DTypeBytes(AccumulatorOf(key().dtype)) + state +
+         (state_ == nullptr ? 0 : staged);
+}
+
+uint64_t DenseValue::KeptForWorkers(const StateLayout& layout) const {
+  const bool kept = state_ != nullptr && state_->dtype == layout.dtype &&
+                    AreTensors(state_->names, layout.names, layout.by_worker);
+  return kept ? state_->bytes() : 0;
+}
+
+bool DenseValue::makes_pages() const { return !updater_.LayoutFor(key().dtype).by_worker.empty(); }
+
+uint64_t DenseValue::PagesMissing(const Piece& /*piece*/, std::optional<WorkerRank> pusher) const {
+  if (!pusher.has_value() || !makes_pages()) return 0;
+  const StateLayout layout = updater_.LayoutFor(key().dtype);
+  if (KeptForWorkers(layout) == 0) return 1;
+  const auto begin = state_->names.begin() + static_cast<std::ptrdiff_t>(layout.names.size());
+  const std::string name = WorkerTensorName(layout.by_worker, *pusher);
+  return std::find(begin, state_->names.end(), name) == state_->names.end() ? 1 : 0;
 }
 
 uint64_t DenseValue::HeldBytes() const {

@@ -45,6 +45,8 @@ class DenseValue final : public PartValue {
   uint32_t parts() const override;
   absl::StatusOr<NormSums> Measure(uint32_t step, SumIndex sum, const RoundCounts& counts,
                                    const NormSums& norms) const override;
+  uint64_t PagesMissing(const Piece& piece, std::optional<WorkerRank> pusher) const override;
+  bool makes_pages() const override;
   Payload Save() const override;
   absl::Status Load(const Payload& saved) override;
   absl::StatusOr<StatePage> ReadState(const StateCursor& from) const override;
@@ -63,6 +65,9 @@ class DenseValue final : public PartValue {
   absl::Status UpdateByProgram(const MutableBufferPtr& sum, const RoundCounts& counts);
   // The error with the part's label before its message.
   absl::Status Named(const absl::Status& status) const;
+  // The bytes of the state, if the updater of that layout, which keeps tensors of workers, goes on
+  // with it.
+  uint64_t KeptForWorkers(const StateLayout& layout) const;
   // The header of what the part would be saved as now.
   SavedHeader Header() const;
   // The value that an Init brings, or that the key's rule makes.

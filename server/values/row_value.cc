@@ -129,7 +129,7 @@ uint64_t RowValue::BytesWith(uint64_t more_pages) const {
   return bytes + staged;
 }
 
-uint64_t RowValue::PagesMissing(const Piece& piece) const {
+uint64_t RowValue::PagesMissing(const Piece& piece, std::optional<WorkerRank>) const {
   if (table_.pages() == table_.pages_max()) return 0;
   const std::vector<int64_t> rows = LocalRowsOf(cut_, piece);
   return table_.PagesMissing(rows.data(), rows.size());

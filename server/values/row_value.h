@@ -31,7 +31,8 @@ class RowValue final : public PartValue {
   RowValue(const KeySpec& key, PartId id, const ShardUpdater& updater, CodecPtr codec, bool zeroes);
 
   uint64_t BytesWith(uint64_t more_pages) const override;
-  uint64_t PagesMissing(const Piece& piece) const override;
+  uint64_t PagesMissing(const Piece& piece, std::optional<WorkerRank> pusher) const override;
+  bool makes_pages() const override { return true; }
   // Of a key with rows_max each stripe has its share, rounded up.
   absl::Status CheckPages(uint64_t more_pages) const override;
   uint64_t HeldBytes() const override;

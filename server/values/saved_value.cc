@@ -7,12 +7,13 @@
 
 #include "common/base/check.h"
 #include "common/kernels/kernels.h"
+#include "common/model/worker_tensors.h"
 
 namespace kvstore {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr size_t kTensorsMax = 8;
+constexpr size_t kTensorsMax = 8 + kWorkerTensorsMax;
 
 void PutU64(uint64_t number, std::string* out) {
   for (int byte = 0; byte < 8; ++byte) out->push_back(static_cast<char>(number >> (8 * byte)));

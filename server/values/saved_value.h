@@ -9,7 +9,7 @@
 //   u64  version            how many updates there were, also those that failed
 //   u8   counted            1 if the updater keeps something beside the value, else 0
 //   if it does:
-//     u8   tensors          that it keeps, at most 8
+//     u8   tensors          that it keeps, at most 8, and 240 of workers
 //     u8   dtype            of them: the value's, or the one in which its sums are
 //     u8   one per row      row-sparse: 1 if they, "master" aside, have one element for each row
 //     u64  updates          since they were zero

@@ -31,6 +31,7 @@ class TensorValues final : public ShardValues {
   bool has_own_updater() const override { return updater_.by_program(); }
   std::string own_updater_label() const override { return updater_.program->label(); }
   absl::Status SetOptimizer(const OptimizerConfig& spec) override;
+  bool updates_by_worker() const override { return updater_.built_in.updates_by_worker(); }
   absl::Status ChangeNumbers(const NumbersChange& change) override {
     return updater_.built_in.Change(change);
   }

@@ -1,11 +1,8 @@
 // SaveOptimizerStates and LoadOptimizerStates: a file that does not depend on the store, and bits
 // that go on.
-#include <unistd.h>
-
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -16,33 +13,13 @@
 #include "client/array/ndarray_impl.h"
 #include "tests/conformance/store_under_test.h"
 #include "tests/support/dtype_arrays.h"
+#include "tests/support/folder.h"
 
 namespace kvstore {
 namespace {
 
 using testing::Bytes;
-
-// A folder that is gone with the test.
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "kvs_states_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string File(const std::string& name) const { return path_ + "/" + name; }
-  size_t files() const {
-    return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(path_), {}));
-  }
-
- private:
-  std::string path_;
-};
+using testing::Folder;
 
 std::string Contents(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "tests/simulation/oracle.h"
@@ -101,6 +102,10 @@ class OracleValues final : public ShardValues {
       const uint64_t total = TakeSum(sum);
       ++world.stats().commits;
       oracle.CheckCounts(in_life(), next, counts);
+      // An asynchronous part has a sum for each worker, by its rank.
+      if (counts.worker != (world.params().async ? std::optional<WorkerRank>(sum) : std::nullopt)) {
+        world.Fail(fmt::format("an update by the push of worker {} is told another, or none", sum));
+      }
       if (oracle.UpdateFails(in_life(), next)) {
         world.stats().Count(Fault::kUpdateFailed);
         oracle.OnCommit(in_life(), next, total, number_);

@@ -25,6 +25,7 @@ void SetOwn(MomentumNumbers& numbers) { numbers.momentum = 0.85; }
 void SetOwn(SignNumbers& numbers) { numbers.wd_lh = 0.07; }
 void SetOwn(SignumNumbers& numbers) { numbers.wd_lh = 0.07; }
 void SetOwn(DcasgdMomentumNumbers& numbers) { numbers.momentum = 0.85; }
+void SetOwn(WorkerDcasgdMomentumNumbers& numbers) { numbers.momentum = 0.85; }
 void SetOwn(GroupAdagradNumbers& numbers) { numbers.history = 0.31; }
 void SetOwn(RmspropNumbers& numbers) {
   numbers.bounded = numbers.clip;

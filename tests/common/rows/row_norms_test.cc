@@ -96,18 +96,17 @@ TEST_CASE("a table of all stripes has the norms that the stripes have one after 
     by_stripe += *MeasureRows(lars, 0, {kKey, DType::kFloat32, &part.table, &part.sum}, {});
   }
   CHECK(by_stripe == expected);
-  const auto measured =
-      MeasureRows(lars, 0,
-                  {kKey, DType::kFloat32, &whole.table, &whole.sum, nullptr,
-                   static_cast<uint64_t>(stripes)},
-                  {});
+  const auto measured = MeasureRows(
+      lars, 0,
+      {kKey, DType::kFloat32, &whole.table, &whole.sum, nullptr, static_cast<uint64_t>(stripes)},
+      {});
   REQUIRE(measured.ok());
   CHECK(*measured == expected);
   CHECK(*MeasureWholeRows(lars, "weight",
                           {kKey, DType::kFloat32, &whole.table, &whole.sum, nullptr,
                            static_cast<uint64_t>(stripes)}) == expected);
-  CHECK(*MeasureWholeRows(lars, "layer.bias",
-                          {kKey, DType::kFloat32, &whole.table, &whole.sum}) == NormSums());
+  CHECK(*MeasureWholeRows(lars, "layer.bias", {kKey, DType::kFloat32, &whole.table, &whole.sum}) ==
+        NormSums());
 }
 
 TEST_CASE("rows of zeros change no norm, whether they exist or not", "[rows][norms]") {
@@ -142,7 +141,8 @@ TEST_CASE("lars moves the rows of the sum by the norm of all rows", "[rows][norm
   RowStatePtr state;
   const auto norms = MeasureWholeRows(lars, "", {kKey, DType::kFloat32, &rows.table, &rows.sum});
   REQUIRE(norms.ok());
-  REQUIRE(UpdateRows(lars, kKey, DType::kFloat32, rows.table, rows.sum, &state, {}, {}, *norms).ok());
+  REQUIRE(
+      UpdateRows(lars, kKey, DType::kFloat32, rows.table, rows.sum, &state, {}, {}, *norms).ok());
   std::array<float, 2> row{};
   std::memcpy(row.data(), rows.table.Find(3), sizeof row);
   CHECK(row == std::array<float, 2>{3, 4 - 13});  // a step as long as the weight

@@ -99,6 +99,8 @@ std::vector<GoldenCase> ReadGoldenFile(const std::string& file_name) {
       current.bounds[number] = ReadNumbers<double>(words);
     } else if (kind == "shape" && words >> current.height >> current.width) {
       continue;
+    } else if (kind == "worker" && words >> number >> current.workers[number]) {
+      continue;
     } else if (kind == "rows" && words >> number) {
       current.rows[number] = ReadNumbers<int64_t>(words);
     } else if (std::string name; kind == "state" && words >> number >> name) {
@@ -108,7 +110,7 @@ std::vector<GoldenCase> ReadGoldenFile(const std::string& file_name) {
     } else {
       throw std::runtime_error(
           path + ":" + std::to_string(line_number) +
-          ": case, value, sum, exact, bound, shape, rows, state, x or fold expected, "
+          ": case, value, sum, exact, bound, shape, worker, rows, state, x or fold expected, "
           "got '" +
           kind + "'");
     }

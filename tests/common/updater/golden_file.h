@@ -1,5 +1,5 @@
 // Reads the vectors of tests/golden/optimizers (make_vectors.py, make_formula_vectors.py,
-// make_row_vectors.py and make_mxnet_schedules.py describe the formats).
+// make_row_vectors.py, make_worker_vectors.py and make_mxnet_schedules.py describe the formats).
 #pragma once
 
 #include <cstdint>
@@ -28,6 +28,7 @@ struct GoldenCase {
   std::map<uint64_t, std::vector<double>> exact;     // by round (make_formula_vectors.py)
   std::map<uint64_t, std::vector<double>> bounds;    // by round
   uint64_t height = 0, width = 0;                    // of a row-sparse value
+  std::map<uint64_t, uint32_t> workers;              // by round: whose push it is
   std::map<uint64_t, std::vector<int64_t>> rows;     // by round: those of the sum
   std::map<uint64_t, std::map<std::string, std::vector<uint64_t>>> states;  // by round and name
   std::vector<std::vector<uint64_t>> xs;                                    // optimizer "fold"

@@ -69,6 +69,8 @@ class Updater:
         self.clip = dtype(parameters["clip_gradient"]) if "clip_gradient" in parameters else None
         self.parameters = parameters
         self.t = 0
+        self.worker = 0  # dcasgd with per_worker: whose push the update is by
+        self.previous = {}  # and the weight after each one's last update
         self.whole = None  # weight and sum of the whole value, where an update is of some of its rows
         self.places = None  # numbers of the elements within the value; None: from 0 on
         self.state = [np.zeros(1, dtype)] * len(self.state_names())
@@ -83,7 +85,7 @@ class Updater:
                 "ftml": ["d", "v", "z"], "adadelta": ["squares", "steps"],
                 "groupadagrad": ["history"],
                 "rmsprop": ["mean", "var", "momentum"] if centered else ["var"],
-                "dcasgd": momentum + ["moved"]}.get(self.name, [])
+                "dcasgd": momentum + ([] if self.parameters.get("per_worker") else ["moved"])}.get(self.name, [])
 
     def one_per_row(self):
         """Whether the state has one number for each row; then w and s have rows."""
@@ -467,7 +469,9 @@ class Updater:
         g = rescaled if self.mxnet1 else decayed
         correction = self.number("lamda", 0.04) * g
         correction = correction * g
-        correction = correction * self.state[-1]
+        per_worker = self.parameters.get("per_worker", 0.0) == 1.0
+        moved = w - self.previous.get(self.worker, w) if per_worker else self.state[-1]
+        correction = correction * moved
         d = decayed + correction
         step = self.lr * d
         if self.momentum == 0:
@@ -476,7 +480,10 @@ class Updater:
             kept = self.dtype(self.momentum) * self.state[0]
             self.state[0] = kept - step
             new_w = w + self.state[0]
-        self.state[-1] = new_w - w
+        if per_worker:
+            self.previous[self.worker] = new_w
+        else:
+            self.state[-1] = new_w - w
         return new_w
 
     def ftrl(self, w, _s, _scaled, _decay, rescaled, _decayed):

@@ -53,7 +53,7 @@ class Shard {
     entry.piece.create = spec != nullptr;
     RequestFrame frame = testing::Shard::FrameOf(rank, entry);
     if (spec != nullptr) frame.keys.push_back(*spec);
-    if (op == Op::kSetOptimizer) frame.optimizer = OptimizerConfig{"sum", {}};
+    if (op == Op::kSetOptimizer) frame.optimizer = optimizer;
     ServerOutbox out;
     core.OnFrame(0, rank + 1, frame, &out);
     for (const ServerFrame& sent : out) {
@@ -74,6 +74,7 @@ class Shard {
   TensorValues values;
   ServerCore core;
   RequestId requests = 0;
+  OptimizerConfig optimizer{"sum", {}};  // that a kSetOptimizer sets
 
  private:
   static ServerCoreOptions OptionsOf(uint64_t budget) {
@@ -170,6 +171,47 @@ TEST_CASE("a key that is deleted gives back what was kept for its pushes", "[cor
   REQUIRE(shard.Push(0, 1, {1, 2, 3}).ok());
   REQUIRE(shard.Send(0, Op::kDelete, 0, {}).ok());
   CHECK(shard.core.Status().value_bytes == 0);
+}
+
+TEST_CASE("room for what is kept of a worker is kept from its first push on", "[core]") {
+  constexpr uint64_t kBytes = 1000 * sizeof(float);
+  KeySpec spec = testing::SpecOf(testing::kKey);
+  spec.dtype = DType::kFloat32;
+  spec.shape = {1000};
+  const Piece ones{0, Payload::CopyOf(std::string(kBytes, '\0'))};
+  // A value, a sum, and what two workers have seen.
+  Shard shard(3, 4 * kBytes, "dist_async");
+  REQUIRE(shard.Send(0, Op::kInit, 0, ones, &spec).ok());
+  shard.optimizer = {"dcasgd", {{"per_worker", 1}}};
+  REQUIRE(shard.Send(0, Op::kSetOptimizer, 0, {}).ok());
+  CHECK(shard.core.Status().value_bytes == 2 * kBytes);
+  REQUIRE(shard.Send(2, Op::kPush, 2, ones).ok());  // waits for its first one
+  CHECK(shard.core.Status().value_bytes == 3 * kBytes);
+  REQUIRE(shard.Send(2, Op::kPush, 1, ones).ok());
+  CHECK(shard.core.Status().value_bytes == 3 * kBytes);
+  REQUIRE(shard.Send(0, Op::kPush, 1, ones).ok());
+  CHECK(shard.core.Status().value_bytes == 4 * kBytes);
+  CHECK(shard.Send(1, Op::kPush, 1, ones).code() == absl::StatusCode::kResourceExhausted);
+  REQUIRE(shard.Send(0, Op::kPush, 2, ones).ok());  // what is there is enough
+  CHECK(shard.core.Status().value_bytes == 4 * kBytes);
+  shard.optimizer = {"sum", {}};
+  REQUIRE(shard.Send(0, Op::kSetOptimizer, 0, {}).ok());
+  CHECK(shard.core.Status().value_bytes == 2 * kBytes);
+  CHECK(shard.Send(1, Op::kPush, 2, ones).ok());
+}
+
+TEST_CASE("an optimizer that knows what each worker has seen is refused where all are summed",
+          "[core]") {
+  Shard shard(2, 1 << 20);
+  shard.optimizer = {"dcasgd", {{"per_worker", 1}}};
+  CHECK(shard.Send(0, Op::kSetOptimizer, 0, {}) ==
+        absl::InvalidArgumentError(
+            "optimizer 'dcasgd' with per_worker: an asynchronous store expected, whose updates are "
+            "by one worker's push each, got a synchronous one, whose updates are by the sum of all "
+            "workers'"));
+  CHECK(shard.values.updates_by_worker() == false);
+  shard.optimizer = {"dcasgd", {}};
+  CHECK(shard.Send(0, Op::kSetOptimizer, 0, {}).ok());
 }
 
 }  // namespace kvstore

@@ -239,7 +239,7 @@ TEST_CASE("a stripe is charged with the pages of the rows that exist, and of the
   CHECK(value.Bytes() == 2 * kPage);
   CHECK(value.Bytes() == value.HeldBytes());
   const Piece push = PieceOf({{0, {}}, {65 * 61, {}}, {128 * 61, {}}, {200 * 61, {}}});
-  CHECK(value.PagesMissing(push) == 2);
+  CHECK(value.PagesMissing(push, std::nullopt) == 2);
   CHECK(value.BytesWith(2) == 4 * kPage);
   CHECK(value.BytesWith(1000000) == 257 * kPage);  // never more than all
   REQUIRE(values.SetOptimizer({"sgd", {{"learning_rate", 1}, {"momentum", 0.5}}}).ok());

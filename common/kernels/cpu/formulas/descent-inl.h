@@ -202,6 +202,37 @@ struct Formula<DcasgdMomentumNumbers, Real> {
   Real momentum;
 };
 
+// Of one worker: the step that its gradient is corrected for is all that was made since its own
+// last one, after which the weight was `previous`.
+template <typename Real>
+struct Formula<WorkerDcasgdNumbers, Real> {
+  static constexpr size_t kStates = 1;
+  HWY_INLINE explicit Formula(const WorkerDcasgdNumbers& n) : c(n, n.lamda) {}
+  HWY_INLINE Real operator()(Real w, Real s, Real& previous) const {
+    const Real new_w = w - c.learning_rate * c.Compensated(w, s, w - previous);
+    previous = new_w;
+    return new_w;
+  }
+
+  DelayCompensation<Real> c;
+};
+
+template <typename Real>
+struct Formula<WorkerDcasgdMomentumNumbers, Real> {
+  static constexpr size_t kStates = 2;
+  HWY_INLINE explicit Formula(const WorkerDcasgdMomentumNumbers& n)
+      : c(n, n.lamda), momentum(Real(n.momentum)) {}
+  HWY_INLINE Real operator()(Real w, Real s, Real& m, Real& previous) const {
+    m = momentum * m - c.learning_rate * c.Compensated(w, s, w - previous);
+    const Real new_w = w + m;
+    previous = new_w;
+    return new_w;
+  }
+
+  DelayCompensation<Real> c;
+  Real momentum;
+};
+
 }  // namespace
 }  // namespace kvstore::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
