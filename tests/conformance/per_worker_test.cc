@@ -29,7 +29,8 @@ OptimizerSpec PerWorker() {
   return OptimizerSpec("dcasgd").Set("learning_rate", 1).Set("lamda", 1).Set("per_worker", 1);
 }
 
-// The workers push one after the other, three times over, each with all of its parts before the next one does.
+// The workers push one after the other, three times over, each with all of its parts before the
+// next one does.
 void PushInTurn(Worker& worker, const Ints& keys, PerWorkerModel* model) {
   for (int turn = 0; turn < 3; ++turn) {
     for (int rank = 0; rank < worker.workers(); ++rank) {
@@ -58,8 +59,7 @@ TEST_CASE("dcasgd corrects a push for what others pushed since its worker's last
   });
 }
 
-TEST_CASE("what is kept of each worker goes through a file, and on from there",
-          "[async][states]") {
+TEST_CASE("what is kept of each worker goes through a file, and on from there", "[async][states]") {
   const Folder folder;
   const std::string file = folder.File("states");
   OnEvery(StoreWithoutRounds, [&](Worker& worker) {

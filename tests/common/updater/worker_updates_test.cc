@@ -42,9 +42,8 @@ void Check(const GoldenCase& golden) {
     CAPTURE(n, worker);
     RoundCounts counts;
     counts.worker = worker;
-    const auto updated =
-        updater.Update(kKey, golden.dtype, *value, BufferOf(FromBits<Sum>(golden.sums.at(n))),
-                       &state, 0, counts);
+    const auto updated = updater.Update(
+        kKey, golden.dtype, *value, BufferOf(FromBits<Sum>(golden.sums.at(n))), &state, 0, counts);
     REQUIRE(updated.ok());
     value = *updated;
     REQUIRE(Same(*value, FromBits<T>(golden.values.at(n))));

@@ -150,9 +150,10 @@ TEST_CASE("states of another kind, or of workers in no order, are refused", "[en
   REQUIRE(made.Push(5, 1).ok());
   StatePage page = PagesOf(*made.part)[0];
   std::swap(page.info.names[0], page.info.names[1]);
-  CHECK(DecodeStatePage(EncodeStatePage(page)).status() ==
-        absl::InvalidArgumentError("state of an updater: tensors of workers, 'previous', behind the "
-                                   "others and by rank expected"));
+  CHECK(
+      DecodeStatePage(EncodeStatePage(page)).status() ==
+      absl::InvalidArgumentError("state of an updater: tensors of workers, 'previous', behind the "
+                                 "others and by rank expected"));
   CHECK_FALSE(made.part->StageState(page).ok());
 }
 
