@@ -91,7 +91,7 @@ uint64_t DenseValue::KeptForWorkers(const StateLayout& layout) const {
   return kept ? state_->bytes() : 0;
 }
 
-bool DenseValue::makes_pages() const { return !updater_.LayoutFor(key().dtype).by_worker.empty(); }
+bool DenseValue::makes_pages() const { return updater_.built_in.updates_by_worker(); }
 
 uint64_t DenseValue::PagesMissing(const Piece& /*piece*/, std::optional<WorkerRank> pusher) const {
   if (!pusher.has_value() || !makes_pages()) return 0;
