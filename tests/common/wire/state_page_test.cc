@@ -66,7 +66,7 @@ TEST_CASE("bytes that are no page are refused", "[states]") {
   CHECK_THAT(std::string(Refused(bytes, 0, 2).message()), Contains("format 1 expected, got 2"));
   CHECK_THAT(std::string(Refused(bytes, 1, 3).message()), Contains("verb 0 to 2 expected, got 3"));
   CHECK_THAT(std::string(Refused(bytes, 2, 32).message()), Contains("flags up to 31 expected"));
-  CHECK_THAT(std::string(Refused(bytes, 4, 249).message()),
+  CHECK_THAT(std::string(Refused(bytes, 4, '\xf9').message()),
              Contains("at most 248 tensors expected"));
   CHECK_THAT(std::string(Refused(bytes, 6, 1).message()), Contains("flags"));
   CHECK_THAT(std::string(Refused(bytes, 41, 0).message()), Contains("an empty one"));
