@@ -90,8 +90,7 @@ void Run(const std::string& type, int first, int last, const std::string& from,
         kvstore::OptimizerSpec(optimizer).Set("learning_rate", 0.125).Set("multi_precision", 1));
   }
   store->Barrier();
-  std::vector<TestKey> keys = kKeys;
-  if (optimizer != "adam") keys.pop_back();
+  const std::vector<TestKey>& keys = kKeys;
   for (const TestKey& key : keys) {
     if (from == "-") {
       store->Init(Strings{key.name}, {key.rows ? NDArray::RowSparse(key.shape, key.dtype)
