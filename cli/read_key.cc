@@ -111,32 +111,31 @@ absl::StatusOr<v1::KeyStats> FindKey(Transport& transport, const KeyAsk& ask,
 
 absl::Status ReadKey(Transport& transport, const KeyAsk& ask, v1::ReadKeyRequest range,
                      std::set<uint64_t>* versions, const TakePiece& take) {
-  absl::Status status;
-  KVS_RETURN_IF_ERROR(ForEachServer(
-      transport, ask.scheduler, ask.timeout_ms, [&](uint32_t rank, const std::string& address) {
-        range.set_shard(0);
-        range.set_part(range.part_begin());
-        range.set_row(range.row_begin());
-        for (bool last = false; status.ok() && !last;) {
-          const absl::StatusOr<v1::KeyPiece> piece =
-              AskForKeyPiece(transport, address, range, ask.timeout_ms);
-          if (!piece.ok()) {
-            status = absl::Status(
-                piece.status().code(),
-                fmt::format("server {}: {}", rank, std::string(piece.status().message())));
-            return;
-          }
-          if (piece->found()) {
-            versions->insert(piece->version());
-            status = take(*piece);
-          }
-          range.set_shard(piece->next_shard());
-          range.set_part(piece->next_part());
-          range.set_row(piece->next_row());
-          last = piece->last();
-        }
-      }));
-  return status;
+  KVS_ASSIGN_OR_RETURN(const ServerAddresses servers,
+                       FindServers(transport, ask.scheduler, ask.timeout_ms));
+  for (const auto& [rank, address] : servers) {
+    range.set_shard(0);
+    range.set_part(range.part_begin());
+    range.set_row(range.row_begin());
+    for (bool last = false; !last;) {
+      const absl::StatusOr<v1::KeyPiece> piece =
+          AskForKeyPiece(transport, address, range, ask.timeout_ms);
+      if (!piece.ok()) {
+        return absl::Status(
+            piece.status().code(),
+            fmt::format("server {}: {}", rank, std::string(piece.status().message())));
+      }
+      if (piece->found()) {
+        versions->insert(piece->version());
+        KVS_RETURN_IF_ERROR(take(*piece));
+      }
+      range.set_shard(piece->next_shard());
+      range.set_part(piece->next_part());
+      range.set_row(piece->next_row());
+      last = piece->last();
+    }
+  }
+  return absl::OkStatus();
 }
 
 std::string VersionsText(const std::set<uint64_t>& versions) {

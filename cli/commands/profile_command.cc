@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cli/ask.h"
+#include "cli/ask_servers.h"
 #include "cli/commands/ask_options.h"
 #include "cli/commands/commands.h"
 #include "cli/printer.h"
@@ -19,7 +20,6 @@
 #include "common/base/status_macros.h"
 #include "common/model/profiler_order.h"
 #include "common/transport/factory/make_transport.h"
-#include "common/transport/host_port.h"
 
 namespace kvstore {
 namespace {
@@ -41,42 +41,33 @@ struct Server {
   std::string address;
 };
 
-absl::StatusOr<std::vector<Server>> ServersOf(Transport& transport, const ProfileOptions& options) {
-  KVS_RETURN_IF_ERROR(ParseHostPort(options.scheduler).status());
-  KVS_ASSIGN_OR_RETURN(const v1::ClusterStatus cluster,
-                       AskScheduler(transport, options.scheduler, options.timeout_ms));
-  std::vector<Server> servers;
-  for (const v1::NodeStatus& node : cluster.nodes()) {
-    const bool gone = node.health() == v1::HEALTH_LEFT || node.health() == v1::HEALTH_DEAD;
-    if (node.role() == v1::ROLE_SERVER && !gone) servers.push_back({node.rank(), node.address()});
-  }
-  if (servers.empty()) {
-    return absl::FailedPreconditionError(
-        fmt::format("scheduler {}: servers expected, it has none", options.scheduler));
-  }
-  std::sort(servers.begin(), servers.end(),
-            [](const Server& a, const Server& b) { return a.rank < b.rank; });
-  return servers;
+// At least one. Errors: those of asking the scheduler; FAILED_PRECONDITION: there is none.
+absl::StatusOr<ServerAddresses> SomeServers(Transport& transport, const ProfileOptions& options) {
+  KVS_ASSIGN_OR_RETURN(ServerAddresses servers,
+                       FindServers(transport, options.scheduler, options.timeout_ms));
+  if (!servers.empty()) return servers;
+  return absl::FailedPreconditionError(
+      fmt::format("scheduler {}: servers expected, it has none", options.scheduler));
 }
 
-// Gives every server the order, also after one has refused it. Errors: the first, by name.
+// Gives every server the order, also if one refuses it. Errors: the first one's, by name.
 absl::Status OrderAll(const ProfileOptions& options, ProfilerVerb verb,
                       const std::string& parameters) {
   KVS_RETURN_IF_ERROR(CheckProfilerOrder(static_cast<int32_t>(verb), parameters));
   const std::unique_ptr<Transport> transport = MakeTransport();
-  KVS_ASSIGN_OR_RETURN(const std::vector<Server> servers, ServersOf(*transport, options));
+  KVS_ASSIGN_OR_RETURN(const ServerAddresses servers, SomeServers(*transport, options));
   v1::ProfilerOrderRequest order;
   order.set_verb(static_cast<uint32_t>(verb));
   order.set_parameters(parameters);
-  absl::Status outcome;
-  for (const Server& server : servers) {
-    const absl::Status status = AskToProfile(*transport, server.address, order, options.timeout_ms);
-    if (status.ok() || !outcome.ok()) continue;
-    outcome =
-        absl::Status(status.code(), fmt::format("server {} ({}): {}", server.rank, server.address,
-                                                std::string(status.message())));
+  const auto outcomes = AnswersOf<absl::Status>(servers, [&](const std::string& address) {
+    return AskToProfile(*transport, address, order, options.timeout_ms);
+  });
+  for (const auto& [rank, outcome] : outcomes) {
+    if (outcome.ok()) continue;
+    return absl::Status(outcome.code(), fmt::format("server {} ({}): {}", rank, servers.at(rank),
+                                                    std::string(outcome.message())));
   }
-  return outcome;
+  return absl::OkStatus();
 }
 
 // How far a clock is ahead of ours: it was read, at the latest, when its answer came, and at the
@@ -102,7 +93,9 @@ class Fetch {
       : options_(options), transport_(transport), merge_(options.output) {}
 
   absl::Status Run() {
-    KVS_ASSIGN_OR_RETURN(const std::vector<Server> servers, ServersOf(transport_, options_));
+    KVS_ASSIGN_OR_RETURN(const ServerAddresses found, SomeServers(transport_, options_));
+    std::vector<Server> servers;
+    for (const auto& [rank, address] : found) servers.push_back({rank, address});
     KVS_ASSIGN_OR_RETURN(
         const ClockOffset scheduler, MeasureClock([&]() -> absl::StatusOr<int64_t> {
           KVS_ASSIGN_OR_RETURN(const v1::ClusterStatus status,

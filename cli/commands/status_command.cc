@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cli/ask.h"
+#include "cli/ask_servers.h"
 #include "cli/cluster_report.h"
 #include "cli/commands/ask_options.h"
 #include "cli/commands/commands.h"
@@ -36,13 +37,10 @@ absl::StatusOr<ClusterReport> Gather(const StatusOptions& options) {
         fmt::format("no status from the scheduler: {}", std::string(cluster.status().message())));
   }
   report.cluster = *std::move(cluster);
-  for (const v1::NodeStatus& node : report.cluster.nodes()) {
-    if (node.role() != v1::ROLE_SERVER || node.health() == v1::HEALTH_LEFT ||
-        node.health() == v1::HEALTH_DEAD) {
-      continue;
-    }
-    report.servers.emplace(node.rank(), AskServer(*transport, node.address(), options.timeout_ms));
-  }
+  report.servers = AnswersOf<absl::StatusOr<v1::ServerStatus>>(
+      ServersOf(report.cluster), [&](const std::string& address) {
+        return AskServer(*transport, address, options.timeout_ms);
+      });
   return report;
 }
 
