@@ -47,8 +47,7 @@ TEST_CASE("a server that does not answer holds up none of the others", "[ask]") 
   const auto answers = AnswersOf<std::string>(Some(20), [&](const std::string& address) {
     std::unique_lock<std::mutex> lock(mutex);
     if (address == "host0") {
-      all_others =
-          changed.wait_for(lock, std::chrono::seconds(60), [&] { return answered == 19; });
+      all_others = changed.wait_for(lock, std::chrono::seconds(60), [&] { return answered == 19; });
     } else {
       ++answered;
       changed.notify_all();
