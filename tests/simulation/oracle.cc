@@ -377,6 +377,11 @@ void Oracle::CheckCounts(PartId id, Round version, const RoundCounts& counts) {
       id.part, id.key, version, contributors, pushes.size(), counts.contributors, counts.workers));
 }
 
+void Oracle::SetsOptimizerAfterRefusal() {
+  if (async()) return;
+  for (auto& [id, part] : parts_) part.unknown |= IsOfFirstKey(id);
+}
+
 bool Oracle::PushIsIn(PartId id, WorkerRank rank, Round round, Round version) const {
   if (round == 0) return true;
   if (!async()) return version >= round;

@@ -96,6 +96,10 @@ class Oracle {
   void CheckNorms(PartId id, SumIndex sum, uint32_t steps, const NormSums& norms) const;
   // What the update to `version` of a synchronous store is told of its sum.
   void CheckCounts(PartId id, Round version, const RoundCounts& counts);
+  // A worker one of whose pushes was refused sets another optimizer. It did not wait for its open
+  // pushes to the other parts of that key, which have ended with the key (C11): nobody knows with
+  // which optimizer these rounds are made.
+  void SetsOptimizerAfterRefusal();
   // Whether what `rank` pushed as its `round` (0: nothing) is in the value of `version`.
   bool PushIsIn(PartId id, WorkerRank rank, Round round, Round version) const;
   // An operator changes the parameter from a step on; all servers hold what is of that step or

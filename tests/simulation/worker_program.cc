@@ -88,6 +88,9 @@ bool WorkerNode::RunAction(const Action& action) {
         request.optimizer.parameters["refused_by"] = action.refused_by;
         refused_by_ = action.refused_by;
         shard_request_done_ = false;
+        if (action.kind == Action::Kind::kSetOptimizer && refused_push_) {
+          oracle_.SetsOptimizerAfterRefusal();
+        }
         Run([&](ClientOutbox* out) { client_->Submit(world_.clock_ms(process_), request, out); });
       }
       return shard_request_done_;
