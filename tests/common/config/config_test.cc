@@ -70,7 +70,10 @@ TEST_CASE("the effective values are printed with where they came from, as a file
   config.SetDefault(SettingId::kValueMib, "4096");
   config.SetDefault(SettingId::kShards, "64");  // somebody said 3
   const std::string text = config.Print();
-  CHECK_THAT(text, Contains("# config = " + file.path() + "  # --config\n"));
+  // A folder for temporary files may have a space in its name.
+  const bool quoted = file.path().find(' ') != std::string::npos;
+  const std::string shown = quoted ? '"' + file.path() + '"' : file.path();
+  CHECK_THAT(text, Contains("# config = " + shown + "  # --config\n"));
   CHECK_THAT(text, Contains("scheduler = node0:7070  # DMLC_PS_ROOT_URI\n"));
   CHECK_THAT(text, Contains("advertise = node3:0  # --advertise\n"));
   CHECK_THAT(text, Contains("parked-mib = 9  # KVSTORE_PARKED_MIB\n"));
