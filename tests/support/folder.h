@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <filesystem>
 #include <iterator>
@@ -15,8 +16,10 @@ namespace kvstore::testing {
 class Folder {
  public:
   Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "kvs_states_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
+    path_ = (std::filesystem::temp_directory_path() / "kvstore-test-XXXXXX").string();
+    if (::mkdtemp(path_.data()) == nullptr) {
+      throw std::system_error(errno, std::generic_category(), "mkdtemp " + path_);
+    }
   }
   ~Folder() {
     std::error_code ignored;

@@ -14,28 +14,12 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/folder.h"
+
 namespace kvstore {
 namespace {
 
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "kvs_file_XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string File(const std::string& name) const { return path_ + "/" + name; }
-  auto files() const { return std::distance(std::filesystem::directory_iterator(path_), {}); }
-
- private:
-  std::string path_;
-};
+using testing::Folder;
 
 std::string Contents(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
