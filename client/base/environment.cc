@@ -56,6 +56,7 @@ absl::StatusOr<Environment> ReadEnvironment(const VariableLookup& lookup) {
   environment.operation_timeout_ms = ScaledTimeout(config, SettingId::kOpTimeoutMs);
   environment.nan_policy = *NanPolicyOf(config.Text(SettingId::kNanPolicy));  // a word of the row
   environment.push_copy = config.IsOn(SettingId::kPushCopy);
+  environment.shared_memory = config.Text(SettingId::kSharedMemory) == "auto";
   if (config.Has(SettingId::kProfile)) environment.profile = config.Text(SettingId::kProfile);
   environment.profile_bytes_max = static_cast<uint64_t>(config.WholeNumber(SettingId::kProfileMib))
                                   << 20;

@@ -31,6 +31,7 @@ struct Environment {
   int64_t operation_timeout_ms = 300000;
   NanPolicy nan_policy = NanPolicy::kAllow;
   bool push_copy = false;
+  bool shared_memory = true;  // with servers of this host
   std::string profile;  // the file of profiles, without worker<r>_; empty: nothing is recorded
   uint64_t profile_bytes_max = 0;
   // One line for each variable that is set and known but has no effect here: which one, and why.

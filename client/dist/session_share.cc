@@ -63,8 +63,10 @@ absl::StatusOr<std::shared_ptr<SessionShare>> EnterProcessSession(const Environm
     KVS_RETURN_IF_ERROR(session.JobStatus());
     if (share->Enter()) return share;
   }
+  TransportOptions transport;
+  transport.shared_memory = environment.shared_memory;
   KVS_ASSIGN_OR_RETURN(auto session,
-                       ClusterSession::Join(MakeTransport(), environment, store_type));
+                       ClusterSession::Join(MakeTransport(transport), environment, store_type));
   auto share = std::make_shared<SessionShare>(std::move(session));
   share->Enter();
   process.share = share;

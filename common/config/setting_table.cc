@@ -128,6 +128,11 @@ std::vector<SettingSpec> MakeTable() {
        "and they are dialled again; allow 8 for each worker and shard; default: an eighth of what "
        "machine and cgroup have, at least 256"},
 
+      {SettingId::kSharedMemory, "shared-memory", kServerProgram | kWorkerProgram, 0,
+       Word({"auto", "off"}), "WHEN", "auto", {Same("KVSTORE_SHARED_MEMORY")}, false, kOther,
+       "auto: between a worker and a server of one host and one user values go through memory that "
+       "both have, 16 MiB for each worker and shard; off: over the network, as between hosts"},
+
       {SettingId::kUpdaterPlugin, "updater-plugin", kServerProgram, 0, Text(), "FILE", "",
        {Same("KVSTORE_UPDATER_PLUGIN")}, false, kCluster,
        "a shared object with the updater of all its keys (docs/extending.md); the same on every "

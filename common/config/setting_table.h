@@ -35,6 +35,7 @@ enum class SettingId {
   kProfileMib,
   kProfile,
   kNetworkMib,
+  kSharedMemory,
   kUpdaterPlugin,
   kUpdaterPluginOptions,
   kNanPolicy,

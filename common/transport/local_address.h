@@ -15,6 +15,10 @@ std::string ThisHostName();
 // not link-local. Errors: NOT_FOUND.
 absl::StatusOr<std::string> InterfaceHost(const std::string& name);
 
+// Whether `host` is "localhost", this host's name, or an address of one of its interfaces. Asks no
+// name server. False where in doubt.
+bool IsThisHost(const std::string& host);
+
 // The address that this host has on the way to `peer`: what the kernel would choose as the source
 // of a packet to it. Sends nothing; may block on DNS. Of a name that has IPv4 and IPv6 addresses,
 // the first IPv4 one counts that there is a way to. Errors: UNAVAILABLE says whether the name could

@@ -13,6 +13,11 @@ inline constexpr char kSchedulerSessionMethod[] = "/kvstore.v1.Scheduler/Session
 inline std::string ShardMethod(uint32_t shard) {
   return "/kvstore.v1.Data/Shard" + std::to_string(shard);
 }
+inline bool IsShardMethod(const std::string& method) {
+  return method.rfind("/kvstore.v1.Data/Shard", 0) == 0;
+}
+// The form of a stream whose large messages go through shared memory (common/transport/shm).
+inline std::string InMemoryMethod(const std::string& method) { return method + "InMemory"; }
 
 // Questions with one answer.
 inline constexpr char kSchedulerStatusMethod[] = "/kvstore.v1.Scheduler/GetStatus";

@@ -44,7 +44,8 @@ int Main(const std::vector<std::string>& arguments) {
     if (options.exit_with_job)
       stop.End(ended.code() == 0 ? kExitOk : kExitFailure, ended.message());
   };
-  const std::unique_ptr<Transport> transport = MakeTransport({options.network_bytes_max});
+  const std::unique_ptr<Transport> transport =
+      MakeTransport({options.network_bytes_max, options.shared_memory});
   ServerNodeOptions node_options = NodeOptionsOf(options);
   if (*plugin != nullptr) {
     node_options.program_updater = plugin->get();

@@ -166,6 +166,7 @@ absl::Status ReadServer(Config* config, ServerDaemonOptions* out) {
       return config->Wrong(SettingId::kUpdaterPluginOptions, "updater-plugin beside it");
     }
   }
+  out->shared_memory = config->Text(SettingId::kSharedMemory) == "auto";
   out->key_stats = config->IsOn(SettingId::kKeyStats);
   out->core.nan_policy = *NanPolicyOf(config->Text(SettingId::kNanPolicy));  // a word of the row
   // The rest is for the program itself, the transport's buffers and what is on its way.

@@ -46,7 +46,8 @@ struct ServerDaemonOptions : DaemonOptions {
     std::string options;
     std::string label;
   } updater_plugin;
-  bool key_stats = false;  // as in ServerNodeOptions
+  bool shared_memory = true;  // with workers of this host
+  bool key_stats = false;     // as in ServerNodeOptions
   ServerCoreOptions core;
   uint64_t profile_bytes_max = 0;
 };

@@ -79,7 +79,8 @@ absl::Status ServeServer(const ServerProgram& program) {
   };
   events.on_stop = [&caller](const absl::Status& status) { caller.End(status); };
   events.on_job_ended = [&caller](const v1::JobEnded& ended) { caller.End(StatusOf(ended)); };
-  const std::unique_ptr<Transport> transport = MakeTransport({options.network_bytes_max});
+  const std::unique_ptr<Transport> transport =
+      MakeTransport({options.network_bytes_max, options.shared_memory});
   KVS_ASSIGN_OR_RETURN(const std::unique_ptr<ServerNode> node,
                        ServerNode::Start(node_options, transport.get(), events));
   return caller.Run();

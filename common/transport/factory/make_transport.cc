@@ -1,13 +1,33 @@
 #include "common/transport/factory/make_transport.h"
 
+#include <utility>
+
 #include "common/transport/grpc/grpc_transport.h"
+#include "common/transport/host_port.h"
+#include "common/transport/local_address.h"
+#include "common/transport/methods.h"
+#include "common/transport/shm/envelope.h"
+#include "common/transport/shm/shm_transport.h"
 
 namespace kvstore {
+namespace {
+
+bool IsHere(const std::string& address) {
+  const absl::StatusOr<HostPort> parsed = ParseHostPort(address);
+  return parsed.ok() && IsThisHost(parsed->host);
+}
+
+}  // namespace
 
 std::unique_ptr<Transport> MakeTransport(const TransportOptions& options) {
   GrpcTransportOptions grpc;
   grpc.server_buffer_bytes_max = options.server_buffer_bytes_max;
-  return std::make_unique<GrpcTransport>(grpc);
+  grpc.message_bytes_max += kEnvelopeBytesMax;
+  ShmTransportOptions shm;
+  shm.carries_much = IsShardMethod;
+  shm.is_here = IsHere;
+  shm.enabled = options.shared_memory;
+  return std::make_unique<ShmTransport>(std::make_unique<GrpcTransport>(grpc), std::move(shm));
 }
 
 }  // namespace kvstore

@@ -1,5 +1,5 @@
 // MakeTransport: the transport that a process of ours talks through. Daemons, SDK and tools get it
-// here and know no implementation; encryption and shared memory will be options of it.
+// here and know no implementation; encryption will be an option of it.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,9 @@ struct TransportOptions {
   // 0: no limit. Over it streams are broken, whoever's they are (they are dialled again): allow
   // 8 MiB for each connection that is expected.
   uint64_t server_buffer_bytes_max = 0;
+  // The streams of values between processes of this host, if both are the same user's, go through
+  // shared memory.
+  bool shared_memory = true;
 };
 
 // Over gRPC.

@@ -55,6 +55,9 @@ class InprocListenerState {
 
 class InprocNetwork {
  public:
+  explicit InprocNetwork(size_t message_bytes_max = kMessageBytesMax)
+      : message_bytes_max_(message_bytes_max) {}
+
   // ---- fault hooks; `address` is the bound one, "127.0.0.1:10000"
 
   // Every stream of the listener breaks: messages that are under way are lost, both ends see
@@ -77,8 +80,10 @@ class InprocNetwork {
   absl::StatusOr<std::shared_ptr<InprocListenerState>> Find(const std::string& address)
       KVS_EXCLUDES(mutex_);
   std::atomic<uint64_t>* message_counter() { return &messages_; }
+  size_t message_bytes_max() const { return message_bytes_max_; }
 
  private:
+  const size_t message_bytes_max_;
   Mutex mutex_;
   std::map<std::string, std::shared_ptr<InprocListenerState>> listeners_ KVS_GUARDED_BY(mutex_);
   std::set<std::string> unreachable_ KVS_GUARDED_BY(mutex_);

@@ -66,9 +66,9 @@ void InprocEnd::SetEvents(StreamEvents events) {
 void InprocEnd::Send(Payload message) {
   KVS_CHECK(InLoop());
   if (over_) return;
-  if (message.size() > kMessageBytesMax) {
+  if (message.size() > link_->message_bytes_max) {
     End(absl::ResourceExhaustedError(fmt::format("message: at most {} bytes expected, got {}",
-                                                 kMessageBytesMax, message.size())),
+                                                 link_->message_bytes_max, message.size())),
         /*tell=*/true);
     return;
   }

@@ -43,6 +43,7 @@ struct InprocLink {
   // breaks, acquire by the receiver.
   std::atomic<bool> broken{false};
   std::atomic<uint64_t>* messages = nullptr;  // the network's counter; relaxed
+  size_t message_bytes_max = kMessageBytesMax;
 };
 
 class InprocEnd : public std::enable_shared_from_this<InprocEnd> {

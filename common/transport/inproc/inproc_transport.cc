@@ -69,6 +69,7 @@ std::unique_ptr<MessageStream> InprocTransport::Dial(EventLoop& loop, const std:
   }
   auto link = std::make_shared<InprocLink>();
   link->messages = network_->message_counter();
+  link->message_bytes_max = network_->message_bytes_max();
   auto client = std::make_shared<InprocEnd>(static_cast<InprocLoop&>(loop).end(), link,
                                             fmt::format("inproc:{}", address));
   // The end is entered and posted to from here on: if memory runs out, the handle closes it.

@@ -31,5 +31,19 @@ TEST_CASE("an interface has its address, and one that is not there has none", "[
   CHECK_THAT(std::string(none.status().message()), Catch::Contains("'none9'"));
 }
 
+TEST_CASE("this host knows its names and addresses, and takes no other's for its own",
+          "[transport]") {
+  for (const std::string& host : {std::string("localhost"), std::string("127.0.0.1"),
+                                  std::string("127.9.9.9"), std::string("::1"), ThisHostName()}) {
+    CAPTURE(host);
+    CHECK(IsThisHost(host));
+  }
+  // Addresses for documentation are nobody's.
+  for (const std::string host : {"192.0.2.1", "2001:db8::1", "no-such-host.invalid", ""}) {
+    CAPTURE(host);
+    CHECK_FALSE(IsThisHost(host));
+  }
+}
+
 }  // namespace
 }  // namespace kvstore
