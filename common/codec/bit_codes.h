@@ -24,38 +24,53 @@ void EncodeTwoBit(double threshold, double* values, size_t elements, uint8_t* en
 void EncodeOneBit(float threshold, float step, float* values, size_t elements, uint8_t* encoded);
 void EncodeOneBit(double threshold, double step, double* values, size_t elements, uint8_t* encoded);
 
+// What all values of a byte stand for, so that a decoder takes one look for a byte of codes: its
+// loads and stores of kPerByte elements become vectors.
+template <typename T, size_t kPerByte>
+struct ByteMeanings {
+  // `meanings`: of each code. The element that comes first has the highest bits of a byte.
+  explicit ByteMeanings(const T* meanings) {
+    constexpr size_t kBits = 8 / kPerByte;
+    for (size_t byte = 0; byte < 256; ++byte) {
+      for (size_t i = 0; i < kPerByte; ++i) {
+        of[byte][i] = meanings[byte >> (8 - kBits * (i + 1)) & ((1U << kBits) - 1)];
+      }
+    }
+  }
+  T of[256][kPerByte];
+};
+
+template <typename T, size_t kPerByte, typename Sink>
+void DecodeBytes(const T* meanings, const uint8_t* encoded, size_t elements, const Sink& sink) {
+  constexpr size_t kBits = 8 / kPerByte;
+  // Below, the table would take longer to make than it saves.
+  constexpr size_t kTableElementsMin = 4096;
+  size_t i = 0;
+  if (elements >= kTableElementsMin) {
+    const ByteMeanings<T, kPerByte> table(meanings);
+    for (; i + kPerByte <= elements; i += kPerByte) {
+      const T* const values = table.of[encoded[i / kPerByte]];
+      for (size_t k = 0; k < kPerByte; ++k) sink(i + k, values[k]);
+    }
+  }
+  for (; i < elements; ++i) {
+    const unsigned byte = encoded[i / kPerByte];
+    sink(i, meanings[byte >> (8 - kBits * (i % kPerByte + 1)) & ((1U << kBits) - 1)]);
+  }
+}
+
 // Calls sink(i, value) for every element: +threshold for 11, -threshold for 10, 0 else.
 template <typename T, typename Sink>
 void DecodeTwoBit(T threshold, const uint8_t* encoded, size_t elements, const Sink& sink) {
-  const T values[4] = {T{0}, T{0}, -threshold, threshold};
-  size_t i = 0;
-  for (; i + 4 <= elements; i += 4) {
-    const unsigned codes = encoded[i / 4];
-    sink(i, values[codes >> 6]);
-    sink(i + 1, values[codes >> 4 & 3]);
-    sink(i + 2, values[codes >> 2 & 3]);
-    sink(i + 3, values[codes & 3]);
-  }
-  for (; i < elements; ++i) sink(i, values[encoded[i / 4] >> (6 - i % 4 * 2) & 3]);
+  const T meanings[4] = {T{0}, T{0}, -threshold, threshold};
+  DecodeBytes<T, 4>(meanings, encoded, elements, sink);
 }
 
 // +value for a bit that is 1, -value for one that is 0.
 template <typename T, typename Sink>
 void DecodeOneBit(T value, const uint8_t* encoded, size_t elements, const Sink& sink) {
-  const T values[2] = {-value, value};
-  size_t i = 0;
-  for (; i + 8 <= elements; i += 8) {
-    const unsigned bits = encoded[i / 8];
-    sink(i, values[bits >> 7]);
-    sink(i + 1, values[bits >> 6 & 1]);
-    sink(i + 2, values[bits >> 5 & 1]);
-    sink(i + 3, values[bits >> 4 & 1]);
-    sink(i + 4, values[bits >> 3 & 1]);
-    sink(i + 5, values[bits >> 2 & 1]);
-    sink(i + 6, values[bits >> 1 & 1]);
-    sink(i + 7, values[bits & 1]);
-  }
-  for (; i < elements; ++i) sink(i, values[encoded[i / 8] >> (7 - i % 8) & 1]);
+  const T meanings[2] = {-value, value};
+  DecodeBytes<T, 8>(meanings, encoded, elements, sink);
 }
 
 }  // namespace kvstore

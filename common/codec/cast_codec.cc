@@ -20,6 +20,7 @@ class CastCodec final : public TypedCodec<CastCodec> {
       : TypedCodec(id), dtype_(dtype), largest_(largest), pulls_(pulls) {}
 
   bool encodes_pulls() const override { return pulls_; }
+  size_t piece_elements() const override { return kPieceElements; }
 
   template <typename T>
   size_t EncodedBytesOf(size_t elements) const {

@@ -52,6 +52,9 @@ class Codec {
 
   // The bytes that `elements` (at least 1) values are encoded in, whatever their values.
   virtual size_t EncodedBytes(DType dtype, size_t elements) const = 0;
+  // Where this is not 0, encoding a block is the same as encoding it so many elements at a time,
+  // and putting the results one behind the other.
+  virtual size_t piece_elements() const { return 0; }
   // Memory that Encode needs besides.
   virtual size_t ScratchBytes(DType /*dtype*/, size_t /*elements*/) const { return 0; }
   // Writes EncodedBytes() bytes to `encoded`, which need no alignment. `values`, in
@@ -70,6 +73,9 @@ class Codec {
  private:
   const CodecId id_;
 };
+
+// A piece in f32 and what is added to it lie in a core's nearest cache.
+inline constexpr size_t kPieceElements = 4096;
 
 using CodecPtr = std::shared_ptr<const Codec>;
 

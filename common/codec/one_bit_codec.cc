@@ -12,6 +12,8 @@ class OneBitCodec final : public TypedCodec<OneBitCodec> {
  public:
   explicit OneBitCodec(double threshold) : TypedCodec(CodecId::kOneBit), threshold_(threshold) {}
 
+  size_t piece_elements() const override { return kPieceElements; }
+
   template <typename T>
   size_t EncodedBytesOf(size_t elements) const {
     return OneBitBytes(elements);

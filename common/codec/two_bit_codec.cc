@@ -12,6 +12,8 @@ class TwoBitCodec final : public TypedCodec<TwoBitCodec> {
  public:
   explicit TwoBitCodec(double threshold) : TypedCodec(CodecId::kTwoBit), threshold_(threshold) {}
 
+  size_t piece_elements() const override { return kPieceElements; }
+
   template <typename T>
   size_t EncodedBytesOf(size_t elements) const {
     return TwoBitBytes(elements);

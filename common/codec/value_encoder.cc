@@ -1,5 +1,6 @@
 #include "common/codec/value_encoder.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -45,15 +46,30 @@ void ValueEncoder::Encode(const uint8_t* value, const std::vector<MutableBufferP
                           absl::FunctionRef<void(PartIndex end)> encoded) noexcept {
   uint8_t* block = left_over_->data();
   for (PartIndex part = 0; part < parts.size(); ++part) {
-    const size_t elements = ElementsOf(part);
-    // What is left over, and the contribution on top of it: that is what is encoded.
-    Accumulate(dtype_, block, value + PartOffset(part), elements);
-    codec_->Encode(dtype_, block, elements, {key_, part, sender_, contributions_},
-                   scratch_ == nullptr ? nullptr : scratch_->data(), parts[part]->data());
-    block += elements * DTypeBytes(AccumulatorOf(dtype_));
+    EncodePart(part, value + PartOffset(part), block, parts[part]->data());
+    block += ElementsOf(part) * DTypeBytes(AccumulatorOf(dtype_));
     encoded(part + 1);
   }
   ++contributions_;
+}
+
+// What is left over, and the contribution on top of it: that is what is encoded. Piece by piece,
+// where the codec allows it, so that what was added is encoded out of the cache.
+void ValueEncoder::EncodePart(PartIndex part, const uint8_t* value, uint8_t* left_over,
+                              uint8_t* encoded) noexcept {
+  const BlockName name{key_, part, sender_, contributions_};
+  size_t left = ElementsOf(part);
+  const size_t piece = codec_->piece_elements() == 0 ? left : codec_->piece_elements();
+  while (left > 0) {
+    const size_t count = std::min(left, piece);
+    Accumulate(dtype_, left_over, value, count);
+    codec_->Encode(dtype_, left_over, count, name, scratch_ == nullptr ? nullptr : scratch_->data(),
+                   encoded);
+    left_over += count * DTypeBytes(AccumulatorOf(dtype_));
+    value += count * DTypeBytes(dtype_);
+    encoded += codec_->EncodedBytes(dtype_, count);
+    left -= count;
+  }
 }
 
 }  // namespace kvstore

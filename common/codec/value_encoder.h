@@ -42,6 +42,8 @@ class ValueEncoder {
 
  private:
   size_t ElementsOf(PartIndex part) const;
+  void EncodePart(PartIndex part, const uint8_t* value, uint8_t* left_over,
+                  uint8_t* encoded) noexcept;
 
   const CodecPtr codec_;
   const KeyId key_;

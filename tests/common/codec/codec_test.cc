@@ -200,6 +200,62 @@ TEST_CASE("every instruction set encodes bits alike", "[codec]") {
   }
 }
 
+namespace {
+
+// `values` encoded as a whole and in pieces, and the bytes decoded as a whole and in short blocks.
+template <typename T>
+void CheckPieces(const Codec& codec, DType dtype, size_t elements) {
+  std::vector<T> whole = RandomValues<T>(elements, elements);
+  std::vector<T> pieces = whole;
+  const std::string bytes = Encode(codec, dtype, &whole);
+  const size_t piece = codec.piece_elements();
+  std::string joined;
+  for (size_t done = 0; done < elements; done += piece) {
+    const size_t count = std::min(piece, elements - done);
+    std::vector<T> some(pieces.begin() + static_cast<std::ptrdiff_t>(done),
+                        pieces.begin() + static_cast<std::ptrdiff_t>(done + count));
+    joined += Encode(codec, dtype, &some);
+    std::copy(some.begin(), some.end(), pieces.begin() + static_cast<std::ptrdiff_t>(done));
+  }
+  CHECK(joined == bytes);
+  CHECK(SameBits(pieces, whole));
+
+  constexpr size_t kShort = 32;  // below any table's worth, and a whole number of words
+  std::vector<T> decoded = Decode<T>(codec, dtype, bytes, elements);
+  std::vector<T> sums(elements, T{7});
+  codec.Decode(dtype, reinterpret_cast<const uint8_t*>(bytes.data()), elements, /*add=*/true,
+               sums.data());
+  for (size_t done = 0; done < elements; done += kShort) {
+    const size_t count = std::min(kShort, elements - done);
+    const size_t at = done == 0 ? 0 : codec.EncodedBytes(dtype, done);
+    const std::vector<T> some =
+        Decode<T>(codec, dtype, bytes.substr(at, codec.EncodedBytes(dtype, count)), count);
+    for (size_t i = 0; i < count; ++i) {
+      REQUIRE(std::memcmp(&some[i], &decoded[done + i], sizeof(T)) == 0);
+      if (!std::isnan(some[i])) REQUIRE(sums[done + i] == T{7} + some[i]);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a block in pieces, and one that is decoded by table, have the bits of the whole",
+          "[codec]") {
+  for (const CompressionConfig& config : {CompressionConfig{"2bit"}, CompressionConfig{"1bit"},
+                                          CompressionConfig{"fp16"}, CompressionConfig{"bf16"}}) {
+    const CodecPtr codec = Made(config);
+    REQUIRE(codec->piece_elements() == kPieceElements);
+    for (const size_t elements : {1, 31, 4095, 4096, 4097, 4100, 8192, 10007, 30011}) {
+      CAPTURE(config.type, elements);
+      CheckPieces<float>(*codec, DType::kFloat32, elements);
+      CheckPieces<double>(*codec, DType::kFloat64, elements);
+    }
+  }
+  for (const char* const type : {"topk", "randomk", "dithering", "onebit_scaled"}) {
+    CHECK(Made({type})->piece_elements() == 0);  // what they do depends on the whole block
+  }
+}
+
 TEST_CASE("the layout of 2bit and 1bit is as it stands in the docs", "[codec]") {
   std::vector<float> values = {0.7F, -0.2F, -0.6F, 0.5F, -0.5F};
   // 11 00 10 11, then 10.
