@@ -55,25 +55,23 @@ class ShmEnd::RoomWait {
 
 std::unique_ptr<MessageStream> ShmEnd::Dial(Transport& transport, EventLoop& loop,
                                             const std::string& address, const std::string& method,
-                                            std::shared_ptr<SharedMemory> memory, uint32_t blocks,
-                                            StreamEvents events) {
-  const auto end = std::make_shared<ShmEnd>(&loop, /*dials=*/true);
+                                            std::shared_ptr<SharedMemory> memory,
+                                            const ShmEndOptions& options, StreamEvents events) {
+  const auto end = std::make_shared<ShmEnd>(&loop, /*dials=*/true, options);
   auto handle = std::make_unique<ShmStream>(end);
   end->SetEvents(std::move(events));
   end->offered_ = std::move(memory);
-  end->blocks_ = blocks;
   // Before the answer, so that what the other end sends after it can be read.
-  end->receiver_.emplace(LaneMemory(end->offered_, blocks, 1));
-  const Payload offer = EncodeOffer({end->offered_->name(), blocks});
+  end->receiver_.emplace(LaneMemory(end->offered_, options.blocks, 1));
+  const Payload offer = EncodeOffer({end->offered_->name(), options.blocks});
   end->stream_ = transport.Dial(loop, address, method, end->EventsOf());
   end->stream_->Send(offer);
   return handle;
 }
 
-std::unique_ptr<MessageStream> ShmEnd::Accept(EventLoop& loop, bool takes_memory,
+std::unique_ptr<MessageStream> ShmEnd::Accept(EventLoop& loop, const ShmEndOptions& options,
                                               std::unique_ptr<MessageStream> stream) {
-  const auto end = std::make_shared<ShmEnd>(&loop, /*dials=*/false);
-  end->takes_memory_ = takes_memory;
+  const auto end = std::make_shared<ShmEnd>(&loop, /*dials=*/false, options);
   end->stream_ = std::move(stream);
   end->stream_->SetEvents(end->EventsOf());
   return std::make_unique<ShmStream>(end);
@@ -135,7 +133,7 @@ void ShmEnd::SendPending() {
   while (!closed_ && !pending_.empty()) {
     const Payload& next = pending_.front();
     if (!SendInLane(next)) {
-      if (GoesInLane(next) && loop_->NowMs() - waits_since_ms_ < kRoomWaitMs) break;
+      if (GoesInLane(next) && loop_->NowMs() - waits_since_ms_ < options_.room_wait_ms) break;
       stream_->Send(EncodeInline(next));
     }
     pending_bytes_ -= next.size();
@@ -211,7 +209,7 @@ void ShmEnd::OnOffer(const Payload& message) {
   if (dials_ || greeted_ || !offer.has_value()) return Violated("no offer of shared memory");
   greeted_ = true;
   LaneAnswer answer;
-  if (!takes_memory_) {
+  if (!options_.takes_memory) {
     answer.why_not = "shared memory is off";
   } else {
     absl::StatusOr<std::shared_ptr<SharedMemory>> memory =
@@ -232,7 +230,7 @@ void ShmEnd::OnAnswer(const Payload& message) {
   if (!dials_ || greeted_ || !answer.has_value()) return Violated("no answer to an offer");
   greeted_ = true;
   if (answer->accepted) {
-    sender_.emplace(LaneMemory(offered_, blocks_, 0));
+    sender_.emplace(LaneMemory(offered_, options_.blocks, 0));
   } else {
     receiver_.reset();
   }

@@ -12,8 +12,8 @@
 //                                 <=    kRoom, when enough was read
 //
 // Where the answer is no, all messages go inline, and the stream is as good as the one beneath it.
-// A lane cannot hold a stream up for good: a message that has waited for room for kRoomWaitMs goes
-// inline, whoever holds on to the blocks.
+// A lane cannot hold a stream up for good: a message that has waited for room for `room_wait_ms`
+// goes inline, whoever holds on to the blocks.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,13 @@ namespace kvstore {
 
 // Below this a message goes inline: what it takes to announce it would cost more than its copies.
 inline constexpr size_t kLaneMessageBytesMin = 16 << 10;
-inline constexpr int64_t kRoomWaitMs = 100;
+
+// How an end is made; see ShmTransportOptions.
+struct ShmEndOptions {
+  bool takes_memory = true;  // an accepting end; if not, it declines
+  uint32_t blocks = 0;       // a dialling end
+  int64_t room_wait_ms = 0;
+};
 
 // One end. Loop-bound.
 class ShmEnd : public std::enable_shared_from_this<ShmEnd> {
@@ -39,13 +45,14 @@ class ShmEnd : public std::enable_shared_from_this<ShmEnd> {
   // A dialling end. `memory` is offered to the other one.
   static std::unique_ptr<MessageStream> Dial(Transport& transport, EventLoop& loop,
                                              const std::string& address, const std::string& method,
-                                             std::shared_ptr<SharedMemory> memory, uint32_t blocks,
-                                             StreamEvents events);
-  // An accepting end, which declines what is offered if not `takes_memory`.
-  static std::unique_ptr<MessageStream> Accept(EventLoop& loop, bool takes_memory,
+                                             std::shared_ptr<SharedMemory> memory,
+                                             const ShmEndOptions& options, StreamEvents events);
+  // An accepting end.
+  static std::unique_ptr<MessageStream> Accept(EventLoop& loop, const ShmEndOptions& options,
                                                std::unique_ptr<MessageStream> stream);
 
-  ShmEnd(EventLoop* loop, bool dials) : loop_(loop), dials_(dials) {}
+  ShmEnd(EventLoop* loop, bool dials, const ShmEndOptions& options)
+      : loop_(loop), dials_(dials), options_(options) {}
 
   // What MessageStream offers; see there.
   void SetEvents(StreamEvents events);
@@ -76,14 +83,13 @@ class ShmEnd : public std::enable_shared_from_this<ShmEnd> {
 
   EventLoop* const loop_;
   const bool dials_;
-  bool takes_memory_ = false;
+  const ShmEndOptions options_;
   bool greeted_ = false;  // the offer was made, or came; the dialling end: the answer came
   bool closed_ = false;
   std::unique_ptr<MessageStream> stream_;
   // Shared, so that an event may destroy the stream while it runs. Null: nobody listens.
   std::shared_ptr<StreamEvents> events_;
   std::shared_ptr<SharedMemory> offered_;
-  uint32_t blocks_ = 0;
   std::optional<LaneSender> sender_;
   std::optional<LaneReceiver> receiver_;
   // Waits for room in the lane, with all that was sent after it.

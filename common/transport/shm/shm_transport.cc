@@ -16,9 +16,10 @@ absl::StatusOr<std::unique_ptr<Listener>> ShmTransport::Listen(const std::string
     ServedMethod method = options.methods[i];
     if (!options_.carries_much(method.method)) continue;
     method.method = InMemoryMethod(method.method);
-    method.acceptor = [loop = method.loop, takes_memory = options_.enabled,
+    const ShmEndOptions end{options_.enabled, 0, options_.room_wait_ms};
+    method.acceptor = [loop = method.loop, end,
                        accept = method.acceptor](std::unique_ptr<MessageStream> stream) {
-      accept(ShmEnd::Accept(*loop, takes_memory, std::move(stream)));
+      accept(ShmEnd::Accept(*loop, end, std::move(stream)));
     };
     options.methods.push_back(std::move(method));
   }
@@ -32,8 +33,9 @@ std::unique_ptr<MessageStream> ShmTransport::Dial(EventLoop& loop, const std::st
         SharedMemory::Create(LaneMemory::BytesFor(options_.blocks));
     // Without memory to share, the stream is as it would be to another host.
     if (memory.ok()) {
+      const ShmEndOptions end{true, options_.blocks, options_.room_wait_ms};
       return ShmEnd::Dial(*transport_, loop, address, InMemoryMethod(method), *std::move(memory),
-                          options_.blocks, std::move(events));
+                          end, std::move(events));
     }
   }
   return transport_->Dial(loop, address, method, std::move(events));

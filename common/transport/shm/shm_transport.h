@@ -22,6 +22,8 @@ struct ShmTransportOptions {
   bool enabled = true;
   // Of 16 KiB, for each direction of a stream.
   uint32_t blocks = 512;
+  // A message that has waited for room for so long goes over the other transport.
+  int64_t room_wait_ms = 1000;
 };
 
 class ShmTransport final : public Transport {

@@ -21,10 +21,13 @@ const std::shared_ptr<InprocNetwork>& Network() {
   return network;
 }
 
+// Longer than any test: what waits for room waits until there is some.
+constexpr int64_t kNoTimeMs = 3600 * 1000;
+
 // What the next participant is made with.
 ShmTransportOptions& Options() {
   static ShmTransportOptions options{[](const std::string&) { return true; },
-                                     [](const std::string&) { return true; }, true, 512};
+                                     [](const std::string&) { return true; }, true, 512, kNoTimeMs};
   return options;
 }
 
@@ -150,6 +153,7 @@ TEST_CASE("what is larger than the lane goes inline", "[shm]") {
 
 TEST_CASE("a receiver that keeps all blocks of a lane holds nothing up for good", "[shm]") {
   const WithOptions small(true, 4);
+  Options().room_wait_ms = 20;
   Mutex mutex;
   std::deque<Payload> kept;
   Server server([&](Peer& peer, const Payload& message) {
