@@ -48,13 +48,25 @@ void Accumulate(DType dtype, void* acc, const void* x, size_t elements);
 // bytes per f32.
 void DivideBy(DType dtype, uint32_t divisor, void* acc, size_t elements);
 
+// How a result is written. Stores through the cache first read what they overwrite and push out
+// what others have there. That is right for what somebody reads soon; for 100 MB it is half of all
+// bytes moved, and then streamed stores go past the cache.
+enum class Stores : uint8_t { kCached, kStreamed };
+
 // dst[i] = (((xs[0][i] + xs[1][i]) + xs[2][i]) + …): the fold over `count` >= 1 arrays in one pass.
 // It starts from the first value and not from 0, so that a lone -0.0 stays -0.0. Same bits as
 // Widen of xs[0] and count - 1 times Accumulate, in 4 (count + 1) bytes per f32. `dst` is in
-// AccumulatorOf(dtype); it may be one of the `xs` where that is `dtype`.
-void LeftFold(DType dtype, void* dst, const void* const* xs, size_t count, size_t elements);
+// AccumulatorOf(dtype); it may be one of the `xs` where that is `dtype`. Streamed stores want a
+// `dst` at a multiple of its elements' size (Buffers are); elsewhere they are as cached ones.
+void LeftFold(DType dtype, void* dst, const void* const* xs, size_t count, size_t elements,
+              Stores stores = Stores::kCached);
 
 // The same, rounded once to `dtype`, in which `dst` is. `dst` may be one of the `xs`.
 void RoundedFold(DType dtype, void* dst, const void* const* xs, size_t count, size_t elements);
+
+// The way back: copies `bytes` bytes to each of the `count` places in one pass, by streamed stores:
+// count + 1 bytes moved for each byte, where a memcpy to each moves 3 count. The places may be the
+// same ones; none overlaps `src`.
+void Spread(void* const* dsts, size_t count, const void* src, size_t bytes);
 
 }  // namespace kvstore

@@ -47,6 +47,17 @@ void Put(D, hn::Vec<D> v, uint8_t* at) {
 }
 #endif
 
+// Past the cache; `at` is a multiple of a vector's bytes. FlushStream before anybody is told.
+template <class D>
+void PutStreamed(D d, hn::Vec<D> v, uint8_t* at) {
+#if HWY_TARGET == HWY_SCALAR
+  Put(d, v, at);
+#else
+  const hn::Repartition<uint8_t, D> bytes;
+  hn::Stream(hn::BitCast(bytes, v), bytes, at);
+#endif
+}
+
 // Calls `step` with the index of the first element of each whole vector, then
 // `rest(index, elements left)`.
 template <class D, typename Step, typename Rest>

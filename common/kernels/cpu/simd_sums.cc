@@ -2,6 +2,8 @@
 // Highway. Whole vectors go here, the elements that remain go to the scalar reference. Conversions
 // are those of half.h, operation by operation: the machines' own differ in what they round and how.
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "common/base/check.h"
@@ -10,6 +12,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "common/kernels/cpu/simd_sums.cc"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
 
@@ -139,15 +142,30 @@ void DivideByOf(uint32_t divisor, uint8_t* acc, size_t elements) {
           HWY_ATTR { scalar::DivideBy<T>(divisor, acc + i * sizeof(T), left); });
 }
 
-template <typename T>
-void LeftFoldOf(uint8_t* dst, const void* const* xs, size_t count, size_t elements) {
+// How many bytes there are from `at` to the next boundary of a vector.
+template <class D>
+size_t BytesToVector(D d, const uint8_t* at) {
+  const size_t vector = hn::Lanes(d) * sizeof(hn::TFromD<D>);
+  return (vector - reinterpret_cast<uintptr_t>(at) % vector) % vector;
+}
+
+// Writes where the vectors of `dst` begin if the stores are streamed: the elements before are the
+// caller's.
+template <typename T, bool kStreams>
+void FoldVectors(uint8_t* dst, const void* const* xs, size_t count, size_t i, size_t elements) {
   using E = Element<T>;
   const typename E::D d;
   constexpr size_t kAcc = sizeof(hn::TFromD<typename E::D>);
   const size_t lanes = hn::Lanes(d);
   const size_t step = lanes * sizeof(T);
   const auto source = [xs](size_t k) HWY_ATTR { return static_cast<const uint8_t*>(xs[k]); };
-  size_t i = 0;
+  const auto put = [d](decltype(hn::Zero(d)) v, uint8_t* to) HWY_ATTR {
+    if constexpr (kStreams) {
+      PutStreamed(d, v, to);
+    } else {
+      Put(d, v, to);
+    }
+  };
   // Four vectors at a time: the loop over the arrays is short, and its additions would wait for
   // each other.
   for (; i + 4 * lanes <= elements; i += 4 * lanes) {
@@ -165,18 +183,58 @@ void LeftFoldOf(uint8_t* dst, const void* const* xs, size_t count, size_t elemen
       e = hn::Add(e, E::Widened(x + 3 * step));
     }
     uint8_t* to = dst + i * kAcc;
-    Put(d, a, to);
-    Put(d, b, to + lanes * kAcc);
-    Put(d, c, to + 2 * lanes * kAcc);
-    Put(d, e, to + 3 * lanes * kAcc);
+    put(a, to);
+    put(b, to + lanes * kAcc);
+    put(c, to + 2 * lanes * kAcc);
+    put(e, to + 3 * lanes * kAcc);
   }
   for (; i + lanes <= elements; i += lanes) {
     const size_t at = i * sizeof(T);
     auto a = E::Widened(source(0) + at);
     for (size_t k = 1; k < count; ++k) a = hn::Add(a, E::Widened(source(k) + at));
-    Put(d, a, dst + i * kAcc);
+    put(a, dst + i * kAcc);
   }
   if (i < elements) scalar::LeftFold<T>(dst, xs, count, i, elements);
+}
+
+template <typename T>
+void LeftFoldOf(uint8_t* dst, const void* const* xs, size_t count, size_t elements, Stores stores) {
+  using D = typename Element<T>::D;
+  constexpr size_t kAcc = sizeof(hn::TFromD<D>);
+  const size_t before = BytesToVector(D(), dst);
+  if (stores == Stores::kCached || before % kAcc != 0) {
+    return FoldVectors<T, false>(dst, xs, count, 0, elements);
+  }
+  const size_t first = std::min(before / kAcc, elements);
+  scalar::LeftFold<T>(dst, xs, count, 0, first);
+  FoldVectors<T, true>(dst, xs, count, first, elements);
+  hwy::FlushStream();
+}
+
+// To places that begin as far from a vector's boundary as each other.
+void SpreadAlike(uint8_t* const* dsts, size_t count, const uint8_t* src, size_t bytes) {
+  const hn::ScalableTag<uint8_t> d;
+  const size_t lanes = hn::Lanes(d);
+  const auto copy = [=](size_t from, size_t size) {
+    for (size_t k = 0; k < count && size > 0; ++k) std::memcpy(dsts[k] + from, src + from, size);
+  };
+  size_t i = std::min(BytesToVector(d, dsts[0]), bytes);
+  copy(0, i);
+  for (; i + 4 * lanes <= bytes; i += 4 * lanes) {
+    const auto a = Get(d, src + i);
+    const auto b = Get(d, src + i + lanes);
+    const auto c = Get(d, src + i + 2 * lanes);
+    const auto e = Get(d, src + i + 3 * lanes);
+    for (size_t k = 0; k < count; ++k) {
+      uint8_t* to = dsts[k] + i;
+      PutStreamed(d, a, to);
+      PutStreamed(d, b, to + lanes);
+      PutStreamed(d, c, to + 2 * lanes);
+      PutStreamed(d, e, to + 3 * lanes);
+    }
+  }
+  hwy::FlushStream();
+  copy(i, bytes - i);
 }
 
 }  // namespace
@@ -213,27 +271,43 @@ void DivideBySimd(DType dtype, uint32_t divisor, uint8_t* acc, size_t elements) 
                            : DivideByOf<double>(divisor, acc, elements);
 }
 
-void LeftFoldSimd(DType dtype, uint8_t* dst, const void* const* xs, size_t count, size_t elements) {
+void LeftFoldSimd(DType dtype, uint8_t* dst, const void* const* xs, size_t count, size_t elements,
+                  Stores stores) {
   switch (dtype) {
     case DType::kFloat32:
-      return LeftFoldOf<float>(dst, xs, count, elements);
+      return LeftFoldOf<float>(dst, xs, count, elements, stores);
     case DType::kFloat64:
-      return LeftFoldOf<double>(dst, xs, count, elements);
+      return LeftFoldOf<double>(dst, xs, count, elements, stores);
     case DType::kFloat16:
-      return LeftFoldOf<F16>(dst, xs, count, elements);
+      return LeftFoldOf<F16>(dst, xs, count, elements, stores);
     case DType::kBFloat16:
-      return LeftFoldOf<BF16>(dst, xs, count, elements);
+      return LeftFoldOf<BF16>(dst, xs, count, elements, stores);
     case DType::kUInt8:
     case DType::kInt8:
-      return LeftFoldOf<uint8_t>(dst, xs, count, elements);
+      return LeftFoldOf<uint8_t>(dst, xs, count, elements, stores);
     case DType::kInt32:
-      return LeftFoldOf<uint32_t>(dst, xs, count, elements);
+      return LeftFoldOf<uint32_t>(dst, xs, count, elements, stores);
     case DType::kInt64:
-      return LeftFoldOf<uint64_t>(dst, xs, count, elements);
+      return LeftFoldOf<uint64_t>(dst, xs, count, elements, stores);
     case DType::kBool:
       return scalar::LeftFold<scalar::Bool>(dst, xs, count, 0, elements);
     case DType::kUnspecified:
       return;
+  }
+}
+
+void SpreadSimd(uint8_t* const* dsts, size_t count, const uint8_t* src, size_t bytes) {
+  const hn::ScalableTag<uint8_t> d;
+  const size_t before = BytesToVector(d, dsts[0]);
+  const bool alike = std::all_of(
+      dsts, dsts + count, [=](const uint8_t* dst) { return BytesToVector(d, dst) == before; });
+  if (alike) return SpreadAlike(dsts, count, src, bytes);
+  constexpr size_t kBlock = size_t{64} << 10;  // read once for all, then from the cache
+  for (size_t i = 0; i < bytes; i += kBlock) {
+    for (size_t k = 0; k < count; ++k) {
+      uint8_t* const to = dsts[k] + i;
+      SpreadAlike(&to, 1, src + i, std::min(kBlock, bytes - i));
+    }
   }
 }
 
@@ -257,6 +331,7 @@ namespace {
 HWY_EXPORT(AccumulateSimd);
 HWY_EXPORT(DivideBySimd);
 HWY_EXPORT(LeftFoldSimd);
+HWY_EXPORT(SpreadSimd);
 HWY_EXPORT(WidenSimd);
 HWY_EXPORT(NarrowSimd);
 
@@ -295,9 +370,20 @@ void DivideBy(DType dtype, uint32_t divisor, void* acc, size_t elements) {
   HWY_DYNAMIC_DISPATCH(DivideBySimd)(dtype, divisor, Bytes(acc), elements);
 }
 
-void LeftFold(DType dtype, void* dst, const void* const* xs, size_t count, size_t elements) {
+void LeftFold(DType dtype, void* dst, const void* const* xs, size_t count, size_t elements,
+              Stores stores) {
   KVS_CHECK(DTypeBytes(dtype) != 0 && count >= 1);
-  HWY_DYNAMIC_DISPATCH(LeftFoldSimd)(dtype, Bytes(dst), xs, count, elements);
+  HWY_DYNAMIC_DISPATCH(LeftFoldSimd)(dtype, Bytes(dst), xs, count, elements, stores);
+}
+
+void Spread(void* const* dsts, size_t count, const void* src, size_t bytes) {
+  constexpr size_t kAtATime = 8;
+  uint8_t* places[kAtATime];
+  for (size_t k = 0; k < count; k += kAtATime) {
+    const size_t n = std::min(kAtATime, count - k);
+    std::transform(dsts + k, dsts + k + n, places, [](void* dst) { return Bytes(dst); });
+    HWY_DYNAMIC_DISPATCH(SpreadSimd)(places, n, Bytes(src), bytes);
+  }
 }
 
 void RoundedFold(DType dtype, void* dst, const void* const* xs, size_t count, size_t elements) {

@@ -124,12 +124,46 @@ TEMPLATE_TEST_CASE("a left fold is the accumulation of the arrays in their order
           LeftFold(kDType, dst.data(), xs.data(), count, elements);
           REQUIRE(FirstDifference(dst.values(), expected) == -1);
           REQUIRE(dst.GuardsIntact());
+          Placed<Acc<TestType>> streamed(std::vector<Acc<TestType>>(elements), 64 - offset);
+          LeftFold(kDType, streamed.data(), xs.data(), count, elements, Stores::kStreamed);
+          REQUIRE(FirstDifference(streamed.values(), expected) == -1);
+          REQUIRE(streamed.GuardsIntact());
           // Rounded, the destination may be one of the arrays, here the last.
           std::vector<TestType> rounded(elements);
           Narrow(kDType, rounded.data(), expected.data(), elements);
           RoundedFold(kDType, arrays.back().data(), xs.data(), count, elements);
           REQUIRE(FirstDifference(arrays.back().values(), rounded) == -1);
           REQUIRE(arrays.back().GuardsIntact());
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("bytes are spread to every place, and to nothing beside it", "[kernels]") {
+  CAPTURE(kSeed);
+  ForEachTarget([] {
+    std::mt19937_64 random(kSeed);
+    std::vector<size_t> sizes = kSizes;
+    sizes.insert(sizes.end(), {1023, 4096, (size_t{64} << 10) + 5, size_t{200} << 10});
+    for (const size_t count : {1, 2, 8, 11}) {
+      for (const size_t bytes : sizes) {
+        for (const size_t offset : kOffsets) {
+          for (const bool alike : {false, true}) {
+            CAPTURE(count, bytes, offset, alike);
+            Placed<uint8_t> src(RandomNumbers<uint8_t>(random, bytes), offset);
+            std::vector<Placed<uint8_t>> dsts;
+            std::vector<void*> places;
+            for (size_t k = 0; k < count; ++k) {
+              dsts.emplace_back(std::vector<uint8_t>(bytes), alike ? offset : (offset + k) % 64);
+            }
+            for (auto& dst : dsts) places.push_back(dst.data());
+            Spread(places.data(), count, src.data(), bytes);
+            for (const auto& dst : dsts) {
+              REQUIRE(dst.values() == src.values());
+              REQUIRE(dst.GuardsIntact());
+            }
+          }
         }
       }
     }
