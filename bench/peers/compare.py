@@ -7,6 +7,8 @@
 One worker and one server (--size N: of each), one machine, TCP. In each repeat every workload runs on
 a fresh cluster of either side, one right after the other, and who goes first changes. MXNet's figure
 is the better one of push + pull and its fused pushpull. Medians [min-max] over the repeats.
+"local" and "local device" have no cluster: four arrays of 100 MB in one process, summed and copied to
+four, by local_bench, which lies beside kvbench, and on MXNet's stores of that name.
 """
 
 import argparse
@@ -37,6 +39,8 @@ WORKLOADS = {
     "rowsparse 1e6": (["rowsparse", "sgd", "20", "1000000"],
                       ["rowsparse", "--heights", "1000000"], 0, 10000),
 }
+# Of one process: MXNet's store and ours.
+LOCAL = {"local": ("local", "local"), "local device": ("device", "device")}
 TIMEOUT_S = 120
 
 
@@ -89,6 +93,14 @@ def kvbench_rate(program, arguments, index, size):
             return json.load(file)["results"][index]["store"]["operations_per_s"]["median"]
 
 
+def one_process_rate(command):
+    """Rounds per second of a program that prints the seconds of its rounds."""
+    done = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, timeout=TIMEOUT_S)
+    result = json.loads(done.stdout.splitlines()[-1])
+    return 1 / min(statistics.median(result[kind]) for kind in ("seconds", "fused"))
+
+
 def spread(figures):
     digits = 2 if statistics.median(figures) < 100 else 0
     return (f"{statistics.median(figures):,.{digits}f} "
@@ -102,17 +114,25 @@ def main():
                         help="the program, and flags for all of its runs, as one word: 'kvbench --shards 1'")
     parser.add_argument("--size", type=int, default=1, help="workers, and servers")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--only", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
+    names = [*WORKLOADS, *LOCAL]
+    parser.add_argument("--only", nargs="+", choices=names, default=names)
     options = parser.parse_args()
 
     rates = {name: ([], []) for name in options.only}
     for repeat in range(options.repeats):
         for name in options.only:
-            arguments, ours, index, items = WORKLOADS[name]
-            sides = [lambda: rates[name][0].append(
-                         mxnet_rate(options.mxnet, name, arguments, items, options.size)),
-                     lambda: rates[name][1].append(
-                         kvbench_rate(options.kvbench, ours, index, options.size))]
+            if name in LOCAL:
+                store, ours = LOCAL[name]
+                bench = os.path.join(os.path.dirname(options.kvbench[0]), "local_bench")
+                theirs = [options.mxnet, WORKER, "local", "none", "15", store]
+                sides = [lambda: rates[name][0].append(one_process_rate(theirs)),
+                         lambda: rates[name][1].append(one_process_rate([bench, "--json", ours]))]
+            else:
+                arguments, ours, index, items = WORKLOADS[name]
+                sides = [lambda: rates[name][0].append(
+                             mxnet_rate(options.mxnet, name, arguments, items, options.size)),
+                         lambda: rates[name][1].append(
+                             kvbench_rate(options.kvbench, ours, index, options.size))]
             for side in sides if repeat % 2 == 0 else reversed(sides):
                 side()
             print(f"{name}: MXNet {rates[name][0][-1]:,.2f}, kvstore {rates[name][1][-1]:,.2f}",

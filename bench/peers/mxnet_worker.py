@@ -1,6 +1,6 @@
 """One worker of an MXNet KVStore that does what a workload of kvbench does; compare.py starts it.
 
-    mxnet_worker.py WORKLOAD OPTIMIZER ROUNDS [HEIGHT, a type of compression, or a model]
+    mxnet_worker.py WORKLOAD OPTIMIZER ROUNDS [HEIGHT, a type of compression, a model, or a type of store]
 
 Prints one line of JSON: seconds of each round (push all, pull all, wait), of the same with the fused
 pushpull, and of Init. Gradients are ones and the learning rate is 1. What is pulled is checked; of
@@ -134,7 +134,31 @@ def sparse(store, height):
     return {"init_s": init, "seconds": seconds[1:], "fused": []}
 
 
+def local(kind):
+    """As bench/micro/local_bench.cc: four arrays for each key, summed, and copied to four."""
+    store = mx.kv.create(kind)
+    names = [str(i) for i in range(25)]
+    contexts = [mx.cpu(i) for i in range(4)]
+    gradients = [[mx.nd.ones((1000000,), context) for context in contexts] for _ in names]
+    outputs = [[mx.nd.zeros((1000000,), context) for context in contexts] for _ in names]
+    store.init(names, [mx.nd.zeros((1000000,)) for _ in names])
+    set_optimizer(store)
+    mx.nd.waitall()
+
+    def round_of_two():
+        store.push(names, gradients)
+        store.pull(names, out=outputs)
+
+    seconds = [timed(round_of_two) for _ in range(ROUNDS + 2)]
+    expect(outputs[0][0], 4)
+    fused = [timed(lambda: store.pushpull(names, gradients, out=outputs)) for _ in range(ROUNDS + 2)]
+    return {"seconds": seconds[2:], "fused": fused[2:]}
+
+
 def main():
+    if WORKLOAD == "local":
+        print(json.dumps(local(sys.argv[4])), flush=True)
+        return
     store = mx.kv.create("dist_sync")
     if WORKLOAD == "round" and sys.argv[4:] and sys.argv[4] in MODELS:
         result = dense(store, MODELS[sys.argv[4]]())

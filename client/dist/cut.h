@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
-#include "client/dist/contribution.h"
 #include "client/dist/lent_parts.h"
+#include "client/reduce/contribution.h"
 #include "client/store/row_requests.h"
 #include "client/store/store_backend.h"
 #include "common/cluster/identity.h"

@@ -14,12 +14,12 @@
 #include "client/dist/await_init_operation.h"
 #include "client/dist/compressing_codec.h"
 #include "client/dist/consistent_pull.h"
-#include "client/dist/cpu_reducer.h"
 #include "client/dist/end_operation.h"
 #include "client/dist/init_operation.h"
 #include "client/dist/pull_operation.h"
 #include "client/dist/push_operation.h"
 #include "client/dist/state_operation.h"
+#include "client/reduce/cpu_reducer.h"
 #include "client/store/argument_checks.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
@@ -129,7 +129,8 @@ DistBackend::DistBackend(std::shared_ptr<SessionShare> share, const Environment&
       guard_(environment.nan_policy, rank_),
       staleness_(mode_ == StoreMode::kAsync ? std::make_shared<StalenessTable>() : nullptr),
       reading_(rank_ == kReaderRank ? std::make_shared<ReadingCodec>() : nullptr),
-      reducer_(std::make_unique<CpuReducer>()) {
+      reducer_(std::make_unique<CpuReducer>(environment.reduction_threads)),
+      reductions_(reducer_.get()) {
   if (reading_ != nullptr) {
     codec_ = reading_;
   } else {
@@ -144,7 +145,7 @@ absl::Status DistBackend::Usable() const {
 
 bool DistBackend::OnOwnThread() const {
   const Session session(*this);
-  return reducer_->InThread() || (session && session->InLoop());
+  return reductions_.InThread() || (session && session->InLoop());
 }
 
 void DistBackend::Flush() noexcept {
@@ -189,15 +190,15 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
     const absl::Status copied = CopyIfAsked(*operation, &*contribution);
     return copied.ok() ? Send(operation, token, &*contribution) : token->Finish(copied);
   }
-  reducer_->Reduce(operation, token,
-                   [this, token, operation](const absl::StatusOr<Contribution>& contribution) {
-                     if (!contribution.ok()) return token->Finish(contribution.status());
-                     const absl::Status admitted =
-                         guard_.AdmitSum(*operation, contribution->data, contribution->rows);
-                     if (!admitted.ok()) return token->Finish(admitted);
-                     Send(operation, token, &*contribution);
-                     Flush();  // the engine has flushed already what was issued with this one
-                   });
+  reductions_.Reduce(operation, token,
+                     [this, token, operation](const absl::StatusOr<Contribution>& contribution) {
+                       if (!contribution.ok()) return token->Finish(contribution.status());
+                       const absl::Status admitted =
+                           guard_.AdmitSum(*operation, contribution->data, contribution->rows);
+                       if (!admitted.ok()) return token->Finish(admitted);
+                       Send(operation, token, &*contribution);
+                       Flush();  // the engine has flushed already what was issued with this one
+                     });
 }
 
 absl::Status DistBackend::MayPullConsistently(const char* call) const {
@@ -389,7 +390,7 @@ void DistBackend::Stop(Close how) {
     MutexLock lock(mutex_);
     stopped_ = true;
   }
-  reducer_->Stop();
+  reductions_.Stop();
   {
     MutexLock lock(mutex_);
     while (borrowers_ > 0) returned_.Wait(mutex_);

@@ -12,9 +12,10 @@
 #include "client/dist/part_codec.h"
 #include "client/dist/push_operation.h"
 #include "client/dist/reading_codec.h"
-#include "client/dist/reducer.h"
+#include "client/dist/reduction_queue.h"
 #include "client/dist/session_share.h"
 #include "client/dist/staleness_table.h"
+#include "client/reduce/reducer.h"
 #include "client/store/nan_guard.h"
 #include "client/store/store_backend.h"
 #include "common/base/mutex.h"
@@ -118,7 +119,8 @@ class DistBackend final : public StoreBackend {
   const std::shared_ptr<StalenessTable> staleness_;  // null on a synchronous store
   const std::shared_ptr<ReadingCodec> reading_;      // null in a worker
   std::shared_ptr<PartCodec> codec_;                 // changed only while there are no keys
-  const std::unique_ptr<Reducer> reducer_;           // last: what it calls uses the rest
+  const std::unique_ptr<Reducer> reducer_;
+  ReductionQueue reductions_;  // last: what it calls uses the rest
 };
 
 }  // namespace kvstore

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
+#include <memory>
 #include <new>
 #include <unordered_map>
 #include <utility>
@@ -14,10 +16,13 @@
 #include "client/local/local_states.h"
 #include "client/local/local_value.h"
 #include "client/order/work_queue.h"
+#include "client/reduce/cpu_reducer.h"
 #include "client/store/argument_checks.h"
 #include "client/store/nan_guard.h"
 #include "client/store/row_values.h"
 #include "common/base/mutex.h"
+#include "common/base/status_macros.h"
+#include "common/cluster/partitioner.h"
 #include "common/codec/codec.h"
 
 namespace kvstore {
@@ -61,6 +66,8 @@ class LocalBackend final : public StoreBackend {
       : timeout_ms_(environment.operation_timeout_ms),
         guard_(environment.nan_policy, 0),
         choice_(std::make_shared<UpdaterChoice>()),
+        reducer_(std::make_unique<CpuReducer>(environment.reduction_threads)),
+        scratch_(reducer_->threads().lanes()),
         work_("kvs-local") {}
 
   int64_t operation_timeout_ms() const override { return timeout_ms_; }
@@ -101,6 +108,10 @@ class LocalBackend final : public StoreBackend {
   // value; until then, and from then on while outputs are filled, std::bad_alloc may be thrown.
   absl::Status ExecuteOnDense(const KeyOperation& operation, bool* pushed);
   absl::Status ExecuteOnRows(KeyOperation* operation, bool* pushed);
+  // For an operation on a dense value of so many bytes.
+  Means MeansFor(uint64_t bytes);
+  // Fills the operation's outputs, of either storage.
+  absl::Status CopyOut(const KeyOperation& operation, const LocalValue& value);
   // What an Init makes.
   LocalValue MakeValue(const KeyOperation& init) const;
   LocalRows MakeRows(const KeyOperation& init) const;
@@ -124,6 +135,8 @@ class LocalBackend final : public StoreBackend {
   // Used by the task of `work_` that runs, on whatever thread.
   std::unordered_map<KeyId, LocalValue> values_;
   std::unordered_map<KeyId, LocalRows> rows_;  // row_sparse keys
+  uint64_t value_bytes_ = 0;                   // of values_
+  const std::unique_ptr<Reducer> reducer_;
   Scratch scratch_;
   WorkQueue work_;  // last: its thread uses the rest
 };
@@ -224,12 +237,14 @@ LocalRows LocalBackend::MakeRows(const KeyOperation& init) const {
 absl::Status LocalBackend::ExecuteOnDense(const KeyOperation& operation, bool* pushed) {
   const Key& key = *operation.key;
   if (operation.kind == OperationKind::kInit) {
-    values_.insert_or_assign(key.id, MakeValue(operation));
+    const auto [value, fresh] = values_.insert_or_assign(key.id, MakeValue(operation));
+    if (fresh) value_bytes_ += value->second.bytes();
     return absl::OkStatus();
   }
   const auto value = values_.find(key.id);
   if (value == values_.end()) return InitFailed(key);
   if (operation.kind == OperationKind::kDelete) {
+    value_bytes_ -= value->second.bytes();
     values_.erase(value);
     return absl::OkStatus();
   }
@@ -242,15 +257,29 @@ absl::Status LocalBackend::ExecuteOnDense(const KeyOperation& operation, bool* p
     if (absl::Status status = Push(operation, &value->second); !status.ok()) return status;
     *pushed = true;
   }
-  for (const NDArray& output : operation.outputs) {
-    if (output.storage_type() == StorageType::kDefault) {
-      value->second.CopyTo(output);
-    } else {
-      const NDArray whole = MakeArray(operation.spec.shape, ToDataType(operation.spec.dtype));
-      value->second.CopyTo(whole);
-      LocalRows(operation.spec, whole, nullptr).CopyTo(output);
-    }
+  return CopyOut(operation, value->second);
+}
+
+Means LocalBackend::MeansFor(uint64_t bytes) {
+  const Stores stores = bytes >= kPartBytesMax ? StoresFor(value_bytes_) : Stores::kCached;
+  return {reducer_.get(), &scratch_, stores};
+}
+
+absl::Status LocalBackend::CopyOut(const KeyOperation& operation, const LocalValue& value) {
+  const auto is_dense = [](const NDArray& output) {
+    return output.storage_type() == StorageType::kDefault;
+  };
+  const Arrays& outputs = operation.outputs;
+  if (outputs.empty()) return absl::OkStatus();
+  if (std::all_of(outputs.begin(), outputs.end(), is_dense)) {
+    return Named(*operation.key, value.CopyTo(outputs, MeansFor(value.bytes())));
   }
+  Arrays dense, sparse;
+  for (const NDArray& output : outputs) (is_dense(output) ? dense : sparse).push_back(output);
+  dense.push_back(MakeArray(operation.spec.shape, ToDataType(operation.spec.dtype)));
+  KVS_RETURN_IF_ERROR(Named(*operation.key, value.CopyTo(dense, MeansFor(value.bytes()))));
+  const LocalRows rows(operation.spec, dense.back(), nullptr);
+  for (const NDArray& output : sparse) rows.CopyTo(output);
   return absl::OkStatus();
 }
 
@@ -313,17 +342,21 @@ absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value
   const Key& key = *operation.key;
   const UpdaterChoice& choice = ChoiceOf(operation);
   const Arrays values = AllDense(operation.values);
-  return Named(key, choice.by_user() ? value->Push(key.id, values, UpdateOf(operation), &scratch_)
+  Means means = MeansFor(value->bytes());
+  // What is pulled next is the value that has just been written.
+  if (operation.kind == OperationKind::kPushPull) means.stores = StoresFor(value->bytes());
+  return Named(key, choice.by_user() ? value->Push(key.id, values, UpdateOf(operation), means)
                                      : value->Push(key.id, key.name, values, choice.built_in,
-                                                   operation.step, &scratch_));
+                                                   operation.step, means));
 }
 
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalRows* value) {
   const Key& key = *operation.key;
   const UpdaterChoice& choice = ChoiceOf(operation);
-  return Named(key, choice.by_user() ? value->Push(key.id, operation.values, UpdateOf(operation))
-                                     : value->Push(key.id, key.name, operation.values,
-                                                   choice.built_in, operation.step));
+  return Named(key, choice.by_user()
+                        ? value->Push(key.id, operation.values, UpdateOf(operation), *reducer_)
+                        : value->Push(key.id, key.name, operation.values, choice.built_in,
+                                      operation.step, *reducer_));
 }
 
 template <typename Value>

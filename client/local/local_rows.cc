@@ -89,9 +89,10 @@ std::vector<uint8_t> LocalRows::Decoded(const Encoded& encoded) const {
 }
 
 template <typename Use>
-absl::Status LocalRows::WithSum(KeyId key, absl::Span<const NDArray> values, const Use& use) {
+absl::Status LocalRows::WithSum(KeyId key, absl::Span<const NDArray> values, const Reducer& reducer,
+                                const Use& use) {
   if (codec_ == nullptr) {
-    RowSum sum = FoldRows(spec_, values);
+    KVS_ASSIGN_OR_RETURN(RowSum sum, reducer.FoldRows(spec_, values));
     return use(sum);
   }
   std::vector<Encoded> all;
@@ -112,10 +113,10 @@ absl::Status LocalRows::WithSum(KeyId key, absl::Span<const NDArray> values, con
 }
 
 absl::Status LocalRows::Push(KeyId key, std::string_view name, absl::Span<const NDArray> values,
-                             const PartUpdater& updater, uint64_t step) {
+                             const PartUpdater& updater, uint64_t step, const Reducer& reducer) {
   KVS_RETURN_IF_ERROR(CheckRoom(values));
   const RoundCounts counts{1, 1, step};
-  return WithSum(key, values, [&](RowSum& sum) {
+  return WithSum(key, values, reducer, [&](RowSum& sum) {
     // All stripes are in one table here; the norms are added up stripe by stripe, as servers do it.
     KVS_ASSIGN_OR_RETURN(const NormSums norms,
                          MeasureWholeRows(updater, name,
@@ -125,8 +126,8 @@ absl::Status LocalRows::Push(KeyId key, std::string_view name, absl::Span<const 
   });
 }
 
-absl::Status LocalRows::Push(KeyId key, absl::Span<const NDArray> values,
-                             const WholeUpdate& update) {
+absl::Status LocalRows::Push(KeyId key, absl::Span<const NDArray> values, const WholeUpdate& update,
+                             const Reducer& reducer) {
   KVS_RETURN_IF_ERROR(CheckRoom(values));
   if (values.size() == 1 && values[0].storage_type() == StorageType::kRowSparse &&
       codec_ == nullptr) {
@@ -134,7 +135,7 @@ absl::Status LocalRows::Push(KeyId key, absl::Span<const NDArray> values,
                                      ToDataType(spec_.dtype)),
                     update);
   }
-  return WithSum(key, values,
+  return WithSum(key, values, reducer,
                  [&](const RowSum& sum) { return UpdateBy(ArrayOf(spec_, sum), update); });
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "client/local/local_value.h"
+#include "client/reduce/reducer.h"
 #include "client/store/row_encoder.h"
 #include "client/store/row_requests.h"
 #include "client/store/row_values.h"
@@ -39,10 +40,11 @@ class LocalRows {
   // updater's; RESOURCE_EXHAUSTED for rows above
   // rows_max; then the value stays as it was.
   absl::Status Push(KeyId key, std::string_view name, absl::Span<const NDArray> values,
-                    const PartUpdater& updater, uint64_t step);
+                    const PartUpdater& updater, uint64_t step, const Reducer& reducer);
   // The same with a user's updater, which sees the rows that any of the values has, and writes
   // these rows of the value. Errors: as above.
-  absl::Status Push(KeyId key, absl::Span<const NDArray> values, const WholeUpdate& update);
+  absl::Status Push(KeyId key, absl::Span<const NDArray> values, const WholeUpdate& update,
+                    const Reducer& reducer);
 
   // As LocalValue's, of all rows as one stripe. CommitState may throw std::bad_alloc.
   PartIndex parts() const { return 1; }
@@ -76,7 +78,8 @@ class LocalRows {
   // Calls `use` with the sum of the values, in list order. If it finds no memory, then nothing was
   // encoded.
   template <typename Use>
-  absl::Status WithSum(KeyId key, absl::Span<const NDArray> values, const Use& use);
+  absl::Status WithSum(KeyId key, absl::Span<const NDArray> values, const Reducer& reducer,
+                       const Use& use);
   absl::Status UpdateBy(const NDArray& merged, const WholeUpdate& update);
   // Writes `elements`, which read(place) puts there in the value's dtype, to `out`, in the
   // output's.

@@ -3,31 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <new>
 #include <utility>
 
 #include "client/array/ndarray_impl.h"
 #include "client/base/no_memory.h"
-#include "client/store/output_dtype.h"
 #include "common/base/status_macros.h"
-#include "common/kernels/convert.h"
 #include "common/kernels/kernels.h"
 
 namespace kvstore {
 namespace {
 
 size_t ElementsIn(const ValueSpec& spec, size_t bytes) { return bytes / DTypeBytes(spec.dtype); }
-
-using Sources = absl::InlinedVector<const void*, 8>;
-
-// Pointers to the values' bytes from `offset` on.
-Sources SourcesAt(absl::Span<const NDArray> values, uint64_t offset) {
-  Sources sources;
-  sources.reserve(values.size());
-  for (const NDArray& value : values) sources.push_back(value.data_as<uint8_t>() + offset);
-  return sources;
-}
 
 MutableBufferPtr TakeBuffer(size_t bytes, MutableBufferPtr* spare) {
   if (*spare != nullptr && (*spare)->size() == bytes) return std::exchange(*spare, nullptr);
@@ -95,78 +84,96 @@ void LocalValue::UndoEncode(const std::vector<Encoded>& encoded) noexcept {
   for (size_t i = 0; i < encoded.size(); ++i) encoders_[i].Undo();
 }
 
-void LocalValue::FoldPart(PartIndex part, absl::Span<const NDArray> values,
-                          const std::vector<Encoded>& encoded, void* sum) const {
-  const size_t elements = ElementsIn(spec_, PartBytes(spec_.bytes, part));
-  if (codec_ == nullptr) {
-    const Sources sources = SourcesAt(values, PartOffset(part));
-    return LeftFold(spec_.dtype, sum, sources.data(), sources.size(), elements);
-  }
-  for (size_t i = 0; i < encoded.size(); ++i) {
-    codec_->Decode(spec_.dtype, encoded[i][part]->data(), elements, /*add=*/i > 0, sum);
-  }
+ElementRange LocalValue::RangeOf(PartIndex part) const {
+  return {PartOffset(part) / DTypeBytes(spec_.dtype),
+          ElementsIn(spec_, PartBytes(spec_.bytes, part))};
 }
 
-absl::Status LocalValue::Push(KeyId key, std::string_view name, absl::Span<const NDArray> values,
-                              const PartUpdater& updater, uint64_t step, Scratch* scratch) {
-  ToParts();
-  const std::vector<Encoded> encoded = Encode(key, values);
-  // Mostly a part is updated while its sum is in the cache. Where the whole value is measured
-  // first, all sums are made before the first update.
-  const size_t measurings = updater.Measurings(name);
-  std::vector<MutableBufferPtr> sums;
-  NormSums norms;
-  PartIndex updated = 0;
-  try {
-    if (measurings > 0) {
-      for (PartIndex part = 0; part < parts_.size(); ++part) {
-        sums.push_back(SumOfPart(part, values, encoded, scratch));
-      }
-      KVS_ASSIGN_OR_RETURN(norms, Measure(key, measurings, sums, updater, step));
-    }
-    for (; updated < parts_.size(); ++updated) {
-      MutableBufferPtr sum =
-          measurings > 0 ? std::move(sums[updated]) : SumOfPart(updated, values, encoded, scratch);
-      KVS_RETURN_IF_ERROR(UpdatePart(key, updated, std::move(sum), norms, updater, step, scratch));
-    }
-  } catch (const std::bad_alloc&) {
-    if (updated == 0) {
-      UndoEncode(encoded);
-      throw;
-    }
-    return WordedStatus(absl::StatusCode::kUnknown, [&] {
-      return fmt::format(
-          "memory for an update expected, there is too little: {} of {} parts of the value are "
-          "updated, the others are not",
-          updated, parts_.size());
-    });
+absl::Status LocalValue::FoldPart(PartIndex part, const Round& round, void* sum) const {
+  const ElementRange range = RangeOf(part);
+  if (codec_ == nullptr) {
+    return round.reducer->Fold(spec_.dtype, round.values, range, FoldedAs::kAccumulated,
+                               round.stores, sum);
   }
-  if (parts_.size() == 1) whole_ = parts_[0];
+  for (size_t i = 0; i < round.encoded.size(); ++i) {
+    codec_->Decode(spec_.dtype, round.encoded[i][part]->data(), range.elements, /*add=*/i > 0, sum);
+  }
   return absl::OkStatus();
 }
 
-MutableBufferPtr LocalValue::SumOfPart(PartIndex part, absl::Span<const NDArray> values,
-                                       const std::vector<Encoded>& encoded,
-                                       Scratch* scratch) const {
-  const size_t elements = ElementsIn(spec_, PartBytes(spec_.bytes, part));
-  const size_t bytes = elements * DTypeBytes(AccumulatorOf(spec_.dtype));
-  MutableBufferPtr sum =
-      TakeBuffer(bytes, bytes >= kPartBytesMax ? &scratch->part : &scratch->small);
-  FoldPart(part, values, encoded, sum->data());
+absl::Status LocalValue::Push(KeyId key, std::string_view name, absl::Span<const NDArray> values,
+                              const PartUpdater& updater, uint64_t step, const Means& means) {
+  ToParts();
+  Round round{key, values, Encode(key, values), &updater, step, means.reducer};
+  // A sum that is the new value is not looked at again; one that an optimizer uses is.
+  if (means.stores == Stores::kStreamed && updater.config().name == "assign") {
+    round.stores = Stores::kStreamed;
+  }
+  // Mostly a part is updated while its sum is in the cache. Where the whole value is measured
+  // first, all sums are made before the first update.
+  const size_t measurings = updater.Measurings(name);
+  std::vector<MutableBufferPtr> sums(measurings > 0 ? parts_.size() : 0);
+  std::atomic<PartIndex> updated{0};  // relaxed: read when all threads are done
+  const auto sum = [&](size_t part, size_t lane) -> absl::Status {
+    KVS_ASSIGN_OR_RETURN(
+        sums[part], SumOfPart(static_cast<PartIndex>(part), round, &means.scratch->lanes[lane]));
+    return absl::OkStatus();
+  };
+  const auto update = [&](size_t block, size_t lane) -> absl::Status {
+    const auto part = static_cast<PartIndex>(block);
+    MutableBufferPtr of_part;
+    if (measurings > 0) {
+      of_part = std::move(sums[part]);
+    } else {
+      KVS_ASSIGN_OR_RETURN(of_part, SumOfPart(part, round, &means.scratch->lanes[lane]));
+    }
+    KVS_RETURN_IF_ERROR(UpdatePart(part, std::move(of_part), round, &means.scratch->lanes[lane]));
+    updated.fetch_add(1, std::memory_order_relaxed);
+    return absl::OkStatus();
+  };
+  absl::Status pushed;
+  bool without_memory = false;
+  try {
+    if (measurings > 0) {
+      KVS_RETURN_IF_ERROR(means.reducer->threads().Run(parts_.size(), sum));
+      KVS_ASSIGN_OR_RETURN(round.norms, Measure(round, measurings, sums));
+    }
+    pushed = means.reducer->threads().Run(parts_.size(), update);
+  } catch (const std::bad_alloc&) {
+    if (updated == 0) {
+      UndoEncode(round.encoded);
+      throw;
+    }
+    without_memory = true;
+  }
+  if (parts_.size() == 1) whole_ = parts_[0];
+  if (!without_memory && (pushed.ok() || updated == 0)) return pushed;
+  return WordedStatus(absl::StatusCode::kUnknown, [&] {
+    return fmt::format("{}: {} of {} parts of the value are updated, the others are not",
+                       without_memory ? "memory for an update expected, there is too little"
+                                      : std::string(pushed.message()),
+                       updated.load(), parts_.size());
+  });
+}
+
+absl::StatusOr<MutableBufferPtr> LocalValue::SumOfPart(PartIndex part, const Round& round,
+                                                       Scratch::Lane* lane) const {
+  const size_t bytes = RangeOf(part).elements * DTypeBytes(AccumulatorOf(spec_.dtype));
+  MutableBufferPtr sum = TakeBuffer(bytes, bytes >= kPartBytesMax ? &lane->part : &lane->small);
+  KVS_RETURN_IF_ERROR(FoldPart(part, round, sum->data()));
   return sum;
 }
 
-absl::StatusOr<NormSums> LocalValue::Measure(KeyId key, size_t measurings,
-                                             const std::vector<MutableBufferPtr>& sums,
-                                             const PartUpdater& updater,
-                                             uint64_t training_step) const {
+absl::StatusOr<NormSums> LocalValue::Measure(const Round& round, size_t measurings,
+                                             const std::vector<MutableBufferPtr>& sums) const {
   NormSums norms;
   for (size_t step = 0; step < measurings; ++step) {
     NormSums found;
     for (PartIndex part = 0; part < parts_.size(); ++part) {
-      KVS_ASSIGN_OR_RETURN(const NormSums of_part,
-                           updater.Measure(step, key, spec_.dtype, *parts_[part], *sums[part],
-                                           states_[part].get(), {1, 1, training_step}, norms));
+      KVS_ASSIGN_OR_RETURN(
+          const NormSums of_part,
+          round.updater->Measure(step, round.key, spec_.dtype, *parts_[part], *sums[part],
+                                 states_[part].get(), {1, 1, round.step}, norms));
       found += of_part;
     }
     norms += found;
@@ -174,51 +181,54 @@ absl::StatusOr<NormSums> LocalValue::Measure(KeyId key, size_t measurings,
   return norms;
 }
 
-absl::Status LocalValue::UpdatePart(KeyId key, PartIndex part, MutableBufferPtr sum,
-                                    const NormSums& norms, const PartUpdater& updater,
-                                    uint64_t step, Scratch* scratch) {
+absl::Status LocalValue::UpdatePart(PartIndex part, MutableBufferPtr sum, const Round& round,
+                                    Scratch::Lane* lane) {
   const auto updated =
-      updater.Update(key, spec_.dtype, *parts_[part], sum, &states_[part],
-                     PartOffset(part) / DTypeBytes(spec_.dtype), {1, 1, step, 0}, norms);
+      round.updater->Update(round.key, spec_.dtype, *parts_[part], sum, &states_[part],
+                            RangeOf(part).first, {1, 1, round.step, 0}, round.norms);
   // Either every part can be updated in this dtype or none: the first part's error is that of all.
   if (!updated.ok()) return updated.status();
   // If the sum's buffer became the value, that of the old value is free, else its own.
   if (*updated == sum) sum = std::move(parts_[part]);
   parts_[part] = *updated;
-  (sum->size() >= kPartBytesMax ? scratch->part : scratch->small) = std::move(sum);
+  (sum->size() >= kPartBytesMax ? lane->part : lane->small) = std::move(sum);
   return absl::OkStatus();
 }
 
-void LocalValue::Merge(KeyId key, absl::Span<const NDArray> values, uint8_t* merged) {
+absl::Status LocalValue::Merge(KeyId key, absl::Span<const NDArray> values, Reducer* reducer,
+                               uint8_t* merged) {
+  const PartIndex parts = PartCount(spec_.bytes);
   if (codec_ == nullptr) {
-    const Sources sources = SourcesAt(values, 0);
-    return RoundedFold(spec_.dtype, merged, sources.data(), sources.size(),
-                       ElementsIn(spec_, spec_.bytes));
+    return reducer->threads().Run(parts, [&](size_t block, size_t) {
+      const auto part = static_cast<PartIndex>(block);
+      return reducer->Fold(spec_.dtype, values, RangeOf(part), FoldedAs::kRounded,
+                           StoresFor(spec_.bytes), merged + PartOffset(part));
+    });
   }
   Buffer sum(kPartBytesMax / DTypeBytes(spec_.dtype) * DTypeBytes(AccumulatorOf(spec_.dtype)));
-  const std::vector<Encoded> encoded = Encode(key, values);  // nothing can fail after it
-  for (PartIndex part = 0; part < PartCount(spec_.bytes); ++part) {
-    FoldPart(part, values, encoded, sum.data());
-    Narrow(spec_.dtype, merged + PartOffset(part), sum.data(),
-           ElementsIn(spec_, PartBytes(spec_.bytes, part)));
+  const Round round{key, values, Encode(key, values)};  // nothing can fail after it
+  for (PartIndex part = 0; part < parts; ++part) {
+    KVS_RETURN_IF_ERROR(FoldPart(part, round, sum.data()));
+    Narrow(spec_.dtype, merged + PartOffset(part), sum.data(), RangeOf(part).elements);
   }
+  return absl::OkStatus();
 }
 
 absl::Status LocalValue::Push(KeyId key, absl::Span<const NDArray> values,
-                              const WholeUpdate& update, Scratch* scratch) {
+                              const WholeUpdate& update, const Means& means) {
   ToWhole();
   const DataType dtype = ToDataType(spec_.dtype);
   NDArray stored = MakeDetachedArray(whole_->data(), spec_.shape, dtype);
   if (values.size() == 1 && codec_ == nullptr) {  // it is used where it is
     return update(MakeDetachedArray(values[0].data(), spec_.shape, dtype), &stored);
   }
-  MutableBufferPtr& whole = scratch->whole;
+  MutableBufferPtr& whole = means.scratch->whole;
   if (whole == nullptr || whole->size() < spec_.bytes) {
     whole = nullptr;  // before the new one comes
     whole = std::make_shared<Buffer>(spec_.bytes);
   }
   const NDArray merged = MakeDetachedArray(whole->data(), spec_.shape, dtype);
-  Merge(key, values, whole->data());
+  KVS_RETURN_IF_ERROR(Merge(key, values, means.reducer, whole->data()));
   return update(merged, &stored);
 }
 
@@ -251,27 +261,24 @@ void LocalValue::Reset() noexcept {
   for (std::unique_ptr<UpdaterState>& state : states_) state.reset();
 }
 
-void LocalValue::CopyTo(const NDArray& output) const {
-  auto* const bytes = output.data_as<uint8_t>();
-  const DType to = ToDType(output.dtype());
+absl::Status LocalValue::CopyTo(absl::Span<const NDArray> outputs, const Means& means) const {
   const bool encodes = codec_ != nullptr && codec_->encodes_pulls();
-  if (whole_ != nullptr && !encodes) {
-    return Convert(spec_.dtype, whole_->data(), to, bytes, ElementsIn(spec_, spec_.bytes));
-  }
-  for (PartIndex part = 0; part < PartCount(spec_.bytes); ++part) {
+  const Reducer& reducer = *means.reducer;
+  return means.reducer->threads().Run(PartCount(spec_.bytes), [&](size_t block, size_t) {
+    const auto part = static_cast<PartIndex>(block);
+    const ElementRange range = RangeOf(part);
     const uint8_t* const from =
         whole_ != nullptr ? whole_->data() + PartOffset(part) : parts_[part]->data();
-    const size_t elements = ElementsIn(spec_, PartBytes(spec_.bytes, part));
-    uint8_t* const out = bytes + ElementsIn(spec_, PartOffset(part)) * DTypeBytes(to);
-    if (encodes) {
-      // What a server would answer, and a worker make of it.
-      Payload answer = EncodeValues(*codec_, spec_.dtype, from, elements);
-      Converted(DecodeValues(*codec_, spec_.dtype, std::move(answer), elements), spec_.dtype, to)
-          .CopyTo(out);
-    } else {
-      Convert(spec_.dtype, from, to, out, elements);
+    if (!encodes) {
+      return reducer.Broadcast(spec_.dtype, from, range, means.stores, outputs);
     }
-  }
+    // What a server would answer, and a worker make of it.
+    Buffer answer(range.elements * DTypeBytes(spec_.dtype));
+    DecodeValues(*codec_, spec_.dtype, EncodeValues(*codec_, spec_.dtype, from, range.elements),
+                 range.elements)
+        .CopyTo(answer.data());
+    return reducer.Broadcast(spec_.dtype, answer.data(), range, means.stores, outputs);
+  });
 }
 
 }  // namespace kvstore

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/reduce/reducer.h"
 #include "client/store/store_backend.h"
 #include "common/cluster/partitioner.h"
 #include "common/codec/codec.h"
@@ -22,19 +23,33 @@
 
 namespace kvstore {
 
-// Memory that the values of a store use in turn, so that a push allocates nothing: the thread that
-// folds and updates is one.
+// Memory that the values of a store use in turn, so that a push allocates nothing.
 struct Scratch {
-  MutableBufferPtr part;   // for the sum of one part; null, or at least kPartBytesMax bytes
-  MutableBufferPtr small;  // for that of a smaller one: of the last push of such a key
+  // Of one of the reducer's threads.
+  struct Lane {
+    MutableBufferPtr part;   // for the sum of one part; null, or at least kPartBytesMax bytes
+    MutableBufferPtr small;  // for that of a smaller one: of the last push of such a key
+  };
+  explicit Scratch(size_t lane_count) : lanes(lane_count) {}
+
+  std::vector<Lane> lanes;
   MutableBufferPtr whole;  // for a merged value; null, or as large as the largest so far
+};
+
+// What a store's pushes and pulls work with.
+struct Means {
+  Reducer* reducer = nullptr;
+  Scratch* scratch = nullptr;
+  // How values and outputs are written that nobody reads before all values had their turn.
+  Stores stores = Stores::kCached;
 };
 
 // A user's updater of one key; what it throws is the status.
 using WholeUpdate = std::function<absl::Status(const NDArray& merged, NDArray* stored)>;
 
 // The value lies in its parts, as on a server, or in one piece, which is what a user's updater
-// wants; a value of one part is both. A push brings it into the form that it needs.
+// wants; a value of one part is both. A push brings it into the form that it needs. The reducer's
+// threads share the parts: each is summed and updated while it is in a cache.
 // Methods may throw std::bad_alloc; then the value is as it was.
 // Threading: thread-compatible.
 class LocalValue {
@@ -46,15 +61,15 @@ class LocalValue {
 
   // One round: the left fold of `values` in list order, each as it is, or as what it stands
   // for when it was compressed, as if each came from a worker of its own; then the updater.
-  // Errors: the updater's, then the value stays as it was; UNKNOWN if memory ran out when some
-  // parts were updated, and others not.
+  // Errors: the updater's and the reducer's, then the value stays as it was; UNKNOWN if memory ran
+  // out, or a part could not be summed, when some parts were updated, and others not.
   // `name`: of the key; empty: it has a number. `step`: that it is an update of.
   absl::Status Push(KeyId key, std::string_view name, absl::Span<const NDArray> values,
-                    const PartUpdater& updater, uint64_t step, Scratch* scratch);
+                    const PartUpdater& updater, uint64_t step, const Means& means);
   // The same with a user's updater, which writes the value where it lies. Errors: the updater's;
   // what it has written until then stays (decision 12).
   absl::Status Push(KeyId key, absl::Span<const NDArray> values, const WholeUpdate& update,
-                    Scratch* scratch);
+                    const Means& means);
   // The value stays; what the updater keeps of it, and what compression has left over, go.
   void Reset() noexcept;
   // What the updater keeps of a part, page by page; a state of another kind counts as none.
@@ -67,9 +82,10 @@ class LocalValue {
   absl::Status CommitState() noexcept;
   void DropStagedState() noexcept { staged_.clear(); }
   PartIndex parts() const { return static_cast<PartIndex>(states_.size()); }
-  // As a pull is answered: rounded, if the codec encodes pulls, and converted to the output's
-  // dtype.
-  void CopyTo(const NDArray& output) const;
+  uint64_t bytes() const { return spec_.bytes; }
+  // As a pull is answered: to each output, of default storage, rounded, if the codec encodes pulls,
+  // and converted to the output's dtype. Errors: the reducer's.
+  absl::Status CopyTo(absl::Span<const NDArray> outputs, const Means& means) const;
 
  private:
   // What one value of a push was encoded as, part by part.
@@ -78,21 +94,32 @@ class LocalValue {
   // memory undoes it.
   std::vector<Encoded> Encode(KeyId key, absl::Span<const NDArray> values);
   void UndoEncode(const std::vector<Encoded>& encoded) noexcept;
+  // The values of a push, and what is done with them.
+  struct Round {
+    KeyId key = 0;
+    absl::Span<const NDArray> values;
+    std::vector<Encoded> encoded;  // if they are compressed
+    const PartUpdater* updater = nullptr;
+    uint64_t step = 0;
+    const Reducer* reducer = nullptr;
+    Stores stores = Stores::kCached;  // of sums
+    NormSums norms{};
+  };
+  ElementRange RangeOf(PartIndex part) const;
   // The left fold of a part of the values, in AccumulatorOf(dtype).
-  void FoldPart(PartIndex part, absl::Span<const NDArray> values,
-                const std::vector<Encoded>& encoded, void* sum) const;
+  absl::Status FoldPart(PartIndex part, const Round& round, void* sum) const;
   // The left fold of whole values, rounded once to their dtype.
-  void Merge(KeyId key, absl::Span<const NDArray> values, uint8_t* merged);
-  // A part's fold, in the scratch's buffer if that is large enough.
-  MutableBufferPtr SumOfPart(PartIndex part, absl::Span<const NDArray> values,
-                             const std::vector<Encoded>& encoded, Scratch* scratch) const;
-  // The sum is used up; its buffer, or that of the old value, becomes the scratch's.
-  absl::Status UpdatePart(KeyId key, PartIndex part, MutableBufferPtr sum, const NormSums& norms,
-                          const PartUpdater& updater, uint64_t step, Scratch* scratch);
+  absl::Status Merge(KeyId key, absl::Span<const NDArray> values, Reducer* reducer,
+                     uint8_t* merged);
+  // A part's fold, in the lane's buffer if that is large enough.
+  absl::StatusOr<MutableBufferPtr> SumOfPart(PartIndex part, const Round& round,
+                                             Scratch::Lane* lane) const;
+  // The sum is used up; its buffer, or that of the old value, becomes the lane's.
+  absl::Status UpdatePart(PartIndex part, MutableBufferPtr sum, const Round& round,
+                          Scratch::Lane* lane);
   // What the updater wants to know of the whole value, of the sums of all its parts.
-  absl::StatusOr<NormSums> Measure(KeyId key, size_t measurings,
-                                   const std::vector<MutableBufferPtr>& sums,
-                                   const PartUpdater& updater, uint64_t step) const;
+  absl::StatusOr<NormSums> Measure(const Round& round, size_t measurings,
+                                   const std::vector<MutableBufferPtr>& sums) const;
   void ToParts();
   void ToWhole();
 

@@ -12,6 +12,7 @@ constexpr double kRanksMax = 1 << 20;
 constexpr double kShardsMax = 1024;
 constexpr double kTimeoutMsMax = int64_t{1} << 40;  // 34 years; in ns, and from now, no overflow
 constexpr double kMibMax = 1 << 30;
+constexpr double kReductionThreadsMax = 64;
 
 constexpr Programs kDaemons = kSchedulerProgram | kServerProgram;
 constexpr Programs kEverybody = kDaemons | kWorkerProgram;
@@ -152,6 +153,12 @@ std::vector<SettingSpec> MakeTable() {
        "dist stores copy what is pushed, so that an array may be written again before its round is "
        "over"},
 
+      {SettingId::kReductionThreads, "reduction-threads", kWorkerProgram, 0,
+       Whole(1, kReductionThreadsMax), "N", "",
+       {Same("KVSTORE_REDUCTION_THREADS"), Same("MXNET_KVSTORE_REDUCTION_NTHREADS")}, false, kOther,
+       "threads of a store that share the sum, update and copies of a large value; the bits are the "
+       "same with any number; default: the CPUs that affinity and cgroup allow, at most 4"},
+
       {SettingId::kKeyStats, "key-stats", kServerProgram, 0, Switch(), "", "false",
        {Same("KVSTORE_KEY_STATS")}, false, kCluster,
        "measure the sum of every round (one more pass over it), for kvctl stats"},
@@ -193,7 +200,6 @@ std::vector<IgnoredVariable> MakeIgnored() {
   return {
       {"MXNET_KVSTORE_BIGARRAY_BOUND", kCut, ""},
       {"MXNET_KVSTORE_SLICE_THRESHOLD", kCut, ""},
-      {"MXNET_KVSTORE_REDUCTION_NTHREADS", "a store sums on one thread of its own", ""},
       {"MXNET_ENABLE_GPU_P2P", "arrays are in host memory", ""},
       {"PS_VERBOSE", "the SDK logs warnings only", ""},
       {"PS_HEARTBEAT_INTERVAL",

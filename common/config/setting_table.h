@@ -40,6 +40,7 @@ enum class SettingId {
   kUpdaterPluginOptions,
   kNanPolicy,
   kPushCopy,
+  kReductionThreads,
   kKeyStats,
   kHeartbeatMs,
   kSuspectMs,

@@ -144,11 +144,23 @@ TEST_CASE("a stretched timeout is a time that clocks have", "[environment]") {
   CHECK(std::chrono::steady_clock::now() + timeout > std::chrono::steady_clock::now());
 }
 
+TEST_CASE("how many threads share a large sum is said by our variable, or by MXNet's",
+          "[environment]") {
+  CHECK(Read({})->reduction_threads == 0);
+  CHECK(Read({{"MXNET_KVSTORE_REDUCTION_NTHREADS", "3"}})->reduction_threads == 3);
+  CHECK(Read({{"MXNET_KVSTORE_REDUCTION_NTHREADS", "3"}, {"KVSTORE_REDUCTION_THREADS", "5"}})
+            ->reduction_threads == 5);
+  for (const char* const threads : {"0", "65", "many"}) {
+    CAPTURE(threads);
+    CHECK(Read({{"KVSTORE_REDUCTION_THREADS", threads}}).status().code() ==
+          absl::StatusCode::kInvalidArgument);
+  }
+}
+
 TEST_CASE("variables that have no effect are named, each in one line", "[environment]") {
   const auto name = GENERATE(as<std::string>(), "MXNET_KVSTORE_BIGARRAY_BOUND",
-                             "MXNET_KVSTORE_REDUCTION_NTHREADS", "MXNET_KVSTORE_SLICE_THRESHOLD",
-                             "MXNET_ENABLE_GPU_P2P", "PS_VERBOSE", "PS_HEARTBEAT_INTERVAL",
-                             "PS_HEARTBEAT_TIMEOUT", "DMLC_INTERFACE");
+                             "MXNET_KVSTORE_SLICE_THRESHOLD", "MXNET_ENABLE_GPU_P2P", "PS_VERBOSE",
+                             "PS_HEARTBEAT_INTERVAL", "PS_HEARTBEAT_TIMEOUT", "DMLC_INTERFACE");
   const auto environment = Read({{name, "1"}});
   REQUIRE(environment.ok());
   REQUIRE(environment->warnings.size() == 1);

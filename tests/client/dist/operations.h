@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "client/dist/cpu_reducer.h"
 #include "client/dist/part_sink.h"
 #include "client/order/dependency_engine.h"
+#include "client/reduce/cpu_reducer.h"
 #include "client/store/argument_checks.h"
 #include "client/store/store_backend.h"
 #include "common/tensor/buffer.h"
@@ -106,8 +106,9 @@ inline NDArray RowsNamed(int64_t rows, int64_t width, const std::vector<int64_t>
 
 // What the operation brings.
 inline Contribution ContributionOf(const KeyOperation& operation, const TokenPtr& token) {
-  if (auto as_is = CpuReducer().AsIs(operation, token)) return *std::move(as_is);
-  return ReduceOnCpu(operation);
+  CpuReducer reducer(1);
+  if (auto as_is = reducer.AsIs(operation, token)) return *std::move(as_is);
+  return *reducer.Reduce(operation);
 }
 
 // What a push or a pull asks.

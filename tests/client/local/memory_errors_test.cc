@@ -2,7 +2,9 @@
 // is half done without being said so.
 #include <catch2/catch.hpp>
 #include <future>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "kvstore/kvstore.h"
 #include "tests/support/arrays.h"
@@ -61,6 +63,46 @@ TEST_CASE("a push without memory has done nothing, or says that it has done a pa
       Filled(Dims{3, 1 << 18}, 0), Filled(Dims{3, 1 << 18}, -3),
       OptimizerSpec("sgd").Set("learning_rate", 1).Set("momentum", 0.9), 1 << 20);
   CHECK(codes == std::set<ErrorCode>{ErrorCode::kResourceExhausted, ErrorCode::kUnknown});
+}
+
+TEST_CASE(
+    "a push of several arrays without memory on any of its threads is whole, or says what it is",
+    "[memory]") {
+  // Several parts, so that other threads help.
+  const char* const thread = GENERATE("kvs-local", "kvs-reduce");
+  const auto [optimizer, sign] =
+      GENERATE(std::pair(OptimizerSpec("assign"), 1.0f),
+               std::pair(OptimizerSpec("sgd").Set("learning_rate", 1).Set("momentum", 0.9), -1.0f));
+  const NDArray one = Filled(kSeveralParts, sign);
+  const NDArray two = Filled(kSeveralParts, 2 * sign);
+  CAPTURE(thread, sign);
+  for (int spared = 0, failed = 1; failed > 0; ++spared) {
+    CAPTURE(spared);
+    const auto store = KVStore::CreateUnique();
+    store->SetOptimizer(optimizer);
+    store->Init(Ints{1}, {Filled(kSeveralParts, 0)});
+    std::optional<ErrorCode> code;
+    {
+      const testing::FailingNth failing(thread, spared, testing::FailingNth::kAll);
+      store->Push(Ints{1, 1}, {one, two});
+      try {
+        store->WaitAll();
+      } catch (const Error& error) {
+        code = error.code();
+      }
+      failed = failing.failed();
+    }
+    const std::vector<float> after = PullFrom(*store, 1, kSeveralParts);
+    const auto pushed = std::count(after.begin(), after.end(), 3.0f);
+    REQUIRE(pushed + std::count(after.begin(), after.end(), 0.0f) == kSeveralParts);
+    if (!code) {
+      CHECK(pushed == kSeveralParts);
+    } else if (*code == ErrorCode::kResourceExhausted) {
+      CHECK(pushed == 0);
+    } else {
+      CHECK(*code == ErrorCode::kUnknown);
+    }
+  }
 }
 
 TEST_CASE("a push of rows without memory has done nothing", "[memory]") {

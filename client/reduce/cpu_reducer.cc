@@ -1,0 +1,103 @@
+#include "client/reduce/cpu_reducer.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/container/inlined_vector.h"
+#include "client/array/ndarray_impl.h"
+#include "client/store/row_values.h"
+#include "common/base/status_macros.h"
+#include "common/cluster/partitioner.h"
+#include "common/kernels/convert.h"
+#include "common/tensor/buffer.h"
+
+namespace kvstore {
+namespace {
+
+constexpr size_t kListed = 8;  // arrays for whose addresses no memory is taken
+
+}  // namespace
+
+std::optional<Contribution> CpuReducer::AsIs(const KeyOperation& operation,
+                                             const TokenPtr& token) const {
+  absl::Span<const NDArray> values = operation.values;
+  const bool as_is = !operation.spec.row_sparse && values.size() == 1 &&
+                     values[0].storage_type() == StorageType::kDefault;
+  if (!as_is) return std::nullopt;
+  Contribution contribution;
+  contribution.data = values[0].data_as<uint8_t>();
+  contribution.owner = token;
+  contribution.lent = true;
+  return contribution;
+}
+
+absl::StatusOr<Contribution> CpuReducer::Reduce(const KeyOperation& operation) {
+  const ValueSpec& spec = operation.spec;
+  absl::Span<const NDArray> values = operation.values;
+  if (!spec.row_sparse) return ReduceDense(spec, values);
+  Contribution contribution;
+  contribution.rows =
+      values.size() == 1 ? RowsOf(values[0]) : RowsOf(spec, kvstore::FoldRows(spec, values));
+  return contribution;
+}
+
+absl::StatusOr<Contribution> CpuReducer::ReduceDense(const ValueSpec& spec,
+                                                     absl::Span<const NDArray> given) {
+  Contribution contribution;
+  const Arrays values = AllDense(given);
+  if (values.size() == 1) {
+    contribution.data = values[0].data_as<uint8_t>();
+    contribution.owner = values[0].impl();
+    return contribution;
+  }
+  const auto sum = std::make_shared<Buffer>(values[0].bytes());
+  const size_t width = DTypeBytes(spec.dtype);
+  KVS_RETURN_IF_ERROR(threads_.Run(PartCount(sum->size()), [&](size_t block, size_t) {
+    const auto part = static_cast<PartIndex>(block);
+    const ElementRange range{PartOffset(part) / width, PartBytes(sum->size(), part) / width};
+    return Fold(spec.dtype, values, range, FoldedAs::kRounded, StoresFor(sum->size()),
+                sum->data() + PartOffset(part));
+  }));
+  contribution.data = sum->data();
+  contribution.owner = sum;
+  return contribution;
+}
+
+absl::Status CpuReducer::Fold(DType dtype, absl::Span<const NDArray> values,
+                              const ElementRange& range, FoldedAs as, Stores stores,
+                              void* sum) const {
+  absl::InlinedVector<const void*, kListed> sources;
+  sources.reserve(values.size());
+  for (const NDArray& value : values) {
+    sources.push_back(value.data_as<uint8_t>() + range.first * DTypeBytes(dtype));
+  }
+  if (as == FoldedAs::kRounded && AccumulatorOf(dtype) != dtype) {
+    RoundedFold(dtype, sum, sources.data(), sources.size(), range.elements);
+  } else {
+    LeftFold(dtype, sum, sources.data(), sources.size(), range.elements, stores);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RowSum> CpuReducer::FoldRows(const ValueSpec& spec,
+                                            absl::Span<const NDArray> values) const {
+  return kvstore::FoldRows(spec, values);
+}
+
+absl::Status CpuReducer::Broadcast(DType dtype, const void* data, const ElementRange& range,
+                                   Stores stores, absl::Span<const NDArray> outputs) const {
+  absl::InlinedVector<void*, kListed> alike;
+  for (const NDArray& output : outputs) {
+    const DType to = ToDType(output.dtype());
+    uint8_t* const out = output.data_as<uint8_t>() + range.first * DTypeBytes(to);
+    if (to == dtype && stores == Stores::kStreamed) {
+      alike.push_back(out);
+    } else {
+      Convert(dtype, data, to, out, range.elements);
+    }
+  }
+  Spread(alike.data(), alike.size(), data, range.elements * DTypeBytes(dtype));
+  return absl::OkStatus();
+}
+
+}  // namespace kvstore
