@@ -71,6 +71,7 @@ PartAsk ConsistentPull::AskFor(size_t index, Round version) {
   ask.request.version = version;
   ask.request.piece.data = piece.ids;
   ask.request.piece.rows = piece.question.rows;
+  ask.request.piece.rows_from = piece.question.rows_from;
   return ask;
 }
 

@@ -30,9 +30,10 @@ struct PartPiece {
 // What one request of a pull asks for, and where its reply belongs.
 struct Question {
   PartIndex part = 0;
-  // If the key is row_sparse: `rows` ids, and where their rows belong in the outputs.
+  // If the key is row_sparse: the ids, as in Piece, and where their rows belong in the outputs.
   Payload ids;
   uint32_t rows = 0;
+  uint64_t rows_from = 0;
   RowPlaces places;
   // The reply is written into `outputs` of the operation's outputs, from number `first_output` on.
   size_t first_output = 0;
@@ -51,9 +52,10 @@ class Cut {
 
   // The contribution in pieces, in ascending order of parts and, within a part, of fragments; at
   // least one for every part, because a round of a part needs every worker. `lent` is null, or
-  // lends each part by itself. May throw std::bad_alloc.
-  virtual std::vector<PartPiece> Pieces(const Contribution& contribution,
-                                        LentParts* lent) const = 0;
+  // lends each part by itself. `encoded`: a codec is going to encode them, which wants all ids
+  // listed. May throw std::bad_alloc.
+  virtual std::vector<PartPiece> Pieces(const Contribution& contribution, LentParts* lent,
+                                        bool encoded) const = 0;
 
   // What a kPull, kPushPull or kPullRows asks for, in ascending order of parts for each output.
   // Makes room in the outputs of a kPullRows, as the operation's ids say, and moves these there;

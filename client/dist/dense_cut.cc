@@ -10,7 +10,8 @@ namespace kvstore {
 
 PartIndex DenseCut::parts() const { return PartCount(bytes_); }
 
-std::vector<PartPiece> DenseCut::Pieces(const Contribution& contribution, LentParts* lent) const {
+std::vector<PartPiece> DenseCut::Pieces(const Contribution& contribution, LentParts* lent,
+                                        bool /*encoded*/) const {
   std::vector<PartPiece> pieces(parts());
   for (PartIndex part = 0; part < pieces.size(); ++part) {
     Slice slice;

@@ -14,7 +14,8 @@ class DenseCut final : public Cut {
   DenseCut(DType dtype, uint64_t bytes) : dtype_(dtype), bytes_(bytes) {}
 
   PartIndex parts() const override;
-  std::vector<PartPiece> Pieces(const Contribution& contribution, LentParts* lent) const override;
+  std::vector<PartPiece> Pieces(const Contribution& contribution, LentParts* lent,
+                                bool encoded) const override;
   Questions QuestionsOf(KeyOperation* operation) const override;
   size_t ReplyBytes(const Question& question) const override;
   void Write(const Question& question, const Payload& reply,

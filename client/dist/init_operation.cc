@@ -19,7 +19,7 @@ PartAsks InitOperation::Asks(const Cut& cut, const Contribution* value,
                              const CompressionConfig& compression) {
   const auto key = std::make_shared<KeySpec>(KeySpecOf(operation(), compression));
   std::vector<PartPiece> pieces =
-      value == nullptr ? EmptyPieces(cut.parts()) : cut.Pieces(*value, nullptr);
+      value == nullptr ? EmptyPieces(cut.parts()) : cut.Pieces(*value, nullptr, /*encoded=*/false);
   PartAsks asks;
   asks.reserve(pieces.size());
   take_backs_.reserve(cut.parts());

@@ -29,6 +29,7 @@ void PullOperation::AddAsks(PartAsks* asks) {
     PartRequest& request = Ask(Op::kPull, question.part, asks);
     request.piece.data = std::move(question.ids);
     request.piece.rows = question.rows;
+    request.piece.rows_from = question.rows_from;
   }
 }
 

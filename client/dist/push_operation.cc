@@ -6,7 +6,7 @@ namespace kvstore {
 
 void PushOperation::AddAsks(const Cut& cut, const Contribution& contribution, LentParts* lent,
                             PartCodec& codec, PartAsks* asks) {
-  std::vector<PartPiece> pieces = cut.Pieces(contribution, lent);
+  std::vector<PartPiece> pieces = cut.Pieces(contribution, lent, codec.Encodes(operation()));
   encoding_ = codec.Prepare(operation(), &pieces);
   for (PartPiece& each : pieces) {
     Ask(Op::kPush, each.part, asks).piece = std::move(each.piece);

@@ -11,14 +11,16 @@
 
 namespace kvstore {
 
-std::vector<PartPiece> RowSparseCut::Pieces(const Contribution& contribution, LentParts*) const {
+std::vector<PartPiece> RowSparseCut::Pieces(const Contribution& contribution, LentParts*,
+                                            bool encoded) const {
   std::vector<PartPiece> pieces;
-  for (RowFragment& fragment : CutRows(shape_, contribution.rows)) {
+  for (RowFragment& fragment : CutRows(shape_, contribution.rows, encoded)) {
     PartPiece& made = pieces.emplace_back();
     made.part = fragment.stripe;
     Piece& piece = made.piece;
     if (fragment.data != nullptr) piece.data = Payload(std::move(fragment.data));
     piece.rows = fragment.rows;
+    piece.rows_from = fragment.rows_from;
     piece.fragment = fragment.fragment;
     piece.fragments = fragment.fragments;
   }
@@ -53,8 +55,9 @@ void RowSparseCut::AddQuestions(const std::vector<int64_t>& ids, size_t first_ou
   for (RowQuestion& cut : CutIds(shape_, ids)) {
     Question& question = questions->emplace_back();
     question.part = cut.stripe;
-    question.ids = Payload(std::move(cut.ids));
+    if (cut.ids != nullptr) question.ids = Payload(std::move(cut.ids));
     question.rows = cut.rows;
+    question.rows_from = cut.rows_from;
     question.places = std::move(cut.places);
     question.first_output = first_output;
     question.outputs = outputs;

@@ -18,7 +18,8 @@ class RowSparseCut final : public Cut {
 
   PartIndex parts() const override { return shape_.stripes; }
   // Copies: nothing is lent.
-  std::vector<PartPiece> Pieces(const Contribution& contribution, LentParts* lent) const override;
+  std::vector<PartPiece> Pieces(const Contribution& contribution, LentParts* lent,
+                                bool encoded) const override;
   // A kPull or kPushPull asks for every row, a kPullRows for those that each output names.
   Questions QuestionsOf(KeyOperation* operation) const override;
   size_t ReplyBytes(const Question& question) const override;

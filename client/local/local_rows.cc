@@ -58,7 +58,7 @@ LocalRows::Encoded LocalRows::Prepare(size_t place, KeyId key, const Rows& rows)
   Encoded encoded;
   encoded.encoder = encoders_[place].get();
   encoded.rows = rows;
-  encoded.fragments = CutRows(shape_, rows);
+  encoded.fragments = CutRows(shape_, rows, /*list_ids=*/true);
   for (const RowFragment& each : encoded.fragments) {
     if (each.rows == 0) continue;
     encoded.blocks.push_back({each.stripe, each.fragment, each.rows, each.data->data(), nullptr});

@@ -22,6 +22,11 @@ bool HasGaps(const int64_t* ids, size_t count) {
   return std::adjacent_find(ids, ids + count, not_next) != ids + count;
 }
 
+// The first row of `stripe` that is not before `row`.
+int64_t FirstOfStripe(const RowShape& shape, int64_t row, PartIndex stripe) {
+  return row + (stripe + shape.stripes - shape.StripeOf(row)) % shape.stripes;
+}
+
 void PutIds(const int64_t* ids, const size_t* chosen, size_t run, uint8_t* to, size_t place) {
   to += place * sizeof(*ids);
   for (size_t i = 0; i < run; ++i, to += sizeof(*ids)) {
@@ -121,7 +126,7 @@ class ByStripe {
 
 }  // namespace
 
-std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows) {
+std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows, bool list_ids) {
   struct StripePiece {
     StripePiece(PartIndex stripe, size_t rows, size_t number, size_t pieces) {
       fragment.stripe = stripe;
@@ -133,24 +138,31 @@ std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows) {
     uint8_t* ids = nullptr;
     uint8_t* data = nullptr;
   };
-  const size_t entry_bytes = sizeof(int64_t) + shape.row_bytes;
-  ByStripe<StripePiece> cut(shape, rows.ids, rows.count, kPartBytesMax / entry_bytes, true);
+  const size_t most = kPartBytesMax / (sizeof(int64_t) + shape.row_bytes);
+  ByStripe<StripePiece> cut(shape, rows.ids, rows.count, most, true);
+  const size_t id_bytes = list_ids || cut.gaps() ? sizeof(int64_t) : 0;
   std::vector<RowFragment> fragments;
   fragments.reserve(cut.pieces().size());
   for (StripePiece& piece : cut.pieces()) {
-    if (piece.fragment.rows > 0) {
-      const auto buffer = std::make_shared<Buffer>(piece.fragment.rows * entry_bytes);
+    RowFragment& fragment = piece.fragment;
+    if (fragment.rows > 0) {
+      const auto buffer = std::make_shared<Buffer>(fragment.rows * (id_bytes + shape.row_bytes));
       CountCopiedBytes(buffer->size());
       piece.ids = buffer->data();
-      piece.data = buffer->data() + piece.fragment.rows * sizeof(int64_t);
-      piece.fragment.data = buffer;
+      piece.data = buffer->data() + fragment.rows * id_bytes;
+      fragment.data = buffer;
+      if (id_bytes == 0) {
+        const int64_t first = FirstOfStripe(shape, rows.ids[0], fragment.stripe);
+        const size_t before = fragment.fragment * most;
+        fragment.rows_from = static_cast<uint64_t>(first) + before * shape.stripes + 1;
+      }
     }
-    fragments.push_back(std::move(piece.fragment));
+    fragments.push_back(std::move(fragment));
   }
   ForRowBytes(shape.row_bytes, [&](auto bytes) {
     cut.ForEach(rows.ids, rows.count,
                 [&](const StripePiece& piece, size_t place, const size_t* chosen, size_t run) {
-                  PutIds(rows.ids, chosen, run, piece.ids, place);
+                  if (id_bytes > 0) PutIds(rows.ids, chosen, run, piece.ids, place);
                   uint8_t* to = piece.data + place * bytes;
                   for (size_t i = 0; i < run; ++i, to += bytes) {
                     std::memcpy(to, rows.data + chosen[i] * bytes, bytes);
@@ -162,11 +174,12 @@ std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows) {
 
 std::vector<RowQuestion> CutIds(const RowShape& shape, const std::vector<int64_t>& ids) {
   struct StripePiece {
-    StripePiece(PartIndex stripe, size_t rows, size_t /*number*/, size_t /*pieces*/) {
+    StripePiece(PartIndex stripe, size_t rows, size_t number, size_t /*pieces*/) : piece(number) {
       question.stripe = stripe;
       question.rows = static_cast<uint32_t>(rows);
     }
     RowQuestion question;
+    size_t piece;
     uint8_t* ids = nullptr;
     size_t* places = nullptr;
   };
@@ -175,23 +188,27 @@ std::vector<RowQuestion> CutIds(const RowShape& shape, const std::vector<int64_t
   std::vector<RowQuestion> questions;
   questions.reserve(cut.pieces().size());
   for (StripePiece& piece : cut.pieces()) {
-    const auto buffer = std::make_shared<Buffer>(piece.question.rows * sizeof(int64_t));
-    piece.ids = buffer->data();
-    piece.question.ids = buffer;
-    RowPlaces& places = piece.question.places;
+    RowQuestion& question = piece.question;
     if (cut.gaps()) {
-      places.listed.resize(piece.question.rows);
-      piece.places = places.listed.data();
+      const auto buffer = std::make_shared<Buffer>(question.rows * sizeof(int64_t));
+      piece.ids = buffer->data();
+      question.ids = buffer;
+      question.places.listed.resize(question.rows);
+      piece.places = question.places.listed.data();
     } else {
-      places.ids = buffer;
-      places.first = ids.front();
+      const int64_t first = FirstOfStripe(shape, ids.front(), question.stripe) +
+                            static_cast<int64_t>(piece.piece * most * shape.stripes);
+      question.rows_from = static_cast<uint64_t>(first) + 1;
+      question.places.first = static_cast<size_t>(first - ids.front());
+      question.places.step = shape.stripes;
     }
-    questions.push_back(std::move(piece.question));
+    questions.push_back(std::move(question));
   }
+  if (!cut.gaps()) return questions;
   cut.ForEach(ids.data(), ids.size(),
               [&](const StripePiece& piece, size_t place, const size_t* chosen, size_t run) {
                 PutIds(ids.data(), chosen, run, piece.ids, place);
-                if (cut.gaps()) std::copy_n(chosen, run, piece.places + place);
+                std::copy_n(chosen, run, piece.places + place);
               });
   return questions;
 }
@@ -209,11 +226,7 @@ void PutRows(const Payload& rows, size_t row_bytes, const RowPlaces& places, uin
   };
   // One loop for each of the two, which do not ask for every row which it is.
   if (places.listed.empty()) {
-    put([ids = places.ids->data(), first = places.first](size_t i) {
-      int64_t id;
-      std::memcpy(&id, ids + i * sizeof(id), sizeof(id));
-      return static_cast<size_t>(id - first);
-    });
+    put([first = places.first, step = places.step](size_t i) { return first + i * step; });
   } else {
     put([listed = places.listed.data()](size_t i) { return listed[i]; });
   }

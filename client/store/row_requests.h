@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "client/store/row_values.h"
@@ -16,41 +15,40 @@
 namespace kvstore {
 
 // The rows that one entry of an Init or Push brings: `rows` ids, then the rows themselves. Null
-// data: there are none.
+// data: there are none. See Piece for `rows_from`.
 struct RowFragment {
   PartIndex stripe = 0;
   uint32_t rows = 0;
+  uint64_t rows_from = 0;
   uint32_t fragment = 0;
   uint32_t fragments = 1;
   BufferPtr data;
 };
 
 // A contribution: fragments for every stripe, also for those that have no row; in the order of the
-// stripes, those of a stripe in ascending order. Copies the rows once.
-std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows);
+// stripes, those of a stripe in ascending order. Copies the rows once. `list_ids`: also where there
+// is no gap between them.
+std::vector<RowFragment> CutRows(const RowShape& shape, const Rows& rows, bool list_ids);
 
 // Where the rows that one entry of a Pull asks for stand among all rows that the pull asks for.
 struct RowPlaces {
-  // By row of the entry. Empty if there is no gap between all the ids, which begin with `first`:
-  // then row r stands at r - first, and `ids` are those of the entry.
+  // By row of the entry. Empty if there is no gap between all the ids: then the entry's first row
+  // stands at `first`, and the others `step` apart.
   std::vector<size_t> listed;
-  BufferPtr ids;
-  int64_t first = 0;
+  size_t first = 0;
+  size_t step = 1;
 
   // Of the i-th row of the entry.
-  size_t At(size_t i) const {
-    if (!listed.empty()) return listed[i];
-    int64_t id;
-    std::memcpy(&id, ids->data() + i * sizeof(id), sizeof(id));
-    return static_cast<size_t>(id - first);
-  }
+  size_t At(size_t i) const { return listed.empty() ? first + i * step : listed[i]; }
 };
 
-// The rows that one entry of a Pull asks for: `rows` ids. The rows come back in their order.
+// The rows that one entry of a Pull asks for: `rows` ids, or see Piece for `rows_from`. The rows
+// come back in their order.
 struct RowQuestion {
   PartIndex stripe = 0;
   uint32_t rows = 0;
-  BufferPtr ids;
+  uint64_t rows_from = 0;
+  BufferPtr ids;  // null: they are not listed
   RowPlaces places;
 };
 

@@ -62,7 +62,7 @@ struct EntryField {
     kRequest = 5,
     kPayloadBytes = 6,
     kAlso = 7,
-    kLife = 16,
+    kLife = 17,
   };
 };
 

@@ -13,7 +13,14 @@
 namespace kvstore::wire {
 
 struct PieceField {
-  enum : uint32_t { kRows = 11, kFragment = 12, kFragments = 13, kCreate = 14, kCodec = 15 };
+  enum : uint32_t {
+    kRows = 11,
+    kFragment = 12,
+    kFragments = 13,
+    kCreate = 14,
+    kCodec = 15,
+    kRowsFrom = 16
+  };
 };
 
 template <typename Sink>
@@ -23,6 +30,7 @@ void PutPiece(Sink& sink, const Piece& piece) {
   PutVarint(sink, PieceField::kFragments, piece.fragments > 1 ? piece.fragments : 0);
   PutVarint(sink, PieceField::kCreate, piece.create ? 1 : 0);
   PutEnum(sink, PieceField::kCodec, piece.codec);
+  PutVarint(sink, PieceField::kRowsFrom, piece.rows_from);
 }
 
 // Reads a field if it is one of a piece; skips any other.
@@ -41,6 +49,8 @@ inline absl::Status ReadPieceField(ProtoReader& reader, const Field& field, Piec
       return reader.Bool(field, &piece->create);
     case PieceField::kCodec:
       return reader.Enum32(field, &piece->codec);
+    case PieceField::kRowsFrom:
+      return reader.Uint64(field, &piece->rows_from);
     default:
       return reader.Skip(field);
   }

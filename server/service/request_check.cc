@@ -49,7 +49,11 @@ absl::Status CheckRows(const RequestFrame& request, const RequestEntry& entry) {
         request, entry,
         fmt::format("at most {} bytes expected, got {}", bytes_max, entry.piece.data.size()));
   }
-  const size_t ids_bytes = entry.piece.rows * sizeof(int64_t);
+  if (entry.piece.rows_from != 0 && entry.piece.rows == 0) {
+    return Refused(request, entry,
+                   fmt::format("rows expected from {} on, got none", entry.piece.rows_from - 1));
+  }
+  const size_t ids_bytes = entry.piece.ids_bytes();
   const bool ids_alone = InfoOf(entry.op).bytes == OpBytes::kIds;
   if (ids_alone ? entry.piece.data.size() != ids_bytes : entry.piece.data.size() < ids_bytes) {
     return Refused(request, entry,

@@ -16,6 +16,7 @@
 #include "common/rows/row_bytes.h"
 #include "common/wire/byte_counts.h"
 #include "server/values/finite_payload.h"
+#include "server/values/piece_rows.h"
 #include "server/values/program_update.h"
 #include "server/values/push_codec.h"
 
@@ -23,20 +24,6 @@ namespace kvstore {
 namespace {
 
 constexpr size_t kIdBytes = sizeof(int64_t);
-
-// The ids that `piece` begins with; Check has seen that their bytes are there.
-std::vector<int64_t> IdsOf(const Piece& piece) {
-  std::vector<int64_t> ids(piece.rows);
-  PayloadCursor(piece.data).Read(ids.data(), ids.size() * kIdBytes);
-  return ids;
-}
-
-// The rows of a piece, as numbers within the stripe.
-std::vector<int64_t> LocalRowsOf(const RowShape& cut, const Piece& piece) {
-  std::vector<int64_t> rows = IdsOf(piece);
-  for (int64_t& row : rows) row = cut.RowInStripe(row);
-  return rows;
-}
 
 // The rows of `table` that are to be kept, as saved_value.h has them.
 Payload SavedTable(const RowTable& table) {
@@ -156,11 +143,11 @@ uint64_t RowValue::HeldBytes() const {
 }
 
 absl::Status RowValue::CheckBytes(Op op, const Piece& piece) const {
-  const size_t ids_bytes = piece.rows * kIdBytes;
+  const size_t ids_bytes = piece.ids_bytes();
   KVS_RETURN_IF_ERROR(CheckCodec(Label(), op, codec_.get(), piece));
   if (piece.codec != CodecId::kPlain && piece.rows > 0 && piece.data.size() >= ids_bytes) {
     return CheckEncoded(Label(), *codec_, key().dtype, piece.rows * cut_.row_elements,
-                        piece.data.Sub(ids_bytes, piece.data.size() - ids_bytes));
+                        BehindIds(piece));
   }
   const uint64_t rows_bytes = uint64_t{piece.rows} * cut_.row_bytes;
   const uint64_t expected = ids_bytes + (op == Op::kPull ? 0 : rows_bytes);
@@ -182,29 +169,41 @@ absl::Status RowValue::Check(Op op, const Piece& piece) const {
         fmt::format("{}: at most {} bytes of rows expected in a pull, got {} rows of {}", Label(),
                     kPartBytesMax, piece.rows, cut_.row_bytes));
   }
-  for (const int64_t row : IdsOf(piece)) {
-    if (row < 0 || row >= cut_.rows) {
-      return absl::OutOfRangeError(
-          fmt::format("{}: rows 0 to {} expected, got {}", Label(), cut_.rows - 1, row));
+  if (piece.rows_from != 0) {  // then there are rows (request_check.h)
+    // The first and the last one tell for all between them. Neither sum is too large for an int64:
+    // rows are below 2^40, an entry has at most 2^18 of them.
+    const uint64_t first = piece.rows_from - 1;
+    if (first >= static_cast<uint64_t>(cut_.rows)) {
+      return absl::OutOfRangeError(fmt::format("{}: rows 0 to {} expected, got {} rows from {} on",
+                                               Label(), cut_.rows - 1, piece.rows, first));
     }
-    if (cut_.StripeOf(row) != id().part) {
-      return absl::InvalidArgumentError(
-          fmt::format("{}: rows of stripe {} of {} expected, got row {} of stripe {}", Label(),
-                      id().part, cut_.stripes, row, cut_.StripeOf(row)));
-    }
+    KVS_RETURN_IF_ERROR(CheckRow(static_cast<int64_t>(first)));
+    return CheckRow(static_cast<int64_t>(first + (piece.rows - 1) * uint64_t{cut_.stripes}));
+  }
+  for (const int64_t row : IdsOf(cut_, piece)) KVS_RETURN_IF_ERROR(CheckRow(row));
+  return absl::OkStatus();
+}
+
+absl::Status RowValue::CheckRow(int64_t row) const {
+  if (row < 0 || row >= cut_.rows) {
+    return absl::OutOfRangeError(
+        fmt::format("{}: rows 0 to {} expected, got {}", Label(), cut_.rows - 1, row));
+  }
+  if (cut_.StripeOf(row) != id().part) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: rows of stripe {} of {} expected, got row {} of stripe {}", Label(),
+                    id().part, cut_.stripes, row, cut_.StripeOf(row)));
   }
   return absl::OkStatus();
 }
 
 void RowValue::Fill(const Piece& piece) {
   const std::vector<int64_t> rows = LocalRowsOf(cut_, piece);
-  const size_t ids_bytes = rows.size() * kIdBytes;
   const int64_t* row = rows.data();
-  ForEachStretch(piece.data.Sub(ids_bytes, piece.data.size() - ids_bytes), cut_.row_bytes,
-                 [&](const uint8_t* bytes, size_t stretch) {
-                   table_.Scatter(row, stretch, bytes);
-                   row += stretch;
-                 });
+  ForEachStretch(BehindIds(piece), cut_.row_bytes, [&](const uint8_t* bytes, size_t stretch) {
+    table_.Scatter(row, stretch, bytes);
+    row += stretch;
+  });
 }
 
 PartFigures RowValue::Measure() const {
@@ -220,17 +219,15 @@ PartFigures RowValue::Measure() const {
 
 std::string RowValue::NotFinite(const Piece& push) const {
   if (push.codec != CodecId::kPlain) return "";
-  const size_t ids_bytes = push.rows * kIdBytes;
-  const std::optional<NotFiniteAt> found =
-      FindNotFinite(key().dtype, push.data.Sub(ids_bytes, push.data.size() - ids_bytes));
+  const std::optional<NotFiniteAt> found = FindNotFinite(key().dtype, BehindIds(push));
   if (!found) return "";
-  return fmt::format("row {} element {} is {}", IdsOf(push)[found->element / cut_.row_elements],
+  return fmt::format("row {} element {} is {}",
+                     IdsOf(cut_, push)[found->element / cut_.row_elements],
                      found->element % cut_.row_elements, found->number);
 }
 
 Payload RowValue::Decoded(const Piece& piece) const {
-  const size_t ids_bytes = piece.rows * kIdBytes;
-  Payload data = piece.data.Sub(ids_bytes, piece.data.size() - ids_bytes);
+  Payload data = BehindIds(piece);
   if (codec_ == nullptr) return zeroes_ ? Finite(key().dtype, data) : data;
   if (piece.rows == 0) return data;
   const size_t elements = piece.rows * cut_.row_elements;

@@ -79,8 +79,10 @@ class RowValue final : public PartValue {
   // The header of what the part would be saved as now.
   SavedHeader Header() const;
 
-  // Whether the bytes behind the ids are those of the rows.
+  // Whether the bytes are those of the ids, if they are there, and of the rows.
   absl::Status CheckBytes(Op op, const Piece& piece) const;
+  // Whether the value has the row, and this stripe of it.
+  absl::Status CheckRow(int64_t row) const;
   // The rows of a push, in the dtype that sums are begun in.
   Payload Decoded(const Piece& piece) const;
 

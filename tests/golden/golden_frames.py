@@ -79,7 +79,8 @@ def entry_json(entry, data):
             **head_json(entry), "step": entry.step, "probed_op": entry.probed_op & MASK32,
             "takes_back": entry.takes_back, "rows": entry.rows, "fragment": entry.fragment,
             "fragments": entry.fragments or 1, "create": entry.create,
-            "codec": entry.codec & MASK32, "data": bytes_json(data),
+            "codec": entry.codec & MASK32, "rows_from": entry.rows_from,
+            "data": bytes_json(data),
         }
     return {
         **head_json(entry), "progress": entry.progress & MASK32,
@@ -343,6 +344,8 @@ def rows():
     add_entry(frame, op=data_pb2.OP_PUSH, key=9, part=4, round=1, request=2)
     add_entry(frame, struct.pack("<3q", *ids), op=data_pb2.OP_PULL, key=9, part=3, round=1,
              request=3, rows=3)
+    add_entry(frame, pattern(36, 5), op=data_pb2.OP_PUSH, key=9, part=5, round=2, request=4, rows=3,
+              rows_from=6)
     return serialized(frame)
 
 
@@ -389,7 +392,7 @@ LARGEST_HEAD = dict(op=-1, key=MASK64, part=MASK32, round=MASK64, request=MASK64
 def largest_numbers():
     frame = largest(data_pb2.RequestFrame)
     add_entry(frame, step=MASK64, probed_op=0x7FFFFFFF, takes_back=MASK64, rows=MASK32,
-              fragment=MASK32, fragments=MASK32, create=True, **LARGEST_HEAD)
+              fragment=MASK32, fragments=MASK32, create=True, rows_from=MASK64, **LARGEST_HEAD)
     return serialized(frame)
 
 

@@ -29,10 +29,13 @@ Payload DenseReply(const NDArray& value, PartIndex part) {
        PartBytes(bytes, part)});
 }
 
-std::vector<int64_t> IdsOf(const Payload& data, uint32_t rows) {
-  const std::string bytes = data.ToString();
+std::vector<int64_t> IdsOf(const Payload& data, size_t rows, uint64_t rows_from) {
   std::vector<int64_t> ids(rows);
-  if (rows > 0) std::memcpy(ids.data(), bytes.data(), rows * sizeof(int64_t));
+  if (rows_from == 0) {
+    PayloadCursor(data).Read(ids.data(), ids.size() * sizeof(int64_t));
+  } else {
+    for (size_t i = 0; i < rows; ++i) ids[i] = static_cast<int64_t>(rows_from - 1 + i * kStripes);
+  }
   return ids;
 }
 
@@ -53,7 +56,7 @@ TEST_CASE("a dense contribution is cut into slices of the caller's memory", "[di
   const auto operation = OperationOn(OperationKind::kPush, value, {value});
   const AnyCut cut(operation->spec);
   const std::vector<PartPiece> pieces =
-      cut->Pieces(ContributionOf(*operation, underway.token), nullptr);
+      cut->Pieces(ContributionOf(*operation, underway.token), nullptr, /*encoded=*/false);
   REQUIRE(pieces.size() == cut->parts());
   const uint8_t* next = value.data_as<uint8_t>();
   for (PartIndex part = 0; part < pieces.size(); ++part) {
@@ -73,7 +76,8 @@ TEST_CASE("every part of a dense value is lent by itself where that is asked for
   const auto operation = OperationOn(OperationKind::kPushPull, value, {value}, {value});
   const AnyCut cut(operation->spec);
   LentParts lent(underway.token, cut->parts());
-  std::vector<PartPiece> pieces = cut->Pieces(ContributionOf(*operation, underway.token), &lent);
+  std::vector<PartPiece> pieces =
+      cut->Pieces(ContributionOf(*operation, underway.token), &lent, /*encoded=*/false);
   std::vector<PartIndex> written;
   for (PartIndex part = 0; part < 2; ++part) {
     lent.WhenReturned(part, [&written, part] { written.push_back(part); });
@@ -118,14 +122,14 @@ TEST_CASE("a row_sparse contribution has a piece for every stripe and every row 
   std::map<int64_t, float> rows;
   PartIndex next = 0;
   for (const auto& [part, piece] :
-       cut->Pieces(ContributionOf(*operation, underway.token), nullptr)) {
+       cut->Pieces(ContributionOf(*operation, underway.token), nullptr, /*encoded=*/false)) {
     CHECK(part == next++);
-    CHECK(piece.data.size() == piece.rows * (sizeof(int64_t) + 64 * sizeof(float)));
+    CHECK(piece.data.size() == piece.ids_bytes() + piece.rows * 64 * sizeof(float));
     const std::string bytes = piece.data.ToString();
-    const std::vector<int64_t> here = IdsOf(piece.data, piece.rows);
+    const std::vector<int64_t> here = IdsOf(piece.data, piece.rows, piece.rows_from);
     for (size_t i = 0; i < here.size(); ++i) {
       CHECK(here[i] % kStripes == part);
-      std::memcpy(&rows[here[i]], bytes.data() + here.size() * sizeof(int64_t) + i * 64 * 4, 4);
+      std::memcpy(&rows[here[i]], bytes.data() + piece.ids_bytes() + i * 64 * 4, 4);
     }
   }
   CHECK(next == kStripes);
@@ -143,7 +147,7 @@ TEST_CASE("replies to the questions of a pull of rows fill the output that named
   operation->row_ids = {{NDArray(), {1, 2}}, {NDArray(), {3, 64, 6143}}, {NDArray(), {7}}};
   const AnyCut cut(operation->spec);
   for (const Question& question : cut->QuestionsOf(operation.get())) {
-    const std::vector<int64_t> ids = IdsOf(question.ids, question.rows);
+    const std::vector<int64_t> ids = IdsOf(question.ids, question.rows, question.rows_from);
     const Payload reply = RowsReply(ids, 64);
     CHECK(cut->ReplyBytes(question) == reply.size());
     cut->Write(question, reply, operation->outputs);
@@ -164,7 +168,8 @@ TEST_CASE("a pull of a whole row_sparse value asks for every row", "[dist]") {
   const auto operation = OperationOn(OperationKind::kPull, like, {}, {output});
   const AnyCut cut(operation->spec);
   for (const Question& question : cut->QuestionsOf(operation.get())) {
-    cut->Write(question, RowsReply(IdsOf(question.ids, question.rows), 64), operation->outputs);
+    cut->Write(question, RowsReply(IdsOf(question.ids, question.rows, question.rows_from), 64),
+               operation->outputs);
   }
   int64_t wrong = 0;
   for (int64_t i = 0; i < output.size(); ++i) {

@@ -20,6 +20,13 @@ int64_t IdAt(const Buffer& data, size_t i) {
   return id;
 }
 
+// The i-th id of a RowFragment or RowQuestion, whose list of ids `listed` begins with.
+template <typename Entry>
+int64_t IdOf(const RowShape& shape, const Entry& entry, const BufferPtr& listed, size_t i) {
+  if (entry.rows_from == 0) return IdAt(*listed, i);
+  return static_cast<int64_t>(entry.rows_from - 1 + i * shape.stripes);
+}
+
 // `count` ids below `rows`, some of them twice.
 std::vector<int64_t> RandomIds(std::mt19937_64& random, size_t count, int64_t rows) {
   std::vector<int64_t> ids(count);
@@ -45,7 +52,8 @@ TEST_CASE("a contribution is cut by stripe into fragments that fit an entry", "[
   std::vector<std::pair<int64_t, uint8_t>> got;
   PartIndex stripe = 0;
   uint32_t next = 0;
-  for (const RowFragment& fragment : CutRows(shape, {ids.data(), some, data.data(), nullptr})) {
+  for (const RowFragment& fragment :
+       CutRows(shape, {ids.data(), some, data.data(), nullptr}, true)) {
     // Every stripe, each with all of its fragments in ascending order.
     REQUIRE(fragment.stripe == stripe);
     REQUIRE(fragment.fragment == next);
@@ -83,7 +91,7 @@ TEST_CASE("rows of one stripe keep their order across fragments", "[rows]") {
   std::vector<uint8_t> data(10 * 300000);
   for (size_t i = 0; i < 10; ++i) data[i * 300000] = static_cast<uint8_t>(i);
   std::vector<uint8_t> order;
-  for (const RowFragment& fragment : CutRows(shape, {ids.data(), 10, data.data(), nullptr})) {
+  for (const RowFragment& fragment : CutRows(shape, {ids.data(), 10, data.data(), nullptr}, true)) {
     for (uint32_t i = 0; i < fragment.rows; ++i) {
       order.push_back(fragment.data->data()[fragment.rows * 8 + i * 300000]);
     }
@@ -105,11 +113,12 @@ TEST_CASE("a pull asks each stripe for its rows, in pieces whose replies fit an 
   bool right = true;
   for (const RowQuestion& question : CutIds(shape, ids)) {
     right &= question.rows > 0;
-    right &= question.ids->size() == question.rows * 8 && question.ids->size() <= kPartBytesMax;
+    right &= question.rows_from != 0 ||
+             (question.ids->size() == question.rows * 8 && question.ids->size() <= kPartBytesMax);
     right &= question.rows * width <= kPartBytesMax;
     for (uint32_t i = 0; i < question.rows; ++i) {
       const size_t place = question.places.At(i);
-      right &= IdAt(*question.ids, i) == ids[place] && !asked[place];
+      right &= IdOf(shape, question, question.ids, i) == ids[place] && !asked[place];
       right &= shape.StripeOf(ids[place]) == question.stripe;
       asked[place] = true;
     }
@@ -139,17 +148,26 @@ std::vector<int64_t> EveryThird(int64_t first, size_t count) {
   return ids;
 }
 
+bool HasGap(const std::vector<int64_t>& ids) {
+  for (size_t i = 1; i < ids.size(); ++i) {
+    if (ids[i] != ids[i - 1] + 1) return true;
+  }
+  return false;
+}
+
 // The rows of 4 bytes that CutRows makes of a contribution, sorted.
 std::vector<std::pair<int64_t, int32_t>> Cut(const RowShape& shape, const std::vector<int64_t>& ids,
-                                             const std::vector<int32_t>& data) {
+                                             const std::vector<int32_t>& data, bool list_ids) {
   std::vector<std::pair<int64_t, int32_t>> cut;
   const Rows rows{ids.data(), ids.size(), reinterpret_cast<const uint8_t*>(data.data()), nullptr};
-  for (const RowFragment& fragment : CutRows(shape, rows)) {
+  for (const RowFragment& fragment : CutRows(shape, rows, list_ids)) {
+    // A list without a gap is not sent, unless that is asked for.
+    if (fragment.rows > 0) REQUIRE((fragment.rows_from == 0) == (list_ids || HasGap(ids)));
+    const size_t ids_bytes = fragment.rows_from == 0 ? fragment.rows * sizeof(int64_t) : 0;
     for (uint32_t i = 0; i < fragment.rows; ++i) {
       int32_t row = 0;
-      std::memcpy(&row, fragment.data->data() + fragment.rows * sizeof(int64_t) + i * sizeof row,
-                  sizeof row);
-      cut.emplace_back(IdAt(*fragment.data, i), row);
+      std::memcpy(&row, fragment.data->data() + ids_bytes + i * sizeof row, sizeof row);
+      cut.emplace_back(IdOf(shape, fragment, fragment.data, i), row);
       REQUIRE(shape.StripeOf(cut.back().first) == fragment.stripe);
     }
   }
@@ -174,7 +192,8 @@ TEST_CASE("lists with and without gaps are cut alike, and what is asked for retu
   const std::vector<int64_t> ids = list(first, count);
   const std::vector<int32_t> data(ids.begin(), ids.end());
 
-  const std::vector<std::pair<int64_t, int32_t>> pushed = Cut(shape, ids, data);
+  const std::vector<std::pair<int64_t, int32_t>> pushed = Cut(shape, ids, data, false);
+  CHECK(Cut(shape, ids, data, true) == pushed);
   bool right = true;
   right &= pushed.size() == count;
   for (size_t i = 0; i < count; ++i) right &= pushed[i] == std::make_pair(ids[i], data[i]);
@@ -184,7 +203,7 @@ TEST_CASE("lists with and without gaps are cut alike, and what is asked for retu
   for (const RowQuestion& question : CutIds(shape, ids)) {
     const auto reply = std::make_shared<Buffer>(question.rows * sizeof(int32_t));
     for (uint32_t i = 0; i < question.rows; ++i) {
-      const auto row = static_cast<int32_t>(IdAt(*question.ids, i));
+      const auto row = static_cast<int32_t>(IdOf(shape, question, question.ids, i));
       std::memcpy(reply->data() + i * sizeof row, &row, sizeof row);
       right &= ids[question.places.At(i)] == row;
     }
@@ -199,7 +218,7 @@ TEST_CASE("ids whose ends alone look as if there was no gap are no list without 
   const RowShape shape = RowShapeOf({1000003, 1}, DType::kInt32);
   const std::vector<int64_t> ids = {5, 9, 9, 1, 9};  // 9 - 5 is 4, and there are five of them
   const std::vector<int32_t> data = {1, 2, 3, 4, 5};
-  CHECK(Cut(shape, ids, data) ==
+  CHECK(Cut(shape, ids, data, false) ==
         std::vector<std::pair<int64_t, int32_t>>{{1, 4}, {5, 1}, {9, 2}, {9, 3}, {9, 5}});
 }
 

@@ -77,10 +77,11 @@ std::string JsonEntry(const RequestEntry& entry) {
   const Piece& piece = entry.piece;
   return fmt::format(
       "{{{}, \"step\": {}, \"probed_op\": {}, \"takes_back\": {}, \"rows\": {}, "
-      "\"fragment\": {}, \"fragments\": {}, \"create\": {}, \"codec\": {}, \"data\": {}}}",
+      "\"fragment\": {}, \"fragments\": {}, \"create\": {}, \"codec\": {}, \"rows_from\": {}, "
+      "\"data\": {}}}",
       JsonHead(entry), entry.step, static_cast<uint32_t>(entry.probed_op), entry.takes_back,
       piece.rows, piece.fragment, piece.fragments, piece.create, static_cast<uint32_t>(piece.codec),
-      JsonBytes(piece.data));
+      piece.rows_from, JsonBytes(piece.data));
 }
 
 std::string JsonEntry(const ReplyEntry& entry) {
@@ -173,6 +174,7 @@ void ReadFields(const v1::RequestEntry& from, RequestEntry* to) {
   to->piece.fragments = std::max(from.fragments(), 1u);
   to->piece.create = from.create();
   to->piece.codec = static_cast<CodecId>(from.codec());
+  to->piece.rows_from = from.rows_from();
 }
 
 void ReadFields(const v1::ReplyEntry& from, ReplyEntry* to) {
@@ -195,6 +197,7 @@ void WriteFields(const RequestEntry& from, v1::RequestEntry* to) {
   to->set_fragments(from.piece.fragments == 1 ? 0 : from.piece.fragments);
   to->set_create(from.piece.create);
   to->set_codec(static_cast<v1::Codec>(from.piece.codec));
+  to->set_rows_from(from.piece.rows_from);
 }
 
 void WriteFields(const ReplyEntry& from, v1::ReplyEntry* to) {

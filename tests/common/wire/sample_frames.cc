@@ -138,6 +138,9 @@ RequestFrame RowsFrame() {
   RequestEntry& pull = frame.entries.emplace_back(Request(Op::kPull, 5, 1, 3));
   pull.piece.rows = 3;
   pull.piece.data = PatternBytes(3 * 8, 8);
+  RequestEntry& all = frame.entries.emplace_back(Request(Op::kPull, 5, 1, 4));
+  all.piece.rows = 3;
+  all.piece.rows_from = 1;
   return frame;
 }
 
@@ -235,6 +238,7 @@ RequestFrame LargestRequest() {
   entry.piece.rows = kMax32;
   entry.piece.fragment = kMax32;
   entry.piece.fragments = kMax32;
+  entry.piece.rows_from = kMax64;
   entry.piece.create = true;
   frame.keys.push_back(LargestKey());
   return frame;
@@ -321,6 +325,7 @@ void FillRandomly(RequestEntry* entry, std::mt19937_64& random) {
   entry->piece.fragments = std::max(static_cast<uint32_t>(RandomNumber(random)), 1u);
   entry->piece.create = random() % 2 == 0;
   entry->piece.codec = static_cast<CodecId>(RandomNumber(random));
+  entry->piece.rows_from = RandomNumber(random);
 }
 
 void FillRandomly(ReplyEntry* entry, std::mt19937_64& random) {

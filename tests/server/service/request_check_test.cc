@@ -175,6 +175,23 @@ TEST_CASE("rows have ids, and there are not too many of them", "[request_check]"
   CheckRefused(Check(pull), "PULL of key 17: 16 bytes of ids expected for 2 rows, got 17");
 }
 
+TEST_CASE("rows without a gap have no ids", "[request_check]") {
+  RequestFrame push = Push();
+  push.entries[0].piece.rows = 2;
+  push.entries[0].piece.rows_from = 18;
+  push.entries[0].piece.data = Bytes(3);
+  CheckOk(push);
+  RequestFrame pull = Request(Op::kPull);
+  pull.entries[0].piece.rows = 2;
+  pull.entries[0].piece.rows_from = 18;
+  CheckOk(pull);
+  pull.entries[0].piece.data = Bytes(16);
+  CheckRefused(Check(pull), "PULL of key 17: 0 bytes of ids expected for 2 rows, got 16");
+  pull.entries[0].piece.data = Payload();
+  pull.entries[0].piece.rows = 0;
+  CheckRefused(Check(pull), "PULL of key 17: rows expected from 17 on, got none");
+}
+
 TEST_CASE("a fragment is one of those that there are", "[request_check]") {
   RequestFrame push = Push();
   push.entries[0].piece.fragments = 3;

@@ -229,6 +229,83 @@ TEST_CASE("rows that cannot be are refused and named", "[engine][rows]") {
   CHECK_THAT(std::string(wide.message()), Contains("at most 1048576 bytes of rows expected"));
 }
 
+namespace {
+
+// The same rows as PieceOf makes, which have no gap in their stripe, without their ids.
+Piece WithoutIds(const Rows& rows, size_t slice_bytes = 1 << 20) {
+  Piece piece = PieceOf(rows, slice_bytes);
+  piece.rows_from = static_cast<uint64_t>(rows[0].first) + 1;
+  const size_t ids_bytes = rows.size() * sizeof(int64_t);
+  piece.data = piece.data.Sub(ids_bytes, piece.data.size() - ids_bytes);
+  return piece;
+}
+
+}  // namespace
+
+TEST_CASE("rows without a gap need no ids", "[engine][rows]") {
+  const int64_t height = GENERATE(40, 1000003);  // 1 stripe, 61 stripes
+  const RowShape cut = RowShapeOf({height, kWidth}, DType::kFloat32);
+  const PartIndex part = cut.stripes == 1 ? 0 : 7;
+  TensorValues values;
+  REQUIRE(values.SetOptimizer({"sum", {}}).ok());
+  Rows init, push, expected;
+  for (int64_t local = 3; local < 33; ++local) {
+    const int64_t id = local * static_cast<int64_t>(cut.stripes) + static_cast<int64_t>(part);
+    const auto x = static_cast<float>(local);
+    init.push_back({id, {x, 0, 1}});
+    push.push_back({id, {1, x, 2}});
+    expected.push_back({id, {x + 1, x, 3}});
+  }
+  Stripe stripe(values, Key(height), part);
+  REQUIRE(stripe.value->Check(Op::kInit, WithoutIds(init)).ok());
+  stripe.value->Fill(WithoutIds(init, 5));
+  REQUIRE(stripe.Update({WithoutIds(push, 7)}).ok());
+  Piece asked;
+  asked.rows = 30;
+  asked.rows_from = static_cast<uint64_t>(init[0].first) + 1;
+  REQUIRE(stripe.value->Check(Op::kPull, asked).ok());
+  const std::vector<Row> rows = RowsIn(stripe.value->Read(asked));
+  REQUIRE(rows.size() == 30);
+  std::vector<int64_t> ids;
+  for (size_t i = 0; i < 30; ++i) {
+    CHECK(rows[i] == expected[i].second);
+    ids.push_back(expected[i].first);
+  }
+  CHECK(stripe.Read(ids) == rows);
+  push[1].second[2] = NAN;
+  CHECK_THAT(stripe.value->NotFinite(WithoutIds(push)),
+             Contains("row " + std::to_string(ids[1]) + " element 2 is nan"));
+}
+
+TEST_CASE("rows from where none are, or too many, or of another stripe are refused and named",
+          "[engine][rows]") {
+  TensorValues values;
+  const KeySpec key = Key(1000000);  // 61 stripes; the last row of stripe 5 is 999978
+  const auto value = values.Make(key, {17, 5});
+  const auto check = [&](uint64_t rows_from, uint32_t rows, size_t bytes = 0) {
+    Piece piece;
+    piece.rows_from = rows_from;
+    piece.rows = rows;
+    if (bytes > 0) piece.data = Payload::CopyOf(std::string(bytes, 'x'));
+    return value->Check(bytes > 0 ? Op::kPush : Op::kPull, piece);
+  };
+  CHECK(check(6, 16394).ok());
+  CHECK(check(999979, 1).ok());
+  CHECK(check(6, 2, 24).ok());
+  CHECK(check(6, 16395).message() ==
+        "key 'embedding' part 5: rows 0 to 999999 expected, got 1000039");
+  CHECK(check(999979, 2).code() == absl::StatusCode::kOutOfRange);
+  CHECK(check(7, 1).message() ==
+        "key 'embedding' part 5: rows of stripe 5 of 61 expected, got row 6 of stripe 6");
+  for (const uint64_t from : {uint64_t{1000001}, uint64_t{1} << 63, UINT64_MAX}) {
+    CAPTURE(from);
+    CHECK(check(from, 3).code() == absl::StatusCode::kOutOfRange);
+  }
+  CHECK(check(6, 2, 40).message() ==
+        "key 'embedding' part 5: 24 bytes expected for 2 rows of 12 bytes, got 40");
+  CHECK(check(6, 87382).message().find("at most 1048576 bytes of rows") != std::string::npos);
+}
+
 TEST_CASE("a stripe is charged with the pages of the rows that exist, and of their states",
           "[engine][rows]") {
   TensorValues values;
