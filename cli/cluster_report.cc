@@ -241,7 +241,9 @@ void WriteNode(JsonWriter& json, const ClusterReport& report, const v1::NodeStat
           .Member("payload_bytes_moved", server->payload_bytes_moved())
           .Member("payload_bytes_copied", server->payload_bytes_copied())
           .Member("updater_plugin", server->updater_plugin())
-          .Member("not_finite_pushes", server->not_finite_pushes());
+          .Member("not_finite_pushes", server->not_finite_pushes())
+          .Member("streams", server->streams())
+          .Member("streams_in_memory", server->streams_in_memory());
     }
   }
   json.End();

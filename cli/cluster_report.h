@@ -26,7 +26,8 @@ std::string ReportAsTable(const ClusterReport& report);
 //                 workers of a synchronous store waited_for_ms, and for
 //                 servers shards, slots, keys, value_bytes, parked_bytes, held_bytes,
 //                 resident_bytes, committed_rounds, payload_bytes_moved, payload_bytes_copied,
-//                 updater_plugin (its name, or ""), not_finite_pushes}]
+//                 updater_plugin (its name, or ""), not_finite_pushes, streams,
+//                 streams_in_memory}]
 //   obstacles    [text]: what keeps the job from starting
 //   barriers     [{generation, age_ms, arrived [node], missing [node]}]
 //   open_rounds  [{key, round, parts, server, age_ms, missing [node], held_from_step}], oldest

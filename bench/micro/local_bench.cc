@@ -1,15 +1,17 @@
-// What sums of several large arrays, and copies to as many, cost on the store of one process, beside
-// what the machine's memory gives: STREAM's copy (b = a) and triad (c = a + s b) in the same run, by
-// as many threads: the store's default, the CPUs, at most 4 (`taskset -c 0 local_bench`: one).
+// What sums of several large arrays, and copies to as many, cost on the store of one process,
+// beside what the machine's memory gives: STREAM's copy (b = a) and triad (c = a + s b) in the same
+// run, by as many threads: the store's default, the CPUs, at most 4 (`taskset -c 0 local_bench`:
+// one).
 //
 //   local_bench [--json] [store] [values] [keys] [elements] [passes] [optimizer]
 //   default: local 4 25 1000000 15 assign
 //
 // In each pass one Push of `values` arrays for each key, waited for; one Pull of each key into as
-// many; the same as one after the other without waiting in between, and as one PushPull; with STREAM
-// in turns. Printed: the median of the passes, least and most, in ms; and the bytes that the work must
-// move at least, 4 (values + 1) an element for push and as much for pull, as GB/s and as a share of
-// the triad's. What comes out is checked. --json: as one line, in seconds, what bench/peers reads.
+// many; the same as one after the other without waiting in between, and as one PushPull; with
+// STREAM in turns. Printed: the median of the passes, least and most, in ms; and the bytes that the
+// work must move at least, 4 (values + 1) an element for push and as much for pull, as GB/s and as
+// a share of the triad's. What comes out is checked. --json: as one line, in seconds, what
+// bench/peers reads.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -174,13 +176,16 @@ int Main(const Plan& plan, bool json) {
   }
   const double triad_gbs = stream.bytes_of_triad() / triad.Median() * 1e-9;
   if (json) {
-    const auto list = [](const Times& times) { return fmt::format("{:.6f}", fmt::join(times.seconds, ", ")); };
+    const auto list = [](const Times& times) {
+      return fmt::format("{:.6f}", fmt::join(times.seconds, ", "));
+    };
     fmt::print("{{\"seconds\": [{}], \"fused\": [{}], \"triad_gbs\": {:.2f}}}\n", list(both),
                list(fused), triad_gbs);
   } else {
-    fmt::print("{}, {}: {} keys of {} x f32, {} arrays each ({:.0f} MB each), {} threads, {} passes\n",
-               plan.store, plan.optimizer, plan.keys, plan.elements, plan.values,
-               value_bytes * 1e-6, threads, plan.passes);
+    fmt::print(
+        "{}, {}: {} keys of {} x f32, {} arrays each ({:.0f} MB each), {} threads, {} passes\n",
+        plan.store, plan.optimizer, plan.keys, plan.elements, plan.values, value_bytes * 1e-6,
+        threads, plan.passes);
     fmt::print("{:<14} {:>8} {:<13} {:>6} {:>8}\n", "", "ms", "[least-most]", "GB/s", "of triad");
     const double one_way = value_bytes * (count + 1);
     PrintLine("STREAM copy", copy, stream.bytes_copied(), triad_gbs);

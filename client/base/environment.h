@@ -31,7 +31,7 @@ struct Environment {
   int64_t operation_timeout_ms = 300000;
   NanPolicy nan_policy = NanPolicy::kAllow;
   bool push_copy = false;
-  bool shared_memory = true;  // with servers of this host
+  bool shared_memory = true;       // with servers of this host
   uint32_t reduction_threads = 0;  // 0: not set
   std::string profile;  // the file of profiles, without worker<r>_; empty: nothing is recorded
   uint64_t profile_bytes_max = 0;

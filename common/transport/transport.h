@@ -78,6 +78,8 @@ class MessageStream {
   virtual void Close() = 0;
   // The address of the other end, for logs: "ipv4:127.0.0.1:41822".
   virtual std::string peer() const = 0;
+  // Whether large messages go through memory that both ends have.
+  virtual bool shares_memory() const { return false; }
 };
 
 using Acceptor = std::function<void(std::unique_ptr<MessageStream>)>;

@@ -129,6 +129,10 @@ struct ShardStatus {
   uint64_t held_bytes = 0;   // PartValue::HeldBytes() of all parts
   uint64_t parked_bytes = 0;
   uint64_t committed_rounds = 0;
+  // Of the shard, which fills these in: its streams, and those whose large messages go through
+  // shared memory.
+  uint64_t streams = 0;
+  uint64_t streams_in_memory = 0;
   uint64_t not_finite_pushes = 0;          // that were seen, by a policy other than to allow them
   std::vector<OpenRoundInfo> open_rounds;  // oldest first
   // By rank, in this job: how long rounds that had begun waited for this worker's contribution as

@@ -21,6 +21,8 @@ void AddUpStatus(const std::vector<ShardStatus>& shards, int64_t now_ms, size_t 
     status->set_held_bytes(status->held_bytes() + shard.held_bytes);
     status->set_parked_bytes(status->parked_bytes() + shard.parked_bytes);
     status->set_committed_rounds(status->committed_rounds() + shard.committed_rounds);
+    status->set_streams(status->streams() + shard.streams);
+    status->set_streams_in_memory(status->streams_in_memory() + shard.streams_in_memory);
     status->set_not_finite_pushes(status->not_finite_pushes() + shard.not_finite_pushes);
     for (size_t rank = 0; rank < shard.waited_for_ms.size(); ++rank) {
       const auto waited = static_cast<uint64_t>(shard.waited_for_ms[rank]);

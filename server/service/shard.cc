@@ -69,7 +69,11 @@ void Shard::TakeRouting() {
 void Shard::GetStatus(std::function<void(ShardStatus)> done) {
   loop_->Post([this, done = std::move(done)] {
     try {
-      done(core_ == nullptr ? ShardStatus() : core_->Status());
+      ShardStatus status = core_ == nullptr ? ShardStatus() : core_->Status();
+      status.streams = streams_.size();
+      for (const auto& [peer, stream] : streams_)
+        status.streams_in_memory += stream->shares_memory();
+      done(std::move(status));
     } catch (const std::bad_alloc&) {
       spdlog::warn("shard {}: no memory to answer a question about its state", index_);
     }

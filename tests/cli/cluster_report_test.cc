@@ -48,6 +48,8 @@ ClusterReport SomeReport() {
   server.set_resident_bytes(3000000);
   server.set_payload_bytes_moved(7000);
   server.set_payload_bytes_copied(5000);
+  server.set_streams(6);
+  server.set_streams_in_memory(2);
   server.set_updater_plugin("lion");
   server.add_waited_for_ms(0);
   server.add_waited_for_ms(4200);
@@ -179,6 +181,8 @@ TEST_CASE("the JSON says what the table says", "[cli]") {
   CHECK(server.at("resident_bytes").number_value() == 3000000);
   CHECK(server.at("payload_bytes_moved").number_value() == 7000);
   CHECK(server.at("payload_bytes_copied").number_value() == 5000);
+  CHECK(server.at("streams").number_value() == 6);
+  CHECK(server.at("streams_in_memory").number_value() == 2);
   CHECK(server.at("updater_plugin").string_value() == "lion");
   const auto& silent_server = nodes.values(1).struct_value().fields();
   CHECK(silent_server.count("keys") == 0);  // it did not answer

@@ -167,9 +167,11 @@ class Cluster:
             env["KVSTORE_RANK"] = str(rank)
         return env
 
-    def start_worker(self, rank, *arguments, env=None):
-        return self.start(f"worker {rank}", [os.path.join(TESTS, "train_worker"),
-                                            *map(str, arguments)], {**self.env(rank), **(env or {})})
+    def start_worker(self, rank, *arguments, env=None, prefix=()):
+        """`prefix`: a command that runs it."""
+        return self.start(f"worker {rank}",
+                          [*prefix, os.path.join(TESTS, "train_worker"), *map(str, arguments)],
+                          {**self.env(rank), **(env or {})})
 
     def start_workers(self, *arguments):
         return [self.start_worker(rank, *arguments) for rank in range(self.workers)]

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/check.h"
@@ -9,8 +10,10 @@
 namespace kvstore {
 namespace {
 
-// How often a sender that waits for room looks by itself: the receiver tells of most.
-constexpr int64_t kLookMs = 1;
+// When a sender that waits for room looks by itself, since the receiver tells of most: then, and
+// after twice as long again and again if nothing has come of it, for a receiver that is stopped.
+constexpr int64_t kLookMinMs = 1;
+constexpr int64_t kLookMaxMs = 64;
 
 class ShmStream final : public MessageStream {
  public:
@@ -24,6 +27,7 @@ class ShmStream final : public MessageStream {
   size_t queued_bytes() const override { return end_->queued_bytes(); }
   void Close() override { end_->Close(); }
   std::string peer() const override { return end_->peer(); }
+  bool shares_memory() const override { return end_->shares_memory(); }
 
  private:
   std::shared_ptr<ShmEnd> end_;
@@ -109,6 +113,7 @@ void ShmEnd::Send(Payload message) {
       return;
     }
     waits_since_ms_ = loop_->NowMs();
+    look_ms_ = kLookMinMs;
   }
   pending_bytes_ += message.size();
   pending_.push_back(std::move(message));
@@ -139,6 +144,7 @@ void ShmEnd::SendPending() {
     pending_bytes_ -= next.size();
     pending_.pop_front();
     waits_since_ms_ = loop_->NowMs();
+    look_ms_ = kLookMinMs;
   }
   if (!closed_ && !pending_.empty()) WaitForRoom();
 }
@@ -148,8 +154,9 @@ void ShmEnd::WaitForRoom() {
   if (timer_runs_) return;
   // Shared, since a task can be copied; only the last copy to go counts.
   const auto wait = std::make_shared<RoomWait>(weak_from_this());
-  loop_->PostAfter(kLookMs, [wait] { wait->Run(); });
+  loop_->PostAfter(look_ms_, [wait] { wait->Run(); });
   timer_runs_ = true;
+  look_ms_ = std::min(look_ms_ * 2, kLookMaxMs);
 }
 
 void ShmEnd::DropPending() {

@@ -60,6 +60,7 @@ class ShmEnd : public std::enable_shared_from_this<ShmEnd> {
   void Close();
   size_t queued_bytes() const { return pending_bytes_ + stream_->queued_bytes(); }
   std::string peer() const { return stream_->peer(); }
+  bool shares_memory() const { return sender_.has_value() && !sender_->broken(); }
 
  private:
   // Waits for room with the end; dropped by a loop that stops, it drops what has waited.
@@ -97,6 +98,7 @@ class ShmEnd : public std::enable_shared_from_this<ShmEnd> {
   size_t pending_bytes_ = 0;
   int64_t waits_since_ms_ = 0;  // the first of them
   bool timer_runs_ = false;
+  int64_t look_ms_ = 0;  // until the next look for room
 };
 
 }  // namespace kvstore

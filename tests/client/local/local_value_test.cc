@@ -62,10 +62,9 @@ std::vector<uint8_t> AfterPushes(size_t threads, DataType dtype, const Optimizer
 
 TEST_CASE("a value has the same bits by any number of threads", "[local]") {
   const auto dtype = GENERATE(DataType::kFloat32, DataType::kBFloat16);
-  const auto optimizer = GENERATE(OptimizerConfig{"assign", {}},
-                                  OptimizerConfig{"sgd", {{"momentum", 0.9}}},
-                                  OptimizerConfig{"adam", {}},
-                                  OptimizerConfig{"lamb", {}});  // which measures the whole value
+  const auto optimizer = GENERATE(
+      OptimizerConfig{"assign", {}}, OptimizerConfig{"sgd", {{"momentum", 0.9}}},
+      OptimizerConfig{"adam", {}}, OptimizerConfig{"lamb", {}});  // which measures the whole value
   CAPTURE(DataTypeName(dtype), optimizer.name);
   const std::vector<uint8_t> alone = AfterPushes(1, dtype, optimizer, nullptr, Stores::kCached);
   for (const size_t threads : {2, 3, 8}) {

@@ -22,12 +22,13 @@ TEST_CASE("every block is done once, in a lane that nothing else is done in", "[
     std::vector<std::atomic<int>> done(blocks);
     std::vector<std::atomic<bool>> busy(threads);
     std::atomic<bool> alone{true};
-    REQUIRE(some.Run(blocks, [&](size_t block, size_t lane) {
-                  if (lane >= threads || busy[lane].exchange(true)) alone = false;
-                  ++done[block];
-                  busy[lane] = false;
-                  return absl::OkStatus();
-                })
+    REQUIRE(some.Run(blocks,
+                     [&](size_t block, size_t lane) {
+                       if (lane >= threads || busy[lane].exchange(true)) alone = false;
+                       ++done[block];
+                       busy[lane] = false;
+                       return absl::OkStatus();
+                     })
                 .ok());
     REQUIRE(alone);
     for (const std::atomic<int>& times : done) REQUIRE(times == 1);
@@ -64,10 +65,11 @@ TEST_CASE("the error of the first block that failed is returned, and the next ru
     });
     CHECK(failed == absl::InternalError("block 0"));
     std::atomic<int> done{0};
-    CHECK(some.Run(100, [&](size_t, size_t) {
-                ++done;
-                return absl::OkStatus();
-              })
+    CHECK(some.Run(100,
+                   [&](size_t, size_t) {
+                     ++done;
+                     return absl::OkStatus();
+                   })
               .ok());
     CHECK(done == 100);
   }

@@ -109,13 +109,15 @@ TEST_CASE("what must be summed, copied or sorted is not sent as it is", "[reduce
 TEST_CASE("several values are summed, and none of them is lent", "[reduce]") {
   CpuReducer reducer(1);
   const NDArray value = Counting({3});
-  const auto sum = reducer.Reduce(*OperationOn(OperationKind::kPush, value, {value, Counting({3}, 10), value}));
+  const auto sum =
+      reducer.Reduce(*OperationOn(OperationKind::kPush, value, {value, Counting({3}, 10), value}));
   REQUIRE(sum.ok());
   CHECK(!sum->lent);
   CHECK((FloatsAt(sum->data, 3) == std::vector<float>{10, 13, 16}));
 }
 
-TEST_CASE("values of either storage become one contribution to a key of either storage", "[reduce]") {
+TEST_CASE("values of either storage become one contribution to a key of either storage",
+          "[reduce]") {
   CpuReducer reducer(1);
   const NDArray dense({4, 2});
   const NDArray sparse = RowsNamed(4, 2, {1, 3});
@@ -126,7 +128,8 @@ TEST_CASE("values of either storage become one contribution to a key of either s
     CHECK(!one->lent);
   }
   SECTION("a row_sparse key gets the rows that any of the values has") {
-    const auto sum = reducer.Reduce(*OperationOn(OperationKind::kPush, sparse, {sparse, RowsNamed(4, 2, {2, 3})}));
+    const auto sum = reducer.Reduce(
+        *OperationOn(OperationKind::kPush, sparse, {sparse, RowsNamed(4, 2, {2, 3})}));
     REQUIRE(sum.ok());
     std::vector<std::pair<int64_t, float>> rows;
     for (size_t i = 0; i < sum->rows.count; ++i) {
@@ -169,9 +172,10 @@ TEMPLATE_TEST_CASE("a sum that is streamed has the bits of one that is not", "[r
   const size_t first = GENERATE(0, 1, 17);
   const ElementRange range{first, elements - first};
   std::vector<uint8_t> cached(elements * 8), streamed(elements * 8);
-  REQUIRE(reducer.Fold(DTypeOf<TestType>(), values, range, as, Stores::kCached, cached.data()).ok());
   REQUIRE(
-      reducer.Fold(DTypeOf<TestType>(), values, range, as, Stores::kStreamed, streamed.data()).ok());
+      reducer.Fold(DTypeOf<TestType>(), values, range, as, Stores::kCached, cached.data()).ok());
+  REQUIRE(reducer.Fold(DTypeOf<TestType>(), values, range, as, Stores::kStreamed, streamed.data())
+              .ok());
   if (as == FoldedAs::kRounded) {
     CHECK(FirstDifference(ElementsOf<TestType>(streamed.data(), range.elements),
                           ElementsOf<TestType>(cached.data(), range.elements)) == -1);

@@ -30,6 +30,10 @@ TEST_CASE("numbers of shards add up", "[daemon][status]") {
   b.parked_bytes = 4;
   b.held_bytes = 6;
   b.committed_rounds = 8;
+  a.streams = 4;
+  a.streams_in_memory = 1;
+  b.streams = 5;
+  b.streams_in_memory = 2;
   a.waited_for_ms = {5, 100};
   b.waited_for_ms = {20, 30};
   v1::ServerStatus status;
@@ -39,6 +43,8 @@ TEST_CASE("numbers of shards add up", "[daemon][status]") {
   CHECK(status.parked_bytes() == 7);
   CHECK(status.held_bytes() == 11);
   CHECK(status.committed_rounds() == 15);
+  CHECK(status.streams() == 9);
+  CHECK(status.streams_in_memory() == 3);
   REQUIRE(status.waited_for_ms_size() == 2);
   CHECK(status.waited_for_ms(0) == 20);
   CHECK(status.waited_for_ms(1) == 100);
