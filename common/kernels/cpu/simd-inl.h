@@ -49,7 +49,7 @@ void Put(D, hn::Vec<D> v, uint8_t* at) {
 
 // Past the cache; `at` is a multiple of a vector's bytes. FlushStream before anybody is told.
 template <class D>
-void PutStreamed(D d, hn::Vec<D> v, uint8_t* at) {
+void PutStreamed([[maybe_unused]] D d, hn::Vec<D> v, uint8_t* at) {
 #if HWY_TARGET == HWY_SCALAR
   Put(d, v, at);
 #else

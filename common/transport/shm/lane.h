@@ -69,6 +69,8 @@ class LaneSender {
   // Copies the message into the lane. Nullopt: there is no room now. A message that does not fit
   // never has.
   std::optional<Extent> Put(const Payload& message);
+  // The message that was just put there is not announced: its blocks are free again.
+  void TakeBackUnannounced(const Extent& extent) { memory_.mark(extent.block).store(0); }
   // The system gave no memory for the lane: it will not be tried again.
   bool broken() const { return broken_; }
   // Asks the receiver to tell when there is room.

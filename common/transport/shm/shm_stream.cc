@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "common/base/check.h"
@@ -49,7 +50,11 @@ class ShmEnd::RoomWait {
     const auto end = end_.lock();
     if (end == nullptr) return;
     end->timer_runs_ = false;
-    end->SendPending();
+    try {
+      end->SendPending();
+    } catch (const std::bad_alloc&) {
+      end->BreakWithoutMemory();
+    }
   }
 
  private:
@@ -62,7 +67,6 @@ std::unique_ptr<MessageStream> ShmEnd::Dial(Transport& transport, EventLoop& loo
                                             std::shared_ptr<SharedMemory> memory,
                                             const ShmEndOptions& options, StreamEvents events) {
   const auto end = std::make_shared<ShmEnd>(&loop, /*dials=*/true, options);
-  auto handle = std::make_unique<ShmStream>(end);
   end->SetEvents(std::move(events));
   end->offered_ = std::move(memory);
   // Before the answer, so that what the other end sends after it can be read.
@@ -70,7 +74,7 @@ std::unique_ptr<MessageStream> ShmEnd::Dial(Transport& transport, EventLoop& loo
   const Payload offer = EncodeOffer({end->offered_->name(), options.blocks});
   end->stream_ = transport.Dial(loop, address, method, end->EventsOf());
   end->stream_->Send(offer);
-  return handle;
+  return std::make_unique<ShmStream>(end);
 }
 
 std::unique_ptr<MessageStream> ShmEnd::Accept(EventLoop& loop, const ShmEndOptions& options,
@@ -115,9 +119,10 @@ void ShmEnd::Send(Payload message) {
     waits_since_ms_ = loop_->NowMs();
     look_ms_ = kLookMinMs;
   }
-  pending_bytes_ += message.size();
-  pending_.push_back(std::move(message));
   WaitForRoom();
+  const size_t bytes = message.size();
+  pending_.push_back(std::move(message));
+  pending_bytes_ += bytes;
 }
 
 // A message that is too long for any stream goes inline, where it ends this one.
@@ -130,7 +135,12 @@ bool ShmEnd::SendInLane(const Payload& message) {
   if (!GoesInLane(message)) return false;
   const std::optional<Extent> extent = sender_->Put(message);
   if (!extent.has_value()) return false;
-  stream_->Send(EncodeInLane(*extent));
+  try {
+    stream_->Send(EncodeInLane(*extent));
+  } catch (const std::bad_alloc&) {
+    sender_->TakeBackUnannounced(*extent);
+    throw;
+  }
   return true;
 }
 
@@ -172,7 +182,10 @@ void ShmEnd::Close() {
   if (closed_) return;
   closed_ = true;
   // What was sent before still goes out, if the peer takes it.
-  for (const Payload& message : pending_) stream_->Send(EncodeInline(message));
+  try {
+    for (const Payload& message : pending_) stream_->Send(EncodeInline(message));
+  } catch (const std::bad_alloc&) {
+  }
   DropPending();
   stream_->Close();
 }
@@ -183,6 +196,11 @@ void ShmEnd::OnClosed(absl::Status status) {
   closed_ = true;
   DropPending();
   if (events != nullptr && events->on_closed) events->on_closed(std::move(status));
+}
+
+void ShmEnd::BreakWithoutMemory() noexcept {
+  stream_->Close();
+  OnClosed(absl::Status(absl::StatusCode::kUnavailable, ""));  // for want of memory for words
 }
 
 void ShmEnd::Violated(const char* what) {

@@ -14,6 +14,9 @@
 // Where the answer is no, all messages go inline, and the stream is as good as the one beneath it.
 // A lane cannot hold a stream up for good: a message that has waited for room for `room_wait_ms`
 // goes inline, whoever holds on to the blocks.
+//
+// Without memory: what Send throws has not been sent. What waits and cannot be sent for want of
+// memory breaks the stream; what cannot when it is closed is lost with it.
 #pragma once
 
 #include <cstdint>
@@ -79,7 +82,9 @@ class ShmEnd : public std::enable_shared_from_this<ShmEnd> {
   void SendPending();
   bool GoesInLane(const Payload& message) const;
   bool SendInLane(const Payload& message);  // false: it goes inline, or there is no room now
+  // Looks again after a while. To be called before what waits does: it may throw.
   void WaitForRoom();
+  void BreakWithoutMemory() noexcept;
   void DropPending();
 
   EventLoop* const loop_;
