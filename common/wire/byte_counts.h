@@ -14,6 +14,10 @@ struct WireBytes {
   uint64_t copied = 0;  // by memcpy, headers included
 };
 
+// Up to so many copied bytes of each other thread, and the last ones of one that has ended, may not
+// be in it.
+inline constexpr size_t kUncountedBytesMax = 16u << 10;
+
 // Threading: thread-safe; the two numbers are read one after the other.
 WireBytes TotalWireBytes();
 void CountMovedBytes(size_t bytes);

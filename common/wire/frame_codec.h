@@ -16,6 +16,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -202,6 +203,35 @@ struct RawFrame {
   Payload payload;
 };
 
+// How many entries a frame has, those aside that stand for many: so the list of them is made once.
+// What is wrong with the bytes is for ReadFields to say.
+inline size_t CountEntries(const Payload& bytes) {
+  PayloadCursor cursor(bytes);
+  size_t entries = 0;
+  for (uint64_t tag = 0; cursor.ReadVarint(&tag);) {
+    uint64_t n = 0;
+    switch (static_cast<WireType>(tag & 7u)) {
+      case WireType::kVarint:
+        if (!cursor.ReadVarint(&n)) return entries;
+        break;
+      case WireType::kFixed64:
+        if (!cursor.Skip(8)) return entries;
+        break;
+      case WireType::kFixed32:
+        if (!cursor.Skip(4)) return entries;
+        break;
+      case WireType::kLength:
+        if (tag >> 3u == FrameField::kPayload) return entries;  // the last field, as we write it
+        if (!cursor.ReadVarint(&n) || !cursor.Skip(n)) return entries;
+        entries += tag >> 3u == FrameField::kEntries ? 1 : 0;
+        break;
+      default:
+        return entries;
+    }
+  }
+  return entries;
+}
+
 // Refuses an element if there are as many as may be already.
 inline absl::Status CheckRoom(const ProtoReader& reader, const char* what, size_t count) {
   if (count < kEntriesPerFrameMax) return absl::OkStatus();
@@ -372,6 +402,9 @@ absl::StatusOr<typename Codec::Frame> Decode(const Payload& bytes) {
   }
   RawFrame<Codec> raw;
   raw.frame.header.protocol = 0;  // absent is 0 on the wire; kProtocolVersion is for senders
+  const size_t entries = std::min(CountEntries(bytes), kEntriesPerFrameMax);
+  raw.frame.entries.reserve(entries);
+  raw.payload_bytes.reserve(entries);
   PayloadCursor cursor(bytes);
   ProtoReader reader(Codec::kFrameName, &cursor, bytes.size());
   KVS_RETURN_IF_ERROR(ReadFields(reader, &raw));

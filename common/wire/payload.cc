@@ -106,6 +106,24 @@ bool PayloadCursor::ReadSlices(size_t n, Payload* slices) {
 
 bool PayloadCursor::ReadVarint(uint64_t* value) {
   constexpr size_t kVarintBytesMax = 10;
+  if (slice_ < payload_->slices().size()) {  // mostly all of it lies in one slice
+    const Slice& in = payload_->slices()[slice_];
+    const uint8_t* const bytes = in.data + offset_;
+    const size_t here = std::min(in.size - offset_, kVarintBytesMax - 1);
+    uint64_t result = 0;
+    for (size_t i = 0; i < here; ++i) {
+      result |= uint64_t{bytes[i] & 0x7fu} << (7 * i);
+      if (bytes[i] >= 0x80) continue;
+      *value = result;
+      offset_ += i + 1;
+      position_ += i + 1;
+      if (offset_ == in.size) {
+        ++slice_;
+        offset_ = 0;
+      }
+      return true;
+    }
+  }
   size_t slice = slice_;
   size_t offset = offset_;
   uint64_t result = 0;

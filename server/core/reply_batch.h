@@ -22,25 +22,26 @@ struct ReplyTo {
 class ReplyBatch {
  public:
   // `header`: cluster, epoch, job, server incarnation of every frame. `out` outlives the batch.
-  ReplyBatch(const FrameHeader& header, ServerOutbox* out) : header_(header), out_(out) {}
+  // `expected`: as many entries as its first frame will have, perhaps.
+  ReplyBatch(const FrameHeader& header, ServerOutbox* out, size_t expected = 0)
+      : header_(header), out_(out), expected_(expected) {}
 
   // `description`: of the key, if the reader is to learn it.
   void Add(const ReplyTo& to, ReplyEntry entry, const KeySpec* description = nullptr) {
-    const auto key = std::make_tuple(to.peer, to.rank, to.incarnation);
-    const auto it = open_.find(key);
+    const auto [it, first] = open_.try_emplace({to.peer, to.rank, to.incarnation});
+    Open& open = it->second;
     const size_t bytes = BytesOf(entry);
-    if (it == open_.end() || it->second.bytes + bytes > kFramePayloadTarget ||
-        (*out_)[it->second.index].frame.entries.size() == kEntriesPerFrameMax) {
-      Open& open = open_[key];
+    if (first || open.bytes + bytes > kFramePayloadTarget || open.index >= out_->size() ||
+        (*out_)[open.index].frame.entries.size() == kEntriesPerFrameMax) {
       open.index = out_->size();
       open.bytes = 0;
       ServerFrame& fresh = out_->emplace_back();
+      fresh.frame.entries.reserve(std::exchange(expected_, 0));
       fresh.peer = to.peer;
       fresh.frame.header = header_;
       fresh.frame.header.rank = to.rank;
       fresh.frame.header.incarnation = to.incarnation;
     }
-    Open& open = open_[key];
     open.bytes += bytes;
     open.value_bytes += entry.data.size();
     std::vector<KeySpec>& keys = (*out_)[open.index].frame.keys;
@@ -69,6 +70,7 @@ class ReplyBatch {
   }
   FrameHeader header_;
   ServerOutbox* out_;
+  size_t expected_;
   std::map<std::tuple<PeerId, WorkerRank, Incarnation>, Open> open_;
 };
 

@@ -111,7 +111,7 @@ void ServerCore::Impl::OnFrame(int64_t now_ms, PeerId peer, const RequestFrame& 
   now_ms_ = now_ms;
   // A program may set its own updater at any time, so this is asked anew for every frame.
   view_.has_updater = optimizer_was_set_ || values_->has_own_updater();
-  ReplyBatch replies(ReplyHeader(), out);
+  ReplyBatch replies(ReplyHeader(), out, request.entries.size());
   const ReplyTo from{peer, request.header.rank, request.header.incarnation};
   bool retry = false;
   const absl::Status header = CheckHeader(request.header, &retry);
@@ -234,8 +234,9 @@ void ServerCore::Impl::OnInit(const ReplyTo& from, const RequestFrame& frame,
   // There is no value yet. Who does not bring it waits for rank 0.
   if (!creates) {
     bool retry = false;
-    const absl::Status parked =
-        waiting_.Park({from, entry, *spec, {}, /*answered=*/false, now_ms_}, &retry);
+    const absl::Status parked = waiting_.Park(
+        {from, entry, std::make_shared<const KeySpec>(*spec), {}, /*answered=*/false, now_ms_},
+        &retry);
     if (parked.ok()) return;
     reply.SetStatus(parked);
     if (retry) reply.retry_after_ms = options_.retry_after_ms;

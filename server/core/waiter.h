@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "common/wire/frame.h"
 #include "server/core/reply_batch.h"
@@ -12,8 +13,8 @@ namespace kvstore {
 struct Waiter {
   ReplyTo to;
   EntryHead request;
-  KeySpec key;  // kInit: what the waiter expects the key to be
-  Piece asked;  // kPull; a copy, in the parking lot
+  std::shared_ptr<const KeySpec> key;  // kInit: what the waiter expects the key to be; else null
+  Piece asked;                         // kPull; a copy, in the parking lot
   bool answered = false;
   int64_t since_ms = 0;  // when it came
   int64_t since = 0;     // WorkRecorder::Now() when it came; 0: nothing is recorded

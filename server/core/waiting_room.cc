@@ -169,9 +169,9 @@ bool WaitingRoom::Answer(const Waiter& waiter, Part& part, uint64_t life,
   switch (waiter.request.op) {
     case Op::kInit:
       reply.SetStatus(waiter.to.rank == kReaderRank
-                          ? PartTable::CheckSameValue(part.key(), waiter.key)
-                          : PartTable::CheckSameKey(part.key(), waiter.key));
-      if (waiter.key.shape_unknown) learns = &part.key();
+                          ? PartTable::CheckSameValue(part.key(), *waiter.key)
+                          : PartTable::CheckSameKey(part.key(), *waiter.key));
+      if (waiter.key->shape_unknown) learns = &part.key();
       reply.life = life;
       break;
     case Op::kDelete:

@@ -108,7 +108,7 @@ uint64_t DenseValue::HeldBytes() const {
 }
 
 absl::Status DenseValue::Check(Op op, const Piece& piece) const {
-  KVS_RETURN_IF_ERROR(CheckCodec(Label(), op, codec_.get(), piece));
+  KVS_RETURN_IF_ERROR(CheckCodec([this] { return Label(); }, op, codec_.get(), piece));
   if (piece.codec != CodecId::kPlain && piece.rows == 0) {
     return CheckEncoded(Label(), *codec_, key().dtype, value_bytes() / DTypeBytes(key().dtype),
                         piece.data);

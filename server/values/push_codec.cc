@@ -4,12 +4,13 @@
 
 namespace kvstore {
 
-absl::Status CheckCodec(const std::string& label, Op op, const Codec* codec, const Piece& piece) {
+absl::Status CheckCodec(absl::FunctionRef<std::string()> label, Op op, const Codec* codec,
+                        const Piece& piece) {
   const bool encoded = op == Op::kPush && codec != nullptr;
   const CodecId expected = encoded ? codec->id() : CodecId::kPlain;
   if (piece.codec == expected) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      fmt::format("{}: {} encoded as {} expected, by the key's compression, got {}", label,
+      fmt::format("{}: {} encoded as {} expected, by the key's compression, got {}", label(),
                   OpName(op), CodecName(expected), CodecName(piece.codec)));
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "common/codec/codec.h"
 #include "common/model/op.h"
@@ -13,7 +14,8 @@ namespace kvstore {
 
 // Whether `piece` is encoded as the request's should be: a push by the key's codec (null: plain),
 // all else plain. `label`: of the part. Errors: FAILED_PRECONDITION.
-absl::Status CheckCodec(const std::string& label, Op op, const Codec* codec, const Piece& piece);
+absl::Status CheckCodec(absl::FunctionRef<std::string()> label, Op op, const Codec* codec,
+                        const Piece& piece);
 
 // Whether `encoded` stands for that many values. Errors: INVALID_ARGUMENT.
 absl::Status CheckEncoded(const std::string& label, const Codec& codec, DType dtype,

@@ -144,7 +144,7 @@ uint64_t RowValue::HeldBytes() const {
 
 absl::Status RowValue::CheckBytes(Op op, const Piece& piece) const {
   const size_t ids_bytes = piece.ids_bytes();
-  KVS_RETURN_IF_ERROR(CheckCodec(Label(), op, codec_.get(), piece));
+  KVS_RETURN_IF_ERROR(CheckCodec([this] { return Label(); }, op, codec_.get(), piece));
   if (piece.codec != CodecId::kPlain && piece.rows > 0 && piece.data.size() >= ids_bytes) {
     return CheckEncoded(Label(), *codec_, key().dtype, piece.rows * cut_.row_elements,
                         BehindIds(piece));
