@@ -26,6 +26,7 @@ using client_internal::KeyFailures;
 using client_internal::kNever;
 using client_internal::NormRelay;
 using client_internal::PartOrder;
+using client_internal::PartQueue;
 using client_internal::Request;
 using client_internal::State;
 using client_internal::Streams;
@@ -36,6 +37,12 @@ constexpr size_t kSpareMax = 8192;
 constexpr Ticket kNoTicket = UINT64_MAX;
 // How long to wait before sending is tried again, when there was no memory for a frame.
 constexpr int64_t kPauseMs = 10;
+
+// Requests are numbered, and mostly answered, one after the other: neighbours stand together.
+struct InSequence {
+  // Of an absl table the lowest 7 bits tell entries apart, the others say where one is.
+  size_t operator()(RequestId id) const { return id << 7u | (id & 0x7Fu); }
+};
 
 // Makes room, so that the next push_back will take no memory.
 template <typename T>
@@ -102,8 +109,8 @@ class ClientCore::Impl {
   // Looks at all requests: for rare questions.
   std::vector<Request*> WithTickets(const std::vector<Ticket>& tickets) const;
   // Hands the streams those requests of the part that are not held any more.
-  void LetGo(PartId id) {
-    order_.LetGo(id, [this](Request& request) { streams_.Queue(request); });
+  void LetGo(const PartQueue& part) {
+    order_.LetGo(part, [this](Request& request) { streams_.Queue(request); });
   }
 
   void OnReply(int64_t now_ms, Request& request, const ReplyFrame& reply, const ReplyEntry& entry,
@@ -111,7 +118,7 @@ class ClientCore::Impl {
   void TakeReply(int64_t now_ms, Request& request, const ReplyFrame& reply, const ReplyEntry& entry,
                  ClientOutbox* out);
   // Why a push or pull of the part can only fail, if it were submitted now; null: it may not (C11).
-  const absl::Status* FailureOf(const PartRequest& ask) const;
+  const absl::Status* FailureOf(const PartRequest& ask, const PartQueue& part) const;
   // Ends the open pushes and pulls of a key that has failed.
   void EndFailed(KeyId key, uint64_t ends, const absl::Status& failure, ClientOutbox* out);
   // What the answer to a push says of norms; sends what other parts must hear of it.
@@ -132,7 +139,7 @@ class ClientCore::Impl {
   NormRelay norms_;
   Streams streams_;
   int64_t send_again_ms_ = kNever;  // there was no memory for a frame
-  FlatMap<RequestId, std::unique_ptr<Request>> requests_;
+  FlatMap<RequestId, std::unique_ptr<Request>, InSequence> requests_;
   std::vector<std::unique_ptr<Request>> spare_;  // has room for kSpareMax
   std::map<Ticket, ShardGroup> groups_;
   RequestId last_request_ = 0;
@@ -186,7 +193,7 @@ void ClientCore::Impl::OnTimer(int64_t now_ms, ClientOutbox* out) {
     }
     // An earlier request of its part may have been put off, too: then this one stays held until
     // that one is taken (C7).
-    LetGo(request->ask.id);
+    LetGo(*request->part);
     if (request->state == State::kHeld) request->times_put_off = 0;
   }
   try {
@@ -260,15 +267,19 @@ void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest>&& request
   }
   NewRequests made = Make(requests.size());
   bool failed = false;
-  for (const PartRequest& ask : requests) {
-    order_.MakeRoom(ask.id);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const PartRequest& ask = requests[i];
+    PartQueue& part = order_.MakeRoom(ask.id);
     if (ask.op == Op::kInit) failures_.Expect(*ask.key);
-    failed |= FailureOf(ask) != nullptr;
+    if (part.key == nullptr) part.key = failures_.Of(ask.id.key);
+    made[i]->part = &part;
+    failed |= FailureOf(ask, part) != nullptr;
   }
   if (failed) out->done.reserve(out->done.size() + requests.size());
   // From here on nothing takes memory: all are submitted or, above, none is.
   for (size_t i = 0; i < requests.size(); ++i) {
-    if (const absl::Status* failure = FailureOf(requests[i])) {
+    const absl::Status* const failure = failed ? FailureOf(requests[i], *made[i]->part) : nullptr;
+    if (failure != nullptr) {
       Completion& done = out->done.emplace_back();
       done.ticket = requests[i].ticket;
       done.id = requests[i].id;
@@ -278,15 +289,16 @@ void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest>&& request
     }
     made[i]->ask = std::move(requests[i]);
     Request* request = Add(std::move(made[i]));
-    const PartId id = request->ask.id;
+    PartQueue& part = *request->part;
     const int priority = request->ask.priority;
-    request->shard = routing_->OwnerOf(id);
+    request->shard = routing_->OwnerOf(request->ask.id);
     // The order within a part stays that of submission, so a request that is urgent makes those
     // before it as urgent. Then it gets its round and its place in the part, and goes at once
     // unless something holds it.
-    order_.RaiseTo(priority, id, [&](Request& earlier) { streams_.Raise(earlier, priority); });
-    order_.Add(request);
-    LetGo(id);
+    PartOrder::RaiseTo(priority, part,
+                       [&](Request& earlier) { streams_.Raise(earlier, priority); });
+    PartOrder::Add(request);
+    LetGo(part);
   }
   Send(now_ms, out);
 }
@@ -343,20 +355,22 @@ void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFra
   Send(now_ms, out);
 }
 
-const absl::Status* ClientCore::Impl::FailureOf(const PartRequest& ask) const {
+const absl::Status* ClientCore::Impl::FailureOf(const PartRequest& ask,
+                                                const PartQueue& part) const {
   if (ask.op != Op::kPush && ask.op != Op::kPull) return nullptr;
-  return failures_.Find(ask.id.key, order_.EndsOf(ask.id));
+  return failures_.Find(part.key, part.ends);
 }
 
 void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const ReplyFrame& reply,
                                const ReplyEntry& entry, ClientOutbox* out) {
   if (!request.contributes()) return TakeReply(now_ms, request, reply, entry, out);
-  failures_.Hear(request, entry);
+  KeyFailures::Known* const known = request.part->key;
+  failures_.Hear(known, request, entry);
   const KeyId key = request.ask.id.key;
   const uint64_t ends = request.ends;
   TakeReply(now_ms, request, reply, entry, out);
   // Should there be no memory for this, the answers to the others come here again.
-  if (const absl::Status* failed = failures_.Find(key, ends)) EndFailed(key, ends, *failed, out);
+  if (const absl::Status* failed = failures_.Find(known, ends)) EndFailed(key, ends, *failed, out);
 }
 
 void ClientCore::Impl::EndFailed(KeyId key, uint64_t ends, const absl::Status& failure,
@@ -388,7 +402,8 @@ void ClientCore::Impl::TakeReply(int64_t now_ms, Request& request, const ReplyFr
       request.put_off_because = entry.code;
       return streams_.PutOff(now_ms, entry.retry_after_ms, request);
     }
-    const absl::Status* failed = failures_.Find(request.ask.id.key, request.ends);
+    const absl::Status* const failed =
+        request.part == nullptr ? nullptr : failures_.Find(request.part->key, request.ends);
     const std::string message(failed == nullptr ? entry.message : std::string(failed->message()));
     return Finish(request, absl::Status(entry.code, message), Completion(), out);
   }
@@ -453,7 +468,7 @@ void ClientCore::Impl::OnDone(Request& request, const ReplyFrame& reply, const R
   done.round = entry.version;
   done.staleness = entry.staleness;
   const bool begins = request.ask.op == Op::kInit || request.ask.op == Op::kReset;
-  if (begins) order_.Begin(request.ask.id, entry.life);
+  if (begins) PartOrder::Begin(request, entry.life);
   if (request.ask.key != nullptr && request.ask.key->shape_unknown) {
     const KeySpec* key = FindKeySpec(reply, entry);
     if (key != nullptr) done.key = std::make_shared<KeySpec>(*key);
@@ -466,7 +481,7 @@ void ClientCore::Impl::OnDone(Request& request, const ReplyFrame& reply, const R
 void ClientCore::Impl::OnReceived(int64_t now_ms, Request& request) {
   streams_.Own(now_ms, request);
   // If it was put off before, it has held what comes after it in its part: that may go now.
-  if (std::exchange(request.times_put_off, 0) > 0 && request.ordered()) LetGo(request.ask.id);
+  if (std::exchange(request.times_put_off, 0) > 0 && request.ordered()) LetGo(*request.part);
 }
 
 void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion done,
@@ -481,20 +496,20 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
   MakeRoomForOne(&out->done);
   // From here on nothing takes memory: it is open or, below, over and told.
   streams_.Forget(request);
-  const PartId id = request.ask.id;
+  const PartQueue* const part = request.part;
   done.ticket = request.ask.ticket;
-  done.id = id;
+  done.id = request.ask.id;
   done.request = request.id;
   // A pull's round in a completion is the version that it got, which OnDone has filled in.
   if (request.contributes() || !status.ok()) done.round = request.round;
   done.status = std::move(status);
   out->done.push_back(std::move(done));
 
-  order_.Remove(request);
+  PartOrder::Remove(request);
   Recycle(request);
   // Whatever this request held in its part may go now, if nothing else holds it. After the end of
   // the job OnJobEnded finishes them all.
-  if (job_ended_.ok()) LetGo(id);
+  if (job_ended_.ok()) LetGo(*part);
 }
 
 void ClientCore::Impl::FinishShard(Request& request, const absl::Status& status,

@@ -22,15 +22,15 @@ bool IsRefused(const ReplyEntry& entry) {
 
 void KeyFailures::Expect(const KeySpec& key) {
   std::string name = key.name;
-  keys_[key.key].name = std::move(name);
+  if (Of(key.key) == nullptr) keys_.emplace(key.key, std::make_unique<Known>());
+  Of(key.key)->name = std::move(name);
 }
 
-void KeyFailures::Hear(const Request& push, const ReplyEntry& entry) {
+void KeyFailures::Hear(Known* known, const Request& push, const ReplyEntry& entry) {
+  if (known == nullptr) return;
   const bool accepted = IsAccepted(entry);
   if (!accepted && !IsRefused(entry)) return;
-  const auto found = keys_.find(push.ask.id.key);
-  if (found == keys_.end()) return;
-  Known& key = found->second;
+  Known& key = *known;
   if (push.ends < key.ends || (push.ends == key.ends && !key.failure.ok())) return;
   if (accepted && key.refused == 0 && push.ends == key.ends) {
     key.accepted = std::max(key.accepted, push.round);
@@ -62,14 +62,6 @@ void KeyFailures::Hear(const Request& push, const ReplyEntry& entry) {
   failed_ -= size_t{!key.failure.ok()};
   next.name = std::move(key.name);
   key = std::move(next);
-}
-
-const absl::Status* KeyFailures::Find(KeyId key, uint64_t ends) const {
-  if (failed_ == 0) return nullptr;
-  const auto found = keys_.find(key);
-  if (found == keys_.end()) return nullptr;
-  const Known& known = found->second;
-  return known.ends == ends && !known.failure.ok() ? &known.failure : nullptr;
 }
 
 }  // namespace kvstore::client_internal

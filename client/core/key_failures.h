@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
@@ -29,25 +30,34 @@ class KeyFailures {
   // A key is about to be made here. May throw std::bad_alloc; then nothing has changed.
   void Expect(const KeySpec& key);
 
-  // A reply about a push, of which it says how far it got. May throw std::bad_alloc; then nothing
-  // has changed.
-  void Hear(const Request& push, const ReplyEntry& entry);
-
-  // Why the key has failed, in the time between two ends of it (Request::ends); null: it has not.
-  const absl::Status* Find(KeyId key, uint64_t ends) const;
-
- private:
+  // What is known of a key. Stays where it is.
   struct Known {
-    std::string name;
     uint64_t ends = 0;       // what follows is of the pushes since that many
     Round accepted = 0;      // the last round of which any part was accepted
     Round refused = 0;       // the first round of which any was refused; 0: none
-    PartIndex part = 0;      // which
-    absl::Status refusal{};  // why
     absl::Status failure{};  // OK: it has not failed
+    PartIndex part = 0;      // which was refused
+    absl::Status refusal{};  // why
+    std::string name{};
   };
+  // Null: it was not made here.
+  Known* Of(KeyId key) const {
+    const auto found = keys_.find(key);
+    return found == keys_.end() ? nullptr : found->second.get();
+  }
 
-  FlatMap<KeyId, Known> keys_;
+  // A reply about a push, of which it says how far it got. `key`: what Of() has returned for it.
+  // May throw std::bad_alloc; then nothing has changed.
+  void Hear(Known* key, const Request& push, const ReplyEntry& entry);
+
+  // Why the key has failed, in the time between two ends of it (Request::ends); null: it has not.
+  const absl::Status* Find(const Known* key, uint64_t ends) const {
+    if (failed_ == 0 || key == nullptr) return nullptr;
+    return key->ends == ends && !key->failure.ok() ? &key->failure : nullptr;
+  }
+
+ private:
+  FlatMap<KeyId, std::unique_ptr<Known>> keys_;
   size_t failed_ = 0;  // of them
 };
 

@@ -3,7 +3,7 @@
 namespace kvstore::client_internal {
 
 void PartOrder::Add(Request* request) {
-  Queue& part = parts_[request->ask.id];
+  PartQueue& part = *request->part;
   const bool begins_push = request->contributes() && request->ask.piece.fragment == 0;
   if (begins_push) ++part.last_round;
   if (request->ends_life()) {
@@ -16,7 +16,7 @@ void PartOrder::Add(Request* request) {
   part.open.Add(request);
 }
 
-void PartOrder::LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const {
+void PartOrder::LetGo(const PartQueue& part, absl::FunctionRef<void(Request&)> go) const {
   // One walk along the queue. These four say what the requests before the one that is looked at
   // hold back; all of them are under way, since the walk ends at the first one that stays held.
   //
@@ -28,7 +28,6 @@ void PartOrder::LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const {
   bool read_open = false;
   bool put_off = false;   // by the server, and not taken since
   Round oldest_push = 0;  // of the pushes that are under way; 0: there is none
-  const Queue& part = parts_.at(id);
   for (Request* request = part.open.first(); request != nullptr; request = request->next_in_part) {
     const OpOrder order = request->op_order();
     if (request->state == State::kHeld) {
@@ -48,24 +47,19 @@ void PartOrder::LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const {
   }
 }
 
-void PartOrder::Begin(PartId id, uint64_t life) { parts_.at(id).life = life; }
-
-void PartOrder::Remove(Request& request) { parts_.at(request.ask.id).open.Remove(&request); }
-
 bool PartOrder::IsOver(PartId id, Round round) const {
   const auto part = parts_.find(id);
-  if (part == parts_.end() || part->second.last_round < round) return false;
-  for (const Request* request = part->second.open.first(); request != nullptr;
+  if (part == parts_.end() || part->second->last_round < round) return false;
+  for (const Request* request = part->second->open.first(); request != nullptr;
        request = request->next_in_part) {
     if (request->contributes() && request->round == round) return false;
   }
   return true;
 }
 
-void PartOrder::RaiseTo(int priority, PartId id, absl::FunctionRef<void(Request&)> raise) const {
-  const auto part = parts_.find(id);
-  if (part == parts_.end()) return;
-  for (Request* request = part->second.open.last(); request != nullptr;
+void PartOrder::RaiseTo(int priority, const PartQueue& part,
+                        absl::FunctionRef<void(Request&)> raise) {
+  for (Request* request = part.open.last(); request != nullptr;
        request = request->previous_in_part) {
     if (request->ask.priority >= priority) return;
     raise(*request);

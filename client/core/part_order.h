@@ -32,12 +32,24 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "absl/functional/function_ref.h"
+#include "client/core/key_failures.h"
 #include "client/core/request.h"
 #include "common/base/flat_map.h"
 
 namespace kvstore::client_internal {
+
+// What is known of a part. Stays where it is.
+struct PartQueue {
+  Round last_round = 0;  // of the last push submitted since the last DELETE or RESET
+  uint64_t life = 0;     // that the last Init or RESET began
+  uint64_t ends = 0;     // how many DELETEs and RESETs were submitted
+  // The open requests of the part, in the order of submission.
+  RequestList<&Request::next_in_part, &Request::previous_in_part> open;
+  KeyFailures::Known* key = nullptr;  // null: nothing of it can fail as a whole
+};
 
 class PartOrder {
  public:
@@ -45,23 +57,25 @@ class PartOrder {
 
   // Makes room for a part that may be new: then Add, like everything else here, takes no memory.
   // May throw std::bad_alloc; then nothing has changed.
-  void MakeRoom(PartId id) { parts_[id]; }
+  PartQueue& MakeRoom(PartId id) {
+    const auto known = parts_.find(id);
+    if (known != parts_.end()) return *known->second;
+    return *parts_.emplace(id, std::make_unique<PartQueue>()).first->second;
+  }
   // Appends a request, which is held, to those of its part, and gives it its round: a push is the
   // next one (all of its fragments are one push), a pull names the last push before it (C2); after
-  // a DELETE or RESET pushes are counted anew.
-  void Add(Request* request);
+  // a DELETE or RESET pushes are counted anew. Request::part is what MakeRoom has returned.
+  static void Add(Request* request);
   // Calls `go`, in order, for every held request of the part that nothing holds any more, which
   // then names the life that the part is in: what comes before it and might change that is over.
   // `go` must change the request's state from kHeld.
-  void LetGo(PartId id, absl::FunctionRef<void(Request&)> go) const;
+  void LetGo(const PartQueue& part, absl::FunctionRef<void(Request&)> go) const;
   // An Init or Reset of the part is done, which began this life of it (EntryHead::life).
-  void Begin(PartId id, uint64_t life);
+  static void Begin(const Request& request, uint64_t life) { request.part->life = life; }
   // The life that a part is in of which something was added.
-  uint64_t LifeOf(PartId id) const { return parts_.at(id).life; }
-  // How many DELETEs and RESETs of the part were added.
-  uint64_t EndsOf(PartId id) const { return parts_.at(id).ends; }
+  uint64_t LifeOf(PartId id) const { return parts_.at(id)->life; }
   // The request is over.
-  void Remove(Request& request);
+  static void Remove(Request& request) { request.part->open.Remove(&request); }
 
   // Whether the push of this round to the part was submitted, and is over.
   bool IsOver(PartId id, Round round) const;
@@ -70,19 +84,12 @@ class PartOrder {
   // be less urgent, or it would wait for them, because the order within a part stays that of
   // submission. Calls `raise` for each of them that has a lower priority, beginning with the
   // latest.
-  void RaiseTo(int priority, PartId id, absl::FunctionRef<void(Request&)> raise) const;
+  static void RaiseTo(int priority, const PartQueue& part, absl::FunctionRef<void(Request&)> raise);
 
  private:
-  struct Queue {
-    Round last_round = 0;  // of the last push submitted since the last DELETE or RESET
-    uint64_t life = 0;     // that the last Init or RESET began
-    uint64_t ends = 0;     // how many DELETEs and RESETs were submitted
-    // The open requests of the part, in the order of submission.
-    RequestList<&Request::next_in_part, &Request::previous_in_part> open;
-  };
-
   const uint32_t rounds_ahead_max_;
-  FlatMap<PartId, Queue, PartIdHash> parts_;  // never shrinks: it counts rounds
+  FlatMap<PartId, std::unique_ptr<PartQueue>, PartIdHash>
+      parts_;  // never shrinks: it counts rounds
 };
 
 }  // namespace kvstore::client_internal

@@ -18,6 +18,7 @@ void Request::Clear() {
   life = 0;
   ends = 0;
   shard = ShardAddress();
+  part = nullptr;
   state = State::kHeld;
   as_probe = false;
   window_bytes = 0;

@@ -27,6 +27,7 @@ enum class State {
   kPutOff,  // the server refused it with retry-after: it waits here for that time
 };
 
+struct PartQueue;
 struct Request;
 using ByOrder = std::map<uint64_t, Request*>;
 using ByTurn = std::map<std::pair<int64_t, uint64_t>, Request*>;
@@ -47,6 +48,7 @@ struct Request {
   uint64_t life = 0;  // of the part, as it was when the request was let go
   uint64_t ends = 0;  // how many DELETEs and RESETs of the part were submitted before
   ShardAddress shard;
+  PartQueue* part = nullptr;  // its place in PartOrder, if that knows it
 
   State state = State::kHeld;
   bool as_probe = false;    // the next time it is sent, it is a probe: what became of it?

@@ -24,18 +24,19 @@ class Part {
     request.ask.id = kPart;
     request.ask.piece.fragment = fragment;
     request.ask.piece.fragments = fragments;
-    order_.Add(&request);
+    request.part = &order_.MakeRoom(kPart);
+    PartOrder::Add(&request);
   }
   // The numbers of those that may go now and did not before.
   std::vector<size_t> Go() {
     std::vector<size_t> went;
-    order_.LetGo(kPart, [&](Request& request) {
+    order_.LetGo(order_.MakeRoom(kPart), [&](Request& request) {
       request.state = State::kSent;
       went.push_back(request.id - 1);
     });
     return went;
   }
-  void Over(size_t number) { order_.Remove(requests_[number]); }
+  void Over(size_t number) { PartOrder::Remove(requests_[number]); }
   Request& operator[](size_t number) { return requests_[number]; }
   PartOrder& order() { return order_; }
 
@@ -127,10 +128,12 @@ TEST_CASE("whoever comes before an urgent request becomes as urgent, the last on
     part[part.Go().at(0)].ask.priority = priority;
   }
   Numbers raised;
-  part.order().RaiseTo(5, kPart, [&](Request& request) { raised.push_back(request.id - 1); });
+  PartOrder::RaiseTo(5, part.order().MakeRoom(kPart),
+                     [&](Request& request) { raised.push_back(request.id - 1); });
   // Number 1 is more urgent already, so what comes before it has been raised when it came.
   CHECK(raised == Numbers{3, 2});
-  part.order().RaiseTo(5, PartId{18, 0}, [&](Request&) { FAIL("a part that nobody asked about"); });
+  PartOrder::RaiseTo(5, part.order().MakeRoom({18, 0}),
+                     [&](Request&) { FAIL("a part that nobody asked about"); });
 }
 
 }  // namespace
