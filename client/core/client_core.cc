@@ -11,140 +11,22 @@
 #include <string>
 #include <utility>
 
-#include "client/core/key_failures.h"
-#include "client/core/norm_relay.h"
-#include "client/core/part_order.h"
-#include "client/core/request.h"
-#include "client/core/streams.h"
+#include "client/core/client_core_impl.h"
 #include "common/base/check.h"
-#include "common/base/flat_map.h"
 
 namespace kvstore {
 namespace {
 
-using client_internal::KeyFailures;
 using client_internal::kNever;
 using client_internal::NormRelay;
-using client_internal::PartOrder;
-using client_internal::PartQueue;
-using client_internal::Request;
 using client_internal::State;
-using client_internal::Streams;
 
-// How many requests that are over are kept for their next use: about 4 MiB.
-constexpr size_t kSpareMax = 8192;
 // Of what the core asks for itself.
 constexpr Ticket kNoTicket = UINT64_MAX;
 // How long to wait before sending is tried again, when there was no memory for a frame.
 constexpr int64_t kPauseMs = 10;
 
-// Requests are numbered, and mostly answered, one after the other: neighbours stand together.
-struct InSequence {
-  // Of an absl table the lowest 7 bits tell entries apart, the others say where one is.
-  size_t operator()(RequestId id) const { return id << 7u | (id & 0x7Fu); }
-};
-
-// Makes room, so that the next push_back will take no memory.
-template <typename T>
-void MakeRoomForOne(std::vector<T>* list) {
-  if (list->size() == list->capacity()) list->reserve(2 * list->size() + 4);
-}
-
-FrameHeader HeaderOf(ClusterId cluster, WorkerRank rank, Incarnation incarnation) {
-  FrameHeader header;
-  header.cluster = cluster;
-  header.rank = rank;
-  header.incarnation = incarnation;
-  return header;
-}
-
 }  // namespace
-
-// A request about a part goes from PartOrder (may it go?) to Streams (when is it sent?) and ends in
-// OnReply; one about whole shards goes to Streams at once. This class knows all open requests, and
-// what an answer means for them.
-class ClientCore::Impl {
- public:
-  Impl(const ClientCoreOptions& options, ClusterId cluster, WorkerRank rank,
-       Incarnation incarnation)
-      : header_(HeaderOf(cluster, rank, incarnation)),
-        order_(options.rounds_ahead_max),
-        streams_(options, header_) {
-    spare_.reserve(kSpareMax);
-  }
-
-  void OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out);
-  void OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutbox* out);
-  void OnStreamDown(int64_t now_ms, ShardAddress shard) { streams_.OnDown(now_ms, shard); }
-  void OnFrame(int64_t now_ms, ShardAddress from, const ReplyFrame& reply, ClientOutbox* out);
-  void OnJobEnded(absl::Status status, ClientOutbox* out);
-  void OnTimer(int64_t now_ms, ClientOutbox* out);
-  int64_t NextTimerMs() const;
-  void Submit(int64_t now_ms, std::vector<PartRequest>&& requests, ClientOutbox* out);
-  void Submit(int64_t now_ms, const ShardRequest& request, ClientOutbox* out);
-  void Probe(const std::vector<Ticket>& tickets, ClientOutbox* out);
-  std::vector<WaitInfo> WaitingFor(const std::vector<Ticket>& tickets) const;
-  size_t open_requests() const { return requests_.size() - own_requests_; }
-
- private:
-  // The answers to a request that went to several shards.
-  struct ShardGroup {
-    size_t remaining = 0;
-    std::map<ServerRank, absl::Status> refusals;  // of each server the first
-  };
-
-  // OK, or why nothing can be submitted.
-  absl::Status Usable() const;
-  using NewRequests = std::vector<std::unique_ptr<Request>>;
-  // Makes requests that are about to be submitted, and the room that Add will need. Nothing is
-  // known of them yet.
-  NewRequests Make(size_t count);
-  // Gives a request its number, and notes it as open. Takes no memory: Make has made room.
-  Request* Add(std::unique_ptr<Request> request);
-  // Sends what may go; what there is no memory for now is sent later.
-  void Send(int64_t now_ms, ClientOutbox* out);
-  // Ends an open request; its memory is kept for a later one.
-  void Recycle(Request& request);
-  // The open requests of `tickets`, in the order of the tickets; a whole-shard ticket has several.
-  // Looks at all requests: for rare questions.
-  std::vector<Request*> WithTickets(const std::vector<Ticket>& tickets) const;
-  // Hands the streams those requests of the part that are not held any more.
-  void LetGo(const PartQueue& part) {
-    order_.LetGo(part, [this](Request& request) { streams_.Queue(request); });
-  }
-
-  void OnReply(int64_t now_ms, Request& request, const ReplyFrame& reply, const ReplyEntry& entry,
-               ClientOutbox* out);
-  void TakeReply(int64_t now_ms, Request& request, const ReplyFrame& reply, const ReplyEntry& entry,
-                 ClientOutbox* out);
-  // Why a push or pull of the part can only fail, if it were submitted now; null: it may not (C11).
-  const absl::Status* FailureOf(const PartRequest& ask, const PartQueue& part) const;
-  // Ends the open pushes and pulls of a key that has failed.
-  void EndFailed(KeyId key, uint64_t ends, const absl::Status& failure, ClientOutbox* out);
-  // What the answer to a push says of norms; sends what other parts must hear of it.
-  void HearNorms(const Request& push, const ReplyEntry& entry);
-  void OnDone(Request& request, const ReplyFrame& reply, const ReplyEntry& entry,
-              ClientOutbox* out);
-  void OnReceived(int64_t now_ms, Request& request);
-  void Finish(Request& request, absl::Status status, Completion done, ClientOutbox* out);
-  void FinishShard(Request& request, const absl::Status& status, ClientOutbox* out);
-  // What becomes of a request to several shards, all of which have answered.
-  absl::Status StatusOf(const ShardGroup& group) const;
-
-  const FrameHeader header_;
-  RoutingPtr routing_;
-  absl::Status job_ended_;  // OK: it has not
-  PartOrder order_;
-  KeyFailures failures_;
-  NormRelay norms_;
-  Streams streams_;
-  int64_t send_again_ms_ = kNever;  // there was no memory for a frame
-  FlatMap<RequestId, std::unique_ptr<Request>, InSequence> requests_;
-  std::vector<std::unique_ptr<Request>> spare_;  // has room for kSpareMax
-  std::map<Ticket, ShardGroup> groups_;
-  RequestId last_request_ = 0;
-  size_t own_requests_ = 0;  // NORMS: open, but nobody waits for them
-};
 
 void ClientCore::Impl::OnRouting(int64_t now_ms, RoutingPtr routing, ClientOutbox* out) {
   if (routing_ != nullptr && routing->epoch <= routing_->epoch) return;
@@ -169,13 +51,11 @@ void ClientCore::Impl::OnStreamUp(int64_t now_ms, ShardAddress shard, ClientOutb
 }
 
 void ClientCore::Impl::OnJobEnded(absl::Status status, ClientOutbox* out) {
-  std::vector<std::pair<uint64_t, Request*>> open;
-  open.reserve(requests_.size());
-  out->done.reserve(out->done.size() + requests_.size());
+  std::vector<Open> open = OpenOnes([](const Request&, PartId, uint64_t) { return true; });
+  out->done.reserve(out->done.size() + open.size());
   job_ended_ = std::move(status);
-  for (const auto& [id, request] : requests_) open.emplace_back(request->order, request.get());
   std::sort(open.begin(), open.end());
-  for (const auto& [order, request] : open) Finish(*request, job_ended_, Completion(), out);
+  for (const Open& each : open) FinishOpen(each, job_ended_, Completion(), out);
   norms_.Clear();
 }
 
@@ -205,26 +85,6 @@ void ClientCore::Impl::OnTimer(int64_t now_ms, ClientOutbox* out) {
   Send(now_ms, out);
 }
 
-ClientCore::Impl::NewRequests ClientCore::Impl::Make(size_t count) {
-  NewRequests requests;
-  requests.reserve(count);
-  requests_.MakeRoomFor(count);
-  while (requests.size() < count && !spare_.empty()) {
-    requests.push_back(std::move(spare_.back()));
-    spare_.pop_back();
-  }
-  while (requests.size() < count) requests.push_back(std::make_unique<Request>());
-  return requests;
-}
-
-Request* ClientCore::Impl::Add(std::unique_ptr<Request> owned) {
-  Request* request = owned.get();
-  request->id = ++last_request_;
-  request->order = request->id;
-  requests_.emplace(request->id, std::move(owned));
-  return request;
-}
-
 void ClientCore::Impl::Recycle(Request& request) {
   const auto it = requests_.find(request.id);
   if (spare_.size() < kSpareMax) {
@@ -234,103 +94,23 @@ void ClientCore::Impl::Recycle(Request& request) {
   requests_.erase(it);
 }
 
-std::vector<Request*> ClientCore::Impl::WithTickets(const std::vector<Ticket>& tickets) const {
+std::vector<ClientCore::Impl::Request*> ClientCore::Impl::WithTickets(
+    const std::vector<Ticket>& tickets) const {
   FlatMap<Ticket, size_t> places;
   for (size_t i = 0; i < tickets.size(); ++i) places[tickets[i]] = i;
   std::vector<std::pair<std::pair<size_t, uint64_t>, Request*>> found;
-  for (const auto& [id, request] : requests_) {
+  const auto look = [&](Request* request) {
     const auto it = places.find(request->ask.ticket);
     if (it != places.end()) {
-      found.push_back({{it->second, request->order}, request.get()});
+      found.push_back({{it->second, request->order}, request});
     }
-  }
+  };
+  for (const auto& [id, request] : requests_) look(request.get());
+  for (const auto& group : groups_.all()) look(group.get());
   std::sort(found.begin(), found.end());
   std::vector<Request*> requests;
   for (const auto& [place, request] : found) requests.push_back(request);
   return requests;
-}
-
-absl::Status ClientCore::Impl::Usable() const {
-  if (!job_ended_.ok()) return job_ended_;
-  if (routing_ == nullptr) return absl::FailedPreconditionError("the cluster is not routed yet");
-  return absl::OkStatus();
-}
-
-void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest>&& requests,
-                              ClientOutbox* out) {
-  if (const absl::Status usable = Usable(); !usable.ok()) {
-    out->done.reserve(out->done.size() + requests.size());
-    for (const PartRequest& ask : requests) {
-      out->done.push_back({ask.ticket, ask.id, usable, Payload(), 0, nullptr});
-    }
-    return;
-  }
-  NewRequests made = Make(requests.size());
-  bool failed = false;
-  for (size_t i = 0; i < requests.size(); ++i) {
-    const PartRequest& ask = requests[i];
-    PartQueue& part = order_.MakeRoom(ask.id);
-    if (ask.op == Op::kInit) failures_.Expect(*ask.key);
-    if (part.key == nullptr) part.key = failures_.Of(ask.id.key);
-    made[i]->part = &part;
-    failed |= FailureOf(ask, part) != nullptr;
-  }
-  if (failed) out->done.reserve(out->done.size() + requests.size());
-  // From here on nothing takes memory: all are submitted or, above, none is.
-  for (size_t i = 0; i < requests.size(); ++i) {
-    const absl::Status* const failure = failed ? FailureOf(requests[i], *made[i]->part) : nullptr;
-    if (failure != nullptr) {
-      Completion& done = out->done.emplace_back();
-      done.ticket = requests[i].ticket;
-      done.id = requests[i].id;
-      done.status = *failure;
-      done.key_failed = true;
-      continue;
-    }
-    made[i]->ask = std::move(requests[i]);
-    Request* request = Add(std::move(made[i]));
-    PartQueue& part = *request->part;
-    const int priority = request->ask.priority;
-    request->shard = routing_->OwnerOf(request->ask.id);
-    // The order within a part stays that of submission, so a request that is urgent makes those
-    // before it as urgent. Then it gets its round and its place in the part, and goes at once
-    // unless something holds it.
-    PartOrder::RaiseTo(priority, part,
-                       [&](Request& earlier) { streams_.Raise(earlier, priority); });
-    PartOrder::Add(request);
-    LetGo(part);
-  }
-  Send(now_ms, out);
-}
-
-void ClientCore::Impl::Submit(int64_t now_ms, const ShardRequest& request, ClientOutbox* out) {
-  if (const absl::Status usable = Usable(); !usable.ok()) {
-    out->done.push_back({request.ticket, {}, usable, Payload(), 0, nullptr});
-    return;
-  }
-  // One request to each shard, or to the first shard of each server; the submitter hears once, when
-  // all have answered.
-  const bool first_shard_only = InfoOf(request.op).scope == OpScope::kFirstShard;
-  std::vector<ShardAddress> shards = streams_.shards();
-  if (first_shard_only) {
-    shards.erase(std::remove_if(shards.begin(), shards.end(),
-                                [](const ShardAddress& shard) { return shard.shard != 0; }),
-                 shards.end());
-  }
-  NewRequests made = Make(shards.size());
-  const auto to_shards = std::make_shared<const ShardRequest>(request);
-  for (size_t i = 0; i < shards.size(); ++i) {
-    Request& each = *made[i];
-    each.ask.op = request.op;
-    each.ask.ticket = request.ticket;
-    each.ask.step = request.step;
-    each.to_shards = to_shards;
-    each.shard = shards[i];
-  }
-  groups_[request.ticket].remaining = shards.size();
-  // From here on nothing takes memory.
-  for (std::unique_ptr<Request>& each : made) streams_.Queue(*Add(std::move(each)));
-  Send(now_ms, out);
 }
 
 void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFrame& reply,
@@ -346,6 +126,12 @@ void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFra
   for (const ReplyEntry& entry : reply.entries) {
     // Whatever the server sends, an entry counts only if it names an open request of ours, by
     // number, part and shard. Late replies and hostile ones end here (C4).
+    if (Request* const group = groups_.Find(entry.request)) {
+      Member& member = *group->MemberWith(entry.request);
+      if (!(group->shard == from) || !(entry.id() == member.id)) continue;
+      OnMemberReply(now_ms, *group, member, reply, entry, out);
+      continue;
+    }
     const auto it = requests_.find(entry.request);
     if (it == requests_.end()) continue;  // over already
     Request& request = *it->second;
@@ -355,17 +141,11 @@ void ClientCore::Impl::OnFrame(int64_t now_ms, ShardAddress from, const ReplyFra
   Send(now_ms, out);
 }
 
-const absl::Status* ClientCore::Impl::FailureOf(const PartRequest& ask,
-                                                const PartQueue& part) const {
-  if (ask.op != Op::kPush && ask.op != Op::kPull) return nullptr;
-  return failures_.Find(part.key, part.ends);
-}
-
 void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const ReplyFrame& reply,
                                const ReplyEntry& entry, ClientOutbox* out) {
   if (!request.contributes()) return TakeReply(now_ms, request, reply, entry, out);
   KeyFailures::Known* const known = request.part->key;
-  failures_.Hear(known, request, entry);
+  failures_.Hear(known, {request.ask.id, request.round, request.ends}, entry);
   const KeyId key = request.ask.id.key;
   const uint64_t ends = request.ends;
   TakeReply(now_ms, request, reply, entry, out);
@@ -375,27 +155,24 @@ void ClientCore::Impl::OnReply(int64_t now_ms, Request& request, const ReplyFram
 
 void ClientCore::Impl::EndFailed(KeyId key, uint64_t ends, const absl::Status& failure,
                                  ClientOutbox* out) {
-  std::vector<std::pair<uint64_t, Request*>> open;
-  for (const auto& [id, request] : requests_) {
-    const bool moves = request->ask.op == Op::kPush || request->ask.op == Op::kPull;
-    if (moves && request->ask.id.key == key && request->ends == ends) {
-      open.emplace_back(request->order, request.get());
-    }
-  }
+  std::vector<Open> open = OpenOnes([&](const Request& request, PartId id, uint64_t ends_before) {
+    const bool moves = request.ask.op == Op::kPush || request.ask.op == Op::kPull;
+    return moves && id.key == key && ends_before == ends;
+  });
   out->done.reserve(out->done.size() + open.size());
   // The last ones first, so that none of them is let go by the end of another.
   std::sort(open.rbegin(), open.rend());
-  for (const auto& [order, request] : open) {
+  for (const Open& each : open) {
     Completion done;
     done.key_failed = true;
-    Finish(*request, failure, std::move(done), out);
+    FinishOpen(each, failure, std::move(done), out);
   }
   norms_.Forget(key);
 }
 
 void ClientCore::Impl::TakeReply(int64_t now_ms, Request& request, const ReplyFrame& reply,
                                  const ReplyEntry& entry, ClientOutbox* out) {
-  if (request.contributes()) HearNorms(request, entry);
+  if (request.contributes()) HearNorms(request.ask.id, request.round, entry);
   if (entry.code != absl::StatusCode::kOk) {
     // Put off: the request stays open, with its number and round. Any other error ends it.
     if (entry.retry_after_ms > 0) {
@@ -430,14 +207,14 @@ void ClientCore::Impl::TakeReply(int64_t now_ms, Request& request, const ReplyFr
   }
 }
 
-void ClientCore::Impl::HearNorms(const Request& push, const ReplyEntry& entry) {
+void ClientCore::Impl::HearNorms(PartId id, Round round, const ReplyEntry& entry) {
   const bool refused = entry.code != absl::StatusCode::kOk;
   const bool over = refused ? entry.retry_after_ms == 0 : entry.progress == Progress::kDone;
   const absl::StatusOr<NormNote> note =
       entry.data.empty() ? absl::NotFoundError("") : DecodeNormNote(entry.data);
   const std::vector<NormRelay::Due> due =
-      norms_.Hear(push.ask.id, push.round, note.ok() ? &*note : nullptr, over,
-                  [&](PartId part) { return order_.IsOver(part, push.round); });
+      norms_.Hear(id, round, note.ok() ? &*note : nullptr, over,
+                  [&](PartId part) { return order_.IsOver(part, round); });
   if (due.empty()) return;
   NewRequests made = Make(due.size());
   for (size_t i = 0; i < due.size(); ++i) {
@@ -498,6 +275,7 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
   streams_.Forget(request);
   const PartQueue* const part = request.part;
   done.ticket = request.ask.ticket;
+  done.member = request.number;
   done.id = request.ask.id;
   done.request = request.id;
   // A pull's round in a completion is the version that it got, which OnDone has filled in.
@@ -515,7 +293,7 @@ void ClientCore::Impl::Finish(Request& request, absl::Status status, Completion 
 void ClientCore::Impl::FinishShard(Request& request, const absl::Status& status,
                                    ClientOutbox* out) {
   const Ticket ticket = request.ask.ticket;
-  ShardGroup& group = groups_.at(ticket);
+  ShardGroup& group = shard_groups_.at(ticket);
   if (!status.ok() && job_ended_.ok()) {
     // Of each server one refusal is enough, for one message that names them all.
     group.refusals.try_emplace(request.shard.server, status);
@@ -532,7 +310,7 @@ void ClientCore::Impl::FinishShard(Request& request, const absl::Status& status,
   Recycle(request);
   if (--group.remaining > 0) return;
   out->done.push_back(std::move(done));
-  groups_.erase(ticket);
+  shard_groups_.erase(ticket);
 }
 
 absl::Status ClientCore::Impl::StatusOf(const ShardGroup& group) const {
@@ -563,9 +341,15 @@ void ClientCore::Impl::Probe(const std::vector<Ticket>& tickets, ClientOutbox* o
 std::vector<WaitInfo> ClientCore::Impl::WaitingFor(const std::vector<Ticket>& tickets) const {
   std::vector<WaitInfo> infos;
   for (const Request* request : WithTickets(tickets)) {
+    // Of a group that was not answered any one stands for the others.
+    const PartId id = request->is_group()
+                          ? std::find_if(request->members.begin(), request->members.end(),
+                                         [](const Member& member) { return member.open; })
+                                ->id
+                          : request->ask.id;
     infos.push_back(
-        {request->ask.id, request->ask.op, request->round, request->shard,
-         streams_.IsUp(request->shard), request->probe_answered, request->missing, request->held,
+        {id, request->ask.op, request->round, request->shard, streams_.IsUp(request->shard),
+         request->probe_answered, request->missing, request->held,
          request->times_put_off > 0 ? request->put_off_because : absl::StatusCode::kOk});
   }
   return infos;

@@ -27,6 +27,9 @@
 //       failed (key_failures.h): its open pushes and pulls end with that, and so does every later
 //       one at once, until the key is deleted or reset.
 //
+// Requests of a group have numbers of their own, and all of these rules hold for each of them.
+// While they are alike they share what the core keeps of a request (request_groups.h).
+//
 // Memory. Any call may find too little of it, and no rule above may break of that. The dangerous
 // one is C2: a push that got round 5 of its part, and is never sent, stops that part for ever, as
 // the servers wait for round 5; and one that is sent about two of its three parts leaves the third
@@ -60,6 +63,20 @@ namespace kvstore {
 // Names a submitted request to its submitter; chosen by the submitter, unique among open requests.
 using Ticket = uint64_t;
 
+// Requests that are alike but for their parts, as one; each is about a part of its own, of a dense
+// value. They begin together, as far as nothing holds one of them, and each ends by itself.
+struct PartGroup {
+  struct Member {
+    PartId id;
+    uint32_t at = 0;  // kPush: what it brings is `size` bytes from here
+    uint32_t size = 0;
+  };
+  std::vector<Member> members;
+  BufferPtr bytes;  // kPush
+};
+// Members of a group at most: one frame holds them.
+inline constexpr size_t kGroupMembersMax = 512;
+
 struct PartRequest {
   Op op = Op::kUnspecified;  // one about a part (OpScope::kPart), but for kProbe
   PartId id;
@@ -76,6 +93,9 @@ struct PartRequest {
   int priority = 0;
   uint64_t step = 0;
   Round version = 0;  // kPull of a reader: at least this one; 0: the last
+  // kPush, kPull: not one request but these, which have `op`, `ticket`, `priority` and `step`
+  // alike. Each has a completion of its own.
+  std::shared_ptr<const PartGroup> group{};
 };
 
 // A request that goes to whole shards: one completion when all of them answered. Its status is OK
@@ -105,6 +125,7 @@ struct ClientCoreOptions {
 struct Completion {
   Ticket ticket = 0;
   PartId id;
+  uint32_t member = 0;  // of a group: which
   // OK, the refusal of the server, or the job's status when the job has ended.
   absl::Status status;
   // kPull: the bytes of the part; of a row-sparse key the rows, in the order of the ids.

@@ -1,13 +1,16 @@
 // FrameCutter: requests become entries, entries become frames.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <new>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "client/core/client_core.h"
+#include "client/core/part_order.h"
 #include "client/core/request.h"
 
 namespace kvstore::client_internal {
@@ -21,6 +24,7 @@ class FrameCutter {
   // `as_probe`: asks what became of the request instead. May throw std::bad_alloc: then the
   // request is in no frame, those before it are in theirs, and the cutter is not used again.
   void Add(const Request& request, bool as_probe) {
+    if (request.is_group()) return AddGroup(request, as_probe);
     const PartRequest& ask = request.ask;
     const OpExtra extra = as_probe ? OpExtra::kNone : InfoOf(ask.op).extra;
     // A frame has room for one of these.
@@ -60,6 +64,42 @@ class FrameCutter {
   }
 
  private:
+  // All open members go into one frame.
+  void AddGroup(const Request& group, bool as_probe) {
+    const size_t bytes = as_probe ? 0 : group.bytes();
+    if (frame_ == kNone || bytes_ + bytes > kFramePayloadTarget ||
+        entries() + group.open_members > kEntriesPerFrameMax) {
+      ClientOutbox::Send send{to_, {}};
+      send.frame.header = header_;
+      send.frame.entries.reserve(group.open_members);
+      keys_.clear();
+      out_->frames.push_back(std::move(send));
+      frame_ = out_->frames.size() - 1;
+      bytes_ = 0;
+    }
+    std::vector<RequestEntry>& entries = out_->frames[frame_].frame.entries;
+    const size_t wanted = entries.size() + group.open_members;
+    if (wanted > entries.capacity()) entries.reserve(std::max(wanted, 2 * entries.size()));
+    for (const Member& member : group.members) {
+      if (!member.open) continue;
+      RequestEntry& entry = entries.emplace_back();
+      entry.op = as_probe ? Op::kProbe : group.ask.op;
+      entry.key = member.id.key;
+      entry.part = member.id.part;
+      entry.round = group.round;
+      entry.request = group.NumberOf(member);
+      entry.life = member.part->life;
+      entry.step = group.ask.step;
+      if (as_probe) {
+        entry.probed_op = group.ask.op;
+      } else {
+        entry.piece.data = DataOf(*group.ask.group, group.ask.group->members[member.number]);
+      }
+    }
+    bytes_ += bytes;
+  }
+  size_t entries() const { return out_->frames[frame_].frame.entries.size(); }
+
   static RequestEntry EntryOf(const Request& request, bool as_probe) {
     const PartRequest& ask = request.ask;
     RequestEntry entry;

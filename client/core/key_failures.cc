@@ -26,7 +26,7 @@ void KeyFailures::Expect(const KeySpec& key) {
   Of(key.key)->name = std::move(name);
 }
 
-void KeyFailures::Hear(Known* known, const Request& push, const ReplyEntry& entry) {
+void KeyFailures::Hear(Known* known, const Push& push, const ReplyEntry& entry) {
   if (known == nullptr) return;
   const bool accepted = IsAccepted(entry);
   if (!accepted && !IsRefused(entry)) return;
@@ -48,14 +48,14 @@ void KeyFailures::Hear(Known* known, const Request& push, const ReplyEntry& entr
     next.accepted = std::max(next.accepted, push.round);
   } else if (next.refused == 0 || push.round < next.refused) {
     next.refused = push.round;
-    next.part = push.ask.id.part;
+    next.part = push.id.part;
     next.refusal = absl::Status(entry.code, entry.message);
   }
   if (next.refused != 0 && next.accepted >= next.refused) {
     next.failure = absl::FailedPreconditionError(fmt::format(
         "{} has failed: part {} of push {} was refused, which others were not, or a later one: {}; "
         "Reset or Delete it",
-        KeyLabel(push.ask.id.key, key.name), next.part, next.refused, next.refusal.ToString()));
+        KeyLabel(push.id.key, key.name), next.part, next.refused, next.refusal.ToString()));
   }
   // From here on nothing takes memory.
   failed_ += size_t{!next.failure.ok()};

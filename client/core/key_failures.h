@@ -46,9 +46,14 @@ class KeyFailures {
     return found == keys_.end() ? nullptr : found->second.get();
   }
 
+  struct Push {
+    PartId id;
+    Round round = 0;
+    uint64_t ends = 0;  // as of Request
+  };
   // A reply about a push, of which it says how far it got. `key`: what Of() has returned for it.
   // May throw std::bad_alloc; then nothing has changed.
-  void Hear(Known* key, const Request& push, const ReplyEntry& entry);
+  void Hear(Known* key, const Push& push, const ReplyEntry& entry);
 
   // Why the key has failed, in the time between two ends of it (Request::ends); null: it has not.
   const absl::Status* Find(const Known* key, uint64_t ends) const {

@@ -47,6 +47,8 @@ class NormRelay {
   void Sent(const std::vector<Due>& due) noexcept;
   // The pushes of the key are over, whatever was heard.
   void Forget(KeyId key) noexcept;
+  // Whether nothing is to be carried.
+  bool empty() const { return wholes_.empty(); }
   // The job is over.
   void Clear() noexcept { wholes_.clear(); }
 

@@ -13,7 +13,7 @@ void PartOrder::Add(Request* request) {
   request->ends = part.ends;
   if (InfoOf(request->ask.op).round != OpRound::kNone) request->round = part.last_round;
   if (request->ask.version != 0) request->round = request->ask.version;
-  part.open.Add(request);
+  part.open.Add(&request->place);
 }
 
 void PartOrder::LetGo(const PartQueue& part, absl::FunctionRef<void(Request&)> go) const {
@@ -28,13 +28,14 @@ void PartOrder::LetGo(const PartQueue& part, absl::FunctionRef<void(Request&)> g
   bool read_open = false;
   bool put_off = false;   // by the server, and not taken since
   Round oldest_push = 0;  // of the pushes that are under way; 0: there is none
-  for (Request* request = part.open.first(); request != nullptr; request = request->next_in_part) {
+  for (const Place* place = part.open.first(); place != nullptr; place = place->next) {
+    Request* const request = place->request;
     const OpOrder order = request->op_order();
     if (request->state == State::kHeld) {
       const bool write_held =
           order == OpOrder::kWrite &&
           (read_open || (oldest_push != 0 && request->round - oldest_push >= rounds_ahead_max_));
-      const bool alone_held = order == OpOrder::kAlone && request != part.open.first();
+      const bool alone_held = order == OpOrder::kAlone && place != part.open.first();
       const bool held = alone_open || alone_held || put_off || write_held;
       if (held) return;  // and so is everything behind it
       if (request->ask.op != Op::kInit) request->life = part.life;
@@ -50,20 +51,67 @@ void PartOrder::LetGo(const PartQueue& part, absl::FunctionRef<void(Request&)> g
 bool PartOrder::IsOver(PartId id, Round round) const {
   const auto part = parts_.find(id);
   if (part == parts_.end() || part->second->last_round < round) return false;
-  for (const Request* request = part->second->open.first(); request != nullptr;
-       request = request->next_in_part) {
-    if (request->contributes() && request->round == round) return false;
+  for (const Place* place = part->second->open.first(); place != nullptr; place = place->next) {
+    if (place->request->contributes() && place->request->round == round) return false;
   }
   return true;
 }
 
-void PartOrder::RaiseTo(int priority, const PartQueue& part,
-                        absl::FunctionRef<void(Request&)> raise) {
-  for (Request* request = part.open.last(); request != nullptr;
-       request = request->previous_in_part) {
-    if (request->ask.priority >= priority) return;
-    raise(*request);
+void PartOrder::RaiseUpTo(int priority, const Place* last,
+                          absl::FunctionRef<void(Request&)> raise) {
+  for (const Place* place = last; place != nullptr; place = place->previous) {
+    if (place->request->ask.priority >= priority) return;
+    raise(*place->request);
   }
+}
+
+void PartOrder::BeginPlan(PartQueue& part, uint64_t submission) {
+  if (part.planned_in == submission) return;
+  part.planned_in = submission;
+  part.planned_pushes = 0;
+  part.planned_pull = false;
+  part.planned_single = false;
+}
+
+bool PartOrder::PlanForGroup(PartQueue& part, Op op, uint64_t submission, Round* round) const {
+  BeginPlan(part, submission);
+  const bool pushes = op == Op::kPush;
+  bool goes = !part.planned_single && !(pushes && part.planned_pull);
+  Round oldest_push = part.planned_pushes > 0 ? part.last_round + 1 : 0;
+  *round = part.last_round + part.planned_pushes + (pushes ? 1 : 0);
+  for (const Place* place = part.open.first(); place != nullptr && goes; place = place->next) {
+    const Request& request = *place->request;
+    const OpOrder order = request.op_order();
+    goes = request.state != State::kHeld && request.times_put_off == 0 &&
+           order != OpOrder::kAlone && !(pushes && order == OpOrder::kRead);
+    if (order == OpOrder::kWrite && (oldest_push == 0 || request.round < oldest_push)) {
+      oldest_push = request.round;
+    }
+  }
+  if (pushes && oldest_push != 0) goes &= *round - oldest_push < rounds_ahead_max_;
+  if (!goes) {
+    part.planned_single = true;
+    return false;
+  }
+  part.planned_pushes += pushes ? 1 : 0;
+  part.planned_pull |= !pushes;
+  return true;
+}
+
+void PartOrder::AddMember(const Request& group, Member* member) {
+  PartQueue& part = *member->part;
+  if (group.ask.op == Op::kPush) ++part.last_round;
+  member->ends = part.ends;
+  part.open.Add(&member->place);
+}
+
+void PartOrder::TakeOver(const Request& group, Member* member, Request* single) {
+  PartQueue& part = *member->part;
+  single->part = &part;
+  single->round = group.round;
+  single->life = part.life;
+  single->ends = member->ends;
+  part.open.Replace(&member->place, &single->place);
 }
 
 }  // namespace kvstore::client_internal

@@ -47,8 +47,13 @@ struct PartQueue {
   uint64_t life = 0;     // that the last Init or RESET began
   uint64_t ends = 0;     // how many DELETEs and RESETs were submitted
   // The open requests of the part, in the order of submission.
-  RequestList<&Request::next_in_part, &Request::previous_in_part> open;
+  LinkedList<Place, &Place::next, &Place::previous> open;
   KeyFailures::Known* key = nullptr;  // null: nothing of it can fail as a whole
+  // What the submission that is being planned asks of it (PlanForGroup).
+  uint64_t planned_in = 0;
+  uint32_t planned_pushes = 0;
+  bool planned_pull = false;
+  bool planned_single = false;
 };
 
 class PartOrder {
@@ -75,7 +80,22 @@ class PartOrder {
   // The life that a part is in of which something was added.
   uint64_t LifeOf(PartId id) const { return parts_.at(id)->life; }
   // The request is over.
-  static void Remove(Request& request) { request.part->open.Remove(&request); }
+  static void Remove(Request& request) { request.part->open.Remove(&request.place); }
+
+  // Groups. Nothing ever holds a request of one. While a submission is planned, which has a number
+  // of its own: whether a request that is to be in a group would go at once, after what was planned
+  // for its part; then it is planned, and `*round` is the one that it will name.
+  bool PlanForGroup(PartQueue& part, Op op, uint64_t submission, Round* round) const;
+  // A request by itself is planned for the part.
+  static void PlanSingle(PartQueue& part, uint64_t submission) {
+    BeginPlan(part, submission);
+    part.planned_single = true;
+  }
+  // As Add, of a member of a group.
+  static void AddMember(const Request& group, Member* member);
+  static void RemoveMember(Member& member) { member.part->open.Remove(&member.place); }
+  // A request takes the place of a member.
+  static void TakeOver(const Request& group, Member* member, Request* single);
 
   // Whether the push of this round to the part was submitted, and is over.
   bool IsOver(PartId id, Round round) const;
@@ -84,9 +104,20 @@ class PartOrder {
   // be less urgent, or it would wait for them, because the order within a part stays that of
   // submission. Calls `raise` for each of them that has a lower priority, beginning with the
   // latest.
-  static void RaiseTo(int priority, const PartQueue& part, absl::FunctionRef<void(Request&)> raise);
+  static void RaiseTo(int priority, const PartQueue& part,
+                      absl::FunctionRef<void(Request&)> raise) {
+    RaiseUpTo(priority, part.open.last(), raise);
+  }
+  // The same of those before a member of a group that has been raised, because another one was.
+  static void RaiseBefore(int priority, const Member& member,
+                          absl::FunctionRef<void(Request&)> raise) {
+    RaiseUpTo(priority, member.place.previous, raise);
+  }
 
  private:
+  static void BeginPlan(PartQueue& part, uint64_t submission);
+  static void RaiseUpTo(int priority, const Place* last, absl::FunctionRef<void(Request&)> raise);
+
   const uint32_t rounds_ahead_max_;
   FlatMap<PartId, std::unique_ptr<PartQueue>, PartIdHash>
       parts_;  // never shrinks: it counts rounds

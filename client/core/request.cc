@@ -7,6 +7,7 @@ Request::Request() {
   by_order = orders.extract(orders.emplace(0, this).first);
   ByTurn turns;
   by_turn = turns.extract(turns.emplace(std::pair(int64_t{0}, uint64_t{0}), this).first);
+  place.request = this;
 }
 
 void Request::Clear() {
@@ -19,6 +20,7 @@ void Request::Clear() {
   ends = 0;
   shard = ShardAddress();
   part = nullptr;
+  number = 0;
   state = State::kHeld;
   as_probe = false;
   window_bytes = 0;
@@ -29,6 +31,9 @@ void Request::Clear() {
   probe_answered = false;
   missing.clear();
   held.clear();
+  members.clear();
+  open_members = 0;
+  member_bytes = 0;
 }
 
 }  // namespace kvstore::client_internal

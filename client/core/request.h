@@ -32,6 +32,31 @@ struct Request;
 using ByOrder = std::map<uint64_t, Request*>;
 using ByTurn = std::map<std::pair<int64_t, uint64_t>, Request*>;
 
+// Where a request about a part stands in the order of that part (PartOrder).
+struct Place {
+  Request* request = nullptr;
+  Place* next = nullptr;
+  Place* previous = nullptr;
+};
+
+// One of the requests of a group. Their numbers on the wire follow that of the group, which is only
+// its place in queues.
+struct Member {
+  Place place;
+  PartQueue* part = nullptr;
+  PartId id;
+  uint64_t ends = 0;    // as of Request
+  uint32_t number = 0;  // in PartGroup::members
+  bool open = true;
+  bool counts = true;  // its bytes are not answered yet: they may be in the window
+};
+
+// What a request of a group brings.
+inline Payload DataOf(const PartGroup& group, const PartGroup::Member& member) {
+  if (group.bytes == nullptr) return Payload();
+  return Payload(Slice{group.bytes->data() + member.at, member.size, group.bytes});
+}
+
 // Where a request may ever stand takes its memory with the request: its elements of the two kinds
 // of ordered queues, and its places in two lists. So nothing that happens to it later needs memory.
 struct Request {
@@ -39,6 +64,8 @@ struct Request {
   // Ready for another use: keeps the elements, which are here as it stands in no queue.
   void Clear();
 
+  // Of a group, `ask` has what they have in common, but for the round, which is the same; the ids
+  // and bytes are in ask.group.
   PartRequest ask;  // if it goes to whole shards: op, ticket, step
   // What goes to whole shards; null: it is about a part.
   std::shared_ptr<const ShardRequest> to_shards;
@@ -63,8 +90,25 @@ struct Request {
   ByTurn::node_type by_turn;     // likewise
   Request* next_sent = nullptr;  // in the list of what its stream has sent
   Request* previous_sent = nullptr;
-  Request* next_in_part = nullptr;  // in PartOrder
-  Request* previous_in_part = nullptr;
+  Place place;          // in PartOrder
+  uint32_t number = 0;  // in PartGroup::members, if it was to be in a group
+
+  std::vector<Member> members;  // empty: it is one request
+  size_t open_members = 0;
+  size_t member_bytes = 0;
+
+  bool is_group() const { return !members.empty(); }
+  bool brings() const { return is_group() ? ask.group->bytes != nullptr : !ask.piece.data.empty(); }
+  // Of a group: those that are open and not answered.
+  size_t bytes() const { return is_group() ? member_bytes : ask.piece.data.size(); }
+  RequestId NumberOf(const Member& member) const {
+    return id + 1 + static_cast<RequestId>(&member - members.data());
+  }
+  // Null: it is none of their numbers.
+  Member* MemberWith(RequestId wanted) {
+    return wanted > id && wanted - id <= members.size() ? &members[wanted - id - 1] : nullptr;
+  }
+  size_t SizeOf(const Member& member) const { return ask.group->members[member.number].size; }
 
   bool probe_answered = false;
   std::vector<WorkerRank> missing;
@@ -79,28 +123,35 @@ struct Request {
   bool contributes() const { return InfoOf(ask.op).round == OpRound::kContributes; }
 };
 
-// A list of requests through two of their fields, in the order in which they were added.
-template <Request* Request::*kNext, Request* Request::*kPrevious>
-class RequestList {
+// A list through two fields of what is in it, in the order in which that was added.
+template <typename T, T* T::*kNext, T* T::*kPrevious>
+class LinkedList {
  public:
-  Request* first() const { return first_; }
-  Request* last() const { return last_; }
-  void Add(Request* request) {
-    request->*kPrevious = last_;
-    request->*kNext = nullptr;
-    (last_ != nullptr ? last_->*kNext : first_) = request;
-    last_ = request;
+  T* first() const { return first_; }
+  T* last() const { return last_; }
+  void Add(T* item) {
+    item->*kPrevious = last_;
+    item->*kNext = nullptr;
+    (last_ != nullptr ? last_->*kNext : first_) = item;
+    last_ = item;
   }
-  void Remove(Request* request) {
-    Request* const next = request->*kNext;
-    Request* const previous = request->*kPrevious;
+  void Remove(T* item) {
+    T* const next = item->*kNext;
+    T* const previous = item->*kPrevious;
     (previous != nullptr ? previous->*kNext : first_) = next;
     (next != nullptr ? next->*kPrevious : last_) = previous;
   }
+  // Puts `item` where `other`, which leaves the list, is.
+  void Replace(T* other, T* item) {
+    item->*kNext = other->*kNext;
+    item->*kPrevious = other->*kPrevious;
+    (item->*kPrevious != nullptr ? item->*kPrevious->*kNext : first_) = item;
+    (item->*kNext != nullptr ? item->*kNext->*kPrevious : last_) = item;
+  }
 
  private:
-  Request* first_ = nullptr;
-  Request* last_ = nullptr;
+  T* first_ = nullptr;
+  T* last_ = nullptr;
 };
 
 }  // namespace kvstore::client_internal

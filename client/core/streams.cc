@@ -104,7 +104,7 @@ void Streams::Retry(Request& request) {
   TakeOut(request);
   // Asking costs less than sending a megabyte once more that the server may have. Without payload
   // the request itself is as short as a question; what may not be asked after is sent again, too.
-  request.as_probe = !request.ask.piece.data.empty() && InfoOf(request.ask.op).may_be_probed;
+  request.as_probe = request.brings() && InfoOf(request.ask.op).may_be_probed;
   Queue(request);
 }
 
@@ -120,6 +120,34 @@ void Streams::Own(int64_t now_ms, Request& request) {
   ReleaseWindow(request);
   request.state = State::kOwned;
   Expect(now_ms, request);
+}
+
+void Streams::HeardOf(int64_t now_ms, Request& group) {
+  if (group.state != State::kSent) return;
+  TakeOut(group);
+  Expect(now_ms, group);
+}
+
+void Streams::ReleaseMember(Request& group, Member& member) {
+  if (!std::exchange(member.counts, false)) return;
+  const size_t bytes = group.SizeOf(member);
+  group.member_bytes -= bytes;
+  const size_t counted = std::min(bytes, group.window_bytes);
+  group.window_bytes -= counted;
+  streams_.at(group.shard).window_bytes -= counted;
+}
+
+void Streams::TakeOver(int64_t now_ms, Request& group, Member& member, Request& single) {
+  const bool counted = member.counts && group.window_bytes > 0;
+  const size_t bytes = counted ? std::min(group.SizeOf(member), group.window_bytes) : 0;
+  ReleaseMember(group, member);
+  single.shard = group.shard;
+  single.window_bytes = bytes;
+  streams_.at(single.shard).window_bytes += bytes;
+  single.as_probe = group.as_probe;
+  if (group.state == State::kReady) return Queue(single);
+  single.state = State::kSent;
+  Expect(now_ms, single);
 }
 
 void Streams::PutOff(int64_t now_ms, uint32_t retry_after_ms, Request& request) {
@@ -210,7 +238,7 @@ void Streams::SendOver(int64_t now_ms, ShardAddress shard, Stream& stream, Clien
     Request& request = stream.ready.Next();
     // A NORMS is small, and others wait for it. What goes again is counted already.
     const bool counts = request.ask.op != Op::kNorms && request.window_bytes == 0;
-    const size_t bytes = counts ? request.ask.piece.data.size() : 0;
+    const size_t bytes = counts ? request.bytes() : 0;
     // C5. One request alone always goes, however large: else it would never fit. All behind it
     // wait, too, also small ones: overtaking would let a stream of small requests starve a large
     // one.

@@ -66,6 +66,13 @@ class Streams {
   void SendAgain(Request& request);
   // The server has taken a request, whose answer may take as long as the slowest worker.
   void Own(int64_t now_ms, Request& request);
+  // The server has said something of a member of a group that is sent: of the others the answers
+  // are expected anew.
+  void HeardOf(int64_t now_ms, Request& group);
+  // The bytes of a member of a group are in no window any more.
+  void ReleaseMember(Request& group, Member& member);
+  // A request that was a member of a group until now goes on by itself, as far as that had come.
+  void TakeOver(int64_t now_ms, Request& group, Member& member, Request& single);
   // The server puts a request off. It waits for `retry_after_ms`, the second time in a row for
   // twice as long, and so on up to 64 times as long.
   void PutOff(int64_t now_ms, uint32_t retry_after_ms, Request& request);
@@ -96,7 +103,7 @@ class Streams {
     ByOrder ready_probes;  // the window does not hold them up
     // kSent and kOwned, in the order in which they began to wait for an answer, which is that of
     // their try_until_ms: every one waits for try_ms.
-    RequestList<&Request::next_sent, &Request::previous_sent> sent;
+    LinkedList<Request, &Request::next_sent, &Request::previous_sent> sent;
   };
 
   FrameHeader HeaderFor(ShardAddress shard) const;

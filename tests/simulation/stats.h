@@ -53,6 +53,7 @@ enum class Fault : uint32_t {
   kReaderDied,
   kReaderToldTheEnd,  // of the job that it read
   kLostAtStart,       // a member died at the moment at which its job began, which failed
+  kGrouped,           // requests about several parts went as a group
   kCount
 };
 inline constexpr size_t kFaults = static_cast<size_t>(Fault::kCount);
@@ -99,7 +100,8 @@ inline constexpr std::array<std::string_view, kFaults> kFaultNames = {"frames lo
                                                                       "pulls of readers",
                                                                       "readers died",
                                                                       "readers told the end",
-                                                                      "jobs lost at their start"};
+                                                                      "jobs lost at their start",
+                                                                      "groups of requests"};
 
 struct Stats {
   std::array<uint64_t, kFaults> faults{};

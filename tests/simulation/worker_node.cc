@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace kvstore::sim {
@@ -31,6 +32,7 @@ void WorkerNode::Start() {
   client_.reset();
   streams_.clear();
   asked_.clear();
+  groups_.clear();
   undo_ = {};
   lives_.clear();
   command_.reset();
@@ -187,7 +189,18 @@ void WorkerNode::Fail(absl::Status why) {
   if (!ended()) Exit(State::kFailed);
 }
 
-void WorkerNode::Apply(const ClientOutbox& out) {
+void WorkerNode::Apply(ClientOutbox& out) {
+  // A request of a group is known to the program by a ticket of its own.
+  for (Completion& done : out.done) {
+    const auto group = groups_.find(done.ticket);
+    if (group == groups_.end()) continue;
+    done.ticket = std::exchange(group->second.at(done.member), 0);
+  }
+  for (auto it = groups_.begin(); it != groups_.end();) {
+    const auto& tickets = it->second;
+    const bool over = std::all_of(tickets.begin(), tickets.end(), [](Ticket t) { return t == 0; });
+    it = over ? groups_.erase(it) : std::next(it);
+  }
   // What these make possible may be among the frames.
   for (const Completion& done : out.done) {
     const auto it = asked_.find(done.ticket);
@@ -401,10 +414,8 @@ std::string WorkerNode::Describe() const {
   text += fmt::format(" (rank {}) at action {} of {}", rank(), at_,
                       programs_.ranks[rank()].actions.size());
   if (!begun()) return text + ", the job has not begun";
-  std::vector<Ticket> tickets;
-  for (const auto& [ticket, asked] : asked_) tickets.push_back(ticket);
   int named = 0;
-  for (const WaitInfo& info : client_->WaitingFor(tickets)) {
+  for (const WaitInfo& info : client_->WaitingFor(Tickets())) {
     if (++named > 3) break;
     text += fmt::format(", waits for {} {:x}/{} r{} at server {} shard {}{}", OpName(info.op),
                         info.id.key & 0xfff, info.id.part, info.round, info.shard.server,

@@ -104,7 +104,7 @@ class WorkerNode {
     call(&out);
     Apply(out);
   }
-  void Apply(const ClientOutbox& out);
+  void Apply(ClientOutbox& out);
   void Dial(ShardAddress shard);
   void Send(const ClientOutbox::Send& send);
   void OnDone(const Completion& done);
@@ -119,6 +119,10 @@ class WorkerNode {
   // The requests of one op on one part.
   void Ask(const KeyOp& op, PartIndex part, int priority, bool again, bool trial,
            std::vector<PartRequest>* requests);
+  // Makes groups of some of the requests, about dense parts.
+  void PutInGroups(std::vector<PartRequest>* requests);
+  // The tickets of all that is asked, as the client core knows them.
+  std::vector<Ticket> Tickets() const;
   // What is sent of a contribution to a compressed part.
   uint64_t Encode(PartId in_life, uint64_t contribution);
   // A step of kLoadStates; whether there is another one.
@@ -148,6 +152,8 @@ class WorkerNode {
   std::unique_ptr<ClientCore> client_;
   std::unique_ptr<Alarm> alarm_;
   std::unique_ptr<WireMonitor> monitor_;
+  // By the ticket of a group: the tickets of its requests, 0 of those that are over.
+  std::map<Ticket, std::vector<Ticket>> groups_;
   std::map<ShardAddress, ConnId> streams_;
 
   // User memory: a contribution each, overwritten when its push is over.

@@ -1,8 +1,11 @@
 // User code of a simulated worker: runs its program, action by action.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <set>
+#include <string>
 #include <tuple>
 #include <utility>
 
@@ -164,6 +167,8 @@ void WorkerNode::Submit(const Action& action, bool again) {
     }
     if (ends) ++lives_[op.key];
   }
+  // By no random number, so that the seeds of old still do what they did.
+  if (Mix64(last_ticket_ + index_) % 2 == 0) PutInGroups(&requests);
   Run([&](ClientOutbox* out) {
     client_->Submit(world_.clock_ms(process_), std::move(requests), out);
   });
@@ -235,6 +240,64 @@ void WorkerNode::Ask(const KeyOp& op, PartIndex part, int priority, bool again, 
     if (op.op == Op::kDelete || op.op == Op::kReset) continue;
     monitor_->Submitted(asked.op, asked.id, asked.round, request.piece.fragment);
   }
+}
+
+// First the pushes that come before anything else about their parts; then what follows one another
+// of one op. So there are groups over several keys, also of pulls, whatever the order of the
+// requests.
+void WorkerNode::PutInGroups(std::vector<PartRequest>* requests) {
+  const auto may_be_in_one = [](const PartRequest& request) {
+    return (request.op == Op::kPush || request.op == Op::kPull) && request.piece.rows == 0 &&
+           request.piece.fragments == 1 && (request.op == Op::kPush) == !request.piece.data.empty();
+  };
+  std::set<PartId> met;
+  std::stable_partition(requests->begin(), requests->end(), [&](const PartRequest& request) {
+    return met.insert(request.id).second && request.op == Op::kPush && may_be_in_one(request);
+  });
+  std::vector<PartRequest> grouped;
+  for (size_t begin = 0; begin < requests->size();) {
+    PartRequest& first = (*requests)[begin];
+    size_t end = begin;
+    while (end < requests->size() && may_be_in_one((*requests)[end]) &&
+           (*requests)[end].op == first.op && (*requests)[end].step == first.step) {
+      ++end;
+    }
+    if (end == begin) {
+      grouped.push_back(std::move(first));
+      ++begin;
+      continue;
+    }
+    const auto group = std::make_shared<PartGroup>();
+    std::string bytes;
+    PartRequest& made = grouped.emplace_back();
+    made.op = first.op;
+    made.priority = first.priority;
+    made.step = first.step;
+    made.ticket = ++last_ticket_;
+    for (; begin < end; ++begin) {
+      const PartRequest& request = (*requests)[begin];
+      const std::string data = request.piece.data.ToString();
+      group->members.push_back(
+          {request.id, static_cast<uint32_t>(bytes.size()), static_cast<uint32_t>(data.size())});
+      bytes += data;
+      groups_[made.ticket].push_back(request.ticket);
+    }
+    if (made.op == Op::kPush) {
+      const auto buffer = std::make_shared<Buffer>(bytes.size());
+      std::memcpy(buffer->data(), bytes.data(), bytes.size());
+      group->bytes = buffer;
+    }
+    made.group = group;
+    if (group->members.size() > 1) world_.stats().Count(Fault::kGrouped);
+  }
+  *requests = std::move(grouped);
+}
+
+std::vector<Ticket> WorkerNode::Tickets() const {
+  std::vector<Ticket> tickets;
+  for (const auto& [ticket, asked] : asked_) tickets.push_back(ticket);
+  for (const auto& [ticket, members] : groups_) tickets.push_back(ticket);
+  return tickets;
 }
 
 void WorkerNode::AskState(Op op, PartId id, Payload note) {
@@ -398,8 +461,7 @@ void WorkerNode::TakeBack() {
 // As Wait() does at its deadline: ask who is waited for.
 void WorkerNode::ProbeSometimes() {
   if (state_ != State::kRunning) return;
-  std::vector<Ticket> tickets;
-  for (const auto& [ticket, asked] : asked_) tickets.push_back(ticket);
+  const std::vector<Ticket> tickets = Tickets();
   for (const WaitInfo& info : client_->WaitingFor(tickets)) {
     for (const WorkerRank missing : info.missing) {
       if (missing >= world_.params().workers) world_.Fail("a worker is waited for that is none");

@@ -1,6 +1,7 @@
 // A worker's core without memory: each allocation of each call fails in turn. Afterwards the same
 // contributions have arrived, each once, under the same rounds, and the same answers have come.
 #include <catch2/catch.hpp>
+#include <cstring>
 #include <map>
 #include <new>
 #include <set>
@@ -193,6 +194,9 @@ class Job {
     SubmitPushesAndPulls();
     Break({0, 0});  // with what was sent over it
     Settle();
+    SubmitGroups();
+    Break({1, 0});
+    Settle();
     Ask(Op::kSetOptimizer, 900);
     Ask(Op::kCommand, 901);
     Break({1, 0});
@@ -280,6 +284,31 @@ class Job {
     Submit(std::move(all));
   }
 
+  // A push and a pull of all parts, as a group each. Its completions are told apart by their parts.
+  void SubmitGroups() {
+    std::vector<PartRequest> groups;
+    Ticket ticket = 30;
+    for (const Op op : {Op::kPush, Op::kPull}) {
+      const auto group = std::make_shared<PartGroup>();
+      const auto bytes = std::make_shared<Buffer>(20 * kParts);
+      for (PartIndex part = 0; part < kParts; ++part) {
+        const uint32_t size = op == Op::kPush ? 20 : 0;
+        group->members.push_back({{kKey, part}, part * size, size});
+        std::memset(bytes->data() + part * 20, static_cast<int>('q' + part), 20);
+      }
+      if (op == Op::kPush) group->bytes = bytes;
+      PartRequest& request = groups.emplace_back();
+      request.op = op;
+      request.ticket = 10 * ticket++;
+      request.group = group;
+    }
+    while (!Call([&] { core_.Submit(now_ms_, std::move(groups), &out_); })) {
+      REQUIRE(groups.size() == 2);
+      Carry();
+    }
+    Carry();
+  }
+
   void Ask(Op op, Ticket ticket) {
     ShardRequest request;
     request.op = op;
@@ -296,7 +325,7 @@ class Job {
     for (const Completion& done : out.done) {
       const Outcome outcome{done.status.code(), std::string(done.status.message()), done.round,
                             done.data.ToString()};
-      CHECK(outcomes.emplace(done.ticket, outcome).second);  // C4
+      CHECK(outcomes.emplace(done.ticket + done.member, outcome).second);  // C4
     }
     for (const ClientOutbox::Send& send : out.frames) {
       replies_.emplace_back(send.to, servers.Answer(send.frame));
