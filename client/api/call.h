@@ -55,6 +55,7 @@ class Call {
   KeyedStatus Finish();
 
   OperationKind kind() const { return kind_; }
+  int priority() const { return priority_; }
   // The keys of the call, in the order in which it named them first.
   const std::vector<Group>& groups() const { return groups_; }
 
@@ -66,6 +67,18 @@ class Call {
   size_t ArraysOfNext(size_t keys) const;
   // Whether that is so of the Vars of the next key and of all its arrays.
   bool NextUsesOnly(absl::FunctionRef<bool(const VarPtr&)> is_so) const;
+  // The n-th of the keys from the next one on, which, like those before it, has one array; that
+  // array.
+  const Group& Ahead(size_t n) const { return groups_[next_ + n]; }
+  const NDArray& ArrayAhead(size_t n) const {
+    return *(kind_ == OperationKind::kPush ? values_[next_value_ + n] : outputs_[next_output_ + n])
+                .array;
+  }
+  // No operation is to be made by MakeNext on the next `keys` keys, which have one array each.
+  void Skip(size_t keys) {
+    next_ += keys;
+    (kind_ == OperationKind::kPush ? next_value_ : next_output_) += keys;
+  }
   // Makes `operation`, which may have been another one, that on the next key: as MakeNext. False:
   // there is none.
   bool FillNext(const KeyOperation& common, KeyOperation* operation);
@@ -74,6 +87,9 @@ class Call {
   // A PushPull of which all outputs are left alone becomes a Push. May throw std::bad_alloc; then
   // the call is of no use any more.
   std::shared_ptr<KeyOperation> MakeNext(const KeyOperation& common);
+
+  // Whether the next keys may be queued as a group.
+  bool try_groups = true;
 
  private:
   // An array of the caller's, and whose it is.

@@ -218,6 +218,10 @@ class StoreFacade final : public KVStore {
   // Queues the operations on the next keys of the call. May throw std::bad_alloc; then it has
   // queued none.
   DependencyEngine::Ready AppendSome(Call* call, const KeyOperation& common) KVS_REQUIRES(mutex_);
+  // Queues the operations on the next keys of the call as a group, if there are some that may be in
+  // one and have nothing to wait for. Empty: there are none. May throw std::bad_alloc; then it has
+  // queued none.
+  DependencyEngine::Ready AppendGroup(Call* call, const KeyOperation& common) KVS_REQUIRES(mutex_);
   // How the operation is ordered, and what it does when its turn has come.
   OperationSpec SpecOf(const VarPtr& key_var, const std::shared_ptr<KeyOperation>& operation) const;
   // What of that has nothing to do with its turn.

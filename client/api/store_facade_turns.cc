@@ -18,6 +18,9 @@ namespace kvstore {
 namespace {
 
 constexpr size_t kKeysAtOnce = 256;
+// A group has so many keys at least, and about so many bytes at most.
+constexpr size_t kGroupKeysMin = 4;
+constexpr uint64_t kGroupBytesMax = 64u << 10;
 // Brief operations that are carried out in one go, which takes some microseconds.
 constexpr size_t kBriefAtOnce = 64;
 constexpr uint64_t kBriefBytesAtOnce = 64u << 10;
@@ -69,6 +72,53 @@ DependencyEngine::Ready StoreFacade::AppendSome(Call* call, const KeyOperation& 
   return engine_.Append(std::move(operations));
 }
 
+// Not more at a time, nor such a group again at once where one ended early: what is made for keys
+// that are not taken is made for nothing.
+DependencyEngine::Ready StoreFacade::AppendGroup(Call* call, const KeyOperation& common) {
+  if (call->kind() != OperationKind::kPush && call->kind() != OperationKind::kPull) return {};
+  const bool pushes = call->kind() == OperationKind::kPush;
+  const auto fits = [&](size_t n) KVS_REQUIRES(mutex_) {
+    const Call::Group& group = call->Ahead(n);
+    if ((pushes ? group.values : group.outputs) != 1) return false;
+    const NDArray& array = call->ArrayAhead(n);
+    return array.impl()->storage == StorageType::kDefault &&
+           ToDType(array.impl()->dtype) == group.state->spec.dtype &&
+           backend_->MayBeInGroup(common, group.state->spec);
+  };
+  size_t count = 0;
+  uint64_t bytes = 0;
+  while (count < std::min(call->left(), kKeysAtOnce) && bytes < kGroupBytesMax && fits(count)) {
+    bytes += call->Ahead(count++).state->spec.bytes;
+  }
+  if (count < kGroupKeysMin) return {};
+  const auto group = std::make_shared<KeyGroup>();
+  group->kind = call->kind();
+  group->priority = call->priority();
+  group->step = common.step;
+  group->backend = common.backend;
+  group->members.reserve(count);
+  OperationList operations(1 + count);
+  OperationSpec leader;
+  leader.owner = backend_;
+  leader.verb = NameOf(call->kind());
+  leader.uses.push_back({all_, Access::kTrack});
+  leader.issue = [group](const TokenPtr& token) { group->backend->IssueGroup(group, token); };
+  operations.Add(std::move(leader));
+  for (size_t n = 0; n < count; ++n) {
+    const KeyState& state = *call->Ahead(n).state;
+    const NDArray& array = call->ArrayAhead(n);
+    group->members.push_back({state.key.get(), array, state.spec.bytes});
+    operations.AddMember(state.key, {state.var, Access::kOrder},
+                         {array.impl()->var, pushes ? Access::kRead : Access::kWrite});
+  }
+  size_t taken = 0;
+  DependencyEngine::Ready ready = engine_.AppendGroup(std::move(operations), &taken);
+  group->members.resize(taken);
+  call->Skip(taken);
+  call->try_groups = taken == count;
+  return ready;
+}
+
 // Brief operations are made one after the other, in the same place. For those of the first
 // kBriefAtOnce keys that fail there is memory from the beginning, so that such a call is never done
 // in part for want of it.
@@ -94,6 +144,14 @@ DependencyEngine::Ready StoreFacade::BeginSome(Call* call, const KeyOperation& c
     const Call::Group& group = call->next();
     return backend_->IsBrief(common, group.state->spec, group.values + group.outputs);
   };
+  if (call->try_groups) {
+    DependencyEngine::Ready ready = AppendGroup(call, common);
+    if (!ready.empty()) {
+      *begun = true;
+      return ready;
+    }
+  }
+  call->try_groups = true;
   const size_t left = call->left();
   if (left > 0 && *brief == nullptr && is_brief()) {
     *brief = std::make_unique<Brief>(left, call->ArraysOfNext(kBriefAtOnce));

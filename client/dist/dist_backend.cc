@@ -15,6 +15,7 @@
 #include "client/dist/compressing_codec.h"
 #include "client/dist/consistent_pull.h"
 #include "client/dist/end_operation.h"
+#include "client/dist/group_operation.h"
 #include "client/dist/init_operation.h"
 #include "client/dist/pull_operation.h"
 #include "client/dist/push_operation.h"
@@ -30,6 +31,9 @@
 
 namespace kvstore {
 namespace {
+
+// Values that go in groups: as small as what gRPC's frames have copies of anyway.
+constexpr uint64_t kGroupedBytesMax = 2048;
 
 absl::Status Stopped() {
   return WordedStatus(absl::StatusCode::kCancelled, [] { return "the store was destroyed"; });
@@ -201,6 +205,26 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
                      });
 }
 
+// Whatever would look at a value on its way, or wants to know of each pull, has it go by itself.
+bool DistBackend::MayBeInGroup(const KeyOperation& common, const ValueSpec& spec) const {
+  const bool plain = !spec.row_sparse && spec.bytes > 0 && spec.bytes <= kGroupedBytesMax &&
+                     !compresses_ && reading_ == nullptr;
+  if (common.kind == OperationKind::kPull) return plain && staleness_ == nullptr;
+  return plain && guard_.policy() == NanPolicy::kAllow;
+}
+
+void DistBackend::IssueGroup(const std::shared_ptr<KeyGroup>& group, const TokenPtr& token) {
+  const Session session(*this);
+  if (!session) return token->Finish(Stopped());
+  try {
+    session->links().Add(std::make_shared<GroupOperation>(group.get(), token)->Asks());
+  } catch (const std::bad_alloc&) {
+    token->Finish(WordedStatus(absl::StatusCode::kResourceExhausted, [] {
+      return "memory for requests about some small keys expected, there is too little";
+    }));
+  }
+}
+
 absl::Status DistBackend::MayPullConsistently(const char* call) const {
   if (mode_ == StoreMode::kSync) return absl::OkStatus();
   return absl::FailedPreconditionError(
@@ -320,6 +344,7 @@ PartAsks DistBackend::AsksOfState(const std::shared_ptr<KeyOperation>& operation
 absl::Status DistBackend::SetCompression(const CompressionConfig& config) {
   KVS_ASSIGN_OR_RETURN(CodecPtr codec, MakeCodec(config));
   codec_ = std::make_shared<CompressingCodec>(config, std::move(codec), rank_);
+  compresses_ = true;
   return absl::OkStatus();
 }
 

@@ -40,6 +40,8 @@ class DistBackend final : public StoreBackend {
 
   absl::Status Prepare(KeyOperation* operation) override;
   void Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) override;
+  bool MayBeInGroup(const KeyOperation& common, const ValueSpec& spec) const override;
+  void IssueGroup(const std::shared_ptr<KeyGroup>& group, const TokenPtr& token) override;
   absl::Status MayPullConsistently(const char* call) const override;
   void IssueConsistent(const std::vector<std::shared_ptr<KeyOperation>>& operations,
                        const TokenPtr& token) override;
@@ -119,6 +121,7 @@ class DistBackend final : public StoreBackend {
   const std::shared_ptr<StalenessTable> staleness_;  // null on a synchronous store
   const std::shared_ptr<ReadingCodec> reading_;      // null in a worker
   std::shared_ptr<PartCodec> codec_;                 // changed only while there are no keys
+  bool compresses_ = false;                          // likewise: whether it is not the plain one
   const std::unique_ptr<Reducer> reducer_;
   ReductionQueue reductions_;  // last: what it calls uses the rest
 };

@@ -26,6 +26,7 @@ class OpenRequests {
     Op op = Op::kUnspecified;
     size_t index = 0;
     Ticket ticket = 0;
+    size_t left = 1;  // of a group: so many of its requests are open
   };
 
   // Makes room: the next `more` Adds take no memory. May throw std::bad_alloc; then nothing has
@@ -42,15 +43,22 @@ class OpenRequests {
     }
   }
   // May throw std::bad_alloc; then nothing has changed.
-  Ticket Add(std::shared_ptr<PartSink> sink, Op op, size_t index) {
+  Ticket Add(std::shared_ptr<PartSink> sink, Op op, size_t index, size_t requests = 1) {
     MakeRoomFor(1);
     const uint32_t place = free_.back();
     free_.pop_back();
     const Ticket ticket = ++added_ << 32 | place;
-    entries_[place] = {std::move(sink), op, index, ticket};
+    entries_[place] = {std::move(sink), op, index, ticket, requests};
     return ticket;
   }
-  // The entry of an open request, which is over.
+  // The entry of an open request. Good until the next Add.
+  const Entry& Of(Ticket ticket) const { return entries_[static_cast<uint32_t>(ticket)]; }
+  // One of the requests of a ticket is over. Returns its sink if it was the last one, else null.
+  std::shared_ptr<PartSink> Over(Ticket ticket) {
+    if (--entries_[static_cast<uint32_t>(ticket)].left > 0) return nullptr;
+    return Take(ticket).sink;
+  }
+  // The entry of a ticket that is of no more use.
   Entry Take(Ticket ticket) {
     const auto place = static_cast<uint32_t>(ticket);
     free_.push_back(place);

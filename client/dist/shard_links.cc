@@ -16,7 +16,7 @@ namespace kvstore {
 namespace {
 
 // How many requests one inquiry asks after, at most: enough to name who is waited for.
-constexpr size_t kTicketsPerInquiryMax = 256;
+constexpr size_t kRequestsPerInquiryMax = 256;
 // How long to wait before something that found no memory is tried again.
 constexpr int64_t kPauseMs = 10;
 
@@ -72,11 +72,17 @@ void ShardLinks::Flush() noexcept {
 
 void ShardLinks::Refuse(const PartAsks& asks) noexcept {
   for (const PartAsk& ask : asks) {
-    Completion refusal;
-    refusal.id = ask.request.id;
-    refusal.status = WordlessStatus(absl::StatusCode::kResourceExhausted);
-    // What the sink asks next because of this is refused, too: there is no memory for it either.
-    Refuse(ask.sink->OnPart(ask.request.op, ask.index, std::move(refusal)));
+    const PartGroup* const group = ask.request.group.get();
+    for (size_t i = 0; i < (group == nullptr ? 1 : group->members.size()); ++i) {
+      Completion refusal;
+      refusal.id = group == nullptr ? ask.request.id : group->members[i].id;
+      refusal.member = static_cast<uint32_t>(i);
+      refusal.status = WordlessStatus(absl::StatusCode::kResourceExhausted);
+      // What the sink asks next because of this is refused, too: there is no memory for it either.
+      Refuse(
+          ask.sink->OnPart(ask.request.op, group == nullptr ? ask.index : i, std::move(refusal)));
+    }
+    ask.sink->Told();
   }
 }
 
@@ -115,6 +121,7 @@ void ShardLinks::SubmitWaiting() noexcept {
     } catch (const std::bad_alloc&) {
       refusal.status = WordlessStatus(absl::StatusCode::kResourceExhausted);
       sink->OnPart(Op::kUnspecified, 0, std::move(refusal));
+      sink->Told();
     }
   }
 }
@@ -152,7 +159,9 @@ void ShardLinks::TrySubmit(Lists* lists, ClientOutbox* out) {
   open_.MakeRoomFor(count);
   for (PartAsks& asks : *lists) {
     for (PartAsk& ask : asks) {
-      ask.request.ticket = open_.Add(ask.sink, ask.request.op, ask.index);
+      const PartGroup* const group = ask.request.group.get();
+      ask.request.ticket = open_.Add(ask.sink, ask.request.op, ask.index,
+                                     group == nullptr ? 1 : group->members.size());
       requests.push_back(std::move(ask.request));
     }
   }
@@ -199,19 +208,32 @@ void ShardLinks::Handle(ClientOutbox out) noexcept {
   }
   for (const ShardAddress shard : out.dial) Dial(shard);
   Lists next;
-  for (Completion& done : out.done) Tell(std::move(done), &next);
+  PartSink* told = nullptr;
+  std::shared_ptr<PartSink> kept;  // the same, if nothing else keeps it
+  for (Completion& done : out.done) {
+    PartSink* const sink = open_.Of(done.ticket).sink.get();
+    if (told != sink && told != nullptr) told->Told();
+    told = sink;
+    if (kept.get() != sink) kept = nullptr;
+    if (std::shared_ptr<PartSink> last = Tell(std::move(done), &next)) kept = std::move(last);
+  }
+  if (told != nullptr) told->Told();
+  kept = nullptr;  // it may be the last that keeps an operation from being complete
   if (!next.empty()) Submit(std::move(next));
   if (!inquiries_.empty()) EndInquiries(0);
   ArmTimer();
 }
 
-void ShardLinks::Tell(Completion done, Lists* next) noexcept {
-  const OpenRequests::Entry open = open_.Take(done.ticket);
+std::shared_ptr<PartSink> ShardLinks::Tell(Completion done, Lists* next) noexcept {
+  const OpenRequests::Entry& open = open_.Of(done.ticket);
+  const Ticket ticket = done.ticket;
+  const size_t index = open.index + done.member;  // a group has 0, others are no member
   const WorkerProfile::Taken taken{open.op, done.id, done.request, done.data.size()};
   const int64_t since = profile_ == nullptr ? 0 : WorkerProfile::Now();
-  PartAsks more = open.sink->OnPart(open.op, open.index, std::move(done));
+  PartAsks more = open.sink->OnPart(open.op, index, std::move(done));
   if (profile_ != nullptr) profile_->Took(taken, since);
   if (!more.empty()) KeepOrRefuse(next, std::move(more));
+  return open_.Over(ticket);
 }
 
 void ShardLinks::Dial(ShardAddress shard) noexcept {
@@ -354,12 +376,14 @@ void ShardLinks::Explain(const std::vector<uint64_t>& operations, int64_t within
   ClientOutbox out;
   try {
     inquiries_.reserve(inquiries_.size() + 1);
+    size_t asked_after = 0;
     open_.ForEach([&](const OpenRequests::Entry& open) {
       const uint64_t id = open.sink->operation_id();
       if (std::find(operations.begin(), operations.end(), id) != operations.end()) {
         inquiry.tickets.push_back(open.ticket);
+        asked_after += open.left;
       }
-      return inquiry.tickets.size() < kTicketsPerInquiryMax;
+      return asked_after < kRequestsPerInquiryMax;
     });
     if (core_ != nullptr) core_->Probe(inquiry.tickets, &out);
     loop_->PostAfter(within_ms, [this, number = inquiry.number] { EndInquiries(number); });

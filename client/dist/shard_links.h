@@ -120,8 +120,9 @@ class ShardLinks {
   // Appends `asks` to `lists` if there is memory for that.
   static void KeepOrRefuse(Lists* lists, PartAsks asks) noexcept;
   void Handle(ClientOutbox out) noexcept;
-  // Gives the sink what its request came to; what it asks next goes to `next`.
-  void Tell(Completion done, Lists* next) noexcept;
+  // Gives the sink what its request came to; what it asks next goes to `next`. Returns
+  // the sink, if that was the last of its ticket.
+  std::shared_ptr<PartSink> Tell(Completion done, Lists* next) noexcept;
   void Dial(ShardAddress shard) noexcept;
   void OnMessage(ShardAddress shard, const Payload& message) noexcept;
   void OnStreamDown(ShardAddress shard) noexcept;

@@ -55,6 +55,10 @@ OperationToken::~OperationToken() {
 
 uint64_t OperationToken::id() const { return operation_->id; }
 
+void OperationToken::Complete(absl::Span<const Ended> ended) noexcept {
+  operation_->engine->CompleteMembers(*operation_, ended);
+}
+
 std::shared_ptr<const void> OperationToken::HoldOrder() {
   {
     MutexLock lock(operation_->engine->mutex_);
@@ -155,6 +159,28 @@ void OperationList::Add(OperationSpec&& spec) {
   ++given_;
 }
 
+void DependencyEngine::Name(Operation& operation, uint64_t generation, uint64_t id) {
+  operation.engine = this;
+  operation.generation = generation;
+  operation.id = id;
+}
+
+void OperationList::AddMember(std::shared_ptr<const OperationSubject> subject,
+                              const OperationSpec::Use& key, const OperationSpec::Use& array) {
+  Operation& operation = *operations_.at(given_);
+  const Operation& leader = *operations_[0];
+  operation.timeout_ms = leader.timeout_ms;
+  operation.verb = leader.verb;
+  operation.subject = std::move(subject);
+  for (const OperationSpec::Use* use : {&key, &array}) {
+    Operation::Use& made = operation.uses.emplace_back();
+    made.var = use->var;
+    made.access = use->access;
+    made.operation = &operation;
+  }
+  ++given_;
+}
+
 DependencyEngine::Ready DependencyEngine::Append(OperationList operations) noexcept {
   operations.operations_.resize(operations.given_);
   const uint64_t generation = ProcessGeneration();
@@ -162,9 +188,7 @@ DependencyEngine::Ready DependencyEngine::Append(OperationList operations) noexc
   MutexLock lock(mutex_);
   for (OperationPtr& operation : operations.operations_) {
     MakeToken(operation);
-    operation->engine = this;
-    operation->generation = generation;
-    operation->id = ++last_id_;
+    Name(*operation, generation, ++last_id_);
     // Counts one more than the uses: else Pump could find all uses granted so far and make the
     // operation ready before its later uses are queued.
     operation->ungranted = operation->uses.size() + 1;
@@ -183,6 +207,45 @@ DependencyEngine::Ready DependencyEngine::Append(OperationList operations) noexc
       operation->self = operation;
     }
   }
+  return ready;
+}
+
+DependencyEngine::Ready DependencyEngine::AppendGroup(OperationList operations,
+                                                      size_t* taken) noexcept {
+  auto& list = operations.operations_;
+  const uint64_t generation = ProcessGeneration();
+  Ready ready;
+  Operation& leader = *list[0];
+  size_t count = 1;  // of those that are queued
+  MutexLock lock(mutex_);
+  const auto can_be_granted = [](const Operation::Use& use) {
+    const Var& var = *use.var;
+    return var.waiting == nullptr && !var.exclusive && (!Exclusive(use.access) || var.sharing == 0);
+  };
+  for (; count < operations.given_; ++count) {
+    Operation& operation = *list[count];
+    if (!std::all_of(operation.uses.begin(), operation.uses.end(), can_be_granted)) break;
+    Name(operation, generation, last_id_ + 1);
+    operation.leader = &leader;
+    for (Operation::Use& use : operation.uses) {
+      use.var->Link(&use);
+      use.granted = true;
+      if (Exclusive(use.access)) {
+        use.var->exclusive = true;
+      } else {
+        ++use.var->sharing;
+      }
+    }
+  }
+  *taken = count - 1;
+  if (*taken == 0) return ready;
+  Name(leader, generation, ++last_id_);
+  MakeToken(list[0]);
+  for (Operation::Use& use : leader.uses) use.var->Link(&use);
+  ready.Add(std::move(list[0]));
+  list.resize(count);
+  leader.members = std::move(list);
+  leader.members.erase(leader.members.begin());
   return ready;
 }
 
@@ -284,8 +347,16 @@ void DependencyEngine::Issued(Operation& operation) noexcept {
     operation.issued = true;
     Release(operation, /*orders=*/true, &ready);
     over = operation.complete;
+    for (const OperationPtr& member : operation.members) {
+      member->issued = true;
+      member->complete_before_issued = member->complete;
+      Release(*member, /*orders=*/true, &ready);
+    }
   }
   Run(std::move(ready));
+  for (const OperationPtr& member : operation.members) {
+    if (member->complete_before_issued) member->LetVarsGo();
+  }
   if (over) operation.LetVarsGo();
 }
 
@@ -326,20 +397,66 @@ void DependencyEngine::Complete(OperationPtr operation, absl::Status status) noe
   bool over = false;
   {
     MutexLock lock(mutex_);
-    Release(*operation, /*orders=*/false, &ready);
-    for (Operation::Use& use : operation->uses) {
-      if (!use.returned) use.var->Unlink(&use);
+    for (const OperationPtr& member : operation->members) {
+      member->left_over = !member->complete;
+      if (member->left_over) End(member, status, &ready);
     }
-    if (!status.ok()) Record(operation, std::move(status));
-    for (Waiter* waiter : operation->waiters) {
-      if (--waiter->remaining == 0) waiter->done.NotifyAll();
-    }
-    operation->waiters.clear();
-    operation->complete = true;
+    if (!operation->members.empty()) status = absl::OkStatus();  // it was theirs
+    End(operation, std::move(status), &ready);
     over = operation->issued;
   }
   Run(std::move(ready));
-  if (over) operation->LetVarsGo();
+  if (!over) return;
+  for (const OperationPtr& member : operation->members) {
+    if (member->left_over) member->LetVarsGo();
+  }
+  operation->LetVarsGo();
+}
+
+void DependencyEngine::CompleteMembers(Operation& leader,
+                                       absl::Span<const OperationToken::Ended> ended) noexcept {
+  Ready ready;
+  bool over = false;
+  {
+    MutexLock lock(mutex_);
+    for (const OperationToken::Ended& each : ended) {
+      const absl::Status& status = each.status;
+      // Whoever waits reads it on another thread.
+      End(leader.members[each.number],
+          status.ok() ? status
+                      : WordedStatus(status.code(), [&status] { return status.message(); }),
+          &ready);
+    }
+    over = leader.issued;
+  }
+  Run(std::move(ready));
+  if (!over) return;
+  for (const OperationToken::Ended& each : ended) leader.members[each.number]->LetVarsGo();
+}
+
+void DependencyEngine::End(const OperationPtr& operation, absl::Status status,
+                           Ready* ready) noexcept {
+  Release(*operation, /*orders=*/false, ready);
+  for (Operation::Use& use : operation->uses) {
+    if (!use.returned) use.var->Unlink(&use);
+  }
+  if (!status.ok()) {
+    if (operation->leader != nullptr) {
+      // There is room for them in the operation: they take no memory.
+      for (const Operation::Use& tracked : operation->leader->uses) {
+        Operation::Use& use = operation->uses.emplace_back();
+        use.var = tracked.var;
+        use.access = tracked.access;
+        use.operation = operation.get();
+      }
+    }
+    Record(operation, std::move(status));
+  }
+  for (Waiter* waiter : operation->waiters) {
+    if (--waiter->remaining == 0) waiter->done.NotifyAll();
+  }
+  operation->waiters.clear();
+  operation->complete = true;
 }
 
 // All uses are out of their lists of unfinished ones.

@@ -61,6 +61,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "client/base/error_border.h"
 #include "common/base/mutex.h"
 
@@ -113,8 +114,15 @@ class OperationToken {
   // given back now, and waits for them do not wait for this operation. To be called by whoever
   // issues it. A failure of the operation is remembered at them all the same.
   void GiveBackReads() noexcept;
-  // The outcome; the first failure stands. Without any Finish the operation fails as INTERNAL.
+  // The outcome; the first failure stands. Without any Finish the operation fails as INTERNAL. Of a
+  // group: of its operations that are not complete.
   void Finish(const absl::Status& status) noexcept;
+  // Of a group: these of its operations are complete, each once, with that outcome.
+  struct Ended {
+    size_t number = 0;
+    absl::Status status;
+  };
+  void Complete(absl::Span<const Ended> ended) noexcept;
 
  private:
   friend class DependencyEngine;
@@ -161,7 +169,11 @@ class OperationList {
   void Reserve(size_t uses);
   // At most `count` times. What `spec` has is moved. May throw std::bad_alloc.
   void Add(OperationSpec&& spec);
+  // Of a group, whose leader was added first: an operation with the verb of the leader.
+  void AddMember(std::shared_ptr<const OperationSubject> subject, const OperationSpec::Use& key,
+                 const OperationSpec::Use& array);
   bool empty() const { return given_ == 0; }
+  size_t size() const { return given_; }
 
  private:
   friend class DependencyEngine;
@@ -202,6 +214,18 @@ class DependencyEngine {
   // Queues the operations in one step. The caller passes what is returned to Run once it holds no
   // lock.
   [[nodiscard]] Ready Append(OperationList operations) noexcept KVS_EXCLUDES(mutex_);
+  // Queues operations as a group: they are issued in one step, by the issue function of the first
+  // one, the leader, and complete one by one (OperationToken::Complete), for there is one token,
+  // the leader's. Takes, in order, those after the leader of which every Var can be granted at
+  // once, up to the first that would have to wait: so that none waits for what another one waits
+  // for.
+  // `*taken`: how many; where it is 0 nothing is queued, else the caller passes what is returned to
+  // Run.
+  //
+  // The leader has one use, kTrack, of what the group as a whole is tracked by; a failure of one of
+  // the others (OperationList::AddMember) is remembered there, too.
+  [[nodiscard]] Ready AppendGroup(OperationList operations, size_t* taken) noexcept
+      KVS_EXCLUDES(mutex_);
   // Issues the operations, and those which become ready meanwhile.
   void Run(Ready ready) noexcept KVS_EXCLUDES(mutex_);
 
@@ -251,6 +275,13 @@ class DependencyEngine {
   void Issued(Operation& operation) noexcept KVS_EXCLUDES(mutex_);
   void GiveBackReads(Operation& operation) noexcept KVS_EXCLUDES(mutex_);
   void Complete(OperationPtr operation, absl::Status status) noexcept KVS_EXCLUDES(mutex_);
+  // What of that happens under the lock.
+  void End(const OperationPtr& operation, absl::Status status, Ready* ready) noexcept
+      KVS_REQUIRES(mutex_);
+  void CompleteMembers(Operation& leader, absl::Span<const OperationToken::Ended> ended) noexcept
+      KVS_EXCLUDES(mutex_);
+  // Gives an operation that is about to be queued what it is known by.
+  void Name(Operation& operation, uint64_t generation, uint64_t id) KVS_REQUIRES(mutex_);
   // Makes `waiter` wait for the operations on its Vars. False without memory; then it does not.
   bool Register(Waiter* waiter) KVS_REQUIRES(mutex_);
   void Unregister(Waiter* waiter) KVS_REQUIRES(mutex_);

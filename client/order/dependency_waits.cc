@@ -160,9 +160,9 @@ absl::Status DependencyEngine::Explain(Waiter* waiter, int64_t waited_ms) {
       if (blockers.empty()) blockers = operations;
       // Only one store can explain; if operations of others are late, too, the next Wait asks
       // theirs.
-      if (!blockers.empty()) owner = blockers.front()->owner;
+      if (!blockers.empty()) owner = blockers.front()->OwnerOf();
       for (const Operation* operation : blockers) {
-        if (operation->owner != owner) continue;
+        if (operation->OwnerOf() != owner) continue;
         overdue.push_back({operation->id, operation->What(), operation->issued});
       }
     } catch (const std::bad_alloc&) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/functional/any_invocable.h"
@@ -75,6 +76,9 @@ class Operation {
   std::string_view verb;
   std::shared_ptr<const OperationSubject> subject;
   absl::AnyInvocable<void(const TokenPtr&)> issue;
+  // Of a group: its operations; theirs, in turn, is who leads it.
+  std::vector<OperationPtr> members;
+  Operation* leader = nullptr;
 
   // Never resized after Append: Vars point into it. Most have a key, a store, a value, an output.
   absl::InlinedVector<Use, 4> uses;
@@ -90,9 +94,15 @@ class Operation {
   size_t order_holds = 1;
   bool issued = false;
   bool complete = false;
+  // Of a group's: it was complete when its group was issued; it was left over when the token went.
+  bool complete_before_issued = false;
+  bool left_over = false;
   absl::InlinedVector<DependencyEngine::Waiter*, 2> waiters;
   DependencyEngine::Failure failure;  // filled in if it fails
 
+  const std::shared_ptr<OperationOwner>& OwnerOf() const {
+    return leader == nullptr ? owner : leader->owner;
+  }
   // "Push of key 17".
   std::string What() const {
     std::string what(verb);

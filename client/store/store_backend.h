@@ -151,6 +151,21 @@ struct KeyOperation {
 // Not defaulted above: there it would have each operation of a block filled with zeros first.
 inline KeyOperation::KeyOperation() = default;
 
+// Operations on small dense keys of one call, that are begun in one step and end one by one: pushes
+// of one value each, or pulls into one output each, which has the key's dtype.
+struct KeyGroup {
+  OperationKind kind = OperationKind::kPush;
+  int priority = 0;
+  uint64_t step = 0;
+  StoreBackend* backend = nullptr;
+  struct Member {
+    const Key* key = nullptr;  // lives as long as the group's token
+    NDArray array;
+    size_t bytes = 0;  // of the value
+  };
+  std::vector<Member> members;
+};
+
 // Threading: thread-safe, but for Prepare, which the facade calls one at a time.
 class StoreBackend : public OperationOwner {
  public:
@@ -185,6 +200,17 @@ class StoreBackend : public OperationOwner {
   // Carries out a brief operation; it is over, with the status that is returned.
   virtual absl::Status Execute(KeyOperation*) noexcept {
     return absl::UnimplementedError("a store with brief operations expected");
+  }
+
+  // Whether operations on keys like this, of which `common` is what they have in common with the
+  // others of their call, may be begun in groups.
+  virtual bool MayBeInGroup(const KeyOperation& /*common*/, const ValueSpec&) const {
+    return false;
+  }
+  // Begins a group. Of each of its operations the outcome goes to OperationToken::Complete, by its
+  // place in the group. What group->members has after the call is not looked at any more.
+  virtual void IssueGroup(const std::shared_ptr<KeyGroup>&, const TokenPtr& token) {
+    token->Finish(absl::UnimplementedError("a store with groups expected"));
   }
 
   // Whether `call` may ask that what it pulls is of one round.
