@@ -97,7 +97,7 @@ DependencyEngine::Ready StoreFacade::AppendGroup(Call* call, const KeyOperation&
   group->step = common.step;
   group->backend = common.backend;
   group->members.reserve(count);
-  OperationList operations(1 + count);
+  OperationList operations = OperationList::OfGroup(count);
   OperationSpec leader;
   leader.owner = backend_;
   leader.verb = NameOf(call->kind());

@@ -24,24 +24,23 @@ constexpr size_t kOwnersMax = 4;
 // which is never over keeps little beside itself.
 constexpr size_t kBlockMax = 64;
 
-// Takes no memory.
-void MakeToken(const OperationPtr& operation) {
-  operation->token = std::allocate_shared<OperationToken>(
-      InPlace<OperationToken>(operation, &operation->token_place));
-}
-
-std::vector<OperationPtr> MakeOperations(size_t count) {
-  std::vector<OperationPtr> operations;
-  operations.reserve(count);
-  while (operations.size() < count) {
-    const size_t size = std::min(kBlockMax, count - operations.size());
-    const auto block = std::make_shared<std::vector<Operation>>(size);
-    for (Operation& operation : *block) operations.emplace_back(block, &operation);
+// Adds operations until there are `count`.
+template <typename Made>
+void MakeOperations(size_t count, std::vector<OperationPtr>* operations) {
+  while (operations->size() < count) {
+    const size_t size = std::min(kBlockMax, count - operations->size());
+    const auto block = std::make_shared<std::vector<Made>>(size);
+    for (Made& operation : *block) operations->emplace_back(block, &operation);
   }
-  return operations;
 }
 
 }  // namespace
+
+void MakeToken(const OperationPtr& operation) {
+  auto* const with_place = static_cast<OperationWithPlace*>(operation.get());
+  operation->token = std::allocate_shared<OperationToken>(
+      InPlace<OperationToken>(operation, &with_place->token_place));
+}
 
 OperationToken::~OperationToken() {
   if (operation_ == nullptr) return;  // it was never queued
@@ -54,10 +53,6 @@ OperationToken::~OperationToken() {
 }
 
 uint64_t OperationToken::id() const { return operation_->id; }
-
-void OperationToken::Complete(absl::Span<const Ended> ended) noexcept {
-  operation_->engine->CompleteMembers(*operation_, ended);
-}
 
 std::shared_ptr<const void> OperationToken::HoldOrder() {
   {
@@ -123,7 +118,16 @@ DependencyEngine& DependencyEngine::Process() {
 
 VarPtr DependencyEngine::NewVar() { return std::make_shared<Var>(); }
 
-OperationList::OperationList(size_t count) : operations_(MakeOperations(count)) {}
+OperationList::OperationList(size_t count) {
+  operations_.reserve(count);
+  MakeOperations<OperationWithPlace>(count, &operations_);
+}
+OperationList OperationList::OfGroup(size_t members) {
+  OperationList list(1);
+  list.operations_.reserve(1 + members);
+  MakeOperations<Operation>(1 + members, &list.operations_);
+  return list;
+}
 OperationList::OperationList(std::vector<OperationSpec> specs) : OperationList(specs.size()) {
   for (OperationSpec& spec : specs) Add(std::move(spec));
 }
@@ -159,28 +163,6 @@ void OperationList::Add(OperationSpec&& spec) {
   ++given_;
 }
 
-void DependencyEngine::Name(Operation& operation, uint64_t generation, uint64_t id) {
-  operation.engine = this;
-  operation.generation = generation;
-  operation.id = id;
-}
-
-void OperationList::AddMember(std::shared_ptr<const OperationSubject> subject,
-                              const OperationSpec::Use& key, const OperationSpec::Use& array) {
-  Operation& operation = *operations_.at(given_);
-  const Operation& leader = *operations_[0];
-  operation.timeout_ms = leader.timeout_ms;
-  operation.verb = leader.verb;
-  operation.subject = std::move(subject);
-  for (const OperationSpec::Use* use : {&key, &array}) {
-    Operation::Use& made = operation.uses.emplace_back();
-    made.var = use->var;
-    made.access = use->access;
-    made.operation = &operation;
-  }
-  ++given_;
-}
-
 DependencyEngine::Ready DependencyEngine::Append(OperationList operations) noexcept {
   operations.operations_.resize(operations.given_);
   const uint64_t generation = ProcessGeneration();
@@ -207,45 +189,6 @@ DependencyEngine::Ready DependencyEngine::Append(OperationList operations) noexc
       operation->self = operation;
     }
   }
-  return ready;
-}
-
-DependencyEngine::Ready DependencyEngine::AppendGroup(OperationList operations,
-                                                      size_t* taken) noexcept {
-  auto& list = operations.operations_;
-  const uint64_t generation = ProcessGeneration();
-  Ready ready;
-  Operation& leader = *list[0];
-  size_t count = 1;  // of those that are queued
-  MutexLock lock(mutex_);
-  const auto can_be_granted = [](const Operation::Use& use) {
-    const Var& var = *use.var;
-    return var.waiting == nullptr && !var.exclusive && (!Exclusive(use.access) || var.sharing == 0);
-  };
-  for (; count < operations.given_; ++count) {
-    Operation& operation = *list[count];
-    if (!std::all_of(operation.uses.begin(), operation.uses.end(), can_be_granted)) break;
-    Name(operation, generation, last_id_ + 1);
-    operation.leader = &leader;
-    for (Operation::Use& use : operation.uses) {
-      use.var->Link(&use);
-      use.granted = true;
-      if (Exclusive(use.access)) {
-        use.var->exclusive = true;
-      } else {
-        ++use.var->sharing;
-      }
-    }
-  }
-  *taken = count - 1;
-  if (*taken == 0) return ready;
-  Name(leader, generation, ++last_id_);
-  MakeToken(list[0]);
-  for (Operation::Use& use : leader.uses) use.var->Link(&use);
-  ready.Add(std::move(list[0]));
-  list.resize(count);
-  leader.members = std::move(list);
-  leader.members.erase(leader.members.begin());
   return ready;
 }
 
@@ -411,27 +354,6 @@ void DependencyEngine::Complete(OperationPtr operation, absl::Status status) noe
     if (member->left_over) member->LetVarsGo();
   }
   operation->LetVarsGo();
-}
-
-void DependencyEngine::CompleteMembers(Operation& leader,
-                                       absl::Span<const OperationToken::Ended> ended) noexcept {
-  Ready ready;
-  bool over = false;
-  {
-    MutexLock lock(mutex_);
-    for (const OperationToken::Ended& each : ended) {
-      const absl::Status& status = each.status;
-      // Whoever waits reads it on another thread.
-      End(leader.members[each.number],
-          status.ok() ? status
-                      : WordedStatus(status.code(), [&status] { return status.message(); }),
-          &ready);
-    }
-    over = leader.issued;
-  }
-  Run(std::move(ready));
-  if (!over) return;
-  for (const OperationToken::Ended& each : ended) leader.members[each.number]->LetVarsGo();
 }
 
 void DependencyEngine::End(const OperationPtr& operation, absl::Status status,

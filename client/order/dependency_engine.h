@@ -158,9 +158,11 @@ struct OperationSpec {
 // Operations that are to be queued together.
 class OperationList {
  public:
-  // For `count` operations, which Add gives.
+  // For `count` operations, which Add gives. Not for a group.
   explicit OperationList(size_t count);
   OperationList(std::vector<OperationSpec> specs);  // NOLINT(google-explicit-constructor)
+  // For a group: a leader, which Add gives, and so many others, which AddMember does.
+  static OperationList OfGroup(size_t members);
   ~OperationList();
   OperationList(OperationList&& other) noexcept;
   OperationList& operator=(OperationList&& other) noexcept;

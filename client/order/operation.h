@@ -62,7 +62,6 @@ class Operation {
     Operation* operation = nullptr;
     Use* previous = nullptr;
     Use* next = nullptr;
-    OperationPtr remembered;  // its own operation, which a Var's list of failures keeps
   };
 
   Operation();
@@ -84,11 +83,11 @@ class Operation {
   absl::InlinedVector<Use, 4> uses;
   size_t ungranted = 0;
   // Keeps the operation while it waits to be granted all: then nobody else holds it. Afterwards its
-  // token does.
+  // token does. And when it has failed, for as long as a Var remembers one of its uses.
   OperationPtr self;
+  size_t remembered = 0;    // uses
   OperationPtr next_ready;  // in a list of Ready
-  TokenPtr token;           // made with the operation, below; moved out when it is issued
-  Place<160> token_place;
+  TokenPtr token;           // OperationWithPlace has the place for it; moved out when it is issued
   // How many still issue it: its issue function, and whoever called HoldOrder. At 0 it is issued,
   // and its kOrder grants are given back.
   size_t order_holds = 1;
@@ -119,6 +118,18 @@ class Operation {
 // Not defaulted above: there it would have each operation of a block filled with zeros first.
 inline Operation::Operation() = default;
 
+// One that has a token: all but those that a group leads.
+class OperationWithPlace : public Operation {
+ public:
+  OperationWithPlace();
+
+  Place<160> token_place;
+};
+inline OperationWithPlace::OperationWithPlace() = default;
+
+// Makes the token of one that has the place for it. Takes no memory.
+void MakeToken(const OperationPtr& operation);
+
 class Var {
  public:
   Var() = default;
@@ -144,7 +155,7 @@ class Var {
 
   // Keeps a use that is finished, and failed: the list is one of uses so that it takes no memory.
   void Remember(Operation::Use* use, const OperationPtr& operation) {
-    use->remembered = operation;
+    if (operation->remembered++ == 0) operation->self = operation;
     use->previous = last_failed;
     use->next = nullptr;
     (last_failed != nullptr ? last_failed->next : first_failed) = use;
@@ -157,7 +168,8 @@ class Var {
     (use->previous != nullptr ? use->previous->next : first_failed) = use->next;
     (use->next != nullptr ? use->next->previous : last_failed) = use->previous;
     --failures;
-    const OperationPtr operation = std::move(use->remembered);  // goes last: `use` lies in it
+    OperationPtr gone;  // goes last: `use` lies in it
+    if (--use->operation->remembered == 0) gone = std::move(use->operation->self);
     return behind;
   }
 

@@ -1,5 +1,5 @@
-// Requests that are submitted as a group: sent together, answered one by one, and what becomes of one
-// of which something else is to be said.
+// Requests that are submitted as a group: sent together, answered one by one, and what becomes of
+// one of which something else is to be said.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -17,9 +17,8 @@ PartRequest GroupOf(Op op, const std::vector<KeyId>& keys, int priority = 0) {
   std::string bytes;
   for (const KeyId key : keys) {
     const std::string data(op == Op::kPush ? 4 : 0, static_cast<char>('a' + key % 26));
-    group->members.push_back({{key, 0},
-                              static_cast<uint32_t>(bytes.size()),
-                              static_cast<uint32_t>(data.size())});
+    group->members.push_back(
+        {{key, 0}, static_cast<uint32_t>(bytes.size()), static_cast<uint32_t>(data.size())});
     bytes += data;
   }
   if (op == Op::kPush) {
@@ -192,8 +191,8 @@ TEST_CASE("pushes of two groups to the same parts have rounds of their own", "[g
   ClientCoreOptions options;
   options.rounds_ahead_max = 2;
   Client client(1, options);
-  client.core.Submit(
-      0, {GroupOf(Op::kPush, {1}), GroupOf(Op::kPush, {1}), GroupOf(Op::kPush, {1})}, &client.out);
+  client.core.Submit(0, {GroupOf(Op::kPush, {1}), GroupOf(Op::kPush, {1}), GroupOf(Op::kPush, {1})},
+                     &client.out);
   const auto sent = client.Sent();
   REQUIRE(sent.size() == 2);  // C9
   CHECK(sent[0].round == 1);
@@ -245,7 +244,8 @@ TEST_CASE("of a key that has failed a group is told at once, and the others of i
   CHECK(client.out.done[2].member == 0);
 }
 
-TEST_CASE("an urgent request makes a group before it urgent, with what is before that", "[groups]") {
+TEST_CASE("an urgent request makes a group before it urgent, with what is before that",
+          "[groups]") {
   ClientCoreOptions options;
   options.window_bytes = 4;
   Client client(1, options);
@@ -297,8 +297,8 @@ TEST_CASE("a group on several servers is known by one ticket, and waited for by 
   client.Reply(answer, Progress::kReceived, infos[0].shard);
   const std::vector<WaitInfo> now = client.core.WaitingFor({kGroup});
   REQUIRE(now.size() == 3);
-  CHECK(std::count_if(now.begin(), now.end(),
-                      [](const WaitInfo& info) { return info.answered; }) == 1);
+  CHECK(std::count_if(now.begin(), now.end(), [](const WaitInfo& info) { return info.answered; }) ==
+        1);
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ struct Fixture {
 
   // Returns how many of them are taken; `token` is the group's.
   size_t Append(const std::vector<Member>& members) {
-    OperationList operations(1 + members.size());
+    OperationList operations = OperationList::OfGroup(members.size());
     OperationSpec leader;
     leader.owner = owner;
     leader.verb = "Pull";
@@ -177,9 +177,8 @@ TEST_CASE("a failure of one of a group is its own, and is told once", "[engine][
   Fixture f;
   const auto members = f.Members(3);
   REQUIRE(f.Append(members) == 3);
-  const OperationToken::Ended ended[] = {{0, absl::OkStatus()},
-                                         {1, absl::InternalError("of 1")},
-                                         {2, absl::OkStatus()}};
+  const OperationToken::Ended ended[] = {
+      {0, absl::OkStatus()}, {1, absl::InternalError("of 1")}, {2, absl::OkStatus()}};
   f.token->Complete(ended);
   f.token = nullptr;
   CHECK(f.engine.TakeFailure(members[0].array, true).ok());
@@ -228,7 +227,7 @@ TEST_CASE("a group whose issue function ends it at once is over when it was run"
           "[engine][groups]") {
   Fixture f;
   const auto members = f.Members(2);
-  OperationList operations(3);
+  OperationList operations = OperationList::OfGroup(2);
   OperationSpec leader;
   leader.owner = f.owner;
   leader.verb = "Push";
