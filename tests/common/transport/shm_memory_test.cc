@@ -36,8 +36,8 @@ struct Listening {
                           stream = std::move(accepted);
                           MessageStream* const raw = stream.get();
                           raw->SetEvents({[raw](const Payload& message) {
-                                            raw->Send(Payload::CopyOf(
-                                                std::to_string(message.size())));
+                                            raw->Send(
+                                                Payload::CopyOf(std::to_string(message.size())));
                                           },
                                           [](const absl::Status&) {}});
                         }}};
@@ -85,9 +85,9 @@ TEST_CASE("of a dial with lanes that found no memory no event comes", "[shm][mem
         }
         failed = failing.failed() > 0;
       }
-      second = client->Dial(*loop, server.address, kMethod,
-                            {[&](const Payload&) { over.set_value(); },
-                             [](const absl::Status&) {}});
+      second =
+          client->Dial(*loop, server.address, kMethod,
+                       {[&](const Payload&) { over.set_value(); }, [](const absl::Status&) {}});
       second->Send(Payload::CopyOf("hello"));
     });
     over.get_future().wait();
