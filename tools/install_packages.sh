@@ -17,6 +17,7 @@ packages=(
   libhwy-dev                                                    # SIMD
   nlohmann-json3-dev                                            # headers of safetensors files
   catch2                                                        # tests
+  libboost-context-dev                                          # fibers of the tests' simulated GPU
   python3 python3-numpy python3-protobuf python3-grpcio         # oracles of the tests, repo checks
   iproute2                                                      # hosts of their own, for a test
   bible-kjv-text                                                # 2.6 MB of text, for word_vectors

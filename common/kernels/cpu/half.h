@@ -6,6 +6,13 @@
 #include <cstdint>
 #include <cstring>
 
+// For kernels of GPUs too (common/kernels/cuda): the very same code.
+#ifdef __CUDACC__
+#define KVS_HOST_DEVICE __host__ __device__
+#else
+#define KVS_HOST_DEVICE
+#endif
+
 namespace kvstore {
 
 // An IEEE binary16: 5 bits of exponent, 10 of fraction.
@@ -18,13 +25,13 @@ struct BF16 {
   uint16_t bits;
 };
 
-inline uint32_t BitsOf(float value) {
+KVS_HOST_DEVICE inline uint32_t BitsOf(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof(bits));
   return bits;
 }
 
-inline float FloatOf(uint32_t bits) {
+KVS_HOST_DEVICE inline float FloatOf(uint32_t bits) {
   float value;
   std::memcpy(&value, &bits, sizeof(value));
   return value;
@@ -42,9 +49,9 @@ inline float RoundedToOdd(double value) {
   return FloatOf((BitsOf(nearest) - (away ? 1u : 0u)) | 1u);
 }
 
-inline float ToF32(BF16 x) { return FloatOf(uint32_t{x.bits} << 16); }
+KVS_HOST_DEVICE inline float ToF32(BF16 x) { return FloatOf(uint32_t{x.bits} << 16); }
 
-inline float ToF32(F16 x) {
+KVS_HOST_DEVICE inline float ToF32(F16 x) {
   const uint32_t sign = (x.bits & 0x8000u) << 16;
   const uint32_t magnitude = (x.bits & 0x7fffu) << 13;
   if (magnitude >= 0x7c00u << 13) return FloatOf(sign | 0x7f800000u | magnitude);  // inf, NaN
@@ -53,13 +60,13 @@ inline float ToF32(F16 x) {
   return FloatOf(sign | BitsOf(FloatOf(magnitude) * FloatOf(kTwoTo112)));
 }
 
-inline BF16 ToBF16(float value) {
+KVS_HOST_DEVICE inline BF16 ToBF16(float value) {
   const uint32_t bits = BitsOf(value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<uint16_t>(bits >> 16 | 0x40u)};
   return {static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16)};
 }
 
-inline F16 ToF16(float value) {
+KVS_HOST_DEVICE inline F16 ToF16(float value) {
   const uint32_t bits = BitsOf(value);
   const uint32_t sign = bits >> 16 & 0x8000u;
   const uint32_t magnitude = bits & 0x7fffffffu;

@@ -33,18 +33,20 @@ void Put(void* array, size_t i, T value) {
 // What an element of T is summed in: T itself but for F16, BF16. Ints are summed as unsigned ones,
 // which wrap.
 template <typename T>
-T Widened(T x) {
+KVS_HOST_DEVICE T Widened(T x) {
   return x;
 }
-inline float Widened(F16 x) { return ToF32(x); }
-inline float Widened(BF16 x) { return ToF32(x); }
-inline Bool Widened(Bool x) { return {static_cast<uint8_t>(x.byte != 0)}; }
+KVS_HOST_DEVICE inline float Widened(F16 x) { return ToF32(x); }
+KVS_HOST_DEVICE inline float Widened(BF16 x) { return ToF32(x); }
+KVS_HOST_DEVICE inline Bool Widened(Bool x) { return {static_cast<uint8_t>(x.byte != 0)}; }
 
 template <typename T>
-T Sum(T a, T b) {
+KVS_HOST_DEVICE T Sum(T a, T b) {
   return static_cast<T>(a + b);
 }
-inline Bool Sum(Bool a, Bool b) { return Widened(Bool{static_cast<uint8_t>(a.byte | b.byte)}); }
+KVS_HOST_DEVICE inline Bool Sum(Bool a, Bool b) {
+  return Widened(Bool{static_cast<uint8_t>(a.byte | b.byte)});
+}
 
 template <typename T>
 void Widen(void* acc, const void* x, size_t elements) {

@@ -1,0 +1,72 @@
+/* What the SDK asks of a plugin for devices: the C interface of libkvstore_cuda.so, which the SDK
+ * opens when a program first names a GPU, and of the same plugin over a simulated GPU
+ * (tests/support/cuda_sim). The SDK itself has no link to CUDA.
+ *
+ * A plugin exports one function, kvstore_device_plugin_v1, which returns a description that lives
+ * as long as the plugin is loaded. A later version of the interface has another name.
+ *
+ * Functions return a kvstore_device_code. Unless it is KVSTORE_DEVICE_OK, they have written what
+ * was wrong to `text`, in at most `text_bytes` bytes, the last of which is 0. They may be called
+ * from any thread, several at a time, and return when what they were asked is done. Addresses of
+ * elements are multiples of the elements' size. dtypes have the numbers of kvstore::DataType.
+ */
+#ifndef KVSTORE_CLIENT_DEVICE_PLUGIN_ABI_H_
+#define KVSTORE_CLIENT_DEVICE_PLUGIN_ABI_H_
+
+/* NOLINTBEGIN: it is C, and named as C is. */
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { KVSTORE_DEVICE_ABI = 1 };
+
+typedef enum kvstore_device_code {
+  KVSTORE_DEVICE_OK = 0,
+  KVSTORE_DEVICE_NO_DRIVER = 1, /* nothing can be done: this machine has no driver */
+  KVSTORE_DEVICE_NO_GPU = 2,    /* a driver, but no GPU that this process may use */
+  KVSTORE_DEVICE_NO_MEMORY = 3, /* nothing was done */
+  KVSTORE_DEVICE_INVALID = 4,   /* what was asked cannot be done: a bug of who asks */
+  KVSTORE_DEVICE_FAILED = 5     /* the device failed, and may go on failing */
+} kvstore_device_code;
+
+/* In the place of a device's number: the host's memory. */
+enum { KVSTORE_DEVICE_HOST = -1 };
+
+typedef struct kvstore_device_plugin {
+  uint32_t abi;       /* KVSTORE_DEVICE_ABI */
+  uint32_t simulated; /* whether there is no real device */
+  const char* name;   /* one line: what it computes with */
+
+  /* How many devices there are, from 1; they are numbered from 0. */
+  int (*count)(int* devices, char* text, size_t text_bytes);
+  /* `bytes`, at least 1, of a device's memory at a multiple of 256, not initialised. */
+  int (*allocate)(int device, size_t bytes, void** memory, char* text, size_t text_bytes);
+  void (*release)(int device, void* memory);
+  int (*fill)(int device, void* to, int byte, size_t bytes, char* text, size_t text_bytes);
+  /* Either side may be KVSTORE_DEVICE_HOST. */
+  int (*copy)(int to_device, void* to, int from_device, const void* from, size_t bytes, char* text,
+              size_t text_bytes);
+  /* The left fold of `count` arrays, all in the device's memory, in their order: in the
+   * accumulator's dtype, or, not 0 in `rounded`, in theirs, which f16 and bf16 allow for
+   * `rounded_max` arrays at most. `to` is none of the arrays. */
+  int (*fold)(int device, uint32_t dtype, const void* const* sources, size_t count, size_t elements,
+              int rounded, void* to, char* text, size_t text_bytes);
+  size_t rounded_max;
+  /* Rounds f32 to `dtype`, f16 or bf16. */
+  int (*narrow)(int device, uint32_t dtype, const void* from, size_t elements, void* to, char* text,
+                size_t text_bytes);
+} kvstore_device_plugin;
+
+#define KVSTORE_DEVICE_PLUGIN_SYMBOL "kvstore_device_plugin_v1"
+typedef const kvstore_device_plugin* (*kvstore_device_plugin_function)(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* NOLINTEND */
+
+#endif /* KVSTORE_CLIENT_DEVICE_PLUGIN_ABI_H_ */
