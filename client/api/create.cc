@@ -22,7 +22,7 @@ absl::StatusOr<std::shared_ptr<StoreBackend>> MakeBackend(const StoreType& type,
                                                           const Environment& environment) {
   switch (type.family) {
     case StoreFamily::kLocal:
-      return MakeLocalBackend(environment);
+      return MakeLocalBackend(environment, type.sums_on_devices);
     case StoreFamily::kDist:
       if (environment.role == NodeRole::kServerRole ||
           environment.role == NodeRole::kSchedulerRole) {

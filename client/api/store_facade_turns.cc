@@ -12,6 +12,7 @@
 #include "client/api/store_facade.h"
 #include "client/array/ndarray_impl.h"
 #include "client/base/no_memory.h"
+#include "client/device/device_library.h"
 #include "client/store/argument_checks.h"
 
 namespace kvstore {
@@ -83,6 +84,7 @@ DependencyEngine::Ready StoreFacade::AppendGroup(Call* call, const KeyOperation&
     const NDArray& array = call->ArrayAhead(n);
     return array.impl()->storage == StorageType::kDefault &&
            ToDType(array.impl()->dtype) == group.state->spec.dtype &&
+           !OnDevice(array.impl()->context) &&
            backend_->MayBeInGroup(common, group.state->spec);
   };
   size_t count = 0;

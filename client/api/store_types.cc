@@ -14,14 +14,15 @@ namespace {
 struct KnownType {
   std::string_view name;
   StoreFamily family;
+  bool sums_on_devices = false;
 };
 
 constexpr KnownType kKnown[] = {
     {"local", StoreFamily::kLocal},
     {"local_update_cpu", StoreFamily::kLocal},
     {"local_allreduce_cpu", StoreFamily::kLocal},
-    {"device", StoreFamily::kLocal},
-    {"local_allreduce_device", StoreFamily::kLocal},
+    {"device", StoreFamily::kLocal, true},
+    {"local_allreduce_device", StoreFamily::kLocal, true},
     {"dist", StoreFamily::kDist},
     {"dist_sync", StoreFamily::kDist},
     {"dist_device_sync", StoreFamily::kDist},
@@ -54,6 +55,7 @@ absl::StatusOr<StoreType> ParseStoreType(const std::string& type) {
   for (const KnownType& known : kKnown) {
     if (known.name != parsed.name) continue;
     parsed.family = known.family;
+    parsed.sums_on_devices = known.sums_on_devices;
     return parsed;
   }
   if (absl::Status bound = CheckStaleness(parsed.name); !bound.ok()) return bound;

@@ -13,6 +13,7 @@ enum class StoreFamily { kLocal, kDist };
 struct StoreType {
   std::string name;  // lower case
   StoreFamily family = StoreFamily::kLocal;
+  bool sums_on_devices = false;  // of one process: what GPUs have is summed by them
 };
 
 // Errors: INVALID_ARGUMENT lists the known names; UNIMPLEMENTED for those still to come.

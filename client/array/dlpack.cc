@@ -8,6 +8,7 @@
 #include "client/array/ndarray_impl.h"
 #include "client/base/error_border.h"
 #include "client/base/no_memory.h"
+#include "client/device/device_library.h"
 #include "common/tensor/shape.h"
 
 namespace kvstore {
@@ -76,9 +77,16 @@ NDArray Borrow(const dlpack::Tensor& tensor, std::function<void(void*)> deleter)
   const Shape shape(tensor.shape, tensor.shape + tensor.dimensions);
   ThrowIfError(ElementCount(shape).status());
   CheckRowMajor(tensor, shape);
+  const Context context = ContextOf(tensor.device);
+  if (OnDevice(context)) {
+    throw Error(ErrorCode::kUnimplemented,
+                fmt::format("FromDLPack: tensors on {} are not there yet: one in host memory was "
+                            "expected",
+                            ContextName(context)));
+  }
   auto* const data = static_cast<uint8_t*>(tensor.data);
   return NDArray::FromBlob(data == nullptr ? nullptr : data + tensor.byte_offset, shape,
-                           DTypeOf(tensor.dtype), ContextOf(tensor.device), std::move(deleter));
+                           DTypeOf(tensor.dtype), context, std::move(deleter));
 }
 
 // What keeps an array that was handed out: the struct that the other side has, and what it points
@@ -100,6 +108,12 @@ std::unique_ptr<HandedOut<Struct>> HandOut(const NDArray& array) {
   };
   if (array.empty()) refuse("an empty one");
   if (array.storage_type() == StorageType::kRowSparse) refuse("row_sparse");
+  if (OnDevice(array.context())) {
+    throw Error(ErrorCode::kUnimplemented,
+                fmt::format("ToDLPack: arrays on {} are not there yet: one in host memory was "
+                            "expected",
+                            ContextName(array.context())));
+  }
   auto handed = std::make_unique<HandedOut<Struct>>();
   handed->array = array;
   const std::vector<int64_t>& shape = array.impl()->shape;

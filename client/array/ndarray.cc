@@ -13,6 +13,8 @@
 #include "client/base/error_border.h"
 #include "client/base/fork_guard.h"
 #include "client/base/no_memory.h"
+#include "client/device/device_library.h"
+#include "common/base/status_macros.h"
 #include "common/tensor/buffer.h"
 #include "common/tensor/shape.h"
 
@@ -61,18 +63,6 @@ class VarTable {
   std::unordered_map<const void*, std::weak_ptr<Var>> vars_ KVS_GUARDED_BY(mutex_);
   size_t sweep_at_ KVS_GUARDED_BY(mutex_) = kSweepMin;
 };
-
-std::string ContextName(Context context) {
-  switch (context.device) {
-    case Context::Device::kCpu:
-      return fmt::format("cpu({})", context.index);
-    case Context::Device::kGpu:
-      return fmt::format("gpu({})", context.index);
-    case Context::Device::kCpuPinned:
-      return fmt::format("cpu_pinned({})", context.index);
-  }
-  return "device?";
-}
 
 // The checks that all ways of making an array share; fills in everything but the memory.
 std::shared_ptr<NDArray::Impl> MakeImpl(std::vector<int64_t> shape, DataType dtype, Context context,
@@ -163,9 +153,29 @@ NDArray::NDArray(FromImpl, std::shared_ptr<Impl> impl) : impl_(std::move(impl)) 
 
 namespace {
 
+void MakeZerosOnDevice(NDArray::Impl* impl) {
+  const auto library = DeviceLibrary::For(impl->context);
+  ThrowIfError(library.status());
+  const size_t bytes = static_cast<size_t>(impl->elements) * DataTypeBytes(impl->dtype);
+  if (bytes == 0) {
+    impl->var = DependencyEngine::NewVar();
+    return;
+  }
+  auto memory = (*library)->Allocate(impl->context.index, bytes);
+  ThrowIfError(memory.status());
+  ThrowIfError((*library)->FillWithZeros(impl->context.index, memory->get(), bytes));
+  impl->data = static_cast<uint8_t*>(memory->get());
+  impl->memory = *std::move(memory);
+  impl->var = VarTable::Process().VarOf(impl->data);
+}
+
 std::shared_ptr<NDArray::Impl> MakeZeros(std::vector<int64_t> shape, DataType dtype,
                                          Context context) {
   auto impl = MakeImpl(std::move(shape), dtype, context);
+  if (OnDevice(context)) {
+    MakeZerosOnDevice(impl.get());
+    return impl;
+  }
   if (context.device != Context::Device::kCpu) ThrowNoDevice(context);
   const auto buffer =
       std::make_shared<Buffer>(static_cast<size_t>(impl->elements) * DataTypeBytes(dtype));
@@ -191,7 +201,7 @@ struct Blob {
 std::shared_ptr<NDArray::Impl> MakeBlob(void* data, std::vector<int64_t> shape, DataType dtype,
                                         Context context, std::function<void(void*)> deleter) {
   auto impl = MakeImpl(std::move(shape), dtype, context);
-  if (context.device == Context::Device::kGpu) ThrowNoDevice(context);
+  if (OnDevice(context)) ThrowIfError(DeviceLibrary::For(context).status());
   if (data == nullptr && impl->elements > 0) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("FromBlob: bytes of an array of shape {} were expected, got null",
@@ -326,6 +336,65 @@ StorageType NDArray::storage_type() const {
 }
 
 void* NDArray::data() const { return impl_ == nullptr ? nullptr : impl_->data; }
+
+namespace {
+
+// That such a copy may be made of the array: all of its elements, and as many.
+void CheckWhole(const NDArray& array, size_t elements, const char* call) {
+  if (array.storage_type() == StorageType::kDefault &&
+      static_cast<size_t>(array.size()) == elements) {
+    return;
+  }
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      fmt::format("{}: an array of storage default of {} elements expected, got {} of {}", call,
+                  elements,
+                  array.storage_type() == StorageType::kDefault ? "one" : "a row_sparse one",
+                  array.size()));
+}
+
+}  // namespace
+
+void NDArray::SyncCopyFromCPU(const void* from, size_t elements) const {
+  WithinMemory([&] {
+    CheckWhole(*this, elements, "SyncCopyFromCPU");
+    if (impl_ == nullptr) return;
+    if (impl_->read_only) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "SyncCopyFromCPU: an array that may be written expected, got a read-only one");
+    }
+    WaitFor(impl_->var, DependencyEngine::WaitFor::kAll);
+    ThrowIfError(CopyBytes({context(), data()}, {Context(), from}, bytes()));
+  });
+}
+
+void NDArray::SyncCopyToCPU(void* to, size_t elements) const {
+  WithinMemory([&] {
+    CheckWhole(*this, elements, "SyncCopyToCPU");
+    if (impl_ == nullptr) return;
+    WaitFor(impl_->var, DependencyEngine::WaitFor::kWriters);
+    ThrowIfError(CopyBytes({Context(), to}, {context(), data()}, bytes()));
+  });
+}
+
+NDArray NDArray::Copy(Context context) const {
+  return WithinMemory([&] {
+    CheckWhole(*this, static_cast<size_t>(size()), "Copy");
+    if (impl_ == nullptr) return NDArray();
+    WaitFor(impl_->var, DependencyEngine::WaitFor::kWriters);
+    NDArray copy = NDArray::Impl::Handle(MakeZeros(shape(), dtype(), context));
+    ThrowIfError(CopyBytes({context, copy.data()}, {this->context(), data()}, bytes()));
+    return copy;
+  });
+}
+
+absl::StatusOr<NDArray> OnHost(const NDArray& array) {
+  if (!OnDevice(array.context())) return array;
+  NDArray copy = MakeArray(array.shape(), array.dtype());
+  KVS_RETURN_IF_ERROR(
+      CopyBytes({Context(), copy.data()}, {array.context(), array.data()}, array.bytes()));
+  return copy;
+}
 
 void NDArray::WaitToRead() const {
   if (impl_ == nullptr) return;

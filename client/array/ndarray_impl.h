@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "client/order/dependency_engine.h"
 #include "common/tensor/dtype.h"
 #include "kvstore/ndarray.h"
@@ -54,6 +55,9 @@ inline DataType ToDataType(DType dtype) { return static_cast<DataType>(dtype); }
 // Zeros, on the host; a row_sparse array without rows.
 NDArray MakeArray(std::vector<int64_t> shape, DataType dtype);
 NDArray MakeRowSparseArray(std::vector<int64_t> shape, DataType dtype);
+// The array, or, if a GPU has it, a copy in host memory. Like all of these, on what may be read.
+// Errors: those of DeviceLibrary.
+absl::StatusOr<NDArray> OnHost(const NDArray& array);
 // An array over the SDK's own bytes that has a Var of its own, whatever else lies at `data`: what
 // an updater gets to see. (With the Var of the caller's array, an updater that calls WaitToRead
 // would wait for the very operation that runs it.) `data` outlives every use.

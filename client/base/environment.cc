@@ -55,6 +55,9 @@ absl::StatusOr<Environment> ReadEnvironment(const VariableLookup& lookup) {
   environment.connect_timeout_ms = ScaledTimeout(config, SettingId::kConnectTimeoutMs);
   environment.operation_timeout_ms = ScaledTimeout(config, SettingId::kOpTimeoutMs);
   environment.nan_policy = *NanPolicyOf(config.Text(SettingId::kNanPolicy));  // a word of the row
+  if (config.Has(SettingId::kCudaPlugin)) {
+    environment.cuda_plugin = config.Text(SettingId::kCudaPlugin);
+  }
   environment.reduction_threads = number(SettingId::kReductionThreads);
   environment.push_copy = config.IsOn(SettingId::kPushCopy);
   environment.shared_memory = config.Text(SettingId::kSharedMemory) == "auto";

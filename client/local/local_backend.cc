@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <exception>
 #include <memory>
 #include <new>
 #include <unordered_map>
@@ -15,8 +14,9 @@
 #include "client/local/local_rows.h"
 #include "client/local/local_states.h"
 #include "client/local/local_value.h"
+#include "client/local/updater_choice.h"
 #include "client/order/work_queue.h"
-#include "client/reduce/cpu_reducer.h"
+#include "client/reduce/device_reducer.h"
 #include "client/store/argument_checks.h"
 #include "client/store/nan_guard.h"
 #include "client/store/row_values.h"
@@ -33,21 +33,6 @@ namespace {
 constexpr uint64_t kBriefBytesMax = 16u << 10;
 constexpr size_t kBriefArraysMax = 16;
 
-// Which updater pushes use, as of some call: the optimizer's or the user's. Immutable once it is in
-// force.
-struct UpdaterChoice {
-  PartUpdater built_in;  // the optimizer's, used unless the user has set an updater
-  KVStore::Updater for_int;
-  KVStore::StrUpdater for_string;
-
-  bool by_user() const { return for_int != nullptr || for_string != nullptr; }
-};
-
-// The updater that was in force when a push was called.
-const UpdaterChoice& ChoiceOf(const KeyOperation& push) {
-  return *static_cast<const UpdaterChoice*>(push.as_of_call.get());
-}
-
 // The status with the key's name before its message.
 absl::Status Named(const Key& key, const absl::Status& status) noexcept {
   if (status.ok()) return status;
@@ -60,13 +45,38 @@ absl::Status InitFailed(const Key& key) {
   return absl::NotFoundError(fmt::format("{}: its Init failed", key.label));
 }
 
+// Replaces values on GPUs by copies in host memory.
+absl::Status BringToHost(KeyOperation* operation) noexcept {
+  if (!AnyOnDevice(operation->values)) return absl::OkStatus();
+  try {
+    absl::StatusOr<Arrays> on_host = AllOnHost(operation->values);
+    if (!on_host.ok()) return Named(*operation->key, on_host.status());
+    operation->values = *std::move(on_host);
+    return absl::OkStatus();
+  } catch (const std::bad_alloc&) {
+    return WordedStatus(absl::StatusCode::kResourceExhausted, [&] {
+      return operation->key->label +
+             ": memory for a copy of what a GPU has expected, there is too little";
+    });
+  }
+}
+
+absl::Status CopyRowsOut(const KeyOperation& operation, const NDArray& output,
+                         const LocalRows& value) {
+  if (!OnDevice(output.context())) return value.CopyTo(output), absl::OkStatus();
+  const NDArray whole = MakeArray(operation.spec.shape, output.dtype());
+  value.CopyTo(whole);
+  const MemoryAt to{output.context(), output.data()};
+  return Named(*operation.key, CopyBytes(to, {Context(), whole.data()}, whole.bytes()));
+}
+
 class LocalBackend final : public StoreBackend {
  public:
-  explicit LocalBackend(const Environment& environment)
+  LocalBackend(const Environment& environment, bool sums_on_devices)
       : timeout_ms_(environment.operation_timeout_ms),
         guard_(environment.nan_policy, 0),
         choice_(std::make_shared<UpdaterChoice>()),
-        reducer_(std::make_unique<CpuReducer>(environment.reduction_threads)),
+        reducer_(std::make_unique<DeviceReducer>(environment.reduction_threads, sums_on_devices)),
         scratch_(reducer_->threads().lanes()),
         work_("kvs-local") {}
 
@@ -110,6 +120,8 @@ class LocalBackend final : public StoreBackend {
   absl::Status ExecuteOnRows(KeyOperation* operation, bool* pushed);
   // For an operation on a dense value of so many bytes.
   Means MeansFor(uint64_t bytes);
+  // After the policy on NaNs was kept.
+  absl::Status ExecuteIfAdmitted(KeyOperation* operation) noexcept;
   // Fills the operation's outputs, of either storage.
   absl::Status CopyOut(const KeyOperation& operation, const LocalValue& value);
   // What an Init makes.
@@ -120,8 +132,6 @@ class LocalBackend final : public StoreBackend {
   // What concerns the optimizer's state of the key.
   template <typename Value>
   absl::Status DoState(const KeyOperation& operation, Value* value);
-  // The updater of the user, for the operation's key. Whatever it throws is the key's error.
-  static WholeUpdate UpdateOf(const KeyOperation& operation);
 
   // How pushes of such a key are compressed; null: not at all.
   CodecPtr CodecOf(const ValueSpec& spec) const KVS_EXCLUDES(mutex_);
@@ -199,12 +209,25 @@ void LocalBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr
         return fmt::format("{}: the store was destroyed", operation->key->label);
       }));
     }
-    const absl::Status admitted = guard_.Admit(operation.get());
-    token->Finish(admitted.ok() ? Execute(operation.get()) : admitted);
+    token->Finish(ExecuteIfAdmitted(operation.get()));
   });
 }
 
+absl::Status LocalBackend::ExecuteIfAdmitted(KeyOperation* operation) noexcept {
+  // The guard looks into values, which it finds in host memory.
+  if (guard_.policy() != NanPolicy::kAllow) {
+    if (absl::Status brought = BringToHost(operation); !brought.ok()) return brought;
+  }
+  if (absl::Status admitted = guard_.Admit(operation); !admitted.ok()) return admitted;
+  return Execute(operation);
+}
+
 absl::Status LocalBackend::Execute(KeyOperation* operation) noexcept {
+  // Values on GPUs are summed there, or part by part, only where that is all that is done with
+  // them.
+  if (operation->kind == OperationKind::kInit || operation->spec.row_sparse) {
+    if (absl::Status brought = BringToHost(operation); !brought.ok()) return brought;
+  }
   bool pushed = false;
   try {
     return operation->spec.row_sparse ? ExecuteOnRows(operation, &pushed)
@@ -308,34 +331,10 @@ absl::Status LocalBackend::ExecuteOnRows(KeyOperation* operation, bool* pushed) 
     if (operation->kind == OperationKind::kPullRows) {
       value->second.CopyRows(std::move(operation->row_ids[i].ids), operation->outputs[i]);
     } else {
-      value->second.CopyTo(operation->outputs[i]);
+      KVS_RETURN_IF_ERROR(CopyRowsOut(*operation, operation->outputs[i], value->second));
     }
   }
   return absl::OkStatus();
-}
-
-WholeUpdate LocalBackend::UpdateOf(const KeyOperation& operation) {
-  return [&operation](const NDArray& merged, NDArray* stored) {
-    const UpdaterChoice& choice = ChoiceOf(operation);
-    const Key& key = *operation.key;
-    try {
-      if (key.is_int) {
-        choice.for_int(static_cast<int>(key.number), merged, stored);
-      } else {
-        choice.for_string(key.name, merged, stored);
-      }
-      return absl::OkStatus();
-    } catch (const Error& error) {
-      return WordedStatus(static_cast<absl::StatusCode>(error.code()),
-                          [&] { return fmt::format("the updater threw {}", error.what()); });
-    } catch (const std::exception& error) {
-      return WordedStatus(absl::StatusCode::kUnknown,
-                          [&] { return fmt::format("the updater threw {}", error.what()); });
-    } catch (...) {
-      return WordedStatus(absl::StatusCode::kUnknown,
-                          [] { return "the updater threw something that is no std::exception"; });
-    }
-  };
 }
 
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value) {
@@ -441,8 +440,9 @@ absl::Status LocalBackend::ChangeNumbers(const std::string& optimizer,
 
 }  // namespace
 
-std::shared_ptr<StoreBackend> MakeLocalBackend(const Environment& environment) {
-  return std::make_shared<LocalBackend>(environment);
+std::shared_ptr<StoreBackend> MakeLocalBackend(const Environment& environment,
+                                               bool sums_on_devices) {
+  return std::make_shared<LocalBackend>(environment, sums_on_devices);
 }
 
 }  // namespace kvstore

@@ -1,6 +1,7 @@
 // The stores of one process: local, local_update_cpu, local_allreduce_cpu, device,
-// local_allreduce_device. Values live in host memory; sums are left folds in list order; updates
-// see the very parts that servers would see, so that the bits are those of dist_sync.
+// local_allreduce_device. Values live in host memory, arrays there or on GPUs (DeviceReducer); sums
+// are left folds in list order; updates see the very parts that servers would see, so that the bits
+// are those of dist_sync.
 #pragma once
 
 #include <memory>
@@ -10,6 +11,8 @@
 
 namespace kvstore {
 
-std::shared_ptr<StoreBackend> MakeLocalBackend(const Environment& environment);
+// `sums_on_devices`: what GPUs have is summed by them (device), else on the CPU (local).
+std::shared_ptr<StoreBackend> MakeLocalBackend(const Environment& environment,
+                                               bool sums_on_devices);
 
 }  // namespace kvstore

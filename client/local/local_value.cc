@@ -10,6 +10,7 @@
 
 #include "client/array/ndarray_impl.h"
 #include "client/base/no_memory.h"
+#include "client/reduce/device_reducer.h"
 #include "common/base/status_macros.h"
 #include "common/kernels/kernels.h"
 
@@ -63,9 +64,11 @@ void LocalValue::ToWhole() {
   parts_.clear();
 }
 
-std::vector<LocalValue::Encoded> LocalValue::Encode(KeyId key, absl::Span<const NDArray> values) {
+absl::StatusOr<std::vector<LocalValue::Encoded>> LocalValue::Encode(
+    KeyId key, absl::Span<const NDArray> given) {
   std::vector<Encoded> encoded;
   if (codec_ == nullptr) return encoded;
+  KVS_ASSIGN_OR_RETURN(const Arrays values, AllOnHost(given));
   encoded.reserve(values.size());
   for (size_t i = 0; i < values.size(); ++i) {
     if (i == encoders_.size()) {
@@ -104,7 +107,8 @@ absl::Status LocalValue::FoldPart(PartIndex part, const Round& round, void* sum)
 absl::Status LocalValue::Push(KeyId key, std::string_view name, absl::Span<const NDArray> values,
                               const PartUpdater& updater, uint64_t step, const Means& means) {
   ToParts();
-  Round round{key, values, Encode(key, values), &updater, step, means.reducer};
+  KVS_ASSIGN_OR_RETURN(std::vector<Encoded> encoded, Encode(key, values));
+  Round round{key, values, std::move(encoded), &updater, step, means.reducer};
   // A sum that is the new value is not looked at again; one that an optimizer uses is.
   if (means.stores == Stores::kStreamed && updater.config().name == "assign") {
     round.stores = Stores::kStreamed;
@@ -206,7 +210,8 @@ absl::Status LocalValue::Merge(KeyId key, absl::Span<const NDArray> values, Redu
     });
   }
   Buffer sum(kPartBytesMax / DTypeBytes(spec_.dtype) * DTypeBytes(AccumulatorOf(spec_.dtype)));
-  const Round round{key, values, Encode(key, values)};  // nothing can fail after it
+  KVS_ASSIGN_OR_RETURN(std::vector<Encoded> encoded, Encode(key, values));
+  const Round round{key, values, std::move(encoded)};  // nothing can fail after it
   for (PartIndex part = 0; part < parts; ++part) {
     KVS_RETURN_IF_ERROR(FoldPart(part, round, sum.data()));
     Narrow(spec_.dtype, merged + PartOffset(part), sum.data(), RangeOf(part).elements);
@@ -219,7 +224,7 @@ absl::Status LocalValue::Push(KeyId key, absl::Span<const NDArray> values,
   ToWhole();
   const DataType dtype = ToDataType(spec_.dtype);
   NDArray stored = MakeDetachedArray(whole_->data(), spec_.shape, dtype);
-  if (values.size() == 1 && codec_ == nullptr) {  // it is used where it is
+  if (values.size() == 1 && codec_ == nullptr && !AnyOnDevice(values)) {  // used where it is
     return update(MakeDetachedArray(values[0].data(), spec_.shape, dtype), &stored);
   }
   MutableBufferPtr& whole = means.scratch->whole;

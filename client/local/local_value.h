@@ -92,7 +92,8 @@ class LocalValue {
   using Encoded = std::vector<MutableBufferPtr>;
   // Encodes the values of a push; nothing if they are not compressed. A push that then finds no
   // memory undoes it.
-  std::vector<Encoded> Encode(KeyId key, absl::Span<const NDArray> values);
+  // Errors: those of AllOnHost.
+  absl::StatusOr<std::vector<Encoded>> Encode(KeyId key, absl::Span<const NDArray> given);
   void UndoEncode(const std::vector<Encoded>& encoded) noexcept;
   // The values of a push, and what is done with them.
   struct Round {

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "client/array/ndarray_impl.h"
+#include "common/base/status_macros.h"
 #include "common/kernels/kernels.h"
 
 namespace kvstore {
@@ -42,8 +43,9 @@ absl::Status Append(const std::string& label, const T* elements, size_t count, i
   return absl::OkStatus();
 }
 
-absl::Status Append(const std::string& label, const NDArray& array, int64_t rows,
+absl::Status Append(const std::string& label, const NDArray& given, int64_t rows,
                     std::vector<int64_t>* ids) {
+  KVS_ASSIGN_OR_RETURN(const NDArray array, OnHost(given));
   const auto count = static_cast<size_t>(array.size());
   switch (array.dtype()) {
     case DataType::kFloat32:

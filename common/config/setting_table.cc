@@ -159,6 +159,11 @@ std::vector<SettingSpec> MakeTable() {
        "threads of a store that share the sum, update and copies of a large value; the bits are the "
        "same with any number; default: the CPUs that affinity and cgroup allow, at most 4"},
 
+      {SettingId::kCudaPlugin, "cuda-plugin", kWorkerProgram, 0, Text(), "FILE", "",
+       {Same("KVSTORE_CUDA_PLUGIN")}, false, kOther,
+       "the shared object that computes on GPUs, opened when the program first names one; default: "
+       "libkvstore_cuda.so, where the loader finds it"},
+
       {SettingId::kKeyStats, "key-stats", kServerProgram, 0, Switch(), "", "false",
        {Same("KVSTORE_KEY_STATS")}, false, kCluster,
        "measure the sum of every round (one more pass over it), for kvctl stats"},
@@ -200,7 +205,7 @@ std::vector<IgnoredVariable> MakeIgnored() {
   return {
       {"MXNET_KVSTORE_BIGARRAY_BOUND", kCut, ""},
       {"MXNET_KVSTORE_SLICE_THRESHOLD", kCut, ""},
-      {"MXNET_ENABLE_GPU_P2P", "arrays are in host memory", ""},
+      {"MXNET_ENABLE_GPU_P2P", "what another GPU has is copied to the one that sums it", ""},
       {"PS_VERBOSE", "the SDK logs warnings only", ""},
       {"PS_HEARTBEAT_INTERVAL",
        "the scheduler tells its nodes how often it wants to hear of them", ""},

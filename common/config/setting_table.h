@@ -41,6 +41,7 @@ enum class SettingId {
   kNanPolicy,
   kPushCopy,
   kReductionThreads,
+  kCudaPlugin,
   kKeyStats,
   kHeartbeatMs,
   kSuspectMs,

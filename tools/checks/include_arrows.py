@@ -27,7 +27,8 @@ COMMON = COMMON_VALUES | COMMON_TRANSPORT | COMMON_CONFIG | {"common/membership"
                                                              "common/trace"}
 SERVER_SHELLS = {"server/core", "server/values", "server/service", "server/scheduler",
                  "server/scheduler/core"}
-CLIENT_STORE = {"sdk", "client/base", "client/order", "client/array", "client/store"}
+CLIENT_STORE = {"sdk", "client/base", "client/device", "client/order", "client/array",
+                "client/store"}
 
 ARROWS = {
     "proto": set(),
@@ -59,8 +60,11 @@ ARROWS = {
     "server/embedded": COMMON | SERVER_SHELLS | {"server/node", "server/daemon", "sdk"},
     "sdk": set(),
     "client/base": COMMON_TRANSPORT | COMMON_CONFIG | {"sdk"},
+    "client/device": COMMON_TENSOR | {"sdk", "client/base"},
+    # A shared object of its own: the plugin.
+    "client/cuda": COMMON_MATH | {"client/device"},
     "client/order": COMMON_BASE | {"common/cluster", "sdk", "client/base"},
-    "client/array": COMMON_VALUES | {"sdk", "client/base", "client/order"},
+    "client/array": COMMON_VALUES | {"sdk", "client/base", "client/device", "client/order"},
     "client/store": COMMON_VALUES | CLIENT_STORE | {"common/safetensors"},
     "client/core": COMMON_WIRE,
     "client/reduce": COMMON_VALUES | CLIENT_STORE,

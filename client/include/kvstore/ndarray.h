@@ -69,13 +69,16 @@ struct Context {
 class KVSTORE_EXPORT NDArray {
  public:
   NDArray();
-  // An array of zeros in host memory. Errors: Error kInvalidArgument for a shape with more than 8
-  // dimensions, a dimension below 0, or more than 2^40 elements.
+  // An array of zeros, in host memory or a GPU's. Errors: Error kInvalidArgument for a shape with
+  // more than 8 dimensions, a dimension below 0, or more than 2^40 elements; for a GPU
+  // kFailedPrecondition, which says what of driver, plugin (KVSTORE_CUDA_PLUGIN) and GPU is
+  // missing, and kResourceExhausted; kUnimplemented for cpu_pinned.
   explicit NDArray(std::vector<int64_t> shape, DataType dtype = DataType::kFloat32,
                    Context context = Context::Cpu());
   // Borrows `data` (shape, row-major, dtype) without copying; `deleter` is called when the last
   // handle and the last operation let go of it, on whichever thread that is; it must not call into
-  // a store. `data` must stay valid until then.
+  // a store. `data` must stay valid until then. On a GPU it is in that GPU's memory, at a multiple
+  // of an element's size.
   static NDArray FromBlob(void* data, std::vector<int64_t> shape,
                           DataType dtype = DataType::kFloat32, Context context = Context::Cpu(),
                           std::function<void(void*)> deleter = nullptr);
@@ -118,9 +121,10 @@ class KVSTORE_EXPORT NDArray {
   Context context() const;           // where its bytes are
   StorageType storage_type() const;  // how they are stored
 
-  // The bytes. They may be in use by an operation: see WaitToRead, WaitToWrite. Of a row_sparse
-  // array: of the rows in indices(), one after the other; where they are may change with each
-  // operation that fills the array.
+  // The bytes, in the memory of context(): a GPU's are not to be touched by the host. They may be
+  // in use by an operation: see WaitToRead, WaitToWrite. Of a row_sparse array: of the rows in
+  // indices(), one after the other; where they are may change with each operation that fills the
+  // array.
   void* data() const;
   template <typename T>
   T* data_as() const {
@@ -130,6 +134,16 @@ class KVSTORE_EXPORT NDArray {
   // The rows that a row_sparse array holds, ascending, each once; may be in use like data(). None
   // for default storage.
   const std::vector<int64_t>& indices() const;
+
+  // Copies all elements from the program's memory into the array, wherever that is, or back. Each
+  // waits as WaitToWrite and WaitToRead do, and returns when the bytes are there. Names and
+  // arguments as MXNet's. Errors: kInvalidArgument for another number of elements, a row_sparse
+  // array, and a read-only one that is written; those of what is waited for.
+  void SyncCopyFromCPU(const void* from, size_t elements) const;
+  void SyncCopyToCPU(void* to, size_t elements) const;
+  // A copy in the memory of `context`, once the array may be read; empty of an empty handle.
+  // Errors: kInvalidArgument for a row_sparse array; those of an array of zeros there.
+  NDArray Copy(Context context) const;
 
   // Blocks until every operation that writes this array is done; throws the Error of the first one
   // that failed (once).

@@ -117,7 +117,7 @@ TEMPLATE_TEST_CASE("a tensor on a GPU is not there yet", "[dlpack][errors]", dlp
                    dlpack::ManagedVersioned) {
   Foreign<TestType> foreign;
   foreign.managed.tensor.device = {dlpack::kCuda, 1};
-  CHECK_ERROR(foreign.Take(), kUnimplemented, "arrays on gpu(1) are not there yet");
+  CHECK_ERROR(foreign.Take(), kUnimplemented, "tensors on gpu(1) are not there yet");
   CHECK(foreign.deleted == 0);
 }
 

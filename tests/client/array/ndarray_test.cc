@@ -85,10 +85,11 @@ TEST_CASE("shapes, dtypes and contexts that cannot be are refused by name", "[nd
               "8 dimensions expected, got 9");
   CHECK_ERROR(NDArray({int64_t{1} << 32, int64_t{1} << 32}), kInvalidArgument, "2^40");
   CHECK_ERROR(NDArray({4}, static_cast<DataType>(77)), kInvalidArgument, "77");
-  CHECK_ERROR(NDArray({4}, DataType::kFloat32, gpu), kUnimplemented, "gpu(1)");
+  CHECK_ERROR(NDArray({4}, DataType::kFloat32, gpu), kFailedPrecondition, "gpu(1): missing: ");
   CHECK_ERROR(NDArray({4}, DataType::kFloat32, Context::CpuPinned()), kUnimplemented,
               "cpu_pinned(0)");
-  CHECK_ERROR(NDArray::FromBlob(bytes, {4}, DataType::kFloat32, gpu), kUnimplemented, "gpu(1)");
+  CHECK_ERROR(NDArray::FromBlob(bytes, {4}, DataType::kFloat32, gpu), kFailedPrecondition,
+              "gpu(1): missing: ");
   CHECK_ERROR(NDArray::FromBlob(nullptr, {4}), kInvalidArgument, "got null");
 }
 

@@ -35,7 +35,8 @@ DistClusterOptions OptionsOf(NanPolicy policy, uint32_t workers = 2) {
 std::unique_ptr<KVStore> Local(NanPolicy policy) {
   Environment environment;
   environment.nan_policy = policy;
-  return std::make_unique<StoreFacade>("local", MakeLocalBackend(environment));
+  return std::make_unique<StoreFacade>("local",
+                                       MakeLocalBackend(environment, /*sums_on_devices=*/false));
 }
 
 // `elements` values of which a few are not finite; other ones for each worker.

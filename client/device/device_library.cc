@@ -1,0 +1,170 @@
+#include "client/device/device_library.h"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <cstring>
+#include <utility>
+
+#include "client/base/environment.h"
+#include "client/base/fork_guard.h"
+#include "client/base/sdk_log.h"
+#include "common/base/mutex.h"
+#include "common/base/status_macros.h"
+
+namespace kvstore {
+namespace {
+
+constexpr char kByDefault[] = "libkvstore_cuda.so";
+constexpr char kDriver[] = "libcuda.so.1";
+constexpr size_t kTextBytes = 256;
+
+// Calls a function of the plugin, whose error becomes a status.
+template <typename Function, typename... Arguments>
+absl::Status Call(const Function& function, Arguments... arguments) {
+  char text[kTextBytes] = {};
+  switch (function(arguments..., text, sizeof text)) {
+    case KVSTORE_DEVICE_OK:
+      return absl::OkStatus();
+    case KVSTORE_DEVICE_NO_DRIVER:
+    case KVSTORE_DEVICE_NO_GPU:
+      return absl::FailedPreconditionError(text);
+    case KVSTORE_DEVICE_NO_MEMORY:
+      return absl::ResourceExhaustedError(text);
+    default:
+      return absl::InternalError(text);
+  }
+}
+
+std::string OpeningError() {
+  const char* const error = ::dlerror();
+  return error == nullptr ? "it cannot be opened" : error;
+}
+
+absl::Status Missing(const std::string& what) { return absl::FailedPreconditionError(what); }
+
+int NumberOf(Context context) { return OnDevice(context) ? context.index : KVSTORE_DEVICE_HOST; }
+
+// What the process has opened.
+struct Opened {
+  Mutex mutex;
+  const DeviceLibrary* library KVS_GUARDED_BY(mutex) = nullptr;
+};
+Opened& OfProcess() {
+  static Opened& opened = *[] {
+    auto* made = new Opened;  // arrays may outlive every static object
+    HoldAcrossFork(&made->mutex);
+    return made;
+  }();
+  return opened;
+}
+
+}  // namespace
+
+std::string ContextName(Context context) {
+  switch (context.device) {
+    case Context::Device::kCpu:
+      return fmt::format("cpu({})", context.index);
+    case Context::Device::kGpu:
+      return fmt::format("gpu({})", context.index);
+    case Context::Device::kCpuPinned:
+      return fmt::format("cpu_pinned({})", context.index);
+  }
+  return "device?";
+}
+
+absl::StatusOr<const DeviceLibrary*> DeviceLibrary::Open(const std::string& name) {
+  const std::string file = name.empty() ? kByDefault : name;
+  void* const handle = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    std::string missing = fmt::format("the plugin ({})", OpeningError());
+    void* const driver = name.empty() ? ::dlopen(kDriver, RTLD_LAZY | RTLD_LOCAL) : nullptr;
+    if (name.empty() && driver == nullptr) {
+      missing = fmt::format("the NVIDIA driver ({} cannot be opened) and {}", kDriver, missing);
+    }
+    if (driver != nullptr) ::dlclose(driver);
+    return Missing(missing + "; KVSTORE_CUDA_PLUGIN says where the plugin is");
+  }
+  // It stays loaded: arrays of its memory may outlive everything else.
+  const auto function = reinterpret_cast<kvstore_device_plugin_function>(
+      ::dlsym(handle, KVSTORE_DEVICE_PLUGIN_SYMBOL));
+  if (function == nullptr) {
+    return Missing(
+        fmt::format("a plugin ('{}' does not export {})", file, KVSTORE_DEVICE_PLUGIN_SYMBOL));
+  }
+  const kvstore_device_plugin* const plugin = function();
+  if (plugin == nullptr || plugin->abi != KVSTORE_DEVICE_ABI) {
+    return Missing(fmt::format("a plugin of interface {} ('{}' has {})",
+                               static_cast<int>(KVSTORE_DEVICE_ABI), file,
+                               plugin == nullptr ? 0 : plugin->abi));
+  }
+  int gpus = 0;
+  if (const absl::Status counted = Call(plugin->count, &gpus); !counted.ok()) {
+    return Missing(fmt::format("a GPU ({})", std::string(counted.message())));
+  }
+  if (plugin->simulated != 0) {
+    LogWarning(fmt::format("the GPUs of this process are not real: {} ({})", plugin->name, file));
+  }
+  return new DeviceLibrary(*plugin, gpus);
+}
+
+absl::StatusOr<const DeviceLibrary*> DeviceLibrary::For(Context context) {
+  Opened& opened = OfProcess();
+  MutexLock lock(opened.mutex);
+  if (opened.library == nullptr) {
+    KVS_ASSIGN_OR_RETURN(const Environment environment, ReadEnvironment());
+    auto library = Open(environment.cuda_plugin);
+    if (!library.ok()) {
+      return Missing(fmt::format("{}: missing: {}", ContextName(context),
+                                 std::string(library.status().message())));
+    }
+    opened.library = *library;
+  }
+  const int gpus = opened.library->gpus_;
+  if (OnDevice(context) && (context.index < 0 || context.index >= gpus)) {
+    return Missing(fmt::format("{}: missing: a GPU of that number (there are {})",
+                               ContextName(context), gpus));
+  }
+  return opened.library;
+}
+
+absl::StatusOr<std::shared_ptr<void>> DeviceLibrary::Allocate(int gpu, size_t bytes) const {
+  void* memory = nullptr;
+  KVS_RETURN_IF_ERROR(Call(plugin_.allocate, gpu, bytes, &memory));
+  const auto release = plugin_.release;
+  // If there is no memory for its count, the shared_ptr releases.
+  return std::shared_ptr<void>(memory, [release, gpu](void* at) { release(gpu, at); });
+}
+
+absl::Status DeviceLibrary::FillWithZeros(int gpu, void* to, size_t bytes) const {
+  return bytes == 0 ? absl::OkStatus() : Call(plugin_.fill, gpu, to, 0, bytes);
+}
+
+absl::Status DeviceLibrary::Copy(const MemoryAt& to, const ConstMemoryAt& from,
+                                 size_t bytes) const {
+  if (bytes == 0) return absl::OkStatus();
+  return Call(plugin_.copy, NumberOf(to.context), to.at, NumberOf(from.context), from.at, bytes);
+}
+
+absl::Status DeviceLibrary::Fold(int gpu, DType dtype, absl::Span<const void* const> sources,
+                                 size_t elements, bool rounded, void* to) const {
+  return Call(plugin_.fold, gpu, static_cast<uint32_t>(dtype), sources.data(), sources.size(),
+              elements, rounded ? 1 : 0, to);
+}
+
+absl::Status DeviceLibrary::Narrow(int gpu, DType dtype, const void* from, size_t elements,
+                                   void* to) const {
+  return Call(plugin_.narrow, gpu, static_cast<uint32_t>(dtype), from, elements, to);
+}
+
+absl::Status CopyBytes(const MemoryAt& to, const ConstMemoryAt& from, size_t bytes) {
+  if (!OnDevice(to.context) && !OnDevice(from.context)) {
+    if (bytes > 0) std::memcpy(to.at, from.at, bytes);
+    return absl::OkStatus();
+  }
+  const Context device = OnDevice(to.context) ? to.context : from.context;
+  KVS_ASSIGN_OR_RETURN(const DeviceLibrary* const library, DeviceLibrary::For(device));
+  return library->Copy(to, from, bytes);
+}
+
+}  // namespace kvstore

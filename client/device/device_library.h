@@ -1,0 +1,66 @@
+// DeviceLibrary: the plugin for devices (plugin_abi.h), opened when a program first names a GPU.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "client/device/plugin_abi.h"
+#include "common/tensor/dtype.h"
+#include "kvstore/ndarray.h"
+
+namespace kvstore {
+
+// "gpu(1)".
+std::string ContextName(Context context);
+inline bool OnDevice(Context context) { return context.device == Context::Device::kGpu; }
+
+// Bytes in the memory of a context: the host's, or a GPU's.
+struct MemoryAt {
+  Context context;
+  void* at = nullptr;
+};
+struct ConstMemoryAt {
+  Context context;
+  const void* at = nullptr;
+};
+
+// Errors of all that it is asked: RESOURCE_EXHAUSTED the device has too little memory, and nothing
+// was done; INTERNAL the device failed, or the SDK has a bug; they say what was asked, of which
+// GPU. Threading: thread-safe. Lives as long as the process.
+class DeviceLibrary {
+ public:
+  // The plugin that `cuda-plugin` names (KVSTORE_CUDA_PLUGIN), else libkvstore_cuda.so where the
+  // loader finds it. Once there is one it stays. That its GPUs are simulated is logged.
+  // Errors: FAILED_PRECONDITION names `context` and what of driver, plugin and GPU is missing, or
+  // what is wrong with the plugin; INVALID_ARGUMENT for a setting of the process that is wrong.
+  static absl::StatusOr<const DeviceLibrary*> For(Context context);
+
+  bool simulated() const { return plugin_.simulated != 0; }
+
+  // Not initialised; given back when the last reference goes.
+  absl::StatusOr<std::shared_ptr<void>> Allocate(int gpu, size_t bytes) const;
+  absl::Status FillWithZeros(int gpu, void* to, size_t bytes) const;
+  absl::Status Copy(const MemoryAt& to, const ConstMemoryAt& from, size_t bytes) const;
+  // kernels.h's LeftFold, and with `rounded` its RoundedFold, of at most rounded_max() f16 or bf16,
+  // of arrays in the GPU's memory. `to` is none of them.
+  absl::Status Fold(int gpu, DType dtype, absl::Span<const void* const> sources, size_t elements,
+                    bool rounded, void* to) const;
+  size_t rounded_max() const { return plugin_.rounded_max; }
+  absl::Status Narrow(int gpu, DType dtype, const void* from, size_t elements, void* to) const;
+
+ private:
+  DeviceLibrary(const kvstore_device_plugin& plugin, int gpus) : plugin_(plugin), gpus_(gpus) {}
+  static absl::StatusOr<const DeviceLibrary*> Open(const std::string& name);
+
+  const kvstore_device_plugin plugin_;
+  const int gpus_;
+};
+
+// Copies between host and devices, or within one of them; without a device it is a memcpy.
+absl::Status CopyBytes(const MemoryAt& to, const ConstMemoryAt& from, size_t bytes);
+
+}  // namespace kvstore

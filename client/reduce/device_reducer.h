@@ -1,0 +1,71 @@
+// DeviceReducer: the Reducer of stores of one process, for arrays in host memory and on GPUs, mixed
+// as they come. What is in host memory it leaves to the CpuReducer.
+//
+// Where values are summed that GPUs have: on `device` stores on these GPUs, which take turns part
+// by part; each copies to itself what it has not, sums in one pass (common/kernels/cuda), and
+// only the sum crosses to the host. On the others (`local`) on the CPU, where MXNet's does it, too.
+// The bits are the same.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "client/device/device_library.h"
+#include "client/reduce/cpu_reducer.h"
+#include "client/reduce/reducer.h"
+#include "common/base/mutex.h"
+
+namespace kvstore {
+
+// Memory of GPUs in blocks of one size, used again. Thread-safe.
+class DeviceBlocks {
+ public:
+  // Of the sum of a part in the widest accumulator.
+  static constexpr size_t kBlockBytes = size_t{2} << 20;
+
+  // At most kBlockBytes are taken out of the block that is returned; more is memory of its own.
+  // Errors: those of DeviceLibrary::Allocate.
+  absl::StatusOr<std::shared_ptr<void>> Take(const DeviceLibrary& library, int gpu, size_t bytes)
+      KVS_EXCLUDES(mutex_);
+  void Give(int gpu, std::shared_ptr<void> block) KVS_EXCLUDES(mutex_);
+
+ private:
+  Mutex mutex_;
+  std::map<int, std::vector<std::shared_ptr<void>>> free_ KVS_GUARDED_BY(mutex_);  // by GPU
+};
+
+class DeviceReducer final : public Reducer {
+ public:
+  DeviceReducer(size_t threads, bool sums_on_devices)
+      : cpu_(threads), sums_on_devices_(sums_on_devices) {}
+
+  // Only of arrays in host memory; what GPUs have is copied by Reduce.
+  std::optional<Contribution> AsIs(const KeyOperation& operation,
+                                   const TokenPtr& token) const override;
+  absl::StatusOr<Contribution> Reduce(const KeyOperation& operation) override;
+  absl::Status Fold(DType dtype, absl::Span<const NDArray> values, const ElementRange& range,
+                    FoldedAs as, Stores stores, void* sum) const override;
+  absl::StatusOr<RowSum> FoldRows(const ValueSpec& spec,
+                                  absl::Span<const NDArray> values) const override;
+  absl::Status Broadcast(DType dtype, const void* data, const ElementRange& range, Stores stores,
+                         absl::Span<const NDArray> outputs) const override;
+  BlockThreads& threads() override { return cpu_.threads(); }
+
+ private:
+  absl::Status FoldOnDevice(DType dtype, absl::Span<const NDArray> values,
+                            const ElementRange& range, FoldedAs as, void* sum) const;
+  absl::Status FoldOnHost(DType dtype, absl::Span<const NDArray> values, const ElementRange& range,
+                          FoldedAs as, Stores stores, void* sum) const;
+
+  CpuReducer cpu_;
+  const bool sums_on_devices_;
+  mutable DeviceBlocks blocks_;
+};
+
+// The arrays, those of GPUs as copies in host memory. Errors: those of OnHost.
+absl::StatusOr<Arrays> AllOnHost(absl::Span<const NDArray> arrays);
+bool AnyOnDevice(absl::Span<const NDArray> arrays);
+
+}  // namespace kvstore
