@@ -84,8 +84,7 @@ DependencyEngine::Ready StoreFacade::AppendGroup(Call* call, const KeyOperation&
     const NDArray& array = call->ArrayAhead(n);
     return array.impl()->storage == StorageType::kDefault &&
            ToDType(array.impl()->dtype) == group.state->spec.dtype &&
-           !OnDevice(array.impl()->context) &&
-           backend_->MayBeInGroup(common, group.state->spec);
+           !OnDevice(array.impl()->context) && backend_->MayBeInGroup(common, group.state->spec);
   };
   size_t count = 0;
   uint64_t bytes = 0;
