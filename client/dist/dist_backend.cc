@@ -10,7 +10,6 @@
 #include "client/base/in_place.h"
 #include "client/base/no_memory.h"
 #include "client/base/sdk_log.h"
-#include "client/device/device_library.h"
 #include "client/dist/any_cut.h"
 #include "client/dist/await_init_operation.h"
 #include "client/dist/compressing_codec.h"
@@ -18,6 +17,7 @@
 #include "client/dist/end_operation.h"
 #include "client/dist/group_operation.h"
 #include "client/dist/init_operation.h"
+#include "client/dist/on_host.h"
 #include "client/dist/pull_operation.h"
 #include "client/dist/push_operation.h"
 #include "client/dist/state_operation.h"
@@ -38,20 +38,6 @@ constexpr uint64_t kGroupedBytesMax = 2048;
 
 absl::Status Stopped() {
   return WordedStatus(absl::StatusCode::kCancelled, [] { return "the store was destroyed"; });
-}
-
-// What is sent and received is in host memory.
-absl::Status CheckOnHost(const KeyOperation& operation) {
-  for (const Arrays* arrays : {&operation.values, &operation.outputs}) {
-    for (const NDArray& array : *arrays) {
-      if (!OnDevice(array.context())) continue;
-      return WordedStatus(absl::StatusCode::kUnimplemented, [&] {
-        return fmt::format("{}: on a dist store arrays in host memory expected, got one on {}",
-                           operation.key->label, ContextName(array.context()));
-      });
-    }
-  }
-  return absl::OkStatus();
 }
 
 // The first verb of an operation lies in the operation, if it is small enough.
@@ -193,9 +179,8 @@ absl::Status DistBackend::Prepare(KeyOperation* operation) {
 }
 
 void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) {
-  if (const absl::Status on_host = CheckOnHost(*operation); !on_host.ok()) {
-    return token->Finish(on_host);
-  }
+  const absl::Status on_host = CheckOnHost(*operation);
+  if (!on_host.ok()) return token->Finish(on_host);
   if (!counts_every_push_ && PushesNothing(*operation)) {
     if (operation->outputs.empty()) return token->Finish(absl::OkStatus());
     operation->kind = OperationKind::kPull;  // that is what is left of a PushPull
@@ -253,11 +238,8 @@ absl::Status DistBackend::MayPullConsistently(const char* call) const {
 
 void DistBackend::IssueConsistent(const std::vector<std::shared_ptr<KeyOperation>>& operations,
                                   const TokenPtr& token) {
-  for (const auto& operation : operations) {
-    if (const absl::Status on_host = CheckOnHost(*operation); !on_host.ok()) {
-      return token->Finish(on_host);
-    }
-  }
+  const absl::Status on_host = CheckAllOnHost(operations);
+  if (!on_host.ok()) return token->Finish(on_host);
   const Session session(*this);
   if (!session) return token->Finish(Stopped());
   try {

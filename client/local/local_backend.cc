@@ -77,7 +77,7 @@ class LocalBackend final : public StoreBackend {
         guard_(environment.nan_policy, 0),
         choice_(std::make_shared<UpdaterChoice>()),
         reducer_(std::make_unique<DeviceReducer>(environment.reduction_threads, sums_on_devices)),
-        scratch_(reducer_->threads().lanes()),
+        scratch_(reducer_->threads().seats()),
         work_("kvs-local") {}
 
   int64_t operation_timeout_ms() const override { return timeout_ms_; }

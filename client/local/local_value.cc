@@ -118,20 +118,20 @@ absl::Status LocalValue::Push(KeyId key, std::string_view name, absl::Span<const
   const size_t measurings = updater.Measurings(name);
   std::vector<MutableBufferPtr> sums(measurings > 0 ? parts_.size() : 0);
   std::atomic<PartIndex> updated{0};  // relaxed: read when all threads are done
-  const auto sum = [&](size_t part, size_t lane) -> absl::Status {
+  const auto sum = [&](size_t part, size_t seat) -> absl::Status {
     KVS_ASSIGN_OR_RETURN(
-        sums[part], SumOfPart(static_cast<PartIndex>(part), round, &means.scratch->lanes[lane]));
+        sums[part], SumOfPart(static_cast<PartIndex>(part), round, &means.scratch->seats[seat]));
     return absl::OkStatus();
   };
-  const auto update = [&](size_t block, size_t lane) -> absl::Status {
+  const auto update = [&](size_t block, size_t seat) -> absl::Status {
     const auto part = static_cast<PartIndex>(block);
     MutableBufferPtr of_part;
     if (measurings > 0) {
       of_part = std::move(sums[part]);
     } else {
-      KVS_ASSIGN_OR_RETURN(of_part, SumOfPart(part, round, &means.scratch->lanes[lane]));
+      KVS_ASSIGN_OR_RETURN(of_part, SumOfPart(part, round, &means.scratch->seats[seat]));
     }
-    KVS_RETURN_IF_ERROR(UpdatePart(part, std::move(of_part), round, &means.scratch->lanes[lane]));
+    KVS_RETURN_IF_ERROR(UpdatePart(part, std::move(of_part), round, &means.scratch->seats[seat]));
     updated.fetch_add(1, std::memory_order_relaxed);
     return absl::OkStatus();
   };
@@ -161,9 +161,9 @@ absl::Status LocalValue::Push(KeyId key, std::string_view name, absl::Span<const
 }
 
 absl::StatusOr<MutableBufferPtr> LocalValue::SumOfPart(PartIndex part, const Round& round,
-                                                       Scratch::Lane* lane) const {
+                                                       Scratch::Seat* seat) const {
   const size_t bytes = RangeOf(part).elements * DTypeBytes(AccumulatorOf(spec_.dtype));
-  MutableBufferPtr sum = TakeBuffer(bytes, bytes >= kPartBytesMax ? &lane->part : &lane->small);
+  MutableBufferPtr sum = TakeBuffer(bytes, bytes >= kPartBytesMax ? &seat->part : &seat->small);
   KVS_RETURN_IF_ERROR(FoldPart(part, round, sum->data()));
   return sum;
 }
@@ -186,7 +186,7 @@ absl::StatusOr<NormSums> LocalValue::Measure(const Round& round, size_t measurin
 }
 
 absl::Status LocalValue::UpdatePart(PartIndex part, MutableBufferPtr sum, const Round& round,
-                                    Scratch::Lane* lane) {
+                                    Scratch::Seat* seat) {
   const auto updated =
       round.updater->Update(round.key, spec_.dtype, *parts_[part], sum, &states_[part],
                             RangeOf(part).first, {1, 1, round.step, 0}, round.norms);
@@ -195,7 +195,7 @@ absl::Status LocalValue::UpdatePart(PartIndex part, MutableBufferPtr sum, const 
   // If the sum's buffer became the value, that of the old value is free, else its own.
   if (*updated == sum) sum = std::move(parts_[part]);
   parts_[part] = *updated;
-  (sum->size() >= kPartBytesMax ? lane->part : lane->small) = std::move(sum);
+  (sum->size() >= kPartBytesMax ? seat->part : seat->small) = std::move(sum);
   return absl::OkStatus();
 }
 

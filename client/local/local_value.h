@@ -26,13 +26,13 @@ namespace kvstore {
 // Memory that the values of a store use in turn, so that a push allocates nothing.
 struct Scratch {
   // Of one of the reducer's threads.
-  struct Lane {
+  struct Seat {
     MutableBufferPtr part;   // for the sum of one part; null, or at least kPartBytesMax bytes
     MutableBufferPtr small;  // for that of a smaller one: of the last push of such a key
   };
-  explicit Scratch(size_t lane_count) : lanes(lane_count) {}
+  explicit Scratch(size_t seat_count) : seats(seat_count) {}
 
-  std::vector<Lane> lanes;
+  std::vector<Seat> seats;
   MutableBufferPtr whole;  // for a merged value; null, or as large as the largest so far
 };
 
@@ -112,12 +112,12 @@ class LocalValue {
   // The left fold of whole values, rounded once to their dtype.
   absl::Status Merge(KeyId key, absl::Span<const NDArray> values, Reducer* reducer,
                      uint8_t* merged);
-  // A part's fold, in the lane's buffer if that is large enough.
+  // A part's fold, in the seat's buffer if that is large enough.
   absl::StatusOr<MutableBufferPtr> SumOfPart(PartIndex part, const Round& round,
-                                             Scratch::Lane* lane) const;
-  // The sum is used up; its buffer, or that of the old value, becomes the lane's.
+                                             Scratch::Seat* seat) const;
+  // The sum is used up; its buffer, or that of the old value, becomes the seat's.
   absl::Status UpdatePart(PartIndex part, MutableBufferPtr sum, const Round& round,
-                          Scratch::Lane* lane);
+                          Scratch::Seat* seat);
   // What the updater wants to know of the whole value, of the sums of all its parts.
   absl::StatusOr<NormSums> Measure(const Round& round, size_t measurings,
                                    const std::vector<MutableBufferPtr>& sums) const;

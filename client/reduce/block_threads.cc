@@ -13,7 +13,7 @@
 namespace kvstore {
 
 BlockThreads::BlockThreads(size_t threads)
-    : lanes_(threads == 0 ? std::min<size_t>(CpuCount(), kThreadsByDefault)
+    : seats_(threads == 0 ? std::min<size_t>(CpuCount(), kThreadsByDefault)
                           : std::min(threads, kThreadsMax)) {}
 
 BlockThreads::~BlockThreads() {
@@ -27,9 +27,9 @@ BlockThreads::~BlockThreads() {
 
 void BlockThreads::Start() {
   try {
-    helpers_.reserve(lanes_ - 1);
-    while (helpers_.size() < lanes_ - 1) {
-      helpers_.emplace_back([this, lane = helpers_.size() + 1] { Help(lane); });
+    helpers_.reserve(seats_ - 1);
+    while (helpers_.size() < seats_ - 1) {
+      helpers_.emplace_back([this, seat = helpers_.size() + 1] { Help(seat); });
     }
     started_ = true;
   } catch (const std::system_error&) {
@@ -39,7 +39,7 @@ void BlockThreads::Start() {
 }
 
 absl::Status BlockThreads::Run(size_t blocks, Work work) {
-  const bool alone = blocks < 2 || lanes_ == 1;
+  const bool alone = blocks < 2 || seats_ == 1;
   if (!alone && !started_) Start();
   if (alone || helpers_.empty()) {
     for (size_t block = 0; block < blocks; ++block) KVS_RETURN_IF_ERROR(work(block, 0));
@@ -65,7 +65,7 @@ absl::Status BlockThreads::Run(size_t blocks, Work work) {
   return std::exchange(failure_, absl::OkStatus());
 }
 
-void BlockThreads::Help(size_t lane) {
+void BlockThreads::Help(size_t seat) {
   pthread_setname_np(pthread_self(), "kvs-reduce");
   uint64_t seen = 0;
   while (true) {
@@ -80,20 +80,20 @@ void BlockThreads::Help(size_t lane) {
       blocks = blocks_;
       ++helping_;
     }
-    DoBlocks(*work, blocks, lane);
+    DoBlocks(*work, blocks, seat);
     MutexLock lock(mutex_);
     if (--helping_ == 0) idle_.NotifyOne();
   }
 }
 
-void BlockThreads::DoBlocks(const Work& work, size_t blocks, size_t lane) {
+void BlockThreads::DoBlocks(const Work& work, size_t blocks, size_t seat) {
   while (true) {
     const size_t block = next_.fetch_add(1, std::memory_order_relaxed);
     if (block >= blocks) return;
     absl::Status status;
     std::exception_ptr thrown;
     try {
-      status = work(block, lane);
+      status = work(block, seat);
     } catch (...) {
       thrown = std::current_exception();
     }

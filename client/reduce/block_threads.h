@@ -34,11 +34,11 @@ class BlockThreads {
   BlockThreads(const BlockThreads&) = delete;
   BlockThreads& operator=(const BlockThreads&) = delete;
 
-  // No more threads than these ever work; each has a number below it, its lane.
-  size_t lanes() const { return lanes_; }
+  // No more threads than these ever work; each has a number below it, its seat.
+  size_t seats() const { return seats_; }
 
-  // `block` is done by the thread of the lane, on which nothing else is done meanwhile.
-  using Work = absl::FunctionRef<absl::Status(size_t block, size_t lane)>;
+  // `block` is done by the thread of the seat, on which nothing else is done meanwhile.
+  using Work = absl::FunctionRef<absl::Status(size_t block, size_t seat)>;
   // Does each of the blocks [0, blocks), and returns when all are done. After an error no further
   // block is begun; of several errors that of the first block is returned. What a block throws
   // counts as the error of all, and is thrown here.
@@ -48,10 +48,10 @@ class BlockThreads {
   static constexpr size_t kNone = SIZE_MAX;
 
   void Start() KVS_EXCLUDES(mutex_);
-  void Help(size_t lane) KVS_EXCLUDES(mutex_);
-  void DoBlocks(const Work& work, size_t blocks, size_t lane) KVS_EXCLUDES(mutex_);
+  void Help(size_t seat) KVS_EXCLUDES(mutex_);
+  void DoBlocks(const Work& work, size_t blocks, size_t seat) KVS_EXCLUDES(mutex_);
 
-  const size_t lanes_;
+  const size_t seats_;
   bool started_ = false;  // fields without a lock are those of the thread that calls Run
   std::vector<std::thread> helpers_;
   std::atomic<size_t> next_{0};  // block to be done; relaxed: the lock orders what they work on

@@ -35,7 +35,7 @@ NDArray Numbers(int64_t elements, DataType dtype, int seed) {
 std::vector<uint8_t> AfterPushes(size_t threads, DataType dtype, const OptimizerConfig& optimizer,
                                  const CodecPtr& codec, Stores stores) {
   CpuReducer reducer(threads);
-  Scratch scratch(reducer.threads().lanes());
+  Scratch scratch(reducer.threads().seats());
   const Means means{&reducer, &scratch, stores};
   const NDArray initial = Numbers(kSeveralParts, dtype, 1);
   LocalValue value(SpecFrom(initial), initial, codec);

@@ -12,21 +12,21 @@
 
 namespace kvstore {
 
-TEST_CASE("every block is done once, in a lane that nothing else is done in", "[reduce]") {
+TEST_CASE("every block is done once, in a seat that nothing else is done in", "[reduce]") {
   const size_t threads = GENERATE(1, 2, 3, 8);
   const size_t blocks = GENERATE(0, 1, 2, 7, 300);
   CAPTURE(threads, blocks);
   BlockThreads some(threads);
-  REQUIRE(some.lanes() == threads);
+  REQUIRE(some.seats() == threads);
   for (int run = 0; run < 20; ++run) {
     std::vector<std::atomic<int>> done(blocks);
     std::vector<std::atomic<bool>> busy(threads);
     std::atomic<bool> alone{true};
     REQUIRE(some.Run(blocks,
-                     [&](size_t block, size_t lane) {
-                       if (lane >= threads || busy[lane].exchange(true)) alone = false;
+                     [&](size_t block, size_t seat) {
+                       if (seat >= threads || busy[seat].exchange(true)) alone = false;
                        ++done[block];
-                       busy[lane] = false;
+                       busy[seat] = false;
                        return absl::OkStatus();
                      })
                 .ok());
@@ -104,9 +104,9 @@ TEST_CASE("what a block throws is thrown to whoever called, and the next run is 
 }
 
 TEST_CASE("the number of threads is what was asked for, within bounds", "[reduce]") {
-  CHECK(BlockThreads(5).lanes() == 5);
-  CHECK(BlockThreads(1000).lanes() == BlockThreads::kThreadsMax);
-  const size_t by_default = BlockThreads(0).lanes();
+  CHECK(BlockThreads(5).seats() == 5);
+  CHECK(BlockThreads(1000).seats() == BlockThreads::kThreadsMax);
+  const size_t by_default = BlockThreads(0).seats();
   CHECK(by_default >= 1);
   CHECK(by_default <= BlockThreads::kThreadsByDefault);
 }
