@@ -166,10 +166,17 @@ TEST_CASE("a dist store refuses arrays on GPUs by name", "[device][dist][errors]
   UseSimulatedGpus();
   DistClusterOptions options;
   DistCluster cluster(options);
+  // By itself, and among others that would go in a group.
+  const bool among_others = GENERATE(false, true);
   const auto thrown = cluster.Run([&](KVStore& store, int) {
-    store.Init(Ints{1}, {Array({1, 2})});
+    const NDArray on_host = Array({1, 2});
     const NDArray on_gpu({2}, DataType::kFloat32, Context::Gpu(1));
-    store.Push(Ints{1}, {on_gpu});
+    store.Init(Ints{0, 1, 2}, {on_host, on_host, on_host});
+    if (among_others) {
+      store.Push(Ints{0, 1, 2}, {on_host, on_gpu, on_host});
+    } else {
+      store.Push(Ints{1}, {on_gpu});
+    }
     store.WaitAll();
   });
   REQUIRE(thrown.size() == 1);
