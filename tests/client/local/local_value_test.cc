@@ -23,7 +23,8 @@ namespace {
 NDArray Numbers(int64_t elements, DataType dtype, int seed) {
   const NDArray wide({elements});
   for (int64_t i = 0; i < elements; ++i) {
-    wide.data_as<float>()[i] = static_cast<float>((i * 7919 + seed * 104729) % 2003 - 1001) / 64;
+    wide.data_as<float>()[i] =
+        static_cast<float>((i * 7919 + int64_t{seed} * 104729) % 2003 - 1001) / 64;
   }
   NDArray array({elements}, dtype);
   Convert(DType::kFloat32, wide.data(), ToDType(dtype), array.data(),
