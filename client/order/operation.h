@@ -1,8 +1,10 @@
 // What the DependencyEngine keeps of its operations and Vars. Internal to client/order; guarded by
-// the engine's mutex, but for the fields that are said to be fixed.
+// the engine's mutex, but for the fields that are said to be fixed, and for what a Var that nobody
+// holds any more does with its own list of failures.
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -85,7 +87,9 @@ class Operation {
   // Keeps the operation while it waits to be granted all: then nobody else holds it. Afterwards its
   // token does. And when it has failed, for as long as a Var remembers one of its uses.
   OperationPtr self;
-  size_t remembered = 0;    // uses
+  // Uses that Vars remember. A Var that goes forgets its own under no lock, perhaps while another
+  // Var of the operation is asked: whoever forgets the last one lets the operation go.
+  std::atomic<size_t> remembered = 0;
   OperationPtr next_ready;  // in a list of Ready
   TokenPtr token;           // OperationWithPlace has the place for it; moved out when it is issued
   // How many still issue it: its issue function, and whoever called HoldOrder. At 0 it is issued,
@@ -155,7 +159,9 @@ class Var {
 
   // Keeps a use that is finished, and failed: the list is one of uses so that it takes no memory.
   void Remember(Operation::Use* use, const OperationPtr& operation) {
-    if (operation->remembered++ == 0) operation->self = operation;
+    if (operation->remembered.fetch_add(1, std::memory_order_relaxed) == 0) {
+      operation->self = operation;
+    }
     use->previous = last_failed;
     use->next = nullptr;
     (last_failed != nullptr ? last_failed->next : first_failed) = use;
@@ -169,7 +175,9 @@ class Var {
     (use->next != nullptr ? use->next->previous : last_failed) = use->previous;
     --failures;
     OperationPtr gone;  // goes last: `use` lies in it
-    if (--use->operation->remembered == 0) gone = std::move(use->operation->self);
+    if (use->operation->remembered.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      gone = std::move(use->operation->self);
+    }
     return behind;
   }
 

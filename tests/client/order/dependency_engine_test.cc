@@ -209,6 +209,37 @@ TEST_CASE("a failure is handed out once, whichever of its Vars is asked", "[engi
   CHECK(f.engine.LastFailure(f.a).ok());
 }
 
+// An array goes on one thread while another asks the key: both have the same failed operations.
+TEST_CASE("a Var may go while another Var of its failed operations is asked", "[engine]") {
+  DependencyEngine engine;
+  const auto owner = std::make_shared<TestOwner>();
+  const auto subject = std::make_shared<OperationSubject>(OperationSubject{"17", ""});
+  int told = 0;
+  for (int round = 0; round < 100; ++round) {
+    const VarPtr key = DependencyEngine::NewVar();
+    std::vector<VarPtr> arrays(64);
+    std::vector<OperationSpec> specs(arrays.size());
+    for (size_t i = 0; i < specs.size(); ++i) {
+      arrays[i] = DependencyEngine::NewVar();
+      specs[i].owner = owner;
+      specs[i].verb = "op";
+      specs[i].subject = subject;
+      specs[i].uses = {{key, Access::kOrder}, {arrays[i], Access::kWrite}};
+      specs[i].issue = [](const TokenPtr& token) { token->Finish(absl::NotFoundError("gone")); };
+    }
+    engine.Run(engine.Append(OperationList(std::move(specs))));
+    std::promise<void> begin;
+    std::thread other([&, began = begin.get_future()] {
+      began.wait();
+      arrays.clear();
+    });
+    begin.set_value();
+    while (!engine.TakeFailure(key, /*readers=*/true).ok()) ++told;
+    other.join();
+  }
+  CHECK(told == 6400);
+}
+
 TEST_CASE("many failures are handed out in order, and the memory for them is bounded", "[engine]") {
   Fixture f;
   for (int i = 0; i < 1000; ++i) {

@@ -49,7 +49,7 @@ template <bool kWithBarriers>
 __global__ void BlockSum(const unsigned* x, unsigned* sums) {
   __shared__ unsigned part[128];
   const unsigned i = threadIdx.x;
-  part[i] = __ldcs(x + blockIdx.x * 128 + i);
+  part[i] = __ldcs(x + size_t{128} * blockIdx.x + i);
   if (kWithBarriers) __syncthreads();
   if (i < 64) part[i] += part[i + 64];
   if (kWithBarriers) __syncthreads();
@@ -93,7 +93,7 @@ TEST_CASE("barriers and shuffles let a block sum", "[cuda_sim]") {
                            static_cast<const unsigned*>(x.data()), sums.data()) == cudaSuccess);
   for (unsigned block = 0; block < kBlocks; ++block) {
     unsigned expected = 0;
-    for (unsigned i = 0; i < 128; ++i) expected += numbers[block * 128 + i];
+    for (unsigned i = 0; i < 128; ++i) expected += numbers[size_t{128} * block + i];
     CHECK(sums.Read()[block] == expected);
   }
 }
