@@ -12,12 +12,14 @@
 # gRPC takes part; `not_tsan` those of them of which ThreadSanitizer would learn nothing, because they
 # have one thread, or the threads of other tests that run under it. The target `core_tests` builds
 # what is `core` and nothing else, `tsan_tests` those of it that are not `not_tsan`; `fuzzers` builds
-# the fuzzers; `product` builds everything but the tests.
+# the fuzzers; `product` builds everything but the tests; `cuda` the plugin for GPUs and the tests
+# labelled `cuda`, which need nothing else of the tree's clients and servers.
 
 add_custom_target(product)
 add_custom_target(core_tests)
 add_custom_target(tsan_tests)
 add_custom_target(fuzzers)
+add_custom_target(cuda)
 
 # The system's Python first: it has the packages that tools/install_packages.sh installs, another
 # one earlier in PATH may not.
@@ -66,6 +68,9 @@ function(kvs_test name)
     if(NOT "not_tsan" IN_LIST ARG_LABELS)
       add_dependencies(tsan_tests ${name})
     endif()
+  endif()
+  if("cuda" IN_LIST ARG_LABELS)
+    add_dependencies(cuda ${name})
   endif()
 endfunction()
 

@@ -4,6 +4,9 @@
 #   tools/install_packages.sh         what quickstart.sh and run_tests.sh need
 #   tools/install_packages.sh --ci    clang, its tools and runtimes, gcovr and doxygen too: for .ci/run,
 #                                     tools/coverage.sh and tools/api_reference.sh
+#   tools/install_packages.sh --cuda  nothing of Debian's, but NVIDIA's compiler from PyPI (100 MB), into
+#                                     build/cuda-toolkit, where CMake finds it; on a machine without an
+#                                     nvcc. 3: it could not be fetched
 #
 # As root it installs what is missing, and only that. Otherwise it prints the one line to run and
 # fails. With nothing missing it is silent.
@@ -24,10 +27,36 @@ packages=(
 )
 ci_packages=(clang clang-format clang-tidy libclang-rt-dev gcovr doxygen)
 
+# Not Debian's. Versions are fixed: what was tried together. nvcc has its back end (nvvm), its headers
+# (crt) and those of the runtime (cccl) in packages of their own.
+cuda_wheels=(nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88
+             nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85)
+fetch_cuda() {
+  local folder
+  folder="$(cd "$(dirname "$0")/.." && pwd)/build/cuda-toolkit"
+  [[ ! -x "$folder/nvidia/cu13/bin/nvcc" ]] || return 0
+  if ! python3 -m pip --version >/dev/null 2>&1; then
+    if [[ $(id -u) -ne 0 ]] || ! { apt-get update -qq &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-pip >/dev/null; }; then
+      echo "install_packages.sh: --cuda: pip expected (Debian's python3-pip), there is none" >&2
+      return 3
+    fi
+  fi
+  rm -rf "$folder.new"
+  if ! python3 -m pip install --quiet --root-user-action=ignore --no-deps --no-compile --target "$folder.new" "${cuda_wheels[@]}"; then
+    rm -rf "$folder.new"
+    echo "install_packages.sh: --cuda: the packages from PyPI could not be fetched" >&2
+    return 3
+  fi
+  rm -rf "$folder"
+  mv "$folder.new" "$folder"  # whole, or not there
+}
+
 case "${1:-}" in
   "") ;;
+  --cuda) fetch_cuda; exit ;;
   --ci) packages+=("${ci_packages[@]}") ;;
-  *) echo "install_packages.sh: --ci or nothing expected, got '$1'" >&2; exit 2 ;;
+  *) echo "install_packages.sh: --ci, --cuda or nothing expected, got '$1'" >&2; exit 2 ;;
 esac
 
 missing=()

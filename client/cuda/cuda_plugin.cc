@@ -108,13 +108,13 @@ int Count(int* devices, char* text, size_t text_bytes) {
   const Text to{text, text_bytes};
   int driver = 0;
   cudaDriverGetVersion(&driver);
-  if (driver == 0) return to.Say(KVSTORE_DEVICE_NO_DRIVER, "there is no NVIDIA driver");
+  if (driver == 0) return to.Say(KVSTORE_DEVICE_NO_DRIVER, "there is none on this host");
   *devices = 0;
   const cudaError_t error = cudaGetDeviceCount(devices);
   if (error == cudaErrorInsufficientDriver) {
-    return to.Say(KVSTORE_DEVICE_NO_DRIVER,
-                  "the NVIDIA driver is for CUDA %d.%d, an older one than the plugin's",
-                  driver / 1000, driver % 1000 / 10);
+    return to.Say(KVSTORE_DEVICE_NO_DRIVER, "it is for CUDA %d.%d, the plugin for %d.%d",
+                  driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
+                  CUDART_VERSION % 1000 / 10);
   }
   if (error != cudaSuccess || *devices == 0) {
     cudaGetLastError();

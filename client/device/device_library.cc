@@ -99,8 +99,10 @@ absl::StatusOr<const DeviceLibrary*> DeviceLibrary::Open(const std::string& name
                                plugin == nullptr ? 0 : plugin->abi));
   }
   int gpus = 0;
-  if (const absl::Status counted = Call(plugin->count, &gpus); !counted.ok()) {
-    return Missing(fmt::format("a GPU ({})", std::string(counted.message())));
+  char text[kTextBytes] = {};
+  if (const int counted = plugin->count(&gpus, text, sizeof text); counted != KVSTORE_DEVICE_OK) {
+    const bool no_driver = counted == KVSTORE_DEVICE_NO_DRIVER;
+    return Missing(fmt::format("{} ({})", no_driver ? "the NVIDIA driver" : "a GPU", text));
   }
   if (plugin->simulated != 0) {
     LogWarning(fmt::format("the GPUs of this process are not real: {} ({})", plugin->name, file));

@@ -20,6 +20,7 @@
 #include <functional>
 #include <type_traits>
 
+#define CUDART_VERSION 13000
 #define __global__
 #define __device__
 #define __host__
