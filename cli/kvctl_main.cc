@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
   AddDeleteCommand(app, context);
   AddOptimizerCommand(app, context);
   AddProfileCommand(app, context);
+  AddDoctorCommand(app, context);
   AddVersionCommand(app, context);
   try {
     app.parse(static_cast<int>(dashes - argv), argv);

@@ -25,6 +25,7 @@ struct CommandContext {
 
 // Each adds a subcommand whose callback does the work. `context` outlives the app.
 void AddDeleteCommand(CLI::App& app, CommandContext& context);
+void AddDoctorCommand(CLI::App& app, CommandContext& context);
 void AddGetCommand(CLI::App& app, CommandContext& context);
 void AddKeysCommand(CLI::App& app, CommandContext& context);
 void AddOptimizerCommand(CLI::App& app, CommandContext& context);

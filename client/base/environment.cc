@@ -58,6 +58,7 @@ absl::StatusOr<Environment> ReadEnvironment(const VariableLookup& lookup) {
   if (config.Has(SettingId::kCudaPlugin)) {
     environment.cuda_plugin = config.Text(SettingId::kCudaPlugin);
   }
+  if (config.Has(SettingId::kNcclLib)) environment.nccl_library = config.Text(SettingId::kNcclLib);
   environment.reduction_threads = number(SettingId::kReductionThreads);
   environment.push_copy = config.IsOn(SettingId::kPushCopy);
   environment.shared_memory = config.Text(SettingId::kSharedMemory) == "auto";

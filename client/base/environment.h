@@ -33,6 +33,7 @@ struct Environment {
   bool push_copy = false;
   bool shared_memory = true;       // with servers of this host
   std::string cuda_plugin;         // a file; empty: the default one
+  std::string nccl_library;        // a file; empty: the default one
   uint32_t reduction_threads = 0;  // 0: not set
   std::string profile;  // the file of profiles, without worker<r>_; empty: nothing is recorded
   uint64_t profile_bytes_max = 0;

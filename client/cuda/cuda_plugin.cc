@@ -173,6 +173,24 @@ int NarrowArray(int device, uint32_t dtype, const void* from, size_t elements, v
   });
 }
 
+int Describe(int device, kvstore_device_facts* facts, char* text, size_t text_bytes) {
+  return Do(device, "a description", {text, text_bytes}, [&](const Place&) {
+    cudaDeviceProp properties;
+    int driver = 0;
+    cudaError_t error = cudaGetDeviceProperties(&properties, device);
+    if (error == cudaSuccess) error = cudaDriverGetVersion(&driver);
+    if (error != cudaSuccess) return error;
+    *facts = kvstore_device_facts{};
+    std::snprintf(facts->name, sizeof facts->name, "%s", properties.name);
+    facts->memory_bytes = properties.totalGlobalMem;
+    facts->major = static_cast<uint32_t>(properties.major);
+    facts->minor = static_cast<uint32_t>(properties.minor);
+    facts->driver = static_cast<uint32_t>(driver);
+    facts->runtime = CUDART_VERSION;
+    return cudaSuccess;
+  });
+}
+
 }  // namespace
 }  // namespace kvstore::cuda
 
@@ -197,6 +215,7 @@ kvstore_device_plugin_v1() {
     made.fold = &FoldArrays;
     made.rounded_max = static_cast<size_t>(kSourcesMax);
     made.narrow = &NarrowArray;
+    made.describe = &Describe;
     return made;
   }();
   return &kPlugin;

@@ -73,8 +73,10 @@ std::string ContextName(Context context) {
   return "device?";
 }
 
-absl::StatusOr<const DeviceLibrary*> DeviceLibrary::Open(const std::string& name) {
+absl::StatusOr<const DeviceLibrary*> DeviceLibrary::Open(const std::string& name,
+                                                         DeviceFacts* facts) {
   const std::string file = name.empty() ? kByDefault : name;
+  if (facts != nullptr) facts->plugin_file = file;
   void* const handle = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
     std::string missing = fmt::format("the plugin ({})", OpeningError());
@@ -98,13 +100,17 @@ absl::StatusOr<const DeviceLibrary*> DeviceLibrary::Open(const std::string& name
                                static_cast<int>(KVSTORE_DEVICE_ABI), file,
                                plugin == nullptr ? 0 : plugin->abi));
   }
+  if (facts != nullptr) {
+    facts->plugin = plugin->name;
+    facts->simulated = plugin->simulated != 0;
+  }
   int gpus = 0;
   char text[kTextBytes] = {};
   if (const int counted = plugin->count(&gpus, text, sizeof text); counted != KVSTORE_DEVICE_OK) {
     const bool no_driver = counted == KVSTORE_DEVICE_NO_DRIVER;
     return Missing(fmt::format("{} ({})", no_driver ? "the NVIDIA driver" : "a GPU", text));
   }
-  if (plugin->simulated != 0) {
+  if (plugin->simulated != 0 && facts == nullptr) {
     LogWarning(fmt::format("the GPUs of this process are not real: {} ({})", plugin->name, file));
   }
   return new DeviceLibrary(*plugin, gpus);
@@ -115,7 +121,7 @@ absl::StatusOr<const DeviceLibrary*> DeviceLibrary::For(Context context) {
   MutexLock lock(opened.mutex);
   if (opened.library == nullptr) {
     KVS_ASSIGN_OR_RETURN(const Environment environment, ReadEnvironment());
-    auto library = Open(environment.cuda_plugin);
+    auto library = Open(environment.cuda_plugin, nullptr);
     if (!library.ok()) {
       return Missing(fmt::format("{}: missing: {}", ContextName(context),
                                  std::string(library.status().message())));
@@ -128,6 +134,26 @@ absl::StatusOr<const DeviceLibrary*> DeviceLibrary::For(Context context) {
                                ContextName(context), gpus));
   }
   return opened.library;
+}
+
+DeviceFacts DeviceLibrary::Look(const std::string& file) {
+  DeviceFacts facts;
+  const absl::StatusOr<const DeviceLibrary*> opened = Open(file, &facts);
+  if (!opened.ok()) {
+    facts.missing = std::string(opened.status().message());
+    return facts;
+  }
+  const std::unique_ptr<const DeviceLibrary> library(*opened);
+  for (int gpu = 0; gpu < library->gpus_; ++gpu) {
+    kvstore_device_facts of_gpu{};
+    const absl::Status described = Call(library->plugin_.describe, gpu, &of_gpu);
+    if (!described.ok()) {
+      facts.missing = std::string(described.message());
+      return facts;
+    }
+    facts.gpus.push_back(of_gpu);
+  }
+  return facts;
 }
 
 absl::StatusOr<std::shared_ptr<void>> DeviceLibrary::Allocate(int gpu, size_t bytes) const {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -28,6 +29,15 @@ struct ConstMemoryAt {
   const void* at = nullptr;
 };
 
+// What `kvctl doctor` says of GPUs.
+struct DeviceFacts {
+  std::string plugin_file;  // as it is opened
+  std::string plugin;       // what it computes with; empty: it cannot be opened
+  bool simulated = false;
+  std::vector<kvstore_device_facts> gpus;
+  std::string missing;  // what of plugin, driver and GPU; empty: nothing
+};
+
 // Errors of all that it is asked: RESOURCE_EXHAUSTED the device has too little memory, and nothing
 // was done; INTERNAL the device failed, or the SDK has a bug; they say what was asked, of which
 // GPU. Threading: thread-safe. Lives as long as the process.
@@ -38,6 +48,9 @@ class DeviceLibrary {
   // Errors: FAILED_PRECONDITION names `context` and what of driver, plugin and GPU is missing, or
   // what is wrong with the plugin; INVALID_ARGUMENT for a setting of the process that is wrong.
   static absl::StatusOr<const DeviceLibrary*> For(Context context);
+
+  // Opens that plugin, or the one by default, to look; it stays loaded, but is not what For gives.
+  static DeviceFacts Look(const std::string& file);
 
   bool simulated() const { return plugin_.simulated != 0; }
 
@@ -54,7 +67,8 @@ class DeviceLibrary {
 
  private:
   DeviceLibrary(const kvstore_device_plugin& plugin, int gpus) : plugin_(plugin), gpus_(gpus) {}
-  static absl::StatusOr<const DeviceLibrary*> Open(const std::string& name);
+  // `facts`, where there are some: as far as one gets.
+  static absl::StatusOr<const DeviceLibrary*> Open(const std::string& name, DeviceFacts* facts);
 
   const kvstore_device_plugin plugin_;
   const int gpus_;

@@ -35,6 +35,15 @@ typedef enum kvstore_device_code {
 /* In the place of a device's number: the host's memory. */
 enum { KVSTORE_DEVICE_HOST = -1 };
 
+/* What is known of a device. */
+typedef struct kvstore_device_facts {
+  char name[256];        /* its model; the last byte is 0 */
+  uint64_t memory_bytes; /* in all */
+  uint32_t major, minor; /* of its compute capability */
+  uint32_t driver;       /* the CUDA that the driver is for, 13010 for 13.1; 0: there is none */
+  uint32_t runtime;      /* the CUDA that the plugin is built with */
+} kvstore_device_facts;
+
 typedef struct kvstore_device_plugin {
   uint32_t abi;       /* KVSTORE_DEVICE_ABI */
   uint32_t simulated; /* whether there is no real device */
@@ -58,6 +67,7 @@ typedef struct kvstore_device_plugin {
   /* Rounds f32 to `dtype`, f16 or bf16. */
   int (*narrow)(int device, uint32_t dtype, const void* from, size_t elements, void* to, char* text,
                 size_t text_bytes);
+  int (*describe)(int device, kvstore_device_facts* facts, char* text, size_t text_bytes);
 } kvstore_device_plugin;
 
 #define KVSTORE_DEVICE_PLUGIN_SYMBOL "kvstore_device_plugin_v1"

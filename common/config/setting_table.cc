@@ -163,6 +163,9 @@ std::vector<SettingSpec> MakeTable() {
        {Same("KVSTORE_CUDA_PLUGIN")}, false, kOther,
        "the shared object that computes on GPUs, opened when the program first names one; default: "
        "libkvstore_cuda.so, where the loader finds it"},
+      {SettingId::kNcclLib, "nccl-lib", kWorkerProgram, 0, Text(), "FILE", "",
+       {Same("KVSTORE_NCCL_LIB")}, false, kOther,
+       "NVIDIA's library of collectives; default: libnccl.so.2, where the loader finds it"},
 
       {SettingId::kKeyStats, "key-stats", kServerProgram, 0, Switch(), "", "false",
        {Same("KVSTORE_KEY_STATS")}, false, kCluster,

@@ -42,6 +42,7 @@ enum class SettingId {
   kPushCopy,
   kReductionThreads,
   kCudaPlugin,
+  kNcclLib,
   kKeyStats,
   kHeartbeatMs,
   kSuspectMs,

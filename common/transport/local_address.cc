@@ -74,6 +74,22 @@ absl::StatusOr<std::string> InterfaceHost(const std::string& name) {
   return absl::NotFoundError(fmt::format("no interface '{}' with an address", name));
 }
 
+std::vector<std::pair<std::string, std::string>> InterfaceHosts() {
+  std::vector<std::pair<std::string, std::string>> hosts;
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return hosts;
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(all, &::freeifaddrs);
+  for (const ifaddrs* entry = all; entry != nullptr; entry = entry->ifa_next) {
+    const sockaddr* const address = entry->ifa_addr;
+    if (address == nullptr || (address->sa_family != AF_INET && address->sa_family != AF_INET6) ||
+        IsLinkLocal(address)) {
+      continue;
+    }
+    if (const auto host = NumericHost(address)) hosts.emplace_back(entry->ifa_name, *host);
+  }
+  return hosts;
+}
+
 bool IsThisHost(const std::string& host) {
   // All of 127.0.0.0/8 is this host, and the interface has one of it.
   if (host == "localhost" || host == ThisHostName() || host.rfind("127.", 0) == 0) return true;

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/transport/host_port.h"
@@ -14,6 +16,10 @@ std::string ThisHostName();
 // An address of the network interface `name`: the first IPv4 one, else the first IPv6 one that is
 // not link-local. Errors: NOT_FOUND.
 absl::StatusOr<std::string> InterfaceHost(const std::string& name);
+
+// All addresses of this host's interfaces that are not link-local, with the interface's name before
+// each, in the system's order. Empty where the system does not say.
+std::vector<std::pair<std::string, std::string>> InterfaceHosts();
 
 // Whether `host` is "localhost", this host's name, or an address of one of its interfaces. Asks no
 // name server. False where in doubt.

@@ -19,7 +19,7 @@ def main():
         commands.append([program])
         if program.endswith("/kvctl"):
             commands += [[program, command] for command in ("run", "stats", "status", "keys", "get", "reset", "delete",
-                                                            "profile",
+                                                            "profile", "doctor",
                                                             "version")]
             commands += [[program, "profile", command]
                          for command in ("set-config", "start", "stop", "pause", "resume", "dump",

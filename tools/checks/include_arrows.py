@@ -72,7 +72,7 @@ ARROWS = {
     "client/dist": COMMON | CLIENT_STORE | {"client/reduce", "client/core"},
     "client/api": COMMON | CLIENT_STORE | {"client/local", "client/dist"},
     "cli/process": COMMON_BASE,
-    "cli": COMMON | {"sdk", "cli/process"},
+    "cli": COMMON | {"sdk", "cli/process", "client/base", "client/device"},
     "examples": {"sdk"},
     "bench": COMMON | SERVER_SHELLS | CLIENT_STORE | {"cli/process"},
 }

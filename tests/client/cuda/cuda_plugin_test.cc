@@ -1,5 +1,5 @@
-// The plugin that nvcc made, over its C interface: what it shows, and what it says on a machine that
-// has no GPU.
+// The plugin that nvcc made, over its C interface: what it shows, and what it says on a machine
+// that has no GPU.
 #include <dlfcn.h>
 
 #include <catch2/catch.hpp>

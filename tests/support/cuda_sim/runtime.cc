@@ -34,10 +34,15 @@ class Memory {
     return memory;
   }
 
+  // Of each device.
+  static size_t BytesMax() {
+    static const size_t max = NumberOf("KVS_TEST_CUDA_MEMORY_MIB", 1024) << 20;
+    return max;
+  }
+
   void* Take(int device, size_t bytes) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    static const size_t kMax = NumberOf("KVS_TEST_CUDA_MEMORY_MIB", 1024) << 20;
-    if (used_[device] + bytes > kMax) return nullptr;
+    if (used_[device] + bytes > BytesMax()) return nullptr;
     // Not rounded up: AddressSanitizer sees the end of the array.
     void* const memory = ::operator new(bytes, std::align_val_t(kAlignment), std::nothrow);
     if (memory == nullptr) return nullptr;
@@ -184,6 +189,14 @@ cudaError_t cudaSetDevice(int device) {
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
   *value = kMultiprocessors;
+  return Sticky();
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  *properties = cudaDeviceProp{};
+  std::strcpy(properties->name, "simulated");
+  properties->totalGlobalMem = Memory::BytesMax();
+  properties->major = 9;
   return Sticky();
 }
 

@@ -69,6 +69,11 @@ struct cudaPointerAttributes {
   cudaMemoryType type = cudaMemoryTypeUnregistered;
   int device = -1;
 };
+struct cudaDeviceProp {
+  char name[256] = {};
+  size_t totalGlobalMem = 0;
+  int major = 0, minor = 0;
+};
 using cudaStream_t = struct CudaSimStream*;
 constexpr unsigned cudaStreamNonBlocking = 1;
 
@@ -76,6 +81,7 @@ cudaError_t cudaDriverGetVersion(int* version);
 cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 cudaError_t cudaMalloc(void** memory, size_t bytes);
 cudaError_t cudaFree(void* memory);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
