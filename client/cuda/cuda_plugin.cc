@@ -4,10 +4,13 @@
 // Each device has a stream of its own; what is asked is put on it and waited for.
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdarg>
 #include <cstdio>
+#include <memory>
 #include <mutex>
+#include <new>
 
 #include "client/device/plugin_abi.h"
 #include "common/kernels/cuda/sums.cuh"
@@ -16,6 +19,7 @@ namespace kvstore::cuda {
 namespace {
 
 constexpr int kDevicesMax = 64;
+constexpr size_t kStagedBytes = size_t{1} << 20;  // of a copy over host memory at a time
 
 // Where a function says what is wrong.
 struct Text {
@@ -139,16 +143,53 @@ int Fill(int device, void* to, int byte, size_t bytes, char* text, size_t text_b
             [&](const Place& place) { return cudaMemsetAsync(to, byte, bytes, place.stream); });
 }
 
+int CopyBetween(int to_device, void* to, int from_device, const void* from, size_t bytes,
+                const Text& text);
+
 int Copy(int to_device, void* to, int from_device, const void* from, size_t bytes, char* text,
          size_t text_bytes) {
   const bool to_host = to_device == KVSTORE_DEVICE_HOST;
   const bool from_host = from_device == KVSTORE_DEVICE_HOST;
+  if (!to_host && !from_host && to_device != from_device) {
+    return CopyBetween(to_device, to, from_device, from, bytes, {text, text_bytes});
+  }
   const cudaMemcpyKind kind = to_host
                                   ? (from_host ? cudaMemcpyHostToHost : cudaMemcpyDeviceToHost)
                                   : (from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToDevice);
   return Do(
       from_host ? std::max(to_device, 0) : from_device, "a copy", {text, text_bytes},
       [&](const Place& place) { return cudaMemcpyAsync(to, from, bytes, kind, place.stream); });
+}
+
+// Directly, or over host memory where the two devices do not reach each other.
+int CopyBetween(int to_device, void* to, int from_device, const void* from, size_t bytes,
+                const Text& text) {
+  Place place;
+  cudaError_t error = Places::All().Use(from_device, &place);
+  if (error == cudaSuccess) {
+    error = cudaMemcpyPeerAsync(to, to_device, from, from_device, bytes, place.stream);
+  }
+  if (error == cudaSuccess) error = cudaStreamSynchronize(place.stream);
+  if (error == cudaSuccess) return KVSTORE_DEVICE_OK;
+  if (error != cudaErrorPeerAccessUnsupported) return text.Failed(error, from_device, "a copy");
+  cudaGetLastError();
+  const std::unique_ptr<char[]> staged(new (std::nothrow) char[std::min(bytes, kStagedBytes)]);
+  if (staged == nullptr) {
+    return text.Say(KVSTORE_DEVICE_NO_MEMORY,
+                    "a copy from gpu(%d) to gpu(%d): host memory for it expected, there is none",
+                    from_device, to_device);
+  }
+  for (size_t done = 0; done < bytes;) {
+    const size_t some = std::min(bytes - done, kStagedBytes);
+    int code = Copy(KVSTORE_DEVICE_HOST, staged.get(), from_device,
+                    static_cast<const char*>(from) + done, some, text.text, text.bytes);
+    if (code != KVSTORE_DEVICE_OK) return code;
+    code = Copy(to_device, static_cast<char*>(to) + done, KVSTORE_DEVICE_HOST, staged.get(), some,
+                text.text, text.bytes);
+    if (code != KVSTORE_DEVICE_OK) return code;
+    done += some;
+  }
+  return KVSTORE_DEVICE_OK;
 }
 
 int FoldArrays(int device, uint32_t dtype, const void* const* sources, size_t count,

@@ -1,5 +1,5 @@
-// NcclLibrary: NVIDIA's library of collectives, opened by name when a program first wants it. The SDK
-// has no link to it.
+// NcclLibrary: NVIDIA's library of collectives, opened by name when a program first wants it. The
+// SDK has no link to it.
 #pragma once
 
 #include <string>

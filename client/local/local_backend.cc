@@ -41,6 +41,14 @@ absl::Status Named(const Key& key, const absl::Status& status) noexcept {
   });
 }
 
+// How a pull failed whose operation has pushed already: it must not be said to be refused.
+absl::Status AfterPush(bool pushed, const absl::Status& pulled) noexcept {
+  if (!pushed || pulled.ok()) return pulled;
+  return WordedStatus(absl::StatusCode::kUnknown, [&] {
+    return std::string(pulled.message()) + ": it is pushed, but not pulled";
+  });
+}
+
 absl::Status InitFailed(const Key& key) {
   return absl::NotFoundError(fmt::format("{}: its Init failed", key.label));
 }
@@ -280,7 +288,7 @@ absl::Status LocalBackend::ExecuteOnDense(const KeyOperation& operation, bool* p
     if (absl::Status status = Push(operation, &value->second); !status.ok()) return status;
     *pushed = true;
   }
-  return CopyOut(operation, value->second);
+  return AfterPush(*pushed, CopyOut(operation, value->second));
 }
 
 Means LocalBackend::MeansFor(uint64_t bytes) {
@@ -331,7 +339,8 @@ absl::Status LocalBackend::ExecuteOnRows(KeyOperation* operation, bool* pushed) 
     if (operation->kind == OperationKind::kPullRows) {
       value->second.CopyRows(std::move(operation->row_ids[i].ids), operation->outputs[i]);
     } else {
-      KVS_RETURN_IF_ERROR(CopyRowsOut(*operation, operation->outputs[i], value->second));
+      KVS_RETURN_IF_ERROR(
+          AfterPush(*pushed, CopyRowsOut(*operation, operation->outputs[i], value->second)));
     }
   }
   return absl::OkStatus();

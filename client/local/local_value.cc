@@ -107,6 +107,12 @@ absl::Status LocalValue::FoldPart(PartIndex part, const Round& round, void* sum)
 absl::Status LocalValue::Push(KeyId key, std::string_view name, absl::Span<const NDArray> values,
                               const PartUpdater& updater, uint64_t step, const Means& means) {
   ToParts();
+  const size_t measurings = updater.Measurings(name);
+  const bool may_fail = codec_ == nullptr && parts_.size() > 1 && AnyOnDevice(values);
+  const bool sums_first = measurings > 0 || may_fail;
+  std::vector<MutableBufferPtr> sums(sums_first ? parts_.size() : 0);
+  std::vector<Scratch::Seat>& of_parts = means.scratch->of_parts;
+  if (of_parts.size() < sums.size()) of_parts.resize(sums.size());
   KVS_ASSIGN_OR_RETURN(std::vector<Encoded> encoded, Encode(key, values));
   Round round{key, values, std::move(encoded), &updater, step, means.reducer};
   // A sum that is the new value is not looked at again; one that an optimizer uses is.
@@ -114,32 +120,31 @@ absl::Status LocalValue::Push(KeyId key, std::string_view name, absl::Span<const
     round.stores = Stores::kStreamed;
   }
   // Mostly a part is updated while its sum is in the cache. Where the whole value is measured
-  // first, all sums are made before the first update.
-  const size_t measurings = updater.Measurings(name);
-  std::vector<MutableBufferPtr> sums(measurings > 0 ? parts_.size() : 0);
+  // first, or a sum may fail, all are made before the first update.
   std::atomic<PartIndex> updated{0};  // relaxed: read when all threads are done
-  const auto sum = [&](size_t part, size_t seat) -> absl::Status {
-    KVS_ASSIGN_OR_RETURN(
-        sums[part], SumOfPart(static_cast<PartIndex>(part), round, &means.scratch->seats[seat]));
+  const auto sum = [&](size_t part, size_t) -> absl::Status {
+    KVS_ASSIGN_OR_RETURN(sums[part],
+                         SumOfPart(static_cast<PartIndex>(part), round, &of_parts[part]));
     return absl::OkStatus();
   };
   const auto update = [&](size_t block, size_t seat) -> absl::Status {
     const auto part = static_cast<PartIndex>(block);
+    Scratch::Seat* const own = sums_first ? &of_parts[part] : &means.scratch->seats[seat];
     MutableBufferPtr of_part;
-    if (measurings > 0) {
+    if (sums_first) {
       of_part = std::move(sums[part]);
     } else {
-      KVS_ASSIGN_OR_RETURN(of_part, SumOfPart(part, round, &means.scratch->seats[seat]));
+      KVS_ASSIGN_OR_RETURN(of_part, SumOfPart(part, round, own));
     }
-    KVS_RETURN_IF_ERROR(UpdatePart(part, std::move(of_part), round, &means.scratch->seats[seat]));
+    KVS_RETURN_IF_ERROR(UpdatePart(part, std::move(of_part), round, own));
     updated.fetch_add(1, std::memory_order_relaxed);
     return absl::OkStatus();
   };
   absl::Status pushed;
   bool without_memory = false;
   try {
+    if (sums_first) KVS_RETURN_IF_ERROR(means.reducer->threads().Run(parts_.size(), sum));
     if (measurings > 0) {
-      KVS_RETURN_IF_ERROR(means.reducer->threads().Run(parts_.size(), sum));
       KVS_ASSIGN_OR_RETURN(round.norms, Measure(round, measurings, sums));
     }
     pushed = means.reducer->threads().Run(parts_.size(), update);

@@ -33,6 +33,9 @@ struct Scratch {
   explicit Scratch(size_t seat_count) : seats(seat_count) {}
 
   std::vector<Seat> seats;
+  // By part, for the sums of a value all of which are made before the first update: as large as the
+  // largest such value so far.
+  std::vector<Seat> of_parts;
   MutableBufferPtr whole;  // for a merged value; null, or as large as the largest so far
 };
 
@@ -61,8 +64,9 @@ class LocalValue {
 
   // One round: the left fold of `values` in list order, each as it is, or as what it stands
   // for when it was compressed, as if each came from a worker of its own; then the updater.
-  // Errors: the updater's and the reducer's, then the value stays as it was; UNKNOWN if memory ran
-  // out, or a part could not be summed, when some parts were updated, and others not.
+  // Errors: the updater's and the reducer's, then the value stays as it was: what GPUs have is
+  // summed whole before any of it is used, since a GPU may run out of memory, or fail, in the midst
+  // of it. UNKNOWN if the host's memory ran out when some parts were updated, and others not.
   // `name`: of the key; empty: it has a number. `step`: that it is an update of.
   absl::Status Push(KeyId key, std::string_view name, absl::Span<const NDArray> values,
                     const PartUpdater& updater, uint64_t step, const Means& means);

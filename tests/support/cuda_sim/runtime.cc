@@ -6,7 +6,9 @@
 #include <mutex>
 #include <new>
 #include <string>
+#include <utility>
 
+#include "tests/support/cuda_sim/faults.h"
 #include "tests/support/cuda_sim/fibers.h"
 
 namespace cuda_sim {
@@ -15,6 +17,7 @@ namespace {
 constexpr size_t kAlignment = 256;  // of NVIDIA's cudaMalloc
 constexpr int kDriverVersion = 13000;
 constexpr int kMultiprocessors = 2;
+constexpr char kCopyFailed[] = "a copy that was to fail";
 
 size_t NumberOf(const char* variable, size_t otherwise) {
   const char* const text = std::getenv(variable);
@@ -150,6 +153,11 @@ cudaError_t Run(dim3 grid, dim3 block, const std::function<void()>& thread) {
     return Failed(cudaErrorInvalidValue,
                   "a launch: 1 to 1024 threads of 1 or more blocks expected");
   }
+  if (FailsNow(Call::kLaunch)) {
+    const std::lock_guard<std::mutex> lock(sticky_mutex);
+    sticky = cudaErrorLaunchFailure;
+    return Failed(sticky, "a launch that was to fail");
+  }
   try {
     for (unsigned z = 0; z < grid.z; ++z) {
       for (unsigned y = 0; y < grid.y; ++y) {
@@ -202,6 +210,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
 
 cudaError_t cudaMalloc(void** memory, size_t bytes) {
   if (const cudaError_t error = Sticky(); error != cudaSuccess) return error;
+  if (FailsNow(Call::kAllocation)) return Failed(cudaErrorMemoryAllocation, "out of memory");
   *memory = bytes == 0 ? nullptr : Memory::All().Take(current_device, bytes);
   if (*memory != nullptr || bytes == 0) return cudaSuccess;
   return Failed(cudaErrorMemoryAllocation, "out of memory");
@@ -223,6 +232,25 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
       if (side != cudaSuccess) return side;
     }
   }
+  if (FailsNow(Call::kCopy)) return Failed(cudaErrorECCUncorrectable, kCopyFailed);
+  if (bytes > 0) std::memcpy(to, from, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int from_device,
+                                size_t bytes, cudaStream_t) {
+  if (const cudaError_t error = Sticky(); error != cudaSuccess) return error;
+  for (const auto& [at, device] :
+       {std::pair<const void*, int>{to, to_device}, {from, from_device}}) {
+    if (bytes > 0 && Memory::All().DeviceOf(at, bytes) != device) {
+      return Failed(cudaErrorInvalidValue,
+                    "a copy between devices: an array of the other expected");
+    }
+  }
+  if (PeersRefused()) {
+    return Failed(cudaErrorPeerAccessUnsupported, "these devices do not reach each other");
+  }
+  if (FailsNow(Call::kCopy)) return Failed(cudaErrorECCUncorrectable, kCopyFailed);
   if (bytes > 0) std::memcpy(to, from, bytes);
   return cudaSuccess;
 }
@@ -231,6 +259,7 @@ cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t) {
   if (const cudaError_t error = Sticky(); error != cudaSuccess) return error;
   if (const cudaError_t side = CheckSide(to, bytes, true, "target"); side != cudaSuccess)
     return side;
+  if (FailsNow(Call::kCopy)) return Failed(cudaErrorECCUncorrectable, kCopyFailed);
   if (bytes > 0) std::memset(to, byte, bytes);
   return cudaSuccess;
 }
@@ -269,6 +298,10 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorLaunchFailure:
     case cudaErrorInvalidValue:
       return last_text.empty() ? "an earlier kernel failed" : last_text.c_str();
+    case cudaErrorECCUncorrectable:
+      return kCopyFailed;
+    case cudaErrorPeerAccessUnsupported:
+      return "peer access is not supported between these two devices";
     case cudaErrorInsufficientDriver:
       return "CUDA driver version is insufficient for CUDA runtime version";
   }

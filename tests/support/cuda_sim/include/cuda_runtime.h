@@ -10,6 +10,8 @@
 //   beyond an array, freed, or the host's is an error with a name, which sticks, as on a GPU.
 // * A stream does at once what it is told.
 //
+// What can be made to go wrong: tests/support/cuda_sim/faults.h.
+//
 // KVS_TEST_CUDA_DEVICES: how many there are, 2 if it is not set, none with 0.
 // KVS_TEST_CUDA_MEMORY_MIB: how much memory each has, 1024 if it is not set.
 #pragma once
@@ -49,6 +51,8 @@ enum cudaError_t : int {
   cudaErrorInsufficientDriver = 35,
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
+  cudaErrorECCUncorrectable = 214,
+  cudaErrorPeerAccessUnsupported = 217,
   cudaErrorIllegalAddress = 700,
   cudaErrorLaunchFailure = 719,
 };
@@ -86,6 +90,8 @@ cudaError_t cudaMalloc(void** memory, size_t bytes);
 cudaError_t cudaFree(void* memory);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream);
+cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int from_device,
+                                size_t bytes, cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t stream);
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* address);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);

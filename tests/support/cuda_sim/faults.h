@@ -1,0 +1,35 @@
+// What can be made to go wrong on the simulated GPU, and how a test asks for it: by the function
+// that libkvstore_cuda_sim.so shows beside the plugin's.
+#pragma once
+
+#include <cstdint>
+
+namespace cuda_sim {
+
+enum class Call : int {
+  kAllocation,  // cudaMalloc: out of memory
+  kCopy,        // any copy or fill: it fails, and nothing else
+  kLaunch,      // of a kernel: it fails, and so does every later call of the process
+};
+
+// For the runtime: whether this call is the one that was to fail. Thread-safe.
+bool FailsNow(Call call);
+// For the runtime: whether devices copy to each other.
+bool PeersRefused();
+
+struct Control {
+  // The call of this kind fails that comes after `spared` others of it; -1: none does.
+  void (*fail)(Call call, int64_t spared);
+  // Whether the last one that was to fail has come.
+  bool (*has_failed)();
+  // Copies from one device to another are refused, as where there is no way between them.
+  void (*refuse_peers)(bool refused);
+  // Forgets an error that sticks, as a new process would.
+  void (*forget_errors)();
+  uint64_t (*live_allocations)();
+};
+
+}  // namespace cuda_sim
+
+#define CUDA_SIM_CONTROL_SYMBOL "kvstore_cuda_sim_control"
+extern "C" const cuda_sim::Control* kvstore_cuda_sim_control();
