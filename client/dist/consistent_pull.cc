@@ -10,6 +10,7 @@
 #include "client/array/ndarray_impl.h"
 #include "client/base/no_memory.h"
 #include "client/dist/dist_operation.h"
+#include "client/store/argument_checks.h"
 #include "common/base/status_macros.h"
 
 namespace kvstore {
@@ -44,6 +45,8 @@ PartAsks ConsistentPull::Asks() {
   cuts_.reserve(operations_.size());
   for (size_t i = 0; i < operations_.size(); ++i) {
     const AnyCut& cut = cuts_.emplace_back(operations_[i]->spec);
+    StagedOutputs& staged = staged_.emplace_back();
+    if (operations_[i]->spec.row_sparse) staged = StagedOutputs::In(operations_[i].get());
     for (Question& question : cut->QuestionsOf(operations_[i].get())) {
       Piece& piece = pieces_.emplace_back();
       piece.operation = i;
@@ -125,8 +128,13 @@ absl::Status ConsistentPull::WriteAll() {
                                            piece.reply.size()));
   }
   for (const Piece& piece : pieces_) {
-    cuts_[piece.operation]->Write(piece.question, piece.reply,
-                                  operations_[piece.operation]->outputs);
+    KVS_RETURN_IF_ERROR(
+        Named(operations_[piece.operation]->key->label,
+              cuts_[piece.operation]->Write(piece.question, piece.reply,
+                                            operations_[piece.operation]->outputs)));
+  }
+  for (size_t i = 0; i < staged_.size(); ++i) {
+    KVS_RETURN_IF_ERROR(Named(operations_[i]->key->label, staged_[i].CopyToDevices()));
   }
   return absl::OkStatus();
 }

@@ -22,6 +22,7 @@
 #include "client/dist/part_codec.h"
 #include "client/dist/part_sink.h"
 #include "client/order/dependency_engine.h"
+#include "client/store/staged_outputs.h"
 #include "client/store/store_backend.h"
 
 namespace kvstore {
@@ -64,10 +65,11 @@ class ConsistentPull final : public PartSink, public std::enable_shared_from_thi
   const TokenPtr token_;
   const Operations operations_;
   const std::shared_ptr<PartCodec> codec_;
-  std::vector<AnyCut> cuts_;   // by operation
-  std::vector<Piece> pieces_;  // fixed by Asks, but for version and reply
-  size_t open_ = 0;            // asked and not answered
-  bool over_ = false;          // the token is finished
+  std::vector<AnyCut> cuts_;           // by operation
+  std::vector<StagedOutputs> staged_;  // likewise
+  std::vector<Piece> pieces_;          // fixed by Asks, but for version and reply
+  size_t open_ = 0;                    // asked and not answered
+  bool over_ = false;                  // the token is finished
 };
 
 }  // namespace kvstore

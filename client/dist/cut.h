@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/status/status.h"
 #include "client/dist/lent_parts.h"
 #include "client/reduce/contribution.h"
 #include "client/store/row_requests.h"
@@ -65,8 +66,9 @@ class Cut {
   // How many bytes answer the question.
   virtual size_t ReplyBytes(const Question& question) const = 0;
   // Writes a reply of that size into the question's outputs, which are those of the operation.
-  virtual void Write(const Question& question, const Payload& reply,
-                     absl::Span<const NDArray> outputs) const = 0;
+  // Errors: those of DeviceLibrary, for outputs on GPUs. May throw std::bad_alloc.
+  virtual absl::Status Write(const Question& question, const Payload& reply,
+                             absl::Span<const NDArray> outputs) const = 0;
 };
 
 }  // namespace kvstore

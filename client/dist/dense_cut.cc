@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "client/array/ndarray_impl.h"
+#include "client/device/device_library.h"
 #include "client/store/output_dtype.h"
+#include "common/base/status_macros.h"
 #include "common/cluster/partitioner.h"
 
 namespace kvstore {
@@ -37,14 +39,24 @@ size_t DenseCut::ReplyBytes(const Question& question) const {
   return PartBytes(bytes_, question.part);
 }
 
-void DenseCut::Write(const Question& question, const Payload& reply,
-                     absl::Span<const NDArray> outputs) const {
+absl::Status DenseCut::Write(const Question& question, const Payload& reply,
+                             absl::Span<const NDArray> outputs) const {
   for (size_t i = 0; i < question.outputs; ++i) {
     const NDArray& output = outputs[question.first_output + i];
     const uint64_t first = PartOffset(question.part) / DTypeBytes(dtype_);  // element of the part
-    Converted(reply, dtype_, ToDType(output.dtype()))
-        .CopyTo(output.data_as<uint8_t>() + first * DataTypeBytes(output.dtype()));
+    Payload values = Converted(reply, dtype_, ToDType(output.dtype()));
+    uint8_t* const to = output.data_as<uint8_t>() + first * DataTypeBytes(output.dtype());
+    if (!OnDevice(output.context())) {
+      values.CopyTo(to);
+      continue;
+    }
+    // A copy to a GPU takes as long as one of some 100 KiB in host memory, however little it moves.
+    if (values.slices().size() > 1) values = values.Copy();
+    for (const Slice& slice : values.slices()) {
+      KVS_RETURN_IF_ERROR(CopyBytes({output.context(), to}, {Context(), slice.data}, slice.size));
+    }
   }
+  return absl::OkStatus();
 }
 
 }  // namespace kvstore

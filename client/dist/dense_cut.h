@@ -18,8 +18,8 @@ class DenseCut final : public Cut {
                                 bool encoded) const override;
   Questions QuestionsOf(KeyOperation* operation) const override;
   size_t ReplyBytes(const Question& question) const override;
-  void Write(const Question& question, const Payload& reply,
-             absl::Span<const NDArray> outputs) const override;
+  absl::Status Write(const Question& question, const Payload& reply,
+                     absl::Span<const NDArray> outputs) const override;
 
  private:
   const DType dtype_;

@@ -17,11 +17,10 @@
 #include "client/dist/end_operation.h"
 #include "client/dist/group_operation.h"
 #include "client/dist/init_operation.h"
-#include "client/dist/on_host.h"
 #include "client/dist/pull_operation.h"
 #include "client/dist/push_operation.h"
 #include "client/dist/state_operation.h"
-#include "client/reduce/cpu_reducer.h"
+#include "client/reduce/device_reducer.h"
 #include "client/store/argument_checks.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
@@ -122,7 +121,8 @@ DistBackend::Session::~Session() {
   if (--backend_.borrowers_ == 0) backend_.returned_.NotifyAll();
 }
 
-DistBackend::DistBackend(std::shared_ptr<SessionShare> share, const Environment& environment)
+DistBackend::DistBackend(std::shared_ptr<SessionShare> share, const Environment& environment,
+                         bool sums_on_devices)
     : share_(std::move(share)),
       rank_(share_->session()->rank()),
       workers_(share_->session()->workers()),
@@ -134,7 +134,7 @@ DistBackend::DistBackend(std::shared_ptr<SessionShare> share, const Environment&
       guard_(environment.nan_policy, rank_),
       staleness_(mode_ == StoreMode::kAsync ? std::make_shared<StalenessTable>() : nullptr),
       reading_(rank_ == kReaderRank ? std::make_shared<ReadingCodec>() : nullptr),
-      reducer_(std::make_unique<CpuReducer>(environment.reduction_threads)),
+      reducer_(std::make_unique<DeviceReducer>(environment.reduction_threads, sums_on_devices)),
       reductions_(reducer_.get()) {
   if (reading_ != nullptr) {
     codec_ = reading_;
@@ -179,15 +179,17 @@ absl::Status DistBackend::Prepare(KeyOperation* operation) {
 }
 
 void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr& token) {
-  const absl::Status on_host = CheckOnHost(*operation);
-  if (!on_host.ok()) return token->Finish(on_host);
   if (!counts_every_push_ && PushesNothing(*operation)) {
     if (operation->outputs.empty()) return token->Finish(absl::OkStatus());
     operation->kind = OperationKind::kPull;  // that is what is left of a PushPull
     operation->values.clear();
   }
-  if (const absl::Status admitted = guard_.Admit(operation.get()); !admitted.ok()) {
-    return token->Finish(admitted);
+  // The guard looks into values, which it finds in host memory: those of GPUs later.
+  NanGuard* const guard =
+      guard_.policy() != NanPolicy::kAllow && AnyOnDevice(operation->values) ? &guard_ : nullptr;
+  if (guard == nullptr) {
+    const absl::Status admitted = guard_.Admit(operation.get());
+    if (!admitted.ok()) return token->Finish(admitted);
   }
   if (EndsKey(*operation)) codec_->Forget(operation->key->id);
   const bool awaits = operation->kind == OperationKind::kInit && rank_ != 0;
@@ -197,7 +199,7 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
     const absl::Status copied = CopyIfAsked(*operation, &*contribution);
     return copied.ok() ? Send(operation, token, &*contribution) : token->Finish(copied);
   }
-  reductions_.Reduce(operation, token,
+  reductions_.Reduce(operation, token, guard,
                      [this, token, operation](const absl::StatusOr<Contribution>& contribution) {
                        if (!contribution.ok()) return token->Finish(contribution.status());
                        const absl::Status admitted =
@@ -238,8 +240,6 @@ absl::Status DistBackend::MayPullConsistently(const char* call) const {
 
 void DistBackend::IssueConsistent(const std::vector<std::shared_ptr<KeyOperation>>& operations,
                                   const TokenPtr& token) {
-  const absl::Status on_host = CheckAllOnHost(operations);
-  if (!on_host.ok()) return token->Finish(on_host);
   const Session session(*this);
   if (!session) return token->Finish(Stopped());
   try {

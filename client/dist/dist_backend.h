@@ -26,8 +26,10 @@ namespace kvstore {
 // Thread-safe, but for Prepare (store_backend.h).
 class DistBackend final : public StoreBackend {
  public:
-  // `share` was entered for this store.
-  DistBackend(std::shared_ptr<SessionShare> share, const Environment& environment);
+  // `share` was entered for this store. `sums_on_devices`: what GPUs have is summed by them, else
+  // on the CPU.
+  DistBackend(std::shared_ptr<SessionShare> share, const Environment& environment,
+              bool sums_on_devices);
 
   absl::Status Usable() const override;
   bool reads_only() const override { return rank_ == kReaderRank; }

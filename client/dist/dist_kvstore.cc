@@ -19,6 +19,13 @@ std::string CanonicalType(const std::string& type) {
   return type;
 }
 
+std::shared_ptr<StoreBackend> BackendOf(std::shared_ptr<SessionShare> share,
+                                        const Environment& environment) {
+  const std::string& type = share->session()->store_type();
+  const bool sums_on_devices = type == "dist_device_sync" || type == "dist_device_async";
+  return std::make_shared<DistBackend>(std::move(share), environment, sums_on_devices);
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<StoreBackend>> MakeDistBackend(std::shared_ptr<Transport> transport,
@@ -28,13 +35,13 @@ absl::StatusOr<std::shared_ptr<StoreBackend>> MakeDistBackend(std::shared_ptr<Tr
                                                           CanonicalType(store_type)));
   auto share = std::make_shared<SessionShare>(std::move(session));
   share->Enter();
-  return std::make_shared<DistBackend>(std::move(share), environment);
+  return BackendOf(std::move(share), environment);
 }
 
 absl::StatusOr<std::shared_ptr<StoreBackend>> MakeDistBackend(const Environment& environment,
                                                               const std::string& store_type) {
   KVS_ASSIGN_OR_RETURN(auto share, EnterProcessSession(environment, CanonicalType(store_type)));
-  return std::make_shared<DistBackend>(std::move(share), environment);
+  return BackendOf(std::move(share), environment);
 }
 
 }  // namespace kvstore

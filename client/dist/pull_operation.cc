@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "client/base/no_memory.h"
+#include "client/store/argument_checks.h"
 #include "common/base/status_macros.h"
 
 namespace kvstore {
@@ -24,6 +25,10 @@ PullOperation::PullOperation(std::shared_ptr<KeyOperation> operation, TokenPtr t
 
 void PullOperation::AddAsks(PartAsks* asks) {
   if (staleness_ != nullptr) staleness_->Expect(operation().key->id);
+  if (operation().spec.row_sparse) {
+    StagedOutputs staged = StagedOutputs::In(&operation());
+    if (!staged.empty()) staged_ = std::make_unique<const StagedOutputs>(std::move(staged));
+  }
   questions_ = cut_->QuestionsOf(&operation());
   for (Question& question : questions_) {
     PartRequest& request = Ask(Op::kPull, question.part, asks);
@@ -50,19 +55,39 @@ absl::Status PullOperation::Take(Op, size_t index, Completion completion, PartAs
                     operation().key->label, question.part, expected, rows, ShapeString(spec.shape),
                     DTypeName(spec.dtype), reply.size()));
   }
-  if (lent_ == nullptr) {
-    cut_->Write(question, reply, operation().outputs);
-  } else {
-    lent_->WhenReturned(question.part, [this, self = shared_from_this(), &question,
-                                        reply = std::move(reply)] { WriteLate(question, reply); });
-  }
+  if (lent_ == nullptr) return Write(question, reply);
+  lent_->WhenReturned(question.part, [this, self = shared_from_this(), &question,
+                                      reply = std::move(reply)] { WriteLate(question, reply); });
   return absl::OkStatus();
+}
+
+absl::Status PullOperation::Write(const Question& question, const Payload& reply) const {
+  return Failed(cut_->Write(question, reply, operation().outputs));
+}
+
+absl::Status PullOperation::WriteStaged() const noexcept {
+  try {
+    return Failed(staged_->CopyToDevices());
+  } catch (const std::bad_alloc&) {
+    return WordlessStatus(code_without_memory());
+  }
+}
+
+// What a GPU said, as the operation's error: a push before it must not be said to be refused.
+absl::Status PullOperation::Failed(const absl::Status& status) const noexcept {
+  const std::string& label = operation().key->label;
+  if (status.ok() || operation().kind != OperationKind::kPushPull) return Named(label, status);
+  return WordedStatus(absl::StatusCode::kUnknown, [&] {
+    return fmt::format("{}: {}: it is pushed, but not pulled", label,
+                       std::string(status.message()));
+  });
 }
 
 // Perhaps on a thread of the transport: nothing may be thrown there.
 void PullOperation::WriteLate(const Question& question, const Payload& reply) const noexcept {
   try {
-    cut_->Write(question, reply, operation().outputs);
+    const absl::Status written = Write(question, reply);
+    if (!written.ok()) token()->Finish(written);
   } catch (const std::bad_alloc&) {
     token()->Finish(WordlessStatus(code_without_memory()));
   }
@@ -75,6 +100,7 @@ absl::StatusCode PullOperation::code_without_memory() const {
 }
 
 void PullOperation::AllTaken(PartAsks*) noexcept {
+  if (status_.ok() && staged_ != nullptr) status_ = WriteStaged();
   if (!status_.ok()) DropRows(operation());
   if (status_.ok() && staleness_ != nullptr) staleness_->Note(operation().key->id, stalest_);
 }

@@ -1,5 +1,6 @@
 // PullOperation: a pull of one key's value, or of some of its rows, into the caller's arrays. What
-// comes back is written straight into them.
+// comes back is written straight into them; but rows for arrays on GPUs wait in host memory for the
+// others (staged_outputs.h).
 //
 // As the second half of a PushPull it may write the very array that the first half has lent; then
 // each part waits until its own lent bytes are back (lent_parts.h).
@@ -12,6 +13,7 @@
 #include "client/dist/dist_operation.h"
 #include "client/dist/part_codec.h"
 #include "client/dist/staleness_table.h"
+#include "client/store/staged_outputs.h"
 
 namespace kvstore {
 
@@ -32,14 +34,18 @@ class PullOperation final : public DistOperation {
   absl::Status Take(Op op, size_t index, Completion completion, PartAsks* next) override;
   void AllTaken(PartAsks* next) noexcept override;
   absl::StatusCode code_without_memory() const override;
+  absl::Status Write(const Question& question, const Payload& reply) const;
+  absl::Status WriteStaged() const noexcept;
+  absl::Status Failed(const absl::Status& status) const noexcept;
   void WriteLate(const Question& question, const Payload& reply) const noexcept;
 
   const AnyCut cut_;
   const std::shared_ptr<LentParts> lent_;
   const std::shared_ptr<PartCodec> codec_;
   const std::shared_ptr<StalenessTable> staleness_;
-  uint64_t stalest_ = 0;  // of the parts that came
-  Questions questions_;   // by index of the request; fixed by AddAsks
+  uint64_t stalest_ = 0;                         // of the parts that came
+  Questions questions_;                          // by index of the request; fixed by AddAsks
+  std::unique_ptr<const StagedOutputs> staged_;  // null: nothing is; fixed by AddAsks
 };
 
 }  // namespace kvstore

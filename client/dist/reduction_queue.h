@@ -11,6 +11,7 @@
 #include "client/order/work_queue.h"
 #include "client/reduce/contribution.h"
 #include "client/reduce/reducer.h"
+#include "client/store/nan_guard.h"
 #include "client/store/store_backend.h"
 
 namespace kvstore {
@@ -26,9 +27,12 @@ class ReductionQueue {
   // Calls `done` once, later, with what reducer->Reduce makes of the operation. Until `done` has
   // returned it holds the operation's order (`token`): later operations on the key are not issued,
   // so that none overtakes this one.
-  // Errors, passed to `done`: those of Reduce; RESOURCE_EXHAUSTED no memory for a sum; CANCELLED
-  // after Stop.
-  void Reduce(std::shared_ptr<const KeyOperation> operation, const TokenPtr& token, Done done);
+  // `guard`: null, or who is still to admit the operation: one that brings what GPUs have, which is
+  // brought to the host first.
+  // Errors, passed to `done`: those of Reduce and of the guard; RESOURCE_EXHAUSTED no memory for a
+  // sum; CANCELLED after Stop.
+  void Reduce(std::shared_ptr<KeyOperation> operation, const TokenPtr& token, NanGuard* guard,
+              Done done);
 
   // Whether the calling thread is the queue's own.
   bool InThread() const { return queue_.InTask(); }
@@ -37,7 +41,7 @@ class ReductionQueue {
   void Stop() { queue_.Stop(); }
 
  private:
-  absl::StatusOr<Contribution> Reduced(const KeyOperation& operation);
+  absl::StatusOr<Contribution> Reduced(KeyOperation* operation, NanGuard* guard);
 
   Reducer* const reducer_;
   WorkQueue queue_;

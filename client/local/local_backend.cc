@@ -33,14 +33,6 @@ namespace {
 constexpr uint64_t kBriefBytesMax = 16u << 10;
 constexpr size_t kBriefArraysMax = 16;
 
-// The status with the key's name before its message.
-absl::Status Named(const Key& key, const absl::Status& status) noexcept {
-  if (status.ok()) return status;
-  return WordedStatus(status.code(), [&] {
-    return fmt::format("{}: {}", key.label, std::string(status.message()));
-  });
-}
-
 // How a pull failed whose operation has pushed already: it must not be said to be refused.
 absl::Status AfterPush(bool pushed, const absl::Status& pulled) noexcept {
   if (!pushed || pulled.ok()) return pulled;
@@ -53,29 +45,13 @@ absl::Status InitFailed(const Key& key) {
   return absl::NotFoundError(fmt::format("{}: its Init failed", key.label));
 }
 
-// Replaces values on GPUs by copies in host memory.
-absl::Status BringToHost(KeyOperation* operation) noexcept {
-  if (!AnyOnDevice(operation->values)) return absl::OkStatus();
-  try {
-    absl::StatusOr<Arrays> on_host = AllOnHost(operation->values);
-    if (!on_host.ok()) return Named(*operation->key, on_host.status());
-    operation->values = *std::move(on_host);
-    return absl::OkStatus();
-  } catch (const std::bad_alloc&) {
-    return WordedStatus(absl::StatusCode::kResourceExhausted, [&] {
-      return operation->key->label +
-             ": memory for a copy of what a GPU has expected, there is too little";
-    });
-  }
-}
-
 absl::Status CopyRowsOut(const KeyOperation& operation, const NDArray& output,
                          const LocalRows& value) {
   if (!OnDevice(output.context())) return value.CopyTo(output), absl::OkStatus();
   const NDArray whole = MakeArray(operation.spec.shape, output.dtype());
   value.CopyTo(whole);
   const MemoryAt to{output.context(), output.data()};
-  return Named(*operation.key, CopyBytes(to, {Context(), whole.data()}, whole.bytes()));
+  return Named(operation.key->label, CopyBytes(to, {Context(), whole.data()}, whole.bytes()));
 }
 
 class LocalBackend final : public StoreBackend {
@@ -283,7 +259,7 @@ absl::Status LocalBackend::ExecuteOnDense(const KeyOperation& operation, bool* p
     value->second.Reset();
     return absl::OkStatus();
   }
-  if (ConcernsState(operation.kind)) return Named(key, DoState(operation, &value->second));
+  if (ConcernsState(operation.kind)) return Named(key.label, DoState(operation, &value->second));
   if (!operation.values.empty()) {
     if (absl::Status status = Push(operation, &value->second); !status.ok()) return status;
     *pushed = true;
@@ -303,12 +279,12 @@ absl::Status LocalBackend::CopyOut(const KeyOperation& operation, const LocalVal
   const Arrays& outputs = operation.outputs;
   if (outputs.empty()) return absl::OkStatus();
   if (std::all_of(outputs.begin(), outputs.end(), is_dense)) {
-    return Named(*operation.key, value.CopyTo(outputs, MeansFor(value.bytes())));
+    return Named(operation.key->label, value.CopyTo(outputs, MeansFor(value.bytes())));
   }
   Arrays dense, sparse;
   for (const NDArray& output : outputs) (is_dense(output) ? dense : sparse).push_back(output);
   dense.push_back(MakeArray(operation.spec.shape, ToDataType(operation.spec.dtype)));
-  KVS_RETURN_IF_ERROR(Named(*operation.key, value.CopyTo(dense, MeansFor(value.bytes()))));
+  KVS_RETURN_IF_ERROR(Named(operation.key->label, value.CopyTo(dense, MeansFor(value.bytes()))));
   const LocalRows rows(operation.spec, dense.back(), nullptr);
   for (const NDArray& output : sparse) rows.CopyTo(output);
   return absl::OkStatus();
@@ -330,7 +306,7 @@ absl::Status LocalBackend::ExecuteOnRows(KeyOperation* operation, bool* pushed) 
     value->second.Reset();
     return absl::OkStatus();
   }
-  if (ConcernsState(operation->kind)) return Named(key, DoState(*operation, &value->second));
+  if (ConcernsState(operation->kind)) return Named(key.label, DoState(*operation, &value->second));
   if (!operation->values.empty()) {
     if (absl::Status status = Push(*operation, &value->second); !status.ok()) return status;
     *pushed = true;
@@ -353,18 +329,19 @@ absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value
   Means means = MeansFor(value->bytes());
   // What is pulled next is the value that has just been written.
   if (operation.kind == OperationKind::kPushPull) means.stores = StoresFor(value->bytes());
-  return Named(key, choice.by_user() ? value->Push(key.id, values, UpdateOf(operation), means)
-                                     : value->Push(key.id, key.name, values, choice.built_in,
-                                                   operation.step, means));
+  return Named(key.label, choice.by_user() ? value->Push(key.id, values, UpdateOf(operation), means)
+                                           : value->Push(key.id, key.name, values, choice.built_in,
+                                                         operation.step, means));
 }
 
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalRows* value) {
   const Key& key = *operation.key;
   const UpdaterChoice& choice = ChoiceOf(operation);
-  return Named(key, choice.by_user()
-                        ? value->Push(key.id, operation.values, UpdateOf(operation), *reducer_)
-                        : value->Push(key.id, key.name, operation.values, choice.built_in,
-                                      operation.step, *reducer_));
+  return Named(key.label,
+               choice.by_user()
+                   ? value->Push(key.id, operation.values, UpdateOf(operation), *reducer_)
+                   : value->Push(key.id, key.name, operation.values, choice.built_in,
+                                 operation.step, *reducer_));
 }
 
 template <typename Value>

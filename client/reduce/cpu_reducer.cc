@@ -18,6 +18,22 @@ constexpr size_t kListed = 8;  // arrays for whose addresses no memory is taken
 
 }  // namespace
 
+absl::StatusOr<Contribution> SumByParts(Reducer& reducer, absl::Span<const NDArray> values) {
+  const auto sum = std::make_shared<Buffer>(values[0].bytes());
+  const DType dtype = ToDType(values[0].dtype());
+  const size_t width = DTypeBytes(dtype);
+  KVS_RETURN_IF_ERROR(reducer.threads().Run(PartCount(sum->size()), [&](size_t block, size_t) {
+    const auto part = static_cast<PartIndex>(block);
+    const ElementRange range{PartOffset(part) / width, PartBytes(sum->size(), part) / width};
+    return reducer.Fold(dtype, values, range, FoldedAs::kRounded, StoresFor(sum->size()),
+                        sum->data() + PartOffset(part));
+  }));
+  Contribution contribution;
+  contribution.data = sum->data();
+  contribution.owner = sum;
+  return contribution;
+}
+
 std::optional<Contribution> CpuReducer::AsIs(const KeyOperation& operation,
                                              const TokenPtr& token) const {
   absl::Span<const NDArray> values = operation.values;
@@ -34,32 +50,19 @@ std::optional<Contribution> CpuReducer::AsIs(const KeyOperation& operation,
 absl::StatusOr<Contribution> CpuReducer::Reduce(const KeyOperation& operation) {
   const ValueSpec& spec = operation.spec;
   absl::Span<const NDArray> values = operation.values;
-  if (!spec.row_sparse) return ReduceDense(spec, values);
+  if (!spec.row_sparse) return ReduceDense(values);
   Contribution contribution;
   contribution.rows =
       values.size() == 1 ? RowsOf(values[0]) : RowsOf(spec, kvstore::FoldRows(spec, values));
   return contribution;
 }
 
-absl::StatusOr<Contribution> CpuReducer::ReduceDense(const ValueSpec& spec,
-                                                     absl::Span<const NDArray> given) {
-  Contribution contribution;
+absl::StatusOr<Contribution> CpuReducer::ReduceDense(absl::Span<const NDArray> given) {
   const Arrays values = AllDense(given);
-  if (values.size() == 1) {
-    contribution.data = values[0].data_as<uint8_t>();
-    contribution.owner = values[0].impl();
-    return contribution;
-  }
-  const auto sum = std::make_shared<Buffer>(values[0].bytes());
-  const size_t width = DTypeBytes(spec.dtype);
-  KVS_RETURN_IF_ERROR(threads_.Run(PartCount(sum->size()), [&](size_t block, size_t) {
-    const auto part = static_cast<PartIndex>(block);
-    const ElementRange range{PartOffset(part) / width, PartBytes(sum->size(), part) / width};
-    return Fold(spec.dtype, values, range, FoldedAs::kRounded, StoresFor(sum->size()),
-                sum->data() + PartOffset(part));
-  }));
-  contribution.data = sum->data();
-  contribution.owner = sum;
+  if (values.size() > 1) return SumByParts(*this, values);
+  Contribution contribution;
+  contribution.data = values[0].data_as<uint8_t>();
+  contribution.owner = values[0].impl();
   return contribution;
 }
 

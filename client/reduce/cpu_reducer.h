@@ -10,6 +10,10 @@
 
 namespace kvstore {
 
+// The sum of dense arrays of one dtype and shape, rounded once, part by part on the reducer's
+// threads. May throw std::bad_alloc.
+absl::StatusOr<Contribution> SumByParts(Reducer& reducer, absl::Span<const NDArray> values);
+
 class CpuReducer final : public Reducer {
  public:
   // `threads`: as BlockThreads has it.
@@ -27,7 +31,7 @@ class CpuReducer final : public Reducer {
   BlockThreads& threads() override { return threads_; }
 
  private:
-  absl::StatusOr<Contribution> ReduceDense(const ValueSpec& spec, absl::Span<const NDArray> given);
+  absl::StatusOr<Contribution> ReduceDense(absl::Span<const NDArray> given);
 
   BlockThreads threads_;
 };

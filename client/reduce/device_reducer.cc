@@ -1,10 +1,14 @@
 #include "client/reduce/device_reducer.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "absl/container/inlined_vector.h"
 #include "client/array/ndarray_impl.h"
+#include "client/base/no_memory.h"
+#include "client/store/argument_checks.h"
+#include "client/store/row_values.h"
 #include "common/base/status_macros.h"
 #include "common/cluster/partitioner.h"
 #include "common/kernels/convert.h"
@@ -78,6 +82,21 @@ absl::StatusOr<Arrays> AllOnHost(absl::Span<const NDArray> arrays) {
   return on_host;
 }
 
+absl::Status BringToHost(KeyOperation* operation) noexcept {
+  if (!AnyOnDevice(operation->values)) return absl::OkStatus();
+  try {
+    absl::StatusOr<Arrays> on_host = AllOnHost(operation->values);
+    if (!on_host.ok()) return Named(operation->key->label, on_host.status());
+    operation->values = *std::move(on_host);
+    return absl::OkStatus();
+  } catch (const std::bad_alloc&) {
+    return WordedStatus(absl::StatusCode::kResourceExhausted, [&] {
+      return operation->key->label +
+             ": memory for a copy of what a GPU has expected, there is too little";
+    });
+  }
+}
+
 absl::StatusOr<std::shared_ptr<void>> DeviceBlocks::Take(const DeviceLibrary& library, int gpu,
                                                          size_t bytes) {
   if (bytes > kBlockBytes) return library.Allocate(gpu, bytes);
@@ -107,13 +126,18 @@ std::optional<Contribution> DeviceReducer::AsIs(const KeyOperation& operation,
 
 absl::StatusOr<Contribution> DeviceReducer::Reduce(const KeyOperation& operation) {
   if (!AnyOnDevice(operation.values)) return cpu_.Reduce(operation);
-  KVS_ASSIGN_OR_RETURN(const Arrays values, AllOnHost(operation.values));
+  if (!operation.spec.row_sparse && operation.values.size() > 1) {
+    return SumByParts(*this, AllDense(operation.values));
+  }
   KeyOperation on_host;
   on_host.kind = operation.kind;
   on_host.key = operation.key;
   on_host.spec = operation.spec;
-  on_host.values = values;
-  return cpu_.Reduce(on_host);
+  KVS_ASSIGN_OR_RETURN(on_host.values, AllOnHost(operation.values));
+  KVS_ASSIGN_OR_RETURN(Contribution contribution, cpu_.Reduce(on_host));
+  // Rows may be those of the copies.
+  contribution.owner = std::make_shared<const Arrays>(std::move(on_host.values));
+  return contribution;
 }
 
 absl::Status DeviceReducer::Fold(DType dtype, absl::Span<const NDArray> values,

@@ -1,10 +1,10 @@
-// DeviceReducer: the Reducer of stores of one process, for arrays in host memory and on GPUs, mixed
-// as they come. What is in host memory it leaves to the CpuReducer.
+// DeviceReducer: the Reducer of all stores, for arrays in host memory and on GPUs, mixed as they
+// come. What is in host memory it leaves to the CpuReducer.
 //
-// Where values are summed that GPUs have: on `device` stores on these GPUs, which take turns part
-// by part; each copies to itself what it has not, sums in one pass (common/kernels/cuda), and
-// only the sum crosses to the host. On the others (`local`) on the CPU, where MXNet's does it, too.
-// The bits are the same.
+// Where values are summed that GPUs have: on stores with `device` in their name on these GPUs,
+// which take turns part by part; each copies to itself what it has not, sums in one pass
+// (common/kernels/cuda), and only the sum crosses to the host. On the others (`local`, `dist_sync`)
+// on the CPU, where MXNet's do it, too. The bits are the same.
 #pragma once
 
 #include <map>
@@ -66,6 +66,9 @@ class DeviceReducer final : public Reducer {
 
 // The arrays, those of GPUs as copies in host memory. Errors: those of OnHost.
 absl::StatusOr<Arrays> AllOnHost(absl::Span<const NDArray> arrays);
+// Replaces values on GPUs by such copies. Errors: the same, and RESOURCE_EXHAUSTED; they name the
+// key, and the operation is as it was.
+absl::Status BringToHost(KeyOperation* operation) noexcept;
 bool AnyOnDevice(absl::Span<const NDArray> arrays);
 
 }  // namespace kvstore

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "client/array/ndarray_impl.h"
+#include "client/base/no_memory.h"
 #include "client/store/row_ids.h"
 #include "common/kernels/convert.h"
 #include "common/kernels/finite.h"
@@ -69,6 +70,12 @@ const char* NameOf(OperationKind kind) {
 absl::Status TooLittleMemory(const std::string& label, const std::string& what) {
   return absl::ResourceExhaustedError(
       fmt::format("{}: memory for {} expected, there is too little", label, what));
+}
+
+absl::Status Named(const std::string& label, const absl::Status& status) noexcept {
+  if (status.ok()) return status;
+  return WordedStatus(status.code(),
+                      [&] { return fmt::format("{}: {}", label, std::string(status.message())); });
 }
 
 absl::Status CheckLengths(OperationKind kind, size_t keys, size_t arrays, const char* what) {

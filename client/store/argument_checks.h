@@ -17,6 +17,8 @@ const char* NameOf(OperationKind kind);
 
 // What std::bad_alloc becomes: RESOURCE_EXHAUSTED. `what`: "3 row ids".
 absl::Status TooLittleMemory(const std::string& label, const std::string& what);
+// The status with `label`, a key's, before its message. Takes no memory that it cannot do without.
+absl::Status Named(const std::string& label, const absl::Status& status) noexcept;
 
 // `what`: "values", "outputs".
 absl::Status CheckLengths(OperationKind kind, size_t keys, size_t arrays, const char* what);

@@ -33,10 +33,11 @@ inline NDArray Filled(Dims shape, float value) {
 }
 inline NDArray Filled(int64_t elements, float value) { return Filled(Dims{elements}, value); }
 
-// What is in an array of default storage, once it may be read.
+// What is in an array of default storage, in host memory or a GPU's, once it may be read.
 inline Floats Read(const NDArray& array) {
-  array.WaitToRead();
-  return Floats(array.data_as<float>(), array.data_as<float>() + array.size());
+  Floats values(static_cast<size_t>(array.size()));
+  array.SyncCopyToCPU(values.data(), values.size());
+  return values;
 }
 // A key's value, pulled and waited for.
 inline Floats PullFrom(KVStore& store, int key, const Dims& shape) {

@@ -84,9 +84,13 @@ struct Named {
 const std::vector<Named>& Calls() {
   static const std::vector<Named> calls = {
       {"Push", [](World& w) { w.store->Push(Ints(3, 1), w.values); }, 15},
-      {"Pull", [](World& w) { w.store->Pull(Ints{1, 1}, {&w.out, &w.out_on_host}); }, 1},
-      {"PushPull",
-       [](World& w) { w.store->PushPull(Ints(3, 1), Ints{1}, w.values, {&w.out}); }, 15},
+      {"Pull",
+       [](World& w) {
+         w.store->Pull(Ints{1, 1}, {&w.out, &w.out_on_host});
+       },
+       1},
+      {"PushPull", [](World& w) { w.store->PushPull(Ints(3, 1), Ints{1}, w.values, {&w.out}); },
+       15},
   };
   return calls;
 }
@@ -129,7 +133,8 @@ TEST_CASE("whichever call of a GPU's runtime fails, the value is the old or the 
       failed = Simulation().has_failed();
       Simulation().fail(failing, -1);
       CHECK(code.has_value() == failed);
-      // What is in host memory is there to be pulled, also where a failed kernel ends all use of GPUs.
+      // What is in host memory is there to be pulled, also where a failed kernel ends all use of
+      // GPUs.
       const Floats value = world.Value();
       const bool is_new = AllAre(value, named.value_after);
       CHECK((is_new || AllAre(value, 1)));

@@ -1,6 +1,5 @@
 // Stores with arrays on GPUs: the bits of the same arrays in host memory.
 #include <catch2/catch.hpp>
-#include <random>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -8,32 +7,19 @@
 
 #include "kvstore/kvstore.h"
 #include "kvstore/ndarray.h"
+#include "tests/client/device/placed_arrays.h"
 #include "tests/client/device/simulated_gpus.h"
 #include "tests/support/arrays.h"
-#include "tests/support/dist_cluster.h"
 #include "tests/support/dtype_arrays.h"
-#include "tests/support/expect_error.h"
 #include "tests/support/row_arrays.h"
 
 namespace kvstore {
 namespace {
 
 using testing::BytesOf;
-using testing::DTypeOracle;
-using testing::ToArray;
+using testing::Place;
+using testing::RandomLists;
 using testing::UseSimulatedGpus;
-
-// Where the arrays of a list are: any of these.
-Context Place(size_t number) {
-  switch (number % 3) {
-    case 0:
-      return Context::Gpu(0);
-    case 1:
-      return Context::Gpu(1);
-    default:
-      return Context::Cpu();
-  }
-}
 
 // The value after two pushes of such lists, pulled into an array on each side, of the key's dtype.
 std::vector<uint8_t> AfterPushes(KVStore& store, const std::vector<std::vector<NDArray>>& lists,
@@ -59,18 +45,6 @@ std::vector<uint8_t> AfterPushes(KVStore& store, const std::vector<std::vector<N
   CHECK(BytesOf(outputs[1]) == bytes);
   CHECK(BytesOf(outputs[2]) == bytes);
   return bytes;
-}
-
-std::vector<std::vector<NDArray>> RandomLists(DataType dtype, size_t elements, size_t count) {
-  const DTypeOracle oracle(static_cast<DType>(dtype));
-  std::mt19937_64 random(elements + count);
-  std::vector<std::vector<NDArray>> lists(2);
-  for (std::vector<NDArray>& list : lists) {
-    for (size_t i = 0; i < count; ++i) {
-      list.push_back(ToArray(oracle.Random(random, elements), dtype));
-    }
-  }
-  return lists;
 }
 
 }  // namespace
@@ -160,29 +134,6 @@ TEST_CASE("what is compressed is what GPUs have, and what is left over stays", "
   }
   const auto lists = RandomLists(DataType::kFloat32, 1001, 2);
   CHECK(AfterPushes(*of_gpus, lists, true) == AfterPushes(*of_host, lists, false));
-}
-
-TEST_CASE("a dist store refuses arrays on GPUs by name", "[device][dist][errors]") {
-  UseSimulatedGpus();
-  DistClusterOptions options;
-  DistCluster cluster(options);
-  // By itself, and among others that would go in a group.
-  const bool among_others = GENERATE(false, true);
-  const auto thrown = cluster.Run([&](KVStore& store, int) {
-    const NDArray on_host = Array({1, 2});
-    const NDArray on_gpu({2}, DataType::kFloat32, Context::Gpu(1));
-    store.Init(Ints{0, 1, 2}, {on_host, on_host, on_host});
-    if (among_others) {
-      store.Push(Ints{0, 1, 2}, {on_host, on_gpu, on_host});
-    } else {
-      store.Push(Ints{1}, {on_gpu});
-    }
-    store.WaitAll();
-  });
-  REQUIRE(thrown.size() == 1);
-  CHECK_THAT(
-      thrown[0],
-      Catch::Contains("key 1: on a dist store arrays in host memory expected, got one on gpu(1)"));
 }
 
 }  // namespace kvstore

@@ -103,7 +103,7 @@ TEST_CASE("replies to the questions of a dense pull fill every output", "[dist]"
     CHECK(question.ids.empty());
     const Payload reply = DenseReply(stored, question.part);
     CHECK(cut->ReplyBytes(question) == reply.size());
-    cut->Write(question, reply, operation->outputs);
+    CHECK(cut->Write(question, reply, operation->outputs).ok());
   }
   CHECK(std::memcmp(first.data(), stored.data(), stored.bytes()) == 0);
   CHECK(std::memcmp(second.data(), stored.data(), stored.bytes()) == 0);
@@ -150,7 +150,7 @@ TEST_CASE("replies to the questions of a pull of rows fill the output that named
     const std::vector<int64_t> ids = IdsOf(question.ids, question.rows, question.rows_from);
     const Payload reply = RowsReply(ids, 64);
     CHECK(cut->ReplyBytes(question) == reply.size());
-    cut->Write(question, reply, operation->outputs);
+    CHECK(cut->Write(question, reply, operation->outputs).ok());
   }
   const auto holds = [](const NDArray& array, const std::vector<int64_t>& ids) {
     if (array.indices() != ids) return false;
@@ -168,8 +168,10 @@ TEST_CASE("a pull of a whole row_sparse value asks for every row", "[dist]") {
   const auto operation = OperationOn(OperationKind::kPull, like, {}, {output});
   const AnyCut cut(operation->spec);
   for (const Question& question : cut->QuestionsOf(operation.get())) {
-    cut->Write(question, RowsReply(IdsOf(question.ids, question.rows, question.rows_from), 64),
-               operation->outputs);
+    CHECK(cut->Write(question,
+                     RowsReply(IdsOf(question.ids, question.rows, question.rows_from), 64),
+                     operation->outputs)
+              .ok());
   }
   int64_t wrong = 0;
   for (int64_t i = 0; i < output.size(); ++i) {
