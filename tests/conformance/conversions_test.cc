@@ -18,8 +18,10 @@ using testing::DTypeOracle;
 using testing::kEveryDType;
 using testing::ToArray;
 
-Bytes BytesOf(const NDArray& array) {
-  array.WaitToRead();
+Bytes BytesOf(const NDArray& given) {
+  given.WaitToRead();
+  const bool dense = given.storage_type() == StorageType::kDefault;
+  const NDArray array = dense ? given.Copy(Context::Cpu()) : given;
   return Bytes(array.data_as<uint8_t>(), array.data_as<uint8_t>() + array.bytes());
 }
 

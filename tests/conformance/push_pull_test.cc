@@ -25,11 +25,10 @@ TEST_CASE("a push is copied or sent before its array may be written", "[push]") 
     worker.store().Init(Ints{1}, {Filled(kSeveralParts, 0)});
     const NDArray pushed = Filled(kSeveralParts, 4);
     worker.store().Push(Ints{1}, {pushed});
-    pushed.WaitToWrite();
-    std::fill_n(pushed.data_as<float>(), kSeveralParts, 99.0f);
+    pushed.SyncCopyFromCPU(Floats(kSeveralParts, 99).data(), kSeveralParts);
     MUST(worker.Value(1, kSeveralParts) == Floats(kSeveralParts, 4 * worker.all()));
     // The value never aliases the array.
-    std::fill_n(pushed.data_as<float>(), kSeveralParts, 98.0f);
+    pushed.SyncCopyFromCPU(Floats(kSeveralParts, 98).data(), kSeveralParts);
     MUST(worker.Value(1, kSeveralParts) == Floats(kSeveralParts, 4 * worker.all()));
   });
 }

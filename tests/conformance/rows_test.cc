@@ -151,8 +151,7 @@ TEST_CASE("a dense push is all rows of a row_sparse key, a row_sparse one is zer
     // In place: the dense value is the output.
     NDArray dense = Filled(shape, 3);
     store.PushPull(Ints{kSparse}, Ints{kSparse}, {dense}, {&dense});
-    dense.WaitToRead();
-    MUST(dense.data_as<float>()[dense.size() - 1] >= 1 + 2 * worker.all() + 3);
+    MUST(Read(dense).back() >= 1 + 2 * worker.all() + 3);
     MUST(worker.Rows(kSparse, shape) == AllRows(shape, 1 + 5 * worker.all()));
   });
 }

@@ -171,7 +171,7 @@ void CheckSameBits(const OptimizerSpec& spec, const std::vector<TestKey>& keys,
     for (const TestKey& key : keys) worker.store().Init(Strings{key.name}, {key.Initial()});
     const std::vector<Bytes> values =
         Train(worker.store(), keys, [&](const TestKey& key, int round) {
-          worker.store().Push(Strings{key.name}, {key.Contribution(worker.rank(), round)});
+          worker.store().Push(Strings{key.name}, {Placed(key.Contribution(worker.rank(), round))});
         });
     const std::vector<Bytes>& expected =
         all_expected.at({worker.workers(), worker.kind().skips_empty_pushes});
@@ -292,7 +292,11 @@ TEST_CASE("values of several devices give the bits of local", "[bits]") {
       for (int rank = 0; rank < worker.workers(); ++rank) {
         sums.push_back(made.at({rank, round}).sum);
       }
-      worker.store().Push(Ints(kDevices, 1), made.at({worker.rank(), round}).devices, -round);
+      std::vector<NDArray> devices;
+      for (const NDArray& array : made.at({worker.rank(), round}).devices) {
+        devices.push_back(Placed(array));
+      }
+      worker.store().Push(Ints(kDevices, 1), devices, -round);
       local->Push(Ints(sums.size(), 1), sums);
       MUST(worker.Value(1, kElements) == PullFrom(*local, 1, kElements));
     }

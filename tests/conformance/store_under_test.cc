@@ -6,6 +6,7 @@
 #include <exception>
 #include <fstream>
 
+#include "tests/client/device/simulated_gpus.h"
 #include "tests/conformance/carrier.h"
 #include "tests/support/dist_cluster.h"
 
@@ -45,7 +46,15 @@ RowMap Worker::Rows(int key, const Dims& shape, const std::vector<int64_t>& ids)
   return rows;
 }
 
-std::vector<std::string> RunOn(const StoreKind& kind, const WorkerBody& body) {
+std::vector<std::string> RunOn(const StoreKind& kind, const WorkerBody& given) {
+  WorkerBody body = given;
+  if (kind.arrays_on_gpus) {
+    testing::UseSimulatedGpus();
+    body = [&given](Worker& worker) {
+      const ArraysOnGpus here;
+      given(worker);
+    };
+  }
   Shared shared(kind);
   if (!kind.dist()) {
     try {

@@ -47,6 +47,8 @@ struct StoreKind {
   // A pull waits until no worker is more than so many pushes behind; -1: never for others.
   int64_t staleness = -1;
   bool runs_updaters = false;  // set_updater's function runs in this process
+  // The worker's arrays are on simulated GPUs (ArraysOnGpus): what the store gives is the same.
+  bool arrays_on_gpus = false;
   bool in_short_list = false;  // it stands for others where all would take too long
 
   bool dist() const { return servers > 0; }

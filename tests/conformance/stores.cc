@@ -42,12 +42,18 @@ StoreKind Bounded(int64_t staleness, uint32_t workers, uint32_t servers, uint32_
   return kind;
 }
 
+StoreKind WithArraysOnGpus(StoreKind kind) {
+  kind.arrays_on_gpus = true;
+  return kind;
+}
+
 }  // namespace
 
 const std::vector<StoreKind>& AllStores() {
   static const std::vector<StoreKind> stores = {
       OfOneProcess("local"),
       OfOneProcess("device"),
+      WithArraysOnGpus(OfOneProcess("device")),
       // Workers, servers, shards of each.
       Synchronous("dist_sync", 1, 1, 1),
       Synchronous("dist_sync", 1, 2, 2),
@@ -62,14 +68,17 @@ const std::vector<StoreKind>& AllStores() {
       Bounded(0, 2, 1, 1),
       Bounded(1, 1, 2, 1),
       Bounded(2, 3, 2, 2, kInShortList),
+      WithArraysOnGpus(Synchronous("dist_device_sync", 2, 2, 1)),
+      WithArraysOnGpus(Asynchronous("dist_device_async", 2, 2, 1)),
   };
   return stores;
 }
 
 std::string StoreKind::Name() const {
-  if (!dist()) return type;
+  const std::string arrays = arrays_on_gpus ? ", arrays on GPUs" : "";
+  if (!dist()) return type + arrays;
   return type + ", " + std::to_string(workers) + " workers, " + std::to_string(servers) +
-         " servers of " + std::to_string(shards) + " shards";
+         " servers of " + std::to_string(shards) + " shards" + arrays;
 }
 
 }  // namespace kvstore

@@ -1,10 +1,10 @@
 // Arrays of every dtype as bytes, for tests of stores.
 #pragma once
 
-#include <cstring>
 #include <vector>
 
 #include "kvstore/kvstore.h"
+#include "tests/support/arrays.h"
 #include "tests/support/dtype_oracle.h"
 
 namespace kvstore::testing {
@@ -15,16 +15,18 @@ inline constexpr DataType kEveryDType[] = {
     DataType::kInt32,    DataType::kInt64,   DataType::kBool};
 
 inline NDArray ToArray(const Bytes& bytes, DataType dtype) {
-  NDArray array({static_cast<int64_t>(bytes.size() / DataTypeBytes(dtype))}, dtype);
-  std::memcpy(array.data(), bytes.data(), bytes.size());
+  const size_t elements = bytes.size() / DataTypeBytes(dtype);
+  NDArray array = Zeros({static_cast<int64_t>(elements)}, dtype);
+  array.SyncCopyFromCPU(bytes.data(), elements);
   return array;
 }
 
 inline Bytes PulledFrom(KVStore& store, int key, size_t elements, DataType dtype) {
-  NDArray out({static_cast<int64_t>(elements)}, dtype);
+  NDArray out = Zeros({static_cast<int64_t>(elements)}, dtype);
   store.Pull(std::vector<int>{key}, {&out});
-  out.WaitToRead();
-  return Bytes(out.data_as<uint8_t>(), out.data_as<uint8_t>() + out.bytes());
+  Bytes bytes(out.bytes());
+  out.SyncCopyToCPU(bytes.data(), elements);
+  return bytes;
 }
 
 }  // namespace kvstore::testing

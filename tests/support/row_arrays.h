@@ -10,6 +10,7 @@
 
 #include "kvstore/kvstore.h"
 #include "kvstore/ndarray.h"
+#include "tests/support/arrays.h"
 
 namespace kvstore {
 
@@ -28,8 +29,11 @@ inline NDArray RowArray(std::vector<int64_t> shape, const RowMap& rows) {
   return NDArray::RowSparse(std::move(shape), std::move(indices), data);
 }
 
-// A row_sparse array that holds all rows of a dense one, whose bytes it shares.
-inline NDArray WithAllRows(const NDArray& dense) {
+// A row_sparse array that holds all rows of a dense one, whose bytes it shares if they are in host
+// memory.
+inline NDArray WithAllRows(const NDArray& given) {
+  const bool on_gpu = given.context().device == Context::Device::kGpu;
+  const NDArray dense = on_gpu ? given.Copy(Context::Cpu()) : given;
   std::vector<int64_t> indices;
   for (int64_t row = 0; row < dense.shape()[0]; ++row) indices.push_back(row);
   return NDArray::RowSparse(dense.shape(), std::move(indices), dense);
@@ -49,8 +53,8 @@ inline RowMap RowsIn(const NDArray& array) {
 }
 
 // All rows of a dense array but those that are zero.
-inline RowMap NonZeroRowsIn(const NDArray& array) {
-  array.WaitToRead();
+inline RowMap NonZeroRowsIn(const NDArray& given) {
+  const NDArray array = given.Copy(Context::Cpu());
   RowMap rows;
   const auto width = static_cast<size_t>(array.size() / array.shape()[0]);
   const auto* from = array.data_as<float>();
@@ -63,8 +67,8 @@ inline RowMap NonZeroRowsIn(const NDArray& array) {
 
 inline NDArray Ids(const std::vector<int64_t>& ids) {
   if (ids.empty()) return NDArray();
-  NDArray array({static_cast<int64_t>(ids.size())}, DataType::kInt64);
-  std::memcpy(array.data(), ids.data(), array.bytes());
+  NDArray array = Zeros({static_cast<int64_t>(ids.size())}, DataType::kInt64);
+  array.SyncCopyFromCPU(ids.data(), ids.size());
   return array;
 }
 
@@ -77,7 +81,7 @@ inline RowMap PullRows(KVStore& store, int key, const std::vector<int64_t>& shap
 }
 // Of a key of either storage: all rows that are not zero.
 inline RowMap PullNonZeroRows(KVStore& store, int key, const std::vector<int64_t>& shape) {
-  NDArray out(shape);
+  NDArray out = Zeros(shape);
   store.Pull(std::vector<int>{key}, {&out});
   return NonZeroRowsIn(out);
 }

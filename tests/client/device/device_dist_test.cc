@@ -90,7 +90,7 @@ TEST_CASE("values on GPUs have the sum on a cluster that they have in host memor
   UseSimulatedGpus();
   const std::string type = GENERATE("dist_device_sync", "dist_sync", "dist_device_async");
   for (const DataType dtype : testing::kEveryDType) {
-    for (const size_t count : {1, 3, 9}) {
+    for (const size_t count : {1, 9}) {
       CAPTURE(type, DataTypeName(dtype), count);
       const ArrayLists lists = RandomLists(dtype, 1001, count);
       CHECK(AfterPushes(type, lists, true) == AfterPushes(type, lists, false));
