@@ -4,6 +4,7 @@
 //
 //   kvctl run -n 2 -s 2 -- digits --store dist_sync     two workers, two servers
 //   digits --store local --simulate-workers 2           one process, the very same bits
+//   digits --store device --context gpu --devices 2     arrays on two GPUs, which sum
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -32,6 +33,8 @@ struct Options {
   int batch = 32;
   int hidden = 1024;
   int simulate_workers = 1;
+  std::string context = "cpu";
+  int devices = 1;
   int delay_ms = 0;
   uint64_t seed = 1;
   double learning_rate = 0.1;
@@ -40,11 +43,51 @@ struct Options {
   std::string compression;  // "2bit,threshold=0.5"; empty: none
 };
 
-// One worker's part of the work.
+// Parameters where the store finds them, and where the CPU, which does this program's arithmetic,
+// does: the same arrays; or, where they are on a GPU, copies in host memory.
+class Placed {
+ public:
+  Placed(Parameters parameters, bool on_gpu, int device) : here_(std::move(parameters)) {
+    for (const kvstore::NDArray& array : here_) {
+      there_.push_back(on_gpu ? array.Copy(kvstore::Context::Gpu(device)) : array);
+    }
+  }
+
+  Parameters& there() { return there_; }
+
+  // What the store last filled, to be read here.
+  const Parameters& Fetch() {
+    for (size_t k = 0; k < here_.size(); ++k) {
+      there_[k].WaitToRead();
+      if (Differ(k)) there_[k].SyncCopyToCPU(here_[k].data(), Elements(k));
+    }
+    return here_;
+  }
+  // To be written here, when the store needs what is there no more; then Bring() brings it there.
+  Parameters& ToWrite() {
+    for (const kvstore::NDArray& array : there_) array.WaitToWrite();
+    return here_;
+  }
+  void Bring() {
+    for (size_t k = 0; k < here_.size(); ++k) {
+      if (Differ(k)) there_[k].SyncCopyFromCPU(here_[k].data(), Elements(k));
+    }
+  }
+
+ private:
+  bool Differ(size_t k) const { return there_[k].data() != here_[k].data(); }
+  size_t Elements(size_t k) const { return static_cast<size_t>(here_[k].size()); }
+
+  Parameters here_;
+  Parameters there_;
+};
+
+// The part of the work that one device of one worker has.
 struct Share {
   Samples samples;
   std::mt19937_64 random;  // shuffles the samples before each epoch
-  Parameters gradient;
+  Placed gradient;
+  size_t weights;  // which it uses
 };
 
 class Trainer {
@@ -56,20 +99,33 @@ class Trainer {
         store_(kvstore::KVStore::CreateUnique(options.store)),
         rank_(store_->get_rank()),
         // A local store has one worker, which may do the work of several.
-        simulates_(store_->get_group_size() == 1 ? options.simulate_workers : 1),
-        workers_(store_->get_group_size() * simulates_),
-        // Every worker starts elsewhere: what counts is rank 0's, see Broadcast below.
-        weights_(model_.RandomWeights(options.seed + static_cast<uint64_t>(rank_))) {
-    for (int i = 0; i < simulates_; ++i) {
-      shares_.push_back({ShareOf(split_.train, rank_ + i, workers_),
-                         std::mt19937_64(options.seed + 1000u * static_cast<uint64_t>(rank_ + i)),
-                         model_.Zeros()});
+        shares_here_(options.devices *
+                     (store_->get_group_size() == 1 ? options.simulate_workers : 1)),
+        shares_in_all_(store_->get_group_size() * shares_here_) {
+    const bool on_gpus = options.context == "gpu";
+    for (int device = 0; device < (on_gpus ? options.devices : 1); ++device) {
+      // Every worker starts elsewhere: what counts is rank 0's, see Broadcast below.
+      weights_.emplace_back(model_.RandomWeights(options.seed + static_cast<uint64_t>(rank_)),
+                            on_gpus, device);
+    }
+    for (int i = 0; i < shares_here_; ++i) {
+      const int number = rank_ * shares_here_ + i;
+      const int device = i % options.devices;
+      shares_.push_back({ShareOf(split_.train, number, shares_in_all_),
+                         std::mt19937_64(options.seed + 1000u * static_cast<uint64_t>(number)),
+                         Placed(model_.Zeros(), on_gpus, device),
+                         on_gpus ? static_cast<size_t>(device) : 0});
       for (size_t k = 0; k < Model::keys().size(); ++k) {
         push_keys_.push_back(Model::keys()[k]);
-        push_values_.push_back(shares_.back().gradient[k]);
+        push_values_.push_back(shares_.back().gradient.there()[k]);
       }
     }
-    for (kvstore::NDArray& array : weights_) pull_outputs_.push_back(&array);
+    for (Placed& weights : weights_) {
+      for (size_t k = 0; k < Model::keys().size(); ++k) {
+        pull_keys_.push_back(Model::keys()[k]);
+        pull_outputs_.push_back(&weights.there()[k]);
+      }
+    }
   }
 
   // Returns the accuracy on the test set, in percent.
@@ -84,12 +140,12 @@ class Trainer {
     }
     store_->Barrier();  // nobody pushes before the servers have the optimizer
     // Rank 0's weights become the store's, and everybody's.
-    store_->Broadcast(Model::keys(), Model::keys(), weights_, pull_outputs_);
+    store_->Broadcast(Model::keys(), pull_keys_, weights_[0].there(), pull_outputs_);
 
     for (int epoch = 1; epoch <= options_.epochs; ++epoch) Epoch(epoch);
-    const double accuracy = 100 * model_.Accuracy(weights_, split_.test);
+    const double accuracy = Accuracy();
     if (rank_ == 0) std::printf("test accuracy %.1f %%\n", accuracy);
-    std::printf("weights sha256 %s\n", HashOfWeights().c_str());
+    for (Placed& weights : weights_) std::printf("weights sha256 %s\n", HashOf(weights).c_str());
     std::fflush(stdout);
     return accuracy;
   }
@@ -100,42 +156,43 @@ class Trainer {
     const size_t batch = static_cast<size_t>(options_.batch);
     // Shares differ by one sample at most; every worker pushes equally often, at the end with a
     // smaller batch.
-    const size_t share_max =
-        (split_.train.size() + static_cast<size_t>(workers_) - 1) / static_cast<size_t>(workers_);
+    const auto shares = static_cast<size_t>(shares_in_all_);
+    const size_t share_max = (split_.train.size() + shares - 1) / shares;
     const size_t steps = (share_max + batch - 1) / batch;
-    const float scale = 1.0f / static_cast<float>(options_.batch * workers_);
+    const float scale = 1.0f / static_cast<float>(options_.batch * shares_in_all_);
 
     for (Share& share : shares_) Shuffle(share.samples, share.random);
     double loss = 0;
     for (size_t step = 0; step < steps; ++step) {
       Delay();
-      for (const kvstore::NDArray& array : weights_) array.WaitToRead();
+      std::vector<const Parameters*> weights;
+      for (Placed& each : weights_) weights.push_back(&each.Fetch());
       for (Share& share : shares_) {
-        for (const kvstore::NDArray& array : share.gradient) array.WaitToWrite();
         const size_t begin = std::min(step * batch, share.samples.size());
         const size_t end = std::min(begin + batch, share.samples.size());
-        loss += model_.Gradient(weights_, share.samples.data() + begin, share.samples.data() + end,
-                                scale, share.gradient);
+        loss += model_.Gradient(*weights[share.weights], share.samples.data() + begin,
+                                share.samples.data() + end, scale, share.gradient.ToWrite());
+        share.gradient.Bring();
       }
       store_->Push(push_keys_, push_values_);
-      store_->Pull(Model::keys(), pull_outputs_);
+      store_->Pull(pull_keys_, pull_outputs_);
     }
-    for (const kvstore::NDArray& array : weights_) array.WaitToRead();
+    for (Placed& weights : weights_) weights.Fetch();
 
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     if (rank_ == 0) Report(epoch, loss, static_cast<double>(steps) / seconds.count());
   }
 
   // One line. MB/s counts what this worker pushed and pulled.
-  void Report(int epoch, double loss, double rounds_per_s) const {
+  void Report(int epoch, double loss, double rounds_per_s) {
     size_t samples = 0;
     for (const Share& share : shares_) samples += share.samples.size();
     size_t bytes = 0;
-    for (const kvstore::NDArray& array : weights_) bytes += array.bytes();
+    for (const kvstore::NDArray* array : pull_outputs_) bytes += array->bytes();
     for (const kvstore::NDArray& array : push_values_) bytes += array.bytes();
     std::printf("epoch %2d  loss %.4f  accuracy %.1f %%  %.0f rounds/s  %.1f MB/s\n", epoch,
-                loss / static_cast<double>(samples), 100 * model_.Accuracy(weights_, split_.test),
-                rounds_per_s, rounds_per_s * static_cast<double>(bytes) / 1e6);
+                loss / static_cast<double>(samples), Accuracy(), rounds_per_s,
+                rounds_per_s * static_cast<double>(bytes) / 1e6);
     std::fflush(stdout);
   }
 
@@ -146,9 +203,12 @@ class Trainer {
         std::uniform_int_distribution<int>(0, 1000 * options_.delay_ms)(chance_)));
   }
 
-  std::string HashOfWeights() const {
+  // On the test set, in percent.
+  double Accuracy() { return 100 * model_.Accuracy(weights_[0].Fetch(), split_.test); }
+
+  static std::string HashOf(Placed& weights) {
     examples::Sha256 hash;
-    for (const kvstore::NDArray& array : weights_) hash.Update(array.data(), array.bytes());
+    for (const kvstore::NDArray& array : weights.Fetch()) hash.Update(array.data(), array.bytes());
     return hash.Hex();
   }
 
@@ -157,12 +217,13 @@ class Trainer {
   const Split split_;
   const std::unique_ptr<kvstore::KVStore> store_;
   const int rank_;
-  const int simulates_;
-  const int workers_;
-  Parameters weights_;
+  const int shares_here_;
+  const int shares_in_all_;
+  std::vector<Placed> weights_;  // by device that has weights of its own
   std::vector<Share> shares_;
   std::vector<std::string> push_keys_;
   std::vector<kvstore::NDArray> push_values_;
+  std::vector<std::string> pull_keys_;
   std::vector<kvstore::NDArray*> pull_outputs_;
   std::mt19937_64 chance_{std::random_device{}()};
 };
@@ -184,6 +245,11 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1 << 20));
   app.add_option("--simulate-workers", options.simulate_workers,
                  "local stores: push the contributions of so many workers")
+      ->check(CLI::Range(1, 64));
+  app.add_option("--context", options.context, "where the arrays are that the store is given")
+      ->check(CLI::IsMember({"cpu", "gpu"}));
+  app.add_option("--devices", options.devices,
+                 "of each worker: each computes gradients of its own, the worker pushes their sum")
       ->check(CLI::Range(1, 64));
   app.add_option("--delay-ms", options.delay_ms, "wait up to so long at random before each step")
       ->check(CLI::Range(0, 60000));

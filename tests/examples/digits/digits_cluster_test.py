@@ -1,6 +1,8 @@
 """The whole system on real data: `kvctl run -- digits` on real daemons.
 
-    digits_cluster_test.py KVCTL DIGITS CSV
+    digits_cluster_test.py KVCTL DIGITS CSV CUDA_PLUGIN
+
+CUDA_PLUGIN is the one for simulated GPUs.
 
 With KVS_TEST_FULL=1 the comparison of weights is repeated 20 times.
 """
@@ -12,15 +14,16 @@ import subprocess
 import sys
 import unittest
 
-KVCTL, DIGITS, CSV = (sys.argv.pop(1) for _ in range(3))
+KVCTL, DIGITS, CSV, CUDA_PLUGIN = (sys.argv.pop(1) for _ in range(4))
 REPEATS = 20 if os.environ.get("KVS_TEST_FULL") else 1
 DEADLINE_S = 120
 WORKERS = 3
 
 
-def run(*command):
+def run(*command, **environment):
     """stdout; both outputs of a failing command are in the exception."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+                          env={**os.environ, **environment})
     if done.returncode != 0:
         raise AssertionError(f"{command} returned {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout
@@ -51,6 +54,24 @@ class DigitsOnACluster(unittest.TestCase):
             output)), 20, output)
         self.assertRegex(output, r"\[worker 0\] test accuracy 9[6-9]\.\d %")
         self.assertEqual(len(set(hashes(output))), 1)
+
+    def test_arrays_on_gpus_have_the_bits_of_arrays_in_host_memory(self):
+        # 2 workers, each with two GPUs, which both have parts of the sum of the largest value.
+        program = [DIGITS, "--data", CSV, "--epochs", "1", "--batch", "48", "--hidden", "6000",
+                   "--devices", "2"]
+        cluster = [KVCTL, "run", "-n", "2", "-s", "2", "--", *program]
+        gpus = ["--context", "gpu"]
+        plugin = {"KVSTORE_CUDA_PLUGIN": CUDA_PLUGIN}
+        on_host = hashes(run(*cluster, "--store", "dist_sync"))
+        self.assertEqual(len(on_host), 2)
+        for store in ("dist_device_sync", "dist_sync"):
+            with self.subTest(store=store):
+                output = run(*cluster, "--store", store, *gpus, **plugin)
+                self.assertEqual(hashes(output), on_host[:1] * 4, output)  # one line for each GPU
+        with self.subTest(store="device"):
+            local = hashes(run(*program, "--store", "local", "--simulate-workers", "2"))
+            output = run(*program, "--store", "device", "--simulate-workers", "2", *gpus, **plugin)
+            self.assertEqual(hashes(output), local * 2, output)
 
     def test_ctrl_c_ends_a_training_cluster(self):
         with subprocess.Popen(
