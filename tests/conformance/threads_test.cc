@@ -5,9 +5,12 @@
 #include <thread>
 
 #include "tests/conformance/store_under_test.h"
+#include "tests/support/only_races.h"
 
 namespace kvstore {
 namespace {
+
+using testing::kOnlyRaces;
 
 // Runs `body(0)` to `body(count - 1)` at once; throws what the first of them threw.
 void AtOnce(int count, const std::function<void(int n)>& body) {
@@ -78,7 +81,7 @@ TEST_CASE("threads that wait at once each hear that all is done", "[threads]") {
 TEST_CASE("of two threads that initialise a key at once one has made it", "[threads][init]") {
   OnEvery(Store, [](Worker& worker) {
     KVStore& store = worker.store();
-    for (int key = 1; key <= 20; ++key) {
+    for (int key = 1; key <= (kOnlyRaces ? 8 : 20); ++key) {
       std::atomic<int> made{0}, refused{0};
       std::atomic<float> value{0};
       AtOnce(2, [&](int n) {
@@ -127,7 +130,7 @@ TEST_CASE("of two threads that set an optimizer at once one wins everywhere",
     const auto n_parts = static_cast<size_t>(kManyParts);
     store.Init(Ints{1}, {Filled(kManyParts, 0)});
     float expected = 0;
-    for (int round = 0; round < 5; ++round) {
+    for (int round = 0; round < (kOnlyRaces ? 2 : 5); ++round) {
       AtOnce(2, [&](int n) {
         store.SetOptimizer(OptimizerSpec("test").Set("rescale_grad", n == 0 ? 1.0 : 1000.0));
       });
@@ -147,7 +150,7 @@ TEST_CASE("an Init beside a SetOptimizer gets the optimizer that is set",
           "[threads][optimizer][init]") {
   OnEvery(Store, [](Worker& worker) {
     KVStore& store = worker.store();
-    for (int key = 1; key <= 10; ++key) {
+    for (int key = 1; key <= (kOnlyRaces ? 5 : 10); ++key) {
       const double scale = key;
       AtOnce(2, [&](int n) {
         if (n == 0) store.SetOptimizer(OptimizerSpec("test").Set("rescale_grad", scale));

@@ -48,12 +48,16 @@ def choose(root, base, full):
 
 
 def look_at(root, build, name, deadline):
-    """Findings in one file; None if the time was over before it began."""
-    if time.monotonic() > deadline:
+    """Findings in one file; None if the time was over before it ended."""
+    left = deadline - time.monotonic()
+    if left <= 0:
         return None
-    run = subprocess.run(
-        ["clang-tidy", "-p", str(build), "--quiet", "--warnings-as-errors=*", str(root / name)],
-        capture_output=True, text=True, check=False)
+    command = ["clang-tidy", "-p", str(build), "--quiet", "--warnings-as-errors=*",
+               str(root / name)]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=left)
+    except subprocess.TimeoutExpired:
+        return None
     lines = [line for line in run.stdout.splitlines() if FINDING.match(line)]
     if run.returncode != 0 and not lines:
         lines = [f"{name}: clang-tidy failed: {run.stderr.strip()[-500:]}"]
