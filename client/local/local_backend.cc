@@ -46,10 +46,10 @@ absl::Status InitFailed(const Key& key) {
 }
 
 absl::Status CopyRowsOut(const KeyOperation& operation, const NDArray& output,
-                         const LocalRows& value) {
-  if (!OnDevice(output.context())) return value.CopyTo(output), absl::OkStatus();
+                         const LocalRows& value, BlockThreads* threads) {
+  if (!OnDevice(output.context())) return value.CopyTo(output, threads), absl::OkStatus();
   const NDArray whole = MakeArray(operation.spec.shape, output.dtype());
-  value.CopyTo(whole);
+  value.CopyTo(whole, threads);
   const MemoryAt to{output.context(), output.data()};
   return Named(operation.key->label, CopyBytes(to, {Context(), whole.data()}, whole.bytes()));
 }
@@ -286,7 +286,7 @@ absl::Status LocalBackend::CopyOut(const KeyOperation& operation, const LocalVal
   dense.push_back(MakeArray(operation.spec.shape, ToDataType(operation.spec.dtype)));
   KVS_RETURN_IF_ERROR(Named(operation.key->label, value.CopyTo(dense, MeansFor(value.bytes()))));
   const LocalRows rows(operation.spec, dense.back(), nullptr);
-  for (const NDArray& output : sparse) rows.CopyTo(output);
+  for (const NDArray& output : sparse) rows.CopyTo(output, &reducer_->threads());
   return absl::OkStatus();
 }
 
@@ -313,10 +313,12 @@ absl::Status LocalBackend::ExecuteOnRows(KeyOperation* operation, bool* pushed) 
   }
   for (size_t i = 0; i < operation->outputs.size(); ++i) {
     if (operation->kind == OperationKind::kPullRows) {
-      value->second.CopyRows(std::move(operation->row_ids[i].ids), operation->outputs[i]);
+      value->second.CopyRows(std::move(operation->row_ids[i].ids), operation->outputs[i],
+                             &reducer_->threads());
     } else {
       KVS_RETURN_IF_ERROR(
-          AfterPush(*pushed, CopyRowsOut(*operation, operation->outputs[i], value->second)));
+          AfterPush(*pushed, CopyRowsOut(*operation, operation->outputs[i], value->second,
+                                         &reducer_->threads())));
     }
   }
   return absl::OkStatus();
@@ -341,7 +343,7 @@ absl::Status LocalBackend::Push(const KeyOperation& operation, LocalRows* value)
                choice.by_user()
                    ? value->Push(key.id, operation.values, UpdateOf(operation), *reducer_)
                    : value->Push(key.id, key.name, operation.values, choice.built_in,
-                                 operation.step, *reducer_));
+                                 operation.step, reducer_.get()));
 }
 
 template <typename Value>

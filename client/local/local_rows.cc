@@ -15,6 +15,12 @@
 #include "common/rows/row_norms.h"
 
 namespace kvstore {
+namespace {
+
+// Rows that one of several threads copies at a time.
+constexpr size_t kRowsBlockBytes = 256 << 10;
+
+}  // namespace
 
 LocalRows::LocalRows(const ValueSpec& spec, const NDArray& value, CodecPtr codec)
     : spec_(spec),
@@ -113,16 +119,23 @@ absl::Status LocalRows::WithSum(KeyId key, absl::Span<const NDArray> values, con
 }
 
 absl::Status LocalRows::Push(KeyId key, std::string_view name, absl::Span<const NDArray> values,
-                             const PartUpdater& updater, uint64_t step, const Reducer& reducer) {
+                             const PartUpdater& updater, uint64_t step, Reducer* reducer) {
   KVS_RETURN_IF_ERROR(CheckRoom(values));
   const RoundCounts counts{1, 1, step};
-  return WithSum(key, values, reducer, [&](RowSum& sum) {
+  BlockThreads& threads = reducer->threads();
+  const auto run = [&threads](size_t blocks, BlockRunner::Work work) {
+    threads
+        .Run(blocks, [&](size_t block, size_t seat) { return work(block, seat), absl::OkStatus(); })
+        .IgnoreError();  // there is none
+  };
+  return WithSum(key, values, *reducer, [&](RowSum& sum) {
     // All stripes are in one table here; the norms are added up stripe by stripe, as servers do it.
     KVS_ASSIGN_OR_RETURN(const NormSums norms,
                          MeasureWholeRows(updater, name,
                                           {key, spec_.dtype, &table_, &sum, state_.get(),
                                            static_cast<uint64_t>(shape_.stripes), counts}));
-    return UpdateRows(updater, key, spec_.dtype, table_, sum, &state_, {}, counts, norms);
+    return UpdateRows(updater, key, spec_.dtype, table_, sum, &state_, {}, counts, norms,
+                      {threads.seats(), run});
   });
 }
 
@@ -193,20 +206,29 @@ void LocalRows::Reset() noexcept {
   state_.reset();
 }
 
-void LocalRows::CopyTo(const NDArray& output) const {
+void LocalRows::CopyTo(const NDArray& output, BlockThreads* threads) const {
   if (output.storage_type() == StorageType::kRowSparse) {
-    return CopyRows(table_.KeptRows(), output);
+    return CopyRows(table_.KeptRows(), output, threads);
   }
   Fill(output.data_as<uint8_t>(), static_cast<size_t>(output.size()), output,
        [this](uint8_t* values) { table_.CopyTo(values); });
 }
 
-void LocalRows::CopyRows(std::vector<int64_t> ids, const NDArray& output) const {
+void LocalRows::CopyRows(std::vector<int64_t> ids, const NDArray& output,
+                         BlockThreads* threads) const {
   const size_t elements = ids.size() * shape_.row_elements;
   uint8_t* const out = output.impl()->SetRows(std::move(ids));
   const std::vector<int64_t>& rows = output.impl()->indices;
-  Fill(out, elements, output,
-       [&](uint8_t* values) { table_.Gather(rows.data(), rows.size(), values); });
+  const size_t in_block = std::max<size_t>(kRowsBlockBytes / shape_.row_bytes, 1);
+  Fill(out, elements, output, [&](uint8_t* values) {
+    const auto gather = [&](size_t block, size_t) {
+      const size_t begin = block * in_block;
+      table_.Gather(&rows[begin], std::min(in_block, rows.size() - begin),
+                    values + begin * shape_.row_bytes);
+      return absl::OkStatus();
+    };
+    threads->Run((rows.size() + in_block - 1) / in_block, gather).IgnoreError();  // there is none
+  });
 }
 
 template <typename Read>

@@ -40,7 +40,7 @@ class LocalRows {
   // updater's; RESOURCE_EXHAUSTED for rows above
   // rows_max; then the value stays as it was.
   absl::Status Push(KeyId key, std::string_view name, absl::Span<const NDArray> values,
-                    const PartUpdater& updater, uint64_t step, const Reducer& reducer);
+                    const PartUpdater& updater, uint64_t step, Reducer* reducer);
   // The same with a user's updater, which sees the rows that any of the values has, and writes
   // these rows of the value. Errors: as above.
   absl::Status Push(KeyId key, absl::Span<const NDArray> values, const WholeUpdate& update,
@@ -57,9 +57,9 @@ class LocalRows {
   void Reset() noexcept;
   // As a pull is answered: rounded, if the codec encodes pulls, and converted to the output's
   // dtype. The whole value; a row_sparse output gets the rows that are not zero.
-  void CopyTo(const NDArray& output) const;
+  void CopyTo(const NDArray& output, BlockThreads* threads) const;
   // `ids`: ascending, each once. The output, row_sparse, has these rows afterwards.
-  void CopyRows(std::vector<int64_t> ids, const NDArray& output) const;
+  void CopyRows(std::vector<int64_t> ids, const NDArray& output, BlockThreads* threads) const;
 
  private:
   // Whether there may be rows for these values. Errors: RESOURCE_EXHAUSTED.

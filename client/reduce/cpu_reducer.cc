@@ -1,5 +1,7 @@
 #include "client/reduce/cpu_reducer.h"
 
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -9,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/cluster/partitioner.h"
 #include "common/kernels/convert.h"
+#include "common/rows/row_cut.h"
 #include "common/tensor/buffer.h"
 
 namespace kvstore {
@@ -84,6 +87,14 @@ absl::Status CpuReducer::Fold(DType dtype, absl::Span<const NDArray> values,
 
 absl::StatusOr<RowSum> CpuReducer::FoldRows(const ValueSpec& spec,
                                             absl::Span<const NDArray> values) const {
+  if (values.size() == 1 && AccumulatorOf(spec.dtype) == spec.dtype) {
+    const Rows rows = RowsOf(values[0]);
+    const int64_t* const end = rows.ids + rows.count;
+    if (std::adjacent_find(rows.ids, end, std::greater_equal<>()) == end) {  // they ascend
+      return RowSum::Lent(spec.dtype, RowShapeOf(spec.shape, spec.dtype).row_elements, rows.ids,
+                          rows.count, rows.data);
+    }
+  }
   return kvstore::FoldRows(spec, values);
 }
 

@@ -200,7 +200,7 @@ absl::StatusOr<RowSum> DeviceReducer::FoldRows(const ValueSpec& spec,
                                                absl::Span<const NDArray> values) const {
   if (!AnyOnDevice(values)) return cpu_.FoldRows(spec, values);
   KVS_ASSIGN_OR_RETURN(const Arrays on_host, AllOnHost(values));
-  return cpu_.FoldRows(spec, on_host);
+  return kvstore::FoldRows(spec, on_host);  // a copy: nothing lent would outlive `on_host`
 }
 
 absl::Status DeviceReducer::Broadcast(DType dtype, const void* data, const ElementRange& range,

@@ -66,7 +66,8 @@ class Reducer {
   virtual absl::Status Fold(DType dtype, absl::Span<const NDArray> values,
                             const ElementRange& range, FoldedAs as, Stores stores,
                             void* sum) const = 0;
-  // The sum of the values, of either storage, of a row_sparse key.
+  // The sum of the values, of either storage, of a row_sparse key. That of a single value may be
+  // lent (row_sum.h): the arrays stay as they are while it lives.
   virtual absl::StatusOr<RowSum> FoldRows(const ValueSpec& spec,
                                           absl::Span<const NDArray> values) const = 0;
 

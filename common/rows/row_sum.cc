@@ -25,11 +25,11 @@ size_t Ascending(const int64_t* rows, size_t count) {
 }
 
 // Room for `size` items; grows as vectors do.
-template <typename T>
-void ReserveFor(size_t size, std::vector<T>* items) {
+template <typename Items>
+void ReserveFor(size_t size, Items* items) {
   if (size <= items->capacity()) return;
   const size_t room = std::max(size, items->capacity() * 2);
-  LeaveHeadroom(room * sizeof(T));
+  LeaveHeadroom(room * sizeof((*items)[0]));
   items->reserve(room);
 }
 
@@ -43,7 +43,24 @@ RowSum::RowSum(DType dtype, size_t row_elements)
   KVS_CHECK(row_bytes_ > 0);
 }
 
+RowSum RowSum::Lent(DType dtype, size_t row_elements, const int64_t* rows, size_t count,
+                    const uint8_t* data) {
+  KVS_CHECK(AccumulatorOf(dtype) == dtype);
+  RowSum sum(dtype, row_elements);
+  if (count == 0) return sum;
+  sum.rows_.assign(rows, rows + count);
+  sum.lent_ = data;
+  return sum;
+}
+
+uint8_t* RowSum::ToUseUp(size_t place, size_t count, uint8_t* copy) {
+  if (lent_ == nullptr) return sums_.data() + place * row_sum_bytes_;
+  std::memcpy(copy, lent_ + place * row_sum_bytes_, count * row_sum_bytes_);
+  return copy;
+}
+
 void RowSum::Fold(const int64_t* rows, size_t count, const Payload& data) {
+  KVS_CHECK(lent_ == nullptr);
   KVS_CHECK(data.size() / row_bytes_ == count && data.size() % row_bytes_ == 0);
   if (std::is_sorted(rows, rows + count)) return FoldSorted(rows, count, data);
   // Stable: what a row is given twice is added in the order in which it came.
@@ -166,7 +183,7 @@ void RowSum::MergeRuns() {
     const Run& second = runs_.back();
     if (first.end - first.begin >= 2 * (second.end - second.begin)) return;
     std::vector<int64_t> rows(second.end - first.begin);
-    std::vector<uint8_t> sums(rows.size() * row_sum_bytes_);
+    UninitializedBytes sums(rows.size() * row_sum_bytes_);
     size_t to = 0;
     // Moves the rows of `run` from `from` on that are below the row at `other`; returns the next.
     const auto take = [&](const Run& run, size_t from, const Run& other_run, size_t other) {

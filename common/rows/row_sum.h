@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "common/base/uninitialized.h"
 #include "common/tensor/dtype.h"
 #include "common/wire/payload.h"
 
@@ -22,6 +23,11 @@ namespace kvstore {
 class RowSum {
  public:
   RowSum(DType dtype, size_t row_elements);
+  // The sum of one contribution, whose bytes stay where the caller has them, unchanged, for as long
+  // as the sum lives. `dtype` is its own accumulator; the rows ascend, each stands there once.
+  // Nothing can be folded to it.
+  static RowSum Lent(DType dtype, size_t row_elements, const int64_t* rows, size_t count,
+                     const uint8_t* data);
 
   // Adds `count` rows: data holds them back to back, in `dtype`, cut into slices anywhere; its size
   // is KVS_CHECKed. An id that stands there twice counts twice. Ids that are not in ascending order
@@ -31,9 +37,12 @@ class RowSum {
   // The rows that any contribution had, each once: one ascending run after another. After a single
   // contribution, or several with the same rows, one run.
   const std::vector<int64_t>& rows() const { return rows_; }
-  // Sums in the order of rows(), in AccumulatorOf(dtype). To be overwritten by an update.
-  uint8_t* sums() { return sums_.data(); }
-  const uint8_t* sums() const { return sums_.data(); }
+  // Sums in the order of rows(), in AccumulatorOf(dtype).
+  const uint8_t* sums() const { return lent_ != nullptr ? lent_ : sums_.data(); }
+  // The sums of `count` rows from rows()[place] on, to be overwritten by an update: where they are,
+  // or, if they are lent, copied to `copy`.
+  uint8_t* ToUseUp(size_t place, size_t count, uint8_t* copy);
+  bool lent() const { return lent_ != nullptr; }
   size_t row_elements() const { return row_elements_; }
   size_t row_sum_bytes() const { return row_sum_bytes_; }
   // The memory that the sum takes, about.
@@ -72,7 +81,8 @@ class RowSum {
   size_t row_bytes_;
   size_t row_sum_bytes_;
   std::vector<int64_t> rows_;
-  std::vector<uint8_t> sums_;
+  UninitializedBytes sums_;
+  const uint8_t* lent_ = nullptr;  // then sums_ is empty
   std::vector<Run> runs_;
   int64_t greatest_ = 0;  // the greatest of rows_
 };

@@ -32,6 +32,13 @@ namespace {
 // of an updater costs about as much as such copies, and each of few elements would cost a call.
 constexpr size_t kElementsInPlace = 256;
 constexpr size_t kElementsGathered = 1024;
+// A block of rows of a BlockRunner has so many bytes of the value, about: they are in a cache of
+// their thread's, and take much longer than giving them out.
+constexpr size_t kBlockBytes = 256 << 10;
+
+void RunInTurn(size_t blocks, BlockRunner::Work work) {
+  for (size_t block = 0; block < blocks; ++block) work(block, 0);
+}
 
 RowStatePtr ZeroState(StateLayout layout, int64_t rows, size_t row_elements) {
   auto state = std::make_unique<RowState>();
@@ -48,8 +55,8 @@ RowStatePtr ZeroState(StateLayout layout, int64_t rows, size_t row_elements) {
 class Places {
  public:
   // Touches the rows in all tables. May throw std::bad_alloc.
-  Places(const std::vector<int64_t>& rows, std::vector<RowTable*> tables)
-      : tables_(std::move(tables)), rows_(rows) {
+  Places(const std::vector<int64_t>& rows, const std::vector<RowTable*>& tables)
+      : tables_(tables), rows_(rows) {
     // Pages have powers of 2 of rows: rows on the smallest page are on one of any table.
     const auto fewer = [](const RowTable* a, const RowTable* b) {
       return a->rows_per_page() < b->rows_per_page();
@@ -149,54 +156,95 @@ std::vector<int64_t> OtherRows(const std::vector<RowTable*>& tables, const RowSu
 // changes, with all the memory that it takes.
 class Batch {
  public:
-  // `sums`: of the rows, in their order, each of `row_sum_bytes`, which Run uses up; null: zeros.
-  Batch(const std::vector<int64_t>& rows, std::vector<RowTable*> tables, size_t row_elements,
-        uint8_t* sums, size_t row_sum_bytes)
+  // `rows` are those of `sum`, which Run uses up; null: the sums are zeros.
+  Batch(const std::vector<int64_t>& rows, const std::vector<RowTable*>& tables, RowSum* sum,
+        size_t row_elements, size_t row_sum_bytes, size_t seats)
       : rows_(rows),
         places_(rows, tables),
+        sum_(sum),
         row_elements_(row_elements),
-        sums_(sums),
         row_sum_bytes_(row_sum_bytes) {
+    CutIntoBlocks(seats, tables[0]->row_bytes());
     const bool narrow = row_elements < kElementsInPlace;
     const size_t rows_gathered = kElementsGathered / row_elements + 1 + places_.rows_in_group_max();
-    for (const RowTable* const table : tables) {
-      memory_.emplace_back(narrow ? rows_gathered * table->row_bytes() : 0);
-      gathered_.push_back(memory_.back().data());
+    seats_.resize(std::min(seats, blocks_.size()));
+    for (Seat& seat : seats_) {
+      for (const RowTable* const table : tables) {
+        seat.memory.emplace_back(narrow ? rows_gathered * table->row_bytes() : 0);
+        seat.gathered.push_back(seat.memory.back().data());
+      }
+      if (sum == nullptr || sum->lent()) seat.sums.resize(rows_gathered * row_sum_bytes);
     }
-    if (sums == nullptr) zeros_.resize(rows_gathered * row_sum_bytes);
   }
 
   // Calls `update(rows, count, arrays, sums)` for all rows: `count` of them from `rows` on, where
-  // they lie in the value and in the state, and their sums.
+  // they lie in the value and in the state, and their sums. For different rows at once, where the
+  // runner has several threads.
   template <typename UpdateSome>
-  void Run(const UpdateSome& update) {
-    size_t done = 0;  // rows
+  void Run(const BlockRunner& runner, const UpdateSome& update) {
+    const auto run = [&](size_t block, size_t seat) {
+      RunBlock(blocks_[block], &seats_[seat], update);
+    };
+    if (blocks_.size() <= 1) return RunInTurn(blocks_.size(), run);
+    runner.run(blocks_.size(), run);
+  }
+
+ private:
+  // The groups [begin, end), of which the first begins at place `row` of the sum.
+  struct Block {
+    size_t begin = 0;
+    size_t end = 0;
+    size_t row = 0;
+  };
+  // What a thread works with.
+  struct Seat {
+    std::vector<std::vector<uint8_t>> memory;  // for rows that are gathered; wide rows never are
+    std::vector<void*> gathered;               // begin of each
+    std::vector<uint8_t> sums;                 // zeros, or copies of what is lent
+  };
+
+  void CutIntoBlocks(size_t seats, size_t row_bytes) {
+    size_t row = 0;
+    for (size_t group = 0; group < places_.groups(); ++group) {
+      const bool full =
+          !blocks_.empty() && seats > 1 && (row - blocks_.back().row) * row_bytes >= kBlockBytes;
+      if (blocks_.empty() || full) blocks_.push_back({group, group, row});
+      blocks_.back().end = group + 1;
+      row += places_.group(group).count;
+    }
+  }
+
+  template <typename UpdateSome>
+  void RunBlock(const Block& block, Seat* seat, const UpdateSome& update) {
+    size_t done = block.row;
     const auto run = [&](size_t rows, void* const* arrays) {
-      uint8_t* const sums = sums_ != nullptr ? sums_ + done * row_sum_bytes_ : zeros_.data();
-      if (sums_ == nullptr) std::fill(zeros_.begin(), zeros_.end(), uint8_t{0});
+      uint8_t* sums = seat->sums.data();
+      if (sum_ != nullptr) {
+        sums = sum_->ToUseUp(done, rows, sums);
+      } else {
+        std::fill(seat->sums.begin(), seat->sums.end(), uint8_t{0});
+      }
       update(&rows_[done], rows, arrays, sums);
     };
-    for (size_t next = 0; next < places_.groups();) {
+    for (size_t next = block.begin; next < block.end;) {
       const size_t begin = next++;
       size_t rows = places_.group(begin).count;
       if (InPlace(begin)) {
         run(rows, places_.arrays(begin));
       } else {
-        while (next < places_.groups() && !InPlace(next) &&
-               rows * row_elements_ < kElementsGathered) {
+        while (next < block.end && !InPlace(next) && rows * row_elements_ < kElementsGathered) {
           rows += places_.group(next++).count;
         }
-        if (begin == 0) places_.Prefetch(begin, next);
+        if (begin == block.begin) places_.Prefetch(begin, next);
         places_.Prefetch(next, next + (next - begin));
-        places_.Gather(begin, next, done, gathered_.data());
-        run(rows, gathered_.data());
-        places_.Scatter(begin, next, done, gathered_.data());
+        places_.Gather(begin, next, done, seat->gathered.data());
+        run(rows, seat->gathered.data());
+        places_.Scatter(begin, next, done, seat->gathered.data());
       }
       done += rows;
     }
   }
 
- private:
   bool InPlace(size_t group) const {
     const RowTable::OnePage& rows = places_.group(group);
     return rows.consecutive && rows.count * row_elements_ >= kElementsInPlace;
@@ -204,19 +252,20 @@ class Batch {
 
   const std::vector<int64_t>& rows_;
   const Places places_;
+  RowSum* const sum_;
   const size_t row_elements_;
-  uint8_t* const sums_;
   const size_t row_sum_bytes_;
-  std::vector<std::vector<uint8_t>> memory_;  // for rows that are gathered; wide rows never are
-  std::vector<void*> gathered_;               // begin of each
-  std::vector<uint8_t> zeros_;
+  std::vector<Block> blocks_;
+  std::vector<Seat> seats_;
 };
 
 }  // namespace
 
+BlockRunner InTurn() { return {1, RunInTurn}; }
+
 absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowTable& table,
                         RowSum& sum, RowStatePtr* state, Stripe stripe, const RoundCounts& counts,
-                        const NormSums& norms) {
+                        const NormSums& norms, const BlockRunner& runner) {
   KVS_RETURN_IF_ERROR(updater.CheckRows(dtype));
   if (table.by_rule() && !updater.lazy_update()) {
     return absl::InvalidArgumentError(
@@ -239,12 +288,12 @@ absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowT
     tables.push_back(&kept->tensors[i]);
   }
   const size_t row_elements = sum.row_elements();
-  Batch summed(sum.rows(), tables, row_elements, sum.sums(), sum.row_sum_bytes());
+  Batch summed(sum.rows(), tables, &sum, row_elements, sum.row_sum_bytes(), runner.seats);
   std::vector<int64_t> other_rows;
   std::optional<Batch> others;
   if (!updater.lazy_update()) {
     other_rows = OtherRows(tables, sum);
-    others.emplace(other_rows, tables, row_elements, nullptr, sum.row_sum_bytes());
+    others.emplace(other_rows, tables, nullptr, row_elements, sum.row_sum_bytes(), runner.seats);
   }
 
   const bool assign = updater.config().name == "assign";
@@ -265,8 +314,8 @@ absl::Status UpdateRows(const PartUpdater& updater, KeyId key, DType dtype, RowT
                        {rows, stripe.stripes, stripe.stripe}, arrays[0], sums, arrays + 1, counts,
                        norms);
   };
-  summed.Run(run);
-  if (others.has_value()) others->Run(run);
+  summed.Run(runner, run);
+  if (others.has_value()) others->Run(runner, run);
   if (assign && !table.by_rule()) table.DropZeroPages();
   return absl::OkStatus();
 }

@@ -294,7 +294,7 @@ class Job {
       for (PartIndex part = 0; part < kParts; ++part) {
         const uint32_t size = op == Op::kPush ? 20 : 0;
         group->members.push_back({{kKey, part}, part * size, size});
-        std::memset(bytes->data() + part * 20, static_cast<int>('q' + part), 20);
+        std::memset(bytes->data() + size_t{20} * part, static_cast<int>('q' + part), 20);
       }
       if (op == Op::kPush) group->bytes = bytes;
       PartRequest& request = groups.emplace_back();

@@ -211,30 +211,23 @@ TEST_CASE("a failure is handed out once, whichever of its Vars is asked", "[engi
 
 // An array goes on one thread while another asks the key: both have the same failed operations.
 TEST_CASE("a Var may go while another Var of its failed operations is asked", "[engine]") {
-  DependencyEngine engine;
-  const auto owner = std::make_shared<TestOwner>();
-  const auto subject = std::make_shared<OperationSubject>(OperationSubject{"17", ""});
+  Fixture f;
   int told = 0;
   for (int round = 0; round < 100; ++round) {
     const VarPtr key = DependencyEngine::NewVar();
     std::vector<VarPtr> arrays(64);
-    std::vector<OperationSpec> specs(arrays.size());
-    for (size_t i = 0; i < specs.size(); ++i) {
-      arrays[i] = DependencyEngine::NewVar();
-      specs[i].owner = owner;
-      specs[i].verb = "op";
-      specs[i].subject = subject;
-      specs[i].uses = {{key, Access::kOrder}, {arrays[i], Access::kWrite}};
-      specs[i].issue = [](const TokenPtr& token) { token->Finish(absl::NotFoundError("gone")); };
+    for (VarPtr& array : arrays) {
+      array = DependencyEngine::NewVar();
+      f.Do({{key, Access::kOrder}, {array, Access::kWrite}},
+           [](const TokenPtr& token) { token->Finish(absl::NotFoundError("gone")); });
     }
-    engine.Run(engine.Append(OperationList(std::move(specs))));
     std::promise<void> begin;
     std::thread other([&, began = begin.get_future()] {
       began.wait();
       arrays.clear();
     });
     begin.set_value();
-    while (!engine.TakeFailure(key, /*readers=*/true).ok()) ++told;
+    while (!f.engine.TakeFailure(key, /*readers=*/true).ok()) ++told;
     other.join();
   }
   CHECK(told == 6400);

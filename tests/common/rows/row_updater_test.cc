@@ -3,10 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <map>
 #include <random>
+#include <thread>
 
 #include "common/kernels/kernels.h"
 #include "common/rows/row_norms.h"
@@ -72,6 +74,18 @@ NormSums NormsOf(const PartUpdater& updater, const Buffer& value, const Buffer& 
     norms += *updater.Measure(step, kKey, DType::kFloat32, value, sum, state, {}, norms);
   }
   return norms;
+}
+
+bool Same(const RowTable& a, const RowTable& b) {
+  std::vector<uint8_t> all(static_cast<size_t>(a.rows()) * a.row_bytes()), others(all.size());
+  a.CopyTo(all.data());
+  b.CopyTo(others.data());
+  return all == others;
+}
+bool Same(const RowState& a, const RowState& b) {
+  return a.updates == b.updates &&
+         std::equal(a.tensors.begin(), a.tensors.end(), b.tensors.begin(), b.tensors.end(),
+                    [](const RowTable& x, const RowTable& y) { return Same(x, y); });
 }
 
 std::vector<float> All(float value) { return std::vector<float>(kWidth, value); }
@@ -226,17 +240,56 @@ TEST_CASE("rows of every width and nearness have the bits that each row by itsel
       REQUIRE(UpdateRows(updater, kKey, dtype, expected, one, &expected_state).ok());
     }
   }
-  const auto same = [](const RowTable& a, const RowTable& b) {
-    std::vector<uint8_t> all(static_cast<size_t>(a.rows()) * a.row_bytes()), others(all.size());
-    a.CopyTo(all.data());
-    b.CopyTo(others.data());
-    return all == others;
+  CHECK(Same(table, expected));
+  CHECK(Same(*state, *expected_state));
+}
+
+TEST_CASE("rows that several threads update, a sum that is lent too, have the bits of one thread's",
+          "[rows]") {
+  const size_t width = GENERATE(size_t{1}, 64, 300);
+  const bool lent = GENERATE(false, true);
+  const bool lazy = GENERATE(false, true);
+  CAPTURE(width, lent, lazy);
+  const PartUpdater updater =
+      UpdaterOf("sgd", {{"momentum", 0.5}, {"wd", 0.25}, {"lazy_update", lazy ? 1 : 0}});
+  const int64_t height = static_cast<int64_t>((1 << 20) / width);  // 4 MiB of values
+  const size_t row_bytes = width * sizeof(float);
+  RowTable table(height, row_bytes), expected(height, row_bytes);
+  RowStatePtr state, expected_state;
+  std::mt19937_64 random(17);
+  std::uniform_real_distribution<float> number(-1, 1);
+  size_t blocks_in_all = 0;
+  const auto run = [&](size_t blocks, BlockRunner::Work work) {
+    blocks_in_all += blocks;
+    std::atomic<size_t> next{0};
+    std::vector<std::thread> threads;
+    for (size_t seat = 0; seat < 3; ++seat) {
+      threads.emplace_back([&, seat] {
+        for (size_t block = next++; block < blocks; block = next++) work(block, seat);
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
   };
-  CHECK(same(table, expected));
-  REQUIRE(state->tensors.size() == expected_state->tensors.size());
-  for (size_t i = 0; i < state->tensors.size(); ++i) {
-    CHECK(same(state->tensors[i], expected_state->tensors[i]));
+  for (int round = 0; round < 3; ++round) {
+    std::vector<int64_t> rows;
+    for (int64_t row = 0; row < height; ++row) {
+      if (row % 1000 < 500 || random() % 3 == 0) rows.push_back(row);
+    }
+    std::vector<float> numbers(rows.size() * width);
+    for (float& x : numbers) x = number(random);
+    const std::vector<float> before = numbers;
+    const auto* const bytes = reinterpret_cast<const uint8_t*>(numbers.data());
+    RowSum one(DType::kFloat32, width);
+    one.Fold(rows.data(), rows.size(), Payload(Slice{bytes, numbers.size() * 4, nullptr}));
+    RowSum sum = lent ? RowSum::Lent(DType::kFloat32, width, rows.data(), rows.size(), bytes) : one;
+    REQUIRE(
+        UpdateRows(updater, kKey, DType::kFloat32, table, sum, &state, {}, {}, {}, {3, run}).ok());
+    REQUIRE(UpdateRows(updater, kKey, DType::kFloat32, expected, one, &expected_state).ok());
+    CHECK(numbers == before);
+    REQUIRE(Same(table, expected));
   }
+  CHECK(blocks_in_all > 20);
+  CHECK(Same(*state, *expected_state));
 }
 
 TEST_CASE("without an optimizer a table keeps no pages of rows that are zero", "[rows]") {

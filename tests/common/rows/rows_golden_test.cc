@@ -47,7 +47,10 @@ RowSum SumOf(const GoldenCase& golden, uint64_t round) {
   RowSum sum(golden.dtype, golden.width);
   const std::string zeros(rows.size() * golden.width * sizeof(T), '\0');
   sum.Fold(rows.data(), rows.size(), Payload::CopyOf(zeros));
-  if (!rows.empty()) std::memcpy(sum.sums(), numbers.data(), numbers.size() * sizeof(Sum<T>));
+  if (!rows.empty()) {
+    std::memcpy(sum.ToUseUp(0, rows.size(), nullptr), numbers.data(),
+                numbers.size() * sizeof(Sum<T>));
+  }
   return sum;
 }
 
