@@ -316,9 +316,8 @@ absl::Status LocalBackend::ExecuteOnRows(KeyOperation* operation, bool* pushed) 
       value->second.CopyRows(std::move(operation->row_ids[i].ids), operation->outputs[i],
                              &reducer_->threads());
     } else {
-      KVS_RETURN_IF_ERROR(
-          AfterPush(*pushed, CopyRowsOut(*operation, operation->outputs[i], value->second,
-                                         &reducer_->threads())));
+      KVS_RETURN_IF_ERROR(AfterPush(*pushed, CopyRowsOut(*operation, operation->outputs[i],
+                                                         value->second, &reducer_->threads())));
     }
   }
   return absl::OkStatus();

@@ -1,7 +1,5 @@
 #include "client/reduce/cpu_reducer.h"
 
-#include <algorithm>
-#include <functional>
 #include <memory>
 #include <utility>
 
@@ -11,6 +9,7 @@
 #include "common/base/status_macros.h"
 #include "common/cluster/partitioner.h"
 #include "common/kernels/convert.h"
+#include "common/rows/ascending.h"
 #include "common/rows/row_cut.h"
 #include "common/tensor/buffer.h"
 
@@ -89,8 +88,7 @@ absl::StatusOr<RowSum> CpuReducer::FoldRows(const ValueSpec& spec,
                                             absl::Span<const NDArray> values) const {
   if (values.size() == 1 && AccumulatorOf(spec.dtype) == spec.dtype) {
     const Rows rows = RowsOf(values[0]);
-    const int64_t* const end = rows.ids + rows.count;
-    if (std::adjacent_find(rows.ids, end, std::greater_equal<>()) == end) {  // they ascend
+    if (Ascend(rows.ids, rows.count)) {
       return RowSum::Lent(spec.dtype, RowShapeOf(spec.shape, spec.dtype).row_elements, rows.ids,
                           rows.count, rows.data);
     }

@@ -10,6 +10,7 @@
 #include "client/array/ndarray_impl.h"
 #include "common/base/status_macros.h"
 #include "common/kernels/kernels.h"
+#include "common/rows/ascending.h"
 
 namespace kvstore {
 namespace {
@@ -18,6 +19,12 @@ namespace {
 template <typename T>
 absl::Status Append(const std::string& label, const T* elements, size_t count, int64_t rows,
                     std::vector<int64_t>* ids) {
+  if constexpr (std::is_same_v<T, int64_t>) {
+    if (AllBelow(elements, count, rows)) {
+      ids->insert(ids->end(), elements, elements + count);
+      return absl::OkStatus();
+    }
+  }
   for (size_t i = 0; i < count; ++i) {
     const T id = elements[i];
     // Compared before it is cast: a float may be larger than any integer, or not a number.
@@ -117,8 +124,7 @@ absl::StatusOr<std::vector<int64_t>> RowIdsOf(const std::string& label, const ND
   std::vector<int64_t> asked;
   asked.reserve(static_cast<size_t>(ids.size()));
   if (absl::Status read = Append(label, ids, rows, &asked); !read.ok()) return read;
-  const auto not_ascending = [](int64_t id, int64_t next) { return id >= next; };
-  if (std::adjacent_find(asked.begin(), asked.end(), not_ascending) != asked.end()) {
+  if (!Ascend(asked.data(), asked.size())) {
     std::sort(asked.begin(), asked.end());
     asked.erase(std::unique(asked.begin(), asked.end()), asked.end());
   }

@@ -1,5 +1,5 @@
-// UninitializedBytes: a vector of bytes that are about to be written, and so are not set to zero when
-// it grows: of a large one that would be a second way through the memory.
+// UninitializedBytes: a vector of bytes that are about to be written, and so are not set to zero
+// when it grows: of a large one that would be a second way through the memory.
 #pragma once
 
 #include <cstdint>

@@ -8,6 +8,7 @@
 #include "common/base/check.h"
 #include "common/base/headroom.h"
 #include "common/kernels/kernels.h"
+#include "common/rows/ascending.h"
 #include "common/rows/row_bytes.h"
 
 namespace kvstore {
@@ -19,6 +20,7 @@ constexpr size_t kAgain = kNew - 1;
 
 // How many of rows[0 .. count), at least one, ascend from the first on, none of them twice.
 size_t Ascending(const int64_t* rows, size_t count) {
+  if (Ascend(rows, count)) return count;
   size_t n = 1;
   while (n < count && rows[n] > rows[n - 1]) ++n;
   return n;
@@ -62,7 +64,9 @@ uint8_t* RowSum::ToUseUp(size_t place, size_t count, uint8_t* copy) {
 void RowSum::Fold(const int64_t* rows, size_t count, const Payload& data) {
   KVS_CHECK(lent_ == nullptr);
   KVS_CHECK(data.size() / row_bytes_ == count && data.size() % row_bytes_ == 0);
-  if (std::is_sorted(rows, rows + count)) return FoldSorted(rows, count, data);
+  if (Ascend(rows, count) || std::is_sorted(rows, rows + count)) {
+    return FoldSorted(rows, count, data);
+  }
   // Stable: what a row is given twice is added in the order in which it came.
   std::vector<size_t> order(count);
   std::iota(order.begin(), order.end(), size_t{0});

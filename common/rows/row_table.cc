@@ -6,6 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/base/headroom.h"
+#include "common/rows/ascending.h"
 #include "common/rows/row_bytes.h"
 
 namespace kvstore {
@@ -78,6 +79,10 @@ RowTable::OnePage RowTable::OnPageOfFirst(const int64_t* rows, size_t count) con
   const int64_t first = rows[0];
   const int64_t page_begin = first >> rows_per_page_log2_ << rows_per_page_log2_;
   const int64_t page_end = std::min(rows_, page_begin + rows_per_page());
+  const auto most = std::min(count, static_cast<size_t>(page_end - first));
+  if (rows[most - 1] - first == static_cast<int64_t>(most - 1) && Consecutive(rows, most)) {
+    return {most, true};
+  }
   OnePage on_page;
   for (size_t i = 0; i < count && rows[i] >= page_begin && rows[i] < page_end; ++i) {
     on_page.consecutive &= rows[i] == first + static_cast<int64_t>(i);
