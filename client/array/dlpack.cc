@@ -54,6 +54,18 @@ Context ContextOf(dlpack::Device device) {
   }
 }
 
+dlpack::Device DeviceOf(Context context) {
+  switch (context.device) {
+    case Context::Device::kGpu:
+      return {dlpack::kCuda, context.index};
+    case Context::Device::kCpuPinned:
+      return {dlpack::kCudaHost, 0};
+    case Context::Device::kCpu:
+      break;
+  }
+  return {dlpack::kCpu, 0};
+}
+
 // A dimension of 1 is never stepped along: its stride says nothing.
 void CheckRowMajor(const dlpack::Tensor& tensor, const Shape& shape) {
   if (tensor.strides == nullptr) return;
@@ -69,6 +81,16 @@ void CheckRowMajor(const dlpack::Tensor& tensor, const Shape& shape) {
   }
 }
 
+// That the bytes are on that GPU, and what their maker has put on its streams is done.
+void Adopt(Context context, const void* data) {
+  const auto library = DeviceLibrary::For(context);
+  ThrowIfError(library.status());
+  if (data == nullptr) return;
+  const absl::Status adopted = (*library)->Adopt(context.index, data);
+  if (adopted.ok()) return;
+  ThrowIfError(absl::Status(adopted.code(), "FromDLPack: " + std::string(adopted.message())));
+}
+
 // Borrows the bytes; `deleter` is called as FromBlob's is. Errors: nothing was taken.
 NDArray Borrow(const dlpack::Tensor& tensor, std::function<void(void*)> deleter) {
   if (tensor.dimensions < 0 || (tensor.dimensions > 0 && tensor.shape == nullptr)) {
@@ -78,15 +100,11 @@ NDArray Borrow(const dlpack::Tensor& tensor, std::function<void(void*)> deleter)
   ThrowIfError(ElementCount(shape).status());
   CheckRowMajor(tensor, shape);
   const Context context = ContextOf(tensor.device);
-  if (OnDevice(context)) {
-    throw Error(ErrorCode::kUnimplemented,
-                fmt::format("FromDLPack: tensors on {} are not there yet: one in host memory was "
-                            "expected",
-                            ContextName(context)));
-  }
-  auto* const data = static_cast<uint8_t*>(tensor.data);
-  return NDArray::FromBlob(data == nullptr ? nullptr : data + tensor.byte_offset, shape,
-                           DTypeOf(tensor.dtype), context, std::move(deleter));
+  const DataType dtype = DTypeOf(tensor.dtype);
+  auto* data = static_cast<uint8_t*>(tensor.data);
+  if (data != nullptr) data += tensor.byte_offset;
+  if (OnDevice(context)) Adopt(context, data);
+  return NDArray::FromBlob(data, shape, dtype, context, std::move(deleter));
 }
 
 // What keeps an array that was handed out: the struct that the other side has, and what it points
@@ -108,12 +126,6 @@ std::unique_ptr<HandedOut<Struct>> HandOut(const NDArray& array) {
   };
   if (array.empty()) refuse("an empty one");
   if (array.storage_type() == StorageType::kRowSparse) refuse("row_sparse");
-  if (OnDevice(array.context())) {
-    throw Error(ErrorCode::kUnimplemented,
-                fmt::format("ToDLPack: arrays on {} are not there yet: one in host memory was "
-                            "expected",
-                            ContextName(array.context())));
-  }
   auto handed = std::make_unique<HandedOut<Struct>>();
   handed->array = array;
   const std::vector<int64_t>& shape = array.impl()->shape;
@@ -122,8 +134,7 @@ std::unique_ptr<HandedOut<Struct>> HandOut(const NDArray& array) {
   for (size_t i = shape.size(); i-- > 0; stride *= shape[i]) handed->strides[i] = stride;
   dlpack::Tensor& tensor = handed->managed.tensor;
   tensor.data = array.data();
-  tensor.device.type =
-      array.context().device == Context::Device::kCpuPinned ? dlpack::kCudaHost : dlpack::kCpu;
+  tensor.device = DeviceOf(array.context());
   tensor.dimensions = static_cast<int32_t>(shape.size());
   for (const NamedType& each : kTypes) {
     if (each.dtype == array.dtype()) tensor.dtype = {each.code, each.bits, 1};

@@ -153,7 +153,8 @@ NDArray::NDArray(FromImpl, std::shared_ptr<Impl> impl) : impl_(std::move(impl)) 
 
 namespace {
 
-void MakeZerosOnDevice(NDArray::Impl* impl) {
+// In the memory of a GPU, or pinned memory of the host.
+void MakeZerosByPlugin(NDArray::Impl* impl) {
   const auto library = DeviceLibrary::For(impl->context);
   ThrowIfError(library.status());
   const size_t bytes = static_cast<size_t>(impl->elements) * DataTypeBytes(impl->dtype);
@@ -161,9 +162,15 @@ void MakeZerosOnDevice(NDArray::Impl* impl) {
     impl->var = DependencyEngine::NewVar();
     return;
   }
-  auto memory = (*library)->Allocate(impl->context.index, bytes);
+  const int gpu = impl->context.index;
+  const bool pinned = !OnDevice(impl->context);
+  auto memory = pinned ? (*library)->AllocatePinned(gpu, bytes) : (*library)->Allocate(gpu, bytes);
   ThrowIfError(memory.status());
-  ThrowIfError((*library)->FillWithZeros(impl->context.index, memory->get(), bytes));
+  if (pinned) {
+    std::memset(memory->get(), 0, bytes);
+  } else {
+    ThrowIfError((*library)->FillWithZeros(gpu, memory->get(), bytes));
+  }
   impl->data = static_cast<uint8_t*>(memory->get());
   impl->memory = *std::move(memory);
   impl->var = VarTable::Process().VarOf(impl->data);
@@ -172,11 +179,10 @@ void MakeZerosOnDevice(NDArray::Impl* impl) {
 std::shared_ptr<NDArray::Impl> MakeZeros(std::vector<int64_t> shape, DataType dtype,
                                          Context context) {
   auto impl = MakeImpl(std::move(shape), dtype, context);
-  if (OnDevice(context)) {
-    MakeZerosOnDevice(impl.get());
+  if (context.device != Context::Device::kCpu) {
+    MakeZerosByPlugin(impl.get());
     return impl;
   }
-  if (context.device != Context::Device::kCpu) ThrowNoDevice(context);
   const auto buffer =
       std::make_shared<Buffer>(static_cast<size_t>(impl->elements) * DataTypeBytes(dtype));
   std::memset(buffer->data(), 0, buffer->size());

@@ -138,6 +138,23 @@ void Release(int device, void* memory) {
   cudaGetLastError();
 }
 
+int AllocatePinned(int device, size_t bytes, void** memory, char* text, size_t text_bytes) {
+  return Do(device, "pinned host memory", {text, text_bytes},
+            [&](const Place&) { return cudaHostAlloc(memory, bytes, cudaHostAllocPortable); });
+}
+
+void ReleasePinned(int device, void* memory) {
+  cudaSetDevice(device);
+  cudaFreeHost(memory);
+  cudaGetLastError();
+}
+
+int Adopt(int device, const void* memory, char* text, size_t text_bytes) {
+  const Text said{text, text_bytes};
+  if (const int wrong = CheckHere(device, memory, "a tensor", "an address", said)) return wrong;
+  return Do(device, "a tensor", said, [](const Place&) { return cudaDeviceSynchronize(); });
+}
+
 int Fill(int device, void* to, int byte, size_t bytes, char* text, size_t text_bytes) {
   return Do(device, "a fill", {text, text_bytes},
             [&](const Place& place) { return cudaMemsetAsync(to, byte, bytes, place.stream); });
@@ -257,6 +274,9 @@ kvstore_device_plugin_v1() {
     made.rounded_max = static_cast<size_t>(kSourcesMax);
     made.narrow = &NarrowArray;
     made.describe = &Describe;
+    made.allocate_pinned = &AllocatePinned;
+    made.release_pinned = &ReleasePinned;
+    made.adopt = &Adopt;
     return made;
   }();
   return &kPlugin;

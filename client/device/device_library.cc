@@ -19,11 +19,8 @@ constexpr char kByDefault[] = "libkvstore_cuda.so";
 constexpr char kDriver[] = "libcuda.so.1";
 constexpr size_t kTextBytes = 256;
 
-// Calls a function of the plugin, whose error becomes a status.
-template <typename Function, typename... Arguments>
-absl::Status Call(const Function& function, Arguments... arguments) {
-  char text[kTextBytes] = {};
-  switch (function(arguments..., text, sizeof text)) {
+absl::Status StatusOf(int code, const char* text) {
+  switch (code) {
     case KVSTORE_DEVICE_OK:
       return absl::OkStatus();
     case KVSTORE_DEVICE_NO_DRIVER:
@@ -34,6 +31,13 @@ absl::Status Call(const Function& function, Arguments... arguments) {
     default:
       return absl::InternalError(text);
   }
+}
+
+// Calls a function of the plugin, whose error becomes a status.
+template <typename Function, typename... Arguments>
+absl::Status Call(const Function& function, Arguments... arguments) {
+  char text[kTextBytes] = {};
+  return StatusOf(function(arguments..., text, sizeof text), text);
 }
 
 std::string OpeningError() {
@@ -129,7 +133,7 @@ absl::StatusOr<const DeviceLibrary*> DeviceLibrary::For(Context context) {
     opened.library = *library;
   }
   const int gpus = opened.library->gpus_;
-  if (OnDevice(context) && (context.index < 0 || context.index >= gpus)) {
+  if (context.device != Context::Device::kCpu && (context.index < 0 || context.index >= gpus)) {
     return Missing(fmt::format("{}: missing: a GPU of that number (there are {})",
                                ContextName(context), gpus));
   }
@@ -162,6 +166,20 @@ absl::StatusOr<std::shared_ptr<void>> DeviceLibrary::Allocate(int gpu, size_t by
   const auto release = plugin_.release;
   // If there is no memory for its count, the shared_ptr releases.
   return std::shared_ptr<void>(memory, [release, gpu](void* at) { release(gpu, at); });
+}
+
+absl::StatusOr<std::shared_ptr<void>> DeviceLibrary::AllocatePinned(int gpu, size_t bytes) const {
+  void* memory = nullptr;
+  KVS_RETURN_IF_ERROR(Call(plugin_.allocate_pinned, gpu, bytes, &memory));
+  const auto release = plugin_.release_pinned;
+  return std::shared_ptr<void>(memory, [release, gpu](void* at) { release(gpu, at); });
+}
+
+absl::Status DeviceLibrary::Adopt(int gpu, const void* memory) const {
+  char text[kTextBytes] = {};
+  const int code = plugin_.adopt(gpu, memory, text, sizeof text);
+  if (code == KVSTORE_DEVICE_INVALID) return absl::InvalidArgumentError(text);
+  return StatusOf(code, text);
 }
 
 absl::Status DeviceLibrary::FillWithZeros(int gpu, void* to, size_t bytes) const {

@@ -56,6 +56,11 @@ class DeviceLibrary {
 
   // Not initialised; given back when the last reference goes.
   absl::StatusOr<std::shared_ptr<void>> Allocate(int gpu, size_t bytes) const;
+  // The same, of host memory that GPUs copy from and to directly; asked of one of them.
+  absl::StatusOr<std::shared_ptr<void>> AllocatePinned(int gpu, size_t bytes) const;
+  // Before memory of somebody else's is used: waits until all is done that was put on the GPU's
+  // streams. Errors: also INVALID_ARGUMENT the address is not in the GPU's memory.
+  absl::Status Adopt(int gpu, const void* memory) const;
   absl::Status FillWithZeros(int gpu, void* to, size_t bytes) const;
   absl::Status Copy(const MemoryAt& to, const ConstMemoryAt& from, size_t bytes) const;
   // kernels.h's LeftFold, and with `rounded` its RoundedFold, of at most rounded_max() f16 or bf16,

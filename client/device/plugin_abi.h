@@ -68,6 +68,14 @@ typedef struct kvstore_device_plugin {
   int (*narrow)(int device, uint32_t dtype, const void* from, size_t elements, void* to, char* text,
                 size_t text_bytes);
   int (*describe)(int device, kvstore_device_facts* facts, char* text, size_t text_bytes);
+  /* `bytes`, at least 1, of the host's memory that every device can copy from and to directly, at a
+   * multiple of 256, not initialised. */
+  int (*allocate_pinned)(int device, size_t bytes, void** memory, char* text, size_t text_bytes);
+  void (*release_pinned)(int device, void* memory);
+  /* Before memory that somebody else has allocated is used for the first time: that the address is
+   * in the device's memory (else KVSTORE_DEVICE_INVALID); and waits until all is done that anybody
+   * in the process has put on any stream of the device. */
+  int (*adopt)(int device, const void* memory, char* text, size_t text_bytes);
 } kvstore_device_plugin;
 
 #define KVSTORE_DEVICE_PLUGIN_SYMBOL "kvstore_device_plugin_v1"

@@ -69,10 +69,10 @@ struct Context {
 class KVSTORE_EXPORT NDArray {
  public:
   NDArray();
-  // An array of zeros, in host memory or a GPU's. Errors: Error kInvalidArgument for a shape with
-  // more than 8 dimensions, a dimension below 0, or more than 2^40 elements; for a GPU
-  // kFailedPrecondition, which says what of driver, plugin (KVSTORE_CUDA_PLUGIN) and GPU is
-  // missing, and kResourceExhausted; kUnimplemented for cpu_pinned.
+  // An array of zeros, in host memory, pinned or not, or a GPU's. Errors: Error kInvalidArgument
+  // for a shape with more than 8 dimensions, a dimension below 0, or more than 2^40 elements; for a
+  // GPU, and pinned memory, kFailedPrecondition, which says what of driver, plugin
+  // (KVSTORE_CUDA_PLUGIN) and GPU is missing, and kResourceExhausted.
   explicit NDArray(std::vector<int64_t> shape, DataType dtype = DataType::kFloat32,
                    Context context = Context::Cpu());
   // Borrows `data` (shape, row-major, dtype) without copying; `deleter` is called when the last
@@ -96,16 +96,22 @@ class KVSTORE_EXPORT NDArray {
   static NDArray RowSparse(std::vector<int64_t> shape, std::vector<int64_t> indices,
                            const NDArray& rows);
 
-  // An array over another framework's tensor, without copying: of host memory, in row-major order
-  // without gaps, of one of our dtypes. Takes the tensor over: its deleter is called as FromBlob's
-  // is. What is flagged as read-only may be pushed, but not be pulled into.
-  // Errors: kInvalidArgument for any other tensor, or version of DLPack than 1; kUnimplemented for
-  // one on a GPU. Then the tensor is the caller's as before.
+  // An array over another framework's tensor, without copying: of host memory or on a CUDA device,
+  // in row-major order without gaps, of one of our dtypes. Takes the tensor over: its deleter is
+  // called as FromBlob's is. What is flagged as read-only may be pushed, but not be pulled into.
+  // On a GPU it waits until all is done that the process has put on any of the GPU's streams. It
+  // knows none of them: what writes to the tensor later, on a stream, is to be waited for before a
+  // call of a store names the array.
+  // Errors: kInvalidArgument for any other tensor, for one that is not in the memory of its GPU,
+  // and for a version of DLPack other than 1; for a GPU those of an array of zeros. Then the tensor
+  // is the caller's as before.
   static NDArray FromDLPack(DLManagedTensor* tensor);
   static NDArray FromDLPack(DLManagedTensorVersioned* tensor);
   // This array as a tensor for another framework, without copying; it holds the array until its
   // deleter is called, by whoever takes it over. Like data(), its bytes may be in use: WaitToRead()
-  // or WaitToWrite() before they are touched.
+  // or WaitToWrite() before they are touched. On a GPU what was waited for is done on every stream;
+  // what the other side then puts on one of its own is to be waited for before a call of a store
+  // names the array.
   // Errors: kInvalidArgument for an empty handle, a row_sparse array, and a read-only array without
   // a version (it could not say so).
   DLManagedTensor* ToDLPack() const;

@@ -113,11 +113,11 @@ TEMPLATE_TEST_CASE("a tensor that is refused stays its owner's", "[dlpack][error
   CHECK(foreign.deleted == 0);
 }
 
-TEMPLATE_TEST_CASE("a tensor on a GPU is not there yet", "[dlpack][errors]", dlpack::Managed,
-                   dlpack::ManagedVersioned) {
+TEMPLATE_TEST_CASE("a tensor on a GPU is refused where there is none", "[dlpack][errors]",
+                   dlpack::Managed, dlpack::ManagedVersioned) {
   Foreign<TestType> foreign;
   foreign.managed.tensor.device = {dlpack::kCuda, 1};
-  CHECK_ERROR(foreign.Take(), kUnimplemented, "tensors on gpu(1) are not there yet");
+  CHECK_ERROR(foreign.Take(), kFailedPrecondition, "gpu(1): missing: ");
   CHECK(foreign.deleted == 0);
 }
 

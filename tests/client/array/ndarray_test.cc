@@ -86,8 +86,8 @@ TEST_CASE("shapes, dtypes and contexts that cannot be are refused by name", "[nd
   CHECK_ERROR(NDArray({int64_t{1} << 32, int64_t{1} << 32}), kInvalidArgument, "2^40");
   CHECK_ERROR(NDArray({4}, static_cast<DataType>(77)), kInvalidArgument, "77");
   CHECK_ERROR(NDArray({4}, DataType::kFloat32, gpu), kFailedPrecondition, "gpu(1): missing: ");
-  CHECK_ERROR(NDArray({4}, DataType::kFloat32, Context::CpuPinned()), kUnimplemented,
-              "cpu_pinned(0)");
+  CHECK_ERROR(NDArray({4}, DataType::kFloat32, Context::CpuPinned()), kFailedPrecondition,
+              "cpu_pinned(0): missing: ");
   CHECK_ERROR(NDArray::FromBlob(bytes, {4}, DataType::kFloat32, gpu), kFailedPrecondition,
               "gpu(1): missing: ");
   CHECK_ERROR(NDArray::FromBlob(nullptr, {4}), kInvalidArgument, "got null");
