@@ -83,12 +83,6 @@ std::shared_ptr<NDArray::Impl> MakeImpl(std::vector<int64_t> shape, DataType dty
   return impl;
 }
 
-[[noreturn]] void ThrowNoDevice(Context context) {
-  throw Error(
-      ErrorCode::kUnimplemented,
-      fmt::format("arrays on {} are not there yet: cpu was expected", ContextName(context)));
-}
-
 std::shared_ptr<NDArray::Impl> MakeRowSparse(std::vector<int64_t> shape, DataType dtype,
                                              Context context) {
   if (shape.empty()) {
@@ -96,7 +90,12 @@ std::shared_ptr<NDArray::Impl> MakeRowSparse(std::vector<int64_t> shape, DataTyp
                 "a row_sparse array: a shape with at least one dimension expected, got []");
   }
   auto impl = MakeImpl(std::move(shape), dtype, context, StorageType::kRowSparse);
-  if (context.device != Context::Device::kCpu) ThrowNoDevice(context);
+  if (OnDevice(context)) ThrowIfError(DeviceLibrary::For(context).status());
+  if (context.device == Context::Device::kCpuPinned) {
+    throw Error(ErrorCode::kUnimplemented,
+                fmt::format("row_sparse arrays on {} are not there yet: cpu or gpu was expected",
+                            ContextName(context)));
+  }
   if (std::find(impl->shape.begin() + 1, impl->shape.end(), 0) != impl->shape.end()) {
     throw Error(
         ErrorCode::kInvalidArgument,
@@ -385,17 +384,45 @@ void NDArray::SyncCopyToCPU(void* to, size_t elements) const {
 
 NDArray NDArray::Copy(Context context) const {
   return WithinMemory([&] {
-    CheckWhole(*this, static_cast<size_t>(size()), "Copy");
     if (impl_ == nullptr) return NDArray();
     WaitFor(impl_->var, DependencyEngine::WaitFor::kWriters);
+    if (storage_type() == StorageType::kRowSparse) {
+      NDArray rows = NDArray::Impl::Handle(MakeNoRows(shape(), dtype(), context));
+      ThrowIfError(CopyRows(*this, rows));
+      return rows;
+    }
     NDArray copy = NDArray::Impl::Handle(MakeZeros(shape(), dtype(), context));
     ThrowIfError(CopyBytes({context, copy.data()}, {this->context(), data()}, bytes()));
     return copy;
   });
 }
 
+absl::Status CopyRows(const NDArray& from, const NDArray& to) {
+  NDArray::Impl& impl = *to.impl();
+  std::vector<int64_t> indices = from.indices();
+  impl.indices.clear();  // if the copy fails there are none
+  const size_t bytes = indices.size() * impl.row_bytes();
+  if (!OnDevice(to.context())) {
+    impl.SetRows(indices);
+    impl.indices.clear();
+  } else if (bytes > impl.capacity) {
+    KVS_ASSIGN_OR_RETURN(const DeviceLibrary* const library, DeviceLibrary::For(to.context()));
+    KVS_ASSIGN_OR_RETURN(impl.memory, library->Allocate(to.context().index, bytes));
+    impl.data = static_cast<uint8_t*>(impl.memory.get());
+    impl.capacity = bytes;
+  }
+  KVS_RETURN_IF_ERROR(CopyBytes({to.context(), impl.data}, {from.context(), from.data()}, bytes));
+  impl.indices = std::move(indices);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<NDArray> OnHost(const NDArray& array) {
   if (!OnDevice(array.context())) return array;
+  if (array.storage_type() == StorageType::kRowSparse) {
+    NDArray rows = MakeRowSparseArray(array.shape(), array.dtype());
+    KVS_RETURN_IF_ERROR(CopyRows(array, rows));
+    return rows;
+  }
   NDArray copy = MakeArray(array.shape(), array.dtype());
   KVS_RETURN_IF_ERROR(
       CopyBytes({Context(), copy.data()}, {array.context(), array.data()}, array.bytes()));

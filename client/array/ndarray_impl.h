@@ -17,9 +17,9 @@ namespace kvstore {
 // Immutable after construction, but for the bytes themselves and what SetRows changes.
 class NDArray::Impl {
  public:
-  // Makes a row_sparse array hold the rows `indices` (ascending, unique, in range), whose bytes the
-  // caller then writes to the place that is returned. Only an operation that has the array's Var as
-  // kWrite may call it.
+  // Makes a row_sparse array in host memory hold the rows `indices` (ascending, unique, in range),
+  // whose bytes the caller then writes to the place that is returned; or one on a GPU none. Only an
+  // operation that has the array's Var as kWrite may call it.
   // May throw std::bad_alloc; then the array is as it was.
   uint8_t* SetRows(std::vector<int64_t> row_indices);
 
@@ -58,6 +58,9 @@ NDArray MakeRowSparseArray(std::vector<int64_t> shape, DataType dtype);
 // The array, or, if a GPU has it, a copy in host memory. Like all of these, on what may be read.
 // Errors: those of DeviceLibrary.
 absl::StatusOr<NDArray> OnHost(const NDArray& array);
+// Makes `to`, row_sparse, hold the rows of `from`, which has its shape and dtype, wherever the two
+// are. If that fails it holds none. Errors: those of DeviceLibrary. May throw std::bad_alloc.
+absl::Status CopyRows(const NDArray& from, const NDArray& to);
 // An array over the SDK's own bytes that has a Var of its own, whatever else lies at `data`: what
 // an updater gets to see. (With the Var of the caller's array, an updater that calls WaitToRead
 // would wait for the very operation that runs it.) `data` outlives every use.

@@ -20,6 +20,7 @@
 #include "client/store/argument_checks.h"
 #include "client/store/nan_guard.h"
 #include "client/store/row_values.h"
+#include "client/store/staged_outputs.h"
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
 #include "common/cluster/partitioner.h"
@@ -43,15 +44,6 @@ absl::Status AfterPush(bool pushed, const absl::Status& pulled) noexcept {
 
 absl::Status InitFailed(const Key& key) {
   return absl::NotFoundError(fmt::format("{}: its Init failed", key.label));
-}
-
-absl::Status CopyRowsOut(const KeyOperation& operation, const NDArray& output,
-                         const LocalRows& value, BlockThreads* threads) {
-  if (!OnDevice(output.context())) return value.CopyTo(output, threads), absl::OkStatus();
-  const NDArray whole = MakeArray(operation.spec.shape, output.dtype());
-  value.CopyTo(whole, threads);
-  const MemoryAt to{output.context(), output.data()};
-  return Named(operation.key->label, CopyBytes(to, {Context(), whole.data()}, whole.bytes()));
 }
 
 class LocalBackend final : public StoreBackend {
@@ -209,7 +201,8 @@ absl::Status LocalBackend::ExecuteIfAdmitted(KeyOperation* operation) noexcept {
 absl::Status LocalBackend::Execute(KeyOperation* operation) noexcept {
   // Values on GPUs are summed there, or part by part, only where that is all that is done with
   // them.
-  if (operation->kind == OperationKind::kInit || operation->spec.row_sparse) {
+  if (operation->kind == OperationKind::kInit || operation->spec.row_sparse ||
+      AnyRowsOnDevice(operation->values)) {
     if (absl::Status brought = BringToHost(operation); !brought.ok()) return brought;
   }
   bool pushed = false;
@@ -286,7 +279,12 @@ absl::Status LocalBackend::CopyOut(const KeyOperation& operation, const LocalVal
   dense.push_back(MakeArray(operation.spec.shape, ToDataType(operation.spec.dtype)));
   KVS_RETURN_IF_ERROR(Named(operation.key->label, value.CopyTo(dense, MeansFor(value.bytes()))));
   const LocalRows rows(operation.spec, dense.back(), nullptr);
-  for (const NDArray& output : sparse) rows.CopyTo(output, &reducer_->threads());
+  for (const NDArray& output : sparse) {
+    const bool on_gpu = OnDevice(output.context());
+    const NDArray filled = on_gpu ? MakeRowSparseArray(output.shape(), output.dtype()) : output;
+    rows.CopyTo(filled, &reducer_->threads());
+    if (on_gpu) KVS_RETURN_IF_ERROR(Named(operation.key->label, CopyRows(filled, output)));
+  }
   return absl::OkStatus();
 }
 
@@ -311,16 +309,16 @@ absl::Status LocalBackend::ExecuteOnRows(KeyOperation* operation, bool* pushed) 
     if (absl::Status status = Push(*operation, &value->second); !status.ok()) return status;
     *pushed = true;
   }
+  const StagedOutputs staged = StagedOutputs::In(operation);
   for (size_t i = 0; i < operation->outputs.size(); ++i) {
     if (operation->kind == OperationKind::kPullRows) {
       value->second.CopyRows(std::move(operation->row_ids[i].ids), operation->outputs[i],
                              &reducer_->threads());
     } else {
-      KVS_RETURN_IF_ERROR(AfterPush(*pushed, CopyRowsOut(*operation, operation->outputs[i],
-                                                         value->second, &reducer_->threads())));
+      value->second.CopyTo(operation->outputs[i], &reducer_->threads());
     }
   }
-  return absl::OkStatus();
+  return AfterPush(*pushed, Named(key.label, staged.CopyToDevices()));
 }
 
 absl::Status LocalBackend::Push(const KeyOperation& operation, LocalValue* value) {

@@ -72,6 +72,12 @@ bool AnyOnDevice(absl::Span<const NDArray> arrays) {
                      [](const NDArray& array) { return OnDevice(array.context()); });
 }
 
+bool AnyRowsOnDevice(absl::Span<const NDArray> arrays) {
+  return std::any_of(arrays.begin(), arrays.end(), [](const NDArray& array) {
+    return OnDevice(array.context()) && array.storage_type() == StorageType::kRowSparse;
+  });
+}
+
 absl::StatusOr<Arrays> AllOnHost(absl::Span<const NDArray> arrays) {
   Arrays on_host;
   on_host.reserve(arrays.size());
@@ -126,7 +132,8 @@ std::optional<Contribution> DeviceReducer::AsIs(const KeyOperation& operation,
 
 absl::StatusOr<Contribution> DeviceReducer::Reduce(const KeyOperation& operation) {
   if (!AnyOnDevice(operation.values)) return cpu_.Reduce(operation);
-  if (!operation.spec.row_sparse && operation.values.size() > 1) {
+  if (!operation.spec.row_sparse && operation.values.size() > 1 &&
+      !AnyRowsOnDevice(operation.values)) {
     return SumByParts(*this, AllDense(operation.values));
   }
   KeyOperation on_host;
@@ -135,8 +142,10 @@ absl::StatusOr<Contribution> DeviceReducer::Reduce(const KeyOperation& operation
   on_host.spec = operation.spec;
   KVS_ASSIGN_OR_RETURN(on_host.values, AllOnHost(operation.values));
   KVS_ASSIGN_OR_RETURN(Contribution contribution, cpu_.Reduce(on_host));
-  // Rows may be those of the copies.
-  contribution.owner = std::make_shared<const Arrays>(std::move(on_host.values));
+  // Rows are where they were given, in the copies.
+  if (operation.spec.row_sparse) {
+    contribution.owner = std::make_shared<const Arrays>(std::move(on_host.values));
+  }
   return contribution;
 }
 

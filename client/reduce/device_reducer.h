@@ -70,5 +70,7 @@ absl::StatusOr<Arrays> AllOnHost(absl::Span<const NDArray> arrays);
 // key, and the operation is as it was.
 absl::Status BringToHost(KeyOperation* operation) noexcept;
 bool AnyOnDevice(absl::Span<const NDArray> arrays);
+// Whether a GPU has a row_sparse one: such are summed in host memory.
+bool AnyRowsOnDevice(absl::Span<const NDArray> arrays);
 
 }  // namespace kvstore

@@ -15,8 +15,9 @@ namespace kvstore {
 // Threading: thread-compatible.
 class StagedOutputs {
  public:
-  // Puts arrays in host memory in the place of the operation's outputs on GPUs. An array that is
-  // named twice stays one. May throw std::bad_alloc; then the operation is as it was.
+  // Puts arrays in host memory, of the same storage, in the place of the operation's outputs on
+  // GPUs; of a kPullRows these have no rows then. An array that is named twice stays one. May throw
+  // std::bad_alloc; then the operation is as it was.
   static StagedOutputs In(KeyOperation* operation);
 
   bool empty() const { return staged_.empty(); }

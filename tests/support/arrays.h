@@ -66,7 +66,6 @@ inline NDArray Filled(Dims shape, float value) {
 inline NDArray Filled(int64_t elements, float value) { return Filled(Dims{elements}, value); }
 // The array; or a copy of it where the next array would be made, if that is on a GPU.
 inline NDArray Placed(const NDArray& array) {
-  if (array.storage_type() != StorageType::kDefault) return array;
   const Context context = ArraysOnGpus::Next();
   return context.device == Context::Device::kCpu ? array : array.Copy(context);
 }

@@ -1,9 +1,7 @@
-// Row-sparse arrays of tests, as maps of rows.
+// Row-sparse arrays of tests, as maps of rows. Where they are: tests/support/arrays.h.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <map>
 #include <utility>
 #include <vector>
@@ -20,28 +18,28 @@ using RowMap = std::map<int64_t, std::vector<float>>;
 inline NDArray RowArray(std::vector<int64_t> shape, const RowMap& rows) {
   std::vector<int64_t> indices;
   for (const auto& [row, value] : rows) indices.push_back(row);
-  if (indices.empty()) return NDArray::RowSparse(std::move(shape));
+  if (indices.empty()) {
+    return NDArray::RowSparse(std::move(shape), DataType::kFloat32, ArraysOnGpus::Next());
+  }
   std::vector<int64_t> data_shape = shape;
   data_shape[0] = static_cast<int64_t>(indices.size());
-  const NDArray data(data_shape);
-  auto* to = data.data_as<float>();
-  for (const auto& [row, value] : rows) to = std::copy(value.begin(), value.end(), to);
-  return NDArray::RowSparse(std::move(shape), std::move(indices), data);
+  Floats data;
+  for (const auto& [row, value] : rows) data.insert(data.end(), value.begin(), value.end());
+  return NDArray::RowSparse(std::move(shape), std::move(indices), Array(data_shape, data));
 }
 
-// A row_sparse array that holds all rows of a dense one, whose bytes it shares if they are in host
-// memory.
-inline NDArray WithAllRows(const NDArray& given) {
-  const bool on_gpu = given.context().device == Context::Device::kGpu;
-  const NDArray dense = on_gpu ? given.Copy(Context::Cpu()) : given;
+// A row_sparse array that holds all rows of a dense one, whose bytes it shares.
+inline NDArray WithAllRows(const NDArray& dense) {
   std::vector<int64_t> indices;
   for (int64_t row = 0; row < dense.shape()[0]; ++row) indices.push_back(row);
   return NDArray::RowSparse(dense.shape(), std::move(indices), dense);
 }
 
 // The rows that a row_sparse array holds, once it may be read.
-inline RowMap RowsIn(const NDArray& array) {
-  array.WaitToRead();
+inline RowMap RowsIn(const NDArray& given) {
+  given.WaitToRead();
+  const bool on_gpu = given.context().device == Context::Device::kGpu;
+  const NDArray array = on_gpu ? given.Copy(Context::Cpu()) : given;
   RowMap rows;
   const auto width = static_cast<size_t>(array.size() / array.shape()[0]);
   const auto* from = array.data_as<float>();
@@ -75,7 +73,7 @@ inline NDArray Ids(const std::vector<int64_t>& ids) {
 // Of a row_sparse key: the rows that `ids` name, pulled and waited for.
 inline RowMap PullRows(KVStore& store, int key, const std::vector<int64_t>& shape,
                        const NDArray& ids) {
-  NDArray out = NDArray::RowSparse(shape);
+  NDArray out = NDArray::RowSparse(shape, DataType::kFloat32, ArraysOnGpus::Next());
   store.PullRowSparse(std::vector<int>{key}, {{&out, ids}});
   return RowsIn(out);
 }

@@ -83,8 +83,9 @@ class KVSTORE_EXPORT NDArray {
                           DataType dtype = DataType::kFloat32, Context context = Context::Cpu(),
                           std::function<void(void*)> deleter = nullptr);
 
-  // A row_sparse array of `shape`, which has at least one dimension, without rows: all zero.
-  // Errors: as for an array of zeros; kInvalidArgument for rows without elements.
+  // A row_sparse array of `shape`, which has at least one dimension, without rows: all zero. Rows
+  // of one on a GPU are in its memory, their indices in the host's. Errors: as for an array of
+  // zeros; kInvalidArgument for rows without elements; kUnimplemented for pinned memory.
   static NDArray RowSparse(std::vector<int64_t> shape, DataType dtype = DataType::kFloat32,
                            Context context = Context::Cpu());
   // A row_sparse array of `shape` with the rows `indices`, ascending and each once. `rows` has them
@@ -147,8 +148,8 @@ class KVSTORE_EXPORT NDArray {
   // array, and a read-only one that is written; those of what is waited for.
   void SyncCopyFromCPU(const void* from, size_t elements) const;
   void SyncCopyToCPU(void* to, size_t elements) const;
-  // A copy in the memory of `context`, once the array may be read; empty of an empty handle.
-  // Errors: kInvalidArgument for a row_sparse array; those of an array of zeros there.
+  // A copy in the memory of `context`, of the same storage, once the array may be read; empty of an
+  // empty handle. Errors: those of an array of zeros, or a row_sparse one, there.
   NDArray Copy(Context context) const;
 
   // Blocks until every operation that writes this array is done; throws the Error of the first one

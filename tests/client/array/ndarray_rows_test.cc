@@ -61,7 +61,7 @@ TEST_CASE("rows that do not fit are refused with what was expected and what came
   CHECK_ERROR(NDArray::RowSparse({}), kInvalidArgument, "at least one dimension expected, got []");
   CHECK_ERROR(NDArray::RowSparse({3, 0}), kInvalidArgument, "[3,0]");
   CHECK_ERROR(NDArray::RowSparse({3}, static_cast<DataType>(77)), kInvalidArgument, "77");
-  CHECK_ERROR(NDArray::RowSparse({3}, DataType::kFloat32, Context::Gpu()), kUnimplemented,
+  CHECK_ERROR(NDArray::RowSparse({3}, DataType::kFloat32, Context::Gpu()), kFailedPrecondition,
               "gpu(0)");
   CHECK_ERROR(NDArray::RowSparse({10, 3}, {4}, two), kInvalidArgument,
               "rows of shape [1,3] for 1 indices expected, got [2,3]");

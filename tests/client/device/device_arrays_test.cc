@@ -47,10 +47,10 @@ TEST_CASE("a copy that does not fit the array is refused", "[device][ndarray][er
   CHECK_ERROR(array.SyncCopyFromCPU(numbers, 4), kInvalidArgument,
               "SyncCopyFromCPU: an array of storage default of 4 elements expected, got one of 3");
   CHECK_ERROR(array.SyncCopyToCPU(numbers, 2), kInvalidArgument, "SyncCopyToCPU: ");
-  CHECK_ERROR(NDArray::RowSparse({3, 1}).Copy(Context::Gpu(0)), kInvalidArgument,
-              "Copy: an array of storage default");
-  CHECK_ERROR(NDArray::RowSparse({3, 1}, DataType::kFloat32, Context::Gpu(0)), kUnimplemented,
-              "gpu(0)");
+  CHECK_ERROR(NDArray::RowSparse({3, 1}).SyncCopyToCPU(numbers, 3), kInvalidArgument,
+              "an array of storage default of 3 elements expected, got a row_sparse one");
+  CHECK_ERROR(NDArray::RowSparse({3, 1}, DataType::kFloat32, Context::CpuPinned()), kUnimplemented,
+              "row_sparse arrays on cpu_pinned(0)");
 }
 
 TEST_CASE("an array that is larger than the GPU's memory is refused", "[device][errors]") {
