@@ -83,6 +83,12 @@ std::variant<Options, int> ParseOptions(int argc, char** argv) {
   app.add_option("--repeats", options.repeats, "repeats of each measurement")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  app.add_option("--rest", options.rest,
+                 "round: how long the servers have, to give memory back, before it is looked at a "
+                 "second time")
+      ->type_name("S")
+      ->check(CLI::Range(0, 3600))
+      ->capture_default_str();
   app.add_option("--store", options.store,
                  "dist_sync, local, or another type of store; none: only raw TCP and memcpy")
       ->type_name("TYPE")

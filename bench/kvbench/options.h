@@ -25,6 +25,9 @@ struct Options {
   int shards = 0;  // of each server; 0: one per core it has
   double seconds = 1;
   int repeats = 5;
+  // After a round, before the servers' memory is looked at again. A server keeps what open rounds
+  // took for four seconds at most: it looks once a second.
+  int rest = 4;
   std::string store = "dist_sync";
   std::string scheduler;   // HOST:PORT of a running cluster; empty: start one
   std::string json;        // file; empty: none

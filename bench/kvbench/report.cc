@@ -258,7 +258,7 @@ std::string Row(const CaseResult& result) {
   if (!result.memory_ratios.empty()) {
     text += fmt::format(
         "  memory of each server over that of its values and state: {:.2f}; {} s later: {:.2f}\n",
-        fmt::join(result.memory_ratios, ", "), kRestS,
+        fmt::join(result.memory_ratios, ", "), result.rest,
         fmt::join(result.memory_ratios_at_rest, ", "));
   }
   if (measured.workload != Workload::kLatency) return text;

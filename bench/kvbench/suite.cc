@@ -173,7 +173,8 @@ absl::StatusOr<CaseResult> Suite::RunCase(const Case& measured, int first_key, c
                          after.bytes.copied - before.bytes.copied};
   if (measured.workload == Workload::kRound && !after.memory_ratios.empty()) {
     result.memory_ratios = after.memory_ratios;
-    std::this_thread::sleep_for(std::chrono::seconds(kRestS));
+    result.rest = options_.rest;
+    std::this_thread::sleep_for(std::chrono::seconds(options_.rest));
     KVS_ASSIGN_OR_RETURN(const ServerFigures rested, FiguresOfServers(job));
     result.memory_ratios_at_rest = rested.memory_ratios;
   }

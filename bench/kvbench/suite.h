@@ -28,13 +28,11 @@ struct CaseResult {
   std::vector<double> memcpy_bytes_per_s;
   // Of all repeats of the store, beside the workers' counts in `store`.
   ByteCounts server_bytes;
-  // round: ServerFigures::memory_ratios right after the last repeat, and kRestS later.
+  // round: ServerFigures::memory_ratios right after the last repeat, and options.rest later.
   std::vector<double> memory_ratios;
   std::vector<double> memory_ratios_at_rest;
+  int rest = 0;  // seconds
 };
-
-// How long a server keeps memory that open rounds took, at most: it looks once a second.
-inline constexpr int kRestS = 4;
 
 // Thread-compatible.
 class Suite {

@@ -77,7 +77,7 @@ def check_dtypes(program, store, folder):
     for dtype in ("f64", "f16", "bf16", "u8", "i8", "i32", "i64", "bool"):
         workloads = ["push", "pushpull"] + (["round"] if dtype != "bool" else [])
         result = run(program, *workloads, "--store", store, "--dtype", dtype, "--sizes", "1028k",
-                     "--keys", "3", "--model-bytes", "3m", "--seconds", "0.02", "--repeats", "1",
+                     "--keys", "3", "--model-bytes", "3m", "--seconds", "0.02", "--repeats", "1", "--rest", "0",
                      "--memcpy-bytes", "1m", "--json", path)
         expect(result.returncode == 0, f"exit code 0 with --dtype {dtype}", result)
         with open(path, encoding="utf-8") as file:

@@ -55,8 +55,8 @@ TEST_CASE("rows ascend as the library says", "[rows]") {
     std::vector<int64_t> rows(1 + random() % 8);
     for (int64_t& row : rows) row = static_cast<int64_t>(random() % 12);
     if (i % 2 == 0) std::sort(rows.begin(), rows.end());
-    const bool ascend = std::adjacent_find(rows.begin(), rows.end(), std::greater_equal<>()) ==
-                        rows.end();
+    const bool ascend =
+        std::adjacent_find(rows.begin(), rows.end(), std::greater_equal<>()) == rows.end();
     CHECK(Ascend(rows.data(), rows.size()) == ascend);
   }
 }
