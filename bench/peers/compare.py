@@ -84,10 +84,12 @@ def mxnet_rate(python, name, arguments, items, size):
 
 
 def kvbench_rate(program, arguments, index, size):
+    """Items per second. Not pinned to cores, as MXNet's processes are not."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "results.json")
         subprocess.run([*program, *arguments, "--workers", str(size), "--servers", str(size),
-                        "--seconds", "1", "--repeats", "1", "--json", path],
+                        "--no-pin", "--rest", "0", "--seconds", "1", "--repeats", "1", "--json",
+                        path],
                        check=True, stdout=subprocess.DEVNULL)
         with open(path, encoding="utf-8") as file:
             return json.load(file)["results"][index]["store"]["operations_per_s"]["median"]
