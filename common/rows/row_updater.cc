@@ -159,11 +159,7 @@ class Batch {
   // `rows` are those of `sum`, which Run uses up; null: the sums are zeros.
   Batch(const std::vector<int64_t>& rows, const std::vector<RowTable*>& tables, RowSum* sum,
         size_t row_elements, size_t row_sum_bytes, size_t seats)
-      : rows_(rows),
-        places_(rows, tables),
-        sum_(sum),
-        row_elements_(row_elements),
-        row_sum_bytes_(row_sum_bytes) {
+      : rows_(rows), places_(rows, tables), sum_(sum), row_elements_(row_elements) {
     CutIntoBlocks(seats, tables[0]->row_bytes());
     const bool narrow = row_elements < kElementsInPlace;
     const size_t rows_gathered = kElementsGathered / row_elements + 1 + places_.rows_in_group_max();
@@ -254,7 +250,6 @@ class Batch {
   const Places places_;
   RowSum* const sum_;
   const size_t row_elements_;
-  const size_t row_sum_bytes_;
   std::vector<Block> blocks_;
   std::vector<Seat> seats_;
 };
