@@ -22,7 +22,8 @@ absl::StatusOr<std::shared_ptr<StoreBackend>> MakeBackend(const StoreType& type,
                                                           const Environment& environment) {
   switch (type.family) {
     case StoreFamily::kLocal:
-      return MakeLocalBackend(environment, type.sums_on_devices);
+      if (type.sums == SumsOf::kNccl) return MakeNcclBackend(environment);
+      return MakeLocalBackend(environment, type.sums == SumsOf::kDevices);
     case StoreFamily::kDist:
       if (environment.role == NodeRole::kServerRole ||
           environment.role == NodeRole::kSchedulerRole) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <string_view>
 
 #include "common/model/store_mode.h"
@@ -14,15 +13,16 @@ namespace {
 struct KnownType {
   std::string_view name;
   StoreFamily family;
-  bool sums_on_devices = false;
+  SumsOf sums = SumsOf::kCpu;
 };
 
 constexpr KnownType kKnown[] = {
     {"local", StoreFamily::kLocal},
     {"local_update_cpu", StoreFamily::kLocal},
     {"local_allreduce_cpu", StoreFamily::kLocal},
-    {"device", StoreFamily::kLocal, true},
-    {"local_allreduce_device", StoreFamily::kLocal, true},
+    {"device", StoreFamily::kLocal, SumsOf::kDevices},
+    {"local_allreduce_device", StoreFamily::kLocal, SumsOf::kDevices},
+    {"nccl", StoreFamily::kLocal, SumsOf::kNccl},
     {"dist", StoreFamily::kDist},
     {"dist_sync", StoreFamily::kDist},
     {"dist_device_sync", StoreFamily::kDist},
@@ -32,8 +32,6 @@ constexpr KnownType kKnown[] = {
     {"dist_device_async", StoreFamily::kDist},
     {"dist_async_device", StoreFamily::kDist},
 };
-
-constexpr std::string_view kToCome[] = {"nccl"};
 
 std::string KnownNames() {
   std::string names;
@@ -55,17 +53,13 @@ absl::StatusOr<StoreType> ParseStoreType(const std::string& type) {
   for (const KnownType& known : kKnown) {
     if (known.name != parsed.name) continue;
     parsed.family = known.family;
-    parsed.sums_on_devices = known.sums_on_devices;
+    parsed.sums = known.sums;
     return parsed;
   }
   if (absl::Status bound = CheckStaleness(parsed.name); !bound.ok()) return bound;
   if (StalenessBoundOf(parsed.name).has_value()) {
     parsed.family = StoreFamily::kDist;
     return parsed;
-  }
-  if (std::find(std::begin(kToCome), std::end(kToCome), parsed.name) != std::end(kToCome)) {
-    return absl::UnimplementedError(
-        fmt::format("type of store '{}' is still to come; {} expected", parsed.name, KnownNames()));
   }
   return absl::InvalidArgumentError(
       fmt::format("type of store: {} expected, got '{}'", KnownNames(), parsed.name.substr(0, 64)));

@@ -10,13 +10,16 @@ namespace kvstore {
 
 enum class StoreFamily { kLocal, kDist };
 
+// Who sums what GPUs have, of a store of one process.
+enum class SumsOf { kCpu, kDevices, kNccl };
+
 struct StoreType {
   std::string name;  // lower case
   StoreFamily family = StoreFamily::kLocal;
-  bool sums_on_devices = false;  // of one process: what GPUs have is summed by them
+  SumsOf sums = SumsOf::kCpu;
 };
 
-// Errors: INVALID_ARGUMENT lists the known names; UNIMPLEMENTED for those still to come.
+// Errors: INVALID_ARGUMENT lists the known names.
 absl::StatusOr<StoreType> ParseStoreType(const std::string& type);
 
 }  // namespace kvstore

@@ -249,6 +249,17 @@ int Describe(int device, kvstore_device_facts* facts, char* text, size_t text_by
   });
 }
 
+int StreamOf(int device, void** stream, char* text, size_t text_bytes) {
+  return Do(device, "a stream", {text, text_bytes}, [&](const Place& place) {
+    *stream = place.stream;
+    return cudaSuccess;
+  });
+}
+
+int Wait(int device, char* text, size_t text_bytes) {
+  return Do(device, "a collective", {text, text_bytes}, [](const Place&) { return cudaSuccess; });
+}
+
 }  // namespace
 }  // namespace kvstore::cuda
 
@@ -277,6 +288,8 @@ kvstore_device_plugin_v1() {
     made.allocate_pinned = &AllocatePinned;
     made.release_pinned = &ReleasePinned;
     made.adopt = &Adopt;
+    made.stream = &StreamOf;
+    made.wait = &Wait;
     return made;
   }();
   return &kPlugin;

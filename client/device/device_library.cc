@@ -203,6 +203,14 @@ absl::Status DeviceLibrary::Narrow(int gpu, DType dtype, const void* from, size_
   return Call(plugin_.narrow, gpu, static_cast<uint32_t>(dtype), from, elements, to);
 }
 
+absl::StatusOr<void*> DeviceLibrary::Stream(int gpu) const {
+  void* stream = nullptr;
+  KVS_RETURN_IF_ERROR(Call(plugin_.stream, gpu, &stream));
+  return stream;
+}
+
+absl::Status DeviceLibrary::Wait(int gpu) const { return Call(plugin_.wait, gpu); }
+
 absl::Status CopyBytes(const MemoryAt& to, const ConstMemoryAt& from, size_t bytes) {
   if (!OnDevice(to.context) && !OnDevice(from.context)) {
     if (bytes > 0) std::memcpy(to.at, from.at, bytes);

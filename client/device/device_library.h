@@ -68,6 +68,9 @@ class DeviceLibrary {
   absl::Status Fold(int gpu, DType dtype, absl::Span<const void* const> sources, size_t elements,
                     bool rounded, void* to) const;
   size_t rounded_max() const { return plugin_.rounded_max; }
+  // For what another library puts there; Wait returns when that has come to an end.
+  absl::StatusOr<void*> Stream(int gpu) const;
+  absl::Status Wait(int gpu) const;
   absl::Status Narrow(int gpu, DType dtype, const void* from, size_t elements, void* to) const;
 
  private:

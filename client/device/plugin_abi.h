@@ -76,6 +76,10 @@ typedef struct kvstore_device_plugin {
    * in the device's memory (else KVSTORE_DEVICE_INVALID); and waits until all is done that anybody
    * in the process has put on any stream of the device. */
   int (*adopt)(int device, const void* memory, char* text, size_t text_bytes);
+  /* The stream, a cudaStream_t, on which the plugin puts what it is asked of a device: for what
+   * others (NCCL) put there, which has come to an end when `wait` returns. */
+  int (*stream)(int device, void** stream, char* text, size_t text_bytes);
+  int (*wait)(int device, char* text, size_t text_bytes);
 } kvstore_device_plugin;
 
 #define KVSTORE_DEVICE_PLUGIN_SYMBOL "kvstore_device_plugin_v1"

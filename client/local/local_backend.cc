@@ -48,11 +48,11 @@ absl::Status InitFailed(const Key& key) {
 
 class LocalBackend final : public StoreBackend {
  public:
-  LocalBackend(const Environment& environment, bool sums_on_devices)
+  LocalBackend(const Environment& environment, std::unique_ptr<Reducer> reducer)
       : timeout_ms_(environment.operation_timeout_ms),
         guard_(environment.nan_policy, 0),
         choice_(std::make_shared<UpdaterChoice>()),
-        reducer_(std::make_unique<DeviceReducer>(environment.reduction_threads, sums_on_devices)),
+        reducer_(std::move(reducer)),
         scratch_(reducer_->threads().seats()),
         work_("kvs-local") {}
 
@@ -426,8 +426,8 @@ absl::Status LocalBackend::ChangeNumbers(const std::string& optimizer,
 }  // namespace
 
 std::shared_ptr<StoreBackend> MakeLocalBackend(const Environment& environment,
-                                               bool sums_on_devices) {
-  return std::make_shared<LocalBackend>(environment, sums_on_devices);
+                                               std::unique_ptr<Reducer> reducer) {
+  return std::make_shared<LocalBackend>(environment, std::move(reducer));
 }
 
 }  // namespace kvstore

@@ -67,16 +67,17 @@ class KVSTORE_EXPORT KVStore {
   // What a server runs for SendCommandToServers.
   using Controller = std::function<void(int cmd_id, const std::string& body)>;
 
-  // Types: local, local_update_cpu, local_allreduce_cpu, device, local_allreduce_device; dist,
-  // dist_sync, dist_device_sync, dist_sync_device, p3; dist_async, dist_device_async,
+  // Types: local, local_update_cpu, local_allreduce_cpu, device, local_allreduce_device, nccl;
+  // dist, dist_sync, dist_device_sync, dist_sync_device, p3; dist_async, dist_device_async,
   // dist_async_device; dist_ssp:S, as "dist_ssp:3", with S from 0 to 1000000000. (p3 is
   // dist_sync: values always travel in parts, by priority. dist_ssp is dist_async, but that a
-  // worker which is more than S pushes of a key ahead of another waits in its Pull.) A dist store
+  // worker which is more than S pushes of a key ahead of another waits in its Pull. nccl is device,
+  // but that NCCL adds what several GPUs have, in an order of its own.) A dist store
   // reads the cluster from InitPSEnv or the environment (KVSTORE_*, DMLC_*) and returns when the
   // cluster is complete.
-  // Errors: kInvalidArgument lists the known types; kUnimplemented for those still to come;
-  // kDeadlineExceeded when the cluster does not complete (KVSTORE_CONNECT_TIMEOUT_MS, default
-  // 60000); kFailedPrecondition when the workers name different types.
+  // Errors: kInvalidArgument lists the known types; kDeadlineExceeded when the cluster does not
+  // complete (KVSTORE_CONNECT_TIMEOUT_MS, default 60000); kFailedPrecondition when the workers name
+  // different types, and for nccl where NCCL or a GPU is missing.
   //
   // In the role reader (KVSTORE_ROLE, DMLC_ROLE, StoreOptions) a dist store reads what a job
   // trains, for evaluation or serving, without being in the job: no worker waits for it or hears of

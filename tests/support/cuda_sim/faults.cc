@@ -51,6 +51,7 @@ kvstore_cuda_sim_control() {
       [](bool refused) { All().peers_refused = refused; },
       &ForgetErrors,
       [] { return uint64_t{LiveAllocations()}; },
+      &DeviceOf,
   };
   return &kControl;
 }

@@ -2,6 +2,7 @@
 // that libkvstore_cuda_sim.so shows beside the plugin's.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace cuda_sim {
@@ -27,6 +28,8 @@ struct Control {
   // Forgets an error that sticks, as a new process would.
   void (*forget_errors)();
   uint64_t (*live_allocations)();
+  // Of which device the bytes are; below 0: of none.
+  int (*device_of)(const void* address, size_t bytes);
 };
 
 }  // namespace cuda_sim

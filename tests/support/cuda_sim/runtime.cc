@@ -131,6 +131,8 @@ void ForgetErrors() {
   last_text.clear();
 }
 
+int DeviceOf(const void* address, size_t bytes) { return Memory::All().DeviceOf(address, bytes); }
+
 size_t LiveAllocations() { return Memory::All().live(); }
 
 void CheckAddress(const void* address, size_t bytes, const char* what) {

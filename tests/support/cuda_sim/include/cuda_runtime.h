@@ -112,6 +112,8 @@ const char* LastErrorText();
 void ForgetErrors();
 // How many allocations of any device are alive.
 size_t LiveAllocations();
+// Of which device the bytes are; below 0: not all are in one live allocation.
+int DeviceOf(const void* address, size_t bytes);
 
 // Runs `thread` once for each thread of each block, as fibers.
 cudaError_t Run(dim3 grid, dim3 block, const std::function<void()>& thread);

@@ -1,0 +1,118 @@
+#include "client/reduce/nccl_reducer.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "client/array/ndarray_impl.h"
+#include "common/base/status_macros.h"
+#include "common/kernels/convert.h"
+
+namespace kvstore {
+namespace {
+
+// Memory of GPUs that is given back together.
+class Taken {
+ public:
+  Taken(DeviceBlocks* blocks, const DeviceLibrary& library) : blocks_(blocks), library_(library) {}
+  ~Taken() {
+    for (auto& [gpu, block] : taken_) blocks_->Give(gpu, std::move(block));
+  }
+  Taken(const Taken&) = delete;
+  Taken& operator=(const Taken&) = delete;
+
+  // At most DeviceBlocks::kBlockBytes.
+  absl::StatusOr<void*> Take(int gpu) {
+    taken_.reserve(taken_.size() + 1);
+    KVS_ASSIGN_OR_RETURN(std::shared_ptr<void> block,
+                         blocks_->Take(library_, gpu, DeviceBlocks::kBlockBytes));
+    taken_.emplace_back(gpu, std::move(block));
+    return taken_.back().second.get();
+  }
+
+ private:
+  DeviceBlocks* const blocks_;
+  const DeviceLibrary& library_;
+  std::vector<std::pair<int, std::shared_ptr<void>>> taken_;
+};
+
+// Those that have values, each once, ascending.
+std::vector<int> GpusOf(absl::Span<const NDArray> values) {
+  std::vector<int> gpus;
+  for (const NDArray& value : values) {
+    if (OnDevice(value.context())) gpus.push_back(value.context().index);
+  }
+  std::sort(gpus.begin(), gpus.end());
+  gpus.erase(std::unique(gpus.begin(), gpus.end()), gpus.end());
+  return gpus;
+}
+
+}  // namespace
+
+absl::Status NcclReducer::Fold(DType dtype, absl::Span<const NDArray> values,
+                               const ElementRange& range, FoldedAs as, Stores stores,
+                               void* sum) const {
+  const std::vector<int> gpus = GpusOf(values);
+  const size_t each = gpus.empty() ? 0 : range.elements / gpus.size();
+  if (gpus.size() < 2 || each == 0) {
+    return devices_.Fold(dtype, values, range, as, stores, sum);
+  }
+  const DType accumulator = AccumulatorOf(dtype);
+  const bool rounds = as == FoldedAs::kRounded && accumulator != dtype;
+  const size_t width = DTypeBytes(accumulator);
+  std::vector<uint8_t> unrounded(rounds ? range.elements * width : 0);
+  uint8_t* const to = rounds ? unrounded.data() : static_cast<uint8_t*>(sum);
+  const size_t sliced = each * gpus.size();
+  KVS_RETURN_IF_ERROR(SumSlices(dtype, values, {range.first, sliced}, gpus, each, to));
+  // Fewer elements than GPUs.
+  KVS_RETURN_IF_ERROR(devices_.Fold(dtype, values, {range.first + sliced, range.elements - sliced},
+                                    FoldedAs::kAccumulated, stores, to + sliced * width));
+  if (rounds) Narrow(dtype, sum, to, range.elements);
+  return absl::OkStatus();
+}
+
+absl::Status NcclReducer::SumSlices(DType dtype, absl::Span<const NDArray> values,
+                                    const ElementRange& range, const std::vector<int>& gpus,
+                                    size_t each, uint8_t* sum) const {
+  const DType accumulator = AccumulatorOf(dtype);
+  const size_t width = DTypeBytes(dtype);
+  Taken blocks(&blocks_, library_);
+  std::vector<const void*> sends;
+  std::vector<void*> receives;
+  for (const int gpu : gpus) {
+    std::vector<const void*> sources;
+    for (const NDArray& value : values) {
+      const void* source = value.data_as<uint8_t>() + range.first * width;
+      if (!OnDevice(value.context())) {
+        if (gpu != gpus.front()) continue;
+        KVS_ASSIGN_OR_RETURN(void* const copy, blocks.Take(gpu));
+        KVS_RETURN_IF_ERROR(
+            library_.Copy({Context::Gpu(gpu), copy}, {Context(), source}, range.elements * width));
+        source = copy;
+      } else if (value.context().index != gpu) {
+        continue;
+      }
+      sources.push_back(source);
+    }
+    // A bool may be any byte that is not 0; the kernel makes it a 1.
+    if (sources.size() == 1 && accumulator == dtype && dtype != DType::kBool) {
+      sends.push_back(sources.front());
+    } else {
+      KVS_ASSIGN_OR_RETURN(void* const own, blocks.Take(gpu));
+      KVS_RETURN_IF_ERROR(
+          library_.Fold(gpu, dtype, sources, range.elements, /*rounded=*/false, own));
+      sends.push_back(own);
+    }
+    KVS_ASSIGN_OR_RETURN(void* const slice, blocks.Take(gpu));
+    receives.push_back(slice);
+  }
+  KVS_RETURN_IF_ERROR(ranks_.ReduceScatter(gpus, accumulator, sends, receives, each));
+  const size_t bytes = each * DTypeBytes(accumulator);
+  for (size_t i = 0; i < gpus.size(); ++i) {
+    KVS_RETURN_IF_ERROR(
+        library_.Copy({Context(), sum + i * bytes}, {Context::Gpu(gpus[i]), receives[i]}, bytes));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace kvstore
