@@ -163,7 +163,7 @@ class Batch {
     CutIntoBlocks(seats, tables[0]->row_bytes());
     const bool narrow = row_elements < kElementsInPlace;
     const size_t rows_gathered = kElementsGathered / row_elements + 1 + places_.rows_in_group_max();
-    seats_.resize(std::min(seats, blocks_.size()));
+    seats_.resize(blocks_.size() > 1 ? seats : 1);  // of two blocks the third thread may do one
     for (Seat& seat : seats_) {
       for (const RowTable* const table : tables) {
         seat.memory.emplace_back(narrow ? rows_gathered * table->row_bytes() : 0);

@@ -249,7 +249,8 @@ TEST_CASE("rows that several threads update, a sum that is lent too, have the bi
   const size_t width = GENERATE(size_t{1}, 64, 300);
   const bool lent = GENERATE(false, true);
   const bool lazy = GENERATE(false, true);
-  CAPTURE(width, lent, lazy);
+  const bool last_alone = GENERATE(false, true);  // of few blocks, too, any thread may do any
+  CAPTURE(width, lent, lazy, last_alone);
   const PartUpdater updater =
       UpdaterOf("sgd", {{"momentum", 0.5}, {"wd", 0.25}, {"lazy_update", lazy ? 1 : 0}});
   const int64_t height = static_cast<int64_t>((1 << 20) / width);  // 4 MiB of values
@@ -263,7 +264,7 @@ TEST_CASE("rows that several threads update, a sum that is lent too, have the bi
     blocks_in_all += blocks;
     std::atomic<size_t> next{0};
     std::vector<std::thread> threads;
-    for (size_t seat = 0; seat < 3; ++seat) {
+    for (size_t seat = last_alone ? 2 : 0; seat < 3; ++seat) {
       threads.emplace_back([&, seat] {
         for (size_t block = next++; block < blocks; block = next++) work(block, seat);
       });
