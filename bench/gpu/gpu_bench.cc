@@ -99,7 +99,12 @@ bool IsSum(const std::vector<const void*>& sources, const void* to, size_t first
   scalar::LeftFold<T>(sum.data(), host.data(), host.size(), 0, count);
   for (size_t i = 0; i < count; ++i) {
     const T expected = Rounded<T>(sum[i]);
-    if (std::memcmp(&got[i], &expected, sizeof expected) != 0) return false;
+    const auto* const bytes =
+        reinterpret_cast<const unsigned char*>(&expected);  // the sign of 0, too
+    if (!std::equal(bytes, bytes + sizeof expected,
+                    reinterpret_cast<const unsigned char*>(&got[i]))) {
+      return false;
+    }
   }
   return true;
 }
@@ -165,8 +170,8 @@ int Main(size_t bytes, size_t runs) {
       const double rate = GigabytesPerSecond(static_cast<double>(k + 1) * size, seconds);
       const bool right = IsSum(type.dtype, sources, to, elements);
       all_right = all_right && right;
-      std::printf("%s  {\"dtype\":\"%s\",\"k\":%zu,\"gb_s\":%.1f,\"of_copy\":%.3f,\"right\":%s}",
-                  comma, type.name, k, rate, rate / copy, right ? "true" : "false");
+      std::printf(R"(%s  {"dtype":"%s","k":%zu,"gb_s":%.1f,"of_copy":%.3f,"right":%s})", comma,
+                  type.name, k, rate, rate / copy, right ? "true" : "false");
       comma = ",\n";
     }
   }
@@ -186,7 +191,7 @@ int Main(size_t bytes, size_t runs) {
                                    place.stream);
           }));
       if (is_pinned) of_pinned = rate;
-      std::printf("%s  {\"way\":\"%s\",\"memory\":\"%s\",\"gb_s\":%.2f,\"of_pinned\":%.3f}", comma,
+      std::printf(R"(%s  {"way":"%s","memory":"%s","gb_s":%.2f,"of_pinned":%.3f})", comma,
                   to_host ? "D2H" : "H2D", is_pinned ? "pinned" : "pageable", rate,
                   rate / of_pinned);
       comma = ",\n";

@@ -9,12 +9,13 @@
 
 namespace kvstore {
 
-// std::allocator, but that an item which is made without a value is left as it is.
+// std::allocator, but that an item which is made without a value is left as it is. The names are
+// the standard library's.
 template <typename T>
 struct UninitializedAllocator : std::allocator<T> {
   template <typename U>
-  struct rebind {
-    using other = UninitializedAllocator<U>;
+  struct rebind {                             // NOLINT(readability-identifier-naming)
+    using other = UninitializedAllocator<U>;  // NOLINT(readability-identifier-naming)
   };
 
   template <typename U>

@@ -113,7 +113,7 @@ TEST_CASE("nccl sums floats of several GPUs, f16 and bf16 rounded once", "[nccl]
   for (int i = 0; i < 3; ++i) {
     NDArray numbers({elements});
     for (int64_t k = 0; k < elements; ++k) {
-      numbers.data_as<float>()[k] = static_cast<float>((k * 7 + i * 1021) % 2003);
+      numbers.data_as<float>()[k] = static_cast<float>((k * 7 + int64_t{1021} * i) % 2003);
     }
     local->Init(Ints{10 + i}, {numbers});
     NDArray converted({elements}, dtype);

@@ -253,7 +253,7 @@ TEST_CASE("rows that several threads update, a sum that is lent too, have the bi
   CAPTURE(width, lent, lazy, last_alone);
   const PartUpdater updater =
       UpdaterOf("sgd", {{"momentum", 0.5}, {"wd", 0.25}, {"lazy_update", lazy ? 1 : 0}});
-  const int64_t height = static_cast<int64_t>((1 << 20) / width);  // 4 MiB of values
+  const auto height = static_cast<int64_t>((1 << 20) / width);  // 4 MiB of values
   const size_t row_bytes = width * sizeof(float);
   RowTable table(height, row_bytes), expected(height, row_bytes);
   RowStatePtr state, expected_state;

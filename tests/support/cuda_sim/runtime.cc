@@ -39,8 +39,8 @@ class Memory {
 
   // Of each device.
   static size_t BytesMax() {
-    static const size_t max = NumberOf("KVS_TEST_CUDA_MEMORY_MIB", 1024) << 20;
-    return max;
+    static const size_t kMax = NumberOf("KVS_TEST_CUDA_MEMORY_MIB", 1024) << 20;
+    return kMax;
   }
 
   void* Take(int device, size_t bytes) {

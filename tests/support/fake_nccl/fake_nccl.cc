@@ -160,6 +160,7 @@ int RunGroup() {
 
 }  // namespace
 
+// NOLINTBEGIN(readability-identifier-naming): the names are NCCL's
 #define FAKE_NCCL_SHOWN extern "C" __attribute__((visibility("default")))
 
 FAKE_NCCL_SHOWN int ncclGetVersion(int* version) {
@@ -225,6 +226,7 @@ FAKE_NCCL_SHOWN const char* ncclGetErrorString(int result) {
       return "unknown result code";
   }
 }
+// NOLINTEND(readability-identifier-naming)
 
 FAKE_NCCL_SHOWN const fake_nccl::Control* kvstore_fake_nccl_control() {
   static const fake_nccl::Control kControl = {
