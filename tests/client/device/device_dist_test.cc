@@ -17,6 +17,7 @@
 namespace kvstore {
 namespace {
 
+using testing::AllMemoryOfGpu0;
 using testing::ArrayLists;
 using testing::BytesOf;
 using testing::Place;
@@ -257,14 +258,7 @@ TEST_CASE("a sum for which a GPU has too little memory leaves the key as it was"
               store.Init(Ints{1}, {Array({1, 2})});
               const NDArray there = OnGpu({3, 4});
               {
-                std::vector<NDArray> all;  // that the GPU has room for
-                for (int64_t elements = int64_t{1} << 24; elements > 0; elements /= 2) {
-                  try {
-                    for (;;) all.emplace_back(Dims{elements}, DataType::kFloat32, Context::Gpu(0));
-                  } catch (const Error& error) {
-                    MUST(error.code() == ErrorCode::kResourceExhausted);
-                  }
-                }
+                const std::vector<NDArray> all = AllMemoryOfGpu0();
                 store.Push(Ints{1, 1}, {there, Array({5, 6})});
                 MUST_THROW(store.Wait(Ints{1}), kResourceExhausted,
                            "key 1: an array on gpu(0): out of memory");

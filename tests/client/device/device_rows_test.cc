@@ -15,6 +15,7 @@
 namespace kvstore {
 namespace {
 
+using testing::AllMemoryOfGpu0;
 using testing::UseSimulatedGpus;
 
 const Dims kShape = {100, 2};
@@ -112,14 +113,7 @@ TEST_CASE("of rows that do not come to a GPU there are none, and the key goes on
     store.Init(Ints{1}, {RowsOnGpu({{3, {1, 2}}})});
     NDArray out = RowsOnGpu({{7, {7, 7}}});
     {
-      std::vector<NDArray> all;  // that the GPU has room for
-      for (int64_t elements = int64_t{1} << 24; elements > 0; elements /= 2) {
-        try {
-          for (;;) all.emplace_back(Dims{elements}, DataType::kFloat32, Context::Gpu(0));
-        } catch (const Error& error) {
-          MUST(error.code() == ErrorCode::kResourceExhausted);
-        }
-      }
+      const std::vector<NDArray> all = AllMemoryOfGpu0();
       store.PullRowSparse(Ints{1}, {{&out, Ids({3, 4, 5, 6})}});
       MUST_THROW(out.WaitToRead(), kResourceExhausted, "key 1: an array on gpu(0): out of memory");
       MUST(out.indices().empty());

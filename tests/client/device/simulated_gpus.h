@@ -1,6 +1,7 @@
 // Tells the SDK where the simulated GPUs are: two, gpu(0) and gpu(1), of 96 MiB each.
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -19,6 +20,21 @@ inline std::vector<uint8_t> BytesOf(const NDArray& array) {
   std::vector<uint8_t> bytes(array.bytes());
   array.SyncCopyToCPU(bytes.data(), static_cast<size_t>(array.size()));
   return bytes;
+}
+
+// Arrays that together take all memory of gpu(0) that is free.
+inline std::vector<NDArray> AllMemoryOfGpu0() {
+  std::vector<NDArray> all;
+  for (int64_t elements = int64_t{1} << 24; elements > 0; elements /= 2) {
+    try {
+      for (;;) {
+        all.emplace_back(std::vector<int64_t>{elements}, DataType::kFloat32, Context::Gpu(0));
+      }
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kResourceExhausted) throw;
+    }
+  }
+  return all;
 }
 
 }  // namespace kvstore::testing
