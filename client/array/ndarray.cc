@@ -199,7 +199,7 @@ struct Blob {
   void* data = nullptr;
 
   ~Blob() {
-    if (data != nullptr) deleter(data);
+    if (deleter != nullptr) deleter(data);
   }
 };
 

@@ -73,6 +73,19 @@ TEMPLATE_TEST_CASE("an array over a tensor shares its bytes and deletes it once"
   CHECK(foreign.deleted == 1);
 }
 
+TEMPLATE_TEST_CASE("a tensor without elements and without an address is deleted once, too",
+                   "[dlpack]", dlpack::Managed, dlpack::ManagedVersioned) {
+  Foreign<TestType> foreign;
+  foreign.shape = {0, 2};
+  foreign.managed.tensor.data = nullptr;
+  {
+    const NDArray array = foreign.Take();
+    CHECK(array.shape() == Dims{0, 2});
+    CHECK(foreign.deleted == 0);
+  }
+  CHECK(foreign.deleted == 1);
+}
+
 TEMPLATE_TEST_CASE("a tensor that is refused stays its owner's", "[dlpack][errors]",
                    dlpack::Managed, dlpack::ManagedVersioned) {
   Foreign<TestType> foreign;
