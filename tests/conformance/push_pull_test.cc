@@ -34,7 +34,10 @@ TEST_CASE("a push is copied or sent before its array may be written", "[push]") 
 }
 
 TEST_CASE("values of one key are summed as a left fold in list order", "[push]") {
-  OnEvery(StoreWithRounds, [](Worker& worker) {
+  const Which which = [](const StoreKind& kind) {
+    return StoreWithRounds(kind) && StoreWithTheListsOrder(kind);
+  };
+  OnEvery(which, [](Worker& worker) {
     KVStore& store = worker.store();
     store.Init(Ints{1, 2}, {Array({0}), Array({0})});
     const Floats values = {1e8f, 3.0f, -1e8f, 0.1f};

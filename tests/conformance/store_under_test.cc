@@ -50,6 +50,7 @@ std::vector<std::string> RunOn(const StoreKind& kind, const WorkerBody& given) {
   WorkerBody body = given;
   if (kind.arrays_on_gpus) {
     testing::UseSimulatedGpus();
+    KVStore::InitPSEnv({{"KVSTORE_NCCL_LIB", KVS_FAKE_NCCL}});
     body = [&given](Worker& worker) {
       const ArraysOnGpus here;
       given(worker);

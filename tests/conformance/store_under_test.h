@@ -49,6 +49,8 @@ struct StoreKind {
   bool runs_updaters = false;  // set_updater's function runs in this process
   // The worker's arrays are on simulated GPUs (ArraysOnGpus): what the store gives is the same.
   bool arrays_on_gpus = false;
+  // What several GPUs have of floats is added in an order of its own, not in that of the list.
+  bool adds_floats_in_its_own_order = false;
   bool in_short_list = false;  // it stands for others where all would take too long
 
   bool dist() const { return servers > 0; }
@@ -71,6 +73,10 @@ inline bool StoreOfOneWorker(const StoreKind& kind) { return kind.workers == 1; 
 inline bool StoreOfSeveralWorkers(const StoreKind& kind) { return kind.workers > 1; }
 inline bool StoreThatRunsUpdaters(const StoreKind& kind) { return kind.runs_updaters; }
 inline bool DistStore(const StoreKind& kind) { return kind.dist(); }
+// Also a list of floats that several GPUs have is summed in its order.
+inline bool StoreWithTheListsOrder(const StoreKind& kind) {
+  return !kind.adds_floats_in_its_own_order;
+}
 
 // What the workers of a store share beside the store.
 struct Shared {

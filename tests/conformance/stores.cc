@@ -47,6 +47,13 @@ StoreKind WithArraysOnGpus(StoreKind kind) {
   return kind;
 }
 
+// On GPUs alone it is another store than `device`.
+StoreKind OfNccl() {
+  StoreKind kind = WithArraysOnGpus(OfOneProcess("nccl"));
+  kind.adds_floats_in_its_own_order = true;
+  return kind;
+}
+
 }  // namespace
 
 const std::vector<StoreKind>& AllStores() {
@@ -54,6 +61,7 @@ const std::vector<StoreKind>& AllStores() {
       OfOneProcess("local"),
       OfOneProcess("device"),
       WithArraysOnGpus(OfOneProcess("device")),
+      OfNccl(),
       // Workers, servers, shards of each.
       Synchronous("dist_sync", 1, 1, 1),
       Synchronous("dist_sync", 1, 2, 2),
