@@ -44,6 +44,11 @@ class OnDevice {
   T* data_ = nullptr;
 };
 
+// How the kernels that were launched have ended.
+cudaError_t Ended(cudaError_t launched) {
+  return launched == cudaSuccess ? cudaStreamSynchronize(nullptr) : launched;
+}
+
 // Each block adds its 128 numbers: a tree in shared memory down to a warp, then by shuffles.
 template <bool kWithBarriers>
 __global__ void BlockSum(const unsigned* x, unsigned* sums) {
@@ -125,13 +130,14 @@ TEST_CASE("a warp votes", "[cuda_sim]") {
 TEST_CASE("a vote that some lanes do not come to is an error with a name", "[cuda_sim]") {
   const Clean clean;
   OnDevice<unsigned> votes({0});
-  CHECK(cuda_sim::Launch(&OneVotesForAll, 1, 64, nullptr, votes.data()) == cudaErrorLaunchFailure);
+  CHECK(Ended(cuda_sim::Launch(&OneVotesForAll, 1, 64, nullptr, votes.data())) ==
+        cudaErrorLaunchFailure);
   CHECK(std::string(cuda_sim::LastErrorText()) ==
         "the block does not get on: a barrier that not all threads reach");
   // It sticks: nothing runs after it.
   CHECK(cuda_sim::Launch(&OneVotesForAll, 1, 1, nullptr, votes.data()) == cudaErrorLaunchFailure);
   cuda_sim::ForgetErrors();
-  CHECK(cuda_sim::Launch(&MaskWithoutItself, 1, 2, nullptr, votes.data()) ==
+  CHECK(Ended(cuda_sim::Launch(&MaskWithoutItself, 1, 2, nullptr, votes.data())) ==
         cudaErrorLaunchFailure);
   CHECK(std::string(cuda_sim::LastErrorText()) ==
         "a lane calls a warp's function with a mask that leaves it out");
@@ -142,9 +148,10 @@ TEST_CASE("what is not in a live array of a device is not read", "[cuda_sim]") {
   const std::vector<unsigned> host = {1, 2, 3};
   OnDevice<unsigned> x(host), y({0});
   const unsigned* const device = x.data();
+  REQUIRE(cudaStreamSynchronize(nullptr) == cudaSuccess);
   const auto load = [&](const unsigned* from, size_t i) {
     cuda_sim::ForgetErrors();
-    return cuda_sim::Launch(&LoadsAt, 1, 1, nullptr, from, i, y.data());
+    return Ended(cuda_sim::Launch(&LoadsAt, 1, 1, nullptr, from, i, y.data()));
   };
   CHECK(load(device, 2) == cudaSuccess);
   CHECK(y.Read()[0] == 3);

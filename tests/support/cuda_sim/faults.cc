@@ -12,7 +12,7 @@ constexpr int64_t kNever = -1;
 
 struct Faults {
   // Calls of each kind that are spared; below 0 none is to fail.
-  std::array<std::atomic<int64_t>, 3> spared = {kNever, kNever, kNever};
+  std::array<std::atomic<int64_t>, 4> spared = {kNever, kNever, kNever, kNever};
   std::atomic<bool> failed{false};
   std::atomic<bool> peers_refused{false};
 };
@@ -52,6 +52,7 @@ kvstore_cuda_sim_control() {
       &ForgetErrors,
       [] { return uint64_t{LiveAllocations()}; },
       &DeviceOf,
+      &SeedStreams,
   };
   return &kControl;
 }

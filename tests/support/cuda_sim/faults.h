@@ -8,9 +8,10 @@
 namespace cuda_sim {
 
 enum class Call : int {
-  kAllocation,  // cudaMalloc: out of memory
-  kCopy,        // any copy or fill: it fails, and nothing else
-  kLaunch,      // of a kernel: it fails, and so does every later call of the process
+  kAllocation,    // cudaMalloc, cudaHostAlloc: out of memory
+  kCopy,          // any copy or fill: the call fails, and nothing else
+  kLaunch,        // of a kernel: it fails when it runs, and so does every later call of the process
+  kCopyUnderWay,  // any copy or fill: as a kernel
 };
 
 // For the runtime: whether this call is the one that was to fail. Thread-safe.
@@ -25,11 +26,13 @@ struct Control {
   bool (*has_failed)();
   // Copies from one device to another are refused, as where there is no way between them.
   void (*refuse_peers)(bool refused);
-  // Forgets an error that sticks, as a new process would.
+  // Forgets an error that sticks, and what is on streams, as a new process would.
   void (*forget_errors)();
   uint64_t (*live_allocations)();
   // Of which device the bytes are; below 0: of none.
   int (*device_of)(const void* address, size_t bytes);
+  // Begins the order in which streams are served anew, with this seed.
+  void (*seed)(uint64_t seed);
 };
 
 }  // namespace cuda_sim

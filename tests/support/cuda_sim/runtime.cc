@@ -1,107 +1,27 @@
-// The calls of the runtime, over host memory that is said to be a device's.
+// The calls of the runtime: devices, copies, kernels, streams and events. All memory is the host's;
+// some of it is said to be a device's.
 #include <cuda_runtime.h>
 
-#include <cstdlib>
-#include <map>
-#include <mutex>
-#include <new>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tests/support/cuda_sim/faults.h"
 #include "tests/support/cuda_sim/fibers.h"
+#include "tests/support/cuda_sim/memory.h"
+#include "tests/support/cuda_sim/streams.h"
 
 namespace cuda_sim {
 namespace {
 
-constexpr size_t kAlignment = 256;  // of NVIDIA's cudaMalloc
 constexpr int kDriverVersion = 13000;
 constexpr int kMultiprocessors = 2;
 constexpr char kCopyFailed[] = "a copy that was to fail";
+// Work that was put on a stream, and then its memory was given back.
+constexpr char kGone[] = "a copy: its memory was given back before it was done";
 
-size_t NumberOf(const char* variable, size_t otherwise) {
-  const char* const text = std::getenv(variable);
-  return text == nullptr ? otherwise : std::strtoul(text, nullptr, 10);
-}
-
-struct Allocation {
-  size_t bytes = 0;
-  int device = 0;
-};
-
-// All devices have one space of addresses, as NVIDIA's have. Thread-safe.
-class Memory {
- public:
-  static Memory& All() {
-    static Memory& memory = *new Memory;
-    return memory;
-  }
-
-  // Of each device.
-  static size_t BytesMax() {
-    static const size_t kMax = NumberOf("KVS_TEST_CUDA_MEMORY_MIB", 1024) << 20;
-    return kMax;
-  }
-
-  void* Take(int device, size_t bytes) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (used_[device] + bytes > BytesMax()) return nullptr;
-    // Not rounded up: AddressSanitizer sees the end of the array.
-    void* const memory = ::operator new(bytes, std::align_val_t(kAlignment), std::nothrow);
-    if (memory == nullptr) return nullptr;
-    std::memset(memory, 0xa5, bytes);  // what is read before it is written is seen
-    used_[device] += bytes;
-    live_[reinterpret_cast<uintptr_t>(memory)] = {bytes, device};
-    return memory;
-  }
-  bool Give(void* memory) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = live_.find(reinterpret_cast<uintptr_t>(memory));
-    if (found == live_.end()) return false;
-    used_[found->second.device] -= found->second.bytes;
-    live_.erase(found);
-    ::operator delete(memory, std::align_val_t(kAlignment));
-    return true;
-  }
-  // Of which device the bytes are; -1: they are not all in one live allocation; -2: of the host,
-  // as far as the devices know.
-  int DeviceOf(const void* address, size_t bytes) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const auto at = reinterpret_cast<uintptr_t>(address);
-    auto after = live_.upper_bound(at);
-    const bool overlaps_next = after != live_.end() && at + bytes > after->first;
-    if (after == live_.begin()) return overlaps_next ? -1 : -2;
-    const auto& [begin, allocation] = *--after;
-    if (at + bytes <= begin + allocation.bytes) return allocation.device;
-    return overlaps_next || at < begin + allocation.bytes ? -1 : -2;
-  }
-  size_t live() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return live_.size();
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<uintptr_t, Allocation> live_;
-  std::map<int, size_t> used_;
-};
-
-std::mutex sticky_mutex;
-cudaError_t sticky = cudaSuccess;  // of a kernel that failed: every later call gives it
-thread_local cudaError_t last = cudaSuccess;
-thread_local std::string last_text;
 thread_local int current_device = 0;
-
-cudaError_t Failed(cudaError_t error, const std::string& text) {
-  last = error;
-  last_text = text;
-  return error;
-}
-
-cudaError_t Sticky() {
-  const std::lock_guard<std::mutex> lock(sticky_mutex);
-  return sticky;
-}
 
 size_t DeviceCount() { return NumberOf("KVS_TEST_CUDA_DEVICES", 2); }
 
@@ -120,20 +40,63 @@ cudaError_t CheckSide(const void* address, size_t bytes, bool of_device, const c
                                : " is a device's memory, the host's expected"));
 }
 
-}  // namespace
+// One side of a copy, as it is at the call.
+struct Side {
+  const void* at = nullptr;
+  size_t bytes = 0;
+  bool of_device = false;
+  bool pinned = false;
 
-const char* LastErrorText() { return last_text.c_str(); }
+  Side(const void* address, size_t count)
+      : at(address),
+        bytes(count),
+        of_device(count > 0 && Memory::All().DeviceOf(address, count) >= 0),
+        pinned(count > 0 && IsPinned(address, count)) {}
+  bool pageable() const { return !of_device && !pinned; }
+  bool IsGone() const {
+    return (of_device && Memory::All().DeviceOf(at, bytes) < 0) || (pinned && !IsPinned(at, bytes));
+  }
+};
 
-void ForgetErrors() {
-  const std::lock_guard<std::mutex> lock(sticky_mutex);
-  sticky = cudaSuccess;
-  last = cudaSuccess;
-  last_text.clear();
+Outcome DoneCopy(const Side& to, const Side& from, bool fails) {
+  if (fails) return {cudaErrorECCUncorrectable, kCopyFailed};
+  if (to.IsGone() || from.IsGone()) return {cudaErrorIllegalAddress, kGone};
+  if (to.bytes > 0) std::memcpy(const_cast<void*>(to.at), from.at, to.bytes);
+  return {};
 }
 
-int DeviceOf(const void* address, size_t bytes) { return Memory::All().DeviceOf(address, bytes); }
+// As CUDA's "API synchronization behavior" has it of copies named Async: from pageable host memory
+// the bytes are taken at the call; to pageable memory the call returns when the copy is done; what
+// is pinned or a device's is read and written when the stream comes to it.
+cudaError_t PutCopy(void* to, const void* from, size_t bytes, cudaStream_t stream) {
+  if (FailsNow(Call::kCopy)) return Failed(cudaErrorECCUncorrectable, kCopyFailed);
+  const bool fails = FailsNow(Call::kCopyUnderWay);
+  const Side target(to, bytes), source(from, bytes);
+  Work work = [=] { return DoneCopy(target, source, fails); };
+  if (source.pageable() && target.of_device) {
+    const auto* const first = static_cast<const unsigned char*>(from);
+    const auto staged = std::make_shared<const std::vector<unsigned char>>(first, first + bytes);
+    work = [=] { return DoneCopy(target, Side(staged->data(), bytes), fails); };
+  }
+  const cudaError_t error = Streams::All().Put(stream, std::move(work));
+  const bool waits = target.pageable() || (!target.of_device && !source.of_device);
+  return error == cudaSuccess && waits ? Streams::All().WaitFor(stream) : error;
+}
 
-size_t LiveAllocations() { return Memory::All().live(); }
+Outcome RunBlocks(dim3 grid, dim3 block, const std::function<void()>& thread) {
+  try {
+    for (unsigned z = 0; z < grid.z; ++z) {
+      for (unsigned y = 0; y < grid.y; ++y) {
+        for (unsigned x = 0; x < grid.x; ++x) RunBlock(grid, block, {x, y, z}, thread);
+      }
+    }
+    return {};
+  } catch (const KernelError& error) {
+    return {error.error, error.what()};
+  }
+}
+
+}  // namespace
 
 void CheckAddress(const void* address, size_t bytes, const char* what) {
   const auto at = reinterpret_cast<uintptr_t>(address);
@@ -148,7 +111,7 @@ void CheckAddress(const void* address, size_t bytes, const char* what) {
                                                  " bytes that are not in an array of a device");
 }
 
-cudaError_t Run(dim3 grid, dim3 block, const std::function<void()>& thread) {
+cudaError_t Run(dim3 grid, dim3 block, cudaStream_t stream, std::function<void()> thread) {
   if (const cudaError_t error = Sticky(); error != cudaSuccess) return error;
   const size_t threads = size_t{block.x} * block.y * block.z;
   if (threads == 0 || threads > 1024 || size_t{grid.x} * grid.y * grid.z == 0) {
@@ -156,22 +119,12 @@ cudaError_t Run(dim3 grid, dim3 block, const std::function<void()>& thread) {
                   "a launch: 1 to 1024 threads of 1 or more blocks expected");
   }
   if (FailsNow(Call::kLaunch)) {
-    const std::lock_guard<std::mutex> lock(sticky_mutex);
-    sticky = cudaErrorLaunchFailure;
-    return Failed(sticky, "a launch that was to fail");
+    return Streams::All().Put(stream, [] {
+      return Outcome{cudaErrorLaunchFailure, "a launch that was to fail"};
+    });
   }
-  try {
-    for (unsigned z = 0; z < grid.z; ++z) {
-      for (unsigned y = 0; y < grid.y; ++y) {
-        for (unsigned x = 0; x < grid.x; ++x) RunBlock(grid, block, {x, y, z}, thread);
-      }
-    }
-    return cudaSuccess;
-  } catch (const KernelError& error) {
-    const std::lock_guard<std::mutex> lock(sticky_mutex);
-    sticky = error.error;
-    return Failed(error.error, error.what());
-  }
+  return Streams::All().Put(
+      stream, [grid, block, thread = std::move(thread)] { return RunBlocks(grid, block, thread); });
 }
 
 }  // namespace cuda_sim
@@ -197,6 +150,11 @@ cudaError_t cudaSetDevice(int device) {
   return Sticky();
 }
 
+cudaError_t cudaGetDevice(int* device) {
+  *device = current_device;
+  return cudaSuccess;
+}
+
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
   *value = kMultiprocessors;
   return Sticky();
@@ -210,21 +168,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   return Sticky();
 }
 
-cudaError_t cudaMalloc(void** memory, size_t bytes) {
-  if (const cudaError_t error = Sticky(); error != cudaSuccess) return error;
-  if (FailsNow(Call::kAllocation)) return Failed(cudaErrorMemoryAllocation, "out of memory");
-  *memory = bytes == 0 ? nullptr : Memory::All().Take(current_device, bytes);
-  if (*memory != nullptr || bytes == 0) return cudaSuccess;
-  return Failed(cudaErrorMemoryAllocation, "out of memory");
-}
-
-cudaError_t cudaFree(void* memory) {
-  if (memory == nullptr || Memory::All().Give(memory)) return Sticky();
-  return Failed(cudaErrorInvalidValue, "cudaFree of what is no array of a device");
-}
-
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t) {
+                            cudaStream_t stream) {
   if (const cudaError_t error = Sticky(); error != cudaSuccess) return error;
   const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
   const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
@@ -234,13 +179,11 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
       if (side != cudaSuccess) return side;
     }
   }
-  if (FailsNow(Call::kCopy)) return Failed(cudaErrorECCUncorrectable, kCopyFailed);
-  if (bytes > 0) std::memcpy(to, from, bytes);
-  return cudaSuccess;
+  return PutCopy(to, from, bytes, stream);
 }
 
 cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int from_device,
-                                size_t bytes, cudaStream_t) {
+                                size_t bytes, cudaStream_t stream) {
   if (const cudaError_t error = Sticky(); error != cudaSuccess) return error;
   for (const auto& [at, device] :
        {std::pair<const void*, int>{to, to_device}, {from, from_device}}) {
@@ -252,41 +195,64 @@ cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int f
   if (PeersRefused()) {
     return Failed(cudaErrorPeerAccessUnsupported, "these devices do not reach each other");
   }
-  if (FailsNow(Call::kCopy)) return Failed(cudaErrorECCUncorrectable, kCopyFailed);
-  if (bytes > 0) std::memcpy(to, from, bytes);
-  return cudaSuccess;
+  return PutCopy(to, from, bytes, stream);
 }
 
-cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t) {
+cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t stream) {
   if (const cudaError_t error = Sticky(); error != cudaSuccess) return error;
   if (const cudaError_t side = CheckSide(to, bytes, true, "target"); side != cudaSuccess)
     return side;
   if (FailsNow(Call::kCopy)) return Failed(cudaErrorECCUncorrectable, kCopyFailed);
-  if (bytes > 0) std::memset(to, byte, bytes);
-  return cudaSuccess;
-}
-
-cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* address) {
-  const int device = Memory::All().DeviceOf(address, 1);
-  attributes->type = device >= 0 ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered;
-  attributes->device = device >= 0 ? device : -1;
-  return Sticky();
+  const bool fails = FailsNow(Call::kCopyUnderWay);
+  const Side target(to, bytes);
+  return Streams::All().Put(stream, [=]() -> Outcome {
+    if (fails) return {cudaErrorECCUncorrectable, kCopyFailed};
+    if (target.IsGone()) return {cudaErrorIllegalAddress, kGone};
+    if (bytes > 0) std::memset(to, byte, bytes);
+    return {};
+  });
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = nullptr;  // what it is told is done at once
+  return Streams::All().Create(current_device, stream);
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) { return Streams::All().Destroy(stream); }
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return Streams::All().WaitFor(stream); }
+
+cudaError_t cudaDeviceSynchronize() { return Streams::All().WaitForDevice(current_device); }
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  return Streams::All().PutWait(stream, event);
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  if (const cudaError_t error = Sticky(); error != cudaSuccess) return error;
+  *event = new CudaSimEvent{current_device, nullptr};
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
   return Sticky();
 }
 
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return Sticky(); }
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  return Streams::All().Record(event, stream);
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) { return Streams::All().WaitFor(event); }
+
+cudaError_t cudaEventQuery(cudaEvent_t event) { return Streams::All().Query(event); }
 
 cudaError_t cudaGetLastError() {
-  const cudaError_t error = last;
-  last = cudaSuccess;
+  const cudaError_t error = TakeLastError();
   return error != cudaSuccess ? error : Sticky();
 }
 
 const char* cudaGetErrorString(cudaError_t error) {
+  const char* const text = LastErrorText();
   switch (error) {
     case cudaSuccess:
       return "no error";
@@ -296,10 +262,14 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "no CUDA-capable device is detected";
     case cudaErrorInvalidDevice:
       return "invalid device ordinal";
+    case cudaErrorInvalidResourceHandle:
+      return "invalid resource handle";
+    case cudaErrorNotReady:
+      return "device not ready";
     case cudaErrorIllegalAddress:
     case cudaErrorLaunchFailure:
     case cudaErrorInvalidValue:
-      return last_text.empty() ? "an earlier kernel failed" : last_text.c_str();
+      return *text == 0 ? "an earlier kernel failed" : text;
     case cudaErrorECCUncorrectable:
       return kCopyFailed;
     case cudaErrorPeerAccessUnsupported:

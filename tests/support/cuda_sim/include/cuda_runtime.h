@@ -8,12 +8,15 @@
 // * Device memory is apart from host memory. The runtime's calls, and loads and stores of kernels
 //   by __ldcs and __stcs, look whether an address is that of a live allocation of a device: what is
 //   beyond an array, freed, or the host's is an error with a name, which sticks, as on a GPU.
-// * A stream does at once what it is told.
+// * A stream is a queue of work, of which nothing is done at the call: a seed chooses, among what
+// is
+//   legal, what is done when (tests/support/cuda_sim/streams.h).
 //
 // What can be made to go wrong: tests/support/cuda_sim/faults.h.
 //
 // KVS_TEST_CUDA_DEVICES: how many there are, 2 if it is not set, none with 0.
 // KVS_TEST_CUDA_MEMORY_MIB: how much memory each has, 1024 if it is not set.
+// KVS_TEST_CUDA_SEED: of the order of work, 0 if it is not set: as it was put on the streams.
 #pragma once
 
 #include <cstddef>
@@ -53,6 +56,8 @@ enum cudaError_t : int {
   cudaErrorInvalidDevice = 101,
   cudaErrorECCUncorrectable = 214,
   cudaErrorPeerAccessUnsupported = 217,
+  cudaErrorInvalidResourceHandle = 400,
+  cudaErrorNotReady = 600,
   cudaErrorIllegalAddress = 700,
   cudaErrorLaunchFailure = 719,
 };
@@ -79,12 +84,15 @@ struct cudaDeviceProp {
   int major = 0, minor = 0;
 };
 using cudaStream_t = struct CudaSimStream*;
+using cudaEvent_t = struct CudaSimEvent*;
 constexpr unsigned cudaStreamNonBlocking = 1;
+constexpr unsigned cudaEventDisableTiming = 2;
 constexpr unsigned cudaHostAllocPortable = 1;
 
 cudaError_t cudaDriverGetVersion(int* version);
 cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 cudaError_t cudaMalloc(void** memory, size_t bytes);
@@ -96,7 +104,14 @@ cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int f
 cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t stream);
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* address);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaDeviceSynchronize();
 cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned flags);
 cudaError_t cudaFreeHost(void* memory);
@@ -108,20 +123,22 @@ namespace cuda_sim {
 
 // What the last error was about, in words; empty without one. Of the calling thread.
 const char* LastErrorText();
-// Forgets an error that sticks, as a new process would.
+// Forgets an error that sticks, and what is on streams, as a new process would.
 void ForgetErrors();
+// Begins the order of work anew, with this seed.
+void SeedStreams(uint64_t seed);
 // How many allocations of any device are alive.
 size_t LiveAllocations();
 // Of which device the bytes are; below 0: not all are in one live allocation.
 int DeviceOf(const void* address, size_t bytes);
 
-// Runs `thread` once for each thread of each block, as fibers.
-cudaError_t Run(dim3 grid, dim3 block, const std::function<void()>& thread);
+// Puts on the stream: `thread`, once for each thread of each block, as fibers.
+cudaError_t Run(dim3 grid, dim3 block, cudaStream_t stream, std::function<void()> thread);
 
 template <typename... P, typename... A>
-cudaError_t Launch(void (*kernel)(P...), dim3 grid, dim3 block, cudaStream_t /*stream*/,
+cudaError_t Launch(void (*kernel)(P...), dim3 grid, dim3 block, cudaStream_t stream,
                    A... arguments) {
-  return Run(grid, block, [=] { kernel(arguments...); });
+  return Run(grid, block, stream, [=] { kernel(arguments...); });
 }
 
 // Of the thread (fiber) that calls.
