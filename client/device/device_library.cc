@@ -9,6 +9,7 @@
 #include "client/base/environment.h"
 #include "client/base/fork_guard.h"
 #include "client/base/sdk_log.h"
+#include "client/device/plugin_call.h"
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
 
@@ -17,28 +18,6 @@ namespace {
 
 constexpr char kByDefault[] = "libkvstore_cuda.so";
 constexpr char kDriver[] = "libcuda.so.1";
-constexpr size_t kTextBytes = 256;
-
-absl::Status StatusOf(int code, const char* text) {
-  switch (code) {
-    case KVSTORE_DEVICE_OK:
-      return absl::OkStatus();
-    case KVSTORE_DEVICE_NO_DRIVER:
-    case KVSTORE_DEVICE_NO_GPU:
-      return absl::FailedPreconditionError(text);
-    case KVSTORE_DEVICE_NO_MEMORY:
-      return absl::ResourceExhaustedError(text);
-    default:
-      return absl::InternalError(text);
-  }
-}
-
-// Calls a function of the plugin, whose error becomes a status.
-template <typename Function, typename... Arguments>
-absl::Status Call(const Function& function, Arguments... arguments) {
-  char text[kTextBytes] = {};
-  return StatusOf(function(arguments..., text, sizeof text), text);
-}
 
 std::string OpeningError() {
   const char* const error = ::dlerror();
@@ -46,8 +25,6 @@ std::string OpeningError() {
 }
 
 absl::Status Missing(const std::string& what) { return absl::FailedPreconditionError(what); }
-
-int NumberOf(Context context) { return OnDevice(context) ? context.index : KVSTORE_DEVICE_HOST; }
 
 // What the process has opened.
 struct Opened {
@@ -109,7 +86,7 @@ absl::StatusOr<const DeviceLibrary*> DeviceLibrary::Open(const std::string& name
     facts->simulated = plugin->simulated != 0;
   }
   int gpus = 0;
-  char text[kTextBytes] = {};
+  char text[kPluginTextBytes] = {};
   if (const int counted = plugin->count(&gpus, text, sizeof text); counted != KVSTORE_DEVICE_OK) {
     const bool no_driver = counted == KVSTORE_DEVICE_NO_DRIVER;
     return Missing(fmt::format("{} ({})", no_driver ? "the NVIDIA driver" : "a GPU", text));
@@ -150,7 +127,7 @@ DeviceFacts DeviceLibrary::Look(const std::string& file) {
   const std::unique_ptr<const DeviceLibrary> library(*opened);
   for (int gpu = 0; gpu < library->gpus_; ++gpu) {
     kvstore_device_facts of_gpu{};
-    const absl::Status described = Call(library->plugin_.describe, gpu, &of_gpu);
+    const absl::Status described = CallPlugin(library->plugin_.describe, gpu, &of_gpu);
     if (!described.ok()) {
       facts.missing = std::string(described.message());
       return facts;
@@ -162,7 +139,7 @@ DeviceFacts DeviceLibrary::Look(const std::string& file) {
 
 absl::StatusOr<std::shared_ptr<void>> DeviceLibrary::Allocate(int gpu, size_t bytes) const {
   void* memory = nullptr;
-  KVS_RETURN_IF_ERROR(Call(plugin_.allocate, gpu, bytes, &memory));
+  KVS_RETURN_IF_ERROR(CallPlugin(plugin_.allocate, gpu, bytes, &memory));
   const auto release = plugin_.release;
   // If there is no memory for its count, the shared_ptr releases.
   return std::shared_ptr<void>(memory, [release, gpu](void* at) { release(gpu, at); });
@@ -170,46 +147,46 @@ absl::StatusOr<std::shared_ptr<void>> DeviceLibrary::Allocate(int gpu, size_t by
 
 absl::StatusOr<std::shared_ptr<void>> DeviceLibrary::AllocatePinned(int gpu, size_t bytes) const {
   void* memory = nullptr;
-  KVS_RETURN_IF_ERROR(Call(plugin_.allocate_pinned, gpu, bytes, &memory));
+  KVS_RETURN_IF_ERROR(CallPlugin(plugin_.allocate_pinned, gpu, bytes, &memory));
   const auto release = plugin_.release_pinned;
   return std::shared_ptr<void>(memory, [release, gpu](void* at) { release(gpu, at); });
 }
 
 absl::Status DeviceLibrary::Adopt(int gpu, const void* memory) const {
-  char text[kTextBytes] = {};
+  char text[kPluginTextBytes] = {};
   const int code = plugin_.adopt(gpu, memory, text, sizeof text);
   if (code == KVSTORE_DEVICE_INVALID) return absl::InvalidArgumentError(text);
-  return StatusOf(code, text);
+  return StatusOfPlugin(code, text);
 }
 
 absl::Status DeviceLibrary::FillWithZeros(int gpu, void* to, size_t bytes) const {
-  return bytes == 0 ? absl::OkStatus() : Call(plugin_.fill, gpu, to, 0, bytes);
+  return bytes == 0 ? absl::OkStatus() : CallPlugin(plugin_.fill, gpu, to, 0, bytes);
 }
 
 absl::Status DeviceLibrary::Copy(const MemoryAt& to, const ConstMemoryAt& from,
                                  size_t bytes) const {
   if (bytes == 0) return absl::OkStatus();
-  return Call(plugin_.copy, NumberOf(to.context), to.at, NumberOf(from.context), from.at, bytes);
+  return CallPlugin(plugin_.copy, to.device(), to.at, from.device(), from.at, bytes);
 }
 
 absl::Status DeviceLibrary::Fold(int gpu, DType dtype, absl::Span<const void* const> sources,
                                  size_t elements, bool rounded, void* to) const {
-  return Call(plugin_.fold, gpu, static_cast<uint32_t>(dtype), sources.data(), sources.size(),
-              elements, rounded ? 1 : 0, to);
+  return CallPlugin(plugin_.fold, gpu, static_cast<uint32_t>(dtype), sources.data(), sources.size(),
+                    elements, rounded ? 1 : 0, to);
 }
 
 absl::Status DeviceLibrary::Narrow(int gpu, DType dtype, const void* from, size_t elements,
                                    void* to) const {
-  return Call(plugin_.narrow, gpu, static_cast<uint32_t>(dtype), from, elements, to);
+  return CallPlugin(plugin_.narrow, gpu, static_cast<uint32_t>(dtype), from, elements, to);
 }
 
 absl::StatusOr<void*> DeviceLibrary::Stream(int gpu) const {
   void* stream = nullptr;
-  KVS_RETURN_IF_ERROR(Call(plugin_.stream, gpu, &stream));
+  KVS_RETURN_IF_ERROR(CallPlugin(plugin_.stream, gpu, &stream));
   return stream;
 }
 
-absl::Status DeviceLibrary::Wait(int gpu) const { return Call(plugin_.wait, gpu); }
+absl::Status DeviceLibrary::Wait(int gpu) const { return CallPlugin(plugin_.wait, gpu); }
 
 absl::Status CopyBytes(const MemoryAt& to, const ConstMemoryAt& from, size_t bytes) {
   if (!OnDevice(to.context) && !OnDevice(from.context)) {

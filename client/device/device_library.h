@@ -23,10 +23,14 @@ inline bool OnDevice(Context context) { return context.device == Context::Device
 struct MemoryAt {
   Context context;
   void* at = nullptr;
+
+  int device() const { return OnDevice(context) ? context.index : KVSTORE_DEVICE_HOST; }
 };
 struct ConstMemoryAt {
   Context context;
   const void* at = nullptr;
+
+  int device() const { return OnDevice(context) ? context.index : KVSTORE_DEVICE_HOST; }
 };
 
 // What `kvctl doctor` says of GPUs.
@@ -72,6 +76,9 @@ class DeviceLibrary {
   absl::StatusOr<void*> Stream(int gpu) const;
   absl::Status Wait(int gpu) const;
   absl::Status Narrow(int gpu, DType dtype, const void* from, size_t elements, void* to) const;
+
+  // For DeviceStream and DeviceEvent (device_stream.h).
+  const kvstore_device_plugin& plugin() const { return plugin_; }
 
  private:
   DeviceLibrary(const kvstore_device_plugin& plugin, int gpus) : plugin_(plugin), gpus_(gpus) {}

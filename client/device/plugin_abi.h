@@ -2,13 +2,14 @@
  * opens when a program first names a GPU, and of the same plugin over a simulated GPU
  * (tests/support/cuda_sim). The SDK itself has no link to CUDA.
  *
- * A plugin exports one function, kvstore_device_plugin_v1, which returns a description that lives
+ * A plugin exports one function, kvstore_device_plugin_v2, which returns a description that lives
  * as long as the plugin is loaded. A later version of the interface has another name.
  *
  * Functions return a kvstore_device_code. Unless it is KVSTORE_DEVICE_OK, they have written what
  * was wrong to `text`, in at most `text_bytes` bytes, the last of which is 0. They may be called
- * from any thread, several at a time, and return when what they were asked is done. Addresses of
- * elements are multiples of the elements' size. dtypes have the numbers of kvstore::DataType.
+ * from any thread, several at a time, and return when what they were asked is done, but for those
+ * that put it on a stream (at the end of the description). Addresses of elements are multiples of
+ * the elements' size. dtypes have the numbers of kvstore::DataType.
  */
 #ifndef KVSTORE_CLIENT_DEVICE_PLUGIN_ABI_H_
 #define KVSTORE_CLIENT_DEVICE_PLUGIN_ABI_H_
@@ -21,7 +22,7 @@
 extern "C" {
 #endif
 
-enum { KVSTORE_DEVICE_ABI = 1 };
+enum { KVSTORE_DEVICE_ABI = 2 };
 
 typedef enum kvstore_device_code {
   KVSTORE_DEVICE_OK = 0,
@@ -80,9 +81,36 @@ typedef struct kvstore_device_plugin {
    * others (NCCL) put there, which has come to an end when `wait` returns. */
   int (*stream)(int device, void** stream, char* text, size_t text_bytes);
   int (*wait)(int device, char* text, size_t text_bytes);
+
+  /* Streams: what is put on one is done in that order, later. A stream belongs to a device. It is
+   * given back when all is done that was put on it. */
+  int (*make_stream)(int device, void** stream, char* text, size_t text_bytes);
+  void (*drop_stream)(int device, void* stream);
+  /* Returns when all is done that has been put on the stream, or when that has failed. */
+  int (*wait_for_stream)(int device, void* stream, char* text, size_t text_bytes);
+  /* copy, fold and narrow, on a stream of `device`; memory stays as it is until they are done. One
+   * side of a copy is the device's, or both are. From host memory that is not pinned the bytes are
+   * taken at the call; a copy to such memory, and one between devices that do not reach each other,
+   * is done when the call returns. */
+  int (*copy_on)(int device, void* stream, int to_device, void* to, int from_device,
+                 const void* from, size_t bytes, char* text, size_t text_bytes);
+  int (*fold_on)(int device, void* stream, uint32_t dtype, const void* const* sources, size_t count,
+                 size_t elements, int rounded, void* to, char* text, size_t text_bytes);
+  int (*narrow_on)(int device, void* stream, uint32_t dtype, const void* from, size_t elements,
+                   void* to, char* text, size_t text_bytes);
+
+  /* Events: one comes when all is done that was on the stream when it was recorded there, the last
+   * time if there were several; one that never was has come. Stream and event are the device's. */
+  int (*make_event)(int device, void** event, char* text, size_t text_bytes);
+  void (*drop_event)(int device, void* event);
+  int (*record)(int device, void* event, void* stream, char* text, size_t text_bytes);
+  int (*wait_for_event)(int device, void* event, char* text, size_t text_bytes);
+  int (*has_come)(int device, void* event, int* come, char* text, size_t text_bytes);
+  /* What is put on the stream from now on waits for the event, which may be another device's. */
+  int (*await_event)(int device, void* stream, void* event, char* text, size_t text_bytes);
 } kvstore_device_plugin;
 
-#define KVSTORE_DEVICE_PLUGIN_SYMBOL "kvstore_device_plugin_v1"
+#define KVSTORE_DEVICE_PLUGIN_SYMBOL "kvstore_device_plugin_v2"
 typedef const kvstore_device_plugin* (*kvstore_device_plugin_function)(void);
 
 #ifdef __cplusplus

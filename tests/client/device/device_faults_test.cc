@@ -1,7 +1,5 @@
 // GPUs that fail: every call of the runtime that a call of a device store makes fails in turn. The
 // error has a type, nothing is lost or half done, and the next call works where it can.
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <functional>
@@ -13,6 +11,7 @@
 #include "kvstore/kvstore.h"
 #include "kvstore/ndarray.h"
 #include "tests/client/device/simulated_gpus.h"
+#include "tests/client/device/simulation.h"
 #include "tests/support/arrays.h"
 #include "tests/support/cuda_sim/faults.h"
 #include "tests/support/expect_error.h"
@@ -22,38 +21,18 @@ namespace {
 
 using cuda_sim::Call;
 using testing::BytesOf;
+using testing::Simulation;
+using testing::Sound;
 
 constexpr int kGpus = 8;
 // Two parts, the second one short.
 constexpr int64_t kTwoParts = (1 << 18) + 5;
 
-const cuda_sim::Control& Simulation() {
-  static const cuda_sim::Control& control = [&]() -> const cuda_sim::Control& {
-    // The SDK opens the same object, and counts its devices then.
-    REQUIRE(setenv("KVS_TEST_CUDA_DEVICES", "8", 1) == 0);
-    KVStore::InitPSEnv({{"KVSTORE_CUDA_PLUGIN", KVS_CUDA_SIM}, {"KVSTORE_REDUCTION_THREADS", "1"}});
-    void* const handle = ::dlopen(KVS_CUDA_SIM, RTLD_NOW | RTLD_LOCAL);
-    REQUIRE(handle != nullptr);
-    void* const function = ::dlsym(handle, CUDA_SIM_CONTROL_SYMBOL);
-    REQUIRE(function != nullptr);
-    return *reinterpret_cast<const cuda_sim::Control* (*)()>(function)();
-  }();
-  return control;
+// The SDK counts its GPUs when the first one is named.
+void UseEightGpus() {
+  REQUIRE(setenv("KVS_TEST_CUDA_DEVICES", "8", 1) == 0);
+  KVStore::InitPSEnv({{"KVSTORE_CUDA_PLUGIN", KVS_CUDA_SIM}, {"KVSTORE_REDUCTION_THREADS", "1"}});
 }
-
-// Nothing fails any more, and nothing is remembered of what has.
-class Sound {
- public:
-  Sound() { Restore(); }
-  ~Sound() { Restore(); }
-  static void Restore() {
-    for (const Call call : {Call::kAllocation, Call::kCopy, Call::kLaunch}) {
-      Simulation().fail(call, -1);
-    }
-    Simulation().refuse_peers(false);
-    Simulation().forget_errors();
-  }
-};
 
 NDArray On(const NDArray& array, int gpu) {
   return gpu < 0 ? array : array.Copy(Context::Gpu(gpu));
@@ -117,6 +96,7 @@ ErrorCode RefusedAs(Call call) {
 
 TEST_CASE("whichever call of a GPU's runtime fails, the value is the old or the new one",
           "[device][faults]") {
+  UseEightGpus();
   const Sound sound;
   const Call failing = GENERATE(Call::kAllocation, Call::kCopy, Call::kLaunch);
   for (const Named& named : Calls()) {
@@ -171,6 +151,7 @@ TEST_CASE("whichever call of a GPU's runtime fails, the value is the old or the 
 }
 
 TEST_CASE("where GPUs do not reach each other, copies go over the host", "[device][faults]") {
+  UseEightGpus();
   const Sound sound;
   Simulation().refuse_peers(true);
   const NDArray there = Filled(kTwoParts, 3).Copy(Context::Gpu(0)).Copy(Context::Gpu(1));
@@ -183,6 +164,7 @@ TEST_CASE("where GPUs do not reach each other, copies go over the host", "[devic
 }
 
 TEST_CASE("what failed leaves no memory of a GPU behind", "[device][faults]") {
+  UseEightGpus();
   const Sound sound;
   World().store->WaitAll();
   const uint64_t before = Simulation().live_allocations();
@@ -203,6 +185,7 @@ TEST_CASE("what failed leaves no memory of a GPU behind", "[device][faults]") {
 // Seeds: a program of pushes and pulls with arrays anywhere on 1 to 8 GPUs, of which some fail.
 TEST_CASE("by any seed a device store with failing GPUs has the value of the pushes that it took",
           "[device][faults]") {
+  UseEightGpus();
   const Sound sound;
   static std::random_device fresh;
   const auto seed = GENERATE(take(40, random(0, 1 << 30))) ^ static_cast<int>(fresh() >> 2);

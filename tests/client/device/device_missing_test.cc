@@ -29,7 +29,7 @@ TEST_CASE("without a GPU the error says what is missing, and where there is one 
   CHECK_ERROR(OnGpu(0), kFailedPrecondition, "gpu(0): missing: the plugin (/nowhere/libplugin.so");
   KVStore::InitPSEnv({{"KVSTORE_CUDA_PLUGIN", "libm.so.6"}});
   CHECK_ERROR(OnGpu(0), kFailedPrecondition,
-              "gpu(0): missing: a plugin ('libm.so.6' does not export kvstore_device_plugin_v1)");
+              "gpu(0): missing: a plugin ('libm.so.6' does not export kvstore_device_plugin_v2)");
 
   testing::UseSimulatedGpus();
   REQUIRE(setenv("KVS_TEST_CUDA_DEVICES", "0", 1) == 0);

@@ -169,8 +169,7 @@ TEST_CASE("what is not waited for is early by some seeds and late by others, the
   CHECK(found == std::set<int>{0, 1});
 }
 
-TEST_CASE("who asks for an event again and again is told that it has come",
-          "[cuda_sim][streams]") {
+TEST_CASE("who asks for an event again and again is told that it has come", "[cuda_sim][streams]") {
   const Clean clean;
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
     CAPTURE(seed);

@@ -150,9 +150,9 @@ cudaError_t cudaFreeHost(void* memory) {
 
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* address) {
   const int device = Memory::All().DeviceOf(address, 1);
-  attributes->type = device >= 0              ? cudaMemoryTypeDevice
+  attributes->type = device >= 0            ? cudaMemoryTypeDevice
                      : IsPinned(address, 1) ? cudaMemoryTypeHost
-                                              : cudaMemoryTypeUnregistered;
+                                            : cudaMemoryTypeUnregistered;
   attributes->device = device >= 0 ? device : -1;
   return Sticky();
 }

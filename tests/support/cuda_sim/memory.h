@@ -1,4 +1,5 @@
-// The memory of the simulated GPUs, and pinned memory: host memory of which it is known whose it is.
+// The memory of the simulated GPUs, and pinned memory: host memory of which it is known whose it
+// is.
 #pragma once
 
 #include <cstddef>

@@ -1,8 +1,8 @@
 // The streams of the simulated GPUs: queues of work, of which nothing is done at the call. What is
-// done when, a seed chooses among the heads of the queues, but for those that wait for an event that
-// has not come. Work is done when the host waits, some of it when it asks, and, as the seed wants
-// it, some at any other call: early in some runs, as late as is legal in others. With seed 0 it is
-// done in the order in which it was put there, as late as is legal.
+// done when, a seed chooses among the heads of the queues, but for those that wait for an event
+// that has not come. Work is done when the host waits, some of it when it asks, and, as the seed
+// wants it, some at any other call: early in some runs, as late as is legal in others. With seed 0
+// it is done in the order in which it was put there, as late as is legal.
 //
 // One thread, one seed: one order. Several threads do the work of several streams at once.
 #pragma once
