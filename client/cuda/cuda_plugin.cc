@@ -1,6 +1,6 @@
 // The plugin for NVIDIA's GPUs (client/device/plugin_abi.h): its memory and sums; copies and
-// streams are in stream_calls.cc. Compiled by nvcc with the real runtime, and by the host's
-// compiler for the simulated GPU.
+// streams are in stream_calls.cc, codes in code_calls.cc. Compiled by nvcc with the real runtime,
+// and by the host's compiler for the simulated GPU.
 //
 // Each device has a stream of its own, on which is put, and waited for, what is asked without one;
 // the SDK makes others.
@@ -175,6 +175,7 @@ kvstore_device_plugin_v2() {
     made.stream = &StreamOf;
     made.wait = &Wait;
     AddStreamCalls(&made);
+    AddCodeCalls(&made);
     made.fold_on = &FoldOn;
     made.narrow_on = &NarrowOn;
     return made;

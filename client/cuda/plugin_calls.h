@@ -100,7 +100,8 @@ int Do(int device, const char* what, const Text& text, const Work& work) {
 
 // Whether the address is in the device's memory: a kernel that reads another one ends the process's
 // use of the device.
-inline int CheckHere(int device, const void* at, const char* what, const char* role, const Text& text) {
+inline int CheckHere(int device, const void* at, const char* what, const char* role,
+                     const Text& text) {
   cudaPointerAttributes attributes;
   const cudaError_t error = cudaPointerGetAttributes(&attributes, at);
   if (error != cudaSuccess) return text.Failed(error, device, what);
@@ -119,5 +120,7 @@ inline int CheckHere(int device, const void* at, const char* what, const char* r
 
 // The calls of stream_calls.cc: copies, streams and events.
 void AddStreamCalls(kvstore_device_plugin* plugin);
+// The calls of code_calls.cc: sums that are encoded.
+void AddCodeCalls(kvstore_device_plugin* plugin);
 
 }  // namespace kvstore::cuda

@@ -39,8 +39,7 @@ absl::StatusOr<DeviceStream> DeviceStream::Create(const DeviceLibrary& library, 
   return DeviceStream(library, gpu, stream);
 }
 
-absl::Status DeviceStream::Copy(const MemoryAt& to, const ConstMemoryAt& from,
-                                size_t bytes) const {
+absl::Status DeviceStream::Copy(const MemoryAt& to, const ConstMemoryAt& from, size_t bytes) const {
   if (bytes == 0) return absl::OkStatus();
   return CallPlugin(library_->plugin().copy_on, gpu_, stream_.get(), to.device(), to.at,
                     from.device(), from.at, bytes);

@@ -1,5 +1,5 @@
-// DeviceStream, DeviceEvent: what is put on a stream of a GPU is done in that order, later; an event
-// comes when all is done that was on the stream when it was recorded there.
+// DeviceStream, DeviceEvent: what is put on a stream of a GPU is done in that order, later; an
+// event comes when all is done that was on the stream when it was recorded there.
 //
 // Nobody gives memory back, or reads what is written, before an event or the stream says that this
 // is done; a stream that is destroyed does not wait.

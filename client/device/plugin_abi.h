@@ -45,6 +45,16 @@ typedef struct kvstore_device_facts {
   uint32_t runtime;      /* the CUDA that the plugin is built with */
 } kvstore_device_facts;
 
+/* How a sum is encoded: 2 bits an element (2bit) or 1 (1bit). What is left over is in the
+ * accumulator's dtype; `before` is null where nothing was, and may be `left_over`. */
+typedef struct kvstore_device_encoding {
+  uint32_t bits;
+  double threshold;
+  const void* before;
+  void* left_over;
+  void* encoded; /* whole 32-bit words */
+} kvstore_device_encoding;
+
 typedef struct kvstore_device_plugin {
   uint32_t abi;       /* KVSTORE_DEVICE_ABI */
   uint32_t simulated; /* whether there is no real device */
@@ -108,6 +118,12 @@ typedef struct kvstore_device_plugin {
   int (*has_come)(int device, void* event, int* come, char* text, size_t text_bytes);
   /* What is put on the stream from now on waits for the event, which may be another device's. */
   int (*await_event)(int device, void* stream, void* event, char* text, size_t text_bytes);
+
+  /* The left fold of up to `encoded_max` arrays of f32, f64, f16 or bf16, rounded to their dtype,
+   * on top of what was left over, encoded. All are in the device's memory. */
+  int (*encode)(int device, uint32_t dtype, const void* const* sources, size_t count,
+                size_t elements, const kvstore_device_encoding* as, char* text, size_t text_bytes);
+  size_t encoded_max;
 } kvstore_device_plugin;
 
 #define KVSTORE_DEVICE_PLUGIN_SYMBOL "kvstore_device_plugin_v2"

@@ -4,7 +4,6 @@
 #include "common/codec/bit_codes.h"
 
 #include <array>
-#include <cmath>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "common/codec/bit_codes.cc"
@@ -57,16 +56,10 @@ void TwoBitScalar(T threshold, T* values, size_t elements, uint8_t* codes) {
   unsigned positive = 0;
   unsigned negative = 0;
   for (size_t i = 0; i < elements; ++i) {
-    const T x = values[i];
-    T left = x;
-    if (x >= threshold) {
-      positive |= 1u << i;
-      left = x - threshold;
-    } else if (x <= -threshold) {
-      negative |= 1u << i;
-      left = x + threshold;
-    }
-    values[i] = std::isfinite(left) ? left : T{0};
+    const scalar::Coded<T> coded = scalar::TwoBitCodeOf(threshold, values[i]);
+    if (coded.code == 3) positive |= 1u << i;
+    if (coded.code == 2) negative |= 1u << i;
+    values[i] = coded.left;
   }
   PutTwoBits(positive, negative, codes);
 }
@@ -75,10 +68,9 @@ template <typename T>
 uint8_t OneBitScalar(T threshold, T step, T* values, size_t elements) {
   unsigned above = 0;
   for (size_t i = 0; i < elements; ++i) {
-    const bool is_above = values[i] > threshold;
-    if (is_above) above |= 1u << i;
-    const T left = is_above ? values[i] - step : values[i] + step;
-    values[i] = std::isfinite(left) ? left : T{0};
+    const scalar::Coded<T> coded = scalar::OneBitCodeOf(threshold, step, values[i]);
+    above |= coded.code << i;
+    values[i] = coded.left;
   }
   return kReversed[above];
 }

@@ -1,17 +1,13 @@
-// The inner loops of the codecs that send one or two bits for each element.
-//
-// Layout: elements come from the highest bits of a byte down. Two bits: element i is bits 7-6 of
-// byte i/4 where i % 4 is 0, bits 1-0 where it is 3. One bit: element i is bit 7 of byte i/8 where
-// i % 8 is 0. What is left of the last 32-bit word is zeros.
+// The inner loops of the codecs that send one or two bits for each element. What happens to an
+// element, and where its code is: common/kernels/cpu/code_steps.h.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-namespace kvstore {
+#include "common/kernels/cpu/code_steps.h"
 
-constexpr size_t TwoBitBytes(size_t elements) { return (elements + 15) / 16 * 4; }
-constexpr size_t OneBitBytes(size_t elements) { return (elements + 31) / 32 * 4; }
+namespace kvstore {
 
 // For each element x of `values`: x >= threshold: code 11, and x loses the threshold;
 // x <= -threshold: code 10, and x gains it; else (a NaN, too) code 00. What is not finite then
@@ -62,14 +58,15 @@ void DecodeBytes(const T* meanings, const uint8_t* encoded, size_t elements, con
 // Calls sink(i, value) for every element: +threshold for 11, -threshold for 10, 0 else.
 template <typename T, typename Sink>
 void DecodeTwoBit(T threshold, const uint8_t* encoded, size_t elements, const Sink& sink) {
-  const T meanings[4] = {T{0}, T{0}, -threshold, threshold};
+  const T meanings[4] = {T{0}, T{0}, scalar::TwoBitMeaning(threshold, 2),
+                         scalar::TwoBitMeaning(threshold, 3)};
   DecodeBytes<T, 4>(meanings, encoded, elements, sink);
 }
 
 // +value for a bit that is 1, -value for one that is 0.
 template <typename T, typename Sink>
 void DecodeOneBit(T value, const uint8_t* encoded, size_t elements, const Sink& sink) {
-  const T meanings[2] = {-value, value};
+  const T meanings[2] = {scalar::OneBitMeaning(value, 0), scalar::OneBitMeaning(value, 1)};
   DecodeBytes<T, 8>(meanings, encoded, elements, sink);
 }
 

@@ -1,7 +1,7 @@
-// The sums of a plugin for GPUs over its C interface, to the bit: what `KVS_TEST_CUDA_PLUGIN`
-// names, else the simulated one. Of the tree it links nothing, so that it runs where the rest is
-// not built: tools/gpu_check.sh runs it on a real GPU. The kernels by themselves:
-// tests/common/kernels/cuda.
+// The sums and the codes of a plugin for GPUs over its C interface, to the bit: what
+// `KVS_TEST_CUDA_PLUGIN` names, else the simulated one. Of the tree it links nothing, so that it
+// runs where the rest is not built: tools/gpu_check.sh runs it on a real GPU. The kernels by
+// themselves: tests/common/kernels/cuda.
 #include <dlfcn.h>
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "client/device/plugin_abi.h"
+#include "common/kernels/cpu/code_steps.h"
 #include "common/kernels/cpu/scalar.h"
 #include "tests/common/kernels/numbers.h"
 
@@ -164,7 +165,76 @@ void CheckSum(std::mt19937_64& random, size_t count, size_t elements, size_t off
   REQUIRE(FirstDifference(rounded.Read(), rounded_expected) == -1);
 }
 
+// One step of the scalar codec: the element becomes what is left over of it.
+template <typename T>
+unsigned CodeOf(const BitCode& code, T* x) {
+  const auto threshold = static_cast<T>(code.threshold);
+  const scalar::Coded<T> coded = code.bits == 2 ? scalar::TwoBitCodeOf(threshold, *x)
+                                                : scalar::OneBitCodeOf(threshold, T{1}, *x);
+  *x = coded.left;
+  return coded.code;
+}
+
+template <typename T>
+void CheckCodes(std::mt19937_64& random, const BitCode& code, size_t count, size_t elements,
+                size_t offset) {
+  CAPTURE(code.bits, count, elements, offset);
+  std::vector<Acc<T>> expected_left(elements);
+  // Where what was left over is, and where what is then left over goes: elsewhere, then the same.
+  const OnGpu<Acc<T>> left_over[2] = {{expected_left, offset}, {expected_left, offset}};
+  for (size_t push = 0; push < 3; ++push) {
+    CAPTURE(push);
+    std::vector<std::vector<T>> values;
+    std::vector<OnGpu<T>> arrays;
+    std::vector<const void*> host, sources;
+    for (size_t k = 0; k < count; ++k) {
+      values.push_back(ManyNumbers<T>(random, elements));
+      arrays.emplace_back(values.back(), offset);
+      sources.push_back(arrays.back().data());
+    }
+    for (const auto& each : values) host.push_back(each.data());
+    std::vector<Acc<T>> sum(elements);
+    scalar::LeftFold<T>(sum.data(), host.data(), count, 0, elements);
+    std::vector<uint8_t> expected(code.EncodedBytes(elements));
+    for (size_t i = 0; i < elements; ++i) {
+      expected_left[i] = scalar::Sum(expected_left[i], scalar::Widened(Rounded<T>(sum[i])));
+      const size_t bit = i * code.bits;
+      expected[bit / 8] = static_cast<uint8_t>(
+          expected[bit / 8] | CodeOf(code, &expected_left[i]) << (8 - code.bits - bit % 8));
+    }
+    const OnGpu<uint8_t> encoded(std::vector<uint8_t>(expected.size(), 0xff), 0);
+    const OnGpu<Acc<T>>& after = left_over[push == 0 ? 0 : 1];
+    kvstore_device_encoding as{};
+    as.bits = code.bits;
+    as.threshold = code.threshold;
+    as.before = push == 0 ? nullptr : left_over[push - 1].data();
+    as.left_over = after.data();
+    as.encoded = encoded.data();
+    Ask(Plugin().encode, 0, static_cast<uint32_t>(DTypeOf<T>()),
+        static_cast<const void* const*>(sources.data()), count, elements,
+        static_cast<const kvstore_device_encoding*>(&as));
+    REQUIRE(FirstDifference(encoded.Read(), expected) == -1);
+    REQUIRE(FirstDifference(after.Read(), expected_left) == -1);
+  }
+}
+
 }  // namespace
+
+TEMPLATE_TEST_CASE("a plugin's codes have the scalar's bits", "[cuda][codec]", float, double, F16,
+                   BF16) {
+  std::mt19937_64 random(5);
+  const size_t many = (Plugin().simulated != 0 ? size_t{1} << 12 : size_t{9} << 20) + 5;
+  for (const BitCode& code : {BitCode{2, 0.5}, BitCode{1, 0.1}}) {
+    for (const size_t count : {1, 2, 3, 4, 5, 6, 7, 8}) {
+      for (const size_t elements : {1, 7, 17, 33, 127}) {
+        for (const size_t offset : {0, 1}) {
+          CheckCodes<TestType>(random, code, count, elements, offset);
+        }
+      }
+    }
+    CheckCodes<TestType>(random, code, 3, many, 0);
+  }
+}
 
 TEMPLATE_TEST_CASE("a plugin's sum has the scalar's bits", "[cuda]", EVERY_DTYPE) {
   std::mt19937_64 random(3);

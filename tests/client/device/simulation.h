@@ -1,4 +1,5 @@
-// What can be made to go wrong with the simulated GPUs, and in which order their streams are served.
+// What can be made to go wrong with the simulated GPUs, and in which order their streams are
+// served.
 #pragma once
 
 #include <dlfcn.h>
