@@ -180,6 +180,12 @@ absl::Status DeviceLibrary::Narrow(int gpu, DType dtype, const void* from, size_
   return CallPlugin(plugin_.narrow, gpu, static_cast<uint32_t>(dtype), from, elements, to);
 }
 
+absl::Status DeviceLibrary::Encode(int gpu, DType dtype, absl::Span<const void* const> sources,
+                                   size_t elements, const kvstore_device_encoding& as) const {
+  return CallPlugin(plugin_.encode, gpu, static_cast<uint32_t>(dtype), sources.data(),
+                    sources.size(), elements, &as);
+}
+
 absl::StatusOr<void*> DeviceLibrary::Stream(int gpu) const {
   void* stream = nullptr;
   KVS_RETURN_IF_ERROR(CallPlugin(plugin_.stream, gpu, &stream));

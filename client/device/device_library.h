@@ -76,6 +76,11 @@ class DeviceLibrary {
   absl::StatusOr<void*> Stream(int gpu) const;
   absl::Status Wait(int gpu) const;
   absl::Status Narrow(int gpu, DType dtype, const void* from, size_t elements, void* to) const;
+  // The sum of at most encoded_max() arrays, f32, f64, f16 or bf16, rounded, on top of what was
+  // left over, encoded. All are in the GPU's memory.
+  absl::Status Encode(int gpu, DType dtype, absl::Span<const void* const> sources, size_t elements,
+                      const kvstore_device_encoding& as) const;
+  size_t encoded_max() const { return plugin_.encoded_max; }
 
   // For DeviceStream and DeviceEvent (device_stream.h).
   const kvstore_device_plugin& plugin() const { return plugin_; }

@@ -3,25 +3,27 @@
 #include <fmt/format.h>
 
 #include <string>
-#include <utility>
+
+#include "common/base/status_macros.h"
 
 namespace kvstore {
 
-CompressingCodec::CompressingCodec(CompressionConfig config, CodecPtr codec, WorkerRank rank)
-    : config_(std::move(config)), codec_(std::move(codec)), rank_(rank) {}
+CompressingCodec::CompressingCodec(CompressionConfig config, CodecPtr codec, WorkerRank rank,
+                                   bool on_devices)
+    : config_(std::move(config)), codec_(std::move(codec)), rank_(rank), on_devices_(on_devices) {}
 
 bool CompressingCodec::Encodes(const KeyOperation& operation) const {
   return Compresses(config_, operation.spec.dtype, operation.spec.bytes);
 }
 
-ValueEncoder& CompressingCodec::ValueEncoderOf(const KeyOperation& operation) {
+CompressingCodec::Encoders& CompressingCodec::EncodersOf(const KeyOperation& operation) {
   MutexLock lock(mutex_);
-  std::unique_ptr<ValueEncoder>& encoder = values_[operation.key->id];
-  if (encoder == nullptr) {
-    encoder = std::make_unique<ValueEncoder>(codec_, operation.key->id, rank_, operation.spec.dtype,
-                                             operation.spec.bytes);
+  std::unique_ptr<Encoders>& encoders = values_[operation.key->id];
+  if (encoders == nullptr) {
+    encoders = std::make_unique<Encoders>(
+        ValueEncoder(codec_, operation.key->id, rank_, operation.spec.dtype, operation.spec.bytes));
   }
-  return *encoder;
+  return *encoders;
 }
 
 RowEncoder& CompressingCodec::RowEncoderOf(const KeyOperation& operation) {
@@ -35,6 +37,35 @@ RowEncoder& CompressingCodec::RowEncoderOf(const KeyOperation& operation) {
   return *encoder;
 }
 
+absl::StatusOr<std::optional<Contribution>> CompressingCodec::EncodeOnDevices(
+    const KeyOperation& operation, BlockThreads& threads) {
+  const std::optional<BitCode> code = codec_->bit_code();
+  if (!on_devices_ || !code || operation.spec.row_sparse) return std::nullopt;
+  Encoders& of = EncodersOf(operation);
+  if (!DeviceEncoder::Takes(operation.values)) {
+    if (of.on_gpus == nullptr || !of.on_gpus->holds()) return std::nullopt;
+    KVS_ASSIGN_OR_RETURN(MutableBufferPtr left_over, of.on_gpus->ToHost());
+    of.on_host.set_left_over(std::move(left_over));
+    of.on_gpus->Forget();
+    return std::nullopt;
+  }
+  if (of.on_gpus == nullptr) {
+    of.on_gpus = std::make_unique<DeviceEncoder>(*code, operation.spec.dtype, operation.spec.bytes,
+                                                 &spares_);
+  }
+  auto encoded = std::make_shared<EncodedContribution>();
+  encoded->codec = codec_->id();
+  KVS_ASSIGN_OR_RETURN(encoded->parts,
+                       of.on_gpus->Encode(operation.values, of.on_host.left_over().get(), threads));
+  encoded->accept = [&of] {
+    of.on_gpus->Accept();
+    of.on_host.set_left_over(nullptr);
+  };
+  Contribution contribution;
+  contribution.encoded = std::move(encoded);
+  return contribution;
+}
+
 PartCodec::Encoding CompressingCodec::Prepare(const KeyOperation& operation,
                                               std::vector<PartPiece>* pieces) {
   if (!Encodes(operation)) return nullptr;
@@ -45,7 +76,7 @@ PartCodec::Encoding CompressingCodec::Prepare(const KeyOperation& operation,
 
 PartCodec::Encoding CompressingCodec::PrepareValue(const KeyOperation& operation,
                                                    std::vector<PartPiece>* pieces) {
-  ValueEncoder& encoder = ValueEncoderOf(operation);
+  ValueEncoder& encoder = EncodersOf(operation).on_host;
   std::vector<MutableBufferPtr> parts = encoder.MakeRoom();
   // The parts of a dense value lie one behind the other.
   Payload value;

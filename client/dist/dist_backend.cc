@@ -131,6 +131,7 @@ DistBackend::DistBackend(std::shared_ptr<SessionShare> share, const Environment&
                          StalenessBoundOf(share_->session()->store_type()).has_value()),
       timeout_ms_(share_->session()->operation_timeout_ms()),
       push_copy_(environment.push_copy),
+      sums_on_devices_(sums_on_devices),
       guard_(environment.nan_policy, rank_),
       staleness_(mode_ == StoreMode::kAsync ? std::make_shared<StalenessTable>() : nullptr),
       reading_(rank_ == kReaderRank ? std::make_shared<ReadingCodec>() : nullptr),
@@ -199,7 +200,7 @@ void DistBackend::Issue(std::shared_ptr<KeyOperation> operation, const TokenPtr&
     const absl::Status copied = CopyIfAsked(*operation, &*contribution);
     return copied.ok() ? Send(operation, token, &*contribution) : token->Finish(copied);
   }
-  reductions_.Reduce(operation, token, guard,
+  reductions_.Reduce(operation, token, {guard, encodes ? codec_.get() : nullptr},
                      [this, token, operation](const absl::StatusOr<Contribution>& contribution) {
                        if (!contribution.ok()) return token->Finish(contribution.status());
                        const absl::Status admitted =
@@ -348,7 +349,7 @@ PartAsks DistBackend::AsksOfState(const std::shared_ptr<KeyOperation>& operation
 
 absl::Status DistBackend::SetCompression(const CompressionConfig& config) {
   KVS_ASSIGN_OR_RETURN(CodecPtr codec, MakeCodec(config));
-  codec_ = std::make_shared<CompressingCodec>(config, std::move(codec), rank_);
+  codec_ = std::make_shared<CompressingCodec>(config, std::move(codec), rank_, sums_on_devices_);
   compresses_ = true;
   return absl::OkStatus();
 }

@@ -119,6 +119,7 @@ class DistBackend final : public StoreBackend {
   const bool counts_every_push_;  // also one without rows
   const int64_t timeout_ms_;
   const bool push_copy_;
+  const bool sums_on_devices_;
   NanGuard guard_;
   const std::shared_ptr<StalenessTable> staleness_;  // null on a synchronous store
   const std::shared_ptr<ReadingCodec> reading_;      // null in a worker

@@ -8,11 +8,14 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "client/dist/cut.h"
+#include "client/reduce/block_threads.h"
+#include "client/reduce/contribution.h"
 #include "client/store/store_backend.h"
 #include "common/cluster/identity.h"
 #include "common/model/compression_config.h"
@@ -31,6 +34,14 @@ class PartCodec {
   // Whether pushes of the operation's key are encoded: that takes time, so it is done on the
   // reducer's thread, not on the caller's.
   virtual bool Encodes(const KeyOperation& operation) const = 0;
+  // A push that is encoded comes here first, on the reducer's thread, with the reducer's threads:
+  // one whose values GPUs have may be encoded there, so that only codes cross to the host. Nothing:
+  // it is left to Prepare. Errors: the GPUs'; what is left over is as it was. May throw
+  // std::bad_alloc.
+  virtual absl::StatusOr<std::optional<Contribution>> EncodeOnDevices(const KeyOperation&,
+                                                                      BlockThreads&) {
+    return std::nullopt;
+  }
   // Hears how far an encoding is: the pieces of all parts below `end` may be sent.
   using Encoded = absl::FunctionRef<void(PartIndex end)>;
   // Makes room for the pieces of a push, all parts of its key, to be encoded in, and returns what

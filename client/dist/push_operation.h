@@ -25,8 +25,8 @@ class PushOperation final : public DistOperation {
                PartAsks* asks);
   // Whether what is to be sent is encoded first.
   bool encodes() const { return encoding_ != nullptr; }
-  // Encodes it, once, part by part, and says how far it is. From its call on all of it has to be
-  // sent: what is left over goes with the next push.
+  // Encodes it, once, part by part, and says how far it is; what comes encoded is accepted. From
+  // its call on all of it has to be sent: what is left over goes with the next push.
   void Encode(PartCodec::Encoded encoded) noexcept;
 
  private:

@@ -13,25 +13,31 @@
 namespace kvstore {
 
 void ReductionQueue::Reduce(std::shared_ptr<KeyOperation> operation, const TokenPtr& token,
-                            NanGuard* guard, Done done) {
+                            Helpers helpers, Done done) {
   const KeyId key = operation->key->id;
   const int priority = operation->priority;
   queue_.Add(key, priority,
-             [this, token, guard, operation = std::move(operation), order = token->HoldOrder(),
+             [this, token, helpers, operation = std::move(operation), order = token->HoldOrder(),
               done = std::move(done)](bool run) {
                if (!run) {
                  return done(WordedStatus(absl::StatusCode::kCancelled,
                                           [] { return "the store was destroyed"; }));
                }
-               done(Reduced(operation.get(), guard));
+               done(Reduced(operation.get(), helpers));
              });
 }
 
-absl::StatusOr<Contribution> ReductionQueue::Reduced(KeyOperation* operation, NanGuard* guard) {
+absl::StatusOr<Contribution> ReductionQueue::Reduced(KeyOperation* operation,
+                                                     const Helpers& helpers) {
   try {
-    if (guard != nullptr) {
+    if (helpers.guard != nullptr) {
       KVS_RETURN_IF_ERROR(BringToHost(operation));
-      KVS_RETURN_IF_ERROR(guard->Admit(operation));
+      KVS_RETURN_IF_ERROR(helpers.guard->Admit(operation));
+    }
+    if (helpers.codec != nullptr) {
+      auto encoded = helpers.codec->EncodeOnDevices(*operation, reducer_->threads());
+      if (!encoded.ok()) return Named(operation->key->label, encoded.status());
+      if (*encoded) return **std::move(encoded);
     }
     auto contribution = reducer_->Reduce(*operation);
     if (!contribution.ok()) return Named(operation->key->label, contribution.status());

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "client/dist/part_codec.h"
 #include "client/order/dependency_engine.h"
 #include "client/order/work_queue.h"
 #include "client/reduce/contribution.h"
@@ -24,14 +25,20 @@ class ReductionQueue {
   // `reducer` outlives it, and is used by its thread.
   explicit ReductionQueue(Reducer* reducer) : reducer_(reducer), queue_("kvs-sums") {}
 
-  // Calls `done` once, later, with what reducer->Reduce makes of the operation. Until `done` has
+  // Who works on an operation besides the reducer.
+  struct Helpers {
+    // Who is still to admit it: one that brings what GPUs have, which is brought to the host first.
+    NanGuard* guard = nullptr;
+    // Who encodes what is pushed, and may do that on GPUs.
+    PartCodec* codec = nullptr;
+  };
+  // Calls `done` once, later, with what `helpers`, each of which may be null, and reducer->Reduce
+  // make of the operation. Until `done` has
   // returned it holds the operation's order (`token`): later operations on the key are not issued,
   // so that none overtakes this one.
-  // `guard`: null, or who is still to admit the operation: one that brings what GPUs have, which is
-  // brought to the host first.
-  // Errors, passed to `done`: those of Reduce and of the guard; RESOURCE_EXHAUSTED no memory for a
-  // sum; CANCELLED after Stop.
-  void Reduce(std::shared_ptr<KeyOperation> operation, const TokenPtr& token, NanGuard* guard,
+  // Errors, passed to `done`: those of Reduce, of the guard and of the codec; RESOURCE_EXHAUSTED no
+  // memory for a sum; CANCELLED after Stop.
+  void Reduce(std::shared_ptr<KeyOperation> operation, const TokenPtr& token, Helpers helpers,
               Done done);
 
   // Whether the calling thread is the queue's own.
@@ -41,7 +48,7 @@ class ReductionQueue {
   void Stop() { queue_.Stop(); }
 
  private:
-  absl::StatusOr<Contribution> Reduced(KeyOperation* operation, NanGuard* guard);
+  absl::StatusOr<Contribution> Reduced(KeyOperation* operation, const Helpers& helpers);
 
   Reducer* const reducer_;
   WorkQueue queue_;

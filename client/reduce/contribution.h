@@ -3,11 +3,24 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <vector>
 
 #include "client/store/row_values.h"
+#include "common/model/compression_config.h"
+#include "common/tensor/buffer.h"
 
 namespace kvstore {
+
+// What became of a dense contribution that was encoded where its values are, on GPUs, and came to
+// the host as codes.
+struct EncodedContribution {
+  CodecId codec = CodecId::kPlain;
+  std::vector<MutableBufferPtr> parts;
+  // Called once, if all of it is going to be sent: what is left over moves on. Throws nothing.
+  std::function<void()> accept;
+};
 
 struct Contribution {
   // If the key is dense: the bytes of the whole value, in the key's dtype. Else null.
@@ -17,6 +30,9 @@ struct Contribution {
   // let go of the bytes.
   std::shared_ptr<const void> owner;
   bool lent = false;  // the bytes are the caller's array
+
+  // Instead of `data`, where it is encoded already. Else null.
+  std::shared_ptr<const EncodedContribution> encoded;
 
   // If the key is row_sparse: its rows, in the key's dtype.
   Rows rows;

@@ -1,53 +1,13 @@
 #include "client/reduce/nccl_reducer.h"
 
-#include <algorithm>
-#include <utility>
 #include <vector>
 
 #include "client/array/ndarray_impl.h"
+#include "client/reduce/taken_blocks.h"
 #include "common/base/status_macros.h"
 #include "common/kernels/convert.h"
 
 namespace kvstore {
-namespace {
-
-// Memory of GPUs that is given back together.
-class Taken {
- public:
-  Taken(DeviceBlocks* blocks, const DeviceLibrary& library) : blocks_(blocks), library_(library) {}
-  ~Taken() {
-    for (auto& [gpu, block] : taken_) blocks_->Give(gpu, std::move(block));
-  }
-  Taken(const Taken&) = delete;
-  Taken& operator=(const Taken&) = delete;
-
-  // At most DeviceBlocks::kBlockBytes.
-  absl::StatusOr<void*> Take(int gpu) {
-    taken_.reserve(taken_.size() + 1);
-    KVS_ASSIGN_OR_RETURN(std::shared_ptr<void> block,
-                         blocks_->Take(library_, gpu, DeviceBlocks::kBlockBytes));
-    taken_.emplace_back(gpu, std::move(block));
-    return taken_.back().second.get();
-  }
-
- private:
-  DeviceBlocks* const blocks_;
-  const DeviceLibrary& library_;
-  std::vector<std::pair<int, std::shared_ptr<void>>> taken_;
-};
-
-// Those that have values, each once, ascending.
-std::vector<int> GpusOf(absl::Span<const NDArray> values) {
-  std::vector<int> gpus;
-  for (const NDArray& value : values) {
-    if (OnDevice(value.context())) gpus.push_back(value.context().index);
-  }
-  std::sort(gpus.begin(), gpus.end());
-  gpus.erase(std::unique(gpus.begin(), gpus.end()), gpus.end());
-  return gpus;
-}
-
-}  // namespace
 
 absl::Status NcclReducer::Fold(DType dtype, absl::Span<const NDArray> values,
                                const ElementRange& range, FoldedAs as, Stores stores,

@@ -17,12 +17,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/cluster/identity.h"
+#include "common/kernels/cpu/code_steps.h"
 #include "common/model/compression_config.h"
 #include "common/tensor/dtype.h"
 #include "common/wire/payload.h"
@@ -55,6 +57,9 @@ class Codec {
   // Where this is not 0, encoding a block is the same as encoding it so many elements at a time,
   // and putting the results one behind the other.
   virtual size_t piece_elements() const { return 0; }
+  // What the codec is to a GPU, which encodes each element for itself, with the same bits
+  // (common/kernels/cuda/codecs.cuh); nothing: only the host encodes.
+  virtual std::optional<BitCode> bit_code() const { return std::nullopt; }
   // Memory that Encode needs besides.
   virtual size_t ScratchBytes(DType /*dtype*/, size_t /*elements*/) const { return 0; }
   // Writes EncodedBytes() bytes to `encoded`, which need no alignment. `values`, in

@@ -13,6 +13,7 @@ class OneBitCodec final : public TypedCodec<OneBitCodec> {
   explicit OneBitCodec(double threshold) : TypedCodec(CodecId::kOneBit), threshold_(threshold) {}
 
   size_t piece_elements() const override { return kPieceElements; }
+  std::optional<BitCode> bit_code() const override { return BitCode{1, threshold_}; }
 
   template <typename T>
   size_t EncodedBytesOf(size_t elements) const {

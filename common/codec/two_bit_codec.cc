@@ -13,6 +13,7 @@ class TwoBitCodec final : public TypedCodec<TwoBitCodec> {
   explicit TwoBitCodec(double threshold) : TypedCodec(CodecId::kTwoBit), threshold_(threshold) {}
 
   size_t piece_elements() const override { return kPieceElements; }
+  std::optional<BitCode> bit_code() const override { return BitCode{2, threshold_}; }
 
   template <typename T>
   size_t EncodedBytesOf(size_t elements) const {

@@ -20,10 +20,12 @@ std::vector<MutableBufferPtr> ValueEncoder::MakeRoom() {
   if (left_over_ == nullptr) {
     auto zeros =
         std::make_shared<Buffer>(bytes_ / DTypeBytes(dtype_) * DTypeBytes(AccumulatorOf(dtype_)));
-    const size_t scratch = codec_->ScratchBytes(dtype_, ElementsOf(0));
-    if (scratch > 0) scratch_ = std::make_shared<Buffer>(scratch);
     std::memset(zeros->data(), 0, zeros->size());
     left_over_ = std::move(zeros);
+  }
+  if (const size_t scratch = codec_->ScratchBytes(dtype_, ElementsOf(0));
+      scratch > 0 && scratch_ == nullptr) {
+    scratch_ = std::make_shared<Buffer>(scratch);
   }
   std::vector<MutableBufferPtr> parts(PartCount(bytes_));
   for (PartIndex part = 0; part < parts.size(); ++part) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -39,6 +40,11 @@ class ValueEncoder {
   void Undo() noexcept;
 
   const Codec& codec() const { return *codec_; }
+
+  // What is left over, in AccumulatorOf(dtype); null: nothing, or somebody else has it, who may
+  // bring it back (a GPU, client/reduce/device_encoder.h).
+  const MutableBufferPtr& left_over() const { return left_over_; }
+  void set_left_over(MutableBufferPtr left_over) { left_over_ = std::move(left_over); }
 
  private:
   size_t ElementsOf(PartIndex part) const;

@@ -25,7 +25,7 @@ absl::StatusOr<Contribution> Reduced(ReductionQueue& reductions,
                                      const std::shared_ptr<KeyOperation>& operation,
                                      const TokenPtr& token) {
   const auto answer = std::make_shared<Answered>();
-  reductions.Reduce(operation, token, nullptr, [answer](absl::StatusOr<Contribution> contribution) {
+  reductions.Reduce(operation, token, {}, [answer](absl::StatusOr<Contribution> contribution) {
     answer->Give(std::move(contribution));
   });
   return *answer->Wait();
@@ -40,7 +40,7 @@ TEST_CASE("a sum is made on the queue's thread", "[dist]") {
   const NDArray value = Counting({3});
   const auto operation = OperationOn(OperationKind::kPush, value, {value, Counting({3}, 10)});
   const auto answer = std::make_shared<Answer<bool>>();
-  reductions.Reduce(operation, underway.token, nullptr,
+  reductions.Reduce(operation, underway.token, {},
                     [&reductions, answer](const absl::StatusOr<Contribution>& contribution) {
                       answer->Give(contribution.ok() && reductions.InThread());
                     });
@@ -75,7 +75,7 @@ TEST_CASE("a sum under way holds its operation's order until it was taken", "[di
     spec.uses = {{key, Access::kOrder}};
   }
   specs[0].issue = [&](const TokenPtr& token) {
-    reductions.Reduce(operation, token, nullptr, [&, token](const absl::StatusOr<Contribution>&) {
+    reductions.Reduce(operation, token, {}, [&, token](const absl::StatusOr<Contribution>&) {
       may_end->Wait();
       taken = true;
       token->Finish(absl::OkStatus());

@@ -15,6 +15,7 @@ struct Faults {
   std::array<std::atomic<int64_t>, 4> spared = {kNever, kNever, kNever, kNever};
   std::atomic<bool> failed{false};
   std::atomic<bool> peers_refused{false};
+  std::atomic<uint64_t> bytes_to_host{0};
 };
 Faults& All() {
   static Faults& faults = *new Faults;
@@ -35,6 +36,8 @@ bool FailsNow(Call call) {
   return true;
 }
 
+void CountToHost(size_t bytes) { All().bytes_to_host += bytes; }
+
 bool PeersRefused() { return All().peers_refused; }
 
 }  // namespace cuda_sim
@@ -53,6 +56,7 @@ kvstore_cuda_sim_control() {
       [] { return uint64_t{LiveAllocations()}; },
       &DeviceOf,
       &SeedStreams,
+      [] { return All().bytes_to_host.load(); },
   };
   return &kControl;
 }

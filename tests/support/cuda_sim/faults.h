@@ -18,6 +18,8 @@ enum class Call : int {
 bool FailsNow(Call call);
 // For the runtime: whether devices copy to each other.
 bool PeersRefused();
+// For the runtime: that so many bytes go to the host.
+void CountToHost(size_t bytes);
 
 struct Control {
   // The call of this kind fails that comes after `spared` others of it; -1: none does.
@@ -33,6 +35,8 @@ struct Control {
   int (*device_of)(const void* address, size_t bytes);
   // Begins the order in which streams are served anew, with this seed.
   void (*seed)(uint64_t seed);
+  // Bytes that copies have brought from devices to the host.
+  uint64_t (*bytes_to_host)();
 };
 
 }  // namespace cuda_sim

@@ -179,6 +179,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
       if (side != cudaSuccess) return side;
     }
   }
+  if (kind == cudaMemcpyDeviceToHost) CountToHost(bytes);
   return PutCopy(to, from, bytes, stream);
 }
 

@@ -1,0 +1,39 @@
+// What code that works on several GPUs at once shares: which GPUs a list has, and memory of them
+// for a while.
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "client/device/device_library.h"
+#include "client/reduce/device_reducer.h"
+#include "kvstore/ndarray.h"
+
+namespace kvstore {
+
+// Those that have values, each once, ascending.
+std::vector<int> GpusOf(absl::Span<const NDArray> values);
+
+// Blocks of GPUs' memory that are given back together. Thread-compatible.
+class Taken {
+ public:
+  Taken(DeviceBlocks* blocks, const DeviceLibrary& library) : blocks_(blocks), library_(library) {}
+  ~Taken() {
+    for (auto& [gpu, block] : taken_) blocks_->Give(gpu, std::move(block));
+  }
+  Taken(const Taken&) = delete;
+  Taken& operator=(const Taken&) = delete;
+
+  // DeviceBlocks::kBlockBytes of that GPU. Errors: those of DeviceLibrary::Allocate.
+  absl::StatusOr<void*> Take(int gpu);
+
+ private:
+  DeviceBlocks* const blocks_;
+  const DeviceLibrary& library_;
+  std::vector<std::pair<int, std::shared_ptr<void>>> taken_;
+};
+
+}  // namespace kvstore
