@@ -16,14 +16,15 @@ bool CompressingCodec::Encodes(const KeyOperation& operation) const {
   return Compresses(config_, operation.spec.dtype, operation.spec.bytes);
 }
 
-CompressingCodec::Encoders& CompressingCodec::EncodersOf(const KeyOperation& operation) {
+PlacedEncoder& CompressingCodec::ValueEncoderOf(const KeyOperation& operation) {
   MutexLock lock(mutex_);
-  std::unique_ptr<Encoders>& encoders = values_[operation.key->id];
-  if (encoders == nullptr) {
-    encoders = std::make_unique<Encoders>(
-        ValueEncoder(codec_, operation.key->id, rank_, operation.spec.dtype, operation.spec.bytes));
+  std::unique_ptr<PlacedEncoder>& encoder = values_[operation.key->id];
+  if (encoder == nullptr) {
+    encoder =
+        std::make_unique<PlacedEncoder>(codec_, operation.key->id, rank_, operation.spec.dtype,
+                                        operation.spec.bytes, on_devices_ ? &spares_ : nullptr);
   }
-  return *encoders;
+  return *encoder;
 }
 
 RowEncoder& CompressingCodec::RowEncoderOf(const KeyOperation& operation) {
@@ -39,28 +40,15 @@ RowEncoder& CompressingCodec::RowEncoderOf(const KeyOperation& operation) {
 
 absl::StatusOr<std::optional<Contribution>> CompressingCodec::EncodeOnDevices(
     const KeyOperation& operation, BlockThreads& threads) {
-  const std::optional<BitCode> code = codec_->bit_code();
-  if (!on_devices_ || !code || operation.spec.row_sparse) return std::nullopt;
-  Encoders& of = EncodersOf(operation);
-  if (!DeviceEncoder::Takes(operation.values)) {
-    if (of.on_gpus == nullptr || !of.on_gpus->holds()) return std::nullopt;
-    KVS_ASSIGN_OR_RETURN(MutableBufferPtr left_over, of.on_gpus->ToHost());
-    of.on_host.set_left_over(std::move(left_over));
-    of.on_gpus->Forget();
-    return std::nullopt;
-  }
-  if (of.on_gpus == nullptr) {
-    of.on_gpus = std::make_unique<DeviceEncoder>(*code, operation.spec.dtype, operation.spec.bytes,
-                                                 &spares_);
-  }
+  if (operation.spec.row_sparse) return std::nullopt;
+  PlacedEncoder& encoder = ValueEncoderOf(operation);
+  KVS_ASSIGN_OR_RETURN(std::optional<PlacedEncoder::Parts> parts,
+                       encoder.EncodeOnDevices(operation.values, threads));
+  if (!parts) return std::nullopt;
   auto encoded = std::make_shared<EncodedContribution>();
   encoded->codec = codec_->id();
-  KVS_ASSIGN_OR_RETURN(encoded->parts,
-                       of.on_gpus->Encode(operation.values, of.on_host.left_over().get(), threads));
-  encoded->accept = [&of] {
-    of.on_gpus->Accept();
-    of.on_host.set_left_over(nullptr);
-  };
+  encoded->parts = *std::move(parts);
+  encoded->accept = [&encoder] { encoder.Accept(); };
   Contribution contribution;
   contribution.encoded = std::move(encoded);
   return contribution;
@@ -76,7 +64,7 @@ PartCodec::Encoding CompressingCodec::Prepare(const KeyOperation& operation,
 
 PartCodec::Encoding CompressingCodec::PrepareValue(const KeyOperation& operation,
                                                    std::vector<PartPiece>* pieces) {
-  ValueEncoder& encoder = EncodersOf(operation).on_host;
+  ValueEncoder& encoder = ValueEncoderOf(operation).on_host();
   std::vector<MutableBufferPtr> parts = encoder.MakeRoom();
   // The parts of a dense value lie one behind the other.
   Payload value;

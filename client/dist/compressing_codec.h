@@ -6,15 +6,14 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "client/dist/part_codec.h"
 #include "client/reduce/device_encoder.h"
+#include "client/reduce/placed_encoder.h"
 #include "client/store/row_encoder.h"
 #include "common/base/mutex.h"
 #include "common/codec/codec.h"
-#include "common/codec/value_encoder.h"
 
 namespace kvstore {
 
@@ -40,15 +39,9 @@ class CompressingCodec final : public PartCodec {
                                  Payload received) override;
 
  private:
-  // Of a dense key.
-  struct Encoders {
-    explicit Encoders(ValueEncoder encoder) : on_host(std::move(encoder)) {}
-    ValueEncoder on_host;
-    std::unique_ptr<DeviceEncoder> on_gpus;  // null before a GPU had a value
-  };
   // Those of the operation's key, made at its first push. Pushes of a key come one after the other,
   // so that nobody else uses them meanwhile.
-  Encoders& EncodersOf(const KeyOperation& operation) KVS_EXCLUDES(mutex_);
+  PlacedEncoder& ValueEncoderOf(const KeyOperation& operation) KVS_EXCLUDES(mutex_);
   RowEncoder& RowEncoderOf(const KeyOperation& operation) KVS_EXCLUDES(mutex_);
   Encoding PrepareValue(const KeyOperation& operation, std::vector<PartPiece>* pieces);
   Encoding PrepareRows(const KeyOperation& operation, std::vector<PartPiece>* pieces);
@@ -59,7 +52,7 @@ class CompressingCodec final : public PartCodec {
   const bool on_devices_;
   DeviceSpares spares_;
   Mutex mutex_;
-  std::unordered_map<KeyId, std::unique_ptr<Encoders>> values_ KVS_GUARDED_BY(mutex_);
+  std::unordered_map<KeyId, std::unique_ptr<PlacedEncoder>> values_ KVS_GUARDED_BY(mutex_);
   std::unordered_map<KeyId, std::unique_ptr<RowEncoder>> rows_ KVS_GUARDED_BY(mutex_);
 };
 

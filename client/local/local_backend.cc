@@ -48,12 +48,14 @@ absl::Status InitFailed(const Key& key) {
 
 class LocalBackend final : public StoreBackend {
  public:
-  LocalBackend(const Environment& environment, std::unique_ptr<Reducer> reducer)
+  LocalBackend(const Environment& environment, std::unique_ptr<Reducer> reducer,
+               bool encodes_on_devices)
       : timeout_ms_(environment.operation_timeout_ms),
         guard_(environment.nan_policy, 0),
         choice_(std::make_shared<UpdaterChoice>()),
         reducer_(std::move(reducer)),
         scratch_(reducer_->threads().seats()),
+        encodes_on_devices_(encodes_on_devices),
         work_("kvs-local") {}
 
   int64_t operation_timeout_ms() const override { return timeout_ms_; }
@@ -118,12 +120,14 @@ class LocalBackend final : public StoreBackend {
   CompressionConfig compression_ KVS_GUARDED_BY(mutex_);
   CodecPtr codec_ KVS_GUARDED_BY(mutex_);
   std::shared_ptr<const UpdaterChoice> choice_ KVS_GUARDED_BY(mutex_);
+  DeviceSpares spares_;  // before the values, which use it
   // Used by the task of `work_` that runs, on whatever thread.
   std::unordered_map<KeyId, LocalValue> values_;
   std::unordered_map<KeyId, LocalRows> rows_;  // row_sparse keys
   uint64_t value_bytes_ = 0;                   // of values_
   const std::unique_ptr<Reducer> reducer_;
   Scratch scratch_;
+  const bool encodes_on_devices_;
   WorkQueue work_;  // last: its thread uses the rest
 };
 
@@ -262,7 +266,7 @@ absl::Status LocalBackend::ExecuteOnDense(const KeyOperation& operation, bool* p
 
 Means LocalBackend::MeansFor(uint64_t bytes) {
   const Stores stores = bytes >= kPartBytesMax ? StoresFor(value_bytes_) : Stores::kCached;
-  return {reducer_.get(), &scratch_, stores};
+  return {reducer_.get(), &scratch_, stores, encodes_on_devices_ ? &spares_ : nullptr};
 }
 
 absl::Status LocalBackend::CopyOut(const KeyOperation& operation, const LocalValue& value) {
@@ -426,8 +430,9 @@ absl::Status LocalBackend::ChangeNumbers(const std::string& optimizer,
 }  // namespace
 
 std::shared_ptr<StoreBackend> MakeLocalBackend(const Environment& environment,
-                                               std::unique_ptr<Reducer> reducer) {
-  return std::make_shared<LocalBackend>(environment, std::move(reducer));
+                                               std::unique_ptr<Reducer> reducer,
+                                               bool encodes_on_devices) {
+  return std::make_shared<LocalBackend>(environment, std::move(reducer), encodes_on_devices);
 }
 
 }  // namespace kvstore

@@ -17,9 +17,10 @@ namespace kvstore {
 std::shared_ptr<StoreBackend> MakeLocalBackend(const Environment& environment,
                                                bool sums_on_devices);
 
-// By whichever reducer.
+// By whichever reducer. `encodes_on_devices`: what GPUs have is encoded by them, if they can.
 std::shared_ptr<StoreBackend> MakeLocalBackend(const Environment& environment,
-                                               std::unique_ptr<Reducer> reducer);
+                                               std::unique_ptr<Reducer> reducer,
+                                               bool encodes_on_devices);
 
 // What several GPUs have is summed by NCCL (NcclReducer), whose order of floats is its own.
 // Errors: FAILED_PRECONDITION names what is missing: NCCL, or what of plugin, driver and GPU.

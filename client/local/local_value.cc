@@ -6,8 +6,10 @@
 #include <atomic>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "client/array/ndarray_impl.h"
 #include "client/base/no_memory.h"
 #include "client/reduce/device_reducer.h"
@@ -64,27 +66,47 @@ void LocalValue::ToWhole() {
   parts_.clear();
 }
 
-absl::StatusOr<std::vector<LocalValue::Encoded>> LocalValue::Encode(
-    KeyId key, absl::Span<const NDArray> given) {
+absl::StatusOr<std::vector<LocalValue::Encoded>> LocalValue::Encode(KeyId key,
+                                                                    absl::Span<const NDArray> given,
+                                                                    const Means& means) {
   std::vector<Encoded> encoded;
   if (codec_ == nullptr) return encoded;
-  KVS_ASSIGN_OR_RETURN(const Arrays values, AllOnHost(given));
-  encoded.reserve(values.size());
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (i == encoders_.size()) {
-      encoders_.emplace_back(codec_, key, static_cast<uint32_t>(i), spec_.dtype, spec_.bytes);
-    }
-    encoded.push_back(encoders_[i].MakeRoom());
-    encoders_[i].KeepForUndo();
+  encoded.resize(given.size());
+  for (size_t i = encoders_.size(); i < given.size(); ++i) {
+    encoders_.emplace_back(codec_, key, static_cast<uint32_t>(i), spec_.dtype, spec_.bytes,
+                           means.spares);
   }
-  for (size_t i = 0; i < values.size(); ++i) {
-    encoders_[i].Encode(values[i].data_as<uint8_t>(), encoded[i]);
+  // First what may fail.
+  Arrays on_host(given.size());
+  for (size_t i = 0; i < given.size(); ++i) {
+    KVS_ASSIGN_OR_RETURN(
+        std::optional<PlacedEncoder::Parts> on_device,
+        encoders_[i].EncodeOnDevices(given.subspan(i, 1), means.reducer->threads()));
+    if (on_device) {
+      encoded[i] = {*std::move(on_device), true};
+      continue;
+    }
+    KVS_ASSIGN_OR_RETURN(on_host[i], OnHost(given[i]));
+    encoded[i].parts = encoders_[i].on_host().MakeRoom();
+    encoders_[i].on_host().KeepForUndo();
+  }
+  for (size_t i = 0; i < given.size(); ++i) {
+    if (encoded[i].on_device) continue;
+    encoders_[i].on_host().Encode(on_host[i].data_as<uint8_t>(), encoded[i].parts);
   }
   return encoded;
 }
 
+void LocalValue::AcceptEncode(const std::vector<Encoded>& encoded) noexcept {
+  for (size_t i = 0; i < encoded.size(); ++i) {
+    if (encoded[i].on_device) encoders_[i].Accept();
+  }
+}
+
 void LocalValue::UndoEncode(const std::vector<Encoded>& encoded) noexcept {
-  for (size_t i = 0; i < encoded.size(); ++i) encoders_[i].Undo();
+  for (size_t i = 0; i < encoded.size(); ++i) {
+    if (!encoded[i].on_device) encoders_[i].on_host().Undo();
+  }
 }
 
 ElementRange LocalValue::RangeOf(PartIndex part) const {
@@ -99,7 +121,8 @@ absl::Status LocalValue::FoldPart(PartIndex part, const Round& round, void* sum)
                                round.stores, sum);
   }
   for (size_t i = 0; i < round.encoded.size(); ++i) {
-    codec_->Decode(spec_.dtype, round.encoded[i][part]->data(), range.elements, /*add=*/i > 0, sum);
+    codec_->Decode(spec_.dtype, round.encoded[i].parts[part]->data(), range.elements, /*add=*/i > 0,
+                   sum);
   }
   return absl::OkStatus();
 }
@@ -113,8 +136,12 @@ absl::Status LocalValue::Push(KeyId key, std::string_view name, absl::Span<const
   std::vector<MutableBufferPtr> sums(sums_first ? parts_.size() : 0);
   std::vector<Scratch::Seat>& of_parts = means.scratch->of_parts;
   if (of_parts.size() < sums.size()) of_parts.resize(sums.size());
-  KVS_ASSIGN_OR_RETURN(std::vector<Encoded> encoded, Encode(key, values));
+  KVS_ASSIGN_OR_RETURN(std::vector<Encoded> encoded, Encode(key, values, means));
   Round round{key, values, std::move(encoded), &updater, step, means.reducer};
+  bool undone = false;
+  const absl::Cleanup accept = [&] {
+    if (!undone) AcceptEncode(round.encoded);
+  };
   // A sum that is the new value is not looked at again; one that an optimizer uses is.
   if (means.stores == Stores::kStreamed && updater.config().name == "assign") {
     round.stores = Stores::kStreamed;
@@ -151,6 +178,7 @@ absl::Status LocalValue::Push(KeyId key, std::string_view name, absl::Span<const
   } catch (const std::bad_alloc&) {
     if (updated == 0) {
       UndoEncode(round.encoded);
+      undone = true;
       throw;
     }
     without_memory = true;
@@ -204,18 +232,19 @@ absl::Status LocalValue::UpdatePart(PartIndex part, MutableBufferPtr sum, const 
   return absl::OkStatus();
 }
 
-absl::Status LocalValue::Merge(KeyId key, absl::Span<const NDArray> values, Reducer* reducer,
+absl::Status LocalValue::Merge(KeyId key, absl::Span<const NDArray> values, const Means& means,
                                uint8_t* merged) {
   const PartIndex parts = PartCount(spec_.bytes);
   if (codec_ == nullptr) {
-    return reducer->threads().Run(parts, [&](size_t block, size_t) {
+    return means.reducer->threads().Run(parts, [&](size_t block, size_t) {
       const auto part = static_cast<PartIndex>(block);
-      return reducer->Fold(spec_.dtype, values, RangeOf(part), FoldedAs::kRounded,
-                           StoresFor(spec_.bytes), merged + PartOffset(part));
+      return means.reducer->Fold(spec_.dtype, values, RangeOf(part), FoldedAs::kRounded,
+                                 StoresFor(spec_.bytes), merged + PartOffset(part));
     });
   }
   Buffer sum(kPartBytesMax / DTypeBytes(spec_.dtype) * DTypeBytes(AccumulatorOf(spec_.dtype)));
-  KVS_ASSIGN_OR_RETURN(std::vector<Encoded> encoded, Encode(key, values));
+  KVS_ASSIGN_OR_RETURN(std::vector<Encoded> encoded, Encode(key, values, means));
+  AcceptEncode(encoded);
   const Round round{key, values, std::move(encoded)};  // nothing can fail after it
   for (PartIndex part = 0; part < parts; ++part) {
     KVS_RETURN_IF_ERROR(FoldPart(part, round, sum.data()));
@@ -238,7 +267,7 @@ absl::Status LocalValue::Push(KeyId key, absl::Span<const NDArray> values,
     whole = std::make_shared<Buffer>(spec_.bytes);
   }
   const NDArray merged = MakeDetachedArray(whole->data(), spec_.shape, dtype);
-  KVS_RETURN_IF_ERROR(Merge(key, values, means.reducer, whole->data()));
+  KVS_RETURN_IF_ERROR(Merge(key, values, means, whole->data()));
   return update(merged, &stored);
 }
 

@@ -9,11 +9,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/reduce/device_encoder.h"
+#include "client/reduce/placed_encoder.h"
 #include "client/reduce/reducer.h"
 #include "client/store/store_backend.h"
 #include "common/cluster/partitioner.h"
 #include "common/codec/codec.h"
-#include "common/codec/value_encoder.h"
 #include "common/initial/initial_values.h"
 #include "common/rows/state_pages.h"
 #include "common/tensor/buffer.h"
@@ -45,6 +46,8 @@ struct Means {
   Scratch* scratch = nullptr;
   // How values and outputs are written that nobody reads before all values had their turn.
   Stores stores = Stores::kCached;
+  // Of the GPUs, which encode what they have if the codec is for them; null: the host encodes all.
+  DeviceSpares* spares = nullptr;
 };
 
 // A user's updater of one key; what it throws is the status.
@@ -92,12 +95,17 @@ class LocalValue {
   absl::Status CopyTo(absl::Span<const NDArray> outputs, const Means& means) const;
 
  private:
-  // What one value of a push was encoded as, part by part.
-  using Encoded = std::vector<MutableBufferPtr>;
+  // What one value of a push was encoded as, part by part; and whether a GPU did it.
+  struct Encoded {
+    std::vector<MutableBufferPtr> parts;
+    bool on_device = false;
+  };
   // Encodes the values of a push; nothing if they are not compressed. A push that then finds no
-  // memory undoes it.
-  // Errors: those of AllOnHost.
-  absl::StatusOr<std::vector<Encoded>> Encode(KeyId key, absl::Span<const NDArray> given);
+  // memory undoes it, any other one accepts it.
+  // Errors: those of OnHost and of PlacedEncoder.
+  absl::StatusOr<std::vector<Encoded>> Encode(KeyId key, absl::Span<const NDArray> given,
+                                              const Means& means);
+  void AcceptEncode(const std::vector<Encoded>& encoded) noexcept;
   void UndoEncode(const std::vector<Encoded>& encoded) noexcept;
   // The values of a push, and what is done with them.
   struct Round {
@@ -114,7 +122,7 @@ class LocalValue {
   // The left fold of a part of the values, in AccumulatorOf(dtype).
   absl::Status FoldPart(PartIndex part, const Round& round, void* sum) const;
   // The left fold of whole values, rounded once to their dtype.
-  absl::Status Merge(KeyId key, absl::Span<const NDArray> values, Reducer* reducer,
+  absl::Status Merge(KeyId key, absl::Span<const NDArray> values, const Means& means,
                      uint8_t* merged);
   // A part's fold, in the seat's buffer if that is large enough.
   absl::StatusOr<MutableBufferPtr> SumOfPart(PartIndex part, const Round& round,
@@ -130,7 +138,7 @@ class LocalValue {
 
   ValueSpec spec_;
   CodecPtr codec_;
-  std::vector<ValueEncoder> encoders_;   // by the place of a value in its list
+  std::vector<PlacedEncoder> encoders_;  // by the place of a value in its list
   std::vector<MutableBufferPtr> parts_;  // empty while the value is whole and has several parts
   std::vector<std::unique_ptr<UpdaterState>> states_;  // of the parts; null without a state
   std::vector<StagedDenseState> staged_;               // of the parts; empty: none is brought

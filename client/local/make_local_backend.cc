@@ -14,7 +14,8 @@ namespace kvstore {
 std::shared_ptr<StoreBackend> MakeLocalBackend(const Environment& environment,
                                                bool sums_on_devices) {
   return MakeLocalBackend(
-      environment, std::make_unique<DeviceReducer>(environment.reduction_threads, sums_on_devices));
+      environment, std::make_unique<DeviceReducer>(environment.reduction_threads, sums_on_devices),
+      sums_on_devices);
 }
 
 absl::StatusOr<std::shared_ptr<StoreBackend>> MakeNcclBackend(const Environment& environment) {
@@ -30,7 +31,8 @@ absl::StatusOr<std::shared_ptr<StoreBackend>> MakeNcclBackend(const Environment&
     return absl::FailedPreconditionError("store 'nccl': " + missing);
   }
   return MakeLocalBackend(
-      environment, std::make_unique<NcclReducer>(environment.reduction_threads, **nccl, **devices));
+      environment, std::make_unique<NcclReducer>(environment.reduction_threads, **nccl, **devices),
+      /*encodes_on_devices=*/true);
 }
 
 }  // namespace kvstore

@@ -1,6 +1,7 @@
 // Compression of what GPUs have: they encode it themselves, with the bits of the host, and only the
 // codes cross; what is left over follows the values from GPU to GPU, to the host and back.
 #include <catch2/catch.hpp>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -31,7 +32,8 @@ using Bytes = std::vector<uint8_t>;
 
 constexpr int kHost = -1;
 // Where the arrays of each push are: what is left over moves between these.
-const std::vector<std::vector<int>> kPlaces = {
+using Places = std::vector<std::vector<int>>;
+const Places kPlaces = {
     {0, 1},    {0, 1},        {1},           {0},          {kHost, kHost, kHost},
     {kHost},   {kHost, 1},    {1, 0, kHost}, {0, 0, 0, 0}, {0, 1, 0, 1, kHost, 1, 0, 1, 0, 1},
     {1, 0, 1}, {kHost, kHost}};
@@ -46,36 +48,43 @@ DistClusterOptions TwoServers() {
   return options;
 }
 
+bool OnCluster(const std::string& type) { return type.rfind("dist", 0) == 0; }
+
+// Runs `body` with a store of that type, of a cluster as its one worker.
+void WithStore(const std::string& type,
+               const std::function<void(KVStore& store, DistCluster* cluster)>& body) {
+  if (!OnCluster(type)) return body(*KVStore::CreateUnique(type), nullptr);
+  DistCluster cluster(TwoServers());
+  CHECK(cluster.Run([&](KVStore& store, int) { body(store, &cluster); }, type) == NothingThrown(1));
+}
+
 void SetCompression(KVStore& store, const std::string& codec) {
   store.SetGradientCompression({{"type", codec}, {"threshold", codec == "2bit" ? "0.25" : "0.1"}});
 }
 
-// The value after each push of a fixed program, whose arrays are where kPlaces says, or all in host
+// The value after each push of a fixed program, whose arrays are where `all` says, or all in host
 // memory.
 std::vector<Bytes> Train(const std::string& type, const std::string& codec, DataType dtype,
-                         int64_t elements, bool on_gpus) {
+                         int64_t elements, const Places& all, bool on_gpus) {
   std::vector<Bytes> values;
-  DistCluster cluster(TwoServers());
-  CHECK(cluster.Run(
-            [&](KVStore& store, int) {
-              SetCompression(store, codec);
-              if (type == "dist_device_async") store.SetOptimizer(OptimizerSpec("sum"));
-              store.Init(Ints{1}, {NDArray({elements}, dtype)});
-              const DTypeOracle oracle(static_cast<DType>(dtype));
-              std::mt19937_64 random(1);
-              for (const std::vector<int>& places : kPlaces) {
-                std::vector<NDArray> list;
-                for (const int place : places) {
-                  list.push_back(On(
-                      testing::ToArray(oracle.Random(random, static_cast<size_t>(elements)), dtype),
-                      on_gpus ? place : kHost));
-                }
-                NDArray out({elements}, dtype);
-                store.PushPull(Ints(list.size(), 1), Ints{1}, list, {&out});
-                values.push_back(BytesOf(out));
-              }
-            },
-            type) == NothingThrown(1));
+  WithStore(type, [&](KVStore& store, DistCluster*) {
+    SetCompression(store, codec);
+    if (type == "dist_device_async") store.SetOptimizer(OptimizerSpec("sum"));
+    store.Init(Ints{1}, {NDArray({elements}, dtype)});
+    const DTypeOracle oracle(static_cast<DType>(dtype));
+    std::mt19937_64 random(1);
+    for (const std::vector<int>& places : all) {
+      std::vector<NDArray> list;
+      for (const int place : places) {
+        list.push_back(
+            On(testing::ToArray(oracle.Random(random, static_cast<size_t>(elements)), dtype),
+               on_gpus ? place : kHost));
+      }
+      NDArray out({elements}, dtype);
+      store.PushPull(Ints(list.size(), 1), Ints{1}, list, {&out});
+      values.push_back(BytesOf(out));
+    }
+  });
   return values;
 }
 
@@ -86,12 +95,12 @@ TEST_CASE("what GPUs encode has the bits of the host, wherever the arrays of eac
   UseSimulatedGpus();
   const Sound sound;
   const std::string codec = GENERATE("2bit", "1bit");
-  const std::string type = GENERATE("dist_device_sync", "dist_device_async");
+  const std::string type = GENERATE("dist_device_sync", "dist_device_async", "device");
   for (const DataType dtype :
        {DataType::kFloat32, DataType::kFloat64, DataType::kFloat16, DataType::kBFloat16}) {
     CAPTURE(codec, type, DataTypeName(dtype));
-    const std::vector<Bytes> on_gpus = Train(type, codec, dtype, 1003, true);
-    const std::vector<Bytes> on_host = Train(type, codec, dtype, 1003, false);
+    const std::vector<Bytes> on_gpus = Train(type, codec, dtype, 1003, kPlaces, true);
+    const std::vector<Bytes> on_host = Train(type, codec, dtype, 1003, kPlaces, false);
     for (size_t push = 0; push < kPlaces.size(); ++push) {
       CAPTURE(push);
       CHECK(on_gpus[push] == on_host[push]);
@@ -103,9 +112,11 @@ TEST_CASE("large values are encoded part by part, by all GPUs that have some",
           "[device][dist][codec]") {
   UseSimulatedGpus();
   const Sound sound;
+  const std::string type = GENERATE("dist_device_sync", "device");
   const auto dtype = GENERATE(DataType::kFloat32, DataType::kFloat16);
-  CHECK(Train("dist_device_sync", "2bit", dtype, kSeveralParts, true) ==
-        Train("dist_device_sync", "2bit", dtype, kSeveralParts, false));
+  const Places places = {{0, 1}, {1, 0, kHost}, {kHost}, {1}};
+  CHECK(Train(type, "2bit", dtype, kSeveralParts, places, true) ==
+        Train(type, "2bit", dtype, kSeveralParts, places, false));
 }
 
 TEST_CASE("of what a GPU encodes only the codes cross to the host", "[device][dist][codec]") {
@@ -125,27 +136,27 @@ TEST_CASE("of what a GPU encodes only the codes cross to the host", "[device][di
                Crossing{"dist_device_sync", "1bit", {0, 1}, kElements * 4 / 32},
                // The host encodes the others.
                Crossing{"dist_device_sync", "fp16", {0, 1}, kElements * 4},
-               Crossing{"dist_sync", "2bit", {0, 1}, 2 * kElements * 4});
+               Crossing{"dist_sync", "2bit", {0, 1}, 2 * kElements * 4},
+               // A store of one process encodes each value by itself.
+               Crossing{"device", "2bit", {0, 1, kHost}, 2 * kElements * 4 / 16},
+               Crossing{"device", "1bit", {1}, kElements * 4 / 32},
+               Crossing{"local", "2bit", {0, 1}, 2 * kElements * 4});
   CAPTURE(crossing.type, crossing.codec, crossing.places.size());
-  DistCluster cluster(TwoServers());
-  CHECK(cluster.Run(
-            [&](KVStore& store, int) {
-              store.SetGradientCompression({{"type", crossing.codec}});
-              if (std::string(crossing.type) == "dist_device_async") {
-                store.SetOptimizer(OptimizerSpec("sum"));
-              }
-              store.Init(Ints{1}, {Filled(kElements, 0)});
-              std::vector<NDArray> list;
-              for (const int place : crossing.places)
-                list.push_back(On(Filled(kElements, 1), place));
-              for (int push = 0; push < 3; ++push) {
-                const uint64_t before = Simulation().bytes_to_host();
-                store.Push(Ints(list.size(), 1), list);
-                store.WaitAll();
-                MUST_EQUAL(Simulation().bytes_to_host() - before, crossing.bytes);
-              }
-            },
-            crossing.type) == NothingThrown(1));
+  WithStore(crossing.type, [&](KVStore& store, DistCluster*) {
+    store.SetGradientCompression({{"type", crossing.codec}});
+    if (std::string(crossing.type) == "dist_device_async") {
+      store.SetOptimizer(OptimizerSpec("sum"));
+    }
+    store.Init(Ints{1}, {Filled(kElements, 0)});
+    std::vector<NDArray> list;
+    for (const int place : crossing.places) list.push_back(On(Filled(kElements, 1), place));
+    for (int push = 0; push < 3; ++push) {
+      const uint64_t before = Simulation().bytes_to_host();
+      store.Push(Ints(list.size(), 1), list);
+      store.WaitAll();
+      MUST_EQUAL(Simulation().bytes_to_host() - before, crossing.bytes);
+    }
+  });
 }
 
 TEST_CASE("a push that fails on a GPU leaves what is left over as it was",
@@ -153,41 +164,38 @@ TEST_CASE("a push that fails on a GPU leaves what is left over as it was",
   UseSimulatedGpus();
   const Sound sound;
   const auto call = GENERATE(Call::kAllocation, Call::kCopy, Call::kLaunch);
-  CAPTURE(static_cast<int>(call));
-  DistCluster cluster(TwoServers());
-  CHECK(cluster.Run(
-            [&](KVStore& store, int) {
-              SetCompression(store, "2bit");
-              store.SetOptimizer(OptimizerSpec("sum"));
-              // Each key is pushed to in the same way; of the first one pushes fail in between.
-              store.Init(Ints{1, 2}, {Filled(kSeveralParts, 0), Filled(kSeveralParts, 0)});
-              const std::vector<NDArray> list = {On(Filled(kSeveralParts, 0.125f), 0),
-                                                 On(Filled(kSeveralParts, 0.03125f), 1),
-                                                 Filled(kSeveralParts, 0.0078125f)};
-              int failures = 0;
-              for (int spared = 0; spared < 60; ++spared) {
-                Simulation().fail(call, spared);
-                store.Push(Ints(3, 1), list);
-                bool thrown = false;
-                try {
-                  store.Wait(Ints{1});
-                } catch (const Error& error) {
-                  thrown = true;
-                  MUST(error.code() == ErrorCode::kInternal ||
-                       error.code() == ErrorCode::kResourceExhausted);
-                }
-                const bool failed = Simulation().has_failed();
-                Sound::Restore();
-                MUST_EQUAL(thrown, failed);
-                failures += failed ? 1 : 0;
-                if (failed) store.Push(Ints(3, 1), list);
-                store.Push(Ints(3, 2), list);
-                MUST(PullFrom(store, 1, kSeveralParts) == PullFrom(store, 2, kSeveralParts));
-                if (!failed) break;
-              }
-              MUST(failures > 1);
-            },
-            "dist_device_sync") == NothingThrown(1));
+  const std::string type = GENERATE("dist_device_sync", "device");
+  CAPTURE(static_cast<int>(call), type);
+  WithStore(type, [&](KVStore& store, DistCluster*) {
+    SetCompression(store, "2bit");
+    store.SetOptimizer(OptimizerSpec("sum"));
+    // Each key is pushed to in the same way; of the first one pushes fail in between.
+    store.Init(Ints{1, 2}, {Filled(kSeveralParts, 0), Filled(kSeveralParts, 0)});
+    const std::vector<NDArray> list = {On(Filled(kSeveralParts, 0.125f), 0),
+                                       On(Filled(kSeveralParts, 0.03125f), 1),
+                                       Filled(kSeveralParts, 0.0078125f)};
+    int failures = 0;
+    for (int spared = 0; spared < 60; ++spared) {
+      Simulation().fail(call, spared);
+      store.Push(Ints(3, 1), list);
+      bool thrown = false;
+      try {
+        store.Wait(Ints{1});
+      } catch (const Error& error) {
+        thrown = true;
+        MUST(error.code() == ErrorCode::kInternal || error.code() == ErrorCode::kResourceExhausted);
+      }
+      const bool failed = Simulation().has_failed();
+      Sound::Restore();
+      MUST_EQUAL(thrown, failed);
+      failures += failed ? 1 : 0;
+      if (failed) store.Push(Ints(3, 1), list);
+      store.Push(Ints(3, 2), list);
+      MUST(PullFrom(store, 1, kSeveralParts) == PullFrom(store, 2, kSeveralParts));
+      if (!failed) break;
+    }
+    MUST(failures > 1);
+  });
 }
 
 TEST_CASE("codes of a GPU that are sent again are the same ones", "[device][dist][codec][faults]") {
