@@ -122,5 +122,7 @@ inline int CheckHere(int device, const void* at, const char* what, const char* r
 void AddStreamCalls(kvstore_device_plugin* plugin);
 // The calls of code_calls.cc: sums that are encoded.
 void AddCodeCalls(kvstore_device_plugin* plugin);
+// The calls of row_calls.cc: sums of rows.
+void AddRowCalls(kvstore_device_plugin* plugin);
 
 }  // namespace kvstore::cuda

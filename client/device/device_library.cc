@@ -186,6 +186,11 @@ absl::Status DeviceLibrary::Encode(int gpu, DType dtype, absl::Span<const void* 
                     sources.size(), elements, &as);
 }
 
+absl::Status DeviceLibrary::SumRows(int gpu, DType dtype, const kvstore_device_rows& rows,
+                                    void* to) const {
+  return CallPlugin(plugin_.sum_rows, gpu, static_cast<uint32_t>(dtype), &rows, to);
+}
+
 absl::StatusOr<void*> DeviceLibrary::Stream(int gpu) const {
   void* stream = nullptr;
   KVS_RETURN_IF_ERROR(CallPlugin(plugin_.stream, gpu, &stream));

@@ -81,6 +81,8 @@ class DeviceLibrary {
   absl::Status Encode(int gpu, DType dtype, absl::Span<const void* const> sources, size_t elements,
                       const kvstore_device_encoding& as) const;
   size_t encoded_max() const { return plugin_.encoded_max; }
+  // Sums of rows, as the plugin has it, in AccumulatorOf(dtype).
+  absl::Status SumRows(int gpu, DType dtype, const kvstore_device_rows& rows, void* to) const;
 
   // For DeviceStream and DeviceEvent (device_stream.h).
   const kvstore_device_plugin& plugin() const { return plugin_; }

@@ -55,6 +55,19 @@ typedef struct kvstore_device_encoding {
   void* encoded; /* whole 32-bit words */
 } kvstore_device_encoding;
 
+/* Sums of rows of `width` elements: sum s is the left fold of the rows at the addresses
+ * rows[begins[s]] to rows[begins[s + 1] - 1], at least one. Both lists are of 64-bit numbers, in
+ * the device's memory, as are the rows. */
+typedef struct kvstore_device_rows {
+  const void* rows;
+  const void* begins;
+  size_t sums;
+  size_t width;
+  int aligned;               /* whether all rows begin at multiples of 16 bytes, and are such */
+  const void* const* arrays; /* of the host: where arrays with the rows begin */
+  size_t array_count;
+} kvstore_device_rows;
+
 typedef struct kvstore_device_plugin {
   uint32_t abi;       /* KVSTORE_DEVICE_ABI */
   uint32_t simulated; /* whether there is no real device */
@@ -124,6 +137,10 @@ typedef struct kvstore_device_plugin {
   int (*encode)(int device, uint32_t dtype, const void* const* sources, size_t count,
                 size_t elements, const kvstore_device_encoding* as, char* text, size_t text_bytes);
   size_t encoded_max;
+
+  /* Sums, one behind the other, in the accumulator's dtype. */
+  int (*sum_rows)(int device, uint32_t dtype, const kvstore_device_rows* rows, void* to, char* text,
+                  size_t text_bytes);
 } kvstore_device_plugin;
 
 #define KVSTORE_DEVICE_PLUGIN_SYMBOL "kvstore_device_plugin_v2"

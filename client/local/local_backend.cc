@@ -205,8 +205,10 @@ absl::Status LocalBackend::ExecuteIfAdmitted(KeyOperation* operation) noexcept {
 absl::Status LocalBackend::Execute(KeyOperation* operation) noexcept {
   // Values on GPUs are summed there, or part by part, only where that is all that is done with
   // them.
-  if (operation->kind == OperationKind::kInit || operation->spec.row_sparse ||
-      AnyRowsOnDevice(operation->values)) {
+  const ValueSpec& spec = operation->spec;
+  const bool summed = spec.row_sparse ? operation->values.size() > 1 && CodecOf(spec) == nullptr
+                                      : !AnyRowsOnDevice(operation->values);
+  if (operation->kind == OperationKind::kInit || !summed) {
     if (absl::Status brought = BringToHost(operation); !brought.ok()) return brought;
   }
   bool pushed = false;

@@ -7,6 +7,7 @@
 #include "absl/container/inlined_vector.h"
 #include "client/array/ndarray_impl.h"
 #include "client/base/no_memory.h"
+#include "client/reduce/device_rows.h"
 #include "client/store/argument_checks.h"
 #include "client/store/row_values.h"
 #include "common/base/status_macros.h"
@@ -136,6 +137,13 @@ absl::StatusOr<Contribution> DeviceReducer::Reduce(const KeyOperation& operation
       !AnyRowsOnDevice(operation.values)) {
     return SumByParts(*this, AllDense(operation.values));
   }
+  if (operation.spec.row_sparse && sums_on_devices_ &&
+      SumsRowsOnDevice(operation.spec, operation.values)) {
+    KVS_ASSIGN_OR_RETURN(RowSum sum, FoldRowsOnDevice(operation.spec, operation.values, &blocks_));
+    Contribution contribution;
+    contribution.rows = RowsOf(operation.spec, std::move(sum));
+    return contribution;
+  }
   KeyOperation on_host;
   on_host.kind = operation.kind;
   on_host.key = operation.key;
@@ -208,6 +216,9 @@ absl::Status DeviceReducer::FoldOnHost(DType dtype, absl::Span<const NDArray> va
 absl::StatusOr<RowSum> DeviceReducer::FoldRows(const ValueSpec& spec,
                                                absl::Span<const NDArray> values) const {
   if (!AnyOnDevice(values)) return cpu_.FoldRows(spec, values);
+  if (sums_on_devices_ && SumsRowsOnDevice(spec, values)) {
+    return FoldRowsOnDevice(spec, values, &blocks_);
+  }
   KVS_ASSIGN_OR_RETURN(const Arrays on_host, AllOnHost(values));
   return kvstore::FoldRows(spec, on_host);  // a copy: nothing lent would outlive `on_host`
 }

@@ -16,12 +16,17 @@ std::vector<int> GpusOf(absl::Span<const NDArray> values) {
   return gpus;
 }
 
-absl::StatusOr<void*> Taken::Take(int gpu) {
-  taken_.reserve(taken_.size() + 1);
-  KVS_ASSIGN_OR_RETURN(std::shared_ptr<void> block,
-                       blocks_->Take(library_, gpu, DeviceBlocks::kBlockBytes));
-  taken_.emplace_back(gpu, std::move(block));
-  return taken_.back().second.get();
+absl::StatusOr<void*> Taken::Take(int gpu, size_t bytes) {
+  const bool own = bytes > DeviceBlocks::kBlockBytes;
+  own ? own_.reserve(own_.size() + 1) : taken_.reserve(taken_.size() + 1);
+  KVS_ASSIGN_OR_RETURN(std::shared_ptr<void> block, blocks_->Take(library_, gpu, bytes));
+  void* const memory = block.get();
+  if (own) {
+    own_.push_back(std::move(block));
+  } else {
+    taken_.emplace_back(gpu, std::move(block));
+  }
+  return memory;
 }
 
 }  // namespace kvstore

@@ -2,6 +2,7 @@
 // for a while.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -27,13 +28,14 @@ class Taken {
   Taken(const Taken&) = delete;
   Taken& operator=(const Taken&) = delete;
 
-  // DeviceBlocks::kBlockBytes of that GPU. Errors: those of DeviceLibrary::Allocate.
-  absl::StatusOr<void*> Take(int gpu);
+  // Of that GPU's. Errors: those of DeviceLibrary::Allocate.
+  absl::StatusOr<void*> Take(int gpu, size_t bytes = DeviceBlocks::kBlockBytes);
 
  private:
   DeviceBlocks* const blocks_;
   const DeviceLibrary& library_;
   std::vector<std::pair<int, std::shared_ptr<void>>> taken_;
+  std::vector<std::shared_ptr<void>> own_;  // what is more than a block
 };
 
 }  // namespace kvstore

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "common/base/check.h"
 #include "common/base/headroom.h"
@@ -52,6 +53,18 @@ RowSum RowSum::Lent(DType dtype, size_t row_elements, const int64_t* rows, size_
   if (count == 0) return sum;
   sum.rows_.assign(rows, rows + count);
   sum.lent_ = data;
+  return sum;
+}
+
+RowSum RowSum::Made(DType dtype, size_t row_elements, std::vector<int64_t> rows,
+                    UninitializedBytes sums) {
+  RowSum sum(dtype, row_elements);
+  KVS_CHECK(sums.size() == rows.size() * sum.row_sum_bytes_);
+  if (rows.empty()) return sum;
+  sum.runs_.push_back({0, rows.size(), 0});
+  sum.greatest_ = rows.back();
+  sum.rows_ = std::move(rows);
+  sum.sums_ = std::move(sums);
   return sum;
 }
 

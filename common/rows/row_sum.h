@@ -29,6 +29,11 @@ class RowSum {
   static RowSum Lent(DType dtype, size_t row_elements, const int64_t* rows, size_t count,
                      const uint8_t* data);
 
+  // A sum that somebody else has made: rows that ascend, each once, and their sums in
+  // AccumulatorOf(dtype).
+  static RowSum Made(DType dtype, size_t row_elements, std::vector<int64_t> rows,
+                     UninitializedBytes sums);
+
   // Adds `count` rows: data holds them back to back, in `dtype`, cut into slices anywhere; its size
   // is KVS_CHECKed. An id that stands there twice counts twice. Ids that are not in ascending order
   // are sorted first, at the cost of a copy. May throw std::bad_alloc; then the sum is as it was.

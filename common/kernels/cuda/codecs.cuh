@@ -14,8 +14,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <type_traits>
 
 #include "common/kernels/cpu/code_steps.h"
 #include "common/kernels/cuda/launch.cuh"
@@ -23,9 +21,6 @@
 #include "common/tensor/dtype.h"
 
 namespace kvstore::cuda {
-
-template <typename T>
-using AccOf = decltype(scalar::Widened(T()));
 
 // The elements that a thread takes at a time: whole 16 bytes, and a whole byte of codes.
 template <typename T, int kBits>
@@ -37,38 +32,6 @@ struct Groups {
   size_t count = 0;
   bool packed = false;  // whether all arrays begin at whole 16 bytes
 };
-
-// kCount elements, of which `there` are: the others are as they were.
-template <int kCount, typename T>
-__device__ void LoadGroup(const T* from, int there, bool packed, T* to) {
-  constexpr int kPack = static_cast<int>(kPackBytes / sizeof(T));
-  if (packed && there == kCount) {
-    for (int i = 0; i < kCount; i += kPack) {
-      const uint4 bits = __ldcs(reinterpret_cast<const uint4*>(from + i));
-      memcpy(to + i, &bits, sizeof bits);
-    }
-    return;
-  }
-  for (int i = 0; i < kCount; ++i) {  // indices are constants, so that `to` may be registers
-    if (i < there) to[i] = LoadOne(from + i);
-  }
-}
-
-template <int kCount, typename T>
-__device__ void StoreGroup(T* to, int there, bool packed, const T* from) {
-  constexpr int kPack = static_cast<int>(kPackBytes / sizeof(T));
-  if (packed && there == kCount) {
-    for (int i = 0; i < kCount; i += kPack) {
-      uint4 bits;
-      memcpy(static_cast<void*>(&bits), from + i, sizeof bits);
-      __stcs(reinterpret_cast<uint4*>(to + i), bits);
-    }
-    return;
-  }
-  for (int i = 0; i < kCount; ++i) {
-    if (i < there) StoreOne(to + i, from[i]);
-  }
-}
 
 template <int kBits, typename Acc>
 __device__ scalar::Coded<Acc> CodeOf(Acc threshold, Acc x) {
@@ -153,10 +116,6 @@ __global__ void DecodeCodes(const unsigned char* encoded, Acc threshold, Acc* va
     }
     StoreGroup<kElements>(values + at, there, groups.packed, out);
   }
-}
-
-inline bool AtWholePack(const void* at) {
-  return reinterpret_cast<uintptr_t>(at) % kPackBytes == 0;
 }
 
 // An encoding of the sum of some arrays. `before` is null where nothing was left over; it may be

@@ -27,6 +27,9 @@ constexpr unsigned kThreads = 256;
 constexpr int kBlocksPerMultiprocessor = 8;
 constexpr size_t kPackBytes = sizeof(uint4);
 
+template <typename T>
+using AccOf = decltype(scalar::Widened(T()));
+
 template <typename T, int kCount>
 struct Sources {
   const T* at[kCount];
@@ -72,6 +75,38 @@ __device__ void StoreOne(T* at, T value) {
   BitsOfSize<T> bits;
   memcpy(&bits, &value, sizeof value);
   __stcs(reinterpret_cast<BitsOfSize<T>*>(at), bits);
+}
+
+// kCount elements, of which `there` are: the others are as they were.
+template <int kCount, typename T>
+__device__ void LoadGroup(const T* from, int there, bool packed, T* to) {
+  constexpr int kPack = static_cast<int>(kPackBytes / sizeof(T));
+  if (packed && there == kCount) {
+    for (int i = 0; i < kCount; i += kPack) {
+      const uint4 bits = __ldcs(reinterpret_cast<const uint4*>(from + i));
+      memcpy(to + i, &bits, sizeof bits);
+    }
+    return;
+  }
+  for (int i = 0; i < kCount; ++i) {  // indices are constants, so that `to` may be registers
+    if (i < there) to[i] = LoadOne(from + i);
+  }
+}
+
+template <int kCount, typename T>
+__device__ void StoreGroup(T* to, int there, bool packed, const T* from) {
+  constexpr int kPack = static_cast<int>(kPackBytes / sizeof(T));
+  if (packed && there == kCount) {
+    for (int i = 0; i < kCount; i += kPack) {
+      uint4 bits;
+      memcpy(static_cast<void*>(&bits), from + i, sizeof bits);
+      __stcs(reinterpret_cast<uint4*>(to + i), bits);
+    }
+    return;
+  }
+  for (int i = 0; i < kCount; ++i) {
+    if (i < there) StoreOne(to + i, from[i]);
+  }
 }
 
 // `kAdds`: goes on from the sums that are in `to`, instead of from the first source.
@@ -129,6 +164,10 @@ __global__ void NarrowAll(const float* acc, T* to, size_t elements) {
   for (size_t i = size_t{blockIdx.x} * blockDim.x + threadIdx.x; i < elements; i += step) {
     StoreOne(to + i, Written<T>(LoadOne(acc + i)));
   }
+}
+
+inline bool AtWholePack(const void* at) {
+  return reinterpret_cast<uintptr_t>(at) % kPackBytes == 0;
 }
 
 inline unsigned BlocksFor(size_t work, const Place& place) {
