@@ -125,6 +125,13 @@ absl::StatusOr<v1::NumbersReport> AskOfNumbers(Transport& transport, const std::
                                 timeout_ms);
 }
 
+absl::Status AskToRunCommand(Transport& transport, const std::string& address,
+                             const v1::RunCommandRequest& request, int64_t timeout_ms) {
+  return Ask<v1::RunCommandReply>(transport, address, kRunCommandMethod,
+                                  request.SerializeAsString(), timeout_ms)
+      .status();
+}
+
 absl::Status AskToProfile(Transport& transport, const std::string& address,
                           const v1::ProfilerOrderRequest& order, int64_t timeout_ms) {
   return Ask<v1::ProfilerOrderReply>(transport, address, kOrderProfilerMethod,

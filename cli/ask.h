@@ -37,6 +37,10 @@ absl::StatusOr<v1::KeyPiece> AskForKeyPiece(Transport& transport, const std::str
 absl::StatusOr<v1::NumbersReport> AskOfNumbers(Transport& transport, const std::string& address,
                                                const v1::NumbersOrderRequest& order,
                                                int64_t timeout_ms);
+// Likewise. A command that may have been heard is not carried out twice. Errors: the controller's,
+// too.
+absl::Status AskToRunCommand(Transport& transport, const std::string& address,
+                             const v1::RunCommandRequest& request, int64_t timeout_ms);
 // Likewise. Errors: the profiler's, too. An order that was lost on its way back is given again.
 absl::Status AskToProfile(Transport& transport, const std::string& address,
                           const v1::ProfilerOrderRequest& order, int64_t timeout_ms);

@@ -1,5 +1,7 @@
 #include "cli/ask_servers.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
@@ -32,6 +34,24 @@ absl::StatusOr<ServerAddresses> FindServers(Transport& transport, const std::str
   KVS_ASSIGN_OR_RETURN(const v1::ClusterStatus cluster,
                        AskScheduler(transport, scheduler, timeout_ms));
   return ServersOf(cluster);
+}
+
+absl::StatusOr<ClusterReport> AskCluster(const ClusterAsk& ask) {
+  KVS_RETURN_IF_ERROR(ParseHostPort(ask.scheduler).status());
+  KVS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, TransportFor(ask));
+  ClusterReport report;
+  auto cluster = AskScheduler(*transport, ask.scheduler, ask.timeout_ms);
+  if (!cluster.ok()) {
+    // The message names the address.
+    return absl::Status(
+        cluster.status().code(),
+        fmt::format("no status from the scheduler: {}", std::string(cluster.status().message())));
+  }
+  report.cluster = *std::move(cluster);
+  report.servers = AnswersOf<absl::StatusOr<v1::ServerStatus>>(
+      ServersOf(report.cluster),
+      [&](const std::string& address) { return AskServer(*transport, address, ask.timeout_ms); });
+  return report;
 }
 
 void ForEachAtOnce(const ServerAddresses& servers,

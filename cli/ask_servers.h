@@ -9,6 +9,8 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "cli/cluster_ask.h"
+#include "cli/cluster_report.h"
 #include "common/transport/transport.h"
 #include "kvstore/v1/scheduler.pb.h"
 
@@ -22,6 +24,10 @@ ServerAddresses ServersOf(const v1::ClusterStatus& cluster);
 // The same, of the scheduler's answer. Errors: those of asking it.
 absl::StatusOr<ServerAddresses> FindServers(Transport& transport, const std::string& scheduler,
                                             int64_t timeout_ms);
+
+// What the scheduler and the servers say of themselves. Errors: those of asking the scheduler; a
+// server's is in the report.
+absl::StatusOr<ClusterReport> AskCluster(const ClusterAsk& ask);
 
 // Calls `ask` for each server; returns when all calls have. Some run at a time, each on a thread of
 // its own, so that servers that do not answer hold up none of the others: 32 of them cost one

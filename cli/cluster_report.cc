@@ -4,127 +4,14 @@
 
 #include <algorithm>
 #include <optional>
-#include <tuple>
 #include <vector>
 
+#include "cli/cluster_words.h"
 #include "cli/printer.h"
 #include "common/base/json_writer.h"
 
 namespace kvstore {
 namespace {
-
-std::string RoleText(v1::Role role) {
-  switch (role) {
-    case v1::ROLE_SCHEDULER:
-      return "scheduler";
-    case v1::ROLE_WORKER:
-      return "worker";
-    case v1::ROLE_SERVER:
-      return "server";
-    case v1::ROLE_READER:
-      return "reader";
-    default:
-      return "unknown";
-  }
-}
-
-std::string HealthText(v1::Health health) {
-  switch (health) {
-    case v1::HEALTH_ALIVE:
-      return "alive";
-    case v1::HEALTH_SUSPECT:
-      return "suspect";
-    case v1::HEALTH_DEAD:
-      return "dead";
-    case v1::HEALTH_LEFT:
-      return "left";
-    default:
-      return "unknown";
-  }
-}
-
-// "worker 0, worker 2 (suspect)".
-template <typename Ranks>
-std::string WorkersText(const v1::ClusterStatus& cluster, const Ranks& ranks) {
-  std::string text;
-  for (const uint32_t rank : ranks) {
-    if (!text.empty()) text += ", ";
-    text += fmt::format("worker {}", rank);
-    for (const v1::NodeStatus& node : cluster.nodes()) {
-      if (node.role() == v1::ROLE_WORKER && node.rank() == rank &&
-          node.health() != v1::HEALTH_ALIVE) {
-        text += fmt::format(" ({})", HealthText(node.health()));
-      }
-    }
-  }
-  return text;
-}
-
-// Servers first, by rank; readers, which have none, last.
-std::vector<v1::NodeStatus> SortedNodes(const v1::ClusterStatus& cluster) {
-  std::vector<v1::NodeStatus> nodes(cluster.nodes().begin(), cluster.nodes().end());
-  const auto place = [](const v1::NodeStatus& node) {
-    return std::make_tuple(node.role() == v1::ROLE_READER, -static_cast<int>(node.role()),
-                           node.rank(), node.incarnation());
-  };
-  std::stable_sort(nodes.begin(), nodes.end(),
-                   [&](const auto& a, const auto& b) { return place(a) < place(b); });
-  return nodes;
-}
-
-std::string NodeName(const v1::NodeStatus& node) {
-  if (node.role() == v1::ROLE_READER) return RoleText(node.role());
-  return fmt::format("{} {}", RoleText(node.role()), node.rank());
-}
-
-// What the server of that rank answered; null if it did not.
-const v1::ServerStatus* AnswerOf(const ClusterReport& report, uint32_t rank) {
-  const auto server = report.servers.find(rank);
-  return server != report.servers.end() && server->second.ok() ? &*server->second : nullptr;
-}
-
-// How long rounds waited for the worker as the last one, at the server where that is most.
-std::optional<uint64_t> WaitedFor(const ClusterReport& report, uint32_t rank) {
-  std::optional<uint64_t> most;
-  for (const auto& [server, status] : report.servers) {
-    if (!status.ok() || status->waited_for_ms_size() <= static_cast<int>(rank)) continue;
-    most = std::max(most.value_or(0), status->waited_for_ms(static_cast<int>(rank)));
-  }
-  return most;
-}
-
-struct Rounds {
-  struct Row {
-    uint32_t server;
-    v1::OpenRound round;
-    std::string key;
-  };
-  std::vector<Row> rows;  // oldest first
-  uint64_t total = 0;     // servers tell their oldest ones only
-  std::vector<std::string> errors;
-};
-
-Rounds OpenRounds(const ClusterReport& report) {
-  Rounds rounds;
-  for (const auto& [rank, status] : report.servers) {
-    if (!status.ok()) {
-      rounds.errors.push_back(
-          fmt::format("server {}: {}", rank, std::string(status.status().message())));
-      continue;
-    }
-    rounds.total += status->open_rounds_total();
-    for (const v1::OpenRound& round : status->open_rounds()) {
-      // Int keys have no name.
-      const std::string key =
-          round.name().empty() ? std::to_string(static_cast<int64_t>(round.key())) : round.name();
-      rounds.rows.push_back({rank, round, key});
-    }
-  }
-  std::stable_sort(rounds.rows.begin(), rounds.rows.end(), [](const auto& a, const auto& b) {
-    return a.round.age_ms() > b.round.age_ms();
-  });
-  return rounds;
-}
 
 std::string NodesTable(const ClusterReport& report) {
   Table table({"NODE", "ADDRESS", "HEALTH", "LAST HEARD", "SHARDS", "SLOTS", "KEYS", "VALUES",
@@ -179,13 +66,6 @@ std::string BarriersTable(const v1::ClusterStatus& cluster) {
                   WorkersText(cluster, barrier.missing_ranks())});
   }
   return table.empty() ? "" : "\n" + table.ToString();
-}
-
-// Who is missing in the round, or what holds it.
-std::string WaitingText(const v1::ClusterStatus& cluster, const v1::OpenRound& round) {
-  if (round.held_from_step() == 0) return WorkersText(cluster, round.missing_ranks());
-  return fmt::format("held by a change of the optimizer's numbers at step {}",
-                     round.held_from_step());
 }
 
 std::string RoundsTable(const ClusterReport& report) {
@@ -249,7 +129,66 @@ void WriteNode(JsonWriter& json, const ClusterReport& report, const v1::NodeStat
   json.End();
 }
 
+void WriteNodes(JsonWriter& json, const ClusterReport& report) {
+  json.Key("nodes").BeginArray();
+  for (const v1::NodeStatus& node : SortedNodes(report.cluster)) WriteNode(json, report, node);
+  json.End();
+}
+
+void WriteBarriers(JsonWriter& json, const v1::ClusterStatus& cluster) {
+  json.Key("barriers").BeginArray();
+  for (const v1::BarrierStatus& barrier : cluster.barriers()) {
+    json.BeginObject()
+        .Member("generation", barrier.generation())
+        .Member("age_ms", barrier.age_ms());
+    WriteWorkers(json, "arrived", barrier.arrived_ranks());
+    WriteWorkers(json, "missing", barrier.missing_ranks());
+    json.End();
+  }
+  json.End();
+}
+
+void WriteRounds(JsonWriter& json, const ClusterReport& report) {
+  const Rounds rounds = OpenRounds(report);
+  json.Key("open_rounds").BeginArray();
+  for (const Rounds::Row& row : rounds.rows) {
+    json.BeginObject()
+        .Member("key", row.key)
+        .Member("round", row.round.round())
+        .Member("parts", uint64_t{row.round.parts()})
+        .Member("server", fmt::format("server {}", row.server))
+        .Member("age_ms", row.round.age_ms());
+    WriteWorkers(json, "missing", row.round.missing_ranks());
+    json.Member("held_from_step", row.round.held_from_step());
+    json.End();
+  }
+  json.End().Member("open_rounds_total", rounds.total);
+
+  json.Key("errors").BeginArray();
+  for (const std::string& error : rounds.errors) json.Value(error);
+  json.End();
+}
+
+// One object of what `write` writes.
+template <typename Write>
+std::string JsonOf(const Write& write) {
+  JsonWriter json;
+  json.BeginObject();
+  write(json);
+  json.End();
+  return json.text() + "\n";
+}
+
 }  // namespace
+
+std::string NodesAsTable(const ClusterReport& report) { return NodesTable(report); }
+
+std::string RoundsAsTable(const ClusterReport& report) { return RoundsTable(report).substr(1); }
+
+std::string BarriersAsTable(const ClusterReport& report) {
+  const std::string table = BarriersTable(report.cluster);
+  return table.empty() ? "no open barriers\n" : table.substr(1);
+}
 
 std::string ReportAsTable(const ClusterReport& report) {
   const v1::ClusterStatus& cluster = report.cluster;
@@ -268,6 +207,18 @@ std::string ReportAsTable(const ClusterReport& report) {
          RoundsTable(report);
 }
 
+std::string NodesAsJson(const ClusterReport& report) {
+  return JsonOf([&](JsonWriter& json) { WriteNodes(json, report); });
+}
+
+std::string RoundsAsJson(const ClusterReport& report) {
+  return JsonOf([&](JsonWriter& json) { WriteRounds(json, report); });
+}
+
+std::string BarriersAsJson(const ClusterReport& report) {
+  return JsonOf([&](JsonWriter& json) { WriteBarriers(json, report.cluster); });
+}
+
 std::string ReportAsJson(const ClusterReport& report) {
   const v1::ClusterStatus& cluster = report.cluster;
   JsonWriter json;
@@ -281,43 +232,15 @@ std::string ReportAsJson(const ClusterReport& report) {
       .Member("workers", uint64_t{cluster.workers()})
       .Member("servers", uint64_t{cluster.servers()});
 
-  json.Key("nodes").BeginArray();
-  for (const v1::NodeStatus& node : SortedNodes(cluster)) WriteNode(json, report, node);
-  json.End();
+  WriteNodes(json, report);
 
   json.Key("obstacles").BeginArray();
   for (const std::string& obstacle : cluster.obstacles()) json.Value(obstacle);
   json.End();
 
-  json.Key("barriers").BeginArray();
-  for (const v1::BarrierStatus& barrier : cluster.barriers()) {
-    json.BeginObject()
-        .Member("generation", barrier.generation())
-        .Member("age_ms", barrier.age_ms());
-    WriteWorkers(json, "arrived", barrier.arrived_ranks());
-    WriteWorkers(json, "missing", barrier.missing_ranks());
-    json.End();
-  }
+  WriteBarriers(json, cluster);
+  WriteRounds(json, report);
   json.End();
-
-  const Rounds rounds = OpenRounds(report);
-  json.Key("open_rounds").BeginArray();
-  for (const Rounds::Row& row : rounds.rows) {
-    json.BeginObject()
-        .Member("key", row.key)
-        .Member("round", row.round.round())
-        .Member("parts", uint64_t{row.round.parts()})
-        .Member("server", fmt::format("server {}", row.server))
-        .Member("age_ms", row.round.age_ms());
-    WriteWorkers(json, "missing", row.round.missing_ranks());
-    json.Member("held_from_step", row.round.held_from_step());
-    json.End();
-  }
-  json.End().Member("open_rounds_total", rounds.total);
-
-  json.Key("errors").BeginArray();
-  for (const std::string& error : rounds.errors) json.Value(error);
-  json.End().End();
   return json.text() + "\n";
 }
 

@@ -35,4 +35,12 @@ std::string ReportAsTable(const ClusterReport& report);
 //   open_rounds_total, errors [text]
 std::string ReportAsJson(const ClusterReport& report);
 
+// Parts of both: the nodes; the open rounds, with what servers did not answer; the open barriers.
+std::string NodesAsTable(const ClusterReport& report);
+std::string NodesAsJson(const ClusterReport& report);
+std::string RoundsAsTable(const ClusterReport& report);
+std::string RoundsAsJson(const ClusterReport& report);
+std::string BarriersAsTable(const ClusterReport& report);
+std::string BarriersAsJson(const ClusterReport& report);
+
 }  // namespace kvstore

@@ -11,10 +11,10 @@
 #include <utility>
 
 #include "cli/ask.h"
+#include "cli/cluster_ask.h"
 #include "cli/daemon_line.h"
 #include "common/base/status_macros.h"
 #include "common/config/setting_table.h"
-#include "common/transport/factory/make_transport.h"
 #include "common/transport/host_port.h"
 #include "common/transport/transport.h"
 
@@ -84,6 +84,7 @@ absl::Status Job::StartMember(Role role, uint32_t rank, std::vector<std::string>
   auto& environment = spec.environment;
   // What would tell it of another cluster, or of another place in this one.
   for (const std::string& variable : PlaceVariables()) environment[variable] = std::nullopt;
+  if (!options_.tls_dir.empty()) environment["KVSTORE_TLS_DIR"] = options_.tls_dir;
   environment["KVSTORE_ROLE"] = environment["DMLC_ROLE"] = role_name;
   const bool program = role == Role::kServer && !options_.server_program.empty();
   if (role == Role::kWorker || program) {
@@ -257,8 +258,11 @@ std::string Job::WhyTooEarly(const Member& daemon) const {
     // A scheduler that ends before it listens is reported by AwaitScheduler().
     return scheduler_address_.empty() ? "" : "exit code 0 before the job was over";
   }
-  const std::unique_ptr<Transport> transport = MakeTransport();
-  const auto cluster = AskScheduler(*transport, scheduler_address_, Scaled(kSchedulerAnswerMs));
+  const ClusterAsk ask{scheduler_address_, Scaled(kSchedulerAnswerMs), options_.tls_dir};
+  const auto cluster = [&]() -> absl::StatusOr<v1::ClusterStatus> {
+    KVS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, TransportFor(ask));
+    return AskScheduler(*transport, ask.scheduler, ask.timeout_ms);
+  }();
   // A scheduler that does not answer has troubles of its own, which are told.
   if (!cluster.ok() || (cluster->state() != "forming" && cluster->state() != "running")) return "";
   return fmt::format(

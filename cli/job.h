@@ -25,6 +25,7 @@ struct JobOptions {
   std::string log_dir;         // not empty: every process's output goes to a file here too
   bool verbose = false;        // every line of the daemons on the terminal
   std::string daemon_dir;      // where kvscheduler and kvstored are looked for before PATH
+  std::string tls_dir;         // of all processes (common/tls/tls_files.h); empty: no TLS
   std::string server_program;  // runs in the place of kvstored; empty: kvstored
   std::vector<std::string> program;
 };

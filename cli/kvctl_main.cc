@@ -24,15 +24,18 @@ int main(int argc, char** argv) {
   app.formatter(std::make_shared<kvstore::HelpFormatter>());
   app.require_subcommand(1);
   AddRunCommand(app, context);
-  AddStatusCommand(app, context);
+  AddStatusCommands(app, context);
+  AddExplainCommand(app, context);
   AddStatsCommand(app, context);
   AddKeysCommand(app, context);
   AddGetCommand(app, context);
   AddResetCommand(app, context);
   AddDeleteCommand(app, context);
+  AddCommandCommand(app, context);
   AddOptimizerCommand(app, context);
   AddProfileCommand(app, context);
   AddDoctorCommand(app, context);
+  AddTlsCommand(app, context);
   AddVersionCommand(app, context);
   try {
     app.parse(static_cast<int>(dashes - argv), argv);

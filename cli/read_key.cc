@@ -37,7 +37,7 @@ size_t Distance(const std::string& a, const std::string& b) {
 }
 
 // The keys whose names begin so, as all servers have them.
-absl::StatusOr<std::vector<v1::KeyStats>> KeysThatBegin(Transport& transport, const KeyAsk& ask,
+absl::StatusOr<std::vector<v1::KeyStats>> KeysThatBegin(Transport& transport, const ClusterAsk& ask,
                                                         const std::string& prefix) {
   v1::KeyStatsRequest request;
   request.set_prefix(prefix);
@@ -87,7 +87,7 @@ std::vector<std::string> NearestNames(const std::string& name,
   return nearest;
 }
 
-absl::StatusOr<v1::KeyStats> FindKey(Transport& transport, const KeyAsk& ask,
+absl::StatusOr<v1::KeyStats> FindKey(Transport& transport, const ClusterAsk& ask,
                                      const std::string& name) {
   KVS_ASSIGN_OR_RETURN(const std::vector<v1::KeyStats> begin, KeysThatBegin(transport, ask, name));
   std::vector<v1::KeyStats> found;
@@ -109,7 +109,7 @@ absl::StatusOr<v1::KeyStats> FindKey(Transport& transport, const KeyAsk& ask,
                                   : fmt::format("; the nearest: {}", fmt::join(nearest, ", "))));
 }
 
-absl::Status ReadKey(Transport& transport, const KeyAsk& ask, v1::ReadKeyRequest range,
+absl::Status ReadKey(Transport& transport, const ClusterAsk& ask, v1::ReadKeyRequest range,
                      std::set<uint64_t>* versions, const TakePiece& take) {
   KVS_ASSIGN_OR_RETURN(const ServerAddresses servers,
                        FindServers(transport, ask.scheduler, ask.timeout_ms));

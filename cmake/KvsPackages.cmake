@@ -1,6 +1,7 @@
 # The packages we build on, all from Debian 12 (tools/install_packages.sh names them).
 
 find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
 find_package(Protobuf REQUIRED)
 find_package(gRPC CONFIG REQUIRED)
 find_package(absl CONFIG REQUIRED)

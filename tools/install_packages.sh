@@ -15,6 +15,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build ccache patch pkg-config                 # build
   libgrpc++-dev protobuf-compiler-grpc                          # RPC
+  libssl-dev                                                    # certificates
   libprotobuf-dev protobuf-compiler                             # messages
   libabsl-dev libspdlog-dev libcli11-dev                        # status, logs, flags
   libhwy-dev                                                    # SIMD

@@ -15,6 +15,7 @@
 #include "bench/kvbench/machine.h"
 #include "bench/kvbench/options.h"
 #include "bench/kvbench/report.h"
+#include "bench/kvbench/run_certificates.h"
 #include "bench/kvbench/suite.h"
 #include "bench/kvbench/worker_main.h"
 #include "cli/process/supervisor.h"
@@ -36,6 +37,15 @@ int Measure(const Options& options) {
   if (!supervisor.ok()) {
     fmt::print(stderr, "kvbench: {}\n", std::string(supervisor.status().message()));
     return kFailed;
+  }
+  std::unique_ptr<RunCertificates> certificates;
+  if (options.tls) {
+    auto made = RunCertificates::Make();
+    if (!made.ok()) {
+      fmt::print(stderr, "kvbench: --tls: {}\n", std::string(made.status().message()));
+      return kFailed;
+    }
+    certificates = *std::move(made);
   }
   Suite suite(options, std::filesystem::read_symlink("/proc/self/exe").string(),
               *std::move(supervisor));

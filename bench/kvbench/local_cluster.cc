@@ -17,6 +17,8 @@ constexpr char kAnnouncement[] = "kvscheduler listening on ";
 constexpr double kStartTimeoutS = 30;
 constexpr double kStopTimeoutS = 10;
 
+}  // namespace
+
 absl::StatusOr<std::string> TemporaryFolder() {
   std::error_code error;
   std::string path = (std::filesystem::temp_directory_path(error) / "kvbench-XXXXXX").string();
@@ -26,8 +28,6 @@ absl::StatusOr<std::string> TemporaryFolder() {
   }
   return path;
 }
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Start(
     ChildProcesses* children, const LocalClusterOptions& options) {

@@ -11,6 +11,9 @@
 
 namespace kvstore::bench {
 
+// A new one, for whoever asks to remove. Errors: UNAVAILABLE.
+absl::StatusOr<std::string> TemporaryFolder();
+
 struct LocalClusterOptions {
   std::string program_folder;  // where kvscheduler and kvstored are
   int workers = 1;

@@ -97,6 +97,8 @@ std::variant<Options, int> ParseOptions(int argc, char** argv) {
                  "use this running cluster, which has as many workers and servers as said here")
       ->type_name("HOST:PORT");
   app.add_option("--json", options.json, "write the results to this file too")->type_name("FILE");
+  app.add_flag("--tls", options.tls,
+               "mutual TLS on every connection, by certificates made for this run");
   app.add_option("--congestion", options.congestion,
                  "congestion control of raw TCP (default: the machine's)")
       ->type_name("NAME");

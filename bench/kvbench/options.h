@@ -34,6 +34,7 @@ struct Options {
   std::string congestion;  // of raw TCP; empty: the machine's
   uint64_t memcpy_bytes = 512u << 20;
   uint64_t seed = 1;
+  bool tls = false;  // by certificates made for this run
   bool pin = true;
   bool worker_role = false;  // this process is one of our own workers
 

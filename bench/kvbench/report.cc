@@ -221,10 +221,10 @@ void WriteCores(JsonWriter* json, const char* name, const Cores& cores) {
 
 std::string Header(const Options& options, const MachineInfo& machine, const CorePlan& cores) {
   std::string text = fmt::format(
-      "kvbench {}{}, store {}, seed {}; median [min-max] of {} x {:g} s; GB = 10^9 bytes of "
+      "kvbench {}{}, store {}{}, seed {}; median [min-max] of {} x {:g} s; GB = 10^9 bytes of "
       "payload\n",
       Version(), machine.commit.empty() ? "" : " (" + machine.commit + ")", options.store,
-      options.seed, options.repeats, options.seconds);
+      options.tls ? " with TLS" : "", options.seed, options.repeats, options.seconds);
   text += fmt::format("machine: {}, {} cores, {}, TCP {}; workers on cores {}, servers on {}\n\n",
                       machine.cpu, machine.cores, machine.kernel,
                       options.congestion.empty() ? machine.congestion : options.congestion,
@@ -284,6 +284,7 @@ std::string Json(const Options& options, const MachineInfo& machine, const CoreP
   json.End();
   json.Key("options").BeginObject();
   json.Member("store", options.store);
+  json.Member("tls", options.tls);
   json.Member("seconds", options.seconds);
   json.Member("repeats", options.repeats);
   json.Member("seed", uint64_t{options.seed});

@@ -24,8 +24,10 @@ struct CommandContext {
 };
 
 // Each adds a subcommand whose callback does the work. `context` outlives the app.
+void AddCommandCommand(CLI::App& app, CommandContext& context);
 void AddDeleteCommand(CLI::App& app, CommandContext& context);
 void AddDoctorCommand(CLI::App& app, CommandContext& context);
+void AddExplainCommand(CLI::App& app, CommandContext& context);
 void AddGetCommand(CLI::App& app, CommandContext& context);
 void AddKeysCommand(CLI::App& app, CommandContext& context);
 void AddOptimizerCommand(CLI::App& app, CommandContext& context);
@@ -33,7 +35,8 @@ void AddProfileCommand(CLI::App& app, CommandContext& context);
 void AddResetCommand(CLI::App& app, CommandContext& context);
 void AddRunCommand(CLI::App& app, CommandContext& context);
 void AddStatsCommand(CLI::App& app, CommandContext& context);
-void AddStatusCommand(CLI::App& app, CommandContext& context);
+void AddStatusCommands(CLI::App& app, CommandContext& context);
+void AddTlsCommand(CLI::App& app, CommandContext& context);
 void AddVersionCommand(CLI::App& app, CommandContext& context);
 
 }  // namespace kvstore

@@ -13,31 +13,34 @@
 #include "cli/commands/commands.h"
 #include "cli/key_report.h"
 #include "cli/printer.h"
-#include "common/transport/factory/make_transport.h"
+#include "common/base/status_macros.h"
 
 namespace kvstore {
 namespace {
 
 struct DeleteOptions {
-  std::string scheduler;
+  ClusterAsk ask;
   std::string key;
   bool prefix = false;
   bool dry_run = false;
   std::string output = "table";
-  int64_t timeout_ms = 3000;
 };
 
-int Delete(const CommandContext& context, const DeleteOptions& options) {
-  const std::unique_ptr<Transport> transport = MakeTransport();
+absl::StatusOr<DeleteAnswers> Tell(const DeleteOptions& options) {
+  KVS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, TransportFor(options.ask));
   v1::DeleteKeysRequest request;
   request.set_name(options.key);
   request.set_prefix(options.prefix);
   request.set_dry_run(options.dry_run);
-  const auto answers = AskServers<v1::DeletedKeys>(
-      *transport, options.scheduler, options.timeout_ms,
+  return AskServers<v1::DeletedKeys>(
+      *transport, options.ask.scheduler, options.ask.timeout_ms,
       [&](Transport& to, const std::string& address, int64_t timeout_ms) {
         return AskToDelete(to, address, request, timeout_ms);
       });
+}
+
+int Delete(const CommandContext& context, const DeleteOptions& options) {
+  const auto answers = Tell(options);
   if (!answers.ok()) {
     context.printer->Error(
         fmt::format("nothing is deleted: {}", std::string(answers.status().message())));
@@ -56,7 +59,7 @@ void AddDeleteCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command = app.add_subcommand(
       "delete", "end keys: workers that push or pull them are told that they were deleted");
   auto options = std::make_shared<DeleteOptions>();
-  AddAskOptions(*command, &options->scheduler, &options->timeout_ms);
+  AddAskOptions(*command, &options->ask);
   command->add_option("key", options->key, "the name of the key, or its number")
       ->type_name("KEY")
       ->check([](const std::string& text) {

@@ -25,7 +25,6 @@
 #include "common/kernels/convert.h"
 #include "common/rows/row_cut.h"
 #include "common/tensor/dtype.h"
-#include "common/transport/factory/make_transport.h"
 
 namespace kvstore {
 namespace {
@@ -35,7 +34,7 @@ constexpr uint64_t kShownElements = 6;
 constexpr int64_t kShownRows = 3;
 
 struct GetOptions {
-  KeyAsk ask;
+  ClusterAsk ask;
   std::string key;
   std::string rows;    // "A:B"; empty: all
   std::string output;  // a file; empty: for people
@@ -311,8 +310,8 @@ class Getter {
 };
 
 int Get(const CommandContext& context, const GetOptions& options) {
-  const std::unique_ptr<Transport> transport = MakeTransport();
   const auto got = [&]() -> absl::StatusOr<std::string> {
+    KVS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, TransportFor(options.ask));
     KVS_ASSIGN_OR_RETURN(v1::KeyStats key, FindKey(*transport, options.ask, options.key));
     return Getter(options, transport.get(), std::move(key)).Run();
   }();
@@ -329,7 +328,7 @@ int Get(const CommandContext& context, const GetOptions& options) {
 void AddGetCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command = app.add_subcommand("get", "the value of a key: a look at it, or all of it");
   auto options = std::make_shared<GetOptions>();
-  AddAskOptions(*command, &options->ask.scheduler, &options->ask.timeout_ms);
+  AddAskOptions(*command, &options->ask);
   command->add_option("key", options->key, "the name of the key, or its number")
       ->type_name("KEY")
       ->required();

@@ -21,15 +21,13 @@
 #include "cli/optimizer_report.h"
 #include "cli/printer.h"
 #include "common/base/status_macros.h"
-#include "common/transport/factory/make_transport.h"
 
 namespace kvstore {
 namespace {
 
 struct OptimizerOptions {
-  std::string scheduler;
+  ClusterAsk ask;
   std::string output = "table";
-  int64_t timeout_ms = 3000;
   std::vector<std::string> numbers;  // NAME=VALUE
   uint64_t from_step = 0;
 };
@@ -60,14 +58,16 @@ absl::StatusOr<std::map<std::string, double>> NumbersOf(const std::vector<std::s
 // The servers of a cluster, and what they are told.
 class Servers {
  public:
-  explicit Servers(const OptimizerOptions& options)
-      : options_(options), transport_(MakeTransport()) {}
+  explicit Servers(const OptimizerOptions& options) : options_(options) {}
 
-  // Errors: those of asking the scheduler.
+  // Errors: those of TransportFor, and of asking the scheduler.
   absl::StatusOr<OptimizerAnswers> Tell(v1::NumbersVerb verb, v1::NumbersOrderRequest order) {
     order.set_verb(verb);
+    if (transport_ == nullptr) {
+      KVS_ASSIGN_OR_RETURN(transport_, TransportFor(options_.ask));
+    }
     return AskServers<v1::NumbersReport>(
-        *transport_, options_.scheduler, options_.timeout_ms,
+        *transport_, options_.ask.scheduler, options_.ask.timeout_ms,
         [&](Transport& to, const std::string& address, int64_t timeout_ms) {
           return AskOfNumbers(to, address, order, timeout_ms);
         });
@@ -83,7 +83,7 @@ class Servers {
 
  private:
   const OptimizerOptions& options_;
-  const std::unique_ptr<Transport> transport_;
+  std::unique_ptr<Transport> transport_;
 };
 
 // Whether `change` is among the changes of the report.
@@ -176,7 +176,7 @@ void AddOptimizerCommand(CLI::App& app, CommandContext& context) {
   auto options = std::make_shared<OptimizerOptions>();
   const auto add = [&](const char* name, const char* what) {
     CLI::App* verb = command->add_subcommand(name, what);
-    AddAskOptions(*verb, &options->scheduler, &options->timeout_ms);
+    AddAskOptions(*verb, &options->ask);
     return verb;
   };
   CLI::App* show = add("show", "the optimizer of each server, and the changes of its numbers");

@@ -19,7 +19,6 @@
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
 #include "common/model/profiler_order.h"
-#include "common/transport/factory/make_transport.h"
 
 namespace kvstore {
 namespace {
@@ -28,8 +27,7 @@ namespace {
 constexpr int kClockQuestions = 8;
 
 struct ProfileOptions {
-  std::string scheduler;
-  int64_t timeout_ms = 60000;
+  ClusterAsk ask;
   std::string configuration;       // set-config
   bool last = false;               // dump
   std::string output;              // fetch
@@ -44,23 +42,23 @@ struct Server {
 // At least one. Errors: those of asking the scheduler; FAILED_PRECONDITION: there is none.
 absl::StatusOr<ServerAddresses> SomeServers(Transport& transport, const ProfileOptions& options) {
   KVS_ASSIGN_OR_RETURN(ServerAddresses servers,
-                       FindServers(transport, options.scheduler, options.timeout_ms));
+                       FindServers(transport, options.ask.scheduler, options.ask.timeout_ms));
   if (!servers.empty()) return servers;
   return absl::FailedPreconditionError(
-      fmt::format("scheduler {}: servers expected, it has none", options.scheduler));
+      fmt::format("scheduler {}: servers expected, it has none", options.ask.scheduler));
 }
 
 // Gives every server the order, also if one refuses it. Errors: the first one's, by name.
 absl::Status OrderAll(const ProfileOptions& options, ProfilerVerb verb,
                       const std::string& parameters) {
   KVS_RETURN_IF_ERROR(CheckProfilerOrder(static_cast<int32_t>(verb), parameters));
-  const std::unique_ptr<Transport> transport = MakeTransport();
+  KVS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, TransportFor(options.ask));
   KVS_ASSIGN_OR_RETURN(const ServerAddresses servers, SomeServers(*transport, options));
   v1::ProfilerOrderRequest order;
   order.set_verb(static_cast<uint32_t>(verb));
   order.set_parameters(parameters);
   const auto outcomes = AnswersOf<absl::Status>(servers, [&](const std::string& address) {
-    return AskToProfile(*transport, address, order, options.timeout_ms);
+    return AskToProfile(*transport, address, order, options.ask.timeout_ms);
   });
   for (const auto& [rank, outcome] : outcomes) {
     if (outcome.ok()) continue;
@@ -98,8 +96,9 @@ class Fetch {
     for (const auto& [rank, address] : found) servers.push_back({rank, address});
     KVS_ASSIGN_OR_RETURN(
         const ClockOffset scheduler, MeasureClock([&]() -> absl::StatusOr<int64_t> {
-          KVS_ASSIGN_OR_RETURN(const v1::ClusterStatus status,
-                               AskScheduler(transport_, options_.scheduler, options_.timeout_ms));
+          KVS_ASSIGN_OR_RETURN(
+              const v1::ClusterStatus status,
+              AskScheduler(transport_, options_.ask.scheduler, options_.ask.timeout_ms));
           return status.steady_ns();
         }));
     for (const std::string& path : options_.added) KVS_RETURN_IF_ERROR(merge_.AddFile(path));
@@ -120,7 +119,7 @@ class Fetch {
  private:
   absl::StatusOr<v1::ProfilePiece> Ask(const Server& server,
                                        const v1::ReadProfileRequest& request) {
-    return AskForProfile(transport_, server.address, request, options_.timeout_ms);
+    return AskForProfile(transport_, server.address, request, options_.ask.timeout_ms);
   }
 
   // The question for the first piece, in the scheduler's clock.
@@ -161,7 +160,7 @@ class Fetch {
 };
 
 absl::Status FetchAll(const ProfileOptions& options) {
-  const std::unique_ptr<Transport> transport = MakeTransport();
+  KVS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, TransportFor(options.ask));
   return Fetch(options, *transport).Run();
 }
 
@@ -178,9 +177,10 @@ void AddProfileCommand(CLI::App& app, CommandContext& context) {
       "profile", "has the servers record what they do, and brings it as one trace file");
   command->require_subcommand(1);
   auto options = std::make_shared<ProfileOptions>();
+  options->ask.timeout_ms = 60000;
   const auto add = [&](const char* name, const char* what, auto run) {
     CLI::App* verb = command->add_subcommand(name, what);
-    AddAskOptions(*verb, &options->scheduler, &options->timeout_ms);
+    AddAskOptions(*verb, &options->ask);
     verb->callback(
         [&context, options, run] { context.exit_code = ExitCodeOf(context, run(*options)); });
     return verb;

@@ -14,18 +14,17 @@
 #include "cli/commands/commands.h"
 #include "cli/key_report.h"
 #include "cli/printer.h"
-#include "common/transport/factory/make_transport.h"
+#include "common/base/status_macros.h"
 
 namespace kvstore {
 namespace {
 
 struct ResetOptions {
-  std::string scheduler;
+  ClusterAsk ask;
   std::vector<std::string> keys;
   bool prefix = false;
   bool dry_run = false;
   std::string output = "table";
-  int64_t timeout_ms = 3000;
 };
 
 // Each key is reset once, although two of the names may mean it.
@@ -41,8 +40,8 @@ std::vector<std::string> WithoutRepeats(std::vector<std::string> names, bool pre
   return once;
 }
 
-int Reset(const CommandContext& context, const ResetOptions& options) {
-  const std::unique_ptr<Transport> transport = MakeTransport();
+absl::StatusOr<DeleteAnswers> Tell(const ResetOptions& options) {
+  KVS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, TransportFor(options.ask));
   const std::vector<std::string> names = WithoutRepeats(options.keys, options.prefix);
   const auto reset_all = [&](Transport& to, const std::string& address,
                              int64_t timeout_ms) -> absl::StatusOr<v1::DeletedKeys> {
@@ -58,8 +57,12 @@ int Reset(const CommandContext& context, const ResetOptions& options) {
     }
     return all;
   };
-  const auto answers =
-      AskServers<v1::DeletedKeys>(*transport, options.scheduler, options.timeout_ms, reset_all);
+  return AskServers<v1::DeletedKeys>(*transport, options.ask.scheduler, options.ask.timeout_ms,
+                                     reset_all);
+}
+
+int Reset(const CommandContext& context, const ResetOptions& options) {
+  const auto answers = Tell(options);
   if (!answers.ok()) {
     context.printer->Error(
         fmt::format("nothing is reset: {}", std::string(answers.status().message())));
@@ -78,7 +81,7 @@ void AddResetCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command = app.add_subcommand(
       "reset", "let keys begin anew with their values: workers are told, and call Reset");
   auto options = std::make_shared<ResetOptions>();
-  AddAskOptions(*command, &options->scheduler, &options->timeout_ms);
+  AddAskOptions(*command, &options->ask);
   command->add_option("key", options->keys, "the names of the keys, or their numbers")
       ->type_name("KEY")
       ->check([](const std::string& text) {

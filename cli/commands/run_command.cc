@@ -5,6 +5,7 @@
 #include <memory>
 #include <system_error>
 
+#include "cli/commands/ask_options.h"
 #include "cli/commands/commands.h"
 #include "cli/job.h"
 #include "cli/printer.h"
@@ -77,6 +78,7 @@ void AddRunCommand(CLI::App& app, CommandContext& context) {
       ->add_option("--log-dir", options->log_dir,
                    "write each process's output to a file here; servers and scheduler only there")
       ->type_name("FOLDER");
+  AddTlsOption(*command, &options->tls_dir);
   command->add_flag("--verbose", options->verbose,
                     "show every line of the scheduler and the servers, not only what matters");
   command->add_option("--time-scale", options->time_scale, "stretch every timer of the cluster")

@@ -12,24 +12,23 @@
 #include "cli/commands/commands.h"
 #include "cli/key_report.h"
 #include "cli/printer.h"
-#include "common/transport/factory/make_transport.h"
+#include "common/base/status_macros.h"
 
 namespace kvstore {
 namespace {
 
 struct StatsOptions {
-  std::string scheduler;
+  ClusterAsk ask;
   std::string key;
   std::string output = "table";
-  int64_t timeout_ms = 3000;
 };
 
 absl::StatusOr<KeyAnswers> Gather(const StatsOptions& options) {
-  const std::unique_ptr<Transport> transport = MakeTransport();
+  KVS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, TransportFor(options.ask));
   v1::KeyStatsRequest request;
   request.set_prefix(options.key);
   return AskServers<v1::ServerKeyStats>(
-      *transport, options.scheduler, options.timeout_ms,
+      *transport, options.ask.scheduler, options.ask.timeout_ms,
       [&](Transport& to, const std::string& address, int64_t timeout_ms) {
         return AskKeyStats(to, address, request, timeout_ms);
       });
@@ -51,7 +50,7 @@ void AddStatsCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command = app.add_subcommand(
       "stats", "keys: pushes, failed updates, norm and largest magnitude of values and sums");
   auto options = std::make_shared<StatsOptions>();
-  AddAskOptions(*command, &options->scheduler, &options->timeout_ms);
+  AddAskOptions(*command, &options->ask);
   command->add_option("--key", options->key, "only keys whose name, or number, begins so")
       ->type_name("PREFIX");
   AddFormatOption(*command, &options->output);

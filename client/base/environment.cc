@@ -62,6 +62,7 @@ absl::StatusOr<Environment> ReadEnvironment(const VariableLookup& lookup) {
   environment.reduction_threads = number(SettingId::kReductionThreads);
   environment.push_copy = config.IsOn(SettingId::kPushCopy);
   environment.shared_memory = config.Text(SettingId::kSharedMemory) == "auto";
+  if (config.Has(SettingId::kTlsDir)) environment.tls_dir = config.Text(SettingId::kTlsDir);
   if (config.Has(SettingId::kProfile)) environment.profile = config.Text(SettingId::kProfile);
   environment.profile_bytes_max = static_cast<uint64_t>(config.WholeNumber(SettingId::kProfileMib))
                                   << 20;

@@ -32,6 +32,7 @@ struct Environment {
   NanPolicy nan_policy = NanPolicy::kAllow;
   bool push_copy = false;
   bool shared_memory = true;       // with servers of this host
+  std::string tls_dir;             // common/tls/tls_files.h; empty: no TLS
   std::string cuda_plugin;         // a file; empty: the default one
   std::string nccl_library;        // a file; empty: the default one
   uint32_t reduction_threads = 0;  // 0: not set

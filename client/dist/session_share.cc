@@ -65,6 +65,7 @@ absl::StatusOr<std::shared_ptr<SessionShare>> EnterProcessSession(const Environm
   }
   TransportOptions transport;
   transport.shared_memory = environment.shared_memory;
+  KVS_ASSIGN_OR_RETURN(transport.tls, TlsSource::Open(environment.tls_dir));
   KVS_ASSIGN_OR_RETURN(auto session,
                        ClusterSession::Join(MakeTransport(transport), environment, store_type));
   auto share = std::make_shared<SessionShare>(std::move(session));

@@ -74,7 +74,8 @@ absl::Status FsyncDirectory(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::Status WriteWholeFile(const std::string& path, const std::vector<std::string_view>& bytes) {
+absl::Status WriteWholeFile(const std::string& path, const std::vector<std::string_view>& bytes,
+                            mode_t mode) {
   struct stat old {};
   const bool replaces = ::stat(path.c_str(), &old) == 0;
   if (replaces && S_ISDIR(old.st_mode)) return SystemError("cannot write", path, EISDIR);
@@ -82,7 +83,7 @@ absl::Status WriteWholeFile(const std::string& path, const std::vector<std::stri
   static std::atomic<uint64_t> files{0};
   const std::string beside = fmt::format("{}.{}.{}.part", path, ::getpid(), ++files);
   const Descriptor fd(
-      ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666));
+      ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode));
   if (!fd.ok()) return SystemError("cannot write", path, errno);
   // Goes unless it takes its place, also where memory runs out.
   struct Unfinished {

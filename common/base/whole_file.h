@@ -2,6 +2,8 @@
 // And what a system call that failed means in the words of a status.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -38,9 +40,11 @@ absl::Status FsyncDirectory(const std::string& path);
 
 // Makes `path` a file with these bytes, back to back: they are written to a new file beside it,
 // which is synced and takes its place, and the folder is synced. If that fails, what was at `path`
-// is there as before, and nothing else is left. A link at `path` is replaced, not followed.
+// is there as before, and nothing else is left. A link at `path` is replaced, not followed. A new
+// file has `mode`, less the process's umask; one that takes another's place has that one's mode.
 // Errors: SystemError.
-absl::Status WriteWholeFile(const std::string& path, const std::vector<std::string_view>& bytes);
+absl::Status WriteWholeFile(const std::string& path, const std::vector<std::string_view>& bytes,
+                            mode_t mode = 0666);
 
 // Reads a file into the memory that `room` gives for its size, in bytes. Errors: SystemError, what
 // `room` throws; DATA_LOSS: it became shorter meanwhile; FAILED_PRECONDITION: it is no plain file.

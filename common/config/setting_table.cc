@@ -134,6 +134,14 @@ std::vector<SettingSpec> MakeTable() {
        "auto: between a worker and a server of one host and one user values go through memory that "
        "both have, 16 MiB for each worker and shard; off: over the network, as between hosts"},
 
+      {SettingId::kTlsDir, "tls-dir", kEverybody, 0, Text(), "DIR", "",
+       {Same("KVSTORE_TLS_DIR")}, false, kOther,
+       "mutual TLS 1.3 on every connection, with cert.pem, key.pem and ca.pem of this folder; new "
+       "files there are taken while the process runs; default: connections are neither encrypted "
+       "nor authenticated"},
+      {SettingId::kRequireTls, "require-tls", kDaemons, 0, Switch(), "", "false",
+       {Same("KVSTORE_REQUIRE_TLS")}, false, kOther, "do not start without tls-dir"},
+
       {SettingId::kUpdaterPlugin, "updater-plugin", kServerProgram, 0, Text(), "FILE", "",
        {Same("KVSTORE_UPDATER_PLUGIN")}, false, kCluster,
        "a shared object with the updater of all its keys (docs/extending.md); the same on every "

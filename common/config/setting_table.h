@@ -36,6 +36,8 @@ enum class SettingId {
   kProfile,
   kNetworkMib,
   kSharedMemory,
+  kTlsDir,
+  kRequireTls,
   kUpdaterPlugin,
   kUpdaterPluginOptions,
   kNanPolicy,

@@ -191,6 +191,16 @@ void SchedulerSession::OnMessage(const Payload& bytes) noexcept {
 
 void SchedulerSession::OnClosed(const absl::Status& status) noexcept {
   stream_.reset();
+  // The scheduler's transport does not let this process call it: as final as a refusal in words.
+  if (absl::IsPermissionDenied(status) || absl::IsUnauthenticated(status)) {
+    const bool told = TryRun([&](MembershipCore& core, int64_t now_ms, MembershipOutbox* out) {
+      v1::SchedulerMessage message;
+      message.mutable_refused()->set_code(static_cast<uint32_t>(status.code()));
+      message.mutable_refused()->set_message(std::string(status.message()));
+      core.OnMessage(now_ms, message, out);
+    });
+    if (told) return;
+  }
   broken_ = true;
   try {
     trouble_ = status.ok() ? "the scheduler closed the session" : std::string(status.message());

@@ -40,4 +40,11 @@ absl::Status CheckCommand(int32_t id, size_t body_bytes) {
   return absl::OkStatus();
 }
 
+absl::Status NoController(int32_t id) {
+  return absl::UnimplementedError(fmt::format(
+      "command {}: a controller expected, this server has none: kvstored never has, a program of "
+      "yours has the one that it gives to RunServer",
+      id));
+}
+
 }  // namespace kvstore

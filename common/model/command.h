@@ -24,4 +24,7 @@ inline constexpr size_t kCommandBodyBytesMax = 1u << 20;
 // to use instead.
 absl::Status CheckCommand(int32_t id, size_t body_bytes);
 
+// UNIMPLEMENTED: what a server without a controller answers.
+absl::Status NoController(int32_t id);
+
 }  // namespace kvstore

@@ -27,6 +27,7 @@ inline constexpr char kDeleteKeysMethod[] = "/kvstore.v1.ServerAdmin/DeleteKeys"
 inline constexpr char kResetKeysMethod[] = "/kvstore.v1.ServerAdmin/ResetKeys";
 inline constexpr char kReadKeyMethod[] = "/kvstore.v1.ServerAdmin/ReadKey";
 inline constexpr char kOrderNumbersMethod[] = "/kvstore.v1.ServerAdmin/OrderNumbers";
+inline constexpr char kRunCommandMethod[] = "/kvstore.v1.ServerAdmin/RunCommand";
 inline constexpr char kOrderProfilerMethod[] = "/kvstore.v1.ServerAdmin/OrderProfiler";
 inline constexpr char kReadProfileMethod[] = "/kvstore.v1.ServerAdmin/ReadProfile";
 

@@ -15,12 +15,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
+#include "common/tls/identity.h"
 #include "common/wire/payload.h"
 
 namespace kvstore {
@@ -52,7 +54,9 @@ struct StreamEvents {
   std::function<void(Payload)> on_message;
   // Last event of the stream: OK when the peer closed it, else why it broke. UNAVAILABLE: not
   // reachable, connection lost, listener shut down; UNIMPLEMENTED: method not served;
-  // RESOURCE_EXHAUSTED: message over kMessageBytesMax. Not delivered after Close() on this side.
+  // RESOURCE_EXHAUSTED: message over kMessageBytesMax; UNAUTHENTICATED, PERMISSION_DENIED: the
+  // listener does not know this process, or does not let it (permissions.h). Not delivered after
+  // Close() on this side.
   std::function<void(absl::Status)> on_closed;
   // For a dialled stream: its connection stands, and a listener is at the other end. Called once,
   // before any message. Whether the listener serves the method is not known yet.
@@ -78,6 +82,8 @@ class MessageStream {
   virtual void Close() = 0;
   // The address of the other end, for logs: "ipv4:127.0.0.1:41822".
   virtual std::string peer() const = 0;
+  // Who dialled an accepted stream; without encryption nobody is known, and it has every role.
+  virtual Identity caller() const { return {"", kAnyPeer, std::nullopt, ""}; }
   // Whether large messages go through memory that both ends have.
   virtual bool shares_memory() const { return false; }
 };

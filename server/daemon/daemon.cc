@@ -1,5 +1,6 @@
 #include "server/daemon/daemon.h"
 
+#include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include "common/config/unknown_variables.h"
+#include "common/transport/factory/make_transport.h"
 #include "common/transport/host_port.h"
 #include "common/transport/local_address.h"
 
@@ -21,6 +23,7 @@ void SetUpLog(const std::string& name, const DaemonOptions& options) {
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %L %n: %v");
   logger->set_level(spdlog::level::from_str(options.log_level));
   spdlog::set_default_logger(std::move(logger));
+  TakeLogOfTransport();
   if (!options.said.empty()) spdlog::info("set: {}", options.said);
   for (const std::string& warning : options.warnings) spdlog::warn("{}", warning);
 }
@@ -38,7 +41,15 @@ std::string WithPort(const std::string& address, int bound_port) {
   return HostPortString(*parsed);
 }
 
-void Announce(const std::string& name, const std::string& listen, const std::string& advertise) {
+absl::StatusOr<std::shared_ptr<TlsSource>> OpenTls(const DaemonOptions& options) {
+  auto source = OpenTlsToListen(options.tls.folder);
+  if (source.ok()) return source;
+  return absl::Status(source.status().code(), fmt::format("{}: {}", options.tls.label,
+                                                          std::string(source.status().message())));
+}
+
+void Announce(const std::string& name, const std::string& listen, const std::string& advertise,
+              const TlsSource* tls) {
   std::printf("%s listening on %s\n", name.c_str(), advertise.c_str());
   std::fflush(stdout);
   if (listen == advertise) {
@@ -46,7 +57,12 @@ void Announce(const std::string& name, const std::string& listen, const std::str
   } else {
     spdlog::info("listening on {}, advertised as {}", listen, advertise);
   }
-  if (const auto parsed = ParseHostPort(listen); parsed.ok() && !IsLoopbackHost(parsed->host)) {
+  if (tls != nullptr) {
+    const auto files = tls->Current();
+    spdlog::info("TLS as '{}' ({}), valid to {}", files->identity.name,
+                 RoleNames(files->identity.roles), UtcTime(files->not_after_s));
+  } else if (const auto parsed = ParseHostPort(listen);
+             parsed.ok() && !IsLoopbackHost(parsed->host)) {
     spdlog::warn(
         "{} is not the loopback address, and traffic is neither encrypted nor authenticated: only "
         "for networks where everybody is trusted",

@@ -18,6 +18,11 @@ int Main(const std::vector<std::string>& arguments) {
   const auto parsed = ParseSchedulerOptions(arguments, ProcessVariables(), std::cout, std::cerr);
   if (!parsed.options) return parsed.exit_code;
   const SchedulerDaemonOptions& options = *parsed.options;
+  const auto tls = OpenTls(options);
+  if (!tls.ok()) {
+    std::cerr << "kvscheduler: " << tls.status().message() << "\n";
+    return kExitUsage;
+  }
   StopSignal stop;
   SetUpLog("kvscheduler", options);
   WarnOfUnknownVariables();
@@ -42,13 +47,15 @@ int Main(const std::vector<std::string>& arguments) {
     if (options.exit_with_job)
       stop.End(ended.code() == 0 ? kExitOk : kExitFailure, ended.message());
   };
-  const std::unique_ptr<Transport> transport = MakeTransport({options.network_bytes_max});
+  const std::unique_ptr<Transport> transport =
+      MakeTransport({options.network_bytes_max, false, *tls});
   auto service = SchedulerService::Start(service_options, std::move(file), transport.get(), events);
   if (!service.ok()) {
     return SayWhy({0, StartExitCode(service.status()), std::string(service.status().message())});
   }
   const int port = (*service)->port();
-  Announce("kvscheduler", WithPort(options.listen, port), WithPort(options.advertise, port));
+  Announce("kvscheduler", WithPort(options.listen, port), WithPort(options.advertise, port),
+           tls->get());
   const StopSignal::Reason reason = stop.Wait();
   service->reset();
   return SayWhy(reason);

@@ -19,6 +19,11 @@ int Main(const std::vector<std::string>& arguments) {
   const auto parsed = ParseServerOptions(arguments, ProcessVariables(), std::cout, std::cerr);
   if (!parsed.options) return parsed.exit_code;
   const ServerDaemonOptions& options = *parsed.options;
+  const auto tls = OpenTls(options);
+  if (!tls.ok()) {
+    std::cerr << "kvstored: " << tls.status().message() << "\n";
+    return kExitUsage;
+  }
   StopSignal stop;  // before the plugin, which may make threads
   absl::StatusOr<std::unique_ptr<UpdaterPlugin>> plugin = nullptr;
   if (const auto& wanted = options.updater_plugin; !wanted.file.empty()) {
@@ -32,8 +37,8 @@ int Main(const std::vector<std::string>& arguments) {
   WarnOfUnknownVariables();
 
   ServerNodeEvents events;
-  events.on_listening = [&options](const std::string& listen, const std::string& advertise) {
-    Announce("kvstored", listen, advertise);
+  events.on_listening = [&](const std::string& listen, const std::string& advertise) {
+    Announce("kvstored", listen, advertise, tls->get());
     spdlog::info("{} shards, scheduler {}", options.shards, options.scheduler);
   };
   events.on_stop = [&stop](const absl::Status& status) {
@@ -45,7 +50,7 @@ int Main(const std::vector<std::string>& arguments) {
       stop.End(ended.code() == 0 ? kExitOk : kExitFailure, ended.message());
   };
   const std::unique_ptr<Transport> transport =
-      MakeTransport({options.network_bytes_max, options.shared_memory});
+      MakeTransport({options.network_bytes_max, options.shared_memory, *tls});
   ServerNodeOptions node_options = NodeOptionsOf(options);
   if (*plugin != nullptr) {
     node_options.program_updater = plugin->get();

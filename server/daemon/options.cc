@@ -57,7 +57,7 @@ HostPort AddressOf(const Config& config, SettingId id) {
   return *ParseHostPort(config.Text(id));  // checked by Config
 }
 
-void ReadCommon(Config* config, DaemonOptions* out) {
+absl::Status ReadCommon(Config* config, DaemonOptions* out) {
   out->time_scale = config->Number(SettingId::kTimeScale);
   const uint64_t network_bytes = std::max<uint64_t>(MemoryBytes() / 8, 256u << 20);
   config->SetDefault(SettingId::kNetworkMib, std::to_string(network_bytes >> 20));
@@ -66,6 +66,12 @@ void ReadCommon(Config* config, DaemonOptions* out) {
   out->exit_with_job = config->IsOn(SettingId::kExitWithJob);
   out->warnings = config->warnings();
   out->said = config->Said();
+  if (config->Has(SettingId::kTlsDir)) {
+    out->tls = {config->Text(SettingId::kTlsDir), config->Label(SettingId::kTlsDir)};
+  } else if (config->IsOn(SettingId::kRequireTls)) {
+    return config->Wrong(SettingId::kRequireTls, "tls-dir beside it");
+  }
+  return absl::OkStatus();
 }
 
 // What --advertise says for a process that listens on `listen`, or nothing.
@@ -80,7 +86,7 @@ absl::StatusOr<std::string> ReadAdvertise(const Config& config, const std::strin
 }
 
 absl::Status ReadScheduler(Config* config, SchedulerDaemonOptions* out) {
-  ReadCommon(config, out);
+  KVS_RETURN_IF_ERROR(ReadCommon(config, out));
   SchedulerOptions& core = out->core;
   core.workers = static_cast<uint32_t>(config->WholeNumber(SettingId::kWorkers));
   core.servers = static_cast<uint32_t>(config->WholeNumber(SettingId::kServers));
@@ -146,7 +152,7 @@ absl::Status ReadServerAddresses(Config* config, ServerDaemonOptions* out) {
 }
 
 absl::Status ReadServer(Config* config, ServerDaemonOptions* out) {
-  ReadCommon(config, out);
+  KVS_RETURN_IF_ERROR(ReadCommon(config, out));
   out->scheduler = HostPortString(AddressOf(*config, SettingId::kSchedulerAddress));
   KVS_RETURN_IF_ERROR(ReadServerAddresses(config, out));
   config->SetDefault(SettingId::kShards, std::to_string(std::min(CpuCount(), kDefaultShardsMax)));

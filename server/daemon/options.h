@@ -18,6 +18,11 @@ struct DaemonOptions {
   double time_scale = 1;  // every duration of these options is multiplied by it already
   // What all connections together may hold in the transport's buffers.
   uint64_t network_bytes_max = 0;
+  // A folder that is not looked at here; empty: no TLS. `label`: where it came from, for errors.
+  struct {
+    std::string folder;
+    std::string label;
+  } tls;
   std::string log_level;
   bool exit_with_job = false;
   std::vector<std::string> warnings;  // to be logged

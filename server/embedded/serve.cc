@@ -55,6 +55,7 @@ absl::Status StatusOf(const v1::JobEnded& ended) {
 
 absl::Status ServeServer(const ServerProgram& program) {
   KVS_ASSIGN_OR_RETURN(const ServerDaemonOptions options, OptionsOf(program, &ParseServerOptions));
+  KVS_ASSIGN_OR_RETURN(const std::shared_ptr<TlsSource> tls, OpenTls(options));
   if (!options.updater_plugin.file.empty()) {
     return absl::InvalidArgumentError(fmt::format(
         "RunServer, as kvstored: {}: kvstored expected, which loads plugins; a program has the "
@@ -80,7 +81,7 @@ absl::Status ServeServer(const ServerProgram& program) {
   events.on_stop = [&caller](const absl::Status& status) { caller.End(status); };
   events.on_job_ended = [&caller](const v1::JobEnded& ended) { caller.End(StatusOf(ended)); };
   const std::unique_ptr<Transport> transport =
-      MakeTransport({options.network_bytes_max, options.shared_memory});
+      MakeTransport({options.network_bytes_max, options.shared_memory, tls});
   KVS_ASSIGN_OR_RETURN(const std::unique_ptr<ServerNode> node,
                        ServerNode::Start(node_options, transport.get(), events));
   return caller.Run();
@@ -89,6 +90,7 @@ absl::Status ServeServer(const ServerProgram& program) {
 absl::Status ServeScheduler(const ServerProgram& program) {
   KVS_ASSIGN_OR_RETURN(const SchedulerDaemonOptions options,
                        OptionsOf(program, &ParseSchedulerOptions));
+  KVS_ASSIGN_OR_RETURN(const std::shared_ptr<TlsSource> tls, OpenTls(options));
   CallerLoop caller;
   const LogForNow log("kvscheduler", options);
   std::unique_ptr<StateFile> file;
@@ -102,7 +104,8 @@ absl::Status ServeScheduler(const ServerProgram& program) {
   SchedulerServiceEvents events;
   events.on_broken = [&caller](const absl::Status& status) { caller.End(status); };
   events.on_job_over = [&caller](const v1::JobEnded& ended) { caller.End(StatusOf(ended)); };
-  const std::unique_ptr<Transport> transport = MakeTransport({options.network_bytes_max});
+  const std::unique_ptr<Transport> transport =
+      MakeTransport({options.network_bytes_max, false, tls});
   KVS_ASSIGN_OR_RETURN(
       const std::unique_ptr<SchedulerService> service,
       SchedulerService::Start(service_options, std::move(file), transport.get(), events));

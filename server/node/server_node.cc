@@ -83,6 +83,8 @@ ServerNode::ServerNode(ServerNodeOptions options, Transport* transport, ServerNo
         ShardHandlers{options_.on_command, on_profile, profiler_->recorder().AddLane(name)}));
   }
   control_ = transport_->MakeServerLoop("control");
+  commands_ = std::make_unique<OperatorCommands>(
+      options_.on_command, [this](std::function<void()> task) { control_->Post(std::move(task)); });
 }
 
 ServerNode::~ServerNode() {
@@ -163,6 +165,9 @@ absl::Status ServerNode::Listen(const std::string& route) {
   methods.unary_methods.push_back(
       {kOrderProfilerMethod, control_.get(),
        [this](const Payload& asked, const UnaryReply& reply) { OrderProfiler(asked, reply); }});
+  methods.unary_methods.push_back(
+      {kRunCommandMethod, control_.get(),
+       [this](const Payload& asked, const UnaryReply& reply) { commands_->Run(asked, reply); }});
   methods.unary_methods.push_back(
       {kReadProfileMethod, control_.get(),
        [this](const Payload& asked, const UnaryReply& reply) { ReadProfile(asked, reply); }});

@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "common/membership/scheduler_session.h"
 #include "common/transport/transport.h"
+#include "server/node/operator_commands.h"
 #include "server/node/server_profiler.h"
 #include "server/service/shard.h"
 #include "server/values/program_updater.h"
@@ -120,6 +121,7 @@ class ServerNode {
   std::vector<std::unique_ptr<EventLoop>> shard_loops_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::unique_ptr<EventLoop> control_;
+  std::unique_ptr<OperatorCommands> commands_;  // touched on the control loop
   // Used by the control loop only, while it runs; by Start before that, and by the destructor after
   // it.
   std::unique_ptr<SchedulerSession> session_;

@@ -14,6 +14,7 @@
 #include "common/base/status_macros.h"
 #include "common/transport/methods.h"
 #include "server/scheduler/advertised_address.h"
+#include "server/scheduler/member_identity.h"
 
 namespace kvstore {
 
@@ -161,12 +162,15 @@ void SchedulerService::Take(SessionId id, const Payload& bytes) {
                            "a NodeMessage expected, got {} other bytes", bytes.size())));
     return;
   }
-  if (message.has_register_() && message.register_().role() == v1::ROLE_SERVER) {
-    const absl::Status reachable =
-        CheckAdvertisedAddress(message.register_().address(), session.stream->peer());
-    if (!reachable.ok()) {
-      spdlog::warn("{}", std::string(reachable.message()));
-      RefuseAndClose(id, reachable);
+  if (message.has_register_()) {
+    v1::Register* const wish = message.mutable_register_();
+    absl::Status status = CheckRegistration(session.stream->caller(), wish);
+    if (status.ok() && wish->role() == v1::ROLE_SERVER) {
+      status = CheckAdvertisedAddress(wish->address(), session.stream->peer());
+    }
+    if (!status.ok()) {
+      spdlog::warn("{}", std::string(status.message()));
+      RefuseAndClose(id, status);
       return;
     }
   }

@@ -303,7 +303,13 @@ absl::Status CheckKeysDiffer(const RequestFrame& request) {
 
 }  // namespace
 
-absl::Status CheckRequest(const RequestFrame& request) {
+absl::Status CheckRequest(const RequestFrame& request, std::optional<WorkerRank> only_rank) {
+  const WorkerRank rank = request.header.rank;
+  if (only_rank && rank != *only_rank && rank != kReaderRank) {
+    return absl::PermissionDeniedError(fmt::format(
+        "frames of worker {} expected, whose certificate the sender has, got one of worker {}",
+        *only_rank, rank));
+  }
   const uint32_t protocol = request.header.protocol;
   if (protocol < kProtocolVersionMin || protocol > kProtocolVersionMax) {
     return absl::FailedPreconditionError(fmt::format(

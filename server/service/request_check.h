@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "common/wire/frame.h"
@@ -19,10 +20,13 @@ inline constexpr uint32_t kFragmentsMax = 4096;
 // Rounds are below 2^63.
 inline constexpr Round kRoundMax = (Round{1} << 63) - 1;
 
-// Problems of the frame, which answer every entry alike.
-// Errors: FAILED_PRECONDITION names the protocol versions that we speak; INVALID_ARGUMENT for no
-// entries, more than kEntriesPerFrameMax entries or keys, two KeySpecs of one key.
-absl::Status CheckRequest(const RequestFrame& request);
+// Problems of the frame, which answer every entry alike. `only_rank`: of whom the sender's
+// certificate is, if it is of one worker alone.
+// Errors: PERMISSION_DENIED for a frame of another worker than that one (a reader's is of none);
+// FAILED_PRECONDITION names the protocol versions that we speak; INVALID_ARGUMENT for no entries,
+// more than kEntriesPerFrameMax entries or keys, two KeySpecs of one key.
+absl::Status CheckRequest(const RequestFrame& request,
+                          std::optional<WorkerRank> only_rank = std::nullopt);
 
 // Problems of one entry of `request`, which passed CheckRequest().
 // Errors: INVALID_ARGUMENT for

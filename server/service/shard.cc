@@ -72,7 +72,7 @@ void Shard::GetStatus(std::function<void(ShardStatus)> done) {
       ShardStatus status = core_ == nullptr ? ShardStatus() : core_->Status();
       status.streams = streams_.size();
       for (const auto& [peer, stream] : streams_)
-        status.streams_in_memory += stream->shares_memory();
+        status.streams_in_memory += stream.stream->shares_memory();
       done(std::move(status));
     } catch (const std::bad_alloc&) {
       spdlog::warn("shard {}: no memory to answer a question about its state", index_);
@@ -152,13 +152,14 @@ void Shard::Accept(std::unique_ptr<MessageStream> stream) {
   events.on_message = [this, peer](const Payload& message) { OnMessage(peer, message); };
   events.on_closed = [this, peer](const absl::Status& status) {
     if (spdlog::should_log(spdlog::level::debug)) {
-      spdlog::debug("shard {}: stream of {} closed: {}", index_, streams_.at(peer)->peer(),
+      spdlog::debug("shard {}: stream of {} closed: {}", index_, streams_.at(peer).stream->peer(),
                     std::string(status.message()));
     }
     ForgetStream(peer);
   };
   stream->SetEvents(std::move(events));
-  streams_[peer] = std::move(stream);
+  const std::optional<uint32_t> only_rank = stream->caller().worker_rank;
+  streams_[peer] = {std::move(stream), only_rank};
 }
 
 void Shard::OnMessage(PeerId peer, const Payload& message) {
@@ -261,15 +262,12 @@ void Shard::RunCommand(const CommandRun& run) {
   } else if (profiles) {
     done(absl::UnimplementedError("PROFILE: a profiler expected, this server has none"));
   } else {
-    done(absl::UnimplementedError(fmt::format(
-        "command {}: a controller expected, this server has none: kvstored never has, a program "
-        "of yours has the one that it gives to RunServer",
-        run.command.id)));
+    done(NoController(run.command.id));
   }
 }
 
 void Shard::RefuseBytes(PeerId peer, const absl::Status& status) {
-  const std::unique_ptr<MessageStream>& stream = streams_.at(peer);
+  const std::unique_ptr<MessageStream>& stream = streams_.at(peer).stream;
   spdlog::warn("shard {}: {} sent bytes that are no frame: {}", index_, stream->peer(),
                std::string(status.message()));
   ReplyFrame reply;
@@ -280,7 +278,7 @@ void Shard::RefuseBytes(PeerId peer, const absl::Status& status) {
 }
 
 void Shard::RefuseEntries(PeerId peer, RequestFrame* request) {
-  const absl::Status whole = CheckRequest(*request);
+  const absl::Status whole = CheckRequest(*request, streams_.at(peer).only_rank);
   ReplyFrame refusals;
   if (!whole.ok() && request->entries.empty()) refusals.entries.emplace_back(EntryHead(), whole);
   const auto refused = [&](const RequestEntry& entry) {
@@ -299,7 +297,7 @@ void Shard::RefuseEntries(PeerId peer, RequestFrame* request) {
 }
 
 void Shard::PutOffUnread(PeerId peer, RequestFrame* request) {
-  const size_t queued = streams_.at(peer)->queued_bytes();
+  const size_t queued = streams_.at(peer).stream->queued_bytes();
   if (queued <= kQueuedReplyBytesMax) return;
   const auto pulls = std::stable_partition(
       request->entries.begin(), request->entries.end(),
@@ -325,7 +323,7 @@ void Shard::PutOff(PeerId peer, const RequestFrame& request, const absl::Status&
 
 void Shard::Send(PeerId peer, const ReplyFrame& frame) {
   const auto stream = streams_.find(peer);
-  if (stream != streams_.end()) stream->second->Send(EncodeFrame(frame));
+  if (stream != streams_.end()) stream->second.stream->Send(EncodeFrame(frame));
 }
 
 }  // namespace kvstore

@@ -25,7 +25,8 @@ namespace kvstore {
 inline constexpr size_t kQueuedReplyBytesMax = 64u << 20;
 
 // Runs a command on a thread of its own choice, never this one, and calls `done` once, from any
-// thread; not after the server was destroyed. Called on the loop of shard 0.
+// thread; not after the server was destroyed. Called on the loop of shard 0, and for an operator
+// (`from` is kReaderRank) on the control loop.
 using CommandHandler = std::function<void(WorkerRank from, const Command& command,
                                           std::function<void(absl::Status)> done)>;
 
@@ -113,7 +114,11 @@ class Shard {
     RoutingPtr table;  // null: the core has got it
   } next_routing_;
   FrameHeader reply_header_;  // of refusals that do not reach the core
-  std::map<PeerId, std::unique_ptr<MessageStream>> streams_;
+  struct Stream {
+    std::unique_ptr<MessageStream> stream;
+    std::optional<WorkerRank> only_rank;  // whose frames its certificate lets it send
+  };
+  std::map<PeerId, Stream> streams_;
   PeerId last_peer_ = 0;
   int64_t quiet_until_ms_ = 0;  // NoteRefusals()
   int64_t not_finite_quiet_until_ms_ = 0;

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 # "UINT", "TEXT:{a,b}", "FLOAT in [1 - 2]", "=5", "(Env:NAME)", "REQUIRED", "{false}".
-RIDDLES = re.compile(r"\b(U?INT|FLOAT|TEXT|POSITIVE|NONNEGATIVE|REQUIRED)\b|:\{|in \[|\(Env:|\{false\}")
+RIDDLES = re.compile(r"\b(U?INT|FLOAT|TEXT|POSITIVE|NONNEGATIVE|REQUIRED)\b|:\{|\bin \[|\(Env:|\{false\}")
 COLUMNS = 100
 
 
@@ -20,7 +20,9 @@ def main():
         if program.endswith("/kvctl"):
             commands += [[program, command] for command in ("run", "stats", "status", "keys", "get", "reset", "delete",
                                                             "profile", "doctor",
-                                                            "version")]
+                                                            "nodes", "rounds", "barrier", "explain",
+                                                            "command", "tls", "version")]
+            commands += [[program, "tls", command] for command in ("init", "issue", "show")]
             commands += [[program, "profile", command]
                          for command in ("set-config", "start", "stop", "pause", "resume", "dump",
                                          "fetch")]

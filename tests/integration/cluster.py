@@ -99,11 +99,15 @@ class Cluster:
     """`with Cluster(workers=2, servers=2) as cluster:`"""
 
     def __init__(self, workers=2, servers=2, shards=1, time_scale=1.0, host="127.0.0.1",
-                 scheduler_flags=(), server_flags=(), own_servers=False):
-        """`own_servers`: the test starts them itself."""
+                 scheduler_flags=(), server_flags=(), own_servers=False, tls=None):
+        """`own_servers`: the test starts them itself. `tls`: folders with certificates, by role."""
         self.workers, self.servers, self.shards = workers, servers, shards
         self.time_scale, self.host = time_scale, host
         self.scheduler_flags, self.server_flags = list(scheduler_flags), list(server_flags)
+        self.tls = tls
+        if tls:
+            for flags in (self.scheduler_flags, self.server_flags):
+                flags += ["--tls-dir", tls["server"]]
         self._state = tempfile.TemporaryDirectory(prefix="kvstore-test-")
         self.processes = []
         self.address = None
@@ -165,6 +169,8 @@ class Cluster:
                "KVSTORE_TIME_SCALE": str(self.time_scale)}
         if rank is not None:
             env["KVSTORE_RANK"] = str(rank)
+        if self.tls:
+            env["KVSTORE_TLS_DIR"] = self.tls["worker"]
         return env
 
     def start_worker(self, rank, *arguments, env=None, prefix=()):

@@ -1,8 +1,10 @@
 """Deaths, stops and restarts of real processes: who is told what, and how soon."""
 
+import fcntl
 import json
 import re
 import signal
+import tempfile
 import time
 import unittest
 
@@ -96,9 +98,62 @@ class Faults(unittest.TestCase):
             self.assertEqual(suspects, ["worker 1"])
             self.assertRegex(c.status(), r"worker 1 +\S+ +suspect(.|\n)*worker 1 \(suspect\)")
             print(c.status())
+            self.ask_why(c, waited[0]["key"])
             workers[1].signal(signal.SIGCONT)
             for worker in workers:
                 worker.expect(r"done 2000$")
+                self.assertEqual(worker.wait(), 0)
+
+    def ask_why(self, c, key):
+        """What an operator asks when a job stands still: worker 1 of it is stopped."""
+        def ask(*arguments):
+            said = c.kvctl(*arguments, "--scheduler", c.address).stdout
+            print("kvctl", *arguments, "\n" + said)
+            return said
+        self.assertRegex(ask("rounds"), rf"(?m)^{key} +\d+ .*worker 1 \(suspect\)$")
+        self.assertEqual(ask("barrier"), "no open barriers\n")
+        self.assertRegex(ask("nodes"), r"worker 1 +\S+ +suspect")
+        of_key = ask("explain", key)
+        self.assertRegex(of_key, rf"round \d+ of key {key} at server \d, open for [0-9.]+ s: waits "
+                                 r"for worker 1 \(suspect\)")
+        self.assertRegex(of_key, r"worker 1 \(\S+\): suspect, last heard [0-9.]+ s ago")
+        self.assertRegex(ask("explain", "--worker", "1"), rf"of key {key} at .*: waits for it")
+        self.assertRegex(ask("explain", "--worker", "0"), r"wait for worker 1 \(suspect\)")
+        why = json.loads(c.kvctl("explain", "--worker", "1", "--scheduler", c.address, "--output",
+                                 "json").stdout)
+        self.assertTrue(why["waits"])
+        for arguments, code, words in (
+                (("explain",), 2, "either KEY or --worker R expected"),
+                (("explain", key, "--worker", "1"), 2, "either KEY or --worker R expected"),
+                (("explain", "nothing"), 1, "nothing"),
+                (("explain", "--worker", "5"), 1, "there is no worker 5 (2 of 2 workers are there)"),
+                (("command", "14", "x"), 1, "UNIMPLEMENTED: command 14: a controller expected")):
+            result = c.kvctl(*arguments, "--scheduler", c.address, check=False)
+            self.assertEqual(result.returncode, code, result.stdout)
+            self.assertIn(words, result.stdout)
+
+    def test_workers_at_a_barrier_and_the_one_they_wait_for_are_named(self):
+        with tempfile.NamedTemporaryFile() as lock, cluster.Cluster(workers=2, servers=1) as c:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # On an asynchronous store only the barrier at the end waits for others.
+            arguments = ("--store", "dist_async", "--rounds", 5)
+            workers = [c.start_worker(0, *arguments),
+                       c.start_worker(1, *arguments, "--wait-for", lock.name)]
+            workers[1].expect("waits$")
+            workers[0].expect("round 5$")
+            end = time.monotonic() + cluster.DEADLINE_S
+            said = ""
+            while not re.search(r"(?m)^\d+ .* worker 0 +worker 1$", said):
+                self.assertLess(time.monotonic(), end, said)
+                said = c.kvctl("barrier", "--scheduler", c.address).stdout
+            print(said)
+            why = c.kvctl("explain", "--worker", "1", "--scheduler", c.address).stdout
+            self.assertRegex(why, r"barrier \d+, open for .*: waits for it")
+            why = c.kvctl("explain", "--worker", "0", "--scheduler", c.address).stdout
+            self.assertRegex(why, r"barrier \d+, open for .*: it is there, and waits for worker 1")
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            for worker in workers:
+                worker.expect("done 5$")
                 self.assertEqual(worker.wait(), 0)
 
     def test_an_operation_past_its_deadline_names_the_stopped_worker_and_goes_on(self):

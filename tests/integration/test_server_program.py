@@ -1,8 +1,10 @@
 """Servers and a scheduler that live in a user's program (KVStore::RunServer), in real processes."""
 
+import json
 import os
 import signal
 import socket
+import tempfile
 import unittest
 
 import cluster
@@ -66,6 +68,45 @@ class ServerProgram(unittest.TestCase):
         self.assertEqual(worker.outcome(worker.command(14, b"a last word")).code, 0)
         server.expect("command 14 a last word")
         self.assertEqual(server.lines.count("command 14 over the wire"), 1, server.text())
+
+    def kvctl_command(self, *arguments, check=True):
+        result = self.nodes.kvctl("command", *arguments, "--scheduler", self.nodes.address,
+                                  "--output", "json", check=check)
+        outcomes = json.loads(result.stdout) if result.stdout.startswith("[") else result.stdout
+        return result.returncode, outcomes
+
+    def test_an_operator_sends_commands_to_the_controllers(self):
+        servers = self.start()
+        for server in servers:
+            server.expect("registered as server")
+        self.assertEqual(self.kvctl_command("14", "from an operator"),
+                         (0, [{"server": n, "code": "OK", "message": ""} for n in range(2)]))
+        for server in servers:
+            server.expect("command 14 from an operator")
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(b"a file's text")
+            file.flush()
+            code, outcomes = self.kvctl_command("0", f"@{file.name}", "--server", "1")
+        self.assertEqual((code, [one["server"] for one in outcomes]), (0, [1]))
+        servers[1].expect("command 0 a file's text")
+        self.assertNotIn("command 0", servers[0].text())
+        code, outcomes = self.kvctl_command("11", "nothing here", check=False)
+        self.assertEqual(code, 1)
+        for outcome in outcomes:
+            self.assertEqual(outcome["code"], "NOT_FOUND")
+            self.assertIn("NOT_FOUND: nothing here", outcome["message"])
+        # MXNet's own ids are what they are here.
+        code, outcomes = self.kvctl_command("5", "filename:/tmp/x.json0")
+        self.assertEqual((code, len(outcomes)), (0, 2))
+        for arguments, expected, words in (
+                (("4",), 2, "kSetGradientCompression is no command here"),
+                (("5", "no verb"), 2, "has the verb, 0 to 3, behind its parameters"),
+                (("-1",), 2, "a command id of at least 0"),
+                (("14", "@/nowhere"), 1, "cannot read /nowhere"),
+                (("14", "x", "--server", "9"), 1, "there is no server 9 (2 are there)")):
+            code, said = self.kvctl_command(*arguments, check=False)
+            self.assertEqual(code, expected, said)
+            self.assertIn(words, said)
 
     def test_sigterm_ends_a_server_in_order(self):
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -20,7 +20,7 @@ COMMON_MATH = COMMON_TENSOR | {"common/kernels"}
 COMMON_WIRE = COMMON_MODEL | {"common/wire"}
 COMMON_VALUES = COMMON_WIRE | COMMON_MATH | {"common/codec", "common/initial", "common/updater",
                                              "common/rows"}
-COMMON_TRANSPORT = COMMON_WIRE | {"common/transport"}
+COMMON_TRANSPORT = COMMON_WIRE | {"common/tls", "common/transport"}
 COMMON_CONFIG = COMMON_BASE | {"common/transport", "common/config"}
 COMMON = COMMON_VALUES | COMMON_TRANSPORT | COMMON_CONFIG | {"common/membership",
                                                              "common/membership/core",
@@ -43,7 +43,8 @@ ARROWS = {
     "common/initial": COMMON_MODEL | COMMON_MATH,
     "common/rows": COMMON_VALUES - {"common/codec", "proto"},
     "common/safetensors": COMMON_BASE | {"common/tensor", "common/wire"},
-    "common/transport": COMMON_WIRE,
+    "common/tls": COMMON_BASE,
+    "common/transport": COMMON_WIRE | {"common/tls"},
     "common/config": COMMON_BASE | {"common/transport"},
     "common/trace": COMMON_BASE | {"common/cluster"},
     "common/membership/core": COMMON_MODEL,

@@ -8,9 +8,9 @@ namespace kvstore {
 
 std::unique_ptr<MessageStream> GrpcClientStream::Dial(
     GrpcLoop* loop, std::shared_ptr<grpc::Channel> channel, const std::string& address,
-    const std::string& method, size_t message_bytes_max, StreamEvents events) {
-  auto stream = std::make_shared<GrpcClientStream>(loop, std::move(channel), address, method,
-                                                   message_bytes_max);
+    const std::string& method, const GrpcTransportOptions& options, StreamEvents events) {
+  auto stream =
+      std::make_shared<GrpcClientStream>(loop, std::move(channel), address, method, options);
   stream->SetEvents(std::move(events));
   auto handle = std::make_unique<GrpcStreamHandle>(stream);
   Rpc& rpc = *stream->rpc_;
@@ -23,8 +23,9 @@ std::unique_ptr<MessageStream> GrpcClientStream::Dial(
 
 GrpcClientStream::GrpcClientStream(GrpcLoop* loop, std::shared_ptr<grpc::Channel> channel,
                                    std::string address, std::string method,
-                                   size_t message_bytes_max)
-    : GrpcStream(loop, message_bytes_max),
+                                   const GrpcTransportOptions& options)
+    : GrpcStream(loop, options.message_bytes_max),
+      with_tls_(options.tls != nullptr),
       address_(std::move(address)),
       method_(std::move(method)) {
   rpc_->channel = std::move(channel);
@@ -74,7 +75,7 @@ void GrpcClientStream::OnReleased() {
 
 absl::Status GrpcClientStream::FinalStatus() {
   if (!failure_.ok()) return failure_;
-  return DescribeCallError(FromGrpcStatus(status_), address_, method_);
+  return DescribeCallError(FromGrpcStatus(status_), address_, method_, with_tls_);
 }
 
 }  // namespace kvstore

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "common/transport/grpc/grpc_stream.h"
+#include "common/transport/grpc/grpc_transport.h"
 
 namespace kvstore {
 
@@ -20,11 +21,13 @@ class GrpcClientStream final : public GrpcStream {
   // nothing is left of the stream, and no event of it comes.
   static std::unique_ptr<MessageStream> Dial(GrpcLoop* loop, std::shared_ptr<grpc::Channel> channel,
                                              const std::string& address, const std::string& method,
-                                             size_t message_bytes_max, StreamEvents events);
+                                             const GrpcTransportOptions& options,
+                                             StreamEvents events);
 
   GrpcClientStream(GrpcLoop* loop, std::shared_ptr<grpc::Channel> channel, std::string address,
-                   std::string method, size_t message_bytes_max);
+                   std::string method, const GrpcTransportOptions& options);
   std::string peer() const override;
+  Identity caller() const override { return {}; }  // nobody calls the one who dials
 
  private:
   void StartRead(grpc::ByteBuffer* message, CompletionTag* tag) override;
@@ -48,6 +51,7 @@ class GrpcClientStream final : public GrpcStream {
 
   std::unique_ptr<Rpc> rpc_ = std::make_unique<Rpc>();
   std::string peer_;  // when rpc_ is gone
+  const bool with_tls_;
   const std::string address_;
   const std::string method_;
   grpc::Status status_;   // of the call

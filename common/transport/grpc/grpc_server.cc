@@ -1,15 +1,22 @@
 #include "common/transport/grpc/grpc_server.h"
 
 #include <grpcpp/impl/rpc_service_method.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/base/clock.h"
 #include "common/transport/grpc/grpc_server_calls.h"
 
 namespace kvstore {
+namespace {
+
+constexpr int64_t kRefusalLogMs = 1000;
+
+}  // namespace
 
 RawService::RawService(const ListenOptions& options) {
   using grpc::internal::RpcMethod;
@@ -40,8 +47,13 @@ void RawService::RequestUnary(size_t index, grpc::ServerContext* context, grpc::
                     loop->server_queue(), tag);
 }
 
-GrpcServerState::GrpcServerState(ListenOptions options, size_t message_bytes_max)
-    : options_(std::move(options)), message_bytes_max_(message_bytes_max), service_(options_) {
+GrpcServerState::GrpcServerState(ListenOptions options, const GrpcTransportOptions& transport,
+                                 std::unique_ptr<ServerCredentials> credentials)
+    : options_(std::move(options)),
+      message_bytes_max_(transport.message_bytes_max),
+      check_permission_(transport.check_permission),
+      credentials_(std::move(credentials)),
+      service_(options_) {
   const auto add = [this](EventLoop* loop) {
     if (StateOf(loop) != nullptr) return;
     loops_.push_back(std::make_unique<LoopState>());
@@ -65,6 +77,27 @@ void GrpcServerState::ArmAll() {
 void GrpcServerState::ArmStream(size_t index) { GrpcServerStream::Arm(shared_from_this(), index); }
 
 void GrpcServerState::ArmUnary(size_t index) { GrpcServerUnary::Arm(shared_from_this(), index); }
+
+absl::StatusOr<Identity> GrpcServerState::Admit(const grpc::ServerContext& context,
+                                                const std::string& method) {
+  if (credentials_ == nullptr) return Identity{"", kAnyPeer, std::nullopt, ""};
+  absl::StatusOr<Identity> caller = CallerOf(*context.auth_context(), method);
+  absl::Status status = caller.status();
+  if (status.ok() && check_permission_) status = check_permission_(method, *caller);
+  if (status.ok()) return caller;
+  uint64_t not_logged = 0;
+  {
+    MutexLock lock(mutex_);
+    ++refused_;
+    if (SteadyNowMs() - refusal_logged_ms_ < kRefusalLogMs) return status;
+    refusal_logged_ms_ = SteadyNowMs();
+    not_logged = refused_ - refused_logged_ - 1;
+    refused_logged_ = refused_;
+  }
+  spdlog::warn("refused {}: {} ({} more since the line before)", context.peer(),
+               std::string(status.message()), not_logged);
+  return status;
+}
 
 void GrpcServerState::BeginShutdown() {
   closing_.store(true, std::memory_order_release);

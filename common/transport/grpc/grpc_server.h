@@ -16,9 +16,12 @@
 #include <unordered_set>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "common/base/mutex.h"
+#include "common/transport/grpc/grpc_credentials.h"
 #include "common/transport/grpc/grpc_loop.h"
 #include "common/transport/grpc/grpc_stream.h"
+#include "common/transport/grpc/grpc_transport.h"
 #include "common/transport/transport.h"
 
 namespace kvstore {
@@ -53,7 +56,9 @@ class GrpcServerState : public std::enable_shared_from_this<GrpcServerState> {
     std::unordered_set<GrpcServerUnary*> unary_calls;
   };
 
-  GrpcServerState(ListenOptions options, size_t message_bytes_max);
+  // `credentials`: null without encryption.
+  GrpcServerState(ListenOptions options, const GrpcTransportOptions& transport,
+                  std::unique_ptr<ServerCredentials> credentials);
 
   RawService* service() { return &service_; }
   const ListenOptions& options() const { return options_; }
@@ -66,6 +71,12 @@ class GrpcServerState : public std::enable_shared_from_this<GrpcServerState> {
   void ArmStream(size_t index);
   void ArmUnary(size_t index);
 
+  // Who calls, if they may call `method`; without encryption everybody may. Errors:
+  // UNAUTHENTICATED, PERMISSION_DENIED. One a second is logged, with the number of those that were
+  // not.
+  absl::StatusOr<Identity> Admit(const grpc::ServerContext& context, const std::string& method)
+      KVS_EXCLUDES(mutex_);
+
   // Begins the end: from now on new calls are refused, and the open streams wind down.
   void BeginShutdown();
   // Waits until no call is left, and no wait for one.
@@ -76,8 +87,11 @@ class GrpcServerState : public std::enable_shared_from_this<GrpcServerState> {
   void CallGone() KVS_EXCLUDES(mutex_);
 
  private:
+  static constexpr int64_t kNeverMs = -1'000'000;
   const ListenOptions options_;
   const size_t message_bytes_max_;
+  const decltype(GrpcTransportOptions::check_permission) check_permission_;
+  const std::unique_ptr<ServerCredentials> credentials_;
   RawService service_;
   std::vector<std::unique_ptr<LoopState>> loops_;
   // Release by BeginShutdown, acquire by loops that accept.
@@ -85,6 +99,9 @@ class GrpcServerState : public std::enable_shared_from_this<GrpcServerState> {
   Mutex mutex_;
   CondVar calls_gone_;
   size_t calls_ KVS_GUARDED_BY(mutex_) = 0;
+  uint64_t refused_ KVS_GUARDED_BY(mutex_) = 0;  // calls, and how many of them were logged
+  uint64_t refused_logged_ KVS_GUARDED_BY(mutex_) = 0;
+  int64_t refusal_logged_ms_ KVS_GUARDED_BY(mutex_) = kNeverMs;
 };
 
 class GrpcListener final : public Listener {

@@ -58,6 +58,13 @@ void GrpcServerStream::OnAccepted(bool ok) {
     return;
   }
   try {
+    absl::StatusOr<Identity> caller =
+        server_->Admit(rpc_->context, server_->options().methods[method_].method);
+    if (!caller.ok()) {
+      Fail(caller.status());
+      return;
+    }
+    caller_ = *std::move(caller);
     server_->options().methods[method_].acceptor(std::make_unique<GrpcStreamHandle>(self));
   } catch (const std::bad_alloc&) {
     Break();
@@ -139,6 +146,11 @@ void GrpcServerUnary::OnAccepted(bool ok) {
     return;
   }
   try {
+    const UnaryMethod& method = server_->options().unary_methods[method_];
+    if (const auto caller = server_->Admit(rpc_->context, method.method); !caller.ok()) {
+      Finish(caller.status());
+      return;
+    }
     // The answer may come when the call is over, or even its loop.
     UnaryReply reply = MakeUnaryReply(
         [weak = weak_from_this(), tasks = loop_->tasks()](absl::StatusOr<std::string> result) {
@@ -146,7 +158,7 @@ void GrpcServerUnary::OnAccepted(bool ok) {
             if (const auto call = weak.lock(); call != nullptr) call->Finish(std::move(result));
           });
         });
-    server_->options().unary_methods[method_].handler(TakePayload(&request_), std::move(reply));
+    method.handler(TakePayload(&request_), std::move(reply));
   } catch (const std::bad_alloc&) {
     Abort();
   }

@@ -38,6 +38,7 @@ class GrpcServerStream final : public GrpcStream {
 
   GrpcServerStream(std::shared_ptr<GrpcServerState> server, size_t method, GrpcLoop* loop);
   std::string peer() const override { return rpc_ != nullptr ? rpc_->context.peer() : peer_; }
+  Identity caller() const override { return caller_; }
   // The listener shuts down: ends the stream in order, with UNAVAILABLE.
   void ShutDown();
 
@@ -66,6 +67,7 @@ class GrpcServerStream final : public GrpcStream {
   const size_t method_;
   std::shared_ptr<GrpcStream> self_;
   std::unique_ptr<Rpc> rpc_;
+  Identity caller_;
   std::string peer_;         // when rpc_ is gone
   absl::Status end_status_;  // what Finish tells the peer
   MethodTag<GrpcServerStream> accept_tag_{this, &GrpcServerStream::OnAccepted};

@@ -12,6 +12,13 @@ static_assert(kLastCode == static_cast<int>(grpc::StatusCode::UNAUTHENTICATED));
 static_assert(static_cast<int>(absl::StatusCode::kUnavailable) ==
               static_cast<int>(grpc::StatusCode::UNAVAILABLE));
 
+// gRPC's words for a connection that broke while hands were shaken.
+bool ClosedBeforeCall(const std::string& message) {
+  const auto has = [&](const char* text) { return message.find(text) != std::string::npos; };
+  return has("failed to connect") &&
+         (has("Socket closed") || has("handshake failed") || has("Connection reset"));
+}
+
 bool IsCode(int code) { return code >= 0 && code <= kLastCode; }
 
 }  // namespace
@@ -31,12 +38,20 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
 }
 
 absl::Status DescribeCallError(const absl::Status& status, std::string_view address,
-                               std::string_view method) {
-  const std::string message(status.message());
+                               std::string_view method, bool with_tls) {
+  std::string message(status.message());
+  if (ClosedBeforeCall(message)) {
+    message += with_tls
+                   ? "; the other end may have no TLS, or not take this process's certificate: "
+                     "its log says which"
+                   : "; the other end may have TLS, and here --tls-dir (KVSTORE_TLS_DIR) is not "
+                     "set";
+  }
   switch (status.code()) {
     case absl::StatusCode::kUnimplemented:
+      if (!message.empty()) return status;  // of a handler; gRPC's own has no words
       return absl::UnimplementedError(
-          fmt::format("{}: method {} is not served there {}", address, method, message));
+          fmt::format("{}: method {} is not served there", address, method));
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:
       return absl::Status(status.code(), fmt::format("{} {}: {}", address, method, message));

@@ -34,6 +34,7 @@ class GrpcStream : public GrpcCall, public std::enable_shared_from_this<GrpcStre
   void Close();
   size_t queued_bytes() const { return queued_bytes_; }
   virtual std::string peer() const = 0;
+  virtual Identity caller() const = 0;
 
   void Abort() override;
   bool InLoop() const { return over_ || loop_->InLoop(); }
@@ -117,6 +118,7 @@ class GrpcStreamHandle final : public MessageStream {
   size_t queued_bytes() const override { return stream_->queued_bytes(); }
   void Close() override { stream_->Close(); }
   std::string peer() const override { return stream_->peer(); }
+  Identity caller() const override { return stream_->caller(); }
 
  private:
   std::shared_ptr<GrpcStream> stream_;

@@ -14,6 +14,7 @@
 #include "common/transport/check_methods.h"
 #include "common/transport/dead_stream.h"
 #include "common/transport/grpc/grpc_client_stream.h"
+#include "common/transport/grpc/grpc_credentials.h"
 #include "common/transport/grpc/grpc_loop.h"
 #include "common/transport/grpc/grpc_options.h"
 #include "common/transport/grpc/grpc_payload.h"
@@ -38,12 +39,12 @@ std::string TargetOf(const HostPort& address) {
 
 class GrpcTransport::Impl {
  public:
-  explicit Impl(GrpcTransportOptions options) : options_(options) {
+  explicit Impl(GrpcTransportOptions options) : options_(std::move(options)) {
     ApplyServerOptions(options_, &builder_);
   }
 
   std::shared_ptr<grpc::Channel> MakeChannel(const HostPort& address) const {
-    return grpc::CreateCustomChannel(TargetOf(address), grpc::InsecureChannelCredentials(),
+    return grpc::CreateCustomChannel(TargetOf(address), ClientCredentials(options_.tls.get()),
                                      ClientArguments(options_));
   }
 
@@ -54,7 +55,7 @@ class GrpcTransport::Impl {
 };
 
 GrpcTransport::GrpcTransport(GrpcTransportOptions options)
-    : impl_(std::make_unique<Impl>(options)) {}
+    : impl_(std::make_unique<Impl>(std::move(options))) {}
 GrpcTransport::~GrpcTransport() = default;
 
 std::unique_ptr<EventLoop> GrpcTransport::MakeLoop(const std::string& name) {
@@ -75,11 +76,16 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::Listen(const std::strin
   KVS_RETURN_IF_ERROR(ProbeAddress(wanted));
   KVS_CHECK(!impl_->listened_.exchange(true));
 
-  auto state =
-      std::make_shared<GrpcServerState>(std::move(options), impl_->options_.message_bytes_max);
+  std::unique_ptr<ServerCredentials> secured;
+  if (impl_->options_.tls != nullptr) {
+    KVS_ASSIGN_OR_RETURN(secured, ServerCredentials::Make(impl_->options_.tls));
+  }
   int port = 0;
-  impl_->builder_.AddListeningPort(HostPortString(wanted), grpc::InsecureServerCredentials(),
-                                   &port);
+  impl_->builder_.AddListeningPort(
+      HostPortString(wanted),
+      secured == nullptr ? grpc::InsecureServerCredentials() : secured->get(), &port);
+  auto state =
+      std::make_shared<GrpcServerState>(std::move(options), impl_->options_, std::move(secured));
   impl_->builder_.RegisterService(state->service());
   std::unique_ptr<grpc::Server> server = impl_->builder_.BuildAndStart();
   if (server == nullptr) {
@@ -97,7 +103,7 @@ std::unique_ptr<MessageStream> GrpcTransport::Dial(EventLoop& loop, const std::s
     return std::make_unique<DeadStream>(loop, std::move(events), parsed.status());
   }
   return GrpcClientStream::Dial(static_cast<GrpcLoop*>(&loop), impl_->MakeChannel(*parsed), address,
-                                method, impl_->options_.message_bytes_max, std::move(events));
+                                method, impl_->options_, std::move(events));
 }
 
 absl::StatusOr<std::string> GrpcTransport::CallUnary(const std::string& address,
@@ -123,7 +129,7 @@ absl::StatusOr<std::string> GrpcTransport::CallUnary(const std::string& address,
   while (queue.Next(&tag, &ok)) {
   }
   if (status.ok()) return TakePayload(&received).ToString();
-  return DescribeCallError(FromGrpcStatus(status), address, method);
+  return DescribeCallError(FromGrpcStatus(status), address, method, impl_->options_.tls != nullptr);
 }
 
 }  // namespace kvstore

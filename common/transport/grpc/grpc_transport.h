@@ -7,10 +7,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "common/tls/tls_source.h"
 #include "common/transport/transport.h"
 
 namespace kvstore {
@@ -27,6 +29,11 @@ struct GrpcTransportOptions {
   // of defence: when it is exceeded gRPC breaks streams, whoever's they are. Allow 8 MiB for each
   // connection that is expected.
   uint64_t server_buffer_bytes_max = 0;
+  // Mutual TLS on every connection, dialled and accepted; null: none.
+  std::shared_ptr<TlsSource> tls;
+  // With TLS: whether `caller`, who has a certificate of the authority, may call `method`;
+  // thread-safe. Empty: everybody may who has one.
+  std::function<absl::Status(const std::string& method, const Identity& caller)> check_permission;
 };
 
 class GrpcTransport final : public Transport {

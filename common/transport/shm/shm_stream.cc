@@ -28,6 +28,7 @@ class ShmStream final : public MessageStream {
   size_t queued_bytes() const override { return end_->queued_bytes(); }
   void Close() override { end_->Close(); }
   std::string peer() const override { return end_->peer(); }
+  Identity caller() const override { return end_->caller(); }
   bool shares_memory() const override { return end_->shares_memory(); }
 
  private:

@@ -63,6 +63,7 @@ class ShmEnd : public std::enable_shared_from_this<ShmEnd> {
   void Close();
   size_t queued_bytes() const { return pending_bytes_ + stream_->queued_bytes(); }
   std::string peer() const { return stream_->peer(); }
+  Identity caller() const { return stream_->caller(); }
   bool shares_memory() const { return sender_.has_value() && !sender_->broken(); }
 
  private:

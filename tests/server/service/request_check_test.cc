@@ -566,5 +566,17 @@ TEST_CASE("a reader may ask what a key is and pull it, nothing else", "[request_
                "INIT of key 17: " + refused("a question about the key expected") + "a value", code);
 }
 
+TEST_CASE("who has the certificate of one worker sends no frames of another", "[request]") {
+  RequestFrame frame = Push();
+  frame.header.rank = 3;
+  CHECK(CheckRequest(frame, 3).ok());
+  const absl::Status status = CheckRequest(frame, 2);
+  CHECK(status.code() == absl::StatusCode::kPermissionDenied);
+  CHECK(status.message() ==
+        "frames of worker 2 expected, whose certificate the sender has, got one of worker 3");
+  frame.header.rank = kReaderRank;
+  CHECK(CheckRequest(frame, 2).ok());
+}
+
 }  // namespace
 }  // namespace kvstore
