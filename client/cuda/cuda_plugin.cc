@@ -1,7 +1,6 @@
 // The plugin for NVIDIA's GPUs (client/device/plugin_abi.h): its memory and sums; copies and
-// streams are in stream_calls.cc, codes in code_calls.cc,
-// rows in row_calls.cc. Compiled by nvcc with the real runtime,
-// and by the host's compiler for the simulated GPU.
+// streams are in stream_calls.cc, codes in code_calls.cc, rows in row_calls.cc. Compiled by nvcc
+// with the real runtime, and by the host's compiler for the simulated GPU.
 //
 // Each device has a stream of its own, on which is put, and waited for, what is asked without one;
 // the SDK makes others.
