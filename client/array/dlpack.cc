@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "client/array/dlpack_abi.h"
@@ -81,18 +82,33 @@ void CheckRowMajor(const dlpack::Tensor& tensor, const Shape& shape) {
   }
 }
 
-// That the bytes are on that GPU, and what their maker has put on its streams is done.
-void Adopt(Context context, const void* data) {
+// On which stream the bytes of a tensor are made, as DLPack numbers it; none: on any.
+using MakersStream = std::optional<int64_t>;
+
+constexpr int64_t kNoStream = -1;  // nothing is to be waited for
+
+// That the bytes are on that GPU, and what their maker has put there is done.
+void Adopt(Context context, const void* data, MakersStream stream) {
+  if (stream.has_value() && (*stream == 0 || *stream < kNoStream)) {
+    Refuse("a stream as DLPack numbers it (-1, 1, 2 or a cudaStream_t)",
+           fmt::format("{}", *stream));
+  }
   const auto library = DeviceLibrary::For(context);
   ThrowIfError(library.status());
   if (data == nullptr) return;
-  const absl::Status adopted = (*library)->Adopt(context.index, data);
+  const auto waits_for = !stream.has_value()    ? KVSTORE_DEVICE_WAITS_FOR_ALL
+                         : *stream == kNoStream ? KVSTORE_DEVICE_WAITS_FOR_NOTHING
+                                                : KVSTORE_DEVICE_WAITS_FOR_STREAM;
+  // CUDA's own handles of its default streams are 1 and 2, too.
+  void* const handle = reinterpret_cast<void*>(stream.value_or(0));  // NOLINT: it is one
+  const absl::Status adopted = (*library)->Adopt(context.index, data, waits_for, handle);
   if (adopted.ok()) return;
   ThrowIfError(absl::Status(adopted.code(), "FromDLPack: " + std::string(adopted.message())));
 }
 
 // Borrows the bytes; `deleter` is called as FromBlob's is. Errors: nothing was taken.
-NDArray Borrow(const dlpack::Tensor& tensor, std::function<void(void*)> deleter) {
+NDArray Borrow(const dlpack::Tensor& tensor, MakersStream stream,
+               std::function<void(void*)> deleter) {
   if (tensor.dimensions < 0 || (tensor.dimensions > 0 && tensor.shape == nullptr)) {
     Refuse("a shape", fmt::format("{} dimensions", tensor.dimensions));
   }
@@ -103,7 +119,7 @@ NDArray Borrow(const dlpack::Tensor& tensor, std::function<void(void*)> deleter)
   const DataType dtype = DTypeOf(tensor.dtype);
   auto* data = static_cast<uint8_t*>(tensor.data);
   if (data != nullptr) data += tensor.byte_offset;
-  if (OnDevice(context)) Adopt(context, data);
+  if (OnDevice(context)) Adopt(context, data, stream);
   return NDArray::FromBlob(data, shape, dtype, context, std::move(deleter));
 }
 
@@ -158,17 +174,15 @@ To* As(From* tensor) {
   return static_cast<To*>(static_cast<void*>(tensor));
 }
 
-}  // namespace
-
-NDArray NDArray::FromDLPack(DLManagedTensor* tensor) {
+NDArray Take(DLManagedTensor* tensor, MakersStream stream) {
   return WithinMemory([&] {
     if (tensor == nullptr) Refuse("a tensor", "null");
     auto* const managed = As<dlpack::Managed>(tensor);
-    return Borrow(managed->tensor, [managed](void*) { CallDeleter(managed); });
+    return Borrow(managed->tensor, stream, [managed](void*) { CallDeleter(managed); });
   });
 }
 
-NDArray NDArray::FromDLPack(DLManagedTensorVersioned* tensor) {
+NDArray Take(DLManagedTensorVersioned* tensor, MakersStream stream) {
   return WithinMemory([&] {
     if (tensor == nullptr) Refuse("a tensor", "null");
     auto* const managed = As<dlpack::ManagedVersioned>(tensor);
@@ -176,10 +190,24 @@ NDArray NDArray::FromDLPack(DLManagedTensorVersioned* tensor) {
       Refuse(fmt::format("DLPack version {}", dlpack::kMajorVersion),
              fmt::format("version {}.{}", managed->version.major, managed->version.minor));
     }
-    NDArray array = Borrow(managed->tensor, [managed](void*) { CallDeleter(managed); });
+    NDArray array = Borrow(managed->tensor, stream, [managed](void*) { CallDeleter(managed); });
     array.impl()->read_only = (managed->flags & dlpack::kReadOnly) != 0;
     return array;
   });
+}
+
+}  // namespace
+
+NDArray NDArray::FromDLPack(DLManagedTensor* tensor) { return Take(tensor, std::nullopt); }
+
+NDArray NDArray::FromDLPack(DLManagedTensorVersioned* tensor) { return Take(tensor, std::nullopt); }
+
+NDArray NDArray::FromDLPack(DLManagedTensor* tensor, int64_t stream) {
+  return Take(tensor, stream);
+}
+
+NDArray NDArray::FromDLPack(DLManagedTensorVersioned* tensor, int64_t stream) {
+  return Take(tensor, stream);
 }
 
 DLManagedTensor* NDArray::ToDLPack() const {

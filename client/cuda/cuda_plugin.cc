@@ -56,10 +56,31 @@ void ReleasePinned(int device, void* memory) {
   cudaGetLastError();
 }
 
-int Adopt(int device, const void* memory, char* text, size_t text_bytes) {
+// An event, so that what others put on the stream meanwhile is not waited for.
+cudaError_t WaitForUsers(cudaStream_t stream) {
+  cudaEvent_t event = nullptr;
+  cudaError_t error = cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+  if (error != cudaSuccess) return error;
+  error = cudaEventRecord(event, stream);
+  if (error == cudaSuccess) error = cudaEventSynchronize(event);
+  const cudaError_t destroyed = cudaEventDestroy(event);
+  return error == cudaSuccess ? destroyed : error;
+}
+
+int Adopt(int device, const void* memory, int waits_for, void* stream, char* text,
+          size_t text_bytes) {
   const Text said{text, text_bytes};
   if (const int wrong = CheckHere(device, memory, "a tensor", "an address", said)) return wrong;
-  return Do(device, "a tensor", said, [](const Place&) { return cudaDeviceSynchronize(); });
+  return Put(device, stream, "a tensor", said, [&](const Place& place) {
+    switch (waits_for) {
+      case KVSTORE_DEVICE_WAITS_FOR_NOTHING:
+        return cudaSuccess;
+      case KVSTORE_DEVICE_WAITS_FOR_STREAM:
+        return WaitForUsers(place.stream);
+      default:
+        return cudaDeviceSynchronize();
+    }
+  });
 }
 
 int Fill(int device, void* to, int byte, size_t bytes, char* text, size_t text_bytes) {

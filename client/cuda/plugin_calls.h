@@ -31,8 +31,9 @@ struct Text {
   }
   int Failed(cudaError_t error, int device, const char* what) const {
     const int code = error == cudaErrorMemoryAllocation ? KVSTORE_DEVICE_NO_MEMORY
-                     : error == cudaErrorInvalidValue   ? KVSTORE_DEVICE_INVALID
-                                                        : KVSTORE_DEVICE_FAILED;
+                     : error == cudaErrorInvalidValue || error == cudaErrorInvalidResourceHandle
+                         ? KVSTORE_DEVICE_INVALID
+                         : KVSTORE_DEVICE_FAILED;
     Say(code, "%s on gpu(%d): %s", what, device, cudaGetErrorString(error));
     cudaGetLastError();  // what does not stick is forgotten
     return code;

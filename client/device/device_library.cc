@@ -152,9 +152,10 @@ absl::StatusOr<std::shared_ptr<void>> DeviceLibrary::AllocatePinned(int gpu, siz
   return std::shared_ptr<void>(memory, [release, gpu](void* at) { release(gpu, at); });
 }
 
-absl::Status DeviceLibrary::Adopt(int gpu, const void* memory) const {
+absl::Status DeviceLibrary::Adopt(int gpu, const void* memory, kvstore_device_waits_for waits_for,
+                                  void* stream) const {
   char text[kPluginTextBytes] = {};
-  const int code = plugin_.adopt(gpu, memory, text, sizeof text);
+  const int code = plugin_.adopt(gpu, memory, waits_for, stream, text, sizeof text);
   if (code == KVSTORE_DEVICE_INVALID) return absl::InvalidArgumentError(text);
   return StatusOfPlugin(code, text);
 }

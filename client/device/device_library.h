@@ -62,9 +62,11 @@ class DeviceLibrary {
   absl::StatusOr<std::shared_ptr<void>> Allocate(int gpu, size_t bytes) const;
   // The same, of host memory that GPUs copy from and to directly; asked of one of them.
   absl::StatusOr<std::shared_ptr<void>> AllocatePinned(int gpu, size_t bytes) const;
-  // Before memory of somebody else's is used: waits until all is done that was put on the GPU's
-  // streams. Errors: also INVALID_ARGUMENT the address is not in the GPU's memory.
-  absl::Status Adopt(int gpu, const void* memory) const;
+  // Before memory of somebody else's is used: waits, as it is told, for what is on `stream`, a
+  // cudaStream_t, or for all that was put on the GPU's streams. Errors: also INVALID_ARGUMENT the
+  // address is not in the GPU's memory, or the stream is not the GPU's.
+  absl::Status Adopt(int gpu, const void* memory, kvstore_device_waits_for waits_for,
+                     void* stream) const;
   absl::Status FillWithZeros(int gpu, void* to, size_t bytes) const;
   absl::Status Copy(const MemoryAt& to, const ConstMemoryAt& from, size_t bytes) const;
   // kernels.h's LeftFold, and with `rounded` its RoundedFold, of at most rounded_max() f16 or bf16,

@@ -36,6 +36,12 @@ typedef enum kvstore_device_code {
 /* In the place of a device's number: the host's memory. */
 enum { KVSTORE_DEVICE_HOST = -1 };
 
+typedef enum kvstore_device_waits_for {
+  KVSTORE_DEVICE_WAITS_FOR_NOTHING = 0,
+  KVSTORE_DEVICE_WAITS_FOR_STREAM = 1,
+  KVSTORE_DEVICE_WAITS_FOR_ALL = 2
+} kvstore_device_waits_for;
+
 /* What is known of a device. */
 typedef struct kvstore_device_facts {
   char name[256];        /* its model; the last byte is 0 */
@@ -97,9 +103,11 @@ typedef struct kvstore_device_plugin {
   int (*allocate_pinned)(int device, size_t bytes, void** memory, char* text, size_t text_bytes);
   void (*release_pinned)(int device, void* memory);
   /* Before memory that somebody else has allocated is used for the first time: that the address is
-   * in the device's memory (else KVSTORE_DEVICE_INVALID); and waits until all is done that anybody
-   * in the process has put on any stream of the device. */
-  int (*adopt)(int device, const void* memory, char* text, size_t text_bytes);
+   * in the device's memory (else KVSTORE_DEVICE_INVALID); and waits, as `waits_for` says, until
+   * what is on `stream` now, a cudaStream_t of the device, is done, or all that anybody in the
+   * process has put on any stream of the device. */
+  int (*adopt)(int device, const void* memory, int waits_for, void* stream, char* text,
+               size_t text_bytes);
   /* The stream, a cudaStream_t, on which the plugin puts what it is asked of a device: for what
    * others (NCCL) put there, which has come to an end when `wait` returns. */
   int (*stream)(int device, void** stream, char* text, size_t text_bytes);

@@ -16,8 +16,12 @@
 namespace kvstore {
 
 ConsistentPull::ConsistentPull(Operations operations, TokenPtr token,
-                               std::shared_ptr<PartCodec> codec)
-    : token_(std::move(token)), operations_(std::move(operations)), codec_(std::move(codec)) {}
+                               std::shared_ptr<PartCodec> codec,
+                               std::shared_ptr<const Reducer> reducer)
+    : token_(std::move(token)),
+      operations_(std::move(operations)),
+      codec_(std::move(codec)),
+      reducer_(std::move(reducer)) {}
 
 void ConsistentPull::LeaveOutputsToTheLast() {
   std::unordered_set<const void*> later;
@@ -127,12 +131,15 @@ absl::Status ConsistentPull::WriteAll() {
                                            operation.key->label, piece.question.part, expected,
                                            piece.reply.size()));
   }
+  UnderWayPtr crossing;  // of one piece, while the next one is brought to GPUs
   for (const Piece& piece : pieces_) {
-    KVS_RETURN_IF_ERROR(
-        Named(operations_[piece.operation]->key->label,
-              cuts_[piece.operation]->Write(piece.question, piece.reply,
-                                            operations_[piece.operation]->outputs)));
+    const KeyOperation& operation = *operations_[piece.operation];
+    auto begun =
+        cuts_[piece.operation]->Write(piece.question, piece.reply, operation.outputs, *reducer_);
+    if (begun.ok()) std::swap(*begun, crossing);
+    KVS_RETURN_IF_ERROR(Named(operation.key->label, FinishIfAny(std::move(begun))));
   }
+  KVS_RETURN_IF_ERROR(FinishIfAny(std::move(crossing)));
   for (size_t i = 0; i < staged_.size(); ++i) {
     KVS_RETURN_IF_ERROR(Named(operations_[i]->key->label, staged_[i].CopyToDevices()));
   }

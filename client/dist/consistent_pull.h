@@ -33,7 +33,8 @@ class ConsistentPull final : public PartSink, public std::enable_shared_from_thi
 
   // `operations`: all kPull or all kPullRows, of different keys, each with outputs. `token`:
   // finished once, but for a pull of nothing.
-  ConsistentPull(Operations operations, TokenPtr token, std::shared_ptr<PartCodec> codec);
+  ConsistentPull(Operations operations, TokenPtr token, std::shared_ptr<PartCodec> codec,
+                 std::shared_ptr<const Reducer> reducer);
 
   // What is asked first. Called once. If that is nothing (no rows, of any key) there is nothing to
   // wait for, and nobody finishes the token. May throw std::bad_alloc; then whoever asked drops the
@@ -65,6 +66,7 @@ class ConsistentPull final : public PartSink, public std::enable_shared_from_thi
   const TokenPtr token_;
   const Operations operations_;
   const std::shared_ptr<PartCodec> codec_;
+  const std::shared_ptr<const Reducer> reducer_;
   std::vector<AnyCut> cuts_;           // by operation
   std::vector<StagedOutputs> staged_;  // likewise
   std::vector<Piece> pieces_;          // fixed by Asks, but for version and reply

@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "client/dist/lent_parts.h"
 #include "client/reduce/contribution.h"
+#include "client/reduce/reducer.h"
+#include "client/reduce/under_way.h"
 #include "client/store/row_requests.h"
 #include "client/store/store_backend.h"
 #include "common/cluster/identity.h"
@@ -65,10 +67,12 @@ class Cut {
 
   // How many bytes answer the question.
   virtual size_t ReplyBytes(const Question& question) const = 0;
-  // Writes a reply of that size into the question's outputs, which are those of the operation.
-  // Errors: those of DeviceLibrary, for outputs on GPUs. May throw std::bad_alloc.
-  virtual absl::Status Write(const Question& question, const Payload& reply,
-                             absl::Span<const NDArray> outputs) const = 0;
+  // Writes a reply of that size into the question's outputs, which are those of the operation; into
+  // those on GPUs by the reducer, and that may be under way when this returns.
+  // Errors: those of Reducer::BeginBroadcast. May throw std::bad_alloc.
+  virtual absl::StatusOr<UnderWayPtr> Write(const Question& question, const Payload& reply,
+                                            absl::Span<const NDArray> outputs,
+                                            const Reducer& reducer) const = 0;
 };
 
 }  // namespace kvstore

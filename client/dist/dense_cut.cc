@@ -1,11 +1,11 @@
 #include "client/dist/dense_cut.h"
 
+#include <cstdint>
 #include <utility>
 
 #include "client/array/ndarray_impl.h"
-#include "client/device/device_library.h"
+#include "client/reduce/device_reducer.h"
 #include "client/store/output_dtype.h"
-#include "common/base/status_macros.h"
 #include "common/cluster/partitioner.h"
 
 namespace kvstore {
@@ -39,24 +39,25 @@ size_t DenseCut::ReplyBytes(const Question& question) const {
   return PartBytes(bytes_, question.part);
 }
 
-absl::Status DenseCut::Write(const Question& question, const Payload& reply,
-                             absl::Span<const NDArray> outputs) const {
-  for (size_t i = 0; i < question.outputs; ++i) {
-    const NDArray& output = outputs[question.first_output + i];
-    const uint64_t first = PartOffset(question.part) / DTypeBytes(dtype_);  // element of the part
-    Payload values = Converted(reply, dtype_, ToDType(output.dtype()));
-    uint8_t* const to = output.data_as<uint8_t>() + first * DataTypeBytes(output.dtype());
-    if (!OnDevice(output.context())) {
-      values.CopyTo(to);
-      continue;
-    }
-    // A copy to a GPU takes as long as one of some 100 KiB in host memory, however little it moves.
-    if (values.slices().size() > 1) values = values.Copy();
-    for (const Slice& slice : values.slices()) {
-      KVS_RETURN_IF_ERROR(CopyBytes({output.context(), to}, {Context(), slice.data}, slice.size));
-    }
+absl::StatusOr<UnderWayPtr> DenseCut::Write(const Question& question, const Payload& reply,
+                                            absl::Span<const NDArray> outputs,
+                                            const Reducer& reducer) const {
+  const absl::Span<const NDArray> to = outputs.subspan(question.first_output, question.outputs);
+  const uint64_t first = PartOffset(question.part) / DTypeBytes(dtype_);  // element of the part
+  if (AnyOnDevice(to)) {
+    Payload whole = reply;
+    if (whole.empty()) return nullptr;
+    const bool aligned =
+        reinterpret_cast<uintptr_t>(whole.slices()[0].data) % DTypeBytes(dtype_) == 0;
+    if (whole.slices().size() > 1 || !aligned) whole = whole.Copy();
+    return reducer.BeginBroadcast(dtype_, whole.slices()[0].data,
+                                  {first, whole.size() / DTypeBytes(dtype_)}, Stores::kCached, to);
   }
-  return absl::OkStatus();
+  for (const NDArray& output : to) {
+    const Payload values = Converted(reply, dtype_, ToDType(output.dtype()));
+    values.CopyTo(output.data_as<uint8_t>() + first * DataTypeBytes(output.dtype()));
+  }
+  return nullptr;
 }
 
 }  // namespace kvstore

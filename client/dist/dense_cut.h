@@ -18,8 +18,9 @@ class DenseCut final : public Cut {
                                 bool encoded) const override;
   Questions QuestionsOf(KeyOperation* operation) const override;
   size_t ReplyBytes(const Question& question) const override;
-  absl::Status Write(const Question& question, const Payload& reply,
-                     absl::Span<const NDArray> outputs) const override;
+  absl::StatusOr<UnderWayPtr> Write(const Question& question, const Payload& reply,
+                                    absl::Span<const NDArray> outputs,
+                                    const Reducer& reducer) const override;
 
  private:
   const DType dtype_;

@@ -1,3 +1,4 @@
+// Over 450 lines: what becomes of an operation of each kind is read in one place.
 #include "client/dist/dist_backend.h"
 
 #include <fmt/format.h>
@@ -135,7 +136,7 @@ DistBackend::DistBackend(std::shared_ptr<SessionShare> share, const Environment&
       guard_(environment.nan_policy, rank_),
       staleness_(mode_ == StoreMode::kAsync ? std::make_shared<StalenessTable>() : nullptr),
       reading_(rank_ == kReaderRank ? std::make_shared<ReadingCodec>() : nullptr),
-      reducer_(std::make_unique<DeviceReducer>(environment.reduction_threads, sums_on_devices)),
+      reducer_(std::make_shared<DeviceReducer>(environment.reduction_threads, sums_on_devices)),
       reductions_(reducer_.get()) {
   if (reading_ != nullptr) {
     codec_ = reading_;
@@ -244,7 +245,7 @@ void DistBackend::IssueConsistent(const std::vector<std::shared_ptr<KeyOperation
   const Session session(*this);
   if (!session) return token->Finish(Stopped());
   try {
-    PartAsks asks = std::make_shared<ConsistentPull>(operations, token, codec_)->Asks();
+    PartAsks asks = std::make_shared<ConsistentPull>(operations, token, codec_, reducer_)->Asks();
     if (asks.empty()) return token->Finish(absl::OkStatus());
     session->links().Add(std::move(asks));
   } catch (const std::bad_alloc&) {
@@ -326,9 +327,10 @@ PartAsks DistBackend::AsksOf(const std::shared_ptr<KeyOperation>& operation, con
   const size_t pushes = asks.size();
   if (pulls) {
     const auto pull =
-        pushes == 0 ? MakeIn<PullOperation>(operation, token, cut, nullptr, codec_, staleness_)
-                    : std::make_shared<PullOperation>(operation, token, cut, std::move(lent),
-                                                      codec_, staleness_);
+        pushes == 0
+            ? MakeIn<PullOperation>(operation, token, cut, nullptr, codec_, reducer_, staleness_)
+            : std::make_shared<PullOperation>(operation, token, cut, std::move(lent), codec_,
+                                              reducer_, staleness_);
     pull->AddAsks(&asks);
   }
   if (pushes > 0 && pulls && cut->parts() > 1) OrderPartByPart(pushes, &asks);

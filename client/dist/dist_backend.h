@@ -125,7 +125,7 @@ class DistBackend final : public StoreBackend {
   const std::shared_ptr<ReadingCodec> reading_;      // null in a worker
   std::shared_ptr<PartCodec> codec_;                 // changed only while there are no keys
   bool compresses_ = false;                          // likewise: whether it is not the plain one
-  const std::unique_ptr<Reducer> reducer_;
+  const std::shared_ptr<Reducer> reducer_;
   ReductionQueue reductions_;  // last: what it calls uses the rest
 };
 

@@ -16,11 +16,13 @@ namespace kvstore {
 PullOperation::PullOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token,
                              const AnyCut& cut, std::shared_ptr<LentParts> lent,
                              std::shared_ptr<PartCodec> codec,
+                             std::shared_ptr<const Reducer> reducer,
                              std::shared_ptr<StalenessTable> staleness)
     : DistOperation(std::move(operation), std::move(token)),
       cut_(cut),
       lent_(std::move(lent)),
       codec_(std::move(codec)),
+      reducer_(std::move(reducer)),
       staleness_(std::move(staleness)) {}
 
 void PullOperation::AddAsks(PartAsks* asks) {
@@ -61,8 +63,11 @@ absl::Status PullOperation::Take(Op, size_t index, Completion completion, PartAs
   return absl::OkStatus();
 }
 
-absl::Status PullOperation::Write(const Question& question, const Payload& reply) const {
-  return Failed(cut_->Write(question, reply, operation().outputs));
+absl::Status PullOperation::Write(const Question& question, const Payload& reply) {
+  auto begun = cut_->Write(question, reply, operation().outputs, *reducer_);
+  if (!begun.ok()) return Failed(begun.status());
+  std::swap(*begun, crossing_);
+  return Failed(FinishIfAny(std::move(begun)));
 }
 
 absl::Status PullOperation::WriteStaged() const noexcept {
@@ -86,7 +91,8 @@ absl::Status PullOperation::Failed(const absl::Status& status) const noexcept {
 // Perhaps on a thread of the transport: nothing may be thrown there.
 void PullOperation::WriteLate(const Question& question, const Payload& reply) const noexcept {
   try {
-    const absl::Status written = Write(question, reply);
+    const absl::Status written =
+        Failed(FinishIfAny(cut_->Write(question, reply, operation().outputs, *reducer_)));
     if (!written.ok()) token()->Finish(written);
   } catch (const std::bad_alloc&) {
     token()->Finish(WordlessStatus(code_without_memory()));
@@ -100,6 +106,8 @@ absl::StatusCode PullOperation::code_without_memory() const {
 }
 
 void PullOperation::AllTaken(PartAsks*) noexcept {
+  if (status_.ok()) status_ = Failed(FinishIfAny(std::move(crossing_)));
+  crossing_ = nullptr;  // before the outputs are the caller's again
   if (status_.ok() && staged_ != nullptr) status_ = WriteStaged();
   if (!status_.ok()) DropRows(operation());
   if (status_.ok() && staleness_ != nullptr) staleness_->Note(operation().key->id, stalest_);

@@ -23,6 +23,7 @@ class PullOperation final : public DistOperation {
   // none to be noted.
   PullOperation(std::shared_ptr<KeyOperation> operation, TokenPtr token, const AnyCut& cut,
                 std::shared_ptr<LentParts> lent, std::shared_ptr<PartCodec> codec,
+                std::shared_ptr<const Reducer> reducer,
                 std::shared_ptr<StalenessTable> staleness = nullptr);
 
   // Appends what is asked. Called once. If that is nothing (a pull of no rows) there is nothing to
@@ -34,7 +35,9 @@ class PullOperation final : public DistOperation {
   absl::Status Take(Op op, size_t index, Completion completion, PartAsks* next) override;
   void AllTaken(PartAsks* next) noexcept override;
   absl::StatusCode code_without_memory() const override;
-  absl::Status Write(const Question& question, const Payload& reply) const;
+  // What was begun of this part is finished after the next one has begun: it crosses to GPUs while
+  // that is brought there.
+  absl::Status Write(const Question& question, const Payload& reply);
   absl::Status WriteStaged() const noexcept;
   absl::Status Failed(const absl::Status& status) const noexcept;
   void WriteLate(const Question& question, const Payload& reply) const noexcept;
@@ -42,10 +45,12 @@ class PullOperation final : public DistOperation {
   const AnyCut cut_;
   const std::shared_ptr<LentParts> lent_;
   const std::shared_ptr<PartCodec> codec_;
+  const std::shared_ptr<const Reducer> reducer_;
   const std::shared_ptr<StalenessTable> staleness_;
   uint64_t stalest_ = 0;                         // of the parts that came
   Questions questions_;                          // by index of the request; fixed by AddAsks
   std::unique_ptr<const StagedOutputs> staged_;  // null: nothing is; fixed by AddAsks
+  UnderWayPtr crossing_;                         // of the last part that came
 };
 
 }  // namespace kvstore

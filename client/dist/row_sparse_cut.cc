@@ -68,8 +68,9 @@ size_t RowSparseCut::ReplyBytes(const Question& question) const {
   return question.rows * shape_.row_bytes;
 }
 
-absl::Status RowSparseCut::Write(const Question& question, const Payload& reply,
-                                 absl::Span<const NDArray> outputs) const {
+absl::StatusOr<UnderWayPtr> RowSparseCut::Write(const Question& question, const Payload& reply,
+                                                absl::Span<const NDArray> outputs,
+                                                const Reducer& /*reducer*/) const {
   for (size_t i = 0; i < question.outputs; ++i) {
     const NDArray& output = outputs[question.first_output + i];
     const Payload rows = Converted(reply, dtype_, ToDType(output.dtype()));
@@ -77,7 +78,7 @@ absl::Status RowSparseCut::Write(const Question& question, const Payload& reply,
     PutRows(rows, row_bytes, question.places, output.data_as<uint8_t>());
     CountCopiedBytes(rows.size());
   }
-  return absl::OkStatus();
+  return nullptr;
 }
 
 }  // namespace kvstore

@@ -23,8 +23,10 @@ class RowSparseCut final : public Cut {
   // A kPull or kPushPull asks for every row, a kPullRows for those that each output names.
   Questions QuestionsOf(KeyOperation* operation) const override;
   size_t ReplyBytes(const Question& question) const override;
-  absl::Status Write(const Question& question, const Payload& reply,
-                     absl::Span<const NDArray> outputs) const override;
+  // Outputs are in host memory (staged_outputs.h).
+  absl::StatusOr<UnderWayPtr> Write(const Question& question, const Payload& reply,
+                                    absl::Span<const NDArray> outputs,
+                                    const Reducer& reducer) const override;
 
  private:
   void AddQuestions(const std::vector<int64_t>& ids, size_t first_output, size_t outputs,

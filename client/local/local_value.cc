@@ -13,6 +13,7 @@
 #include "client/array/ndarray_impl.h"
 #include "client/base/no_memory.h"
 #include "client/reduce/device_reducer.h"
+#include "client/reduce/under_way.h"
 #include "common/base/status_macros.h"
 #include "common/kernels/kernels.h"
 
@@ -114,17 +115,18 @@ ElementRange LocalValue::RangeOf(PartIndex part) const {
           ElementsIn(spec_, PartBytes(spec_.bytes, part))};
 }
 
-absl::Status LocalValue::FoldPart(PartIndex part, const Round& round, void* sum) const {
+absl::StatusOr<UnderWayPtr> LocalValue::BeginFoldPart(PartIndex part, const Round& round,
+                                                      void* sum) const {
   const ElementRange range = RangeOf(part);
   if (codec_ == nullptr) {
-    return round.reducer->Fold(spec_.dtype, round.values, range, FoldedAs::kAccumulated,
-                               round.stores, sum);
+    return round.reducer->BeginFold(spec_.dtype, round.values, range, FoldedAs::kAccumulated,
+                                    round.stores, sum);
   }
   for (size_t i = 0; i < round.encoded.size(); ++i) {
     codec_->Decode(spec_.dtype, round.encoded[i].parts[part]->data(), range.elements, /*add=*/i > 0,
                    sum);
   }
-  return absl::OkStatus();
+  return nullptr;
 }
 
 absl::Status LocalValue::Push(KeyId key, std::string_view name, absl::Span<const NDArray> values,
@@ -149,10 +151,8 @@ absl::Status LocalValue::Push(KeyId key, std::string_view name, absl::Span<const
   // Mostly a part is updated while its sum is in the cache. Where the whole value is measured
   // first, or a sum may fail, all are made before the first update.
   std::atomic<PartIndex> updated{0};  // relaxed: read when all threads are done
-  const auto sum = [&](size_t part, size_t) -> absl::Status {
-    KVS_ASSIGN_OR_RETURN(sums[part],
-                         SumOfPart(static_cast<PartIndex>(part), round, &of_parts[part]));
-    return absl::OkStatus();
+  const auto sum = [&](size_t part, size_t) {
+    return BeginSumOfPart(static_cast<PartIndex>(part), round, &of_parts[part], &sums[part]);
   };
   const auto update = [&](size_t block, size_t seat) -> absl::Status {
     const auto part = static_cast<PartIndex>(block);
@@ -161,7 +161,7 @@ absl::Status LocalValue::Push(KeyId key, std::string_view name, absl::Span<const
     if (sums_first) {
       of_part = std::move(sums[part]);
     } else {
-      KVS_ASSIGN_OR_RETURN(of_part, SumOfPart(part, round, own));
+      KVS_RETURN_IF_ERROR(FinishIfAny(BeginSumOfPart(part, round, own, &of_part)));
     }
     KVS_RETURN_IF_ERROR(UpdatePart(part, std::move(of_part), round, own));
     updated.fetch_add(1, std::memory_order_relaxed);
@@ -170,7 +170,9 @@ absl::Status LocalValue::Push(KeyId key, std::string_view name, absl::Span<const
   absl::Status pushed;
   bool without_memory = false;
   try {
-    if (sums_first) KVS_RETURN_IF_ERROR(means.reducer->threads().Run(parts_.size(), sum));
+    if (sums_first) {
+      KVS_RETURN_IF_ERROR(RunAhead(&means.reducer->threads(), parts_.size(), sum));
+    }
     if (measurings > 0) {
       KVS_ASSIGN_OR_RETURN(round.norms, Measure(round, measurings, sums));
     }
@@ -193,12 +195,12 @@ absl::Status LocalValue::Push(KeyId key, std::string_view name, absl::Span<const
   });
 }
 
-absl::StatusOr<MutableBufferPtr> LocalValue::SumOfPart(PartIndex part, const Round& round,
-                                                       Scratch::Seat* seat) const {
+absl::StatusOr<UnderWayPtr> LocalValue::BeginSumOfPart(PartIndex part, const Round& round,
+                                                       Scratch::Seat* seat,
+                                                       MutableBufferPtr* sum) const {
   const size_t bytes = RangeOf(part).elements * DTypeBytes(AccumulatorOf(spec_.dtype));
-  MutableBufferPtr sum = TakeBuffer(bytes, bytes >= kPartBytesMax ? &seat->part : &seat->small);
-  KVS_RETURN_IF_ERROR(FoldPart(part, round, sum->data()));
-  return sum;
+  *sum = TakeBuffer(bytes, bytes >= kPartBytesMax ? &seat->part : &seat->small);
+  return BeginFoldPart(part, round, (*sum)->data());
 }
 
 absl::StatusOr<NormSums> LocalValue::Measure(const Round& round, size_t measurings,
@@ -236,10 +238,10 @@ absl::Status LocalValue::Merge(KeyId key, absl::Span<const NDArray> values, cons
                                uint8_t* merged) {
   const PartIndex parts = PartCount(spec_.bytes);
   if (codec_ == nullptr) {
-    return means.reducer->threads().Run(parts, [&](size_t block, size_t) {
+    return RunAhead(&means.reducer->threads(), parts, [&](size_t block, size_t) {
       const auto part = static_cast<PartIndex>(block);
-      return means.reducer->Fold(spec_.dtype, values, RangeOf(part), FoldedAs::kRounded,
-                                 StoresFor(spec_.bytes), merged + PartOffset(part));
+      return means.reducer->BeginFold(spec_.dtype, values, RangeOf(part), FoldedAs::kRounded,
+                                      StoresFor(spec_.bytes), merged + PartOffset(part));
     });
   }
   Buffer sum(kPartBytesMax / DTypeBytes(spec_.dtype) * DTypeBytes(AccumulatorOf(spec_.dtype)));
@@ -247,7 +249,7 @@ absl::Status LocalValue::Merge(KeyId key, absl::Span<const NDArray> values, cons
   AcceptEncode(encoded);
   const Round round{key, values, std::move(encoded)};  // nothing can fail after it
   for (PartIndex part = 0; part < parts; ++part) {
-    KVS_RETURN_IF_ERROR(FoldPart(part, round, sum.data()));
+    KVS_RETURN_IF_ERROR(FinishIfAny(BeginFoldPart(part, round, sum.data())));
     Narrow(spec_.dtype, merged + PartOffset(part), sum.data(), RangeOf(part).elements);
   }
   return absl::OkStatus();
@@ -303,20 +305,20 @@ void LocalValue::Reset() noexcept {
 absl::Status LocalValue::CopyTo(absl::Span<const NDArray> outputs, const Means& means) const {
   const bool encodes = codec_ != nullptr && codec_->encodes_pulls();
   const Reducer& reducer = *means.reducer;
-  return means.reducer->threads().Run(PartCount(spec_.bytes), [&](size_t block, size_t) {
+  return RunAhead(&means.reducer->threads(), PartCount(spec_.bytes), [&](size_t block, size_t) {
     const auto part = static_cast<PartIndex>(block);
     const ElementRange range = RangeOf(part);
     const uint8_t* const from =
         whole_ != nullptr ? whole_->data() + PartOffset(part) : parts_[part]->data();
     if (!encodes) {
-      return reducer.Broadcast(spec_.dtype, from, range, means.stores, outputs);
+      return reducer.BeginBroadcast(spec_.dtype, from, range, means.stores, outputs);
     }
     // What a server would answer, and a worker make of it.
     Buffer answer(range.elements * DTypeBytes(spec_.dtype));
     DecodeValues(*codec_, spec_.dtype, EncodeValues(*codec_, spec_.dtype, from, range.elements),
                  range.elements)
         .CopyTo(answer.data());
-    return reducer.Broadcast(spec_.dtype, answer.data(), range, means.stores, outputs);
+    return reducer.BeginBroadcast(spec_.dtype, answer.data(), range, means.stores, outputs);
   });
 }
 

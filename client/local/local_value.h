@@ -12,6 +12,7 @@
 #include "client/reduce/device_encoder.h"
 #include "client/reduce/placed_encoder.h"
 #include "client/reduce/reducer.h"
+#include "client/reduce/under_way.h"
 #include "client/store/store_backend.h"
 #include "common/cluster/partitioner.h"
 #include "common/codec/codec.h"
@@ -120,13 +121,14 @@ class LocalValue {
   };
   ElementRange RangeOf(PartIndex part) const;
   // The left fold of a part of the values, in AccumulatorOf(dtype).
-  absl::Status FoldPart(PartIndex part, const Round& round, void* sum) const;
+  absl::StatusOr<UnderWayPtr> BeginFoldPart(PartIndex part, const Round& round, void* sum) const;
   // The left fold of whole values, rounded once to their dtype.
   absl::Status Merge(KeyId key, absl::Span<const NDArray> values, const Means& means,
                      uint8_t* merged);
-  // A part's fold, in the seat's buffer if that is large enough.
-  absl::StatusOr<MutableBufferPtr> SumOfPart(PartIndex part, const Round& round,
-                                             Scratch::Seat* seat) const;
+  // The same, in the seat's buffer if that is large enough. `sum` keeps the buffer until it is
+  // finished.
+  absl::StatusOr<UnderWayPtr> BeginSumOfPart(PartIndex part, const Round& round,
+                                             Scratch::Seat* seat, MutableBufferPtr* sum) const;
   // The sum is used up; its buffer, or that of the old value, becomes the seat's.
   absl::Status UpdatePart(PartIndex part, MutableBufferPtr sum, const Round& round,
                           Scratch::Seat* seat);

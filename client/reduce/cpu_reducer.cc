@@ -5,6 +5,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "client/array/ndarray_impl.h"
+#include "client/reduce/under_way.h"
 #include "client/store/row_values.h"
 #include "common/base/status_macros.h"
 #include "common/cluster/partitioner.h"
@@ -24,12 +25,13 @@ absl::StatusOr<Contribution> SumByParts(Reducer& reducer, absl::Span<const NDArr
   const auto sum = std::make_shared<Buffer>(values[0].bytes());
   const DType dtype = ToDType(values[0].dtype());
   const size_t width = DTypeBytes(dtype);
-  KVS_RETURN_IF_ERROR(reducer.threads().Run(PartCount(sum->size()), [&](size_t block, size_t) {
-    const auto part = static_cast<PartIndex>(block);
-    const ElementRange range{PartOffset(part) / width, PartBytes(sum->size(), part) / width};
-    return reducer.Fold(dtype, values, range, FoldedAs::kRounded, StoresFor(sum->size()),
-                        sum->data() + PartOffset(part));
-  }));
+  KVS_RETURN_IF_ERROR(
+      RunAhead(&reducer.threads(), PartCount(sum->size()), [&](size_t block, size_t) {
+        const auto part = static_cast<PartIndex>(block);
+        const ElementRange range{PartOffset(part) / width, PartBytes(sum->size(), part) / width};
+        return reducer.BeginFold(dtype, values, range, FoldedAs::kRounded, StoresFor(sum->size()),
+                                 sum->data() + PartOffset(part));
+      }));
   Contribution contribution;
   contribution.data = sum->data();
   contribution.owner = sum;

@@ -7,39 +7,23 @@
 // on the CPU, where MXNet's do it, too. The bits are the same.
 #pragma once
 
-#include <map>
-#include <memory>
+#include <cstddef>
 #include <optional>
-#include <vector>
 
+#include "client/device/device_lane.h"
 #include "client/device/device_library.h"
 #include "client/reduce/cpu_reducer.h"
+#include "client/reduce/device_blocks.h"
+#include "client/reduce/device_work.h"
 #include "client/reduce/reducer.h"
-#include "common/base/mutex.h"
+#include "client/reduce/under_way.h"
 
 namespace kvstore {
 
-// Memory of GPUs in blocks of one size, used again. Thread-safe.
-class DeviceBlocks {
- public:
-  // Of the sum of a part in the widest accumulator.
-  static constexpr size_t kBlockBytes = size_t{2} << 20;
-
-  // At most kBlockBytes are taken out of the block that is returned; more is memory of its own.
-  // Errors: those of DeviceLibrary::Allocate.
-  absl::StatusOr<std::shared_ptr<void>> Take(const DeviceLibrary& library, int gpu, size_t bytes)
-      KVS_EXCLUDES(mutex_);
-  void Give(int gpu, std::shared_ptr<void> block) KVS_EXCLUDES(mutex_);
-
- private:
-  Mutex mutex_;
-  std::map<int, std::vector<std::shared_ptr<void>>> free_ KVS_GUARDED_BY(mutex_);  // by GPU
-};
-
 class DeviceReducer final : public Reducer {
  public:
-  DeviceReducer(size_t threads, bool sums_on_devices)
-      : cpu_(threads), sums_on_devices_(sums_on_devices) {}
+  DeviceReducer(size_t threads, bool sums_on_devices, const LaneOptions& lanes = {})
+      : cpu_(threads), sums_on_devices_(sums_on_devices), lanes_(lanes) {}
 
   // Only of arrays in host memory; what GPUs have is copied by Reduce.
   std::optional<Contribution> AsIs(const KeyOperation& operation,
@@ -47,21 +31,27 @@ class DeviceReducer final : public Reducer {
   absl::StatusOr<Contribution> Reduce(const KeyOperation& operation) override;
   absl::Status Fold(DType dtype, absl::Span<const NDArray> values, const ElementRange& range,
                     FoldedAs as, Stores stores, void* sum) const override;
+  absl::StatusOr<UnderWayPtr> BeginFold(DType dtype, absl::Span<const NDArray> values,
+                                        const ElementRange& range, FoldedAs as, Stores stores,
+                                        void* sum) const override;
   absl::StatusOr<RowSum> FoldRows(const ValueSpec& spec,
                                   absl::Span<const NDArray> values) const override;
   absl::Status Broadcast(DType dtype, const void* data, const ElementRange& range, Stores stores,
                          absl::Span<const NDArray> outputs) const override;
+  absl::StatusOr<UnderWayPtr> BeginBroadcast(DType dtype, const void* data,
+                                             const ElementRange& range, Stores stores,
+                                             absl::Span<const NDArray> outputs) const override;
   BlockThreads& threads() override { return cpu_.threads(); }
 
  private:
-  absl::Status FoldOnDevice(DType dtype, absl::Span<const NDArray> values,
-                            const ElementRange& range, FoldedAs as, void* sum) const;
+  DeviceMeans means() const { return {&blocks_, &lanes_}; }
   absl::Status FoldOnHost(DType dtype, absl::Span<const NDArray> values, const ElementRange& range,
                           FoldedAs as, Stores stores, void* sum) const;
 
   CpuReducer cpu_;
   const bool sums_on_devices_;
   mutable DeviceBlocks blocks_;
+  mutable DeviceLanes lanes_;
 };
 
 // The arrays, those of GPUs as copies in host memory. Errors: those of OnHost.

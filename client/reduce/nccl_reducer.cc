@@ -31,6 +31,14 @@ absl::Status NcclReducer::Fold(DType dtype, absl::Span<const NDArray> values,
   return absl::OkStatus();
 }
 
+absl::StatusOr<UnderWayPtr> NcclReducer::BeginFold(DType dtype, absl::Span<const NDArray> values,
+                                                   const ElementRange& range, FoldedAs as,
+                                                   Stores stores, void* sum) const {
+  if (GpusOf(values).size() < 2) return devices_.BeginFold(dtype, values, range, as, stores, sum);
+  KVS_RETURN_IF_ERROR(Fold(dtype, values, range, as, stores, sum));
+  return nullptr;
+}
+
 absl::Status NcclReducer::SumSlices(DType dtype, absl::Span<const NDArray> values,
                                     const ElementRange& range, const std::vector<int>& gpus,
                                     size_t each, uint8_t* sum) const {

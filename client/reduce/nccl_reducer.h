@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "client/device/nccl_ranks.h"
+#include "client/reduce/device_blocks.h"
 #include "client/reduce/device_reducer.h"
 #include "client/reduce/reducer.h"
 
@@ -33,6 +34,10 @@ class NcclReducer final : public Reducer {
   }
   absl::Status Fold(DType dtype, absl::Span<const NDArray> values, const ElementRange& range,
                     FoldedAs as, Stores stores, void* sum) const override;
+  // A collective is waited for.
+  absl::StatusOr<UnderWayPtr> BeginFold(DType dtype, absl::Span<const NDArray> values,
+                                        const ElementRange& range, FoldedAs as, Stores stores,
+                                        void* sum) const override;
   absl::StatusOr<RowSum> FoldRows(const ValueSpec& spec,
                                   absl::Span<const NDArray> values) const override {
     return devices_.FoldRows(spec, values);
@@ -40,6 +45,11 @@ class NcclReducer final : public Reducer {
   absl::Status Broadcast(DType dtype, const void* data, const ElementRange& range, Stores stores,
                          absl::Span<const NDArray> outputs) const override {
     return devices_.Broadcast(dtype, data, range, stores, outputs);
+  }
+  absl::StatusOr<UnderWayPtr> BeginBroadcast(DType dtype, const void* data,
+                                             const ElementRange& range, Stores stores,
+                                             absl::Span<const NDArray> outputs) const override {
+    return devices_.BeginBroadcast(dtype, data, range, stores, outputs);
   }
   BlockThreads& threads() override { return devices_.threads(); }
 

@@ -19,7 +19,9 @@
 #include "client/order/dependency_engine.h"
 #include "client/reduce/block_threads.h"
 #include "client/reduce/contribution.h"
+#include "client/reduce/under_way.h"
 #include "client/store/store_backend.h"
+#include "common/base/status_macros.h"
 #include "common/kernels/kernels.h"
 #include "common/rows/row_sum.h"
 #include "common/tensor/dtype.h"
@@ -66,6 +68,14 @@ class Reducer {
   virtual absl::Status Fold(DType dtype, absl::Span<const NDArray> values,
                             const ElementRange& range, FoldedAs as, Stores stores,
                             void* sum) const = 0;
+  // The first half of it, where devices do a part (under_way.h); `sum` is written, and the values
+  // stay as they are, until Finish returns.
+  virtual absl::StatusOr<UnderWayPtr> BeginFold(DType dtype, absl::Span<const NDArray> values,
+                                                const ElementRange& range, FoldedAs as,
+                                                Stores stores, void* sum) const {
+    KVS_RETURN_IF_ERROR(Fold(dtype, values, range, as, stores, sum));
+    return nullptr;
+  }
   // The sum of the values, of either storage, of a row_sparse key. That of a single value may be
   // lent (row_sum.h): the arrays stay as they are while it lives.
   virtual absl::StatusOr<RowSum> FoldRows(const ValueSpec& spec,
@@ -75,6 +85,14 @@ class Reducer {
   // arrays of default storage, converted to their dtypes. `data` is in none of them.
   virtual absl::Status Broadcast(DType dtype, const void* data, const ElementRange& range,
                                  Stores stores, absl::Span<const NDArray> outputs) const = 0;
+  // The first half of it. `data` is read by this call only; outputs are written until Finish
+  // returns.
+  virtual absl::StatusOr<UnderWayPtr> BeginBroadcast(DType dtype, const void* data,
+                                                     const ElementRange& range, Stores stores,
+                                                     absl::Span<const NDArray> outputs) const {
+    KVS_RETURN_IF_ERROR(Broadcast(dtype, data, range, stores, outputs));
+    return nullptr;
+  }
 
   // Who shares the ranges of one large value.
   virtual BlockThreads& threads() = 0;

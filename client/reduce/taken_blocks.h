@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "client/device/device_library.h"
-#include "client/reduce/device_reducer.h"
+#include "client/reduce/device_blocks.h"
 #include "kvstore/ndarray.h"
 
 namespace kvstore {

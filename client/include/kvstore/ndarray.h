@@ -100,14 +100,20 @@ class KVSTORE_EXPORT NDArray {
   // An array over another framework's tensor, without copying: of host memory or on a CUDA device,
   // in row-major order without gaps, of one of our dtypes. Takes the tensor over: its deleter is
   // called as FromBlob's is. What is flagged as read-only may be pushed, but not be pulled into.
-  // On a GPU it waits until all is done that the process has put on any of the GPU's streams. It
-  // knows none of them: what writes to the tensor later, on a stream, is to be waited for before a
-  // call of a store names the array.
+  // On a GPU it waits until all is done that the process has put on any of the GPU's streams. What
+  // writes to the tensor later, on a stream, is to be waited for before a call of a store names the
+  // array.
   // Errors: kInvalidArgument for any other tensor, for one that is not in the memory of its GPU,
   // and for a version of DLPack other than 1; for a GPU those of an array of zeros. Then the tensor
   // is the caller's as before.
   static NDArray FromDLPack(DLManagedTensor* tensor);
   static NDArray FromDLPack(DLManagedTensorVersioned* tensor);
+  // The same, but on a GPU it waits only for what is on `stream` now, on which the tensor was made,
+  // numbered as by DLPack's `__dlpack__(stream)`: 1 is CUDA's legacy default stream, 2 the one of
+  // the thread, any other a cudaStream_t of that GPU; -1: for nothing, the program has seen to it.
+  // Errors: also kInvalidArgument for another number, and a stream that is not the GPU's.
+  static NDArray FromDLPack(DLManagedTensor* tensor, int64_t stream);
+  static NDArray FromDLPack(DLManagedTensorVersioned* tensor, int64_t stream);
   // This array as a tensor for another framework, without copying; it holds the array until its
   // deleter is called, by whoever takes it over. Like data(), its bytes may be in use: WaitToRead()
   // or WaitToWrite() before they are touched. On a GPU what was waited for is done on every stream;

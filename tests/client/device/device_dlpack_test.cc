@@ -1,12 +1,15 @@
 // Tensors of other frameworks on GPUs, in and out; and pinned memory.
 #include <catch2/catch.hpp>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "client/array/dlpack_abi.h"
+#include "client/device/device_library.h"
 #include "kvstore/kvstore.h"
 #include "kvstore/ndarray.h"
 #include "tests/client/device/simulated_gpus.h"
+#include "tests/client/device/simulation.h"
 #include "tests/support/arrays.h"
 #include "tests/support/expect_error.h"
 
@@ -100,6 +103,100 @@ TEST_CASE("a tensor that is not in the memory of its GPU is refused, and stays i
   foreign.tensor.tensor.device.index = 2;
   CHECK_ERROR(NDArray::FromDLPack(foreign.given()), kFailedPrecondition,
               "gpu(2): missing: a GPU of that number");
+  CHECK(foreign.deleted == 0);
+}
+
+// A copy into what `foreign` has, on its maker's stream, and one on another stream; both are done
+// when the seed wants it.
+class Makers {
+ public:
+  explicit Makers(const Foreign& foreign) {
+    library_ = *DeviceLibrary::For(Context::Gpu(1));
+    for (size_t i = 0; i < 2; ++i) {
+      char text[256] = {};
+      REQUIRE(library_->plugin().make_stream(1, &streams_[i], text, sizeof text) == 0);
+    }
+    for (int i = 0; i < 4; ++i) made_.data_as<float>()[i] = 7;
+    auto* const to = static_cast<float*>(foreign.tensor.tensor.data) + 1;
+    Copy(0, 1, to, KVSTORE_DEVICE_HOST, made_.data());
+    Copy(1, KVSTORE_DEVICE_HOST, other_.data(), 1, to);
+  }
+  ~Makers() {
+    for (void* const stream : streams_) {
+      char text[256] = {};
+      library_->plugin().wait_for_stream(1, stream, text, sizeof text);
+      library_->plugin().drop_stream(1, stream);
+    }
+  }
+  int64_t stream() const { return reinterpret_cast<intptr_t>(streams_[0]); }
+  bool other_is_done() const { return other_.data_as<float>()[0] != 0; }
+
+ private:
+  void Copy(size_t stream, int to_device, void* to, int from_device, const void* from) {
+    char text[256] = {};
+    REQUIRE(library_->plugin().copy_on(1, streams_[stream], to_device, to, from_device, from, 16,
+                                       text, sizeof text) == 0);
+  }
+
+  const DeviceLibrary* library_ = nullptr;
+  const NDArray made_{{4}, DataType::kFloat32, Context::CpuPinned()};
+  const NDArray other_{{4}, DataType::kFloat32, Context::CpuPinned()};
+  void* streams_[2] = {};
+};
+
+TEST_CASE("the stream on which a tensor was made is waited for, and no other one",
+          "[device][dlpack][streams]") {
+  UseSimulatedGpus();
+  const testing::Sound sound;
+  Foreign foreign(1);
+  int left = 0;  // how often the other stream's copy was not done
+  for (uint64_t seed = 1; seed < 30; ++seed) {
+    CAPTURE(seed);
+    testing::Simulation().seed(seed);
+    const Makers makers(foreign);
+    const NDArray array = NDArray::FromDLPack(foreign.given(), makers.stream());
+    if (!makers.other_is_done()) ++left;
+    CHECK(Read(array) == Floats{7, 7, 7, 7});
+    const Makers again(foreign);
+    const NDArray on_any = NDArray::FromDLPack(foreign.given());
+    CHECK(again.other_is_done());
+  }
+  CHECK(left > 0);
+}
+
+TEST_CASE("of a tensor that is made nothing is waited for, nor on another stream",
+          "[device][dlpack][streams]") {
+  UseSimulatedGpus();
+  const testing::Sound sound;
+  Foreign foreign(1);
+  for (const int64_t stream : {-1, 1, 2}) {
+    CAPTURE(stream);
+    int left = 0;
+    for (uint64_t seed = 1; seed < 30; ++seed) {
+      testing::Simulation().seed(seed);
+      const Makers makers(foreign);
+      const NDArray array = NDArray::FromDLPack(foreign.given(), stream);
+      if (!makers.other_is_done()) ++left;
+    }
+    CHECK(left > 0);
+  }
+}
+
+TEST_CASE("a stream that is none of the tensor's GPU is refused, and the tensor stays its owner's",
+          "[device][dlpack][streams][errors]") {
+  UseSimulatedGpus();
+  Foreign foreign(0);
+  for (const int64_t stream : {0, -2}) {
+    CHECK_ERROR(NDArray::FromDLPack(foreign.given(), stream), kInvalidArgument,
+                "FromDLPack: a stream as DLPack numbers it (-1, 1, 2 or a cudaStream_t) expected");
+  }
+  void* of_other = nullptr;
+  char text[256] = {};
+  const kvstore_device_plugin& plugin = (*DeviceLibrary::For(Context::Gpu(1)))->plugin();
+  REQUIRE(plugin.make_stream(1, &of_other, text, sizeof text) == KVSTORE_DEVICE_OK);
+  CHECK_ERROR(NDArray::FromDLPack(foreign.given(), reinterpret_cast<intptr_t>(of_other)),
+              kInvalidArgument, "a tensor on gpu(0): ");
+  plugin.drop_stream(1, of_other);
   CHECK(foreign.deleted == 0);
 }
 

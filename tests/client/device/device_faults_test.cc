@@ -98,7 +98,8 @@ TEST_CASE("whichever call of a GPU's runtime fails, the value is the old or the 
           "[device][faults]") {
   UseEightGpus();
   const Sound sound;
-  const Call failing = GENERATE(Call::kAllocation, Call::kCopy, Call::kLaunch);
+  const Call failing = GENERATE(Call::kAllocation, Call::kCopy, Call::kLaunch, Call::kCopyUnderWay);
+  Simulation().seed(GENERATE(0U, 1U, 2U));
   for (const Named& named : Calls()) {
     bool failed = true;
     for (int64_t spared = 0; failed; ++spared) {
@@ -122,7 +123,7 @@ TEST_CASE("whichever call of a GPU's runtime fails, the value is the old or the 
         // UNKNOWN is what has been pushed, and not pulled.
         const bool pushed = is_new && named.value_after != 1;
         CHECK(*code == (pushed ? ErrorCode::kUnknown : RefusedAs(failing)));
-        if (failing == Call::kLaunch) {
+        if (failing == Call::kLaunch || failing == Call::kCopyUnderWay) {
           CHECK(CodeOf([&] {
                   named.call(world);
                   world.store->WaitAll();
@@ -196,6 +197,7 @@ TEST_CASE("by any seed a device store with failing GPUs has the value of the pus
   const int gpus = 1 + below(kGpus);
   const int64_t elements = 1 + below(300);
   CAPTURE(seed, gpus, elements);
+  Simulation().seed(random());
   const auto store = KVStore::CreateUnique("device"), oracle = KVStore::CreateUnique("local");
   for (KVStore* const each : {store.get(), oracle.get()}) {
     each->SetOptimizer(OptimizerSpec("sgd").Set("learning_rate", 0.5).Set("momentum", 0.5));

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/reduce/cpu_reducer.h"
 #include "common/cluster/partitioner.h"
 #include "tests/client/dist/operations.h"
 
@@ -30,7 +31,7 @@ struct Fixture {
     std::memset(output.data(), 0xff, output.bytes());
     pull = std::make_shared<ConsistentPull>(
         ConsistentPull::Operations{OperationOn(OperationKind::kPull, output, {}, {output})},
-        underway.token, std::make_shared<PlainCodec>());
+        underway.token, std::make_shared<PlainCodec>(), std::make_shared<CpuReducer>(1));
     underway.token = nullptr;
     Note(pull->Asks());
   }
@@ -163,8 +164,9 @@ struct RowsFixture {
 
   // What is asked, with the row ids of each.
   PartAsks Begin() {
-    pull = std::make_shared<ConsistentPull>(operations, underway.token,
-                                            std::make_shared<PlainCodec>());
+    pull =
+        std::make_shared<ConsistentPull>(operations, underway.token, std::make_shared<PlainCodec>(),
+                                         std::make_shared<CpuReducer>(1));
     PartAsks asks = pull->Asks();
     if (!asks.empty()) underway.token = nullptr;
     return asks;

@@ -6,6 +6,7 @@
 
 #include "client/array/ndarray_impl.h"
 #include "client/dist/any_cut.h"
+#include "client/reduce/cpu_reducer.h"
 #include "common/cluster/partitioner.h"
 #include "common/rows/row_cut.h"
 #include "tests/client/dist/operations.h"
@@ -103,7 +104,7 @@ TEST_CASE("replies to the questions of a dense pull fill every output", "[dist]"
     CHECK(question.ids.empty());
     const Payload reply = DenseReply(stored, question.part);
     CHECK(cut->ReplyBytes(question) == reply.size());
-    CHECK(cut->Write(question, reply, operation->outputs).ok());
+    CHECK(cut->Write(question, reply, operation->outputs, CpuReducer(1)).ok());
   }
   CHECK(std::memcmp(first.data(), stored.data(), stored.bytes()) == 0);
   CHECK(std::memcmp(second.data(), stored.data(), stored.bytes()) == 0);
@@ -150,7 +151,7 @@ TEST_CASE("replies to the questions of a pull of rows fill the output that named
     const std::vector<int64_t> ids = IdsOf(question.ids, question.rows, question.rows_from);
     const Payload reply = RowsReply(ids, 64);
     CHECK(cut->ReplyBytes(question) == reply.size());
-    CHECK(cut->Write(question, reply, operation->outputs).ok());
+    CHECK(cut->Write(question, reply, operation->outputs, CpuReducer(1)).ok());
   }
   const auto holds = [](const NDArray& array, const std::vector<int64_t>& ids) {
     if (array.indices() != ids) return false;
@@ -170,7 +171,7 @@ TEST_CASE("a pull of a whole row_sparse value asks for every row", "[dist]") {
   for (const Question& question : cut->QuestionsOf(operation.get())) {
     CHECK(cut->Write(question,
                      RowsReply(IdsOf(question.ids, question.rows, question.rows_from), 64),
-                     operation->outputs)
+                     operation->outputs, CpuReducer(1))
               .ok());
   }
   int64_t wrong = 0;

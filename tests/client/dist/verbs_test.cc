@@ -1,6 +1,7 @@
 // The verbs, request by request: what they ask, and how they end, over either cut.
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "client/array/ndarray_impl.h"
@@ -8,6 +9,7 @@
 #include "client/dist/init_operation.h"
 #include "client/dist/pull_operation.h"
 #include "client/dist/push_operation.h"
+#include "client/reduce/cpu_reducer.h"
 #include "common/cluster/partitioner.h"
 #include "common/rows/row_cut.h"
 #include "tests/client/dist/operations.h"
@@ -75,6 +77,8 @@ PartAsks InitAsksOf(InitOperation& init, const KeyOperation& operation, const To
   const Contribution value = ContributionOf(operation, token);
   return init.Asks(*AnyCut(operation.spec), &value, {});
 }
+
+std::shared_ptr<const Reducer> OnCpu() { return std::make_shared<const CpuReducer>(1); }
 
 }  // namespace
 
@@ -169,7 +173,8 @@ TEST_CASE("a push encodes and a pull decodes what passes through the codec, an I
   CHECK(!push->encodes());  // once
   std::string bytes = pushed[0].request.piece.data.ToString();
   CHECK(bytes != std::string(value.data_as<char>(), 8));
-  const auto pull = std::make_shared<PullOperation>(operation, underway.token, cut, nullptr, codec);
+  const auto pull =
+      std::make_shared<PullOperation>(operation, underway.token, cut, nullptr, codec, OnCpu());
   const PartAsks pulls = AsksOf(*pull);
   Completion reply = Done(pulls[0]);
   reply.data = pushed[0].request.piece.data;
@@ -188,7 +193,7 @@ TEST_CASE("a reply that the codec refuses fails the pull", "[dist]") {
   const auto operation = OperationOn(OperationKind::kPull, output, {}, {output});
   auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
                                               AnyCut(operation->spec), nullptr,
-                                              std::make_shared<FlippingCodec>());
+                                              std::make_shared<FlippingCodec>(), OnCpu());
   PartAsks requests = AsksOf(*pull);
   pull->OnPart(Op::kPull, 0, Done(requests[0]));
   pull = nullptr;
@@ -203,7 +208,7 @@ TEST_CASE("a reply of another size than was asked for is the server's error", "[
     const NDArray output({2});
     const auto operation = OperationOn(OperationKind::kPull, output, {}, {output});
     auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
-                                                AnyCut(operation->spec), nullptr, codec);
+                                                AnyCut(operation->spec), nullptr, codec, OnCpu());
     Completion reply = Done(AsksOf(*pull)[0]);
     reply.data = ZeroBytes(12);
     pull->OnPart(Op::kPull, 0, reply);
@@ -218,7 +223,7 @@ TEST_CASE("a reply of another size than was asked for is the server's error", "[
     const auto operation = OperationOn(OperationKind::kPullRows, output, {}, {output});
     operation->row_ids = {{NDArray(), {1, 2}}};
     auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
-                                                AnyCut(operation->spec), nullptr, codec);
+                                                AnyCut(operation->spec), nullptr, codec, OnCpu());
     PartAsks requests = AsksOf(*pull);
     REQUIRE(requests.size() == 2);
     CHECK(output.indices() == std::vector<int64_t>{1, 2});
@@ -248,7 +253,7 @@ TEST_CASE("a pull into the array that is pushed writes each part when it is back
   PartAsks pushed =
       AsksOf(*push, *cut, ContributionOf(*operation, underway.token), lent.get(), *codec);
   auto pull = std::make_shared<PullOperation>(operation, std::exchange(underway.token, nullptr),
-                                              cut, lent, codec);
+                                              cut, lent, codec, OnCpu());
   const PartAsks pulls = AsksOf(*pull);
   for (size_t part = 0; part < 2; ++part) {
     push->OnPart(Op::kPush, part, Done(pushed[part]));

@@ -57,6 +57,7 @@ kvstore_cuda_sim_control() {
       &DeviceOf,
       &SeedStreams,
       [] { return All().bytes_to_host.load(); },
+      [] { return uint64_t{LivePinned()}; },
   };
   return &kControl;
 }

@@ -30,13 +30,14 @@ struct Control {
   void (*refuse_peers)(bool refused);
   // Forgets an error that sticks, and what is on streams, as a new process would.
   void (*forget_errors)();
-  uint64_t (*live_allocations)();
+  uint64_t (*live_allocations)();  // of devices
   // Of which device the bytes are; below 0: of none.
   int (*device_of)(const void* address, size_t bytes);
   // Begins the order in which streams are served anew, with this seed.
   void (*seed)(uint64_t seed);
   // Bytes that copies have brought from devices to the host.
   uint64_t (*bytes_to_host)();
+  uint64_t (*live_pinned)();  // allocations of pinned memory
 };
 
 }  // namespace cuda_sim

@@ -39,6 +39,10 @@ class Pinned {
     --after;
     return at + bytes <= after->first + after->second;
   }
+  size_t live() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return live_.size();
+  }
 
  private:
   std::mutex mutex_;
@@ -105,6 +109,8 @@ bool IsPinned(const void* address, size_t bytes) { return Pinned::All().Has(addr
 int DeviceOf(const void* address, size_t bytes) { return Memory::All().DeviceOf(address, bytes); }
 
 size_t LiveAllocations() { return Memory::All().live(); }
+
+size_t LivePinned() { return Pinned::All().live(); }
 
 }  // namespace cuda_sim
 

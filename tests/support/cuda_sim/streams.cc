@@ -92,7 +92,9 @@ void Streams::Forget() {
 }
 
 Streams::StreamPtr Streams::Find(cudaStream_t stream) {
-  if (stream == nullptr) {
+  // CUDA's handles of its default streams; all are one here.
+  const auto handle = reinterpret_cast<uintptr_t>(stream);
+  if (handle <= 2) {
     int device = 0;
     cudaGetDevice(&device);
     const auto number = static_cast<size_t>(device);

@@ -129,6 +129,8 @@ void ForgetErrors();
 void SeedStreams(uint64_t seed);
 // How many allocations of any device are alive.
 size_t LiveAllocations();
+// How many of pinned memory are.
+size_t LivePinned();
 // Of which device the bytes are; below 0: not all are in one live allocation.
 int DeviceOf(const void* address, size_t bytes);
 
