@@ -1,6 +1,7 @@
 #include "bench/kvbench/run_certificates.h"
 
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
@@ -17,7 +18,7 @@ absl::StatusOr<std::unique_ptr<RunCertificates>> RunCertificates::Make() {
   const int64_t now = std::chrono::duration_cast<std::chrono::seconds>(
                           std::chrono::system_clock::now().time_since_epoch())
                           .count();
-  CertificateRequest request{"kvbench", {}, now - 3600, now + 7 * 24 * 3600};
+  CertificateRequest request{"kvbench", {}, now - 3600, now + int64_t{7} * 24 * 3600};
   KVS_ASSIGN_OR_RETURN(const CertificateAndKey authority, MakeAuthority(request));
   request.uris = {"kvstore://worker", "kvstore://server", "kvstore://admin"};
   KVS_ASSIGN_OR_RETURN(const CertificateAndKey own, MakeCertificate(authority, request));

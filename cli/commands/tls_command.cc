@@ -25,7 +25,7 @@ namespace kvstore {
 namespace {
 
 constexpr char kAuthorityKeyFile[] = "ca-key.pem";
-constexpr int64_t kDaySeconds = 24 * 3600;
+constexpr int64_t kDaySeconds = int64_t{24} * 3600;
 // Clocks of hosts differ; a certificate is valid as soon as it is made.
 constexpr int64_t kClockSeconds = 300;
 constexpr size_t kNameBytesMax = 64;  // of a common name, by X.509

@@ -13,11 +13,11 @@
 
 namespace kvstore::openssl {
 
-template <auto* Free>
+template <auto* kFree>
 struct Freed {
   template <typename T>
   void operator()(T* object) const {
-    Free(object);
+    kFree(object);
   }
 };
 

@@ -112,9 +112,9 @@ class Makers {
  public:
   explicit Makers(const Foreign& foreign) {
     library_ = *DeviceLibrary::For(Context::Gpu(1));
-    for (size_t i = 0; i < 2; ++i) {
+    for (void*& stream : streams_) {
       char text[256] = {};
-      REQUIRE(library_->plugin().make_stream(1, &streams_[i], text, sizeof text) == 0);
+      REQUIRE(library_->plugin().make_stream(1, &stream, text, sizeof text) == 0);
     }
     for (int i = 0; i < 4; ++i) made_.data_as<float>()[i] = 7;
     auto* const to = static_cast<float*>(foreign.tensor.tensor.data) + 1;

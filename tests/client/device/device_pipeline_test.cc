@@ -238,7 +238,7 @@ TEST_CASE("by any seed what fails in the middle has a type, loses no slot, and h
           REQUIRE((sum == OnCpu(lists, FoldedAs::kRounded)));
         }
         // One thread has two ranges under way.
-        CHECK(Simulation().live_pinned() - pinned_before <= kGpus * 2 * kSlots);
+        CHECK(Simulation().live_pinned() - pinned_before <= size_t{kGpus} * 2 * kSlots);
       }
     }
     CHECK(Simulation().live_pinned() == pinned_before);
