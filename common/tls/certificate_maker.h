@@ -31,8 +31,9 @@ absl::StatusOr<CertificateAndKey> MakeAuthority(const CertificateRequest& reques
 absl::StatusOr<CertificateAndKey> MakeCertificate(const CertificateAndKey& authority,
                                                   const CertificateRequest& request);
 
-// Writes cert.pem, key.pem and ca.pem into `folder`, which is made where it is not there; a key has
-// the mode 0600. Errors: SystemError (common/base/whole_file.h).
+// Writes cert.pem, key.pem and ca.pem into `folder`, which is made where it is not there. A new
+// key has the mode 0600, one that takes another's place that one's. Errors: SystemError
+// (common/base/whole_file.h).
 absl::Status WriteTlsFiles(const std::string& folder, const CertificateAndKey& own,
                            const std::string& authority);
 // The mode of a new file with a key.

@@ -22,7 +22,7 @@ def main():
     sums = [(each["dtype"], each["k"]) for each in report["sums"]]
     assert sums == [(dtype, k) for dtype in ("f32", "f16", "bf16") for k in range(2, 9)], sums
     # Not how fast: of one measurement on a busy machine nothing may be left after rounding.
-    assert all(each["right"] and each["gb_s"] >= 0 for each in report["sums"]), report
+    assert all(each["right"] for each in report["sums"]), report
     ways = [(each["way"], each["memory"]) for each in report["host"]]
     assert ways == [(way, memory) for way in ("D2H", "H2D") for memory in ("pinned", "pageable")], ways
 

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "common/tls/openssl.h"
 #include "common/transport/grpc/grpc_credentials.h"
 #include "common/transport/grpc/grpc_log.h"
 #include "common/transport/grpc/grpc_transport.h"
@@ -222,6 +223,46 @@ bool HandshakeOf(const std::string& address, int version) {
   SSL_CTX_free(context);
   ::close(fd);
   return shaken;
+}
+
+// Whether a daemon begins to talk HTTP/2 to who has this certificate. (With TLS 1.3 the one who
+// dials thinks that hands are shaken before it is judged.)
+bool TalksTo(const std::string& address, const CertificateAndKey& own) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  REQUIRE(fd >= 0);
+  sockaddr_in to = {};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(ParseHostPort(address)->port));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
+  SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
+  REQUIRE(SSL_CTX_use_certificate(context, openssl::CertificatesOf(own.certificate)[0].get()) == 1);
+  REQUIRE(SSL_CTX_use_PrivateKey(context, openssl::KeyOf(own.key).get()) == 1);
+  const unsigned char protocols[] = {2, 'h', '2'};
+  SSL_CTX_set_alpn_protos(context, protocols, sizeof protocols);
+  SSL* const ssl = SSL_new(context);
+  SSL_set_fd(ssl, fd);
+  char byte = 0;
+  const bool talks = SSL_connect(ssl) == 1 && SSL_read(ssl, &byte, 1) == 1;
+  SSL_free(ssl);
+  SSL_CTX_free(context);
+  ::close(fd);
+  return talks;
+}
+
+TEST_CASE("a certificate that is over, or has not begun, is refused by the daemon itself",
+          "[tls]") {
+  const Daemon daemon(Secured(Folders().For("server", {"server"})));
+  CertificateRequest request = RequestFor("admin", {"kvstore://admin"});
+  CHECK(TalksTo(daemon.address(), Folders().Sign(request)));
+  request.not_before_s = UnixSeconds() - 7200;
+  request.not_after_s = UnixSeconds() - 3600;
+  CHECK_FALSE(TalksTo(daemon.address(), Folders().Sign(request)));
+  request.not_before_s = UnixSeconds() + 1800;
+  request.not_after_s = UnixSeconds() + 3600;
+  CHECK_FALSE(TalksTo(daemon.address(), Folders().Sign(request)));
+  CHECK_FALSE(
+      TalksTo(daemon.address(), TlsFolders().Sign(RequestFor("foreign", {"kvstore://admin"}))));
 }
 
 TEST_CASE("a daemon speaks TLS 1.3 and nothing older", "[tls]") {
