@@ -22,7 +22,7 @@ namespace kvstore::testing {
 namespace {
 
 const TlsFolders& Folders() {
-  static const TlsFolders folders;
+  static TlsFolders folders;
   return folders;
 }
 
@@ -44,10 +44,9 @@ std::unique_ptr<GrpcTransport> TransportOf(const std::vector<std::string>& roles
 
 std::unique_ptr<Transport> MakeParticipant() {
   // Before gRPC is used, as a daemon does.
-  static const bool only_13 = (AllowOnlyTls13(), LogOfGrpc(), true);
+  static bool only_13 = (AllowOnlyTls13(), LogOfGrpc(), true);
   static_cast<void>(only_13);
-  static const std::shared_ptr<TlsSource> source =
-      Source(Folders().For("all", {"server", "worker"}));
+  static std::shared_ptr<TlsSource> source = Source(Folders().For("all", {"server", "worker"}));
   GrpcTransportOptions options;
   options.tls = source;
   return std::make_unique<GrpcTransport>(std::move(options));
